@@ -1,0 +1,44 @@
+# Builds the server and puts it into an image that has no shell and no package manager.
+#
+#   docker build -t personio-scim .
+#
+# The server writes no files, so the root file system may be read-only:
+#
+#   docker run --read-only -p 8080:8080 personio-scim demo
+
+FROM rust:1.95-bookworm AS builder
+WORKDIR /build
+
+# The dependencies first, around an empty crate: this layer is built again only when
+# Cargo.toml or Cargo.lock changes.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir src \
+    && touch src/lib.rs \
+    && echo 'fn main() {}' > src/main.rs \
+    && cargo build --release --locked
+
+# docs/ and scim-schemas/ are compiled into the binary.
+COPY docs/ docs/
+COPY scim-schemas/ scim-schemas/
+COPY src/ src/
+# Copied files keep their age, and cargo goes by age: without this it would keep the empty crate.
+RUN touch src/lib.rs src/main.rs \
+    && cargo build --release --locked
+
+# The C library, the certificates of the public authorities, and a user that is not root.
+FROM gcr.io/distroless/cc-debian12:nonroot
+
+LABEL org.opencontainers.image.title="personio-scim" \
+      org.opencontainers.image.description="Reads the people of a Personio company over SCIM 2.0: on demand, read-only, without their personal data" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"
+
+COPY --from=builder /build/target/release/personio-scim /usr/local/bin/personio-scim
+
+# Inside a container 127.0.0.1 could not be reached from outside.
+ENV SCIM_LISTEN=0.0.0.0:8080
+EXPOSE 8080
+USER 65532
+
+HEALTHCHECK CMD ["/usr/local/bin/personio-scim", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/personio-scim"]
+CMD ["serve"]

@@ -1,0 +1,162 @@
+//! The server, from its configuration to its end: builds everything, binds, runs, stops. The only
+//! file that names all modules.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::{NormalizePath, from_fn};
+use actix_web::{App, HttpServer, web};
+use tokio::runtime::Handle;
+use tracing_actix_web::TracingLogger;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::directory::{Directory, Freshness};
+use crate::endpoints;
+use crate::personio::{Client, Retry, Settings};
+use crate::scim::{Discovery, Locations};
+use crate::telemetry::RequestSpan;
+use crate::translate::source::Source;
+
+/// How long a request to Personio may take.
+const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(30);
+/// After a failed load none is started for this long.
+const PAUSE: Duration = Duration::from_secs(15);
+/// How long running requests may go on once the server is to stop, in seconds.
+const GRACE: u64 = 8;
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be had.
+    #[error("cannot listen on {address} (--listen, SCIM_LISTEN): {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// There is no way to talk TLS.
+    #[error("no HTTPS client: {0}; are CA certificates installed?")]
+    Client(reqwest::Error),
+    /// A document in the program is broken.
+    #[error("a discovery document is broken: {0}")]
+    Discovery(serde_json::Error),
+    /// The server cannot be started.
+    #[error("the server cannot be started: {0}")]
+    Server(io::Error),
+}
+
+/// How the parts that no setting reaches are tuned; tests are less patient.
+#[derive(Debug, Clone, Copy)]
+pub struct Tuning {
+    /// How long a request to Personio may take.
+    pub upstream_timeout: Duration,
+    /// How failed requests to Personio are repeated.
+    pub retry: Retry,
+    /// After a failed load none is started for this long.
+    pub pause: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { upstream_timeout: UPSTREAM_TIMEOUT, retry: Retry::default(), pause: PAUSE }
+    }
+}
+
+/// A server that is bound and loads its first data, ready to run.
+pub struct Application {
+    server: Server,
+    address: SocketAddr,
+    base_url: String,
+}
+
+impl Application {
+    /// Binds the address and builds everything. Must be called on the runtime that is to make the
+    /// requests to Personio.
+    ///
+    /// # Errors
+    /// When the address cannot be had or the machine lacks something.
+    pub fn build(config: Config, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Self, StartError> {
+        let Config { personio, scim } = config;
+        let listen_error = |error| StartError::Listen { address: scim.listen, error };
+        let listener = TcpListener::bind(scim.listen).map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+        let public_url = scim.public_url.map_or_else(|| format!("http://{address}"), |url| url.to_string());
+        let base_url = format!("{}/scim/v2", public_url.trim_end_matches('/'));
+        let locations = Locations::new(&base_url);
+        let discovery = Discovery::new(&locations, scim.max_results, &scim.policy.served_attributes())
+            .map_err(StartError::Discovery)?;
+
+        let settings = Settings {
+            base_url: personio.base_url,
+            client_id: personio.client_id,
+            client_secret: personio.client_secret,
+            app_id: personio.app_id,
+            timeout: tuning.upstream_timeout,
+            retry: tuning.retry,
+            custom_attributes: scim.policy.wanted_attributes(),
+        };
+        let client = Client::new(settings, Arc::clone(&clock)).map_err(StartError::Client)?;
+        let source = Source::new(client, scim.policy, locations, Arc::clone(&clock));
+        let freshness = Freshness {
+            cache_ttl: scim.cache_ttl,
+            refresh_wait: scim.refresh_wait,
+            max_stale: scim.max_stale,
+            pause: tuning.pause,
+        };
+        let directory = Directory::new(Arc::new(source), freshness, clock, Handle::current());
+        directory.warm_up();
+        let state = web::Data::new(endpoints::State::new(directory, discovery, &scim.bearer_token, scim.max_results));
+        let server = serve(listener, state).map_err(StartError::Server)?;
+        Ok(Self { server, address, base_url })
+    }
+
+    /// The address that is listened on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where SCIM clients find the server.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Serves until `stop`, then lets running requests end.
+    ///
+    /// # Errors
+    /// When the server breaks.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let handle = self.server.handle();
+        let server = tokio::spawn(self.server);
+        tokio::pin!(server);
+        tokio::select! {
+            ended = &mut server => return ended.map_err(io::Error::other)?,
+            () = stop => {}
+        }
+        tracing::info!("stopping: running requests may end");
+        handle.stop(true).await;
+        server.await.map_err(io::Error::other)?
+    }
+}
+
+fn serve(listener: TcpListener, state: web::Data<endpoints::State>) -> io::Result<Server> {
+    let server = HttpServer::new(move || {
+        // The last one is the outermost: every answer is logged and carries the id of its request.
+        App::new()
+            .app_data(web::Data::clone(&state))
+            .configure(endpoints::configure)
+            .wrap(NormalizePath::trim())
+            .wrap(from_fn(endpoints::drain))
+            .wrap(from_fn(endpoints::request_id))
+            .wrap(TracingLogger::<RequestSpan>::new())
+    });
+    // Polling clients keep their connections; Nagle's algorithm would cost 40 ms an answer.
+    let server = server.keep_alive(Duration::from_secs(75)).tcp_nodelay(true).shutdown_timeout(GRACE).disable_signals();
+    Ok(server.listen(listener)?.run())
+}

@@ -1,0 +1,45 @@
+//! The time, as a parameter: whether a person is active depends on today, and how old data is
+//! must not depend on somebody setting the computer's clock. Waiting is not its business.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+/// Where the program reads the time.
+pub trait Clock: Send + Sync + 'static {
+    /// The time of day, for dates and for what is written into resources.
+    fn now(&self) -> Timestamp;
+    /// The time since a fixed moment in the past, never set back: for ages.
+    fn monotonic(&self) -> Duration;
+}
+
+/// The clock of the machine.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    /// A clock whose [`Clock::monotonic`] counts from now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+}

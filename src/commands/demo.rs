@@ -1,0 +1,62 @@
+//! `demo`: the bridge, wired to an embedded Personio simulator. Nothing else is needed.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+
+use aws_lc_rs::rand;
+use clap::ArgMatches;
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::simulator::world;
+use super::{Failure, start_logs, stop_signal};
+use crate::app::{Application, Tuning};
+use crate::clock::SystemClock;
+use crate::config::{Config, DemoArgs, Personio, Scim};
+use crate::simulator::{Options, Rate, Simulator};
+
+/// So fast that nobody waits for a demonstration, but not without a limit.
+const RATE: Rate = Rate { per_second: 2000.0, burst: 4000.0 };
+
+pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Failure> {
+    let scim = Scim::demo(args, matches, random_token()?)?;
+    start_logs()?;
+    let stop = stop_signal()?;
+    let token = scim.bearer_token.clone();
+
+    let options = Options { rate: Some(RATE), ..Options::default() };
+    let (client_id, client_secret) = (options.client_id.clone(), options.client_secret.clone().into());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let (simulator, upstream) = Simulator::start(listener, world(args.population), options)?;
+    let upstream_handle = upstream.handle();
+    tokio::spawn(upstream);
+
+    let base_url = Url::parse(&simulator.base_url()).map_err(|error| Failure::Failed(error.to_string()))?;
+    let personio = Personio { base_url, client_id, client_secret, app_id: HeaderValue::from_static("PERSONIO_SCIM") };
+    let application = Application::build(Config { personio, scim }, Arc::new(SystemClock::new()), Tuning::default())?;
+    greet(&mut std::io::stdout(), args.population.persons, application.base_url(), token.expose_secret())?;
+    application.run(stop).await?;
+    upstream_handle.stop(false).await;
+    Ok(())
+}
+
+/// A token for this run alone.
+fn random_token() -> Result<SecretString, Failure> {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).map_err(|_| Failure::Failed("the machine gives no random numbers".to_owned()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+}
+
+fn greet(out: &mut impl Write, persons: u32, base_url: &str, token: &str) -> std::io::Result<()> {
+    writeln!(out, "A simulated Personio with {persons} persons is served over SCIM.\n")?;
+    writeln!(out, "  base URL: {base_url}")?;
+    writeln!(out, "  token:    {token}\n")?;
+    writeln!(out, "Try:\n")?;
+    for path in ["Users?count=3", "Users?startIndex=101&count=100", "Schemas"] {
+        writeln!(out, "  curl -sS -H 'Authorization: Bearer {token}' '{base_url}/{path}'")?;
+    }
+    writeln!(out, "\nStop it with Ctrl-C.")?;
+    out.flush()
+}

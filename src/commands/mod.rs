@@ -1,0 +1,86 @@
+//! The commands, one file each: what `main` starts.
+
+mod demo;
+mod healthcheck;
+mod serve;
+mod simulator;
+
+use std::time::Duration;
+
+use clap::ArgMatches;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{self, Command};
+use crate::{app, telemetry};
+
+/// How a command failed, and with which exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A mistake in the settings: exit code 64 (EX_USAGE of sysexits.h).
+    #[error("{0}")]
+    Usage(String),
+    /// Anything else: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Failure {
+    /// The exit code of the process.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 64,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+impl From<config::Error> for Failure {
+    fn from(error: config::Error) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<app::StartError> for Failure {
+    fn from(error: app::StartError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Carries out a command. Must be called on a runtime with threads of its own.
+///
+/// # Errors
+/// One line for the person who started it.
+pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(&args, matches).await,
+        Command::Demo(args) => demo::run(&args, matches).await,
+        Command::Simulator(args) => simulator::run(&args).await,
+        Command::Healthcheck(args) => healthcheck::run(&args).await,
+    }
+}
+
+fn start_logs() -> Result<(), Failure> {
+    telemetry::start().map_err(Failure::Usage)
+}
+
+/// SIGTERM or SIGINT.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// How long a healthcheck waits.
+const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,20 @@
+//! `serve`: SCIM from a real Personio.
+
+use std::sync::Arc;
+
+use clap::ArgMatches;
+
+use super::{Failure, start_logs, stop_signal};
+use crate::app::{Application, Tuning};
+use crate::clock::SystemClock;
+use crate::config::{Config, ServeArgs};
+
+pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Failure> {
+    let config = Config::serve(args, matches)?;
+    start_logs()?;
+    let stop = stop_signal()?;
+    let application = Application::build(config, Arc::new(SystemClock::new()), Tuning::default())?;
+    let (address, base_url) = (application.address(), application.base_url());
+    tracing::info!(%address, base_url, "listening on {address}; SCIM clients use {base_url}");
+    Ok(application.run(stop).await?)
+}

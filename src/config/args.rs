@@ -1,0 +1,145 @@
+//! The command line as it is given, before anything is checked: names, defaults and help.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Serves the people of a Personio company over SCIM 2.0, read-only.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, after_help = "To see it work, without an account: personio-scim demo")]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve SCIM from a real Personio
+    Serve(ServeArgs),
+    /// Serve SCIM from an embedded Personio simulator: to try it out
+    Demo(DemoArgs),
+    /// Run the Personio simulator alone
+    Simulator(SimulatorArgs),
+    /// Ask the server on this machine whether it is alive; exit code 0 if so
+    Healthcheck(HealthcheckArgs),
+}
+
+/// Settings of `serve`.
+#[derive(Debug, clap::Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub(super) personio: PersonioArgs,
+    #[command(flatten)]
+    pub(super) scim: ScimArgs,
+}
+
+/// The access to Personio.
+#[derive(Debug, clap::Args)]
+pub(super) struct PersonioArgs {
+    /// Client id of the Personio API credential (required)
+    #[arg(long, env = "PERSONIO_CLIENT_ID", value_name = "ID")]
+    pub(super) personio_client_id: Option<String>,
+    /// Client secret of the Personio API credential (required)
+    #[arg(long, env = "PERSONIO_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    personio_client_secret: Option<String>,
+    /// File that holds the client secret
+    #[arg(long, env = "PERSONIO_CLIENT_SECRET_FILE", value_name = "FILE")]
+    personio_client_secret_file: Option<PathBuf>,
+    /// Base URL of the Personio API; plain http only to this machine
+    #[arg(long, env = "PERSONIO_BASE_URL", value_name = "URL", default_value = "https://api.personio.de")]
+    pub(super) personio_base_url: String,
+    /// Sent to Personio as X-Personio-App-ID
+    #[arg(long, env = "PERSONIO_APP_ID", value_name = "NAME", default_value = "PERSONIO_SCIM")]
+    pub(super) personio_app_id: String,
+}
+
+/// The SCIM server.
+#[derive(Debug, clap::Args)]
+pub(super) struct ScimArgs {
+    /// Address and port to listen on
+    #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = LISTEN)]
+    pub(super) listen: String,
+    /// URL under which clients reach this server, without /scim/v2 [default: http:// and the listen address]
+    #[arg(long, env = "SCIM_PUBLIC_URL", value_name = "URL")]
+    pub(super) public_url: Option<String>,
+    /// Token that SCIM clients present (required by `serve`)
+    #[arg(long, env = "SCIM_BEARER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    bearer_token: Option<String>,
+    /// File that holds the token
+    #[arg(long, env = "SCIM_BEARER_TOKEN_FILE", value_name = "FILE")]
+    bearer_token_file: Option<PathBuf>,
+    /// How old served data may be before a request refreshes it
+    #[arg(long, env = "SCIM_CACHE_TTL", value_name = "TIME", default_value = "5m")]
+    pub(super) cache_ttl: String,
+    /// How long a request waits for fresher data
+    #[arg(long, env = "SCIM_REFRESH_WAIT", value_name = "TIME", default_value = "10s")]
+    pub(super) refresh_wait: String,
+    /// Oldest data that may be served while Personio fails
+    #[arg(long, env = "SCIM_MAX_STALE", value_name = "TIME", default_value = "24h")]
+    pub(super) max_stale: String,
+    /// Most users on one page (filter.maxResults)
+    #[arg(long, env = "SCIM_MAX_RESULTS", value_name = "NUMBER", default_value = "10000")]
+    pub(super) max_results: String,
+    /// Mapping file (TOML)
+    #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+const LISTEN: &str = "127.0.0.1:8080";
+
+/// The people that a simulator makes up.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Population {
+    /// How many persons
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub persons: u32,
+    /// Another number makes other people
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Settings of `demo`.
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Who is simulated.
+    #[command(flatten)]
+    pub population: Population,
+    #[command(flatten)]
+    pub(super) scim: ScimArgs,
+}
+
+/// Settings of `simulator`.
+#[derive(Debug, clap::Args)]
+pub struct SimulatorArgs {
+    /// Who is simulated.
+    #[command(flatten)]
+    pub population: Population,
+    /// Address and port to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    pub listen: String,
+    /// Client id that is accepted
+    #[arg(long, value_name = "ID", default_value = "demo")]
+    pub client_id: String,
+    /// Client secret that is accepted
+    #[arg(long, value_name = "SECRET", default_value = "demo-secret")]
+    pub client_secret: String,
+    /// Requests a second that each endpoint allows
+    #[arg(long, value_name = "NUMBER", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: u32,
+    /// Requests at once that each endpoint allows
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub burst: u32,
+}
+
+/// Settings of `healthcheck`.
+#[derive(Debug, clap::Args)]
+pub struct HealthcheckArgs {
+    /// Address on which the server listens
+    #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = LISTEN)]
+    pub listen: String,
+    /// Ask whether it has data to serve, not only whether it is alive
+    #[arg(long)]
+    pub ready: bool,
+}

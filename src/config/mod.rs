@@ -1,0 +1,167 @@
+//! Every setting: its name, its default and its checks. Everything is read before a port is bound,
+//! and a mistake is one line that names the setting.
+//!
+//! [`Args`] is what was given; [`Config`] is what was meant. Nothing else reads the environment.
+
+mod args;
+mod environment;
+mod mapping;
+mod value;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use reqwest::header::HeaderValue;
+use secrecy::SecretString;
+use url::Url;
+
+pub use args::{Args, Command, DemoArgs, HealthcheckArgs, Population, ServeArgs, SimulatorArgs};
+use args::{PersonioArgs, ScimArgs};
+use value::Setting;
+
+use crate::translate::Policy;
+
+/// A mistake in the settings: one line that names it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(pub(crate) String);
+
+/// What `serve` needs, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where people come from.
+    pub personio: Personio,
+    /// How they are served.
+    pub scim: Scim,
+}
+
+/// The access to Personio.
+#[derive(Debug, Clone)]
+pub struct Personio {
+    /// Without `/v2`.
+    pub base_url: Url,
+    /// Of the API credential.
+    pub client_id: String,
+    /// Of the API credential.
+    pub client_secret: SecretString,
+    /// Sent as `X-Personio-App-ID`.
+    pub app_id: HeaderValue,
+}
+
+/// The SCIM server.
+#[derive(Debug, Clone)]
+pub struct Scim {
+    /// Where to listen; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// How clients see this server; from the listen address if nothing is said.
+    pub public_url: Option<Url>,
+    /// What clients must present.
+    pub bearer_token: SecretString,
+    /// Data older than this is refreshed when somebody asks.
+    pub cache_ttl: Duration,
+    /// How long a request waits for that.
+    pub refresh_wait: Duration,
+    /// Data older than this is never served.
+    pub max_stale: Duration,
+    /// The largest page.
+    pub max_results: usize,
+    /// The company's choices.
+    pub policy: Policy,
+}
+
+/// What was asked for on the command line.
+pub enum Asked {
+    /// A command to carry out, with what its settings were given by.
+    Command(Box<(Command, ArgMatches)>),
+    /// A text to print: help, or the version.
+    Text(String),
+}
+
+/// Reads the command line and the environment.
+///
+/// # Errors
+/// When either cannot be understood.
+pub fn ask() -> Result<Asked, Error> {
+    let matches = match Args::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) if error.use_stderr() => return Err(Error(value::one_line(&error.to_string()))),
+        Err(help) => return Ok(Asked::Text(help.render().ansi().to_string())),
+    };
+    let args = Args::from_arg_matches(&matches).map_err(|error| Error(value::one_line(&error.to_string())))?;
+    let matches = matches.subcommand().map(|(_, matches)| matches.clone()).unwrap_or_default();
+    Ok(Asked::Command(Box::new((args.command, matches))))
+}
+
+impl Config {
+    /// The configuration of `serve`.
+    ///
+    /// # Errors
+    /// When a setting is missing or wrong.
+    pub fn serve(args: &ServeArgs, matches: &ArgMatches) -> Result<Self, Error> {
+        environment::refuse_unknown()?;
+        let personio = personio(&args.personio, matches)?;
+        let bearer = value::secret(value::BEARER_TOKEN, matches)?.ok_or_else(|| {
+            Error(format!(
+                "{} is required: there is no open server; make one with `openssl rand -hex 32`",
+                value::BEARER_TOKEN
+            ))
+        })?;
+        Ok(Self { personio, scim: scim(&args.scim, bearer)? })
+    }
+}
+
+impl Scim {
+    /// The configuration of the server of `demo`, whose token is `spare` unless one is given.
+    ///
+    /// # Errors
+    /// When a setting is wrong.
+    pub fn demo(args: &DemoArgs, matches: &ArgMatches, spare: SecretString) -> Result<Self, Error> {
+        environment::refuse_unknown()?;
+        scim(&args.scim, value::secret(value::BEARER_TOKEN, matches)?.unwrap_or(spare))
+    }
+}
+
+fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error> {
+    let required = |setting: Setting| Error(format!("{setting} is required"));
+    Ok(Personio {
+        base_url: value::personio_url(&args.personio_base_url)?,
+        client_id: value::filled(value::CLIENT_ID, args.personio_client_id.as_deref())?
+            .ok_or_else(|| required(value::CLIENT_ID))?,
+        client_secret: value::secret(value::CLIENT_SECRET, matches)?.ok_or_else(|| required(value::CLIENT_SECRET))?,
+        app_id: value::app_id(&args.personio_app_id)?,
+    })
+}
+
+fn scim(args: &ScimArgs, bearer_token: SecretString) -> Result<Scim, Error> {
+    let cache_ttl = value::duration(value::CACHE_TTL, &args.cache_ttl)?;
+    let max_stale = value::duration(value::MAX_STALE, &args.max_stale)?;
+    if max_stale < cache_ttl {
+        return Err(Error(format!("{} is shorter than {}", value::MAX_STALE, value::CACHE_TTL)));
+    }
+    Ok(Scim {
+        listen: value::listen(&args.listen)?,
+        public_url: args.public_url.as_deref().map(value::public_url).transpose()?,
+        bearer_token: value::bearer_token(bearer_token)?,
+        cache_ttl,
+        refresh_wait: value::duration(value::REFRESH_WAIT, &args.refresh_wait)?,
+        max_stale,
+        max_results: value::max_results(&args.max_results)?,
+        policy: args.config.as_deref().map(mapping::read).transpose()?.unwrap_or_default(),
+    })
+}
+
+/// Where a server that listens as `listen` says can be asked from the same machine.
+///
+/// # Errors
+/// When it is no address.
+pub fn local_url(listen: &str) -> Result<String, Error> {
+    let mut address = value::listen(listen)?;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Ok(format!("http://{address}"))
+}

@@ -1,0 +1,250 @@
+//! From the text of a setting to its meaning. A text that has none is answered with the setting's
+//! name, what was found (unless it is secret) and what was expected.
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+use std::time::Duration;
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use jiff::SignedDuration;
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
+
+use super::Error;
+
+/// A setting's two names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setting {
+    flag: &'static str,
+    variable: &'static str,
+}
+
+macro_rules! settings {
+    ($($name:ident = $flag:literal, $variable:literal);* $(;)?) => {
+        $(pub(super) const $name: Setting = Setting { flag: $flag, variable: $variable };)*
+    };
+}
+
+settings! {
+    CLIENT_ID = "--personio-client-id", "PERSONIO_CLIENT_ID";
+    CLIENT_SECRET = "--personio-client-secret", "PERSONIO_CLIENT_SECRET";
+    BASE_URL = "--personio-base-url", "PERSONIO_BASE_URL";
+    APP_ID = "--personio-app-id", "PERSONIO_APP_ID";
+    LISTEN = "--listen", "SCIM_LISTEN";
+    PUBLIC_URL = "--public-url", "SCIM_PUBLIC_URL";
+    BEARER_TOKEN = "--bearer-token", "SCIM_BEARER_TOKEN";
+    CACHE_TTL = "--cache-ttl", "SCIM_CACHE_TTL";
+    REFRESH_WAIT = "--refresh-wait", "SCIM_REFRESH_WAIT";
+    MAX_STALE = "--max-stale", "SCIM_MAX_STALE";
+    MAX_RESULTS = "--max-results", "SCIM_MAX_RESULTS";
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.flag, self.variable)
+    }
+}
+
+/// The shortest bearer token: shorter ones can be guessed.
+const SHORTEST_TOKEN: usize = 16;
+/// The smallest cap on pages: clients that ask for 200 or 500 at once take a shorter page for the
+/// last one.
+const SMALLEST_CAP: usize = 1000;
+
+/// A complaint of the parser of arguments as one line.
+pub(super) fn one_line(message: &str) -> String {
+    let about = message.split("\n\n").next().unwrap_or_default();
+    let about = about.strip_prefix("error: ").unwrap_or(about);
+    about.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A text that is given but must not be empty.
+pub(super) fn filled(setting: Setting, text: Option<&str>) -> Result<Option<String>, Error> {
+    match text.map(str::trim) {
+        Some("") => Err(Error(format!("{setting} is empty"))),
+        text => Ok(text.map(str::to_owned)),
+    }
+}
+
+/// A secret that is given itself or by the file that holds it, by flag or by variable.
+pub(super) fn secret(setting: Setting, matches: &ArgMatches) -> Result<Option<SecretString>, Error> {
+    let id = setting.flag.trim_start_matches('-').replace('-', "_");
+    let file_id = format!("{id}_file");
+    let by_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let text = matches.get_one::<String>(&id);
+    let file = matches.get_one::<std::path::PathBuf>(&file_id);
+    let secret = match (text, file) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) if by_flag(&id) == by_flag(&file_id) => {
+            let Setting { flag, variable } = setting;
+            return Err(Error(format!(
+                "{flag} and {flag}-file ({variable}, {variable}_FILE) are both given: leave one out"
+            )));
+        }
+        (Some(text), file) if file.is_none() || by_flag(&id) => text.clone(),
+        (_, Some(file)) => std::fs::read_to_string(file).map_err(|error| {
+            Error(format!("{}-file ({}_FILE): {}: {error}", setting.flag, setting.variable, file.display()))
+        })?,
+        (Some(text), None) => text.clone(),
+    };
+    match secret.trim() {
+        "" => Err(Error(format!("{setting} is empty"))),
+        secret => Ok(Some(secret.into())),
+    }
+}
+
+/// A token that clients can send (RFC 6750 §2.1) and nobody can guess.
+pub(super) fn bearer_token(token: SecretString) -> Result<SecretString, Error> {
+    let text = token.expose_secret();
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error(format!("{BEARER_TOKEN} has characters that cannot be sent; use letters and digits")));
+    }
+    if text.len() < SHORTEST_TOKEN {
+        return Err(Error(format!(
+            "{BEARER_TOKEN} is shorter than {SHORTEST_TOKEN} characters; make one with `openssl rand -hex 32`"
+        )));
+    }
+    Ok(token)
+}
+
+/// A span of time above zero.
+pub(super) fn duration(setting: Setting, text: &str) -> Result<Duration, Error> {
+    let parsed = text.trim().parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    parsed
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| Error(format!("{setting}: `{text}` is no span of time; write for example 30s, 5m or 24h")))
+}
+
+/// The largest page.
+pub(super) fn max_results(text: &str) -> Result<usize, Error> {
+    text.trim().parse().ok().filter(|number| *number >= SMALLEST_CAP).ok_or_else(|| {
+        Error(format!(
+            "{MAX_RESULTS}: `{text}` is no whole number of at least {SMALLEST_CAP}; with less, some clients take a full page for \
+             the last one"
+        ))
+    })
+}
+
+/// An address to listen on.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, Error> {
+    let address = text.trim().to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    address.ok_or_else(|| {
+        Error(format!("{LISTEN}: `{text}` is no address and port; write for example 127.0.0.1:8080 or 0.0.0.0:8080"))
+    })
+}
+
+/// The header that names this program to Personio.
+pub(super) fn app_id(text: &str) -> Result<HeaderValue, Error> {
+    let text = filled(APP_ID, Some(text))?.unwrap_or_default();
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    let value = HeaderValue::from_str(&text).ok().filter(|_| plain);
+    value.ok_or_else(|| {
+        Error(format!("{APP_ID}: write capital letters, digits and underscores, for example PERSONIO_SCIM"))
+    })
+}
+
+/// Where Personio's API is. The token must not travel in the clear.
+pub(super) fn personio_url(text: &str) -> Result<Url, Error> {
+    let url = plain_url(BASE_URL, text)?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return Err(Error(format!("{BASE_URL}: plain http is for this machine only; write https://")));
+    }
+    if url.path().ends_with("/v2") {
+        return Err(Error(format!("{BASE_URL}: leave out /v2")));
+    }
+    Ok(url)
+}
+
+/// Where clients find this server.
+pub(super) fn public_url(text: &str) -> Result<Url, Error> {
+    let url = plain_url(PUBLIC_URL, text)?;
+    if url.path().ends_with("/scim/v2") {
+        return Err(Error(format!("{PUBLIC_URL}: leave out /scim/v2")));
+    }
+    Ok(url)
+}
+
+/// An http or https URL of scheme, host and path alone, without a slash at its end.
+fn plain_url(setting: Setting, text: &str) -> Result<Url, Error> {
+    let mut url = Url::parse(text.trim()).map_err(|error| Error(format!("{setting}: `{text}` is no URL: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(Error(format!("{setting}: `{text}` does not begin with https://")));
+    }
+    // The text may hold a password then, so it is not repeated.
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err(Error(format!("{setting}: a user name, a password, `?` and `#` have no place in it")));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// The contents of the mapping file.
+pub(super) fn file(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|error| Error(format!("--config (SCIM_CONFIG): {}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_plain_and_secrets_travel_encrypted() {
+        for (text, expected) in [
+            ("https://api.personio.de", Ok("https://api.personio.de/")),
+            ("https://api.personio.de/", Ok("https://api.personio.de/")),
+            ("https://proxy.example.com/personio/", Ok("https://proxy.example.com/personio")),
+            ("http://127.0.0.1:8081", Ok("http://127.0.0.1:8081/")),
+            ("http://localhost:1/", Ok("http://localhost:1/")),
+            ("http://[::1]:1", Ok("http://[::1]:1/")),
+            ("http://api.personio.de", Err("plain http")),
+            ("http://127.0.0.1.example.com", Err("plain http")),
+            ("api.personio.de", Err("is no URL")),
+            ("ftp://api.personio.de", Err("does not begin")),
+            ("https://me:secret@api.personio.de", Err("a user name")),
+            ("https://api.personio.de?x=1", Err("a user name")),
+            ("https://api.personio.de/v2/", Err("leave out /v2")),
+        ] {
+            match (personio_url(text), expected) {
+                (Ok(url), Ok(expected)) => assert_eq!(url.as_str(), expected),
+                (Err(error), Err(part)) => {
+                    assert!(error.0.contains(part) && !error.0.contains("secret"), "{text}: {error}");
+                }
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+        assert!(public_url("https://scim.example.com/scim/v2").unwrap_err().0.contains("leave out /scim/v2"));
+    }
+
+    #[test]
+    fn spans_of_time_have_a_unit_and_a_length() {
+        for (text, seconds) in [("5m", 300), ("10s", 10), ("24h", 86_400), ("1h30m", 5400), (" 90s ", 90)] {
+            assert_eq!(duration(CACHE_TTL, text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "5", "0s", "-5m", "5 parsecs", "1y"] {
+            let error = duration(CACHE_TTL, text).unwrap_err().0;
+            assert!(error.starts_with("--cache-ttl (SCIM_CACHE_TTL):"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_bearer_token_can_be_sent_and_not_be_guessed() {
+        let check = |text: &str| bearer_token(text.to_owned().into()).map(|_| ()).map_err(|error| error.0);
+        assert_eq!(check("0123456789abcdef"), Ok(()));
+        assert!(check("short").unwrap_err().contains("shorter than 16"));
+        assert!(check("with spaces and so on").unwrap_err().contains("cannot be sent"));
+        assert!(check("schlüsselschlüssel").unwrap_err().contains("cannot be sent"));
+    }
+}

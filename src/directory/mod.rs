@@ -1,0 +1,335 @@
+//! What is served right now: one complete snapshot of the users, how old it may be, and what
+//! happens while a new one cannot be had. Old data is better than wrong data, and no answer is
+//! better than either.
+//!
+//! It does not know where users come from or which attributes they have.
+
+mod progress;
+mod snapshot;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use moka::future::Cache;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+pub use progress::Progress;
+pub use snapshot::Snapshot;
+
+use crate::clock::Clock;
+use crate::scim::User;
+
+/// Single users that are kept while there is no snapshot.
+const SINGLE_USERS: u64 = 10_000;
+
+/// Where users come from.
+pub trait Source: Send + Sync + 'static {
+    /// All users, or a failure: never a part of them.
+    fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>>;
+    /// One user; `None` if it is certain that there is none.
+    fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>>;
+}
+
+/// What a load brought.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// Every user, in any order.
+    pub users: Vec<User>,
+    /// Who was left out.
+    pub skipped: Skipped,
+}
+
+/// Who was left out of a load on purpose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// Persons without an e-mail address, where the company requires one.
+    pub without_email: usize,
+}
+
+/// Why a source failed, in words for the operator, without anything of a person.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SourceError(Arc<str>);
+
+impl SourceError {
+    /// A failure, in one sentence.
+    #[must_use]
+    pub fn new(reason: String) -> Self {
+        Self(reason.into())
+    }
+}
+
+/// Why nothing can be served.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The first load is under way.
+    #[error("the directory is being loaded for the first time: {progress}")]
+    Loading {
+        /// How far it is, in words.
+        progress: String,
+        /// When to ask again.
+        retry_after: Duration,
+    },
+    /// There is nothing that may be served.
+    #[error("there is no directory that may be served: {reason}")]
+    Unavailable {
+        /// Why the last load failed.
+        reason: SourceError,
+        /// When to ask again.
+        retry_after: Duration,
+    },
+}
+
+/// How old data may be, and how long a request waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Freshness {
+    /// Data older than this is refreshed when somebody asks.
+    pub cache_ttl: Duration,
+    /// How long a request waits for that.
+    pub refresh_wait: Duration,
+    /// Data older than this is not served, whatever happens.
+    pub max_stale: Duration,
+    /// After a failed load none is started for this long.
+    pub pause: Duration,
+}
+
+/// How the last load went, if it went wrong.
+#[derive(Debug)]
+struct Failure {
+    at: Duration,
+    reason: SourceError,
+}
+
+type Load = Shared<BoxFuture<'static, Result<Arc<Snapshot>, SourceError>>>;
+
+/// A load that is under way.
+#[derive(Clone)]
+struct Flight {
+    started: Duration,
+    progress: Arc<Progress>,
+    load: Load,
+}
+
+/// The directory.
+#[derive(Clone)]
+pub struct Directory(Arc<Inner>);
+
+struct Inner {
+    source: Arc<dyn Source>,
+    freshness: Freshness,
+    clock: Arc<dyn Clock>,
+    /// The runtime that all loads run on: they belong to no request, and outlive the one that
+    /// started them.
+    runtime: Handle,
+    /// The snapshot while it is younger than the time to live.
+    fresh: Cache<(), Arc<Snapshot>>,
+    /// The newest snapshot, however old.
+    last_good: ArcSwapOption<Snapshot>,
+    flight: Mutex<Option<Flight>>,
+    failure: ArcSwapOption<Failure>,
+    /// Users that were asked for one by one while there was no snapshot.
+    single: Cache<String, Option<Arc<User>>>,
+}
+
+/// What [`Directory::state`] tells.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The snapshot that would be served, if any, and its age.
+    pub snapshot: Option<(Arc<Snapshot>, Duration)>,
+    /// How far the load that is under way has come.
+    pub loading: Option<String>,
+    /// Why the last load failed, if it did, and how long ago.
+    pub failure: Option<(SourceError, Duration)>,
+}
+
+impl Directory {
+    /// An empty directory, whose loads run on `runtime`.
+    #[must_use]
+    pub fn new(source: Arc<dyn Source>, freshness: Freshness, clock: Arc<dyn Clock>, runtime: Handle) -> Self {
+        Self(Arc::new(Inner {
+            source,
+            freshness,
+            clock,
+            runtime,
+            fresh: Cache::builder().time_to_live(freshness.cache_ttl).build(),
+            last_good: ArcSwapOption::empty(),
+            flight: Mutex::default(),
+            failure: ArcSwapOption::empty(),
+            single: Cache::builder().time_to_live(freshness.cache_ttl).max_capacity(SINGLE_USERS).build(),
+        }))
+    }
+
+    /// Starts a load unless one is under way or one has just failed.
+    pub fn warm_up(&self) {
+        let newest = self.0.last_good.load_full();
+        let _ = self.refresh(newest.as_ref());
+    }
+
+    /// The snapshot to serve: a fresh one, or after waiting for it as long as requests wait, the
+    /// last good one.
+    ///
+    /// # Errors
+    /// When there is none that may be served.
+    pub async fn current(&self) -> Result<Arc<Snapshot>, Error> {
+        let newest = self.0.last_good.load_full();
+        if let Some(fresh) = self.0.fresh.get(&()).await {
+            return Ok(fresh);
+        }
+        match self.refresh(newest.as_ref()) {
+            Refresh::Done(snapshot) => Ok(snapshot),
+            Refresh::Paused => self.fallback(),
+            Refresh::UnderWay(flight) => match timeout(self.patience(&flight), flight.load).await {
+                Ok(Ok(snapshot)) => Ok(snapshot),
+                Ok(Err(_)) | Err(_) => self.fallback(),
+            },
+        }
+    }
+
+    /// One user. While there is no snapshot, that user alone is fetched.
+    ///
+    /// # Errors
+    /// When it cannot be told who that is, or whether there is such a user.
+    pub async fn find(&self, id: &str) -> Result<Option<Arc<User>>, Error> {
+        if self.servable().is_some() {
+            return Ok(self.current().await?.find(id).cloned());
+        }
+        match self.refresh(None) {
+            Refresh::Done(snapshot) => return Ok(snapshot.find(id).cloned()),
+            Refresh::Paused => return self.fallback().map(|snapshot| snapshot.find(id).cloned()),
+            Refresh::UnderWay(_) => {}
+        }
+        let inner = Arc::clone(&self.0);
+        let key = id.to_owned();
+        let single = self.0.runtime.spawn(async move {
+            let user = async { Ok(inner.source.find(&key).await?.map(|user| Arc::new(user.versioned()))) };
+            inner.single.try_get_with_by_ref(&key, user).await
+        });
+        let retry_after = self.0.freshness.pause;
+        match timeout(self.0.freshness.refresh_wait, single).await {
+            Ok(Ok(Ok(user))) => Ok(user),
+            Ok(Ok(Err(reason))) => Err(Error::Unavailable { reason: SourceError::clone(&reason), retry_after }),
+            Ok(Err(_)) | Err(_) => self.fallback().map(|snapshot| snapshot.find(id).cloned()),
+        }
+    }
+
+    /// How the directory is.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let now = self.0.clock.monotonic();
+        let flight = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = self.0.failure.load_full();
+        State {
+            snapshot: self.servable().map(|snapshot| (Arc::clone(&snapshot), snapshot.age(now))),
+            loading: flight.as_ref().map(|flight| flight.progress.to_string()),
+            failure: failure.map(|failure| (failure.reason.clone(), now.saturating_sub(failure.at))),
+        }
+    }
+
+    /// The newest snapshot, unless it is too old to be served.
+    fn servable(&self) -> Option<Arc<Snapshot>> {
+        let now = self.0.clock.monotonic();
+        self.0.last_good.load_full().filter(|snapshot| snapshot.age(now) <= self.0.freshness.max_stale)
+    }
+
+    /// How long to wait for a load. Where there is something to serve meanwhile, the waiting ends
+    /// for all when the load has taken that long: a slow load must not slow down every request.
+    fn patience(&self, flight: &Flight) -> Duration {
+        let wait = self.0.freshness.refresh_wait;
+        if self.servable().is_none() {
+            return wait;
+        }
+        wait.saturating_sub(self.0.clock.monotonic().saturating_sub(flight.started))
+    }
+
+    /// What is served when there is nothing fresh.
+    fn fallback(&self) -> Result<Arc<Snapshot>, Error> {
+        if let Some(snapshot) = self.servable() {
+            return Ok(snapshot);
+        }
+        let flight = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(flight) = flight {
+            let taken = self.0.clock.monotonic().saturating_sub(flight.started);
+            return Err(Error::Loading {
+                progress: flight.progress.to_string(),
+                retry_after: flight.progress.remaining(taken),
+            });
+        }
+        let reason = self.0.failure.load_full().map(|failure| failure.reason.clone());
+        let reason = reason.unwrap_or_else(|| SourceError::new("nothing has been loaded yet".to_owned()));
+        Err(Error::Unavailable { reason, retry_after: self.0.freshness.pause })
+    }
+
+    /// The load that is under way, or a new one. Whoever asks has seen that `newest` is too old; if
+    /// a load has landed since then, its snapshot is the answer.
+    fn refresh(&self, newest: Option<&Arc<Snapshot>>) -> Refresh {
+        let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = slot.as_ref() {
+            return Refresh::UnderWay(flight.clone());
+        }
+        if let Some(landed) = self.servable().filter(|landed| newest.is_none_or(|newest| !Arc::ptr_eq(newest, landed)))
+        {
+            return Refresh::Done(landed);
+        }
+        let now = self.0.clock.monotonic();
+        let failure = self.0.failure.load();
+        if failure.as_ref().is_some_and(|failure| now.saturating_sub(failure.at) < self.0.freshness.pause) {
+            return Refresh::Paused;
+        }
+        let progress = Arc::new(Progress::default());
+        let task = self.0.runtime.spawn(self.clone().load(now, Arc::clone(&progress)));
+        let load = task.map(|ended| ended.unwrap_or_else(|_| Err(broke_off())));
+        let flight = Flight { started: now, progress, load: load.boxed().shared() };
+        *slot = Some(flight.clone());
+        Refresh::UnderWay(flight)
+    }
+
+    /// One load, from the first request to the published snapshot. Data is as old as the moment at
+    /// which its load began.
+    async fn load(self, started: Duration, progress: Arc<Progress>) -> Result<Arc<Snapshot>, SourceError> {
+        let loaded = AssertUnwindSafe(self.0.source.load(&progress)).catch_unwind().await;
+        let outcome = match loaded.unwrap_or_else(|_| Err(broke_off())) {
+            Ok(loaded) => Ok(self.publish(loaded, started).await),
+            Err(reason) => {
+                tracing::error!("the directory could not be loaded: {reason}");
+                let at = self.0.clock.monotonic();
+                self.0.failure.store(Some(Arc::new(Failure { at, reason: reason.clone() })));
+                Err(reason)
+            }
+        };
+        // Last, so that nobody starts a load who could have had this one's outcome.
+        self.0.flight.lock().unwrap_or_else(PoisonError::into_inner).take();
+        outcome
+    }
+
+    async fn publish(&self, loaded: Loaded, started: Duration) -> Arc<Snapshot> {
+        let previous = self.0.last_good.load_full();
+        let snapshot = Arc::new(Snapshot::new(loaded, previous.as_deref(), started, self.0.clock.now()));
+        self.0.failure.store(None);
+        self.0.last_good.store(Some(Arc::clone(&snapshot)));
+        self.0.fresh.insert((), Arc::clone(&snapshot)).await;
+        let seconds = snapshot.age(self.0.clock.monotonic()).as_secs_f64();
+        let users = snapshot.users().len();
+        tracing::info!(users, seconds, "loaded {users} users in {seconds:.1} s");
+        snapshot
+    }
+}
+
+/// What came of asking for newer data.
+enum Refresh {
+    /// There is some already.
+    Done(Arc<Snapshot>),
+    /// It is on its way.
+    UnderWay(Flight),
+    /// Not now: the last load has only just failed, and an outage must not be made worse by
+    /// everybody who asks.
+    Paused,
+}
+
+fn broke_off() -> SourceError {
+    SourceError::new("the load broke off, which is a fault of this program".to_owned())
+}

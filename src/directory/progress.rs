@@ -1,0 +1,68 @@
+//! How far a load is, for those who wait for it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+/// The progress of one load. Numbers only.
+#[derive(Debug, Default)]
+pub struct Progress {
+    listed: AtomicUsize,
+    total: AtomicUsize,
+    enriched: AtomicUsize,
+}
+
+impl Progress {
+    /// So many more persons were listed.
+    pub fn listed(&self, count: usize) {
+        self.listed.fetch_add(count, Relaxed);
+    }
+
+    /// The list is complete: there are so many persons.
+    pub fn complete(&self, total: usize) {
+        self.total.store(total, Relaxed);
+    }
+
+    /// The details of one more person are there.
+    pub fn enriched(&self) {
+        self.enriched.fetch_add(1, Relaxed);
+    }
+
+    /// When the load may be through, judged by what it has done since it began: from 1 to 120 s.
+    #[must_use]
+    pub fn remaining(&self, taken: Duration) -> Duration {
+        let (total, done) = (self.total.load(Relaxed), self.enriched.load(Relaxed));
+        let guess = match (total.saturating_sub(done), done) {
+            (_, 0) => 10.0,
+            (left, done) => taken.as_secs_f64() * left as f64 / done as f64,
+        };
+        Duration::from_secs(guess.ceil().clamp(1.0, 120.0) as u64)
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.total.load(Relaxed) {
+            0 => write!(f, "{} persons listed so far", self.listed.load(Relaxed)),
+            total => write!(f, "{} of {total} persons read", self.enriched.load(Relaxed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_is_judged_by_what_was_done() {
+        let progress = Progress::default();
+        progress.listed(50);
+        assert_eq!(progress.to_string(), "50 persons listed so far");
+        assert_eq!(progress.remaining(Duration::from_secs(3)), Duration::from_secs(10));
+        progress.complete(90);
+        (0..30).for_each(|_| progress.enriched());
+        assert_eq!(progress.to_string(), "30 of 90 persons read");
+        assert_eq!(progress.remaining(Duration::from_secs(10)), Duration::from_secs(20));
+        assert_eq!(progress.remaining(Duration::from_secs(9999)), Duration::from_secs(120));
+    }
+}

@@ -1,0 +1,40 @@
+//! The documents that describe this server (RFC 7644 §4). They need the token too: an open
+//! discovery makes a wrong token look right.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::Value;
+
+use super::{Error, State, extract, respond};
+use crate::scim::ListResponse;
+
+pub(super) async fn service_provider_config(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Error> {
+    extract::no_filter(&request)?;
+    Ok(respond::scim(&state.discovery.service_provider_config))
+}
+
+pub(super) async fn resource_types(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
+    whole_list(&request, &state.discovery.resource_types)
+}
+
+pub(super) async fn resource_type(id: web::Path<String>, state: web::Data<State>) -> Result<HttpResponse, Error> {
+    let document = state.discovery.resource_type(&id).ok_or(Error::NoResource("ResourceType"))?;
+    Ok(respond::scim(document))
+}
+
+pub(super) async fn schemas(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
+    whole_list(&request, &state.discovery.schemas)
+}
+
+pub(super) async fn schema(urn: web::Path<String>, state: web::Data<State>) -> Result<HttpResponse, Error> {
+    let document = state.discovery.schema(&urn).ok_or(Error::NoResource("Schema"))?;
+    Ok(respond::scim(document))
+}
+
+/// "filter, sort, pagination … SHALL be ignored", but a filter "403" (RFC 7644 §4).
+fn whole_list(request: &HttpRequest, documents: &[Value]) -> Result<HttpResponse, Error> {
+    extract::no_filter(request)?;
+    Ok(respond::scim(&ListResponse::new(documents.len(), 1, documents)))
+}

@@ -1,0 +1,135 @@
+//! From a failure to a status and a body: the only place that does so, and the only one that logs
+//! a failed request.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+
+use crate::{directory, scim};
+
+/// Why a request is not answered as asked. The text is for the client.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No token, or another one.
+    #[error("a valid bearer token is required")]
+    Unauthorized,
+    /// No such route.
+    #[error("there is nothing at this address; SCIM is under /scim/v2")]
+    NoRoute,
+    /// No such resource of this type.
+    #[error("there is no such {0}")]
+    NoResource(&'static str),
+    /// A method that would change something.
+    #[error("this server is read-only: only GET and HEAD are allowed here")]
+    ReadOnly,
+    /// A parameter that is no number.
+    #[error(transparent)]
+    InvalidNumber(#[from] scim::InvalidNumber),
+    /// A parameter that is there twice.
+    #[error("the parameter {0} is given more than once")]
+    Repeated(&'static str),
+    /// A filter, which this version does not understand. To ignore it would be to answer another
+    /// question.
+    #[error("filters are not supported")]
+    FilterUnsupported,
+    /// "If a 'filter' is provided, the service provider SHOULD respond with HTTP status code 403"
+    /// (RFC 7644 §4).
+    #[error("this list cannot be filtered")]
+    FilterForbidden,
+    /// A body beyond what is read.
+    #[error("the body is too large")]
+    LargeBody,
+    /// A body that does not come.
+    #[error("the body did not come in time")]
+    SlowBody,
+    /// A body that cannot be read.
+    #[error("the body cannot be read")]
+    BrokenBody,
+    /// Nothing can be served that could be trusted.
+    #[error("{}", unavailable(.0))]
+    Unavailable(#[from] directory::Error),
+}
+
+/// What a client reads when nothing can be served; the log says more.
+fn unavailable(error: &directory::Error) -> String {
+    match error {
+        directory::Error::Loading { progress, .. } => {
+            format!("the directory is being loaded for the first time ({progress}); ask again later")
+        }
+        directory::Error::Unavailable { .. } => {
+            "the directory cannot be served, because the upstream system cannot be read; ask again later".to_owned()
+        }
+    }
+}
+
+impl Error {
+    fn scim_type(&self) -> Option<scim::ScimType> {
+        match self {
+            Self::InvalidNumber(_) | Self::Repeated(_) => Some(scim::ScimType::InvalidValue),
+            Self::FilterUnsupported => Some(scim::ScimType::InvalidFilter),
+            Self::Unauthorized
+            | Self::NoRoute
+            | Self::NoResource(_)
+            | Self::ReadOnly
+            | Self::FilterForbidden
+            | Self::LargeBody
+            | Self::SlowBody
+            | Self::BrokenBody
+            | Self::Unavailable(_) => None,
+        }
+    }
+
+    fn header(&self) -> Option<(HeaderName, String)> {
+        match self {
+            Self::Unauthorized => Some((WWW_AUTHENTICATE, "Bearer realm=\"scim\"".to_owned())),
+            Self::ReadOnly => Some((ALLOW, "GET, HEAD".to_owned())),
+            Self::Unavailable(
+                directory::Error::Loading { retry_after, .. } | directory::Error::Unavailable { retry_after, .. },
+            ) => Some((RETRY_AFTER, retry_after.as_secs_f64().ceil().to_string())),
+            Self::NoRoute
+            | Self::NoResource(_)
+            | Self::InvalidNumber(_)
+            | Self::Repeated(_)
+            | Self::FilterUnsupported
+            | Self::FilterForbidden
+            | Self::LargeBody
+            | Self::SlowBody
+            | Self::BrokenBody => None,
+        }
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NoRoute | Self::NoResource(_) => StatusCode::NOT_FOUND,
+            Self::ReadOnly => StatusCode::METHOD_NOT_ALLOWED,
+            Self::InvalidNumber(_) | Self::Repeated(_) | Self::FilterUnsupported | Self::BrokenBody => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::FilterForbidden => StatusCode::FORBIDDEN,
+            Self::LargeBody => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if let Self::Unavailable(error) = self {
+            tracing::warn!("a request could not be answered: {error}");
+        }
+        let status = self.status_code();
+        let mut response = HttpResponse::build(status);
+        response.content_type(scim::MEDIA_TYPE);
+        if let Some(header) = self.header() {
+            response.insert_header(header);
+        }
+        if matches!(self, Self::LargeBody | Self::SlowBody | Self::BrokenBody) {
+            // What is left of the body must not be taken for the next request.
+            response.force_close();
+        }
+        let body = scim::Error::new(status.as_u16(), self.scim_type(), self.to_string());
+        response.body(serde_json::to_vec(&body).unwrap_or_default())
+    }
+}

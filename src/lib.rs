@@ -1,0 +1,14 @@
+#![doc = include_str!("../docs/architecture.md")]
+
+// In the order in which data flows.
+pub mod app;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod directory;
+pub mod endpoints;
+pub mod personio;
+pub mod scim;
+pub mod simulator;
+pub mod telemetry;
+pub mod translate;

@@ -1,0 +1,29 @@
+//! The process: arguments, exit code, and nothing else.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use personio_scim::commands::{self, Failure};
+use personio_scim::config::{self, Asked};
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nothing can be done where standard error is closed.
+            let _ = writeln!(std::io::stderr(), "personio-scim: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn start() -> Result<(), Failure> {
+    match config::ask()? {
+        Asked::Text(text) => Ok(write!(std::io::stdout(), "{text}")?),
+        Asked::Command(asked) => {
+            let (command, matches) = *asked;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(commands::run(command, &matches))
+        }
+    }
+}

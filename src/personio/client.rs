@@ -1,0 +1,312 @@
+//! The requests that are made, and what comes back: persons, one person, employments, lists of
+//! names. Every request is authorised, throttled, limited in time and size, and retried where that
+//! can help.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Method, Request, StatusCode};
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::model::{Employment, Named, Person};
+use super::names::{Kind, NameCache};
+use super::page::{Next, Page};
+use super::token::{Token, Tokens};
+use super::transport::{Answer, Transport, trace_id};
+use super::{Endpoint, Error};
+use crate::clock::Clock;
+
+/// The largest page that Personio gives.
+const PAGE: usize = 50;
+
+/// What a client needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the API is: scheme, host and perhaps a path, without `/v2`.
+    pub base_url: Url,
+    /// Of the API credential.
+    pub client_id: String,
+    /// Of the API credential.
+    pub client_secret: SecretString,
+    /// Sent as `X-Personio-App-ID`.
+    pub app_id: HeaderValue,
+    /// How long a request may take, answer included.
+    pub timeout: Duration,
+    /// How failures are retried.
+    pub retry: Retry,
+    /// The ids and global ids of the custom attributes that are wanted. All others are dropped as
+    /// soon as they are read.
+    pub custom_attributes: Vec<String>,
+}
+
+/// How often and after how long a failed request is sent again.
+#[derive(Debug, Clone, Copy)]
+pub struct Retry {
+    /// Attempts after the first.
+    pub times: usize,
+    /// The first wait; each further one is twice as long, and jittered.
+    pub first_wait: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { times: 4, first_wait: Duration::from_millis(300) }
+    }
+}
+
+impl Retry {
+    /// The longest a server can ask us to wait; beyond that the request has failed.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    pub(super) async fn run<T, F, R>(self, attempt: F) -> Result<T, Error>
+    where
+        F: FnMut() -> R,
+        R: Future<Output = Result<T, Error>>,
+    {
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(self.first_wait)
+            .with_max_delay(Duration::from_secs(10))
+            .with_max_times(self.times)
+            .with_jitter();
+        attempt
+            .retry(backoff)
+            .when(Error::is_retryable)
+            .adjust(|error, delay| {
+                let asked = error.retry_after().unwrap_or_default();
+                delay.filter(|_| asked <= Self::PATIENCE).map(|delay| delay.max(asked))
+            })
+            .notify(|error, delay| tracing::debug!(?delay, "{error}; trying again"))
+            .await
+    }
+}
+
+/// A reader of one company's Personio.
+pub struct Client {
+    settings: Settings,
+    transport: Transport,
+    tokens: Tokens,
+    pub(super) names: NameCache,
+}
+
+impl Client {
+    /// A client that has not asked anything yet.
+    ///
+    /// # Errors
+    /// When the machine offers no certificates to trust.
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+        let transport = Transport::new(&settings.base_url, settings.timeout)?;
+        let tokens = Tokens::new(&settings.base_url, &settings.client_id, &settings.client_secret, settings.retry);
+        Ok(Self { settings, transport, tokens, names: NameCache::new(clock) })
+    }
+
+    /// All persons, each once. `on_page` hears how many each page brought.
+    ///
+    /// # Errors
+    /// When any page is missing: part of the persons is worse than none.
+    pub async fn persons(&self, on_page: impl Fn(usize)) -> Result<Vec<Person>, Error> {
+        let url = self.url(&["persons"]);
+        self.list(
+            Endpoint::Persons,
+            url,
+            self.settings.retry,
+            |person: &Person| person.id.clone(),
+            |persons| {
+                persons.iter_mut().for_each(|person| self.drop_unwanted(person));
+                on_page(persons.len());
+            },
+        )
+        .await
+    }
+
+    /// One person; `None` if Personio says that there is none.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub async fn person(&self, id: &str) -> Result<Option<Person>, Error> {
+        match self.get::<Person>(Endpoint::Person, &self.url(&["persons", id]), self.settings.retry).await {
+            Ok(mut person) => {
+                self.drop_unwanted(&mut person);
+                Ok(Some(person))
+            }
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The employments of one person, in no order.
+    ///
+    /// # Errors
+    /// When any of them cannot be read.
+    pub async fn employments(&self, person_id: &str) -> Result<Vec<Employment>, Error> {
+        let url = self.url(&["persons", person_id, "employments"]);
+        let id = |employment: &Employment| employment.id.clone();
+        self.list(Endpoint::Employments, url, self.settings.retry, id, |_| {}).await
+    }
+
+    /// The names of one kind. Not worth many attempts: they are an ornament.
+    pub(super) async fn named(&self, kind: Kind) -> Result<Vec<Named>, Error> {
+        let (endpoint, path, unit_type) = match kind {
+            Kind::Department => (Endpoint::OrgUnits, "org-units", Some("department")),
+            Kind::Team => (Endpoint::OrgUnits, "org-units", Some("team")),
+            Kind::LegalEntity => (Endpoint::LegalEntities, "legal-entities", None),
+            Kind::Workplace => (Endpoint::Workplaces, "workplaces", None),
+            Kind::CostCenter => (Endpoint::CostCenters, "cost-centers", None),
+        };
+        let mut url = self.url(&[path]);
+        if let Some(unit_type) = unit_type {
+            url.query_pairs_mut().append_pair("type", unit_type);
+        }
+        let retry = Retry { times: self.settings.retry.times.min(1), ..self.settings.retry };
+        self.list(endpoint, url, retry, |named: &Named| named.id.clone(), |_| {}).await
+    }
+
+    fn drop_unwanted(&self, person: &mut Person) {
+        let wanted = &self.settings.custom_attributes;
+        person.custom_attributes.retain(|attribute| {
+            wanted.contains(&attribute.id) || attribute.global_id.as_ref().is_some_and(|id| wanted.contains(id))
+        });
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.settings.base_url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("v2").extend(path);
+        }
+        url
+    }
+
+    /// A whole list, by its cursors. The same entry on two pages counts once, the later one.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        endpoint: Endpoint,
+        url: Url,
+        retry: Retry,
+        id: impl Fn(&T) -> String,
+        on_page: impl Fn(&mut Vec<T>),
+    ) -> Result<Vec<T>, Error> {
+        let unreadable = |reason: &str| Error::Unreadable { endpoint, reason: reason.to_owned() };
+        let mut entries = Unique::new(id);
+        let mut cursors = HashSet::new();
+        let mut page_url = paged(&url, None);
+        loop {
+            let mut page: Page<T> = self.get(endpoint, &page_url, retry).await?;
+            let next = page.next(PAGE);
+            on_page(&mut page.data);
+            let repeats = !page.data.is_empty() && !entries.extend(page.data);
+            match next {
+                Next::End => return Ok(entries.entries),
+                Next::Lost => return Err(unreadable("it has a next page that cannot be found")),
+                // A cursor that leads to itself, or round in a circle: seen in the wild.
+                Next::Cursor(_) if repeats => return Err(unreadable("its pages repeat")),
+                Next::Cursor(cursor) => {
+                    page_url = paged(&url, Some(&cursor));
+                    if !cursors.insert(cursor) {
+                        return Err(unreadable("its cursors repeat"));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, endpoint: Endpoint, url: &Url, retry: Retry) -> Result<T, Error> {
+        let answer = retry.run(|| self.attempt(endpoint, url)).await?;
+        // The text of a JSON error can quote the value at fault, so only its place is told.
+        serde_json::from_slice(&answer.body).map_err(|error| Error::Unreadable {
+            endpoint,
+            reason: format!("no such JSON at line {} column {}", error.line(), error.column()),
+        })
+    }
+
+    /// One request. A 401 renews the token once and asks once more.
+    async fn attempt(&self, endpoint: Endpoint, url: &Url) -> Result<Answer, Error> {
+        let token = self.tokens.get(&self.transport).await?;
+        let mut answer = self.authorised(endpoint, url, &token).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            let token = self.tokens.renewed(&self.transport, &token).await?;
+            answer = self.authorised(endpoint, url, &token).await?;
+        }
+        accepted(endpoint, answer)
+    }
+
+    async fn authorised(&self, endpoint: Endpoint, url: &Url, token: &Token) -> Result<Answer, Error> {
+        let unreadable =
+            |_| Error::Unreadable { endpoint: Endpoint::Token, reason: "its token is no header value".into() };
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bearer {}", token.secret.secret())).map_err(unreadable)?;
+        authorization.set_sensitive(true);
+        let mut request = Request::new(Method::GET, url.clone());
+        request.headers_mut().insert(AUTHORIZATION, authorization);
+        request.headers_mut().insert("X-Personio-App-ID", self.settings.app_id.clone());
+        self.transport.exchange(endpoint, request).await
+    }
+}
+
+/// The address of a page.
+fn paged(url: &Url, cursor: Option<&str>) -> Url {
+    let mut url = url.clone();
+    url.query_pairs_mut().append_pair("limit", &PAGE.to_string());
+    if let Some(cursor) = cursor {
+        url.query_pairs_mut().append_pair("cursor", cursor);
+    }
+    url
+}
+
+/// Entries with distinct ids, in the order in which they first came.
+struct Unique<T, F> {
+    entries: Vec<T>,
+    places: HashMap<String, usize>,
+    id: F,
+}
+
+impl<T, F: Fn(&T) -> String> Unique<T, F> {
+    fn new(id: F) -> Self {
+        Self { entries: Vec::new(), places: HashMap::new(), id }
+    }
+
+    /// Adds a page; tells whether it brought anything new. What came before is replaced.
+    fn extend(&mut self, page: Vec<T>) -> bool {
+        let known = self.entries.len();
+        for entry in page {
+            let place = *self.places.entry((self.id)(&entry)).or_insert(self.entries.len());
+            match self.entries.get_mut(place) {
+                Some(earlier) => *earlier = entry,
+                None => self.entries.push(entry),
+            }
+        }
+        self.entries.len() > known
+    }
+}
+
+/// The answer, if it is one of 200; what its status says otherwise.
+fn accepted(endpoint: Endpoint, answer: Answer) -> Result<Answer, Error> {
+    let trace_id = || trace_id(&answer.body);
+    match answer.status {
+        StatusCode::OK => Ok(answer),
+        StatusCode::UNAUTHORIZED => Err(Error::Unauthorized { endpoint, trace_id: trace_id() }),
+        StatusCode::FORBIDDEN => Err(Error::Forbidden { endpoint, trace_id: trace_id() }),
+        StatusCode::NOT_FOUND if is_missing_resource(&answer.body) => Err(Error::NotFound { endpoint }),
+        StatusCode::NOT_FOUND => Err(Error::UnknownRoute { endpoint, trace_id: trace_id() }),
+        status => Err(Error::Rejected { endpoint, status: status.as_u16(), trace_id: trace_id() }),
+    }
+}
+
+/// Whether a 404 is about a resource. One about a route (a wrong base URL, a gateway) must not look
+/// like a deleted person: its type ends in `apinot_found` and it names the path.
+fn is_missing_resource(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Problem {
+        errors: Vec<Entry>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Entry {
+        #[serde(rename = "type", default)]
+        kind: String,
+    }
+    let problem: Option<Problem> = serde_json::from_slice(body).ok();
+    problem.is_some_and(|problem| problem.errors.iter().any(|error| error.kind.ends_with("common.resource_not_found")))
+}

@@ -1,0 +1,48 @@
+//! The endpoints that are read. Personio limits each on its own, so requests are counted and
+//! throttled by endpoint.
+
+use std::fmt;
+
+/// An endpoint of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `POST /v2/auth/token`
+    Token,
+    /// `GET /v2/persons`
+    Persons,
+    /// `GET /v2/persons/{id}`
+    Person,
+    /// `GET /v2/persons/{id}/employments`
+    Employments,
+    /// `GET /v2/org-units`
+    OrgUnits,
+    /// `GET /v2/legal-entities`
+    LegalEntities,
+    /// `GET /v2/workplaces`
+    Workplaces,
+    /// `GET /v2/cost-centers`
+    CostCenters,
+}
+
+impl Endpoint {
+    /// The route as Personio documents it: it names no person.
+    #[must_use]
+    pub fn route(self) -> &'static str {
+        match self {
+            Self::Token => "/v2/auth/token",
+            Self::Persons => "/v2/persons",
+            Self::Person => "/v2/persons/{id}",
+            Self::Employments => "/v2/persons/{id}/employments",
+            Self::OrgUnits => "/v2/org-units",
+            Self::LegalEntities => "/v2/legal-entities",
+            Self::Workplaces => "/v2/workplaces",
+            Self::CostCenters => "/v2/cost-centers",
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.route())
+    }
+}

@@ -1,0 +1,131 @@
+//! What can go wrong between us and Personio. No text here holds anything of a person, of a token
+//! or of a body: routes are named by their pattern, and of an answer only its status, its trace id
+//! and, for tokens, the documented error code are kept.
+
+use std::time::Duration;
+
+use super::Endpoint;
+
+/// A failed request, or an answer that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The token endpoint refused the credential.
+    #[error(
+        "Personio refused the API credential ({code}): check the client id and the client secret, and that the \
+         credential is still active in Personio under Settings > Integrations > API credentials"
+    )]
+    Credential {
+        /// The `error` of the answer, such as `invalid_client`.
+        code: String,
+    },
+    /// 401 although the token had just been renewed.
+    #[error(
+        "Personio answered 401 to {endpoint}, also with a new token (token or access right): check in Personio that the \
+         API credential is active and has the access right to read persons (personio:persons:read){}", trace(.trace_id)
+    )]
+    Unauthorized {
+        /// Where.
+        endpoint: Endpoint,
+        /// Personio's id of the request, for its support.
+        trace_id: Option<String>,
+    },
+    /// 403.
+    #[error("Personio answered 403 to {endpoint}: the API credential lacks an access right{}", trace(.trace_id))]
+    Forbidden {
+        /// Where.
+        endpoint: Endpoint,
+        /// Personio's id of the request, for its support.
+        trace_id: Option<String>,
+    },
+    /// 404 of a resource: what was asked for does not exist.
+    #[error("{endpoint} knows no such resource")]
+    NotFound {
+        /// Where.
+        endpoint: Endpoint,
+    },
+    /// 404 of a route, a gateway or anything else that is not a resource.
+    #[error("{endpoint} was not found: is the Personio base URL right?{}", trace(.trace_id))]
+    UnknownRoute {
+        /// Where.
+        endpoint: Endpoint,
+        /// Personio's id of the request, for its support.
+        trace_id: Option<String>,
+    },
+    /// Any other answer that says the request is at fault, or a redirect, which is never followed.
+    #[error("Personio answered {status} to {endpoint}{}", trace(.trace_id))]
+    Rejected {
+        /// Where.
+        endpoint: Endpoint,
+        /// The HTTP status.
+        status: u16,
+        /// Personio's id of the request, for its support.
+        trace_id: Option<String>,
+    },
+    /// 429.
+    #[error("Personio limits the requests to {endpoint}")]
+    RateLimited {
+        /// Where.
+        endpoint: Endpoint,
+        /// `Retry-After`, which Personio does not send but a gateway may.
+        retry_after: Option<Duration>,
+    },
+    /// 5xx.
+    #[error("Personio answered {status} to {endpoint}{}", trace(.trace_id))]
+    Server {
+        /// Where.
+        endpoint: Endpoint,
+        /// The HTTP status.
+        status: u16,
+        /// Personio's id of the request, for its support.
+        trace_id: Option<String>,
+    },
+    /// No answer, or not a whole one.
+    #[error("Personio could not be reached for {endpoint}: {reason}")]
+    Unreachable {
+        /// Where.
+        endpoint: Endpoint,
+        /// What happened, in a few words.
+        reason: &'static str,
+    },
+    /// An answer of 200 that is not what was asked for.
+    #[error("Personio's answer to {endpoint} cannot be read: {reason}")]
+    Unreadable {
+        /// Where.
+        endpoint: Endpoint,
+        /// What is wrong with it, without quoting it.
+        reason: String,
+    },
+}
+
+fn trace(trace_id: &Option<String>) -> String {
+    trace_id.as_ref().map_or_else(String::new, |id| format!(" (Personio's trace id: {id})"))
+}
+
+impl Error {
+    /// Whether the same request may well succeed a little later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::RateLimited { .. } | Self::Server { .. } | Self::Unreachable { .. } => true,
+            Self::Credential { .. }
+            | Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::NotFound { .. }
+            | Self::UnknownRoute { .. }
+            | Self::Rejected { .. }
+            | Self::Unreadable { .. } => false,
+        }
+    }
+
+    /// How long the other side asked us to wait.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        if let Self::RateLimited { retry_after, .. } = self { *retry_after } else { None }
+    }
+
+    /// Whether the credential as a whole is at fault, so that no other request would fare better.
+    #[must_use]
+    pub fn is_about_access(&self) -> bool {
+        matches!(self, Self::Credential { .. } | Self::Unauthorized { .. } | Self::Forbidden { .. })
+    }
+}

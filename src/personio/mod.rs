@@ -1,0 +1,21 @@
+//! Personio's API v2 in Personio's words: token, pages, limits, retries, and the shape of what it
+//! answers. It only ever reads.
+//!
+//! What is not documented may turn out otherwise, so the client believes little: only `id` is
+//! required, null equals absent, enum values are compared without regard to case, and a `next`
+//! link gives a cursor but never a destination.
+
+mod client;
+mod endpoint;
+mod error;
+pub mod model;
+mod names;
+mod page;
+mod throttle;
+mod token;
+mod transport;
+
+pub use client::{Client, Retry, Settings};
+pub use endpoint::Endpoint;
+pub use error::Error;
+pub use names::{Kind, Names};

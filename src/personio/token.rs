@@ -1,0 +1,180 @@
+//! The access token: OAuth 2.0 client credentials in the form body (RFC 6749 §4.4.2, Personio's
+//! "Authentication"), kept in a cache until shortly before it ends. It is never revoked: Personio
+//! gives the same token to every program that shares the credential.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use moka::Expiry;
+use moka::future::Cache;
+use moka::ops::compute::Op;
+use oauth2::basic::BasicClient;
+use oauth2::{
+    AccessToken, AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest,
+    HttpResponse, RequestTokenError, TokenResponse, TokenUrl,
+};
+use reqwest::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use url::Url;
+
+use super::transport::{Answer, Transport};
+use super::{Endpoint, Error, Retry};
+
+/// How long a token is used whose answer does not say when it ends.
+const UNSAID_LIFETIME: Duration = Duration::from_secs(3600);
+/// How long before its end a token is renewed, at most.
+const MARGIN: Duration = Duration::from_secs(60);
+
+type OAuth = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+
+/// A token, and how long to use it.
+pub(super) struct Token {
+    pub(super) secret: AccessToken,
+    usable: Duration,
+}
+
+/// The cached token of one credential.
+pub(super) struct Tokens {
+    oauth: OAuth,
+    cache: Cache<(), Arc<Token>>,
+    retry: Retry,
+}
+
+impl Tokens {
+    pub(super) fn new(base_url: &Url, client_id: &str, client_secret: &SecretString, retry: Retry) -> Self {
+        let mut url = base_url.clone();
+        url.set_path(&format!("{}{}", base_url.path().trim_end_matches('/'), Endpoint::Token.route()));
+        let oauth = BasicClient::new(ClientId::new(client_id.to_owned()))
+            .set_client_secret(ClientSecret::new(client_secret.expose_secret().to_owned()))
+            .set_auth_type(AuthType::RequestBody)
+            .set_token_uri(TokenUrl::from_url(url));
+        Self { oauth, cache: Cache::builder().expire_after(UntilItEnds).build(), retry }
+    }
+
+    /// The token, fetched if there is none: once, however many ask.
+    pub(super) async fn get(&self, transport: &Transport) -> Result<Arc<Token>, Error> {
+        let fetch = self.retry.run(|| self.fetch(transport));
+        self.cache.try_get_with((), fetch).await.map_err(|error| Error::clone(&error))
+    }
+
+    /// A token other than `refused`, which was answered with 401. Of many callers with the same
+    /// refused token one makes the cache forget it, the others find its successor.
+    pub(super) async fn renewed(&self, transport: &Transport, refused: &Arc<Token>) -> Result<Arc<Token>, Error> {
+        self.cache
+            .entry(())
+            .and_compute_with(|entry| {
+                let is_refused = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), refused));
+                std::future::ready(if is_refused { Op::Remove } else { Op::Nop })
+            })
+            .await;
+        self.get(transport).await
+    }
+
+    async fn fetch(&self, transport: &Transport) -> Result<Arc<Token>, Error> {
+        let unreadable = || Error::Unreadable { endpoint: Endpoint::Token, reason: "it is no token response".into() };
+        let answer = self.oauth.exchange_client_credentials().request_async(&Adapter(transport)).await;
+        let token = answer.map_err(|error| match error {
+            RequestTokenError::Request(error) => error,
+            RequestTokenError::ServerResponse(response) => Error::Credential { code: plain(response.error().as_ref()) },
+            // Both can quote the body, which can hold a token.
+            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => unreadable(),
+        })?;
+        let lifetime = token.expires_in().unwrap_or(UNSAID_LIFETIME);
+        let usable = lifetime.saturating_sub(MARGIN.min(lifetime / 10)).max(Duration::from_secs(1));
+        Ok(Arc::new(Token { secret: token.access_token().clone(), usable }))
+    }
+}
+
+/// An error code that is fit for a log.
+fn plain(code: &str) -> String {
+    let code: String = code.chars().filter(|char| char.is_ascii_alphanumeric() || *char == '_').take(40).collect();
+    if code.is_empty() { "no reason given".to_owned() } else { code }
+}
+
+struct UntilItEnds;
+
+impl Expiry<(), Arc<Token>> for UntilItEnds {
+    fn expire_after_create(&self, (): &(), token: &Arc<Token>, _: Instant) -> Option<Duration> {
+        Some(token.usable)
+    }
+
+    // Without this a renewed token would inherit what was left of the old one's time.
+    fn expire_after_update(&self, (): &(), token: &Arc<Token>, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(token.usable)
+    }
+}
+
+/// Our transport as the HTTP client of the `oauth2` crate.
+struct Adapter<'t>(&'t Transport);
+
+impl<'c> AsyncHttpClient<'c> for Adapter<'_> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Error>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let endpoint = Endpoint::Token;
+            let request =
+                request.try_into().map_err(|_| Error::Unreachable { endpoint, reason: "the URL is invalid" })?;
+            let answer = self.0.exchange(endpoint, request).await?;
+            standard(answer)
+        })
+    }
+}
+
+/// The answer as RFC 6749 wants it, where Personio's is known or likely to deviate: status,
+/// content type, `token_type`, `expires_in` as text, and refusals in another shape.
+fn standard(answer: Answer) -> Result<HttpResponse, Error> {
+    let endpoint = Endpoint::Token;
+    let unreadable = |reason: &str| Error::Unreadable { endpoint, reason: reason.to_owned() };
+    let status = answer.status;
+    let body = serde_json::from_slice::<Value>(&answer.body).ok();
+    let mut response = oauth2::http::Response::new(Vec::new());
+    if status.is_success() {
+        let Some(Value::Object(mut members)) = body else { return Err(unreadable("it is no JSON object")) };
+        members.entry("token_type").or_insert_with(|| "Bearer".into());
+        if let Some(seconds) =
+            members.get("expires_in").and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok())
+        {
+            members.insert("expires_in".to_owned(), seconds.into());
+        }
+        *response.body_mut() = Value::Object(members).to_string().into_bytes();
+    } else if status == StatusCode::NOT_FOUND {
+        return Err(Error::UnknownRoute { endpoint, trace_id: super::transport::trace_id(&answer.body) });
+    } else {
+        let code = body.as_ref().and_then(|body| body.get("error")).and_then(Value::as_str);
+        return Err(Error::Credential { code: code.map_or_else(|| format!("HTTP {}", status.as_u16()), plain) });
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Result<String, Error> {
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = Answer { status, body: body.into() };
+        standard(answer).map(|response| String::from_utf8(response.into_body()).unwrap())
+    }
+
+    #[test]
+    fn deviating_answers_of_the_token_endpoint_are_understood() {
+        let token = answer(201, r#"{"access_token":"papi-1","expires_in":"86400"}"#).unwrap();
+        assert_eq!(token, r#"{"access_token":"papi-1","expires_in":86400,"token_type":"Bearer"}"#);
+        for (status, body, code) in [
+            (400, r#"{"error":"invalid_client"}"#, "invalid_client"),
+            (401, r#"{"error":"Invalid <b>"}"#, "Invalidb"),
+            (401, r#"{"errors":[{"title":"Unauthorized"}]}"#, "HTTP 401"),
+            (403, "<html>", "HTTP 403"),
+            (307, "", "HTTP 307"),
+        ] {
+            assert_eq!(answer(status, body), Err(Error::Credential { code: code.into() }), "{status} {body}");
+        }
+        assert!(matches!(answer(404, ""), Err(Error::UnknownRoute { .. })));
+        assert!(matches!(answer(200, "<html>"), Err(Error::Unreadable { .. })));
+    }
+}

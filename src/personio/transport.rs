@@ -1,0 +1,126 @@
+//! One HTTP exchange with Personio: the turn in the throttle, the time limit, the size limit, and
+//! the statuses that mean the same for every endpoint.
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Request, Response, StatusCode, redirect};
+use url::Url;
+
+use super::throttle::Throttle;
+use super::{Endpoint, Error};
+
+/// The largest answer that is read. A page of 50 persons is far below.
+const BODY_LIMIT: usize = 16 * 1024 * 1024;
+
+/// An answer that is neither 429 nor 5xx.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Vec<u8>,
+}
+
+/// The way to Personio.
+#[derive(Debug)]
+pub(super) struct Transport {
+    http: reqwest::Client,
+    throttle: Throttle,
+}
+
+impl Transport {
+    /// A way to `base_url`. Redirects are never followed: the token is for one origin only.
+    pub(super) fn new(base_url: &Url, timeout: Duration) -> Result<Self, reqwest::Error> {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("personio-scim/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .connect_timeout(timeout.min(Duration::from_secs(10)))
+            .timeout(timeout);
+        let builder = if base_url.scheme() == "http" {
+            // Plain http goes to this machine only: no proxy, and no certificates to look for.
+            builder.no_proxy().tls_certs_only([])
+        } else {
+            builder.https_only(true)
+        };
+        Ok(Self { http: builder.build()?, throttle: Throttle::default() })
+    }
+
+    /// Sends a request and reads its answer.
+    pub(super) async fn exchange(&self, endpoint: Endpoint, request: Request) -> Result<Answer, Error> {
+        self.throttle.ready(endpoint).await;
+        let response = self.http.execute(request).await.map_err(|error| unreachable(endpoint, &error))?;
+        self.throttle.observe(endpoint, response.headers());
+        let status = response.status();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let retry_after = retry_after(response.headers());
+            self.throttle.pause(endpoint, retry_after);
+            return Err(Error::RateLimited { endpoint, retry_after });
+        }
+        let body = read(endpoint, response).await;
+        if status.is_server_error() {
+            // A broken body changes nothing about what the status says.
+            let trace_id = trace_id(&body.unwrap_or_default());
+            return Err(Error::Server { endpoint, status: status.as_u16(), trace_id });
+        }
+        Ok(Answer { status, body: body? })
+    }
+}
+
+async fn read(endpoint: Endpoint, mut response: Response) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(endpoint, &error))? {
+        if body.len() + chunk.len() > BODY_LIMIT {
+            let reason = format!("it is larger than {} MiB", BODY_LIMIT / 1024 / 1024);
+            return Err(Error::Unreadable { endpoint, reason });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Says what happened without quoting the error, which can hold the URL.
+fn unreachable(endpoint: Endpoint, error: &reqwest::Error) -> Error {
+    let reason = if error.is_timeout() {
+        "it did not answer in time"
+    } else if error.is_connect() {
+        "no connection (name, network, proxy or certificate)"
+    } else {
+        "the connection broke"
+    };
+    Error::Unreachable { endpoint, reason }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Personio's id of a failed request, if the body has one that is fit for a log.
+pub(super) fn trace_id(body: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Traced {
+        #[serde(alias = "personio_trace_id")]
+        trace_id: String,
+    }
+    let id = serde_json::from_slice::<Traced>(body).ok()?.trace_id;
+    let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | ':' | '.');
+    (!id.is_empty() && id.len() <= 64 && id.chars().all(plain)).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trace_id;
+
+    #[test]
+    fn a_trace_id_is_kept_only_when_it_is_fit_for_a_log() {
+        for (body, expected) in [
+            (r#"{"personio_trace_id":"4bf92f-35","errors":[]}"#, Some("4bf92f-35")),
+            (r#"{"error":"invalid_client","trace_id":"abc"}"#, Some("abc")),
+            (r#"{"personio_trace_id":""}"#, None),
+            (r#"{"personio_trace_id":"a b\n"}"#, None),
+            (r#"{"error":{"message":"x"}}"#, None),
+            ("<html>", None),
+        ] {
+            assert_eq!(trace_id(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The body of a failed request (RFC 7644 §3.12). Which failure gets which status is decided
+//! elsewhere.
+
+use serde::{Serialize, Serializer};
+
+/// The `scimType` keywords of RFC 7644 table 9 that a read-only server can need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ScimType {
+    /// A filter that cannot be read, or that is not supported.
+    InvalidFilter,
+    /// A parameter whose value is not of its type.
+    InvalidValue,
+}
+
+/// An error body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Error {
+    schemas: [&'static str; 1],
+    #[serde(serialize_with = "as_text")]
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scim_type: Option<ScimType>,
+    detail: String,
+}
+
+impl Error {
+    /// A body for the HTTP `status`, with a text for people.
+    #[must_use]
+    pub fn new(status: u16, scim_type: Option<ScimType>, detail: String) -> Self {
+        Self { schemas: [super::ERROR], status, scim_type, detail }
+    }
+}
+
+/// "status: The HTTP status code … expressed as a JSON string. REQUIRED." (RFC 7644 §3.12)
+fn as_text<S: Serializer>(status: &u16, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_a_string_and_the_type_is_left_out_where_none_applies() {
+        let body = serde_json::to_value(Error::new(404, None, "no such user".into())).unwrap();
+        assert_eq!(
+            body,
+            serde_json::json!({"schemas": [crate::scim::ERROR], "status": "404", "detail": "no such user"})
+        );
+        let body = serde_json::to_value(Error::new(400, Some(ScimType::InvalidValue), String::new())).unwrap();
+        assert_eq!(body["scimType"], "invalidValue");
+    }
+}

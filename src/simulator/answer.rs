@@ -1,0 +1,108 @@
+//! Answers before they are sent, and the bodies of failures.
+//!
+//! Headers about limits are added by `handle`, answers that are broken on purpose are made by `broken`.
+
+use actix_web::web::Bytes;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+pub(super) const JSON: &str = "application/json";
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// A status with a body.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) content_type: &'static str,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn new(status: u16, content_type: &'static str, body: String) -> Self {
+        Self { status, content_type, body: Bytes::from(body) }
+    }
+
+    pub(super) fn json(status: u16, value: &Value) -> Self {
+        Self::new(status, JSON, value.to_string())
+    }
+}
+
+/// What a failure says about when and where it happened.
+#[derive(Debug, Clone)]
+pub(super) struct Stamp {
+    pub(super) trace_id: String,
+    pub(super) timestamp: Timestamp,
+}
+
+/// A failure, before it is stamped.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    status: u16,
+    kind: &'static str,
+    detail: String,
+    meta: Value,
+}
+
+impl Problem {
+    fn new(status: u16, kind: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, kind, detail: detail.into(), meta: json!({}) }
+    }
+
+    pub(super) fn status(status: u16) -> Self {
+        Self::new(status, "personio:common.error", "The request could not be processed.")
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(400, "personio:common.bad_request", detail)
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        Self::new(401, "personio:common.unauthorized", "The access token is missing, wrong or expired.")
+    }
+
+    pub(super) fn too_many_requests() -> Self {
+        Self::new(429, "personio:common.too_many_requests", "The rate limit is exceeded.")
+    }
+
+    /// Something that could exist here does not.
+    pub(super) fn no_resource() -> Self {
+        Self::new(404, "personio:common.resource_not_found", "The requested resource was not found.")
+    }
+
+    /// Nothing can exist here.
+    pub(super) fn no_route(path: &str) -> Self {
+        let meta = json!({ "path": path });
+        Self { meta, ..Self::new(404, "personio:gateway.apinot_found", "The requested API was not found.") }
+    }
+
+    pub(super) fn answer(self, stamp: &Stamp) -> Answer {
+        let body = json!({
+            "personio_trace_id": stamp.trace_id,
+            "timestamp": stamp.timestamp.to_string(),
+            "errors": [{
+                "title": title(self.status),
+                "detail": self.detail,
+                "type": self.kind,
+                "_meta": self.meta,
+            }],
+        });
+        Answer::new(self.status, PROBLEM_JSON, body.to_string())
+    }
+}
+
+/// The failure of a token request has a body of its own.
+pub(super) fn token_problem(error: &str, description: &str, stamp: &Stamp) -> Answer {
+    let body = json!({
+        "error": error,
+        "error_description": description,
+        "error_uri": "https://developer.personio.de/reference",
+        "timestamp": stamp.timestamp.to_string(),
+        "trace_id": stamp.trace_id,
+    });
+    Answer::json(400, &body)
+}
+
+/// The usual words for a status.
+pub(super) fn title(status: u16) -> &'static str {
+    actix_web::http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")
+}

@@ -1,0 +1,92 @@
+//! Sending answers, whole or broken.
+//!
+//! Two ways of closing a connection: before anything was sent, and in the middle of a body.
+
+use std::io;
+use std::time::Duration;
+
+use actix_web::body::SizedStream;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::Bytes;
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use futures_util::{StreamExt, stream};
+use serde_json::json;
+
+use super::answer::{Answer, JSON, title};
+use super::listing::empty_page;
+
+/// Long enough for what was written so far to leave before the connection is closed.
+const FLUSH: Duration = Duration::from_millis(20);
+const CHUNK: usize = 64 * 1024;
+
+pub(super) fn whole(answer: Answer) -> HttpResponse {
+    start(answer.status, answer.content_type).body(answer.body)
+}
+
+/// The answer with half of its body, as if that were all.
+pub(super) fn cut_short(answer: Answer) -> HttpResponse {
+    let half = half(&answer);
+    start(answer.status, answer.content_type).body(half)
+}
+
+/// The answer with half of its body, then the connection is closed.
+pub(super) fn broken_off(answer: Answer) -> HttpResponse {
+    let first = stream::iter([Ok(half(&answer))]);
+    let then = stream::once(async {
+        tokio::time::sleep(FLUSH).await;
+        Err(closed())
+    });
+    let length = answer.body.len().max(1) as u64;
+    start(answer.status, answer.content_type).body(SizedStream::new(length, Box::pin(first.chain(then))))
+}
+
+/// The connection is closed before anything is sent.
+pub(super) fn reset() -> HttpResponse {
+    let nothing = stream::iter([Err::<Bytes, _>(closed())]);
+    start(200, JSON).body(SizedStream::new(1, nothing))
+}
+
+/// The page of a gateway that knows nothing of JSON.
+pub(super) fn html(status: u16) -> HttpResponse {
+    let title = title(status);
+    let page = format!(
+        "<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n\
+         <center><h1>{status} {title}</h1></center>\r\n</body>\r\n</html>\r\n"
+    );
+    whole(Answer::new(status, "text/html", page))
+}
+
+/// JSON that is no answer of this API.
+pub(super) fn wrong_json() -> HttpResponse {
+    whole(Answer::json(200, &json!({ "success": true, "data": { "unexpected": ["shape", 1, null] } })))
+}
+
+/// An empty page followed by spaces, `size` bytes altogether (or the page, if that is longer).
+pub(super) fn oversized(size: usize, path: &str, base_url: &str) -> HttpResponse {
+    let page = Bytes::from(empty_page(path, base_url).to_string());
+    let padding = size.saturating_sub(page.len());
+    let length = (page.len() + padding) as u64;
+    let spaces = Bytes::from_static(&[b' '; CHUNK]);
+    let chunks = (0..padding.div_ceil(CHUNK)).map(move |chunk| {
+        let left = padding - chunk * CHUNK;
+        spaces.slice(..left.min(CHUNK))
+    });
+    let body = stream::iter(std::iter::once(page).chain(chunks).map(Ok::<_, io::Error>));
+    start(200, JSON).body(SizedStream::new(length, body))
+}
+
+fn start(status: u16, content_type: &'static str) -> HttpResponseBuilder {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut builder = HttpResponse::build(status);
+    builder.insert_header((CONTENT_TYPE, content_type));
+    builder
+}
+
+fn half(answer: &Answer) -> Bytes {
+    answer.body.slice(..answer.body.len() / 2)
+}
+
+fn closed() -> io::Error {
+    io::Error::from(io::ErrorKind::ConnectionReset)
+}

@@ -1,0 +1,43 @@
+//! Names as they are written in e-mail addresses.
+
+/// Letters and what they become; letters that are not here and not ASCII are dropped.
+const LETTERS: &[(&str, &str)] = &[
+    ("ä", "ae"),
+    ("ö", "oe"),
+    ("ü", "ue"),
+    ("ß", "ss"),
+    ("å", "aa"),
+    ("ø", "oe"),
+    ("æ", "ae"),
+    ("þ", "th"),
+    ("áàâãāăąạảấầẩẫậắằẳẵặ", "a"),
+    ("çćč", "c"),
+    ("đðď", "d"),
+    ("éèêëēęěẹẻẽếềểễệ", "e"),
+    ("ğ", "g"),
+    ("íìîïīıịỉĩǐ", "i"),
+    ("ł", "l"),
+    ("ńñňṇ", "n"),
+    ("óòôõōőọỏốồổỗộơớờởỡợ", "o"),
+    ("śşšṣ", "s"),
+    ("úùûūůụủũưứừửữự", "u"),
+    ("ýỳỷỹỵ", "y"),
+    ("źżž", "z"),
+];
+
+/// Lower-case ASCII letters and hyphens; spaces become hyphens.
+pub(super) fn ascii(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for letter in name.chars().flat_map(char::to_lowercase) {
+        match letter {
+            'a'..='z' | '-' => text.push(letter),
+            ' ' => text.push('-'),
+            _ => text.push_str(plain(letter)),
+        }
+    }
+    text
+}
+
+fn plain(letter: char) -> &'static str {
+    LETTERS.iter().find(|(letters, _)| letters.contains(letter)).map_or("", |(_, plain)| plain)
+}

@@ -1,0 +1,206 @@
+//! What happened to a person at work: employments with dates that fit each other.
+//!
+//! Days are counted from today; what has happened lies before 0.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+
+use super::tree::{Seat, department_id, team_id};
+use crate::simulator::names::{COST_CENTERS, LEGAL_ENTITIES, TERMINATIONS, WORKPLACES};
+use crate::simulator::random::Random;
+use crate::simulator::world::{Employment, OrgUnitKind, Termination};
+
+/// The moment a company is made for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Calendar {
+    now: Timestamp,
+    today: Date,
+}
+
+impl Calendar {
+    pub(super) fn new(now: Timestamp) -> Self {
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        Self { now, today: TimeZone::UTC.to_datetime(now).date() }
+    }
+
+    /// The day so many days from today.
+    pub(super) fn day(self, days: i64) -> Date {
+        self.today.checked_add(Span::new().days(days)).unwrap_or(self.today)
+    }
+
+    /// A moment so many days from now, or now if that has not come yet.
+    fn moment(self, days: i64, random: &mut Random) -> Timestamp {
+        let seconds = days * 86_400 - random.between(1, 36_000);
+        Timestamp::from_second(self.now.as_second() + seconds.min(-1)).unwrap_or(self.now)
+    }
+
+    /// A moment after `start` and before now.
+    pub(super) fn between(self, start: Timestamp, random: &mut Random) -> Timestamp {
+        let passed = (self.now.as_second() - start.as_second()).max(1);
+        Timestamp::from_second(start.as_second() + random.between(0, passed - 1)).unwrap_or(start)
+    }
+}
+
+/// The stories there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Career {
+    Steady,
+    NoticeGiven,
+    ChangePlanned,
+    Rehired,
+    OnLeave,
+    Onboarding,
+    Left,
+}
+
+impl Career {
+    pub(super) fn any(random: &mut Random) -> Self {
+        match random.below(100) {
+            0..10 => Self::Left,
+            10..12 => Self::Onboarding,
+            12..15 => Self::OnLeave,
+            15..18 => Self::Rehired,
+            18..20 => Self::ChangePlanned,
+            20..22 => Self::NoticeGiven,
+            _ => Self::Steady,
+        }
+    }
+
+    /// Personio counts those who have not started yet as active.
+    pub(super) fn person_status(self) -> &'static str {
+        match self {
+            Self::Left => "INACTIVE",
+            Self::Steady
+            | Self::NoticeGiven
+            | Self::ChangePlanned
+            | Self::Rehired
+            | Self::OnLeave
+            | Self::Onboarding => "ACTIVE",
+        }
+    }
+
+    /// The employments of this story, the current one first.
+    pub(super) fn employments(
+        self,
+        seat: &Seat,
+        supervisor: Option<String>,
+        calendar: Calendar,
+        random: &mut Random,
+    ) -> Vec<Employment> {
+        let start = match self {
+            Self::Onboarding => random.between(1, 42),
+            Self::Rehired | Self::Left => -random.between(30, 900),
+            Self::Steady | Self::NoticeGiven | Self::ChangePlanned | Self::OnLeave => -random.between(10, 4_000),
+        };
+        let mut current = employment(seat, supervisor, start, calendar, random);
+        let mut others = Vec::new();
+        match self {
+            Self::Steady => {}
+            Self::OnLeave => current.status = Some("LEAVE".to_owned()),
+            Self::Onboarding => current.status = Some("ONBOARDING".to_owned()),
+            Self::NoticeGiven => end(&mut current, random.between(3, 120), calendar, random),
+            Self::Left => {
+                let end_day = -random.between(1, 700);
+                let first_day = end_day - random.between(100, 3_000);
+                current = Employment {
+                    employment_start_date: Some(calendar.day(first_day)),
+                    probation_end_date: Some(calendar.day(first_day + 182)),
+                    contract_end_date: None,
+                    created_at: Some(calendar.moment(first_day - 20, random)),
+                    ..current
+                };
+                end(&mut current, end_day, calendar, random);
+            }
+            Self::Rehired => {
+                let gap_start = start - random.between(60, 800);
+                let first_day = gap_start - random.between(200, 2_000);
+                let mut earlier = employment(seat, current.supervisor.clone(), first_day, calendar, random);
+                earlier.contract_end_date = None;
+                end(&mut earlier, gap_start, calendar, random);
+                others.push(earlier);
+            }
+            Self::ChangePlanned => others.push(planned(&mut current, calendar, random)),
+        }
+        let mut employments = vec![current];
+        employments.append(&mut others);
+        employments
+    }
+}
+
+/// An active employment that starts on a day and goes on.
+fn employment(
+    seat: &Seat,
+    supervisor: Option<String>,
+    start: i64,
+    calendar: Calendar,
+    random: &mut Random,
+) -> Employment {
+    let created_at = calendar.moment(start.min(0) - random.between(5, 30), random);
+    let department = seat.department.map(|department| (OrgUnitKind::Department, department_id(department)));
+    let team = seat.team.map(|team| (OrgUnitKind::Team, team_id(team)));
+    let external = !seat.leads && random.chance(5);
+    Employment {
+        id: random.uuid(),
+        status: Some("ACTIVE".to_owned()),
+        kind: Some(if external { "EXTERNAL" } else { "INTERNAL" }.to_owned()),
+        position: Some(seat.title.clone()),
+        supervisor,
+        office: Some((401 + random.below(WORKPLACES.len())).to_string()),
+        org_units: department.into_iter().chain(team).collect(),
+        legal_entity: Some((301 + random.below(LEGAL_ENTITIES.len())).to_string()),
+        cost_centers: cost_centers(random),
+        weekly_working_hours: Some(if random.chance(80) { 40.0 } else { 19.5 }),
+        employment_start_date: Some(calendar.day(start)),
+        employment_end_date: None,
+        probation_end_date: Some(calendar.day(start + 182)),
+        contract_end_date: random.chance(8).then(|| calendar.day(start.max(0) + 365)),
+        termination: None,
+        created_at: Some(created_at),
+        updated_at: Some(calendar.between(created_at, random)),
+    }
+}
+
+/// Ends an employment on a day, which may be to come.
+fn end(employment: &mut Employment, day: i64, calendar: Calendar, random: &mut Random) {
+    let holidays = if random.chance(30) { random.between(1, 14) } else { 0 };
+    let holidays = if day > 0 { holidays.min(day) } else { holidays };
+    let terminated_at = calendar.moment(day.min(0) - random.between(15, 90), random);
+    let (kind, reason) = random.pick(TERMINATIONS).copied().unwrap_or_default();
+    if day < 0 {
+        employment.status = Some("INACTIVE".to_owned());
+    }
+    employment.employment_end_date = Some(calendar.day(day));
+    employment.termination = Some(Termination {
+        termination_date: Some(calendar.day(day)),
+        last_working_day: Some(calendar.day(day - holidays)),
+        terminated_at: Some(terminated_at),
+        kind: Some(kind.to_owned()),
+        reason: Some(reason.to_owned()),
+    });
+    employment.updated_at = Some(calendar.between(terminated_at, random));
+}
+
+/// What follows on the current employment, which ends the day before.
+fn planned(current: &mut Employment, calendar: Calendar, random: &mut Random) -> Employment {
+    let start = random.between(7, 90);
+    current.employment_end_date = Some(calendar.day(start - 1));
+    current.contract_end_date = None;
+    Employment {
+        id: random.uuid(),
+        status: Some("ONBOARDING".to_owned()),
+        position: current.position.as_ref().map(|title| format!("Principal {title}")),
+        employment_start_date: Some(calendar.day(start)),
+        employment_end_date: None,
+        probation_end_date: None,
+        created_at: current.updated_at,
+        ..current.clone()
+    }
+}
+
+fn cost_centers(random: &mut Random) -> Vec<(String, f64)> {
+    let first = random.below(COST_CENTERS.len());
+    let second = (first + 1 + random.below(COST_CENTERS.len() - 1)) % COST_CENTERS.len();
+    let id = |at: usize| (501 + at).to_string();
+    if random.chance(15) { vec![(id(first), 60.0), (id(second), 40.0)] } else { vec![(id(first), 100.0)] }
+}

@@ -1,0 +1,145 @@
+//! Making up a company from a number of persons, a seed and a date.
+//!
+//! The same three give the same company. Who reports to whom is in `tree`, what happened to a person at
+//! work in `career`, what only concerns the person in `private`, and letters in `ascii`.
+
+mod ascii;
+mod career;
+mod private;
+mod tree;
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::names::{COST_CENTERS, DEPARTMENTS, LEGAL_ENTITIES, ORIGINS, Origin, WORKPLACES};
+use super::random::Random;
+use super::world::{Named, OrgUnit, OrgUnitKind, Person, World};
+use ascii::ascii;
+use career::{Calendar, Career};
+use tree::{Tree, teams};
+
+impl World {
+    /// A believable company; the same arguments give the same company.
+    ///
+    /// Nothing but onboarding, planned changes and ends of contracts lies after `now`.
+    #[must_use]
+    pub fn generate(persons: usize, seed: u64, now: Timestamp) -> Self {
+        let mut random = Random::new(seed);
+        let tree = Tree::new(persons);
+        let mut people = People { calendar: Calendar::new(now), ids: Vec::new(), addresses: HashMap::new() };
+        let persons = (0..persons).map(|index| people.person(index, &tree, &mut random)).collect();
+        Self {
+            persons,
+            org_units: org_units(),
+            legal_entities: numbered(LEGAL_ENTITIES, 301),
+            workplaces: numbered(WORKPLACES, 401),
+            cost_centers: numbered(COST_CENTERS, 501),
+        }
+    }
+}
+
+fn numbered(names: &[&str], first: usize) -> Vec<Named> {
+    names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| Named { id: (first + at).to_string(), name: (*name).to_owned() })
+        .collect()
+}
+
+fn org_units() -> Vec<OrgUnit> {
+    let departments = DEPARTMENTS.iter().enumerate().map(|(at, department)| OrgUnit {
+        id: tree::department_id(at),
+        name: department.name.to_owned(),
+        kind: OrgUnitKind::Department,
+    });
+    let teams = teams().into_iter().enumerate().map(|(at, (_, name))| OrgUnit {
+        id: tree::team_id(at),
+        name: name.to_owned(),
+        kind: OrgUnitKind::Team,
+    });
+    departments.chain(teams).collect()
+}
+
+/// What one person's record depends on besides chance: those that were made before.
+struct People {
+    calendar: Calendar,
+    ids: Vec<u64>,
+    /// How often an address was given away already.
+    addresses: HashMap<String, usize>,
+}
+
+impl People {
+    fn person(&mut self, index: usize, tree: &Tree, random: &mut Random) -> Person {
+        let id = self.ids.last().copied().unwrap_or(1_204_517) + 1 + random.below(37) as u64;
+        self.ids.push(id);
+        let seat = tree.seat(index, random);
+        let supervisor = seat.supervisor.and_then(|index| self.ids.get(index)).map(u64::to_string);
+        let career = if seat.leads { Career::Steady } else { Career::any(random) };
+        let employments = career.employments(&seat, supervisor, self.calendar, random);
+
+        let woman = random.chance(50);
+        let origin = origin(random);
+        let first_name = random.word(origin.map_or(&[], |it| if woman { it.women } else { it.men }));
+        let last_name = random.word(origin.map_or(&[], |it| it.family));
+        let short = random.word(origin.map_or(&[], |it| it.short));
+        let updated_at = employments.first().and_then(|employment| employment.updated_at);
+        let mut person = Person {
+            id: id.to_string(),
+            email: Some(self.address(first_name, last_name)),
+            first_name: Some(first_name.to_owned()),
+            last_name: Some(last_name.to_owned()),
+            preferred_name: random.chance(30).then(|| short.to_owned()),
+            gender: gender(woman, random),
+            profile_picture: random.chance(40).then(|| format!("https://example.com/pictures/{id}.jpg")),
+            status: Some(career.person_status().to_owned()),
+            created_at: employments.iter().filter_map(|employment| employment.created_at).min(),
+            updated_at: updated_at.map(|at| self.calendar.between(at, random)),
+            custom_attributes: private::attributes(index, self.calendar, random),
+            employments,
+        };
+        if !seat.leads && random.chance(2) {
+            leave_out(&mut person, random);
+        }
+        person
+    }
+
+    /// An address nobody else has.
+    fn address(&mut self, first_name: &str, last_name: &str) -> String {
+        let local = format!("{}.{}", ascii(first_name), ascii(last_name));
+        let count = self.addresses.entry(local.clone()).or_default();
+        *count += 1;
+        if *count == 1 { format!("{local}@example.com") } else { format!("{local}{count}@example.com") }
+    }
+}
+
+/// Makes a record sparse, as real ones are.
+fn leave_out(person: &mut Person, random: &mut Random) {
+    match random.below(4) {
+        0 => person.email = None,
+        1 => person.last_name = None,
+        2 => {
+            person.employments.clear();
+            person.status = Some("UNSPECIFIED".to_owned());
+        }
+        _ => person.employments.iter_mut().for_each(|employment| employment.position = None),
+    }
+}
+
+fn gender(woman: bool, random: &mut Random) -> Option<String> {
+    let gender = match random.below(100) {
+        0..90 => Some(if woman { "FEMALE" } else { "MALE" }),
+        90..93 => Some("DIVERSE"),
+        _ => None,
+    };
+    gender.map(str::to_owned)
+}
+
+fn origin(random: &mut Random) -> Option<&'static Origin> {
+    let mut left = random.below(ORIGINS.iter().map(|origin| origin.share).sum());
+    ORIGINS.iter().find(|origin| {
+        let here = left < origin.share;
+        left = left.saturating_sub(origin.share);
+        here
+    })
+}

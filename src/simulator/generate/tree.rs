@@ -1,0 +1,102 @@
+//! Who sits where: the chief, a head for every department, leads, and everybody else.
+//!
+//! Persons are numbered from the top, so that whoever supervises has the smaller number. There is a lead
+//! for every eight persons; the leads of a team report to each other in turn, the first to the head.
+
+use crate::simulator::names::{CHIEF, DEPARTMENTS};
+use crate::simulator::random::Random;
+
+/// How many report to a lead.
+const SPAN: usize = 8;
+
+pub(super) fn department_id(department: usize) -> String {
+    (1_001 + department).to_string()
+}
+
+pub(super) fn team_id(team: usize) -> String {
+    (2_001 + team).to_string()
+}
+
+/// Every team with its department: first the first of each department, then the second, and so on.
+pub(super) fn teams() -> Vec<(usize, &'static str)> {
+    let rounds = DEPARTMENTS.iter().map(|department| department.teams.len()).max().unwrap_or_default();
+    let round = |nth: usize| {
+        let nth_team = move |(at, name): (usize, Option<&&'static str>)| name.map(|name| (at, *name));
+        DEPARTMENTS.iter().map(move |department| department.teams.get(nth)).enumerate().filter_map(nth_team)
+    };
+    (0..rounds).flat_map(round).collect()
+}
+
+/// One person's place.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) department: Option<usize>,
+    pub(super) team: Option<usize>,
+    /// The number of the person above.
+    pub(super) supervisor: Option<usize>,
+    pub(super) title: String,
+    /// Whether the person holds the tree together.
+    pub(super) leads: bool,
+}
+
+/// The shape of a company of a certain size.
+#[derive(Debug)]
+pub(super) struct Tree {
+    teams: Vec<(usize, &'static str)>,
+    leads: usize,
+}
+
+impl Tree {
+    pub(super) fn new(persons: usize) -> Self {
+        let below_heads = persons.saturating_sub(1 + DEPARTMENTS.len());
+        Self { teams: teams(), leads: below_heads.div_ceil(SPAN + 1) }
+    }
+
+    pub(super) fn seat(&self, index: usize, random: &mut Random) -> Seat {
+        let Some(below_chief) = index.checked_sub(1) else {
+            return Seat { department: None, team: None, supervisor: None, title: CHIEF.to_owned(), leads: true };
+        };
+        if let Some(department) = DEPARTMENTS.get(below_chief) {
+            let title = department.head.to_owned();
+            return Seat { department: Some(below_chief), team: None, supervisor: Some(0), title, leads: true };
+        }
+        let lead = below_chief - DEPARTMENTS.len();
+        if lead < self.leads { self.lead(lead) } else { self.member(random) }
+    }
+
+    fn lead(&self, lead: usize) -> Seat {
+        let (team, department, name) = self.team(lead);
+        let row = lead.checked_div(self.teams.len()).unwrap_or_default();
+        let supervisor = match row.checked_sub(1) {
+            None => 1 + department,
+            Some(above) => lead_index(above / SPAN * self.teams.len() + team),
+        };
+        let title = format!("Team Lead {name}");
+        Seat { department: Some(department), team: Some(team), supervisor: Some(supervisor), title, leads: row == 0 }
+    }
+
+    fn member(&self, random: &mut Random) -> Seat {
+        let lead = random.below(self.leads);
+        let (team, department, _) = self.team(lead);
+        let titles = DEPARTMENTS.get(department).map_or(&[] as &[&str], |department| department.titles);
+        Seat {
+            department: Some(department),
+            team: Some(team),
+            supervisor: Some(lead_index(lead)),
+            title: random.word(titles).to_owned(),
+            leads: false,
+        }
+    }
+
+    /// The team of a lead, its department and its name.
+    fn team(&self, lead: usize) -> (usize, usize, &'static str) {
+        let team = lead.checked_rem(self.teams.len()).unwrap_or_default();
+        let (department, name) = self.teams.get(team).copied().unwrap_or_default();
+        (team, department, name)
+    }
+}
+
+/// The number of the person who is this lead.
+fn lead_index(lead: usize) -> usize {
+    1 + DEPARTMENTS.len() + lead
+}

@@ -1,0 +1,186 @@
+//! The way of one request: noted, limited, delayed, made to fail, checked, answered.
+
+use std::time::Duration;
+
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse, web};
+use tokio::time::{Instant, sleep};
+
+use super::answer::{Answer, Problem, Stamp};
+use super::fault::Action;
+use super::index::Index;
+use super::listing::empty_page;
+use super::options::Quirks;
+use super::rate::Verdict;
+use super::record::Received;
+use super::route::{Endpoint, Route};
+use super::state::Shared;
+use super::wire::Wire;
+use super::world::World;
+use super::{broken, directories, persons, token};
+
+/// What a reading endpoint may look at.
+pub(super) struct View<'a> {
+    pub(super) world: &'a World,
+    pub(super) index: &'a Index,
+    pub(super) wire: Wire<'a>,
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+}
+
+/// Answers every request there is.
+pub(super) async fn handle(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
+    let route = Route::of(request.method(), request.path());
+    let entrance = enter(&request, &body, &shared, &route);
+    let _in_flight = InFlight(&shared);
+    if !entrance.latency.is_zero() {
+        sleep(entrance.latency).await;
+    }
+    let passes = entrance.verdict.is_none_or(|verdict| verdict.passes);
+    let mut response = if passes {
+        let asked = Asked { request: &request, body: &body, route: &route, shared: &shared };
+        asked.act(entrance.action).await
+    } else {
+        broken::whole(Problem::too_many_requests().answer(&shared.stamp()))
+    };
+    if response.status().as_u16() == 429 {
+        shared.live().record.throttle();
+    }
+    for (name, value) in entrance.verdict.iter().flat_map(Verdict::headers) {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(value));
+    }
+    response
+}
+
+/// What was decided when a request came in.
+struct Entrance {
+    latency: Duration,
+    verdict: Option<Verdict>,
+    action: Option<Action>,
+}
+
+/// Notes the request. One that is over the limit does not reach a fault.
+fn enter(request: &HttpRequest, body: &web::Bytes, shared: &Shared, route: &Route) -> Entrance {
+    let endpoint = route.endpoint();
+    let mut live = shared.live();
+    live.record.enter(Received {
+        endpoint,
+        path: request.path().to_owned(),
+        query: request.query_string().to_owned(),
+        app_id: header(request, "x-personio-app-id").map(str::to_owned),
+        content_type: header(request, CONTENT_TYPE.as_str()).map(str::to_owned),
+        body: (endpoint == Endpoint::Token).then(|| String::from_utf8_lossy(body).into_owned()),
+    });
+    let verdict = live.buckets.take(endpoint, Instant::now());
+    let passes = verdict.is_none_or(|verdict| verdict.passes);
+    let action = if passes { live.faults.strike(route) } else { None };
+    Entrance { latency: live.latency, verdict, action }
+}
+
+/// A request that is to be answered.
+struct Asked<'a> {
+    request: &'a HttpRequest,
+    body: &'a web::Bytes,
+    route: &'a Route,
+    shared: &'a Shared,
+}
+
+impl Asked<'_> {
+    /// Answers as the fault wants it, or normally without one.
+    async fn act(&self, action: Option<Action>) -> HttpResponse {
+        let problem = |problem: Problem| broken::whole(problem.answer(&self.shared.stamp()));
+        let (path, base_url) = (self.request.path(), self.shared.base_url.as_str());
+        match action {
+            None => broken::whole(self.answer()),
+            Some(Action::Status(status)) => problem(Problem::status(status)),
+            Some(Action::Html(status)) => broken::html(status),
+            Some(Action::Body(status, content_type, body)) => broken::whole(Answer::new(status, content_type, body)),
+            Some(Action::NotFoundResource) => problem(Problem::no_resource()),
+            Some(Action::NotFoundRoute) => problem(Problem::no_route(path)),
+            Some(Action::Delay(delay)) => {
+                sleep(delay).await;
+                broken::whole(self.answer())
+            }
+            Some(Action::Hang) => std::future::pending().await,
+            Some(Action::Reset) => broken::reset(),
+            Some(Action::TruncatedJson) => broken::cut_short(self.answer()),
+            Some(Action::TruncatedBody) => broken::broken_off(self.answer()),
+            Some(Action::WrongJson) => broken::wrong_json(),
+            Some(Action::EmptyListing) => broken::whole(Answer::json(200, &empty_page(path, base_url))),
+            Some(Action::TooManyRequests { retry_after }) => {
+                let mut response = problem(Problem::too_many_requests());
+                if let Some(seconds) = retry_after {
+                    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+                }
+                response
+            }
+            Some(Action::Oversized(size)) => broken::oversized(size, path, base_url),
+        }
+    }
+
+    fn answer(&self) -> Answer {
+        let stamp = self.shared.stamp();
+        match self.route {
+            Route::Unknown => Problem::no_route(self.request.path()).answer(&stamp),
+            Route::Token => self.token(&stamp),
+            Route::Persons
+            | Route::Person(_)
+            | Route::Employments(_)
+            | Route::OrgUnits
+            | Route::OrgUnit(_)
+            | Route::LegalEntities
+            | Route::Workplaces
+            | Route::CostCenters
+            | Route::Jobs => self.read().unwrap_or_else(|problem| problem.answer(&stamp)),
+        }
+    }
+
+    fn token(&self, stamp: &Stamp) -> Answer {
+        let content_type = header(self.request, CONTENT_TYPE.as_str());
+        let mut live = self.shared.live();
+        token::answer(&self.shared.credential, &mut live.tokens, (content_type, self.body), Instant::now(), stamp)
+    }
+
+    fn read(&self) -> Result<Answer, Problem> {
+        let quirks = self.authorized()?;
+        let store = self.shared.store();
+        let wire = Wire { quirks: &quirks, base_url: &self.shared.base_url };
+        let (world, index) = (&store.world, &store.index);
+        let view = View { world, index, wire, path: self.request.path(), query: self.request.query_string() };
+        match self.route {
+            Route::Persons => persons::list(&view),
+            Route::Person(id) => persons::one(&view, id),
+            Route::Employments(id) => persons::employments(&view, id),
+            Route::OrgUnits => directories::org_units(&view),
+            Route::OrgUnit(id) => directories::org_unit(&view, id),
+            Route::LegalEntities => directories::list(&view, &world.legal_entities, directories::LEGAL_ENTITY_LIMIT),
+            Route::Workplaces => directories::list(&view, &world.workplaces, directories::OTHER_LIMIT),
+            Route::CostCenters => directories::list(&view, &world.cost_centers, directories::OTHER_LIMIT),
+            Route::Jobs => directories::list(&view, &index.jobs, directories::OTHER_LIMIT),
+            Route::Token | Route::Unknown => Err(Problem::no_route(view.path)),
+        }
+    }
+
+    /// The quirks of the moment, for those who have a token.
+    fn authorized(&self) -> Result<Quirks, Problem> {
+        let live = self.shared.live();
+        if live.tokens.accept(header(self.request, AUTHORIZATION.as_str()), Instant::now()) {
+            Ok(live.quirks.clone())
+        } else {
+            Err(Problem::unauthorized())
+        }
+    }
+}
+
+fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
+    request.headers().get(name)?.to_str().ok()
+}
+
+/// Counts a request out, also when the client goes away before the answer.
+struct InFlight<'a>(&'a Shared);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.live().record.leave();
+    }
+}

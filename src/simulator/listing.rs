@@ -1,0 +1,170 @@
+//! Listings: the parameters they share, cutting a page, and the links around it.
+//!
+//! Which entries there are is the business of `persons` and `names`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+use url::form_urlencoded;
+
+use super::answer::{Answer, Problem};
+use super::cursor::Cursor;
+use super::options::{NextLink, Quirks};
+
+const DEFAULT_LIMIT: usize = 10;
+
+/// What was asked of a listing: the query, completed by what its cursor remembers.
+#[derive(Debug)]
+pub(super) struct Listing {
+    path: String,
+    query: String,
+    parameters: BTreeMap<String, String>,
+    /// The cursor as it was sent.
+    sent_cursor: Option<String>,
+    limit: usize,
+    /// The first candidate of the page.
+    pub(super) position: usize,
+}
+
+impl Listing {
+    /// Reads a query; `filters` are the parameters besides `limit` and `cursor`.
+    pub(super) fn read(path: &str, query: &str, filters: &[&str], max_limit: usize) -> Result<Self, Problem> {
+        let mut sent = pairs(query);
+        let known = |name: &str| matches!(name, "limit" | "cursor") || filters.contains(&name);
+        if let Some(unknown) = sent.keys().find(|name| !known(name)) {
+            return Err(Problem::bad_request(format!("Unknown parameter: {unknown}")));
+        }
+        let sent_cursor = sent.remove("cursor");
+        let (position, mut parameters) = match &sent_cursor {
+            None => (0, BTreeMap::new()),
+            Some(text) => {
+                let invalid = || Problem::bad_request("The cursor is not valid.");
+                let cursor = Cursor::decode(text, path).ok_or_else(invalid)?;
+                (cursor.position, pairs(&cursor.query))
+            }
+        };
+        parameters.extend(sent);
+        let limit = match parameters.get("limit") {
+            None => DEFAULT_LIMIT,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=max_limit).contains(limit))
+                .ok_or_else(|| Problem::bad_request(format!("limit must be from 1 to {max_limit}.")))?,
+        };
+        let (path, query) = (path.to_owned(), query.to_owned());
+        Ok(Self { path, query, parameters, sent_cursor, limit, position })
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str)
+    }
+
+    /// A parameter that is a list separated by commas.
+    pub(super) fn list(&self, name: &str) -> Option<Vec<&str>> {
+        Some(self.text(name)?.split(',').map(str::trim).filter(|item| !item.is_empty()).collect())
+    }
+
+    /// A parameter that is a time, together with `name.gt` and `name.lt`.
+    pub(super) fn period(&self, name: &str) -> Result<Period, Problem> {
+        let time = |name: String| match self.text(&name) {
+            None => Ok(None),
+            Some(text) => {
+                text.parse().map(Some).map_err(|_| Problem::bad_request(format!("{name} is not a date and time.")))
+            }
+        };
+        Ok(Period {
+            at: time(name.to_owned())?,
+            after: time(format!("{name}.gt"))?,
+            before: time(format!("{name}.lt"))?,
+        })
+    }
+
+    /// The page that starts with the first of `entries`, which come with their positions.
+    pub(super) fn page<T>(
+        &self,
+        entries: impl Iterator<Item = (usize, T)>,
+        write: impl Fn(T) -> Value,
+        quirks: &Quirks,
+        base_url: &str,
+    ) -> Answer {
+        let mut entries = entries.skip_while(|(position, _)| *position < self.position).peekable();
+        let mut data = Vec::with_capacity(self.limit);
+        let mut last = self.position;
+        for (position, entry) in entries.by_ref().take(self.limit) {
+            data.push(write(entry));
+            last = position;
+        }
+        let next = entries.peek().map(|_| if quirks.overlap && self.limit > 1 { last } else { last + 1 });
+        let links = self.links(self.next_cursor(next, last, quirks).as_deref(), quirks.next_link, base_url);
+        Answer::json(200, &json!({ "_data": data, "_meta": { "links": links } }))
+    }
+
+    fn next_cursor(&self, next: Option<usize>, last: usize, quirks: &Quirks) -> Option<String> {
+        if quirks.repeating_cursor && self.sent_cursor.is_some() {
+            return self.sent_cursor.clone();
+        }
+        let position = next.or(quirks.repeating_cursor.then_some(last + 1))?;
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.parameters).finish();
+        Some(Cursor { position, path: self.path.clone(), query }.encode(quirks.awkward_cursors))
+    }
+
+    fn links(&self, cursor: Option<&str>, shape: NextLink, base_url: &str) -> Map<String, Value> {
+        let mut links = Map::new();
+        links.insert("self".to_owned(), json!({ "href": self.own_address(base_url) }));
+        let next = match cursor {
+            Some(cursor) => Some(self.next_link(cursor, shape, base_url)),
+            None => (shape == NextLink::NullOnLastPage).then_some(Value::Null),
+        };
+        if let Some(next) = next {
+            links.insert("next".to_owned(), next);
+        }
+        links
+    }
+
+    fn next_link(&self, cursor: &str, shape: NextLink, base_url: &str) -> Value {
+        let path = &self.path;
+        let query = format!("?cursor={}", utf8_percent_encode(cursor, NON_ALPHANUMERIC));
+        match shape {
+            NextLink::Object | NextLink::NullOnLastPage => json!({ "href": format!("{base_url}{path}{query}") }),
+            NextLink::BareString => json!(format!("{base_url}{path}{query}")),
+            NextLink::RelativeHref => json!({ "href": format!("{path}{query}") }),
+            NextLink::OtherOrigin => json!({ "href": format!("https://evil.example{path}{query}") }),
+            NextLink::WrongPath => json!({ "href": format!("{base_url}/v2/wrong{path}{query}") }),
+        }
+    }
+
+    fn own_address(&self, base_url: &str) -> String {
+        let mark = if self.query.is_empty() { "" } else { "?" };
+        format!("{base_url}{}{mark}{}", self.path, self.query)
+    }
+}
+
+/// A page of nothing, whatever was asked.
+pub(super) fn empty_page(path: &str, base_url: &str) -> Value {
+    json!({ "_data": [], "_meta": { "links": { "self": { "href": format!("{base_url}{path}") } } } })
+}
+
+/// The parameters of a query by name.
+pub(super) fn pairs(query: &str) -> BTreeMap<String, String> {
+    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}
+
+/// The times a filter lets pass; all bounds are strict.
+#[derive(Debug)]
+pub(super) struct Period {
+    at: Option<Timestamp>,
+    after: Option<Timestamp>,
+    before: Option<Timestamp>,
+}
+
+impl Period {
+    /// Without bounds everything passes, with bounds an unknown time does not.
+    pub(super) fn contains(&self, time: Option<Timestamp>) -> bool {
+        self.at.is_none_or(|at| time == Some(at))
+            && self.after.is_none_or(|after| time.is_some_and(|time| time > after))
+            && self.before.is_none_or(|before| time.is_some_and(|time| time < before))
+    }
+}

@@ -1,0 +1,66 @@
+//! Numbers that look random and are the same for the same seed (SplitMix64). Not for secrets.
+
+/// A generator; two with the same seed give the same numbers.
+#[derive(Debug, Clone)]
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0)
+    }
+
+    /// A number from 0 up to, but not including, `end`; 0 if `end` is 0.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        self.next().checked_rem(end as u64).unwrap_or_default() as usize
+    }
+
+    /// A number from `first` to `last`, both included.
+    pub(super) fn between(&mut self, first: i64, last: i64) -> i64 {
+        first + self.below((last - first + 1).max(1) as usize) as i64
+    }
+
+    /// True in so many of a hundred cases.
+    pub(super) fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of these; `None` only if there are none.
+    pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+        from.get(self.below(from.len()))
+    }
+
+    /// One of these texts; empty only if there are none.
+    pub(super) fn word(&mut self, from: &[&'static str]) -> &'static str {
+        self.pick(from).copied().unwrap_or_default()
+    }
+
+    /// Text in the form of a random UUID.
+    pub(super) fn uuid(&mut self) -> String {
+        let (high, low) = (self.next(), self.next());
+        format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            high >> 16 & 0xffff,
+            high & 0xfff,
+            low >> 48 & 0x3fff | 0x8000,
+            low & 0xffff_ffff_ffff
+        )
+    }
+}
+
+/// The same number for the same text, on every machine and in every version (FNV-1a, then mixed).
+pub(super) fn hash(text: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    mix(text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
+}
+
+fn mix(mut value: u64) -> u64 {
+    value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ value >> 31
+}

@@ -1,0 +1,106 @@
+//! Which part of the API a request is about.
+//!
+//! Only the path and the method decide; query and body are read by the endpoints.
+
+use actix_web::http::Method;
+use percent_encoding::percent_decode_str;
+
+/// The parts of the API that are counted, limited and made to fail separately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `POST /v2/auth/token`
+    Token,
+    /// `GET /v2/persons`
+    Persons,
+    /// `GET /v2/persons/{id}`
+    Person,
+    /// `GET /v2/persons/{id}/employments`
+    Employments,
+    /// `GET /v2/org-units` and `GET /v2/org-units/{id}`
+    OrgUnits,
+    /// `GET /v2/legal-entities`
+    LegalEntities,
+    /// `GET /v2/workplaces`
+    Workplaces,
+    /// `GET /v2/cost-centers`
+    CostCenters,
+    /// `GET /v2/jobs`
+    Jobs,
+    /// Everything that does not exist.
+    Unknown,
+}
+
+/// An endpoint together with the ids in the path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    Token,
+    Persons,
+    Person(String),
+    Employments(String),
+    OrgUnits,
+    OrgUnit(String),
+    LegalEntities,
+    Workplaces,
+    CostCenters,
+    Jobs,
+    Unknown,
+}
+
+impl Route {
+    pub(super) fn of(method: &Method, path: &str) -> Self {
+        let segments: Vec<String> =
+            path.split('/').map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned()).collect();
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match (method, segments.as_slice()) {
+            (&Method::POST, ["", "v2", "auth", "token"]) => Self::Token,
+            (&Method::GET, ["", "v2", rest @ ..]) => Self::read(rest),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn read(segments: &[&str]) -> Self {
+        match segments {
+            ["persons"] => Self::Persons,
+            ["persons", id] if !id.is_empty() => Self::Person((*id).to_owned()),
+            ["persons", id, "employments"] if !id.is_empty() => Self::Employments((*id).to_owned()),
+            ["org-units"] => Self::OrgUnits,
+            ["org-units", id] if !id.is_empty() => Self::OrgUnit((*id).to_owned()),
+            ["legal-entities"] => Self::LegalEntities,
+            ["workplaces"] => Self::Workplaces,
+            ["cost-centers"] => Self::CostCenters,
+            ["jobs"] => Self::Jobs,
+            _ => Self::Unknown,
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Token => Endpoint::Token,
+            Self::Persons => Endpoint::Persons,
+            Self::Person(_) => Endpoint::Person,
+            Self::Employments(_) => Endpoint::Employments,
+            Self::OrgUnits | Self::OrgUnit(_) => Endpoint::OrgUnits,
+            Self::LegalEntities => Endpoint::LegalEntities,
+            Self::Workplaces => Endpoint::Workplaces,
+            Self::CostCenters => Endpoint::CostCenters,
+            Self::Jobs => Endpoint::Jobs,
+            Self::Unknown => Endpoint::Unknown,
+        }
+    }
+
+    /// The person the path names.
+    pub(super) fn person(&self) -> Option<&str> {
+        match self {
+            Self::Person(id) | Self::Employments(id) => Some(id),
+            Self::Token
+            | Self::Persons
+            | Self::OrgUnits
+            | Self::OrgUnit(_)
+            | Self::LegalEntities
+            | Self::Workplaces
+            | Self::CostCenters
+            | Self::Jobs
+            | Self::Unknown => None,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What the handle and the request handlers share, behind two locks: the data, and everything else.
+//!
+//! Neither lock is held while waiting, and no one takes the second while holding the first.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use super::answer::Stamp;
+use super::fault::Faults;
+use super::index::Index;
+use super::options::{Options, Quirks};
+use super::random::Random;
+use super::rate::Buckets;
+use super::record::Record;
+use super::token::{Credential, Tokens};
+use super::world::World;
+
+/// The data with what was worked out from it.
+pub(super) struct Store {
+    pub(super) world: World,
+    pub(super) index: Index,
+}
+
+/// What changes with every request, and the controls.
+pub(super) struct Live {
+    pub(super) record: Record,
+    pub(super) tokens: Tokens,
+    pub(super) buckets: Buckets,
+    pub(super) faults: Faults,
+    pub(super) quirks: Quirks,
+    pub(super) latency: Duration,
+    traces: Random,
+}
+
+pub(super) struct Shared {
+    pub(super) base_url: String,
+    pub(super) credential: Credential,
+    clock: (Timestamp, Instant),
+    store: RwLock<Store>,
+    live: Mutex<Live>,
+}
+
+impl Shared {
+    pub(super) fn new(base_url: String, world: World, options: Options) -> Self {
+        let index = Index::new(&world);
+        let credential = Credential {
+            client_id: options.client_id,
+            client_secret: options.client_secret,
+            lifetime: options.token_lifetime,
+        };
+        let live = Live {
+            record: Record::default(),
+            tokens: Tokens::default(),
+            buckets: Buckets::new(options.rate),
+            faults: Faults::default(),
+            quirks: options.quirks,
+            latency: options.latency,
+            traces: Random::new(0),
+        };
+        let clock = (options.now, Instant::now());
+        let store = RwLock::new(Store { world, index });
+        Self { base_url, credential, clock, store, live: Mutex::new(live) }
+    }
+
+    pub(super) fn store(&self) -> RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn store_mut(&self) -> RwLockWriteGuard<'_, Store> {
+        self.store.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the next failure says about itself.
+    pub(super) fn stamp(&self) -> Stamp {
+        let (start, at) = self.clock;
+        let passed = SignedDuration::try_from(at.elapsed()).unwrap_or_default();
+        let traces = &mut self.live().traces;
+        Stamp {
+            trace_id: format!("{:016x}{:016x}", traces.next(), traces.next()),
+            timestamp: start.checked_add(passed).unwrap_or(start),
+        }
+    }
+}

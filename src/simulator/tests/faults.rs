@@ -1,0 +1,128 @@
+//! Each way of going wrong, and when it does.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::{Endpoint, FORM, GOOD_FORM, Probe};
+use crate::simulator::{Action, Fault};
+
+#[tokio::test]
+async fn faults_with_an_answer() {
+    let probe = Probe::of(20).await;
+    let cases = [
+        (Action::Status(503), 503, "application/problem+json", "personio_trace_id"),
+        (Action::Html(502), 502, "text/html", "<h1>502 Bad Gateway</h1>"),
+        (Action::Body(418, "text/plain", "short and stout".to_owned()), 418, "text/plain", "short and stout"),
+        (Action::NotFoundResource, 404, "application/problem+json", "common.resource_not_found\""),
+        (Action::NotFoundRoute, 404, "application/problem+json", "\"path\":\"/v2/persons\""),
+        (Action::WrongJson, 200, "application/json", "unexpected"),
+        (Action::EmptyListing, 200, "application/json", "{\"_data\":[],\"_meta\":{\"links\":{\"self\":"),
+        (Action::TooManyRequests { retry_after: None }, 429, "application/problem+json", "too_many_requests"),
+        (Action::Delay(Duration::from_millis(1)), 200, "application/json", "first_name"),
+    ];
+    for (action, status, content_type, text) in cases {
+        probe.simulator.fail(Fault::on(Endpoint::Persons, action.clone()));
+        let response = probe.send("/v2/persons").await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{action:?}");
+        assert_eq!(response.headers()["content-type"], content_type, "{action:?}");
+        assert!(!response.headers().contains_key("retry-after"));
+        let body = response.text().await.unwrap();
+        assert!(body.contains(text), "{action:?}: {body}");
+        probe.simulator.heal();
+        assert_eq!(probe.get("/v2/persons").await.0, 200);
+    }
+    assert_eq!((probe.simulator.requests(Endpoint::Persons), probe.simulator.throttled()), (18, 1));
+}
+
+#[tokio::test]
+async fn a_429_may_tell_how_long_to_wait() {
+    let probe = Probe::of(1).await;
+    probe.simulator.fail(Fault::everywhere(Action::TooManyRequests { retry_after: Some(7) }));
+    assert_eq!(probe.send("/v2/jobs").await.unwrap().headers()["retry-after"], "7");
+}
+
+#[tokio::test]
+async fn a_delayed_answer_is_the_normal_one() {
+    let probe = Probe::of(1).await;
+    probe.simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_millis(150))));
+    let start = Instant::now();
+    assert_eq!(probe.get("/v2/persons").await.1["_data"].as_array().unwrap().len(), 1);
+    assert!(start.elapsed() >= Duration::from_millis(150));
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_ends_with_its_client() {
+    let probe = Probe::of(1).await;
+    probe.simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    assert!(timeout(Duration::from_millis(200), probe.send("/v2/persons")).await.is_err());
+    probe.simulator.heal();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    probe.simulator.reset_counts();
+    probe.get("/v2/persons").await;
+    assert_eq!(probe.simulator.max_in_flight(), 1);
+}
+
+#[tokio::test]
+async fn a_reset_has_no_answer() {
+    let probe = Probe::of(1).await;
+    probe.simulator.fail(Fault::on(Endpoint::Persons, Action::Reset));
+    let error = probe.send("/v2/persons").await.unwrap_err();
+    assert!(error.is_request() && error.status().is_none() && !error.is_timeout(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_truncated_body_breaks_off_after_the_headers() {
+    let probe = Probe::of(20).await;
+    probe.simulator.fail(Fault::on(Endpoint::Persons, Action::TruncatedBody));
+    let response = probe.send("/v2/persons").await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.content_length().unwrap() > 1_000);
+    let error = response.bytes().await.unwrap_err();
+    assert!(error.is_body() || error.is_decode(), "{error:?}");
+}
+
+#[tokio::test]
+async fn truncated_json_is_a_whole_answer_that_makes_no_sense() {
+    let probe = Probe::of(20).await;
+    let whole = probe.send("/v2/persons").await.unwrap().text().await.unwrap();
+    probe.simulator.fail(Fault::on(Endpoint::Persons, Action::TruncatedJson));
+    let response = probe.send("/v2/persons").await.unwrap();
+    assert_eq!(response.status(), 200);
+    let half = response.bytes().await.unwrap();
+    assert_eq!(half, whole.as_bytes()[..whole.len() / 2]);
+}
+
+#[tokio::test]
+async fn an_oversized_answer_has_so_many_bytes() {
+    let probe = Probe::of(1).await;
+    for size in [1_000, 65_536, 3_000_001] {
+        probe.simulator.fail(Fault::on(Endpoint::Persons, Action::Oversized(size)).times(1));
+        let response = probe.send("/v2/persons").await.unwrap();
+        assert_eq!(response.content_length(), Some(size as u64));
+        assert_eq!(response.bytes().await.unwrap().len(), size);
+    }
+}
+
+#[tokio::test]
+async fn a_fault_counts_and_chooses() {
+    let probe = Probe::of(3).await;
+    let people = probe.simulator.with_world(|world| world.persons.clone());
+    let path = |person: usize| format!("/v2/persons/{}/employments", people[person].id);
+    let fault = Fault::on(Endpoint::Employments, Action::Status(502)).person(&people[1].id).skip(1).times(2);
+    probe.simulator.fail(fault);
+    for (person, status) in [(0, 200), (1, 200), (2, 200), (1, 502), (0, 200), (1, 502), (1, 200), (1, 200)] {
+        assert_eq!(probe.get(&path(person)).await.0, status);
+    }
+    assert_eq!(probe.get(&format!("/v2/persons/{}", people[1].id)).await.0, 200);
+}
+
+#[tokio::test]
+async fn the_first_fault_that_is_due_acts() {
+    let probe = Probe::of(1).await;
+    probe.simulator.fail(Fault::on(Endpoint::Token, Action::Status(500)).times(1));
+    probe.simulator.fail(Fault::everywhere(Action::Html(503)));
+    assert_eq!(probe.ask_token(FORM, GOOD_FORM).await.0, 500);
+    assert_eq!(probe.ask_token(FORM, GOOD_FORM).await.0, 503);
+    assert_eq!(probe.get("/v2/persons").await.0, 503);
+}

@@ -1,0 +1,54 @@
+//! The rate limit, delays, and counting what runs at once.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::{Endpoint, Options, Probe, world};
+use crate::simulator::Rate;
+
+#[tokio::test]
+async fn every_answer_tells_the_limit() {
+    let probe = Probe::start(world(1), Options::default()).await;
+    for path in ["/v2/persons", "/v2/persons/77", "/v2/nothing"] {
+        let response = probe.send(path).await.unwrap();
+        for (name, value) in
+            [("replenish-rate", "30"), ("burst-capacity", "100"), ("requested-tokens", "1"), ("remaining", "99")]
+        {
+            assert_eq!(response.headers()[format!("x-ratelimit-{name}")], value, "{path}");
+        }
+    }
+    probe.simulator.set_rate(None);
+    assert!(!probe.send("/v2/persons").await.unwrap().headers().contains_key("x-ratelimit-remaining"));
+}
+
+#[tokio::test]
+async fn an_empty_bucket_answers_429_and_fills_again() {
+    let probe = Probe::of(1).await;
+    probe.simulator.set_rate(Some(Rate { per_second: 5.0, burst: 2.0 }));
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        let response = probe.send("/v2/persons").await.unwrap();
+        assert!(!response.headers().contains_key("retry-after"));
+        statuses.push(response.status().as_u16());
+    }
+    assert_eq!(statuses, [200, 200, 429, 429]);
+    assert_eq!(probe.get("/v2/workplaces").await.0, 200, "each endpoint has a bucket of its own");
+    assert_eq!((probe.simulator.requests(Endpoint::Persons), probe.simulator.throttled()), (4, 2));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(probe.get("/v2/persons").await.0, 200);
+}
+
+#[tokio::test]
+async fn what_runs_at_once_is_counted() {
+    let probe = Probe::of(1).await;
+    probe.simulator.set_latency(Duration::from_millis(200));
+    let start = Instant::now();
+    join_all((0..5).map(|_| probe.get("/v2/persons"))).await;
+    assert!(start.elapsed() >= Duration::from_millis(200));
+    assert_eq!(probe.simulator.max_in_flight(), 5);
+    probe.simulator.reset_counts();
+    probe.get("/v2/persons").await;
+    assert_eq!(probe.simulator.max_in_flight(), 1);
+}

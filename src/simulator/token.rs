@@ -1,0 +1,99 @@
+//! `POST /v2/auth/token`: the one credential and the one token it has at a time.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+use url::form_urlencoded;
+
+use super::answer::{Answer, Stamp, token_problem};
+use super::random::Random;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const SCOPE: &str = "personio:persons:read personio:org-units:read personio:legal-entities:read \
+     personio:workplaces:read personio:cost-centers:read personio:jobs:read";
+
+/// The token that is valid now, if any.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    current: Option<(String, Instant)>,
+    made: u64,
+}
+
+impl Tokens {
+    /// The current token or a new one, and how long it is still good for.
+    fn hand_out(&mut self, lifetime: Duration, now: Instant) -> (String, Duration) {
+        if let Some((token, expires)) = &self.current
+            && *expires > now
+        {
+            return (token.clone(), *expires - now);
+        }
+        self.made += 1;
+        let mut random = Random::new(self.made);
+        let token = format!("papi-{:016x}{:016x}", random.next(), random.next());
+        self.current = Some((token.clone(), now + lifetime));
+        (token, lifetime)
+    }
+
+    /// Whether the value of an `Authorization` header lets a request pass.
+    pub(super) fn accept(&self, authorization: Option<&str>, now: Instant) -> bool {
+        let bearer = authorization.and_then(|value| value.strip_prefix("Bearer "));
+        self.current.as_ref().is_some_and(|(token, expires)| *expires > now && bearer == Some(token.as_str()))
+    }
+
+    pub(super) fn revoke(&mut self) {
+        self.current = None;
+    }
+}
+
+/// What the account accepts.
+#[derive(Debug, Clone)]
+pub(super) struct Credential {
+    pub(super) client_id: String,
+    pub(super) client_secret: String,
+    pub(super) lifetime: Duration,
+}
+
+/// Answers a request for a token.
+pub(super) fn answer(
+    credential: &Credential,
+    tokens: &mut Tokens,
+    (content_type, body): (Option<&str>, &[u8]),
+    now: Instant,
+    stamp: &Stamp,
+) -> Answer {
+    if let Err((error, description)) = check(credential, content_type, body) {
+        return token_problem(error, description, stamp);
+    }
+    let (token, left) = tokens.hand_out(credential.lifetime, now);
+    let body = json!({
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": left.as_secs_f64().round() as u64,
+        "scope": SCOPE,
+        "refresh_token": null,
+    });
+    Answer::json(200, &body)
+}
+
+fn check(credential: &Credential, content_type: Option<&str>, body: &[u8]) -> Result<(), (&'static str, &'static str)> {
+    let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    if !media_type.trim().eq_ignore_ascii_case(FORM) {
+        return Err(("invalid_request", "The body must be form-encoded."));
+    }
+    let form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
+    let field = |name: &str| form.get(name).map(String::as_str);
+    match field("grant_type") {
+        Some("client_credentials") => {}
+        Some(_) => return Err(("unsupported_grant_type", "Only client_credentials is supported.")),
+        None => return Err(("invalid_request", "grant_type is missing.")),
+    }
+    let (Some(id), Some(secret)) = (field("client_id"), field("client_secret")) else {
+        return Err(("invalid_request", "client_id and client_secret must be in the body."));
+    };
+    if id != credential.client_id || secret != credential.client_secret {
+        return Err(("invalid_client", "Client authentication failed."));
+    }
+    Ok(())
+}

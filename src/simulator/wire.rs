@@ -1,0 +1,157 @@
+//! Persons, employments and names as Personio writes them.
+//!
+//! The only file that knows wire names of the data and the quirks of its shape; pages are in `listing`.
+
+use serde_json::{Map, Value, json};
+
+use super::index::job_id;
+use super::options::Quirks;
+use super::world::{CustomAttribute, Employment, Named, OrgUnit, Person, Termination};
+
+/// How to write.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wire<'a> {
+    pub(super) quirks: &'a Quirks,
+    pub(super) base_url: &'a str,
+}
+
+impl Wire<'_> {
+    pub(super) fn person(&self, person: &Person) -> Value {
+        let mut object = self.object();
+        object.put("id", self.id(&person.id));
+        object.opt("email", person.email.as_deref());
+        object.opt("first_name", person.first_name.as_deref());
+        object.opt("last_name", person.last_name.as_deref());
+        object.opt("preferred_name", person.preferred_name.as_deref());
+        object.opt("gender", self.word(person.gender.as_deref()));
+        object.opt("profile_picture", person.profile_picture.as_deref().map(|url| json!({ "url": url })));
+        object.opt("status", self.word(person.status.as_deref()));
+        object.opt("created_at", person.created_at.map(|at| at.to_string()));
+        object.opt("updated_at", person.updated_at.map(|at| at.to_string()));
+        let attributes: Vec<Value> = person.custom_attributes.iter().map(|it| self.attribute(it)).collect();
+        object.put("custom_attributes", attributes);
+        let employments: Vec<Value> =
+            self.employments_of(person).into_iter().map(|it| self.reference(&it.id)).collect();
+        object.put("employments", employments);
+        let href = format!("{}/v2/persons/{}", self.base_url, person.id);
+        object.put("_meta", json!({ "links": { "self": { "href": href } } }));
+        object.without(&self.quirks.hidden_attributes)
+    }
+
+    /// A person's employments in the order in which they are listed.
+    pub(super) fn employments_of<'w>(&self, person: &'w Person) -> Vec<&'w Employment> {
+        let mut employments: Vec<&Employment> = person.employments.iter().collect();
+        employments.sort_by_key(|employment| employment.employment_start_date);
+        if !self.quirks.employments_oldest_first {
+            employments.reverse();
+        }
+        employments
+    }
+
+    pub(super) fn employment(&self, employment: &Employment, person: &str) -> Value {
+        let mut object = self.object();
+        object.put("id", self.id(&employment.id));
+        object.put("person", self.reference(person));
+        object.opt("status", self.word(employment.status.as_deref()));
+        object.opt("type", self.word(employment.kind.as_deref()));
+        object.opt("position", employment.position.as_deref().map(|title| json!({ "title": title })));
+        object.opt("job", employment.position.as_deref().map(|title| self.reference(&job_id(title))));
+        object.opt("supervisor", self.opt_reference(employment.supervisor.as_deref()));
+        object.opt("office", self.opt_reference(employment.office.as_deref()));
+        object.opt("legal_entity", self.opt_reference(employment.legal_entity.as_deref()));
+        object.opt("sub_company", self.opt_reference(employment.legal_entity.as_deref()));
+        let units: Vec<Value> =
+            employment.org_units.iter().map(|(kind, id)| json!({ "type": kind.as_str(), "id": self.id(id) })).collect();
+        object.put("org_units", units);
+        let centers: Vec<Value> =
+            employment.cost_centers.iter().map(|(id, weight)| json!({ "id": self.id(id), "weight": weight })).collect();
+        object.put("cost_centers", centers);
+        object.opt("weekly_working_hours", employment.weekly_working_hours);
+        object.opt("employment_start_date", employment.employment_start_date.map(|day| day.to_string()));
+        object.opt("employment_end_date", employment.employment_end_date.map(|day| day.to_string()));
+        object.opt("probation_end_date", employment.probation_end_date.map(|day| day.to_string()));
+        object.opt("contract_end_date", employment.contract_end_date.map(|day| day.to_string()));
+        object.opt("termination", employment.termination.as_ref().map(|it| self.termination(it)));
+        object.opt("created_at", employment.created_at.map(|at| at.to_string()));
+        object.opt("updated_at", employment.updated_at.map(|at| at.to_string()));
+        object.without(&self.quirks.hidden_attributes)
+    }
+
+    pub(super) fn named(&self, named: &Named) -> Value {
+        json!({ "id": self.id(&named.id), "name": named.name })
+    }
+
+    pub(super) fn org_unit(&self, unit: &OrgUnit) -> Value {
+        json!({ "id": self.id(&unit.id), "name": unit.name, "type": unit.kind.as_str() })
+    }
+
+    fn termination(&self, termination: &Termination) -> Value {
+        let last = if self.quirks.last_working_date { "last_working_date" } else { "last_working_day" };
+        let mut object = self.object();
+        object.opt("termination_date", termination.termination_date.map(|day| day.to_string()));
+        object.opt(last, termination.last_working_day.map(|day| day.to_string()));
+        object.opt("terminated_at", termination.terminated_at.map(|at| at.to_string()));
+        object.opt("type", self.word(termination.kind.as_deref()));
+        object.opt("reason", termination.reason.as_deref());
+        Value::Object(object.fields)
+    }
+
+    fn attribute(&self, attribute: &CustomAttribute) -> Value {
+        let mut object = self.object();
+        object.put("id", attribute.id.as_str());
+        object.opt("global_id", attribute.global_id.as_deref());
+        object.opt("label", attribute.label.as_deref());
+        object.opt("type", self.word(Some(&attribute.kind)));
+        object.put("value", attribute.value.clone());
+        Value::Object(object.fields)
+    }
+
+    fn object(&self) -> Object {
+        Object { fields: Map::new(), nulls: self.quirks.null_instead_of_absent }
+    }
+
+    /// A value of an enumeration.
+    fn word(&self, word: Option<&str>) -> Option<String> {
+        word.map(|word| if self.quirks.lowercase_enums { word.to_ascii_lowercase() } else { word.to_owned() })
+    }
+
+    fn id(&self, id: &str) -> Value {
+        match id.parse::<u64>() {
+            Ok(number) if self.quirks.numeric_ids => Value::from(number),
+            Ok(_) | Err(_) => Value::from(id),
+        }
+    }
+
+    fn reference(&self, id: &str) -> Value {
+        json!({ "id": self.id(id) })
+    }
+
+    fn opt_reference(&self, id: Option<&str>) -> Option<Value> {
+        id.map(|id| self.reference(id))
+    }
+}
+
+/// A JSON object that knows how to leave something out.
+struct Object {
+    fields: Map<String, Value>,
+    nulls: bool,
+}
+
+impl Object {
+    fn put(&mut self, key: &str, value: impl Into<Value>) {
+        self.fields.insert(key.to_owned(), value.into());
+    }
+
+    fn opt(&mut self, key: &str, value: Option<impl Into<Value>>) {
+        match value {
+            Some(value) => self.put(key, value),
+            None if self.nulls => self.put(key, Value::Null),
+            None => {}
+        }
+    }
+
+    fn without(mut self, hidden: &[String]) -> Value {
+        self.fields.retain(|key, _| !hidden.contains(key));
+        Value::Object(self.fields)
+    }
+}

@@ -1,0 +1,62 @@
+//! Logs: text for people at a terminal, JSON for everything else, on standard error. A request is
+//! named by its route, never by its query string, its headers or what they hold; and one line is
+//! written for it.
+
+use std::io::IsTerminal;
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::{Error, HttpMessage, HttpRequest};
+use tracing::Span;
+use tracing::level_filters::LevelFilter;
+use tracing_actix_web::{RequestId, RootSpanBuilder};
+use tracing_subscriber::EnvFilter;
+
+/// Starts the logs, as `RUST_LOG` says; `info` without it.
+///
+/// # Errors
+/// When `RUST_LOG` cannot be understood: one line.
+pub fn start() -> Result<(), String> {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env();
+    let filter = filter.map_err(|error| format!("RUST_LOG: {error}"))?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if std::io::stderr().is_terminal() {
+        logs.with_target(false).try_init()
+    } else {
+        logs.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+    };
+    started.map_err(|error| format!("logs: {error}"))
+}
+
+/// The span around a request. The usual one of the crate records path and query.
+pub struct RequestSpan;
+
+struct Began(Instant);
+
+impl RootSpanBuilder for RequestSpan {
+    fn on_request_start(request: &ServiceRequest) -> Span {
+        request.extensions_mut().insert(Began(Instant::now()));
+        let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
+        tracing::info_span!("request", request_id)
+    }
+
+    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
+        let _entered = span.enter();
+        match outcome {
+            Ok(response) => log(response.request(), response.status().as_u16()),
+            Err(error) => tracing::warn!(status = error.as_response_error().status_code().as_u16(), "a request failed"),
+        }
+    }
+}
+
+fn log(request: &HttpRequest, status: u16) {
+    let (method, pattern) = (request.method().as_str(), request.match_pattern());
+    let route = pattern.as_deref().filter(|route| !route.is_empty()).unwrap_or("(no route)");
+    let millis = request.extensions().get::<Began>().map_or(0, |began| began.0.elapsed().as_millis() as u64);
+    if route.starts_with("/health/") {
+        tracing::debug!(method, route, status, millis, "{method} {route} {status}");
+    } else {
+        tracing::info!(method, route, status, millis, "{method} {route} {status}");
+    }
+}

@@ -1,0 +1,285 @@
+//! The extension of our own: what identity systems ask of an HR system and the standard schemas
+//! have no place for, and the custom attributes that the company chose.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::civil::Date;
+use serde_json::{Value, json};
+
+use super::employment::unit;
+use super::personal;
+use super::user::{Context, People};
+use super::{Custom, Policy};
+use crate::personio::model::{CustomAttribute, Employment, Person, Reference};
+use crate::personio::{Kind, Names};
+use crate::scim::{AttributeType, Extension};
+
+macro_rules! attribute_names {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        /// The names of the attributes, each stored once for all users.
+        struct AttributeNames { $($name: Arc<str>),* }
+
+        impl Default for AttributeNames {
+            fn default() -> Self {
+                Self { $($name: $text.into()),* }
+            }
+        }
+    };
+}
+
+attribute_names! {
+    employment_id = "employmentId",
+    employment_status = "employmentStatus",
+    employment_type = "employmentType",
+    hire_date = "hireDate",
+    end_date = "endDate",
+    termination_date = "terminationDate",
+    last_working_day = "lastWorkingDay",
+    probation_end_date = "probationEndDate",
+    contract_end_date = "contractEndDate",
+    team = "team",
+    office = "office",
+    legal_entity = "legalEntity",
+    org_units = "orgUnits",
+    manager_email = "managerEmail",
+}
+
+/// What the extension is made with: names, the company's choice, and what was complained of.
+pub(super) struct Attributes {
+    names: AttributeNames,
+    custom: Vec<(Arc<str>, Custom)>,
+    /// Ids of custom attributes that were warned of, so that it happens once.
+    warned: Mutex<HashSet<String>>,
+}
+
+impl Attributes {
+    pub(super) fn new(policy: &Policy) -> Self {
+        let custom = policy.custom.iter().map(|custom| (custom.attribute.name.as_str().into(), custom.clone()));
+        Self { names: AttributeNames::default(), custom: custom.collect(), warned: Mutex::default() }
+    }
+
+    /// The extension of one person.
+    pub(super) fn extension(
+        &self,
+        person: &Person,
+        employment: Option<&Employment>,
+        context: &Context<'_>,
+    ) -> Extension {
+        let mut extension = Extension::default();
+        if let Some(employment) = employment {
+            self.of_employment(&mut extension, employment, context);
+        }
+        for (name, custom) in &self.custom {
+            if let Some(value) = self.custom_value(person, custom) {
+                extension.push(name, value);
+            }
+        }
+        extension
+    }
+
+    fn of_employment(&self, extension: &mut Extension, employment: &Employment, context: &Context<'_>) {
+        let names = &self.names;
+        let mut text = |name, value: Option<&str>| {
+            if let Some(value) = value {
+                extension.push(name, value.into());
+            }
+        };
+        text(&names.employment_id, Some(&employment.id));
+        text(&names.employment_status, employment.status.as_ref().map(|status| status.word()));
+        text(&names.employment_type, employment.kind.as_deref());
+        let termination = employment.termination.as_ref();
+        for (name, date) in [
+            (&names.hire_date, employment.employment_start_date),
+            (&names.end_date, employment.employment_end_date),
+            (&names.termination_date, termination.and_then(|termination| termination.termination_date)),
+            (&names.last_working_day, termination.and_then(|termination| termination.last_working_day())),
+            (&names.probation_end_date, employment.probation_end_date),
+            (&names.contract_end_date, employment.contract_end_date),
+        ] {
+            text(name, date.as_ref().map(Date::to_string).as_deref());
+        }
+        let named = |kind, id: Option<&str>| id.and_then(|id| context.names.get(kind, id));
+        let reference =
+            |reference: &'_ Option<Reference>| reference.as_ref().and_then(|reference| reference.id.clone());
+        text(&names.team, named(Kind::Team, unit(employment, "TEAM")));
+        text(&names.office, named(Kind::Workplace, reference(&employment.office).as_deref()));
+        text(&names.legal_entity, named(Kind::LegalEntity, reference(&employment.legal_entity).as_deref()));
+        let units = org_units(employment, context.names);
+        if !units.is_empty() {
+            extension.push(&names.org_units, units.into());
+        }
+        let supervisor = reference(&employment.supervisor);
+        if let (Some(supervisor), People::Served(people)) = (supervisor, &context.people)
+            && let Some(email) = people.get(supervisor.as_str()).and_then(|card| card.email.as_deref())
+        {
+            extension.push(&names.manager_email, email.into());
+        }
+    }
+
+    /// The value of a custom attribute, if the person has one that may leave and that is of the
+    /// type that was announced.
+    fn custom_value(&self, person: &Person, custom: &Custom) -> Option<Value> {
+        let attribute = self.allowed(person, &custom.id)?;
+        match typed(&attribute.value, custom) {
+            Ok(value) => value,
+            Err(()) => {
+                self.warn_once(&custom.id, "a value is not of the type that the mapping file says; it is left out");
+                None
+            }
+        }
+    }
+
+    /// The employee number, from the custom attribute that the company chose.
+    pub(super) fn employee_number(&self, person: &Person, id: &str) -> Option<String> {
+        match &self.allowed(person, id)?.value {
+            Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+
+    /// The attribute, unless what is seen of it now says that it is personal data.
+    fn allowed<'p>(&self, person: &'p Person, id: &str) -> Option<&'p CustomAttribute> {
+        let is_meant = |attribute: &&CustomAttribute| attribute.id == id || attribute.global_id.as_deref() == Some(id);
+        let attribute = person.custom_attributes.iter().find(is_meant)?;
+        let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
+        if seen.into_iter().flatten().any(|text| personal::is_personal(text)) {
+            self.warn_once(id, "this custom attribute is personal data by its global id or label; it is not served");
+            return None;
+        }
+        Some(attribute)
+    }
+
+    fn warn_once(&self, id: &str, why: &str) {
+        if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned()) {
+            tracing::warn!(custom_attribute = id, "{why}");
+        }
+    }
+}
+
+fn org_units(employment: &Employment, names: &Names) -> Vec<Value> {
+    let units = employment.org_units.iter().map(|unit| {
+        let (kind, name) = match unit.kind.as_deref() {
+            Some("DEPARTMENT") => (Some("department".to_owned()), names.get(Kind::Department, &unit.id)),
+            Some("TEAM") => (Some("team".to_owned()), names.get(Kind::Team, &unit.id)),
+            other => (other.map(str::to_lowercase), None),
+        };
+        let members = [("value", Some(unit.id.clone())), ("display", name.map(str::to_owned)), ("type", kind)];
+        members
+            .into_iter()
+            .filter_map(|(member, text)| Some((member.to_owned(), Value::String(text?))))
+            .collect::<Value>()
+    });
+    units.collect()
+}
+
+/// The value as the mapping file announced it; `Ok(None)` where there is none.
+fn typed(value: &Value, custom: &Custom) -> Result<Option<Value>, ()> {
+    let (kind, multi_valued) = (custom.attribute.kind, custom.attribute.multi_valued);
+    let values = match value {
+        Value::Array(values) => values.as_slice(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            std::slice::from_ref(value)
+        }
+    };
+    let values: Vec<Value> =
+        values.iter().filter_map(|value| single(value, kind).transpose()).collect::<Result<_, _>>()?;
+    match (values.as_slice(), multi_valued) {
+        ([], _) => Ok(None),
+        (_, true) => Ok(Some(Value::Array(values))),
+        ([value], false) => Ok(Some(value.clone())),
+        (_, false) => Err(()),
+    }
+}
+
+fn single(value: &Value, kind: AttributeType) -> Result<Option<Value>, ()> {
+    let text = match value {
+        Value::Null => return Ok(None),
+        Value::String(text) if text.trim().is_empty() => return Ok(None),
+        Value::String(text) => text.trim().to_owned(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(_) | Value::Object(_) => return Err(()),
+    };
+    let value = match kind {
+        AttributeType::String => Some(Value::String(text)),
+        AttributeType::Boolean => text.to_ascii_lowercase().parse::<bool>().ok().map(Value::Bool),
+        AttributeType::Integer => text.parse::<i64>().ok().map(|number| json!(number)),
+        AttributeType::Decimal => {
+            text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| json!(number))
+        }
+    };
+    value.map(Some).ok_or(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scim;
+
+    #[test]
+    fn every_attribute_is_described_in_the_schema() {
+        let AttributeNames {
+            employment_id,
+            employment_status,
+            employment_type,
+            hire_date,
+            end_date,
+            termination_date,
+            last_working_day,
+            probation_end_date,
+            contract_end_date,
+            team,
+            office,
+            legal_entity,
+            org_units,
+            manager_email,
+        } = AttributeNames::default();
+        let ours = [
+            employment_id,
+            employment_status,
+            employment_type,
+            hire_date,
+            end_date,
+            termination_date,
+            last_working_day,
+            probation_end_date,
+            contract_end_date,
+            team,
+            office,
+            legal_entity,
+            org_units,
+            manager_email,
+        ];
+        let described = scim::extension_attributes().unwrap();
+        assert_eq!(ours.map(|name| name.to_string()).as_slice(), described);
+    }
+
+    #[test]
+    fn custom_values_are_of_the_announced_type_or_left_out() {
+        use AttributeType::{Boolean, Decimal, Integer, String};
+        let value = |kind, multi_valued, value: Value| {
+            let attribute = scim::CustomAttribute { name: "x".into(), kind, multi_valued };
+            typed(&value, &Custom { id: "dynamic_1".into(), attribute })
+        };
+        for (kind, multi, given, expected) in [
+            (String, false, json!("  P-1 "), Ok(Some(json!("P-1")))),
+            (String, false, json!(7), Ok(Some(json!("7")))),
+            (String, false, json!(""), Ok(None)),
+            (String, false, json!(null), Ok(None)),
+            (String, false, json!([]), Ok(None)),
+            (String, false, json!(["a"]), Ok(Some(json!("a")))),
+            (String, false, json!(["a", "b"]), Err(())),
+            (String, true, json!(["a", null, "b"]), Ok(Some(json!(["a", "b"])))),
+            (String, true, json!("a"), Ok(Some(json!(["a"])))),
+            (String, false, json!({"street": "x"}), Err(())),
+            (Integer, false, json!("42"), Ok(Some(json!(42)))),
+            (Integer, false, json!(4.5), Err(())),
+            (Decimal, false, json!(4.5), Ok(Some(json!(4.5)))),
+            (Boolean, false, json!("True"), Ok(Some(json!(true)))),
+            (Boolean, false, json!("yes"), Err(())),
+        ] {
+            assert_eq!(value(kind, multi, given.clone()), expected, "{given}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The one place where Personio's vocabulary and SCIM's meet: who is a user, which employment
+//! counts, which attributes leave. What is not named here does not leave.
+//!
+//! It is pure but for [`source`], and knows neither how requests travel nor what is cached.
+
+mod employment;
+mod extension;
+pub mod personal;
+mod policy;
+pub mod source;
+mod user;
+mod user_name;
+
+pub use policy::{Custom, Policy};

@@ -1,0 +1,60 @@
+//! What a company may choose about its translation; the mapping file, as it is meant.
+
+use jiff::tz::TimeZone;
+
+use crate::scim;
+
+/// The choices of one company.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// For how many days before the first day of work an ONBOARDING person is active; never, if
+    /// nothing is said.
+    pub active_before_start_days: Option<u16>,
+    /// Where it is midnight when days change.
+    pub time_zone: TimeZone,
+    /// The id or global id of the custom attribute that is the employee number; the person's id
+    /// otherwise.
+    pub employee_number: Option<String>,
+    /// Whether the team is served as the enterprise extension's `division`.
+    pub team_is_division: bool,
+    /// Whether persons without an e-mail address are left out.
+    pub require_email: bool,
+    /// Custom attributes that are served.
+    pub custom: Vec<Custom>,
+}
+
+/// A custom attribute that is served.
+#[derive(Debug, Clone)]
+pub struct Custom {
+    /// Its id (`dynamic_305`) or global id in Personio.
+    pub id: String,
+    /// How it is served.
+    pub attribute: scim::CustomAttribute,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            active_before_start_days: None,
+            time_zone: TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC),
+            employee_number: None,
+            team_is_division: false,
+            require_email: false,
+            custom: Vec::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// The ids and global ids of all custom attributes that the translation reads.
+    #[must_use]
+    pub fn wanted_attributes(&self) -> Vec<String> {
+        self.employee_number.iter().cloned().chain(self.custom.iter().map(|custom| custom.id.clone())).collect()
+    }
+
+    /// The custom attributes as they are served.
+    #[must_use]
+    pub fn served_attributes(&self) -> Vec<scim::CustomAttribute> {
+        self.custom.iter().map(|custom| custom.attribute.clone()).collect()
+    }
+}

@@ -1,0 +1,182 @@
+//! Reads everybody from Personio and translates them: what the directory calls when it wants to be
+//! filled. A load is whole or it has failed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+
+use super::extension::Attributes;
+use super::user::{Context, People, card, user};
+use super::{Policy, employment, user_name};
+use crate::clock::Clock;
+use crate::directory::{self, Loaded, Progress, Skipped};
+use crate::personio::model::{Employment, Person};
+use crate::personio::{self, Client, Kind, Names};
+use crate::scim::{Locations, User};
+
+/// Requests for employments that are under way at once.
+const CONCURRENCY: usize = 16;
+/// Of this many persons the employments may be unreadable before a load counts as failed …
+const FEW: usize = 10;
+/// … or of this share of all persons: one in five.
+const SHARE: usize = 5;
+
+/// A source of users: one company's Personio, and its choices.
+pub struct Source {
+    client: Client,
+    policy: Policy,
+    attributes: Attributes,
+    locations: Locations,
+    clock: Arc<dyn Clock>,
+}
+
+/// A person with the employments, or without where they could not be read.
+type Enriched = (Person, Option<Vec<Employment>>);
+
+impl Source {
+    /// A source that has not asked for anything yet.
+    #[must_use]
+    pub fn new(client: Client, policy: Policy, locations: Locations, clock: Arc<dyn Clock>) -> Self {
+        let attributes = Attributes::new(&policy);
+        Self { client, policy, attributes, locations, clock }
+    }
+
+    async fn everybody(&self, progress: &Progress) -> Result<Loaded, personio::Error> {
+        let every_kind = Kind::ALL.into_iter().map(|kind| (kind, HashSet::new())).collect();
+        let listing = self.client.persons(|count| progress.listed(count));
+        // Names are asked for at once, so that they are there when one person is asked for alone.
+        let (persons, _) = tokio::join!(listing, self.client.names(&every_kind));
+        let persons = persons?;
+        if persons.is_empty() {
+            let reason = "it names no person at all, which the API credential may be the reason for".to_owned();
+            return Err(personio::Error::Unreadable { endpoint: personio::Endpoint::Persons, reason });
+        }
+        progress.complete(persons.len());
+        let enriched = self.enriched(persons, progress).await?;
+        let names =
+            self.client.names(&named(enriched.iter().filter_map(|(_, employments)| employments.as_deref()))).await;
+        Ok(self.translated(enriched, &names))
+    }
+
+    /// Adds the employments. One person's may be unreadable; many persons' mean that something
+    /// larger is wrong, and a refused credential means that nothing else would fare better.
+    async fn enriched(&self, persons: Vec<Person>, progress: &Progress) -> Result<Vec<Enriched>, personio::Error> {
+        let tolerated = FEW.max(persons.len() / SHARE);
+        let mut failed = 0;
+        let employments = stream::iter(persons).map(|person| async move {
+            let employments = self.client.employments(&person.id).await;
+            progress.enriched();
+            (person, employments)
+        });
+        let enriched = employments.buffer_unordered(CONCURRENCY).map(|(person, employments)| match employments {
+            Ok(employments) => Ok((person, Some(employments))),
+            Err(error) if error.is_about_access() => Err(error),
+            Err(error) => {
+                failed += 1;
+                tracing::warn!("the employments of a person cannot be read: {error}");
+                if failed > tolerated { Err(error) } else { Ok((person, None)) }
+            }
+        });
+        let mut enriched: Vec<Enriched> = enriched.try_collect().await?;
+        enriched.sort_by_cached_key(|(person, _)| order(person));
+        Ok(enriched)
+    }
+
+    fn translated(&self, enriched: Vec<Enriched>, names: &Names) -> Loaded {
+        let (enriched, skipped) = self.users_among(enriched);
+        let (persons, employments): (Vec<Person>, Vec<Option<Vec<Employment>>>) = enriched.into_iter().unzip();
+        let (user_names, shared) = user_name::all(&persons);
+        if shared > 0 {
+            tracing::warn!(shared, "{shared} persons share an e-mail address with another; they are named by their id");
+        }
+        let cards = persons.iter().zip(&user_names).map(|(person, name)| (person.id.as_str(), card(person, name)));
+        let context = self.context(names, People::Served(cards.collect()));
+        let users = persons.iter().zip(user_names).zip(&employments).map(|((person, user_name), employments)| {
+            user(person, user_name, employments.as_deref().unwrap_or_default(), &context)
+        });
+        Loaded { users: users.collect(), skipped }
+    }
+
+    /// Leaves out those whom the company does not want to be served.
+    fn users_among(&self, enriched: Vec<Enriched>) -> (Vec<Enriched>, Skipped) {
+        let all = enriched.len();
+        let served: Vec<_> =
+            enriched.into_iter().filter(|(person, _)| !self.policy.require_email || person.email.is_some()).collect();
+        let without_email = all - served.len();
+        if without_email > 0 {
+            tracing::info!(
+                without_email,
+                "{without_email} persons without an e-mail address are left out, as configured"
+            );
+        }
+        (served, Skipped { without_email })
+    }
+
+    async fn alone(&self, id: &str) -> Result<Option<User>, personio::Error> {
+        let (person, employments) = tokio::join!(self.client.person(id), self.client.employments(id));
+        let Some(person) = person? else { return Ok(None) };
+        if self.policy.require_email && person.email.is_none() {
+            return Ok(None);
+        }
+        let employments = match employments {
+            Ok(employments) => employments,
+            Err(error) if error.is_about_access() => return Err(error),
+            Err(_) => Vec::new(),
+        };
+        let names = self.client.names(&named(employment::that_counts(&employments).map(std::slice::from_ref))).await;
+        let (user_names, _) = user_name::all(std::slice::from_ref(&person));
+        let context = self.context(&names, People::Unknown);
+        Ok(user_names.into_iter().next().map(|user_name| user(&person, user_name, &employments, &context)))
+    }
+
+    fn context<'a>(&'a self, names: &'a Names, people: People<'a>) -> Context<'a> {
+        let today = self.clock.now().to_zoned(self.policy.time_zone.clone()).date();
+        Context { policy: &self.policy, attributes: &self.attributes, locations: &self.locations, names, people, today }
+    }
+}
+
+impl directory::Source for Source {
+    fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, directory::SourceError>> {
+        self.everybody(progress).map(|loaded| loaded.map_err(failure)).boxed()
+    }
+
+    fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, directory::SourceError>> {
+        self.alone(id).map(|user| user.map_err(failure)).boxed()
+    }
+}
+
+fn failure(error: personio::Error) -> directory::SourceError {
+    directory::SourceError::new(error.to_string())
+}
+
+/// The order in which persons are taken: that of the list, so that of two persons with one e-mail
+/// address always the same one is the first.
+fn order(person: &Person) -> (Timestamp, u64, String) {
+    (person.created_at.unwrap_or(Timestamp::MAX), person.id.parse().unwrap_or(u64::MAX), person.id.clone())
+}
+
+/// The ids whose names are needed to translate these employments.
+fn named<'e>(employments: impl IntoIterator<Item = &'e [Employment]>) -> HashMap<Kind, HashSet<String>> {
+    let mut wanted: HashMap<Kind, HashSet<String>> = HashMap::new();
+    let mut want = |kind, id: Option<&str>| {
+        if let Some(id) = id {
+            wanted.entry(kind).or_default().insert(id.to_owned());
+        }
+    };
+    for employment in employments.into_iter().filter_map(employment::that_counts) {
+        for unit in &employment.org_units {
+            match unit.kind.as_deref() {
+                Some("DEPARTMENT") => want(Kind::Department, Some(&unit.id)),
+                Some("TEAM") => want(Kind::Team, Some(&unit.id)),
+                _ => {}
+            }
+        }
+        want(Kind::LegalEntity, employment.legal_entity.as_ref().and_then(|entity| entity.id.as_deref()));
+        want(Kind::Workplace, employment.office.as_ref().and_then(|office| office.id.as_deref()));
+        want(Kind::CostCenter, employment::cost_center(employment));
+    }
+    wanted
+}

@@ -1,0 +1,128 @@
+//! One person, with the employment that counts, as a SCIM User.
+
+use std::collections::HashMap;
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+
+use super::Policy;
+use super::employment::{cost_center, that_counts, unit};
+use super::extension::Attributes;
+use crate::personio::model::{Employment, Person, Status};
+use crate::personio::{Kind, Names};
+use crate::scim::{Email, EnterpriseUser, Locations, Manager, Meta, Name, User};
+
+/// What a translation needs besides the person.
+pub(super) struct Context<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) attributes: &'a Attributes,
+    pub(super) locations: &'a Locations,
+    pub(super) names: &'a Names,
+    pub(super) people: People<'a>,
+    pub(super) today: Date,
+}
+
+/// Who a supervisor can be.
+pub(super) enum People<'a> {
+    /// Everybody who is served, by id. A supervisor who is not among them is left out: a manager
+    /// that cannot be read back is none.
+    Served(HashMap<&'a str, Card>),
+    /// Not known, since one person was asked for alone: a manager has an id and no name.
+    Unknown,
+}
+
+/// What is said of a person in another's resource.
+pub(super) struct Card {
+    display_name: String,
+    pub(super) email: Option<String>,
+}
+
+/// What is said of `person`, whose user name is `user_name`, in another's resource.
+pub(super) fn card(person: &Person, user_name: &str) -> Card {
+    Card { display_name: display_name(person, &name(person), user_name), email: person.email.clone() }
+}
+
+/// The user that a person is. Without readable `employments` it is made of the person alone.
+pub(super) fn user(person: &Person, user_name: String, employments: &[Employment], context: &Context<'_>) -> User {
+    let employment = that_counts(employments);
+    let name = name(person);
+    User {
+        external_id: person.id.clone(),
+        display_name: display_name(person, &name, &user_name),
+        name,
+        title: employment.and_then(|employment| employment.position.as_ref()?.title.clone()),
+        user_type: match employment.and_then(|employment| employment.kind.as_deref()) {
+            Some("INTERNAL") => Some("Employee"),
+            Some("EXTERNAL") => Some("Contractor"),
+            _ => None,
+        },
+        active: is_active(person, employment, context),
+        emails: person.email.iter().map(|value| Email { value: value.clone(), kind: "work", primary: true }).collect(),
+        enterprise: enterprise(person, employment, context),
+        extension: context.attributes.extension(person, employment, context),
+        meta: Meta::of_user(
+            context.locations.user(&person.id),
+            person.created_at,
+            person.updated_at.max(employment.and_then(|employment| employment.updated_at)),
+        ),
+        id: person.id.clone(),
+        user_name,
+    }
+}
+
+fn name(person: &Person) -> Name {
+    let parts: Vec<&str> = [&person.first_name, &person.last_name].into_iter().flatten().map(String::as_str).collect();
+    Name {
+        formatted: (!parts.is_empty()).then(|| parts.join(" ")),
+        family_name: person.last_name.clone(),
+        given_name: person.first_name.clone(),
+    }
+}
+
+fn display_name(person: &Person, name: &Name, user_name: &str) -> String {
+    person.preferred_name.clone().or_else(|| name.formatted.clone()).unwrap_or_else(|| user_name.to_owned())
+}
+
+/// ACTIVE and LEAVE are active; INACTIVE, ONBOARDING and what is not known are not. The employment
+/// decides; where its status cannot be read, the person's, which Personio derives from it.
+fn is_active(person: &Person, employment: Option<&Employment>, context: &Context<'_>) -> bool {
+    let status = employment.and_then(|employment| employment.status.as_ref()).or(person.status.as_ref());
+    match status {
+        Some(Status::Active | Status::Leave) => true,
+        Some(Status::Onboarding) => starts_soon(employment, context),
+        Some(Status::Inactive | Status::Other(_)) | None => false,
+    }
+}
+
+/// Whether an ONBOARDING person starts within the days that the company chose.
+fn starts_soon(employment: Option<&Employment>, context: &Context<'_>) -> bool {
+    let start = employment.and_then(|employment| employment.employment_start_date);
+    let (Some(days), Some(start)) = (context.policy.active_before_start_days, start) else { return false };
+    context.today >= start.saturating_sub(i64::from(days).days())
+}
+
+fn enterprise(person: &Person, employment: Option<&Employment>, context: &Context<'_>) -> EnterpriseUser {
+    let named = |kind, id: Option<&str>| id.and_then(|id| context.names.get(kind, id)).map(str::to_owned);
+    let team = || named(Kind::Team, employment.and_then(|employment| unit(employment, "TEAM")));
+    let legal_entity = employment.and_then(|employment| employment.legal_entity.as_ref()?.id.as_deref());
+    EnterpriseUser {
+        employee_number: match &context.policy.employee_number {
+            None => Some(person.id.clone()),
+            Some(id) => context.attributes.employee_number(person, id),
+        },
+        cost_center: named(Kind::CostCenter, employment.and_then(cost_center)),
+        organization: named(Kind::LegalEntity, legal_entity),
+        division: if context.policy.team_is_division { team() } else { None },
+        department: named(Kind::Department, employment.and_then(|employment| unit(employment, "DEPARTMENT"))),
+        manager: manager(employment, context),
+    }
+}
+
+fn manager(employment: Option<&Employment>, context: &Context<'_>) -> Option<Manager> {
+    let id = employment?.supervisor.as_ref()?.id.as_deref()?;
+    let display_name = match &context.people {
+        People::Served(people) => Some(people.get(id)?.display_name.clone()),
+        People::Unknown => None,
+    };
+    Some(Manager { value: id.to_owned(), reference: context.locations.user(id), display_name })
+}
