@@ -2,6 +2,8 @@
 //! named by its route, never by its query string, its headers or what they hold; and one line is
 //! written for it.
 
+use std::env::VarError;
+use std::error::Error as _;
 use std::io::IsTerminal;
 use std::time::Instant;
 
@@ -9,17 +11,24 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::{Error, HttpMessage, HttpRequest};
 use tracing::Span;
-use tracing::level_filters::LevelFilter;
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 use tracing_subscriber::EnvFilter;
 
-/// Starts the logs, as `RUST_LOG` says; `info` without it.
+/// What is logged without `RUST_LOG`. The server's crate reports every worker.
+const DEFAULT: &str = "info,actix_server=warn";
+
+/// Starts the logs, as `RUST_LOG` says.
 ///
 /// # Errors
 /// When `RUST_LOG` cannot be understood: one line.
 pub fn start() -> Result<(), String> {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env();
-    let filter = filter.map_err(|error| format!("RUST_LOG: {error}"))?;
+    let filter = match EnvFilter::try_from_default_env() {
+        Ok(filter) => filter,
+        Err(error) if error.source().is_some_and(|source| !source.is::<VarError>()) => {
+            return Err(format!("RUST_LOG: {error}"));
+        }
+        Err(_) => EnvFilter::new(DEFAULT),
+    };
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = if std::io::stderr().is_terminal() {
         logs.with_target(false).try_init()

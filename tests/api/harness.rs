@@ -1,0 +1,229 @@
+//! What every test needs: the bridge over the simulator, both on free ports, with a clock that can
+//! be moved and a client that shows everything it was answered.
+
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use personio_scim::app::{Application, Tuning};
+use personio_scim::clock::Clock;
+use personio_scim::config::{Config, Personio, Scim};
+use personio_scim::personio::Retry;
+use personio_scim::simulator::{Options, Simulator, World};
+use personio_scim::translate::Policy;
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+/// The bearer token of every test server.
+pub const TOKEN: &str = "a-token-for-tests-only";
+/// The day on which every test begins, unless it moves the clock.
+pub const NOW: &str = "2026-11-23T10:00:00Z";
+
+/// A clock that stands still, and is moved by hand.
+#[derive(Clone)]
+pub struct TestClock(Arc<Mutex<(Timestamp, Duration)>>);
+
+impl TestClock {
+    pub fn at(now: &str) -> Self {
+        Self(Arc::new(Mutex::new((now.parse().unwrap(), Duration::ZERO))))
+    }
+
+    /// Time passes, on the calendar and for ages.
+    pub fn pass(&self, time: Duration) {
+        let mut times = self.0.lock().unwrap();
+        times.0 += time;
+        times.1 += time;
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        self.0.lock().unwrap().0
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.lock().unwrap().1
+    }
+}
+
+/// What a test wants to be otherwise than usual.
+pub struct Setup {
+    pub world: World,
+    /// By default the simulator limits nothing.
+    pub options: Options,
+    pub policy: Policy,
+    /// Real time, kept by the cache: an hour unless a test is about it.
+    pub cache_ttl: Duration,
+    pub refresh_wait: Duration,
+    pub max_stale: Duration,
+    pub max_results: usize,
+    pub public_url: Option<&'static str>,
+    pub tuning: Tuning,
+    pub clock: TestClock,
+}
+
+impl Setup {
+    /// A company of so many persons.
+    pub fn persons(persons: usize) -> Self {
+        Self::of(World::generate(persons, 1, NOW.parse().unwrap()))
+    }
+
+    pub fn of(world: World) -> Self {
+        Self {
+            world,
+            options: Options { rate: None, ..Options::default() },
+            policy: Policy::default(),
+            cache_ttl: Duration::from_secs(3600),
+            refresh_wait: Duration::from_secs(10),
+            max_stale: Duration::from_secs(24 * 3600),
+            max_results: 10_000,
+            public_url: None,
+            tuning: Tuning {
+                upstream_timeout: Duration::from_secs(5),
+                retry: Retry { times: 2, first_wait: Duration::from_millis(5) },
+                pause: Duration::from_secs(15),
+            },
+            clock: TestClock::at(NOW),
+        }
+    }
+
+    /// Starts the simulator alone: for tests that have it fail before the bridge first asks.
+    pub fn simulator(&self) -> Simulator {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (simulator, server) = Simulator::start(listener, self.world.clone(), self.options.clone()).unwrap();
+        tokio::spawn(server);
+        simulator
+    }
+
+    /// Starts the simulator and the bridge, which begins to load at once.
+    pub fn start(self) -> Bridge {
+        let simulator = self.simulator();
+        self.start_with(simulator)
+    }
+
+    /// Starts the bridge over a simulator that runs already.
+    pub fn start_with(self, simulator: Simulator) -> Bridge {
+        let upstream = simulator.base_url();
+        self.start_over(&upstream, simulator)
+    }
+
+    /// Starts the bridge over any upstream.
+    pub fn start_over(self, upstream: &str, simulator: Simulator) -> Bridge {
+        let config = Config {
+            personio: Personio {
+                base_url: upstream.parse().unwrap(),
+                client_id: self.options.client_id,
+                client_secret: self.options.client_secret.into(),
+                app_id: HeaderValue::from_static("PERSONIO_SCIM"),
+            },
+            scim: Scim {
+                listen: "127.0.0.1:0".parse().unwrap(),
+                public_url: self.public_url.map(|url| url.parse().unwrap()),
+                bearer_token: TOKEN.to_owned().into(),
+                cache_ttl: self.cache_ttl,
+                refresh_wait: self.refresh_wait,
+                max_stale: self.max_stale,
+                max_results: self.max_results,
+                policy: self.policy,
+            },
+        };
+        let application = Application::build(config, Arc::new(self.clock.clone()), self.tuning).unwrap();
+        let origin = format!("http://{}", application.address());
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(application.run(async {
+            let _ = stopped.await;
+        }));
+        Bridge { origin, simulator, clock: self.clock, http: http(), _stop: stop }
+    }
+}
+
+/// A client without proxies, redirects or certificates.
+pub fn http() -> reqwest::Client {
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).redirect(reqwest::redirect::Policy::none());
+    client.timeout(Duration::from_secs(30)).build().unwrap()
+}
+
+/// A running bridge. It stops when it is dropped.
+pub struct Bridge {
+    /// Without a path: `http://127.0.0.1:…`.
+    pub origin: String,
+    pub simulator: Simulator,
+    pub clock: TestClock,
+    pub http: reqwest::Client,
+    _stop: oneshot::Sender<()>,
+}
+
+/// Everything that was answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Fails unless this is an error as RFC 7644 §3.12 wants it; gives its detail.
+    #[track_caller]
+    pub fn scim_error(&self, status: u16, scim_type: Option<&str>) -> String {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        assert!(self.header("content-type").starts_with("application/scim+json"), "{:?}", self.headers);
+        let body = self.json();
+        assert_eq!(body["schemas"], serde_json::json!(["urn:ietf:params:scim:api:messages:2.0:Error"]));
+        assert_eq!(body["status"], status.to_string());
+        assert_eq!(body.get("scimType").and_then(Value::as_str), scim_type, "{body}");
+        body["detail"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Bridge {
+    /// A request with the token, to a path such as `/scim/v2/Users`.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.origin)).header("Authorization", format!("Bearer {TOKEN}"))
+    }
+
+    /// The answer to a GET with the token.
+    pub async fn get(&self, path: &str) -> Answer {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    /// A page of users, as JSON; fails unless it is answered with 200.
+    pub async fn users(&self, query: &str) -> Value {
+        let answer = self.get(&format!("/scim/v2/Users{query}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        answer.json()
+    }
+
+    /// All users on one page.
+    pub async fn everybody(&self) -> Vec<Value> {
+        self.users("").await["Resources"].as_array().unwrap().clone()
+    }
+}
+
+/// Sends a request and reads the whole answer.
+pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answer { status, headers, text: response.text().await.unwrap() }
+}
+
+/// Waits until something is so, for at most ten seconds.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..1000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never came true: {what}");
+}

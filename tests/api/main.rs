@@ -1,0 +1,14 @@
+//! The program as its users meet it: the server on a free port, the simulator as a real HTTP
+//! upstream, assertions on what a client sees and on how many requests it cost.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test that meets something unexpected fails by panicking; nothing outside sees this crate"
+)]
+
+mod harness;
+mod listing;
