@@ -10,7 +10,7 @@ use personio_scim::app::{Application, Tuning};
 use personio_scim::clock::Clock;
 use personio_scim::config::{Config, Personio, Scim};
 use personio_scim::personio::Retry;
-use personio_scim::simulator::{Options, Simulator, World};
+use personio_scim::simulator::{Options, Rate, Simulator, World};
 use personio_scim::translate::Policy;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -52,7 +52,8 @@ impl Clock for TestClock {
 /// What a test wants to be otherwise than usual.
 pub struct Setup {
     pub world: World,
-    /// By default the simulator limits nothing.
+    /// By default the simulator allows so much that nobody waits. (Without any limit it would send no
+    /// headers, and the bridge stays polite then.)
     pub options: Options,
     pub policy: Policy,
     /// Real time, kept by the cache: an hour unless a test is about it.
@@ -74,7 +75,7 @@ impl Setup {
     pub fn of(world: World) -> Self {
         Self {
             world,
-            options: Options { rate: None, ..Options::default() },
+            options: Options { rate: Some(Rate { per_second: 1e6, burst: 1e6 }), ..Options::default() },
             policy: Policy::default(),
             cache_ttl: Duration::from_secs(3600),
             refresh_wait: Duration::from_secs(10),
