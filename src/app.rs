@@ -152,7 +152,6 @@ fn serve(listener: TcpListener, state: web::Data<endpoints::State>) -> io::Resul
             .app_data(web::Data::clone(&state))
             .configure(endpoints::configure)
             .wrap(NormalizePath::trim())
-            .wrap(from_fn(endpoints::drain))
             .wrap(from_fn(endpoints::request_id))
             .wrap(TracingLogger::<RequestSpan>::new())
     });

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use personio_scim::commands::{self, Failure};
 use personio_scim::config::{self, Asked};
@@ -19,11 +20,14 @@ fn main() -> ExitCode {
 
 fn start() -> Result<(), Failure> {
     match config::ask()? {
-        Asked::Text(text) => Ok(write!(std::io::stdout(), "{text}")?),
+        Asked::Help(help) => Ok(help.print()?),
         Asked::Command(asked) => {
             let (command, matches) = *asked;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(commands::run(command, &matches))
+            let ended = runtime.block_on(commands::run(command, &matches));
+            // A name that is being looked up must not hold the process back.
+            runtime.shutdown_timeout(Duration::from_millis(500));
+            ended
         }
     }
 }

@@ -11,9 +11,15 @@ use crate::config::{Config, ServeArgs};
 
 pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Failure> {
     let config = Config::serve(args, matches)?;
+    let config_lacks_public_url = config.scim.public_url.is_none() && config.scim.listen.ip().is_unspecified();
     start_logs()?;
     let stop = stop_signal()?;
     let application = Application::build(config, Arc::new(SystemClock::new()), Tuning::default())?;
+    if config_lacks_public_url {
+        tracing::warn!(
+            "no public URL is set (--public-url, SCIM_PUBLIC_URL), so resources name addresses that clients cannot reach"
+        );
+    }
     let (address, base_url) = (application.address(), application.base_url());
     tracing::info!(%address, base_url, "listening on {address}; SCIM clients use {base_url}");
     Ok(application.run(stop).await?)

@@ -11,6 +11,7 @@ mod value;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use reqwest::header::HeaderValue;
 use secrecy::SecretString;
@@ -74,8 +75,8 @@ pub struct Scim {
 pub enum Asked {
     /// A command to carry out, with what its settings were given by.
     Command(Box<(Command, ArgMatches)>),
-    /// A text to print: help, or the version.
-    Text(String),
+    /// Help, or the version.
+    Help(clap::Error),
 }
 
 /// Reads the command line and the environment.
@@ -85,8 +86,13 @@ pub enum Asked {
 pub fn ask() -> Result<Asked, Error> {
     let matches = match Args::command().try_get_matches() {
         Ok(matches) => matches,
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            return Err(Error(
+                "a command is required: serve, demo, simulator or healthcheck; --help tells more".to_owned(),
+            ));
+        }
         Err(error) if error.use_stderr() => return Err(Error(value::one_line(&error.to_string()))),
-        Err(help) => return Ok(Asked::Text(help.render().ansi().to_string())),
+        Err(help) => return Ok(Asked::Help(help)),
     };
     let args = Args::from_arg_matches(&matches).map_err(|error| Error(value::one_line(&error.to_string())))?;
     let matches = matches.subcommand().map(|(_, matches)| matches.clone()).unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ArgMatches;
@@ -48,6 +48,8 @@ impl fmt::Display for Setting {
     }
 }
 
+/// The longest span of time.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The shortest bearer token: shorter ones can be guessed.
 const SHORTEST_TOKEN: usize = 16;
 /// The smallest cap on pages: clients that ask for 200 or 500 at once take a shorter page for the
@@ -74,8 +76,9 @@ pub(super) fn secret(setting: Setting, matches: &ArgMatches) -> Result<Option<Se
     let id = setting.flag.trim_start_matches('-').replace('-', "_");
     let file_id = format!("{id}_file");
     let by_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    let text = matches.get_one::<String>(&id);
-    let file = matches.get_one::<std::path::PathBuf>(&file_id);
+    // A variable that is set to nothing, as compose files do, is as good as none.
+    let text = matches.get_one::<String>(&id).filter(|text| by_flag(&id) || !text.trim().is_empty());
+    let file = matches.get_one::<PathBuf>(&file_id);
     let secret = match (text, file) {
         (None, None) => return Ok(None),
         (Some(_), Some(_)) if by_flag(&id) == by_flag(&file_id) => {
@@ -113,9 +116,9 @@ pub(super) fn bearer_token(token: SecretString) -> Result<SecretString, Error> {
 /// A span of time above zero.
 pub(super) fn duration(setting: Setting, text: &str) -> Result<Duration, Error> {
     let parsed = text.trim().parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    parsed
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| Error(format!("{setting}: `{text}` is no span of time; write for example 30s, 5m or 24h")))
+    parsed.filter(|duration| !duration.is_zero() && *duration <= LONGEST).ok_or_else(|| {
+        Error(format!("{setting}: `{text}` is no span of time up to a year; write for example 30s, 5m or 24h"))
+    })
 }
 
 /// The largest page.
@@ -233,7 +236,7 @@ mod tests {
         for (text, seconds) in [("5m", 300), ("10s", 10), ("24h", 86_400), ("1h30m", 5400), (" 90s ", 90)] {
             assert_eq!(duration(CACHE_TTL, text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "5", "0s", "-5m", "5 parsecs", "1y"] {
+        for text in ["", "5", "0s", "-5m", "5 parsecs", "1y", "9000000h"] {
             let error = duration(CACHE_TTL, text).unwrap_err().0;
             assert!(error.starts_with("--cache-ttl (SCIM_CACHE_TTL):"), "{error}");
         }

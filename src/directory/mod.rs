@@ -16,6 +16,8 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use moka::future::Cache;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::block_in_place;
 use tokio::time::timeout;
 
 pub use progress::Progress;
@@ -26,6 +28,13 @@ use crate::scim::User;
 
 /// Single users that are kept while there is no snapshot.
 const SINGLE_USERS: u64 = 10_000;
+/// Single users that are fetched at once.
+const SINGLES_AT_ONCE: usize = 4;
+/// The longest pause after a failed load.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// Walks through pages that are remembered, and how long after their last page.
+const WALKS: u64 = 64;
+const WALK_PAUSE: Duration = Duration::from_secs(300);
 
 /// Where users come from.
 pub trait Source: Send + Sync + 'static {
@@ -67,8 +76,8 @@ impl SourceError {
 /// Why nothing can be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The first load is under way.
-    #[error("the directory is being loaded for the first time: {progress}")]
+    /// A load is under way, and there is nothing else that may be served.
+    #[error("the directory is being loaded: {progress}")]
     Loading {
         /// How far it is, in words.
         progress: String,
@@ -98,10 +107,21 @@ pub struct Freshness {
     pub pause: Duration,
 }
 
+/// Which page of a list is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// The first: a walk begins.
+    First,
+    /// One that comes later.
+    Further,
+}
+
 /// How the last load went, if it went wrong.
 #[derive(Debug)]
 struct Failure {
     at: Duration,
+    /// When the next load may begin.
+    until: Duration,
     reason: SourceError,
 }
 
@@ -134,6 +154,25 @@ struct Inner {
     failure: ArcSwapOption<Failure>,
     /// Users that were asked for one by one while there was no snapshot.
     single: Cache<String, Option<Arc<User>>>,
+    /// So many of them are fetched at once: the load goes first.
+    singles: Semaphore,
+    /// The snapshots that clients walk through.
+    walks: Cache<String, Arc<Snapshot>>,
+}
+
+impl Inner {
+    /// Fetches one user, once for all who ask at the same time.
+    async fn single(self: Arc<Self>, id: String) -> Result<Option<Arc<User>>, Arc<SourceError>> {
+        let user = async {
+            let turn = timeout(self.freshness.refresh_wait, self.singles.acquire()).await;
+            let _turn = turn
+                .ok()
+                .and_then(Result::ok)
+                .ok_or_else(|| SourceError::new("too many ask for single users".to_owned()))?;
+            Ok(self.source.find(&id).await?.map(|user| Arc::new(user.versioned())))
+        };
+        self.single.try_get_with_by_ref(&id, user).await
+    }
 }
 
 /// What [`Directory::state`] tells.
@@ -161,6 +200,8 @@ impl Directory {
             flight: Mutex::default(),
             failure: ArcSwapOption::empty(),
             single: Cache::builder().time_to_live(freshness.cache_ttl).max_capacity(SINGLE_USERS).build(),
+            singles: Semaphore::new(SINGLES_AT_ONCE),
+            walks: Cache::builder().time_to_idle(WALK_PAUSE).max_capacity(WALKS).build(),
         }))
     }
 
@@ -190,6 +231,24 @@ impl Directory {
         }
     }
 
+    /// The snapshot for a page of a list. A client that walks through the pages of one `query` reads
+    /// them all from the snapshot on which the walk began, even when a newer one has been published in
+    /// between: otherwise somebody could be on no page, or on two.
+    ///
+    /// # Errors
+    /// When there is none that may be served.
+    pub async fn page(&self, query: String, page: Page) -> Result<Arc<Snapshot>, Error> {
+        if page == Page::Further
+            && let Some(snapshot) = self.0.walks.get(&query).await
+            && snapshot.age(self.0.clock.monotonic()) <= self.0.freshness.max_stale
+        {
+            return Ok(snapshot);
+        }
+        let snapshot = self.current().await?;
+        self.0.walks.insert(query, Arc::clone(&snapshot)).await;
+        Ok(snapshot)
+    }
+
     /// One user. While there is no snapshot, that user alone is fetched.
     ///
     /// # Errors
@@ -200,19 +259,18 @@ impl Directory {
         }
         match self.refresh(None) {
             Refresh::Done(snapshot) => return Ok(snapshot.find(id).cloned()),
-            Refresh::Paused => return self.fallback().map(|snapshot| snapshot.find(id).cloned()),
+            Refresh::Paused => {
+                let known = self.0.single.get(id).await;
+                return known.map_or_else(|| self.fallback().map(|snapshot| snapshot.find(id).cloned()), Ok);
+            }
             Refresh::UnderWay(_) => {}
         }
-        let inner = Arc::clone(&self.0);
-        let key = id.to_owned();
-        let single = self.0.runtime.spawn(async move {
-            let user = async { Ok(inner.source.find(&key).await?.map(|user| Arc::new(user.versioned()))) };
-            inner.single.try_get_with_by_ref(&key, user).await
-        });
-        let retry_after = self.0.freshness.pause;
+        let single = self.0.runtime.spawn(Arc::clone(&self.0).single(id.to_owned()));
         match timeout(self.0.freshness.refresh_wait, single).await {
             Ok(Ok(Ok(user))) => Ok(user),
-            Ok(Ok(Err(reason))) => Err(Error::Unavailable { reason: SourceError::clone(&reason), retry_after }),
+            Ok(Ok(Err(reason))) => {
+                Err(Error::Unavailable { reason: SourceError::clone(&reason), retry_after: self.0.freshness.pause })
+            }
             Ok(Err(_)) | Err(_) => self.fallback().map(|snapshot| snapshot.find(id).cloned()),
         }
     }
@@ -254,14 +312,22 @@ impl Directory {
         let flight = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(flight) = flight {
             let taken = self.0.clock.monotonic().saturating_sub(flight.started);
-            return Err(Error::Loading {
-                progress: flight.progress.to_string(),
-                retry_after: flight.progress.remaining(taken),
-            });
+            let retry_after = flight.progress.remaining(taken);
+            return Err(Error::Loading { progress: flight.progress.to_string(), retry_after });
         }
-        let reason = self.0.failure.load_full().map(|failure| failure.reason.clone());
-        let reason = reason.unwrap_or_else(|| SourceError::new("nothing has been loaded yet".to_owned()));
-        Err(Error::Unavailable { reason, retry_after: self.0.freshness.pause })
+        Err(match self.0.failure.load_full() {
+            Some(failure) => {
+                let retry_after = failure.until.saturating_sub(self.0.clock.monotonic());
+                Error::Unavailable {
+                    reason: failure.reason.clone(),
+                    retry_after: retry_after.max(Duration::from_secs(1)),
+                }
+            }
+            None => {
+                let reason = SourceError::new("nothing has been loaded yet".to_owned());
+                Error::Unavailable { reason, retry_after: self.0.freshness.pause }
+            }
+        })
     }
 
     /// The load that is under way, or a new one. Whoever asks has seen that `newest` is too old; if
@@ -276,8 +342,7 @@ impl Directory {
             return Refresh::Done(landed);
         }
         let now = self.0.clock.monotonic();
-        let failure = self.0.failure.load();
-        if failure.as_ref().is_some_and(|failure| now.saturating_sub(failure.at) < self.0.freshness.pause) {
+        if self.0.failure.load().as_ref().is_some_and(|failure| now < failure.until) {
             return Refresh::Paused;
         }
         let progress = Arc::new(Progress::default());
@@ -291,16 +356,17 @@ impl Directory {
     /// One load, from the first request to the published snapshot. Data is as old as the moment at
     /// which its load began.
     async fn load(self, started: Duration, progress: Arc<Progress>) -> Result<Arc<Snapshot>, SourceError> {
-        let loaded = AssertUnwindSafe(self.0.source.load(&progress)).catch_unwind().await;
-        let outcome = match loaded.unwrap_or_else(|_| Err(broke_off())) {
-            Ok(loaded) => Ok(self.publish(loaded, started).await),
-            Err(reason) => {
-                tracing::error!("the directory could not be loaded: {reason}");
-                let at = self.0.clock.monotonic();
-                self.0.failure.store(Some(Arc::new(Failure { at, reason: reason.clone() })));
-                Err(reason)
-            }
-        };
+        let load = async { Ok(self.publish(self.0.source.load(&progress).await?, started).await) };
+        // Whatever happens, the flight must end: no other could begin.
+        let outcome = AssertUnwindSafe(load).catch_unwind().await.unwrap_or_else(|_| Err(broke_off()));
+        if let Err(reason) = &outcome {
+            tracing::error!("the directory could not be loaded: {reason}");
+            let at = self.0.clock.monotonic();
+            // What took long to fail is not begun again at once.
+            let pause =
+                at.saturating_sub(started).clamp(self.0.freshness.pause, LONGEST_PAUSE.max(self.0.freshness.pause));
+            self.0.failure.store(Some(Arc::new(Failure { at, until: at + pause, reason: reason.clone() })));
+        }
         // Last, so that nobody starts a load who could have had this one's outcome.
         self.0.flight.lock().unwrap_or_else(PoisonError::into_inner).take();
         outcome
@@ -308,10 +374,16 @@ impl Directory {
 
     async fn publish(&self, loaded: Loaded, started: Duration) -> Arc<Snapshot> {
         let previous = self.0.last_good.load_full();
-        let snapshot = Arc::new(Snapshot::new(loaded, previous.as_deref(), started, self.0.clock.now()));
+        let snapshot = block_in_place(|| Snapshot::new(loaded, previous.as_deref(), started, &*self.0.clock));
+        let snapshot = Arc::new(snapshot);
         self.0.failure.store(None);
-        self.0.last_good.store(Some(Arc::clone(&snapshot)));
+        // In this order: whoever knows the new snapshot as the newest finds it fresh.
         self.0.fresh.insert((), Arc::clone(&snapshot)).await;
+        self.0.last_good.store(Some(Arc::clone(&snapshot)));
+        self.0.single.invalidate_all();
+        // Nobody may come by for long, and the old snapshot is large.
+        self.0.fresh.run_pending_tasks().await;
+        self.0.walks.run_pending_tasks().await;
         let seconds = snapshot.age(self.0.clock.monotonic()).as_secs_f64();
         let users = snapshot.users().len();
         tracing::info!(users, seconds, "loaded {users} users in {seconds:.1} s");

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Loaded, Skipped};
+use crate::clock::Clock;
 use crate::scim::User;
 
 /// All users at one moment.
@@ -20,10 +21,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A snapshot whose load began at `loaded` on the monotonic clock and ends at `now` by the calendar.
+    /// A snapshot whose load began at `loaded` on the monotonic clock, and which is to be published now.
     #[must_use]
-    pub fn new(load: Loaded, previous: Option<&Self>, loaded: Duration, now: Timestamp) -> Self {
-        let mut users: Vec<Arc<User>> = load.users.into_iter().map(|user| taken_over(user, previous, now)).collect();
+    pub fn new(load: Loaded, previous: Option<&Self>, loaded: Duration, clock: &dyn Clock) -> Self {
+        let users: Vec<User> = load.users.into_iter().map(User::versioned).collect();
+        // Only now, after what takes long: a change must not be dated to before it can be seen.
+        let now = clock.now();
+        let mut users: Vec<Arc<User>> = users.into_iter().map(|user| taken_over(user, previous, now)).collect();
         users.sort_by(|one, other| one.list_order(other));
         let by_id = users.iter().enumerate().map(|(place, user)| (user.id.clone(), place)).collect();
         Self { users, by_id, skipped: load.skipped, loaded }
@@ -57,8 +61,7 @@ impl Snapshot {
 /// The user as it was, if nothing that a client sees has changed. Otherwise, and when the user is
 /// new to us, clients can see the change only from `now` on: whoever asks for what was modified
 /// since the last time must not miss it, however long ago it happened upstream.
-fn taken_over(user: User, previous: Option<&Snapshot>, now: Timestamp) -> Arc<User> {
-    let mut user = user.versioned();
+fn taken_over(mut user: User, previous: Option<&Snapshot>, now: Timestamp) -> Arc<User> {
     let Some(previous) = previous else { return Arc::new(user) };
     match previous.find(&user.id) {
         Some(earlier) if earlier.meta.version == user.meta.version => Arc::clone(earlier),

@@ -54,7 +54,7 @@ pub enum Error {
 fn unavailable(error: &directory::Error) -> String {
     match error {
         directory::Error::Loading { progress, .. } => {
-            format!("the directory is being loaded for the first time ({progress}); ask again later")
+            format!("the directory is being loaded ({progress}); ask again later")
         }
         directory::Error::Unavailable { .. } => {
             "the directory cannot be served, because the upstream system cannot be read; ask again later".to_owned()

@@ -26,6 +26,14 @@ pub(super) fn list_query(request: &HttpRequest, max_results: usize) -> Result<Li
     Ok(ListQuery { paging })
 }
 
+/// What the pages of one walk have in common: all of the query but `startIndex`.
+pub(super) fn walk(request: &HttpRequest) -> String {
+    let parameters = form_urlencoded::parse(request.query_string().as_bytes());
+    let mut common: Vec<_> = parameters.filter(|(name, _)| !name.eq_ignore_ascii_case("startIndex")).collect();
+    common.sort();
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(common).finish()
+}
+
 /// Refuses a filter on a list that describes the server.
 pub(super) fn no_filter(request: &HttpRequest) -> Result<(), Error> {
     let mut parameters = form_urlencoded::parse(request.query_string().as_bytes());

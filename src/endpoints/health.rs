@@ -16,7 +16,13 @@ pub(super) async fn live() -> HttpResponse {
 
 /// 200 once there is something to serve, and how each part is.
 pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
-    let directory::State { snapshot, loading, failure } = state.directory.state();
+    let mut now = state.directory.state();
+    if now.snapshot.is_none() {
+        // Nobody sends requests to a server that is not ready, so nobody else would start a load.
+        state.directory.warm_up();
+        now = state.directory.state();
+    }
+    let directory::State { snapshot, loading, failure } = now;
     let upstream = match &failure {
         Some((reason, ago)) => part("down", format!("the last load failed {} s ago: {reason}", ago.as_secs())),
         None if snapshot.is_some() => part("ok", "the last load succeeded".to_owned()),

@@ -44,8 +44,20 @@ pub fn configure(service: &mut web::ServiceConfig) {
     service
         .service(resource("/health/live", health::live))
         .service(resource("/health/ready", health::ready))
-        .service(web::scope("/scim/v2").configure(scim).wrap(from_fn(auth::check)).default_service(web::to(no_route)))
-        .service(web::scope("").configure(scim).wrap(from_fn(auth::check)).default_service(web::to(no_route)));
+        .service(
+            web::scope("/scim/v2")
+                .configure(scim)
+                .wrap(from_fn(body::drain))
+                .wrap(from_fn(auth::check))
+                .default_service(web::to(no_route)),
+        )
+        .service(
+            web::scope("")
+                .configure(scim)
+                .wrap(from_fn(body::drain))
+                .wrap(from_fn(auth::check))
+                .default_service(web::to(no_route)),
+        );
 }
 
 fn scim(service: &mut web::ServiceConfig) {
@@ -79,5 +91,3 @@ async fn read_only() -> Result<&'static str, Error> {
 async fn no_route(_: HttpRequest) -> Result<&'static str, Error> {
     Err(Error::NoRoute)
 }
-
-pub use body::drain;

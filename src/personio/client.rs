@@ -16,6 +16,7 @@ use url::Url;
 use super::model::{Employment, Named, Person};
 use super::names::{Kind, NameCache};
 use super::page::{Next, Page};
+use super::throttle::PATIENCE;
 use super::token::{Token, Tokens};
 use super::transport::{Answer, Transport, trace_id};
 use super::{Endpoint, Error};
@@ -23,6 +24,8 @@ use crate::clock::Clock;
 
 /// The largest page that Personio gives.
 const PAGE: usize = 50;
+/// Empty pages in a row that are believed to lead somewhere.
+const BARREN: usize = 2;
 
 /// What a client needs to know.
 #[derive(Debug, Clone)]
@@ -60,10 +63,9 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// The longest a server can ask us to wait; beyond that the request has failed.
-    const PATIENCE: Duration = Duration::from_secs(60);
-
-    pub(super) async fn run<T, F, R>(self, attempt: F) -> Result<T, Error>
+    /// Makes an attempt at `endpoint`, and more where that can help. What failed somewhere else, for
+    /// want of a token, has been tried again there.
+    pub(super) async fn run<T, F, R>(self, endpoint: Endpoint, attempt: F) -> Result<T, Error>
     where
         F: FnMut() -> R,
         R: Future<Output = Result<T, Error>>,
@@ -75,10 +77,10 @@ impl Retry {
             .with_jitter();
         attempt
             .retry(backoff)
-            .when(Error::is_retryable)
+            .when(|error: &Error| error.is_retryable() && error.endpoint() == endpoint)
             .adjust(|error, delay| {
                 let asked = error.retry_after().unwrap_or_default();
-                delay.filter(|_| asked <= Self::PATIENCE).map(|delay| delay.max(asked))
+                delay.filter(|_| asked <= PATIENCE).map(|delay| delay.max(asked))
             })
             .notify(|error, delay| tracing::debug!(?delay, "{error}; trying again"))
             .await
@@ -193,16 +195,21 @@ impl Client {
         let mut entries = Unique::new(id);
         let mut cursors = HashSet::new();
         let mut page_url = paged(&url, None);
+        let mut barren = 0;
         loop {
             let mut page: Page<T> = self.get(endpoint, &page_url, retry).await?;
             let next = page.next(PAGE);
             on_page(&mut page.data);
-            let repeats = !page.data.is_empty() && !entries.extend(page.data);
+            let is_empty = page.data.is_empty();
+            let is_news = entries.extend(page.data);
+            barren = if is_news { 0 } else { barren + 1 };
             match next {
                 Next::End => return Ok(entries.entries),
                 Next::Lost => return Err(unreadable("it has a next page that cannot be found")),
                 // A cursor that leads to itself, or round in a circle: seen in the wild.
-                Next::Cursor(_) if repeats => return Err(unreadable("its pages repeat")),
+                Next::Cursor(_) if !is_news && (!is_empty || barren > BARREN) => {
+                    return Err(unreadable("its pages repeat or bring nothing"));
+                }
                 Next::Cursor(cursor) => {
                     page_url = paged(&url, Some(&cursor));
                     if !cursors.insert(cursor) {
@@ -214,7 +221,7 @@ impl Client {
     }
 
     async fn get<T: DeserializeOwned>(&self, endpoint: Endpoint, url: &Url, retry: Retry) -> Result<T, Error> {
-        let answer = retry.run(|| self.attempt(endpoint, url)).await?;
+        let answer = retry.run(endpoint, || self.attempt(endpoint, url)).await?;
         // The text of a JSON error can quote the value at fault, so only its place is told.
         serde_json::from_slice(&answer.body).map_err(|error| Error::Unreadable {
             endpoint,
@@ -226,8 +233,9 @@ impl Client {
     async fn attempt(&self, endpoint: Endpoint, url: &Url) -> Result<Answer, Error> {
         let token = self.tokens.get(&self.transport).await?;
         let mut answer = self.authorised(endpoint, url, &token).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            let token = self.tokens.renewed(&self.transport, &token).await?;
+        if answer.status == StatusCode::UNAUTHORIZED
+            && let Some(token) = self.tokens.renewed(&self.transport, &token).await?
+        {
             answer = self.authorised(endpoint, url, &token).await?;
         }
         accepted(endpoint, answer)

@@ -78,6 +78,8 @@ pub enum Error {
         status: u16,
         /// Personio's id of the request, for its support.
         trace_id: Option<String>,
+        /// `Retry-After`, if it was said.
+        retry_after: Option<Duration>,
     },
     /// No answer, or not a whole one.
     #[error("Personio could not be reached for {endpoint}: {reason}")]
@@ -120,12 +122,34 @@ impl Error {
     /// How long the other side asked us to wait.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        if let Self::RateLimited { retry_after, .. } = self { *retry_after } else { None }
+        match self {
+            Self::RateLimited { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
+            Self::Credential { .. }
+            | Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::NotFound { .. }
+            | Self::UnknownRoute { .. }
+            | Self::Rejected { .. }
+            | Self::Unreachable { .. }
+            | Self::Unreadable { .. } => None,
+        }
     }
 
-    /// Whether the credential as a whole is at fault, so that no other request would fare better.
+    /// Where it happened. Without a token nothing can be asked, so a failure there is not one of the
+    /// request that wanted it.
     #[must_use]
-    pub fn is_about_access(&self) -> bool {
-        matches!(self, Self::Credential { .. } | Self::Unauthorized { .. } | Self::Forbidden { .. })
+    pub fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Credential { .. } => Endpoint::Token,
+            Self::Unauthorized { endpoint, .. }
+            | Self::Forbidden { endpoint, .. }
+            | Self::NotFound { endpoint }
+            | Self::UnknownRoute { endpoint, .. }
+            | Self::Rejected { endpoint, .. }
+            | Self::RateLimited { endpoint, .. }
+            | Self::Server { endpoint, .. }
+            | Self::Unreachable { endpoint, .. }
+            | Self::Unreadable { endpoint, .. } => *endpoint,
+        }
     }
 }

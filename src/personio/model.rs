@@ -3,10 +3,12 @@
 //! termination. What has no field is dropped while the answer is read.
 //!
 //! Nothing but `id` is promised. Attributes that the credential may not read are absent keys, and
-//! null means the same.
+//! null means the same. What says who somebody is (id, e-mail, names, status) must be readable if it
+//! is there; whatever else has an unexpected shape counts as absent.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
@@ -72,19 +74,19 @@ pub struct Employment {
     #[serde(default, rename = "type", deserialize_with = "word")]
     pub kind: Option<String>,
     /// The position.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub position: Option<Position>,
     /// The supervisor, a person.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub supervisor: Option<Reference>,
     /// The workplace.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub office: Option<Reference>,
     /// Departments and teams.
     #[serde(default, deserialize_with = "list")]
     pub org_units: Vec<OrgUnit>,
     /// The legal entity.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub legal_entity: Option<Reference>,
     /// Cost centres with their shares.
     #[serde(default, deserialize_with = "list")]
@@ -102,7 +104,7 @@ pub struct Employment {
     #[serde(default, deserialize_with = "date")]
     pub contract_end_date: Option<Date>,
     /// Dates of a termination.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub termination: Option<Termination>,
     /// When the employment was last changed.
     #[serde(default, deserialize_with = "timestamp")]
@@ -186,7 +188,7 @@ pub struct CostCenter {
     #[serde(deserialize_with = "id")]
     pub id: String,
     /// The share, in percent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number")]
     pub weight: Option<f64>,
 }
 
@@ -256,9 +258,25 @@ fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timest
     Ok(text(deserializer)?.and_then(|text| text.parse().ok()))
 }
 
-/// A list, where null is the empty one.
-fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+/// A list, where null is the empty one. An entry that cannot be read, for want of an id say, is left
+/// out: one odd entry must not make everybody unreadable.
+fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let entries: Option<Vec<Value>> = lenient(deserializer)?;
+    Ok(entries.into_iter().flatten().filter_map(|entry| serde_json::from_value(entry).ok()).collect())
+}
+
+/// A value of another shape than the documented one is none.
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
+}
+
+/// A number, perhaps as text.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    })
 }
 
 #[cfg(test)]
@@ -279,6 +297,25 @@ mod tests {
         {
             assert!(serde_json::from_str::<Person>(json).is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn odd_details_are_left_out_and_the_rest_is_read() {
+        let person: Person = serde_json::from_value(serde_json::json!({
+            "id": "7", "custom_attributes": [{"label": "no id"}, {"id": "dynamic_1", "value": 3}, 5],
+        }))
+        .unwrap();
+        assert_eq!(person.custom_attributes.len(), 1);
+        let employment: Employment = serde_json::from_value(serde_json::json!({
+            "id": "e", "position": "CEO", "supervisor": 7, "office": [], "org_units": [{"id": null}, {"id": 3, "type": "team"}],
+            "cost_centers": [{"id": "1", "weight": "50"}, {"id": "2", "weight": "half"}], "legal_entity": {"id": {}},
+            "employment_start_date": "someday", "termination": "yes",
+        }))
+        .unwrap();
+        assert!(employment.position.is_none() && employment.supervisor.is_none() && employment.legal_entity.is_none());
+        assert_eq!(employment.org_units.len(), 1);
+        assert_eq!(employment.cost_centers.iter().map(|center| center.weight).collect::<Vec<_>>(), [Some(50.0), None]);
+        assert_eq!(employment.employment_start_date, None);
     }
 
     #[test]

@@ -110,7 +110,8 @@ impl Client {
         }
         match self.named(kind).await {
             Ok(named) => {
-                let mut known: Known = wanted.iter().map(|id| (id.clone(), None)).collect();
+                let nameless = entry.known.iter().filter(|(_, name)| name.is_none()).map(|(id, _)| id);
+                let mut known: Known = nameless.chain(wanted).map(|id| (id.clone(), None)).collect();
                 known.extend(named.into_iter().map(|named| (named.id, named.name)));
                 *entry = Entry { known: Arc::new(known), read: Some(now), failed: None };
             }

@@ -5,6 +5,7 @@
 
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// A page as it is answered. Without `_data` it is no page.
 #[derive(Debug, Deserialize)]
@@ -30,8 +31,13 @@ struct Links {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Link {
-    Object { href: Option<String> },
+    Object {
+        // Not an `Option` field, which may be missing altogether: a link in another shape is no end.
+        #[serde(deserialize_with = "Option::deserialize")]
+        href: Option<String>,
+    },
     Bare(String),
+    Unknown(IgnoredAny),
 }
 
 /// What follows a page.
@@ -48,13 +54,14 @@ pub(super) enum Next {
 impl<T> Page<T> {
     /// What follows this page, of a list that was asked for in pages of `limit`.
     pub(super) fn next(&self, limit: usize) -> Next {
-        let Some(meta) = &self.meta else {
+        let Some(links) = self.meta.as_ref().and_then(|meta| meta.links.as_ref()) else {
             // A full page that says nothing about a next one may have been cut short.
             return if self.data.len() < limit { Next::End } else { Next::Lost };
         };
-        let href = match meta.links.as_ref().and_then(|links| links.next.as_ref()) {
+        let href = match &links.next {
             None | Some(Link::Object { href: None }) => return Next::End,
             Some(Link::Object { href: Some(href) } | Link::Bare(href)) => href.trim(),
+            Some(Link::Unknown(_)) => return Next::Lost,
         };
         if href.is_empty() {
             return Next::End;
@@ -89,10 +96,13 @@ mod tests {
             (r#"{"links":{"self":{"href":"x"}}}"#, Next::End),
             (r#"{"links":{"next":null}}"#, Next::End),
             (r#"{"links":{"next":{"href":null}}}"#, Next::End),
-            (r#"{"links":{"next":{}}}"#, Next::End),
+            (r#"{"links":{"next":{}}}"#, Next::Lost),
+            (r#"{"links":{"next":{"url":"https://api.personio.de/v2/persons?cursor=abc"}}}"#, Next::Lost),
+            (r#"{"links":{"next":7}}"#, Next::Lost),
             (r#"{"links":{"next":""}}"#, Next::End),
-            (r#"{"links":null}"#, Next::End),
-            ("{}", Next::End),
+            (r#"{"links":{}}"#, Next::End),
+            (r#"{"links":null}"#, Next::Lost),
+            ("{}", Next::Lost),
             (r#"{"links":{"next":{"href":"https://api.personio.de/v2/persons"}}}"#, Next::Lost),
             (r#"{"links":{"next":{"href":"https://api.personio.de/v2/persons?cursor="}}}"#, Next::Lost),
             (r#"{"links":{"next":{"href":"/v2/persons?cursor=%FF"}}}"#, Next::Lost),

@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
@@ -27,6 +28,8 @@ use super::{Endpoint, Error, Retry};
 const UNSAID_LIFETIME: Duration = Duration::from_secs(3600);
 /// How long before its end a token is renewed, at most.
 const MARGIN: Duration = Duration::from_secs(60);
+/// A token that replaced a refused one is not replaced again for this long.
+const JUST_NOW: Duration = Duration::from_secs(10);
 
 type OAuth = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
@@ -34,12 +37,16 @@ type OAuth = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, Endpoin
 pub(super) struct Token {
     pub(super) secret: AccessToken,
     usable: Duration,
+    fetched: Instant,
+    /// Whether the one before it was refused.
+    is_replacement: bool,
 }
 
 /// The cached token of one credential.
 pub(super) struct Tokens {
     oauth: OAuth,
     cache: Cache<(), Arc<Token>>,
+    refused: AtomicBool,
     retry: Retry,
 }
 
@@ -51,26 +58,41 @@ impl Tokens {
             .set_client_secret(ClientSecret::new(client_secret.expose_secret().to_owned()))
             .set_auth_type(AuthType::RequestBody)
             .set_token_uri(TokenUrl::from_url(url));
-        Self { oauth, cache: Cache::builder().expire_after(UntilItEnds).build(), retry }
+        Self {
+            oauth,
+            cache: Cache::builder().expire_after(UntilItEnds).build(),
+            refused: AtomicBool::new(false),
+            retry,
+        }
     }
 
     /// The token, fetched if there is none: once, however many ask.
     pub(super) async fn get(&self, transport: &Transport) -> Result<Arc<Token>, Error> {
-        let fetch = self.retry.run(|| self.fetch(transport));
+        let fetch = self.retry.run(Endpoint::Token, || self.fetch(transport));
         self.cache.try_get_with((), fetch).await.map_err(|error| Error::clone(&error))
     }
 
     /// A token other than `refused`, which was answered with 401. Of many callers with the same
-    /// refused token one makes the cache forget it, the others find its successor.
-    pub(super) async fn renewed(&self, transport: &Transport, refused: &Arc<Token>) -> Result<Arc<Token>, Error> {
+    /// refused token one makes the cache forget it, the others find its successor. `None` where a
+    /// further token would not help: the last one has only just been renewed for the same reason, so
+    /// it is the access right that is missing.
+    pub(super) async fn renewed(
+        &self,
+        transport: &Transport,
+        refused: &Arc<Token>,
+    ) -> Result<Option<Arc<Token>>, Error> {
+        if refused.is_replacement && refused.fetched.elapsed() < JUST_NOW {
+            return Ok(None);
+        }
         self.cache
             .entry(())
             .and_compute_with(|entry| {
                 let is_refused = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), refused));
+                self.refused.fetch_or(is_refused, Relaxed);
                 std::future::ready(if is_refused { Op::Remove } else { Op::Nop })
             })
             .await;
-        self.get(transport).await
+        self.get(transport).await.map(Some)
     }
 
     async fn fetch(&self, transport: &Transport) -> Result<Arc<Token>, Error> {
@@ -84,7 +106,8 @@ impl Tokens {
         })?;
         let lifetime = token.expires_in().unwrap_or(UNSAID_LIFETIME);
         let usable = lifetime.saturating_sub(MARGIN.min(lifetime / 10)).max(Duration::from_secs(1));
-        Ok(Arc::new(Token { secret: token.access_token().clone(), usable }))
+        let is_replacement = self.refused.swap(false, Relaxed);
+        Ok(Arc::new(Token { secret: token.access_token().clone(), usable, fetched: Instant::now(), is_replacement }))
     }
 }
 
@@ -146,6 +169,10 @@ fn standard(answer: Answer) -> Result<HttpResponse, Error> {
         return Err(Error::UnknownRoute { endpoint, trace_id: super::transport::trace_id(&answer.body) });
     } else {
         let code = body.as_ref().and_then(|body| body.get("error")).and_then(Value::as_str);
+        if let Some("server_error" | "temporarily_unavailable") = code {
+            let trace_id = super::transport::trace_id(&answer.body);
+            return Err(Error::Server { endpoint, status: status.as_u16(), trace_id, retry_after: None });
+        }
         return Err(Error::Credential { code: code.map_or_else(|| format!("HTTP {}", status.as_u16()), plain) });
     }
     Ok(response)
@@ -174,6 +201,7 @@ mod tests {
         ] {
             assert_eq!(answer(status, body), Err(Error::Credential { code: code.into() }), "{status} {body}");
         }
+        assert!(matches!(answer(400, r#"{"error":"server_error"}"#), Err(Error::Server { .. })));
         assert!(matches!(answer(404, ""), Err(Error::UnknownRoute { .. })));
         assert!(matches!(answer(200, "<html>"), Err(Error::Unreadable { .. })));
     }

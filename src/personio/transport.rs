@@ -46,7 +46,7 @@ impl Transport {
 
     /// Sends a request and reads its answer.
     pub(super) async fn exchange(&self, endpoint: Endpoint, request: Request) -> Result<Answer, Error> {
-        self.throttle.ready(endpoint).await;
+        self.throttle.ready(endpoint).await?;
         let response = self.http.execute(request).await.map_err(|error| unreachable(endpoint, &error))?;
         self.throttle.observe(endpoint, response.headers());
         let status = response.status();
@@ -55,11 +55,17 @@ impl Transport {
             self.throttle.pause(endpoint, retry_after);
             return Err(Error::RateLimited { endpoint, retry_after });
         }
+        let headers = response.headers().clone();
         let body = read(endpoint, response).await;
         if status.is_server_error() {
             // A broken body changes nothing about what the status says.
             let trace_id = trace_id(&body.unwrap_or_default());
-            return Err(Error::Server { endpoint, status: status.as_u16(), trace_id });
+            return Err(Error::Server {
+                endpoint,
+                status: status.as_u16(),
+                trace_id,
+                retry_after: retry_after(&headers),
+            });
         }
         Ok(Answer { status, body: body? })
     }

@@ -37,7 +37,7 @@ pub(super) fn cost_center(employment: &Employment) -> Option<&str> {
 }
 
 /// Ids are mostly numbers in text.
-fn by_number(one: &str, other: &str) -> Ordering {
+pub(super) fn by_number(one: &str, other: &str) -> Ordering {
     let number = |id: &str| id.parse().unwrap_or(u64::MAX);
     number(one).cmp(&number(other)).then_with(|| one.cmp(other))
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use super::employment::unit;
+use super::employment::{by_number, unit};
 use super::personal;
 use super::user::{Context, People};
 use super::{Custom, Policy};
@@ -159,7 +159,11 @@ impl Attributes {
 }
 
 fn org_units(employment: &Employment, names: &Names) -> Vec<Value> {
-    let units = employment.org_units.iter().map(|unit| {
+    let mut units: Vec<_> = employment.org_units.iter().collect();
+    // Personio promises no order, and another order is no change.
+    units.sort_by(|one, other| one.kind.cmp(&other.kind).then_with(|| by_number(&one.id, &other.id)));
+    units.dedup_by(|one, other| one.kind == other.kind && one.id == other.id);
+    let units = units.into_iter().map(|unit| {
         let (kind, name) = match unit.kind.as_deref() {
             Some("DEPARTMENT") => (Some("department".to_owned()), names.get(Kind::Department, &unit.id)),
             Some("TEAM") => (Some("team".to_owned()), names.get(Kind::Team, &unit.id)),

@@ -4,238 +4,248 @@
 //! It errs on the side of refusing. A company can rename an attribute that is refused wrongly; it
 //! cannot take back what has left.
 
-/// Words that say it on their own.
+/// Words that say it when they stand alone.
 const WORDS: &[&str] = &[
-    "address",
-    "addresses",
-    "anschrift",
     "street",
-    "strasse",
-    "hausnummer",
     "zip",
-    "zipcode",
-    "postcode",
     "plz",
     "postal",
-    "wohnort",
-    "phone",
-    "telephone",
-    "cellphone",
     "mobile",
-    "handy",
-    "handynummer",
     "mobil",
-    "mobilnummer",
+    "handy",
+    "tel",
     "fax",
-    "birth",
-    "birthday",
-    "birthdate",
-    "birthplace",
-    "birthname",
     "dob",
     "age",
     "alter",
-    "gender",
     "sex",
-    "geschlecht",
     "pronouns",
     "pronomen",
-    "nationality",
-    "nationalities",
-    "citizenship",
-    "ethnicity",
-    "marital",
-    "spouse",
-    "ehepartner",
-    "lebenspartner",
     "child",
-    "children",
     "kid",
     "kids",
     "kind",
-    "kinder",
     "dependents",
-    "religion",
     "denomination",
-    "konfession",
-    "kirchensteuer",
-    "disability",
     "disabled",
     "handicap",
     "gdb",
-    "salary",
-    "salaries",
     "wage",
     "wages",
-    "gehalt",
-    "gehaelter",
-    "lohn",
-    "compensation",
-    "remuneration",
-    "verguetung",
     "bonus",
-    "payroll",
     "pay",
     "bank",
-    "iban",
     "bic",
     "swift",
-    "kontonummer",
-    "kontoinhaber",
     "blz",
-    "bankleitzahl",
     "tax",
     "taxes",
     "steuer",
     "elstam",
     "ssn",
-    "svnr",
-    "rvnr",
-    "passport",
-    "reisepass",
-    "ausweisnummer",
+    "svn",
+    "ahv",
+    "sv",
+    "pass",
     "visa",
     "visum",
-    "aufenthaltstitel",
+    "idnr",
     "health",
-    "krankenkasse",
+    "krank",
+    "krankheit",
     "barmer",
     "aok",
-    "allergies",
-    "allergien",
     "blood",
     "sick",
-    "krank",
     "pension",
     "rente",
     "union",
-    "gewerkschaft",
     "picture",
     "photo",
     "foto",
-    "emergency",
-    "notfallkontakt",
-    "notfall",
 ];
 
-/// Beginnings and middles of words: German writes compounds in one.
-const PARTS: &[&str] = &[
+/// Parts of words, or of words written apart, that say it wherever they stand: German writes
+/// compounds in one, and ids leave out what separates words.
+const STEMS: &[&str] = &[
+    // Where somebody lives, and how to reach them there.
     "adresse",
+    "address",
+    "anschrift",
+    "strasse",
+    "hausnummer",
+    "postleitzahl",
+    "postcode",
+    "zipcode",
+    "wohnort",
+    "placeofresidence",
+    "homecity",
     "telefon",
+    "phone",
     "rufnummer",
+    "handynummer",
+    "privathandy",
+    "mobilnummer",
+    "privateemail",
+    "privatemail",
+    "personalemail",
+    "personalmail",
+    "emailprivat",
+    "mailprivat",
+    "notfall",
+    "emergency",
+    // Who somebody is.
     "geburt",
-    "staatsangehoerig",
-    "staatsbuerger",
+    "birth",
+    "geschlecht",
+    "gender",
+    "nationality",
     "nationalitaet",
+    "staatsangehoer",
+    "staatsbuerger",
+    "citizenship",
+    "ethnic",
+    "marital",
     "familienstand",
-    "religionszugehoerig",
+    "zivilstand",
+    "personenstand",
+    "ehepartner",
+    "lebenspartner",
+    "spouse",
+    "kinder",
+    "children",
+    "maidenname",
+    "religion",
     "konfession",
-    "behinderung",
-    "behindert",
+    "kirchensteuer",
+    "behinder",
+    "disabilit",
+    "gewerkschaft",
+    "allerg",
+    // Money.
     "gehalt",
-    "stundenlohn",
-    "arbeitslohn",
-    "lohnsteuer",
+    "gehaelter",
+    "lohn",
+    "entgelt",
+    "salary",
+    "salaries",
+    "income",
+    "einkommen",
+    "compensation",
+    "remuneration",
     "verguetung",
     "besoldung",
+    "hourlyrate",
+    "payroll",
     "bankverbindung",
+    "bankaccount",
     "bankkonto",
     "bankname",
     "bankdaten",
+    "bankleitzahl",
+    "kontonummer",
+    "kontonr",
+    "ktonr",
+    "kontoinhaber",
+    "accountnumber",
+    "accountholder",
+    "iban",
+    "sortcode",
+    // The state.
     "steuerid",
     "steuernummer",
-    "steueridentifikation",
+    "steuernr",
     "steuerklasse",
     "steuerfrei",
-    "kinderfrei",
-    "kinderzahl",
-    "kindergeld",
-    "sozialversicherung",
-    "rentenversicherung",
-    "krankenversicherung",
+    "lohnsteuer",
+    "taxid",
+    "taxnumber",
+    "taxclass",
+    "taxcode",
+    "sozialvers",
+    "socialsecurity",
+    "socialinsurance",
+    "nationalinsurance",
+    "nationalid",
+    "insurancenumber",
+    "rentenvers",
+    "krankenvers",
     "krankenkasse",
+    "healthinsurance",
     "versicherungsnummer",
-    "personalausweis",
+    "svnummer",
+    "svnr",
+    "ahvnummer",
+    "ahvnr",
+    "passport",
     "reisepass",
-    "kuendigungsgrund",
+    "passnummer",
+    "passnr",
+    "personalausweis",
+    "ausweisnummer",
+    "identitycard",
+    "aufenthalt",
+    "workpermit",
+    "residencepermit",
+    "driverlicense",
+    "driverslicense",
+    // Why somebody left.
+    "kuendigungsgr",
     "kuendigungsart",
-    "austrittsgrund",
-    "trennungsgrund",
-    "notfallkontakt",
-    "geschlecht",
-    "salary",
-    "iban",
-];
-
-/// Words that say it together, in this order, wherever they stand.
-const PHRASES: &[&[&str]] = &[
-    &["social", "security"],
-    &["social", "insurance"],
-    &["national", "insurance"],
-    &["national", "id"],
-    &["identity", "card"],
-    &["id", "card"],
-    &["id", "number"],
-    &["termination", "reason"],
-    &["termination", "type"],
-    &["reason", "termination"],
-    &["reason", "leaving"],
-    &["leaving", "reason"],
-    &["account", "number"],
-    &["account", "holder"],
-    &["sort", "code"],
-    &["private", "email"],
-    &["personal", "email"],
-    &["private", "mail"],
-    &["home", "city"],
-    &["grund", "kuendigung"],
-    &["grund", "austritt"],
-    &["place", "residence"],
-    &["work", "permit"],
-    &["residence", "permit"],
-    &["maiden", "name"],
-    &["insurance", "number"],
-    &["driver", "license"],
+    "grundderkuendigung",
+    "austrittsgr",
+    "beendigungsgr",
+    "trennungsgr",
+    "terminationreason",
+    "terminationtype",
+    "reasonfortermination",
+    "reasonforleaving",
+    "leavingreason",
 ];
 
 /// Whether an id, a global id or a label names standard personal data.
 #[must_use]
 pub fn is_personal(text: &str) -> bool {
-    let words = words(text);
-    words.iter().any(|word| WORDS.contains(&word.as_str()) || PARTS.iter().any(|part| word.contains(part)))
-        || PHRASES.iter().any(|phrase| {
-            let mut rest = words.iter();
-            phrase.iter().all(|expected| rest.any(|word| word == expected))
-        })
-        // "S V-Nummer", "e-mail": what stands apart may belong together.
-        || PARTS.contains(&words.concat().as_str())
+    let text = plain(text);
+    let apart = |splits: fn(char, char) -> bool| words(&text, splits).any(|word| WORDS.contains(&word.as_str()));
+    let squeezed: String = text.chars().filter(|char| char.is_alphanumeric()).collect::<String>().to_lowercase();
+    STEMS.iter().any(|stem| squeezed.contains(stem))
+        || apart(|_, _| false)
+        || apart(|last, next| last.is_lowercase() && next.is_uppercase())
 }
 
-/// The words of a text in lower case and without umlauts, split at what is no letter or digit and
-/// where `camelCase` begins a new word.
-fn words(text: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut was_lower = false;
+/// The text without umlauts, written as one character or as two.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
     for char in text.chars() {
-        let starts = !char.is_alphanumeric() || (was_lower && char.is_uppercase());
-        if starts {
-            words.push(String::new());
-        }
-        was_lower = char.is_lowercase();
-        if let Some(word) = words.last_mut().filter(|_| char.is_alphanumeric()) {
-            for lower in char.to_lowercase() {
-                match lower {
-                    'ä' => word.push_str("ae"),
-                    'ö' => word.push_str("oe"),
-                    'ü' => word.push_str("ue"),
-                    'ß' => word.push_str("ss"),
-                    _ => word.push(lower),
-                }
-            }
+        match char {
+            'ä' | 'Ä' => plain.push_str("ae"),
+            'ö' | 'Ö' => plain.push_str("oe"),
+            'ü' | 'Ü' => plain.push_str("ue"),
+            'ß' => plain.push_str("ss"),
+            // The two dots that follow their letter.
+            '\u{308}' => plain.push('e'),
+            _ => plain.push(char),
         }
     }
-    words.retain(|word| !word.is_empty());
-    words
+    plain
+}
+
+/// The words of a text in lower case: what stands between anything but letters and digits, and what
+/// `splits` parts.
+fn words(text: &str, splits: fn(char, char) -> bool) -> impl Iterator<Item = String> {
+    let mut words = vec![String::new()];
+    let mut last = ' ';
+    for char in text.chars() {
+        if !char.is_alphanumeric() || splits(last, char) {
+            words.push(String::new());
+        }
+        last = char;
+        if let Some(word) = words.last_mut().filter(|_| char.is_alphanumeric()) {
+            word.extend(char.to_lowercase());
+        }
+    }
+    words.into_iter()
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
+use tokio::task::block_in_place;
 
 use super::extension::Attributes;
 use super::user::{Context, People, card, user};
@@ -19,9 +20,10 @@ use crate::scim::{Locations, User};
 
 /// Requests for employments that are under way at once.
 const CONCURRENCY: usize = 16;
-/// Of this many persons the employments may be unreadable before a load counts as failed …
+/// Of so many persons the employments may be unreadable before a load counts as failed, though not of
+/// more than half of a small company …
 const FEW: usize = 10;
-/// … or of this share of all persons: one in five.
+/// … nor may so many in a row, since that is an outage; a large company may have one in five.
 const SHARE: usize = 5;
 
 /// A source of users: one company's Personio, and its choices.
@@ -45,42 +47,40 @@ impl Source {
     }
 
     async fn everybody(&self, progress: &Progress) -> Result<Loaded, personio::Error> {
-        let every_kind = Kind::ALL.into_iter().map(|kind| (kind, HashSet::new())).collect();
-        let listing = self.client.persons(|count| progress.listed(count));
         // Names are asked for at once, so that they are there when one person is asked for alone.
-        let (persons, _) = tokio::join!(listing, self.client.names(&every_kind));
-        let persons = persons?;
+        let every_kind = Kind::ALL.into_iter().map(|kind| (kind, HashSet::new())).collect();
+        let (enriched, _) = tokio::join!(self.people(progress), self.client.names(&every_kind));
+        let enriched = enriched?;
+        let names =
+            self.client.names(&named(enriched.iter().filter_map(|(_, employments)| employments.as_deref()))).await;
+        Ok(block_in_place(|| self.translated(enriched, &names)))
+    }
+
+    async fn people(&self, progress: &Progress) -> Result<Vec<Enriched>, personio::Error> {
+        let persons = self.client.persons(|count| progress.listed(count)).await?;
         if persons.is_empty() {
             let reason = "it names no person at all, which the API credential may be the reason for".to_owned();
             return Err(personio::Error::Unreadable { endpoint: personio::Endpoint::Persons, reason });
         }
         progress.complete(persons.len());
-        let enriched = self.enriched(persons, progress).await?;
-        let names =
-            self.client.names(&named(enriched.iter().filter_map(|(_, employments)| employments.as_deref()))).await;
-        Ok(self.translated(enriched, &names))
+        self.enriched(persons, progress).await
     }
 
-    /// Adds the employments. One person's may be unreadable; many persons' mean that something
-    /// larger is wrong, and a refused credential means that nothing else would fare better.
+    /// Adds the employments. A few persons' may be unreadable; many persons' mean that something
+    /// larger is wrong, and then nobody is served without.
     async fn enriched(&self, persons: Vec<Person>, progress: &Progress) -> Result<Vec<Enriched>, personio::Error> {
-        let tolerated = FEW.max(persons.len() / SHARE);
-        let mut failed = 0;
+        let mut unreadable = Unreadable::among(persons.len());
         let employments = stream::iter(persons).map(|person| async move {
             let employments = self.client.employments(&person.id).await;
             progress.enriched();
             (person, employments)
         });
-        let enriched = employments.buffer_unordered(CONCURRENCY).map(|(person, employments)| match employments {
-            Ok(employments) => Ok((person, Some(employments))),
-            Err(error) if error.is_about_access() => Err(error),
-            Err(error) => {
-                failed += 1;
-                tracing::warn!("the employments of a person cannot be read: {error}");
-                if failed > tolerated { Err(error) } else { Ok((person, None)) }
-            }
-        });
-        let mut enriched: Vec<Enriched> = enriched.try_collect().await?;
+        let mut employments = employments.buffer_unordered(CONCURRENCY);
+        let mut enriched: Vec<Enriched> = Vec::new();
+        while let Some((person, employments)) = employments.next().await {
+            enriched.push((person, unreadable.note(employments)?));
+        }
+        unreadable.report();
         enriched.sort_by_cached_key(|(person, _)| order(person));
         Ok(enriched)
     }
@@ -123,7 +123,7 @@ impl Source {
         }
         let employments = match employments {
             Ok(employments) => employments,
-            Err(error) if error.is_about_access() => return Err(error),
+            Err(error @ personio::Error::Credential { .. }) => return Err(error),
             Err(_) => Vec::new(),
         };
         let names = self.client.names(&named(employment::that_counts(&employments).map(std::slice::from_ref))).await;
@@ -135,6 +135,51 @@ impl Source {
     fn context<'a>(&'a self, names: &'a Names, people: People<'a>) -> Context<'a> {
         let today = self.clock.now().to_zoned(self.policy.time_zone.clone()).date();
         Context { policy: &self.policy, attributes: &self.attributes, locations: &self.locations, names, people, today }
+    }
+}
+
+/// Counts the persons whose employments cannot be read.
+struct Unreadable {
+    tolerated: usize,
+    count: usize,
+    in_a_row: usize,
+    first: Option<personio::Error>,
+}
+
+impl Unreadable {
+    fn among(persons: usize) -> Self {
+        let tolerated = FEW.min(persons.div_ceil(2)).max(persons / SHARE);
+        Self { tolerated, count: 0, in_a_row: 0, first: None }
+    }
+
+    /// The employments, or none if they may be missing.
+    fn note(
+        &mut self,
+        read: Result<Vec<Employment>, personio::Error>,
+    ) -> Result<Option<Vec<Employment>>, personio::Error> {
+        match read {
+            Ok(employments) => {
+                self.in_a_row = 0;
+                Ok(Some(employments))
+            }
+            Err(error @ personio::Error::Credential { .. }) => Err(error),
+            Err(error) => {
+                self.count += 1;
+                self.in_a_row += 1;
+                if self.count > self.tolerated || self.in_a_row > FEW {
+                    return Err(error);
+                }
+                self.first.get_or_insert(error);
+                Ok(None)
+            }
+        }
+    }
+
+    fn report(&self) {
+        if let Some(error) = &self.first {
+            let count = self.count;
+            tracing::warn!(count, "{count} persons are served without their employments; the first failure: {error}");
+        }
     }
 }
 
