@@ -6,6 +6,7 @@
 
 mod progress;
 mod snapshot;
+mod source;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,7 @@ use tokio::time::timeout;
 
 pub use progress::Progress;
 pub use snapshot::Snapshot;
+pub use source::{Loaded, Skipped, Source, SourceError};
 
 use crate::clock::Clock;
 use crate::scim::User;
@@ -35,43 +37,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// Walks through pages that are remembered, and how long after their last page.
 const WALKS: u64 = 64;
 const WALK_PAUSE: Duration = Duration::from_secs(300);
-
-/// Where users come from.
-pub trait Source: Send + Sync + 'static {
-    /// All users, or a failure: never a part of them.
-    fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>>;
-    /// One user; `None` if it is certain that there is none.
-    fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>>;
-}
-
-/// What a load brought.
-#[derive(Debug, Clone, Default)]
-pub struct Loaded {
-    /// Every user, in any order.
-    pub users: Vec<User>,
-    /// Who was left out.
-    pub skipped: Skipped,
-}
-
-/// Who was left out of a load on purpose.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Skipped {
-    /// Persons without an e-mail address, where the company requires one.
-    pub without_email: usize,
-}
-
-/// Why a source failed, in words for the operator, without anything of a person.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SourceError(Arc<str>);
-
-impl SourceError {
-    /// A failure, in one sentence.
-    #[must_use]
-    pub fn new(reason: String) -> Self {
-        Self(reason.into())
-    }
-}
 
 /// Why nothing can be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -15,7 +15,7 @@ pub use list::{ListQuery, ListResponse};
 pub use location::Locations;
 pub use paging::{InvalidNumber, Paging};
 pub use schema::{AttributeType, CustomAttribute, Discovery, extension_attributes, is_attribute_name};
-pub use user::{Email, EnterpriseUser, Extension, Manager, Meta, Name, User};
+pub use user::{Email, EnterpriseUser, Extension, Manager, Meta, Name, User, list_order};
 
 /// URN of the core User schema (RFC 7643 §4.1).
 pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";

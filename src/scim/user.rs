@@ -153,8 +153,7 @@ impl User {
     /// nothing that changes, so pages stay in step across refreshes.
     #[must_use]
     pub fn list_order(&self, other: &Self) -> Ordering {
-        let key = |user: &Self| (user.meta.created.unwrap_or(Timestamp::MAX), user.id.parse().unwrap_or(u64::MAX));
-        key(self).cmp(&key(other)).then_with(|| self.id.cmp(&other.id))
+        list_order((self.meta.created, &self.id), (other.meta.created, &other.id))
     }
 
     /// The user with `meta.version`: a weak entity tag of everything in it but `meta.lastModified`
@@ -170,6 +169,14 @@ impl User {
         self.meta.last_modified = last_modified;
         self
     }
+}
+
+/// The order of two users by when they were created and by their ids.
+#[must_use]
+pub fn list_order(one: (Option<Timestamp>, &str), other: (Option<Timestamp>, &str)) -> Ordering {
+    let key =
+        |(created, id): (Option<Timestamp>, &str)| (created.unwrap_or(Timestamp::MAX), id.parse().unwrap_or(u64::MAX));
+    key(one).cmp(&key(other)).then_with(|| one.1.cmp(other.1))
 }
 
 impl Serialize for User {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
-use jiff::Timestamp;
 use tokio::task::block_in_place;
 
 use super::extension::Attributes;
@@ -16,7 +15,7 @@ use crate::clock::Clock;
 use crate::directory::{self, Loaded, Progress, Skipped};
 use crate::personio::model::{Employment, Person};
 use crate::personio::{self, Client, Kind, Names};
-use crate::scim::{Locations, User};
+use crate::scim::{Locations, User, list_order};
 
 /// Requests for employments that are under way at once.
 const CONCURRENCY: usize = 16;
@@ -81,7 +80,9 @@ impl Source {
             enriched.push((person, unreadable.note(employments)?));
         }
         unreadable.report();
-        enriched.sort_by_cached_key(|(person, _)| order(person));
+        // In the order of the list, so that of two persons with one e-mail address always the same one
+        // is the first.
+        enriched.sort_by(|(one, _), (other, _)| list_order((one.created_at, &one.id), (other.created_at, &other.id)));
         Ok(enriched)
     }
 
@@ -127,9 +128,8 @@ impl Source {
             Err(_) => Vec::new(),
         };
         let names = self.client.names(&named(employment::that_counts(&employments).map(std::slice::from_ref))).await;
-        let (user_names, _) = user_name::all(std::slice::from_ref(&person));
-        let context = self.context(&names, People::Unknown);
-        Ok(user_names.into_iter().next().map(|user_name| user(&person, user_name, &employments, &context)))
+        let user_name = person.email.clone().unwrap_or_else(|| user_name::fallback(&person.id));
+        Ok(Some(user(&person, user_name, &employments, &self.context(&names, People::Unknown))))
     }
 
     fn context<'a>(&'a self, names: &'a Names, people: People<'a>) -> Context<'a> {
@@ -195,12 +195,6 @@ impl directory::Source for Source {
 
 fn failure(error: personio::Error) -> directory::SourceError {
     directory::SourceError::new(error.to_string())
-}
-
-/// The order in which persons are taken: that of the list, so that of two persons with one e-mail
-/// address always the same one is the first.
-fn order(person: &Person) -> (Timestamp, u64, String) {
-    (person.created_at.unwrap_or(Timestamp::MAX), person.id.parse().unwrap_or(u64::MAX), person.id.clone())
 }
 
 /// The ids whose names are needed to translate these employments.
