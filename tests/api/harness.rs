@@ -228,3 +228,45 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
     panic!("never came true: {what}");
 }
+
+/// A time to live so short that looking at the list again is a new load. See [`Bridge::reloaded`].
+pub const SHORT: Duration = Duration::from_millis(20);
+/// More than the pause after a failed load.
+pub const PAUSE_OVER: Duration = Duration::from_secs(16);
+
+impl Bridge {
+    /// All users after one more load, which begins now. Needs [`SHORT`] as time to live.
+    pub async fn reloaded(&self) -> Vec<Value> {
+        tokio::time::sleep(SHORT + Duration::from_millis(10)).await;
+        self.everybody().await
+    }
+
+    /// Status and body of `/health/ready`.
+    pub async fn health(&self) -> (u16, Value) {
+        let answer = self.get("/health/ready").await;
+        (answer.status.as_u16(), answer.json())
+    }
+
+    /// What `/health/ready` says of Personio, once it says that a load has failed.
+    pub async fn failure(&self) -> String {
+        let mut detail = String::new();
+        until("a load has failed", async || {
+            let part = &self.health().await.1["parts"]["personio"];
+            detail = part["detail"].as_str().unwrap().to_owned();
+            part["status"] == "down"
+        })
+        .await;
+        detail
+    }
+
+    /// Waits until the first load has landed.
+    pub async fn ready(&self) {
+        until("there is a snapshot", async || self.health().await.0 == 200).await;
+    }
+}
+
+/// The one of `users` with this id.
+#[track_caller]
+pub fn by_id<'u>(users: &'u [Value], id: &str) -> &'u Value {
+    users.iter().find(|user| user["id"] == id).unwrap_or_else(|| panic!("{id} is not there"))
+}

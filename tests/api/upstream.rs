@@ -1,0 +1,309 @@
+//! What a load costs Personio, which failures it survives, and which end it.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use personio_scim::simulator::{
+    Action, Employment, Endpoint, Fault, OrgUnit, OrgUnitKind, Person, Quirks, Simulator, World,
+};
+use serde_json::Value;
+
+use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id};
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
+const LOOK_UPS: [Endpoint; 4] =
+    [Endpoint::OrgUnits, Endpoint::LegalEntities, Endpoint::Workplaces, Endpoint::CostCenters];
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Requests for names so far.
+fn look_ups(simulator: &Simulator) -> usize {
+    LOOK_UPS.into_iter().map(|endpoint| simulator.requests(endpoint)).sum()
+}
+
+/// A bridge that loads whenever it is asked, after its first load.
+async fn restless(persons: usize) -> (Bridge, Vec<Value>) {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(persons) }.start();
+    let users = bridge.everybody().await;
+    (bridge, users)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cold_load_asks_once_per_fifty_persons_and_once_per_person() {
+    for persons in [1, 50, 51, 230] {
+        let bridge = Setup::persons(persons).start();
+        assert_eq!(bridge.everybody().await.len(), persons);
+        let count = |endpoint| bridge.simulator.requests(endpoint);
+        assert_eq!(count(Endpoint::Persons), persons.div_ceil(50), "pages of {persons}");
+        assert_eq!(count(Endpoint::Employments), persons);
+        assert_eq!((count(Endpoint::Token), count(Endpoint::Person), count(Endpoint::Unknown)), (1, 0, 0));
+        assert_eq!(
+            (count(Endpoint::LegalEntities), count(Endpoint::Workplaces), count(Endpoint::CostCenters)),
+            (1, 1, 1)
+        );
+        assert_eq!(count(Endpoint::OrgUnits), 2, "departments, teams");
+        for request in bridge.simulator.log() {
+            let reads = request.endpoint != Endpoint::Token;
+            assert_eq!(reads, request.query.split('&').any(|pair| pair == "limit=50"), "{request:?}");
+            assert!(!reads || request.app_id.as_deref() == Some("PERSONIO_SCIM"), "{request:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_first_callers_cost_one_token_and_one_load() {
+    let mut setup = Setup::persons(60);
+    setup.options.latency = Duration::from_millis(50);
+    let bridge = setup.start();
+    let answers = join_all((0..100).map(|_| bridge.users("?count=1"))).await;
+    assert!(answers.iter().all(|page| page["totalResults"] == 60));
+    let count = |endpoint| bridge.simulator.requests(endpoint);
+    assert_eq!((count(Endpoint::Token), count(Endpoint::Persons), count(Endpoint::Employments)), (1, 2, 60));
+    let most = bridge.simulator.max_in_flight();
+    assert!((2..=24).contains(&most), "{most} requests at once: some, but not all");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn employments_are_read_page_by_page_too() {
+    let employment = |number: usize| Employment {
+        id: format!("e{number}"),
+        status: Some(if number == 59 { "ACTIVE" } else { "INACTIVE" }.to_owned()),
+        position: Some(format!("Position {number}")),
+        employment_start_date: Some(
+            jiff::civil::date(2000, 1, 1).saturating_add(jiff::Span::new().months(number as i64)),
+        ),
+        ..Employment::default()
+    };
+    let person = Person { id: "7".to_owned(), employments: (0..60).map(employment).collect(), ..Person::default() };
+    let mut setup = Setup::of(World { persons: vec![person], ..World::empty() });
+    setup.options.quirks = Quirks { employments_oldest_first: true, ..Quirks::default() };
+    let bridge = setup.start();
+    let users = bridge.everybody().await;
+    assert_eq!((users[0]["title"].as_str(), users[0]["active"].as_bool()), (Some("Position 59"), Some(true)));
+    assert_eq!(bridge.simulator.requests(Endpoint::Employments), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_pass_is_tried_again() {
+    let setup = || {
+        let mut setup = Setup::persons(3);
+        setup.tuning.upstream_timeout = Duration::from_millis(700);
+        setup
+    };
+    for (action, at_least) in [
+        (Action::Status(500), Duration::ZERO),
+        (Action::Status(502), Duration::ZERO),
+        (Action::Status(503), Duration::ZERO),
+        (Action::Html(502), Duration::ZERO),
+        (Action::Html(504), Duration::ZERO),
+        (Action::Body(500, "application/json", String::new()), Duration::ZERO),
+        (Action::Reset, Duration::ZERO),
+        (Action::TruncatedBody, Duration::ZERO),
+        (Action::Hang, Duration::ZERO),
+        (Action::TooManyRequests { retry_after: None }, Duration::from_secs(1)),
+        (Action::TooManyRequests { retry_after: Some(2) }, Duration::from_secs(2)),
+    ] {
+        for endpoint in [Endpoint::Persons, Endpoint::Employments] {
+            let setup = setup();
+            let simulator = setup.simulator();
+            simulator.fail(Fault::on(endpoint, action.clone()).times(1));
+            let start = Instant::now();
+            let bridge = setup.start_with(simulator);
+            let users = bridge.everybody().await;
+            assert!(start.elapsed() >= at_least, "{action:?}: {:?}", start.elapsed());
+            assert!(
+                users.len() == 3 && users.iter().all(|user| user[PERSONIO]["employmentId"].is_string()),
+                "{action:?}"
+            );
+            let usual = if endpoint == Endpoint::Persons { 1 } else { 3 };
+            assert_eq!(bridge.simulator.requests(endpoint), usual + 1, "{action:?} of {endpoint:?}");
+            assert_eq!(bridge.health().await.1["status"], "ok", "{action:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_failing_is_given_up_after_all_attempts() {
+    for action in [Action::Status(503), Action::Reset] {
+        let setup = Setup::persons(3);
+        let simulator = setup.simulator();
+        simulator.fail(Fault::on(Endpoint::Persons, action.clone()));
+        let bridge = setup.start_with(simulator);
+        bridge.get("/Users").await.scim_error(503, None);
+        bridge.failure().await;
+        assert_eq!(bridge.simulator.requests(Endpoint::Persons), 3, "{action:?}: two retries");
+        assert_eq!(bridge.simulator.requests(Endpoint::Employments), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_pass_is_not_tried_again_and_changes_nothing() {
+    let (bridge, users) = restless(60).await;
+    bridge.simulator.with_world(|world| world.persons.truncate(20));
+    for (page, action, said) in [
+        (0, Action::Status(400), "400"),
+        (0, Action::Status(403), "403"),
+        (0, Action::NotFoundResource, "knows no such resource"),
+        (0, Action::NotFoundRoute, "base URL"),
+        (0, Action::Html(404), "base URL"),
+        (0, Action::Status(410), "410"),
+        (0, Action::Body(204, "application/json", String::new()), "204"),
+        (0, Action::TruncatedJson, "cannot be read"),
+        (0, Action::WrongJson, "cannot be read"),
+        (0, Action::Html(200), "cannot be read"),
+        (0, Action::Oversized(17 << 20), "larger than"),
+        (0, Action::EmptyListing, "no person at all"),
+    ] {
+        bridge.simulator.reset_counts();
+        bridge.simulator.fail(Fault::on(Endpoint::Persons, action.clone()).skip(page));
+        assert_eq!(bridge.reloaded().await, users, "{action:?}");
+        let failure = bridge.failure().await;
+        assert!(failure.contains(said), "{action:?}: {failure}");
+        assert_eq!(bridge.health().await.1["status"], "degraded");
+        assert_eq!(bridge.simulator.requests(Endpoint::Persons), page + 1, "{action:?}");
+        assert_eq!(bridge.simulator.requests(Endpoint::Employments), 0, "{action:?}");
+        bridge.simulator.heal();
+        bridge.clock.pass(PAUSE_OVER);
+    }
+    assert_eq!(bridge.reloaded().await.len(), 20);
+    assert_eq!(bridge.health().await.1["status"], "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_missing_ends_the_load_like_the_first() {
+    let (bridge, users) = restless(120).await;
+    bridge.simulator.with_world(|world| world.persons.iter_mut().for_each(|person| person.first_name = None));
+    for action in
+        [Action::Status(400), Action::Status(500), Action::TruncatedBody, Action::TruncatedJson, Action::WrongJson]
+    {
+        bridge.simulator.fail(Fault::on(Endpoint::Persons, action.clone()).skip(2));
+        assert_eq!(bridge.reloaded().await, users, "{action:?}");
+        bridge.failure().await;
+        bridge.simulator.heal();
+        bridge.clock.pass(PAUSE_OVER);
+    }
+    assert!(bridge.reloaded().await.iter().all(|user| user["name"]["givenName"].is_null()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreasonable_retry_after_fails_the_load_and_nothing_else() {
+    for seconds in [3600, u64::MAX] {
+        let setup = Setup::persons(3);
+        let simulator = setup.simulator();
+        let action = Action::TooManyRequests { retry_after: Some(seconds) };
+        simulator.fail(Fault::on(Endpoint::Persons, action));
+        let bridge = setup.start_with(simulator);
+        let failure = bridge.failure().await;
+        assert!(failure.contains("limits the requests"), "{seconds}: {failure}");
+        assert_eq!(bridge.simulator.requests(Endpoint::Persons), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_refused_are_left_out() {
+    for action in [
+        Action::Status(401),
+        Action::Status(403),
+        Action::Status(404),
+        Action::NotFoundRoute,
+        Action::Status(412),
+        Action::Status(500),
+        Action::Html(502),
+        Action::WrongJson,
+        Action::EmptyListing,
+    ] {
+        let setup = Setup::persons(12);
+        let simulator = setup.simulator();
+        for endpoint in LOOK_UPS {
+            simulator.fail(Fault::on(endpoint, action.clone()));
+        }
+        let bridge = setup.start_with(simulator);
+        let users = bridge.everybody().await;
+        assert_eq!(users.len(), 12, "{action:?}");
+        for user in &users {
+            for name in ["department", "division", "organization", "costCenter"] {
+                assert!(user[ENTERPRISE][name].is_null(), "{action:?}: {user}");
+            }
+            for name in ["team", "office", "legalEntity"] {
+                assert!(user[PERSONIO][name].is_null(), "{action:?}: {user}");
+            }
+            for unit in user[PERSONIO]["orgUnits"].as_array().into_iter().flatten() {
+                assert!(unit["value"].is_string() && unit["display"].is_null(), "{action:?}: {unit}");
+            }
+        }
+        assert!(users.iter().any(|user| user["title"].is_string() && user[PERSONIO]["employmentId"].is_string()));
+        assert_eq!(bridge.health().await.1["status"], "ok", "{action:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_kept_for_a_day_and_beyond_it_while_they_cannot_be_read() {
+    let (bridge, users) = restless(12).await;
+    assert!(users.iter().any(|user| user[ENTERPRISE]["department"].is_string()));
+    bridge.simulator.with_world(|world| world.org_units.iter_mut().for_each(|unit| unit.name = "Renamed".to_owned()));
+    bridge.simulator.reset_counts();
+    bridge.clock.pass(DAY - Duration::from_secs(1));
+    assert_eq!(bridge.reloaded().await, users);
+    assert_eq!(look_ups(&bridge.simulator), 0);
+
+    for endpoint in LOOK_UPS {
+        bridge.simulator.fail(Fault::on(endpoint, Action::Status(403)));
+    }
+    bridge.clock.pass(Duration::from_secs(1));
+    assert_eq!(bridge.reloaded().await, users);
+    assert_eq!(look_ups(&bridge.simulator), 5);
+    assert_eq!(bridge.reloaded().await, users);
+    assert_eq!(look_ups(&bridge.simulator), 5, "a refusal is not asked for again at once");
+
+    bridge.simulator.heal();
+    bridge.clock.pass(Duration::from_secs(61));
+    let named = bridge.reloaded().await.into_iter().filter(|user| user[ENTERPRISE]["department"] == "Renamed").count();
+    assert_eq!(named, users.iter().filter(|user| user[ENTERPRISE]["department"].is_string()).count());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_without_a_name_has_the_names_of_its_kind_read_again() {
+    let (bridge, users) = restless(12).await;
+    let id = users[0]["id"].as_str().unwrap();
+    bridge.simulator.with_world(|world| {
+        world.org_units.push(OrgUnit { id: "9999".into(), name: "Skunkworks".into(), kind: OrgUnitKind::Department });
+        let person = world.persons.iter_mut().find(|person| person.id == id).unwrap();
+        person.employments[0].org_units =
+            vec![(OrgUnitKind::Department, "9999".to_owned()), (OrgUnitKind::Team, "1".into())];
+    });
+    bridge.simulator.reset_counts();
+    assert_eq!(by_id(&bridge.reloaded().await, id)[ENTERPRISE]["department"], "Skunkworks");
+    assert_eq!(bridge.simulator.requests(Endpoint::OrgUnits), 2, "departments and teams, each for a new id");
+    assert_eq!(look_ups(&bridge.simulator), 2);
+    bridge.reloaded().await;
+    assert_eq!(look_ups(&bridge.simulator), 2, "the team that has no name is not looked for again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_many_employments_cannot_be_read_nobody_is_served_without() {
+    for (persons, failing, served) in
+        [(1, 1, true), (4, 2, true), (4, 3, false), (10, 10, false), (60, 10, true), (60, 13, false)]
+    {
+        let setup = Setup::persons(persons);
+        let simulator = setup.simulator();
+        for person in setup.world.persons.iter().step_by(persons / failing).take(failing) {
+            simulator.fail(Fault::on(Endpoint::Employments, Action::NotFoundResource).person(&person.id));
+        }
+        let bridge = setup.start_with(simulator);
+        let answer = bridge.get("/Users").await;
+        assert_eq!(answer.status.as_u16(), if served { 200 } else { 503 }, "{failing} of {persons}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_missing_for_all_employments_fails_the_load() {
+    for status in [401, 403] {
+        let setup = Setup::persons(60);
+        let simulator = setup.simulator();
+        simulator.fail(Fault::on(Endpoint::Employments, Action::Status(status)));
+        let bridge = setup.start_with(simulator);
+        bridge.get("/Users").await.scim_error(503, None);
+        assert!(bridge.simulator.requests(Endpoint::Employments) < 60, "given up early");
+        assert!(bridge.simulator.requests(Endpoint::Token) <= 2);
+    }
+}
