@@ -10,6 +10,9 @@
     reason = "a test that meets something unexpected fails by panicking; nothing outside sees this crate"
 )]
 
+mod directory;
 mod harness;
 mod listing;
+mod token;
+mod traps;
 mod upstream;

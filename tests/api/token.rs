@@ -1,0 +1,88 @@
+//! The token for Personio: kept, shared, renewed in time, and never asked for more often than needed.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use personio_scim::simulator::{Action, Endpoint, Fault};
+
+use crate::harness::{PAUSE_OVER, SHORT, Setup};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_is_asked_for_as_a_form_and_kept_over_loads() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(12) }.start();
+    bridge.everybody().await;
+    bridge.reloaded().await;
+    bridge.reloaded().await;
+    assert_eq!(bridge.simulator.requests(Endpoint::Persons), 3);
+    assert_eq!(bridge.simulator.requests(Endpoint::Token), 1);
+    let log = bridge.simulator.log();
+    let request = log.iter().find(|request| request.endpoint == Endpoint::Token).unwrap();
+    assert_eq!(request.content_type.as_deref(), Some("application/x-www-form-urlencoded"));
+    let body = request.body.as_deref().unwrap();
+    for part in ["grant_type=client_credentials", "client_id=demo", "client_secret=demo-secret"] {
+        assert!(body.contains(part), "{body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_is_renewed_before_it_ends() {
+    let mut setup = Setup { cache_ttl: SHORT, ..Setup::persons(12) };
+    setup.options.token_lifetime = Duration::from_secs(2);
+    let bridge = setup.start();
+    bridge.everybody().await;
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    assert_eq!(bridge.reloaded().await.len(), 12);
+    assert_eq!(bridge.simulator.requests(Endpoint::Token), 2);
+    assert_eq!(bridge.simulator.requests(Endpoint::Persons), 2, "none was refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_token_is_renewed_once_for_all() {
+    let mut setup = Setup { cache_ttl: SHORT, ..Setup::persons(60) };
+    setup.options.latency = Duration::from_millis(10);
+    let bridge = setup.start();
+    let users = bridge.everybody().await;
+    bridge.simulator.reset_counts();
+    // In the middle of the employments, so that many requests are refused at the same time.
+    let (reloaded, ()) = tokio::join!(bridge.reloaded(), async {
+        while bridge.simulator.requests(Endpoint::Employments) < 20 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        bridge.simulator.revoke_tokens();
+    });
+    assert_eq!(reloaded, users);
+    assert_eq!(bridge.simulator.requests(Endpoint::Token), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_secret_is_named_and_not_tried_again() {
+    let setup = Setup::persons(3);
+    let simulator = setup.simulator();
+    let mut wrong = Setup::persons(0);
+    wrong.options.client_secret = "another".to_owned();
+    let bridge = wrong.start_with(simulator);
+    let answers = join_all((0..20).map(|_| bridge.get("/Users"))).await;
+    for answer in answers {
+        let detail = answer.scim_error(503, None);
+        assert!(!detail.contains("secret"), "what is wrong is no business of the client: {detail}");
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+    }
+    let failure = bridge.failure().await;
+    assert!(failure.contains("client id and the client secret") && failure.contains("invalid_client"), "{failure}");
+    assert!(bridge.simulator.requests(Endpoint::Token) <= 2, "once for the persons, once for the names");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_endpoint_that_fails_is_tried_a_few_times() {
+    let setup = Setup::persons(3);
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Token, Action::Status(500)));
+    let bridge = setup.start_with(simulator);
+    bridge.get("/Users").await.scim_error(503, None);
+    bridge.failure().await;
+    let requests = bridge.simulator.requests(Endpoint::Token);
+    assert!((3..=6).contains(&requests), "three attempts for the persons, and for the names: {requests}");
+    bridge.simulator.heal();
+    bridge.clock.pass(PAUSE_OVER);
+    assert_eq!(bridge.everybody().await.len(), 3);
+}
