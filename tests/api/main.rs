@@ -14,5 +14,6 @@ mod directory;
 mod harness;
 mod listing;
 mod token;
+mod translation;
 mod traps;
 mod upstream;
