@@ -1,18 +1,145 @@
-//! `/Users`: pages, order, and the forms that clients rely on.
+//! `/Users` and `/Groups`: pages, order, and the forms that clients rely on.
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
-use crate::harness::Setup;
+use crate::harness::{SHORT, Setup, answer};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_has_all_its_members_as_integers() {
+async fn a_list_has_all_its_members_and_no_others() {
     let bridge = Setup::persons(30).start();
-    let page = bridge.users("?startIndex=11&count=5").await;
-    assert_eq!(page["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:ListResponse"]));
-    assert_eq!(
-        (&page["totalResults"], &page["startIndex"], &page["itemsPerPage"]),
-        (&json!(30), &json!(11), &json!(5))
-    );
-    assert_eq!(page["Resources"].as_array().unwrap().len(), 5);
-    assert_eq!(page.as_object().unwrap().len(), 5, "no other members");
+    for (query, total, start, items) in [
+        ("", 30, 1, 30),
+        ("?startIndex=11&count=5", 30, 11, 5),
+        ("?startindex=11&COUNT=5", 30, 11, 5),
+        ("?startIndex=0&count=5", 30, 1, 5),
+        ("?startIndex=-7&count=5", 30, 1, 5),
+        ("?startIndex=28&count=100", 30, 28, 3),
+        ("?startIndex=31&count=5", 30, 31, 0),
+        ("?startIndex=4000000000000000000000", 30, usize::MAX, 0),
+        ("?count=0", 30, 1, 0),
+        ("?count=-1", 30, 1, 0),
+        ("?count=99999999999999999999999", 30, 1, 30),
+        ("?count=5&unheard=of&x", 30, 1, 5),
+        ("?attributes=userName&sortBy=userName", 30, 1, 30),
+    ] {
+        for prefix in ["/scim/v2", ""] {
+            let page = bridge.get(&format!("{prefix}/Users{query}")).await.json();
+            assert_eq!(page["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:ListResponse"]));
+            let numbers = (&page["totalResults"], &page["startIndex"], &page["itemsPerPage"]);
+            assert_eq!(numbers, (&json!(total), &json!(start), &json!(items)), "{query}");
+            assert_eq!(page["Resources"].as_array().unwrap().len(), items);
+            assert_eq!(page.as_object().unwrap().len(), 5, "no other members");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_number_or_is_there_twice_is_refused() {
+    let bridge = Setup::persons(3).start();
+    for (query, detail) in [
+        ("?startIndex=one", "startIndex must be a whole number"),
+        ("?startIndex=", "startIndex must be a whole number"),
+        ("?count=1.5", "count must be a whole number"),
+        ("?count=0x10", "count must be a whole number"),
+        ("?count=1&Count=2", "count is given more than once"),
+    ] {
+        for path in ["/scim/v2/Users", "/Groups"] {
+            let said = bridge.get(&format!("{path}{query}")).await.scim_error(400, Some("invalidValue"));
+            assert!(said.contains(detail), "{query}: {said}");
+        }
+    }
+    // To ignore a filter would be to answer another question.
+    bridge.get("/Users?filter=userName%20eq%20%22x%22").await.scim_error(400, Some("invalidFilter"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_every_size_give_everybody_once_in_one_order() {
+    let bridge = Setup::persons(120).start();
+    let users = bridge.everybody().await;
+    let created: Vec<_> = users.iter().map(|user| user["meta"]["created"].as_str().unwrap()).collect();
+    assert!(created.is_sorted(), "by creation");
+    for size in [1, 7, 50, 100, 120, 200] {
+        let mut walked: Vec<Value> = Vec::new();
+        loop {
+            let page = bridge.users(&format!("?startIndex={}&count={size}", walked.len() + 1)).await;
+            let rows = page["Resources"].as_array().unwrap();
+            assert_eq!(rows.len(), (120 - walked.len()).min(size), "no short pages");
+            if rows.is_empty() {
+                break;
+            }
+            walked.extend(rows.clone());
+        }
+        assert_eq!(walked, users, "{size}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_order_survives_a_refresh_whatever_the_order_upstream() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+    let users = bridge.everybody().await;
+    bridge.simulator.with_world(|world| world.persons.reverse());
+    bridge.simulator.set_quirks(|quirks| quirks.overlap = true);
+    assert_eq!(bridge.reloaded().await, users);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_never_larger_than_the_cap() {
+    let bridge = Setup { max_results: 1000, ..Setup::persons(1100) }.start();
+    for query in ["", "?count=5000"] {
+        let page = bridge.users(query).await;
+        assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(1100), &json!(1000)));
+        assert_eq!(page["Resources"].as_array().unwrap().len(), 1000);
+    }
+    let rest = bridge.users("?startIndex=1001&count=5000").await;
+    assert_eq!((&rest["startIndex"], &rest["itemsPerPage"]), (&json!(1001), &json!(100)));
+    assert_eq!(bridge.get("/ServiceProviderConfig").await.json()["filter"]["maxResults"], 1000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_user_has_what_clients_read_without_asking() {
+    let bridge = Setup::persons(300).start();
+    for user in bridge.everybody().await {
+        assert!(user["name"].is_object() && user["active"].is_boolean() && user["userName"].is_string(), "{user}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_an_empty_list() {
+    let bridge = Setup::persons(3).start();
+    let empty = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+        "totalResults": 0, "startIndex": 1, "itemsPerPage": 0, "Resources": [],
+    });
+    for path in ["/Groups", "/scim/v2/Groups", "/scim/v2/Groups?count=100&startIndex=1"] {
+        assert_eq!(bridge.get(path).await.json(), empty);
+    }
+    bridge.get("/Groups/1").await.scim_error(404, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_answers_as_get_without_a_body() {
+    let bridge = Setup::persons(3).start();
+    bridge.everybody().await;
+    for (path, status) in [("/scim/v2/Users", 200), ("/Users/1", 404), ("/Schemas", 200), ("/health/live", 200)] {
+        let get = bridge.get(path).await;
+        let head = answer(bridge.request(Method::HEAD, path)).await;
+        assert_eq!((head.status.as_u16(), head.text.as_str()), (status, ""), "{path}");
+        for header in ["content-type", "content-length"] {
+            assert_eq!(head.header(header), get.header(header), "{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slashes_at_the_end_and_any_accept_are_fine() {
+    let bridge = Setup::persons(3).start();
+    let id = bridge.everybody().await[0]["id"].as_str().unwrap().to_owned();
+    for path in ["/Users/", "/scim/v2/Users/?count=1", &format!("/scim/v2/Users/{id}/"), "/Groups/", "/Schemas/"] {
+        for accept in ["application/scim+json", "application/json", "*/*", "text/html", ""] {
+            let answer = answer(bridge.request(Method::GET, path).header("accept", accept)).await;
+            assert_eq!(answer.status, 200, "{path} {accept}");
+            assert!(answer.header("content-type").starts_with("application/scim+json"));
+        }
+    }
 }

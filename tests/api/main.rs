@@ -10,9 +10,14 @@
     reason = "a test that meets something unexpected fails by panicking; nothing outside sees this crate"
 )]
 
+mod connection;
 mod directory;
+mod discovery;
+mod errors;
 mod harness;
+mod health;
 mod listing;
+mod mapping;
 mod token;
 mod translation;
 mod traps;

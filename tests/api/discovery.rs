@@ -1,0 +1,117 @@
+//! The documents that describe the server.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Bridge, Setup, answer};
+
+const URNS: [&str; 4] = [
+    "urn:ietf:params:scim:schemas:core:2.0:User",
+    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+    "urn:ietf:params:scim:schemas:extension:personio:2.0:User",
+    "urn:ietf:params:scim:schemas:core:2.0:Group",
+];
+
+/// A bridge whose upstream does not even work: the documents need none.
+fn alone() -> Bridge {
+    Setup { public_url: Some("https://idp.example.com/hr/"), ..Setup::persons(1) }.start()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_says_what_it_can_do() {
+    let config = alone().get("/scim/v2/ServiceProviderConfig").await.json();
+    for block in ["patch", "bulk", "filter", "changePassword", "sort", "etag"] {
+        assert_eq!(config[block]["supported"], false, "{block}");
+    }
+    assert!(config["bulk"]["maxOperations"].is_u64() && config["bulk"]["maxPayloadSize"].is_u64());
+    assert_eq!(config["filter"]["maxResults"], 10_000);
+    let scheme = &config["authenticationSchemes"][0];
+    assert!(["type", "name", "description"].iter().all(|member| scheme[*member].is_string()), "{scheme}");
+    assert_eq!(scheme["type"], "oauthbearertoken");
+    assert_eq!(config["pagination"]["index"], true);
+    assert_eq!(config["meta"]["location"], "https://idp.example.com/hr/scim/v2/ServiceProviderConfig");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_name_everything_and_each_document_answers_by_its_id() {
+    let bridge = alone();
+    for (path, ids) in [("ResourceTypes", ["User", "Group"].as_slice()), ("Schemas", URNS.as_slice())] {
+        for prefix in ["/scim/v2/", "/"] {
+            // Paging is ignored here (RFC 7644 §4).
+            let list = bridge.get(&format!("{prefix}{path}?startIndex=2&count=1&sortBy=id")).await.json();
+            assert_eq!((&list["totalResults"], &list["itemsPerPage"]), (&json!(ids.len()), &json!(ids.len())));
+            let documents = list["Resources"].as_array().unwrap();
+            assert_eq!(documents.iter().map(|document| document["id"].as_str().unwrap()).collect::<Vec<_>>(), ids);
+            for document in documents {
+                let id = document["id"].as_str().unwrap();
+                assert_eq!(&bridge.get(&format!("{prefix}{path}/{id}")).await.json(), document);
+                assert_eq!(document["meta"]["location"], format!("https://idp.example.com/hr/scim/v2/{path}/{id}"));
+            }
+        }
+        bridge.get(&format!("/{path}/nothing")).await.scim_error(404, None);
+        bridge.get(&format!("/{path}?filter=id%20pr")).await.scim_error(403, None);
+    }
+    bridge.get("/ServiceProviderConfig?Filter=x").await.scim_error(403, None);
+    assert_eq!(bridge.get(&format!("/Schemas/{}", URNS[1].to_uppercase())).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_user_has_is_described() {
+    let bridge = Setup::persons(300).start();
+    let schemas = bridge.get("/Schemas").await.json();
+    let attributes = |urn: &str| -> Vec<Value> {
+        let schema = schemas["Resources"].as_array().unwrap().iter().find(|schema| schema["id"] == urn);
+        schema.unwrap()["attributes"].as_array().unwrap().clone()
+    };
+    let core = attributes(URNS[0]);
+    for user in bridge.everybody().await {
+        for (name, value) in user.as_object().unwrap() {
+            match name.as_str() {
+                "schemas" | "id" | "externalId" | "meta" => {}
+                urn if urn.starts_with("urn:") => check(&attributes(urn), value),
+                _ => check(&core, &json!({ name: value })),
+            }
+        }
+    }
+}
+
+/// Fails unless every member of `object` is an attribute of the right type.
+fn check(attributes: &[Value], object: &Value) {
+    for (name, value) in object.as_object().unwrap() {
+        let Some(attribute) = attributes.iter().find(|attribute| attribute["name"] == name.as_str()) else {
+            panic!("{name} is not described");
+        };
+        assert_eq!(attribute["multiValued"] == true, value.is_array(), "{name}");
+        let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+        for value in values {
+            match attribute["type"].as_str().unwrap() {
+                "string" | "reference" => assert!(value.is_string(), "{name}"),
+                "boolean" => assert!(value.is_boolean(), "{name}"),
+                "complex" => check(attribute["subAttributes"].as_array().unwrap(), &value),
+                other => panic!("{name} is of type {other}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn personal_attributes_of_the_core_schema_are_not_announced() {
+    let schemas = alone().get("/Schemas").await.text;
+    for name in
+        ["phoneNumbers", "addresses", "photos", "ims", "password", "birth", "gender", "salary", "x509Certificates"]
+    {
+        assert!(!schemas.to_lowercase().contains(&format!("\"name\":\"{}", name.to_lowercase())), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_come_from_the_settings_and_never_from_the_host_header() {
+    let bridge = alone();
+    let request =
+        bridge.request(Method::GET, "/Users").header("host", "evil.example").header("x-forwarded-host", "evil.example");
+    let page = answer(request).await;
+    assert!(!page.text.contains("evil.example"));
+    let user = &page.json()["Resources"][0];
+    let id = user["id"].as_str().unwrap();
+    assert_eq!(user["meta"]["location"], format!("https://idp.example.com/hr/scim/v2/Users/{id}"));
+}

@@ -1,0 +1,92 @@
+//! What is refused, and how: every error is a SCIM error, and everything but health needs the token.
+
+use reqwest::Method;
+
+use crate::harness::{Setup, TOKEN, answer};
+
+const RESOURCES: [&str; 11] = [
+    "/Users",
+    "/Users/1",
+    "/Groups",
+    "/Groups/1",
+    "/ServiceProviderConfig",
+    "/ResourceTypes",
+    "/ResourceTypes/User",
+    "/Schemas",
+    "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User",
+    "/nothing",
+    "/",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_token_nothing_is_said() {
+    let bridge = Setup::persons(3).start();
+    let wrong =
+        [None, Some("Bearer wrong-token-for-tests".to_owned()), Some(format!("Basic {TOKEN}")), Some(TOKEN.to_owned())];
+    for path in RESOURCES {
+        for prefix in ["", "/scim/v2"] {
+            for authorization in &wrong {
+                for method in [Method::GET, Method::POST] {
+                    let mut request = bridge.http.request(method, format!("{}{prefix}{path}", bridge.origin));
+                    if let Some(authorization) = authorization {
+                        request = request.header("Authorization", authorization);
+                    }
+                    let answer = answer(request).await;
+                    answer.scim_error(401, None);
+                    assert!(answer.header("www-authenticate").starts_with("Bearer"), "{path}");
+                }
+            }
+        }
+    }
+    let lower =
+        bridge.http.get(format!("{}/Schemas", bridge.origin)).header("Authorization", format!("bearer {TOKEN}"));
+    assert_eq!(answer(lower).await.status, 200, "the name of a scheme has no case");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_are_refused_wherever_something_exists() {
+    let bridge = Setup::persons(3).start();
+    for path in RESOURCES.iter().filter(|path| !["/nothing", "/"].contains(path)) {
+        for prefix in ["", "/scim/v2"] {
+            for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+                let request = bridge.request(method.clone(), &format!("{prefix}{path}")).body("{\"active\": false}");
+                let answer = answer(request.header("Content-Type", "application/scim+json")).await;
+                answer.scim_error(405, None);
+                assert_eq!(answer.header("allow"), "GET, HEAD", "{method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_exist_is_a_scim_error_too() {
+    let bridge = Setup::persons(3).start();
+    for path in [
+        "/",
+        "/nothing",
+        "/scim/v2",
+        "/scim/v2/",
+        "/scim/v2/Nothing",
+        "/scim/v1/Users",
+        "/users",
+        "/Users/1/2",
+        "/health",
+    ] {
+        bridge.get(path).await.scim_error(404, None);
+    }
+    let detail = bridge.get("/Users/12345").await.scim_error(404, None);
+    assert!(detail.contains("User") && !detail.contains("12345"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_carries_an_id_of_its_own() {
+    let bridge = Setup::persons(3).start();
+    let mut ids = std::collections::HashSet::new();
+    for path in ["/Users", "/Users/1", "/nothing", "/Schemas", "/health/live", "/Users?count=x"] {
+        let answered = bridge.get(path).await;
+        assert!(ids.insert(answered.header("x-request-id").to_owned()), "{path}");
+    }
+    let refused = answer(bridge.http.get(format!("{}/Users", bridge.origin)).header("x-request-id", "mine")).await;
+    assert!(ids.insert(refused.header("x-request-id").to_owned()));
+    assert!(ids.iter().all(|id| id.len() == 36), "{ids:?}");
+}
