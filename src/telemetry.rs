@@ -10,9 +10,12 @@ use std::time::Instant;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::{Error, HttpMessage, HttpRequest};
-use tracing::Span;
+use tracing::{Level, Metadata, Span};
 use tracing_actix_web::{RequestId, RootSpanBuilder};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// What is logged without `RUST_LOG`. The server's crate reports every worker.
 const DEFAULT: &str = "info,actix_server=warn";
@@ -29,13 +32,21 @@ pub fn start() -> Result<(), String> {
         }
         Err(_) => EnvFilter::new(DEFAULT),
     };
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = filter.and(filter_fn(is_discreet));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let started = if std::io::stderr().is_terminal() {
-        logs.with_target(false).try_init()
+        tracing_subscriber::registry().with(lines.with_target(false).with_filter(filter)).try_init()
     } else {
-        logs.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+        tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()
     };
     started.map_err(|error| format!("logs: {error}"))
+}
+
+/// The server's crate quotes headers that it cannot read when it is made to tell everything. It is
+/// not, whatever `RUST_LOG` says.
+fn is_discreet(event: &Metadata<'_>) -> bool {
+    !event.target().starts_with("actix_http") || *event.level() <= Level::INFO
 }
 
 /// The span around a request. The usual one of the crate records path and query.

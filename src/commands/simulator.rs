@@ -5,14 +5,15 @@ use std::net::TcpListener;
 
 use super::{Failure, start_logs, stop_signal};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Population, SimulatorArgs};
+use crate::config::{self, Population, SimulatorArgs};
 use crate::simulator::{Options, Rate, Simulator, World};
 
 pub(super) async fn run(args: &SimulatorArgs) -> Result<(), Failure> {
+    let address = config::listen_address(&args.listen)?;
     start_logs()?;
     let stop = stop_signal()?;
-    let listener = TcpListener::bind(&args.listen)
-        .map_err(|error| Failure::Failed(format!("cannot listen on {} (--listen): {error}", args.listen)))?;
+    let listener = TcpListener::bind(address)
+        .map_err(|error| Failure::Failed(format!("cannot listen on {address} (--listen): {error}")))?;
     let options = Options {
         client_id: args.client_id.clone(),
         client_secret: args.client_secret.clone(),

@@ -157,12 +157,20 @@ fn scim(args: &ScimArgs, bearer_token: SecretString) -> Result<Scim, Error> {
     })
 }
 
+/// The address that a `--listen` says.
+///
+/// # Errors
+/// When it is none.
+pub fn listen_address(listen: &str) -> Result<SocketAddr, Error> {
+    value::listen(listen)
+}
+
 /// Where a server that listens as `listen` says can be asked from the same machine.
 ///
 /// # Errors
 /// When it is no address.
 pub fn local_url(listen: &str) -> Result<String, Error> {
-    let mut address = value::listen(listen)?;
+    let mut address = listen_address(listen)?;
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),

@@ -18,6 +18,8 @@ mod harness;
 mod health;
 mod listing;
 mod mapping;
+mod privacy;
+mod process;
 mod token;
 mod translation;
 mod traps;

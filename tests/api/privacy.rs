@@ -1,0 +1,346 @@
+//! What must not leave does not: markers in everything outside the allow-list, in what clients send and
+//! in what Personio answers wrongly, searched for in every answer and in the log of the real program at
+//! the loudest level.
+//!
+//! The simulator speaks plain HTTP/1.1, so what the libraries for TLS and HTTP/2 would log is not seen.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use personio_scim::simulator::{
+    Action, CustomAttribute, Endpoint, Fault, Options, Person, Rate, Simulator, Termination, World,
+};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{Answer, NOW, Setup, TOKEN, answer, http, until};
+
+/// In every field that must not leave.
+const PRIVATE: &str = "MARKER-9f3c";
+/// In names and addresses, which are served but never logged; compared without regard to case.
+const NAME: &str = "namemarker";
+/// In everything that a client sends.
+const SENT: &str = "SENTMARKER";
+const HOURS: f64 = 31.415_926;
+const SECRET: &str = "client-secret-of-this-test";
+const MAPPING: &str = "[[custom_attribute]]\nid = \"dynamic_900\"\nname = \"nothingPersonalByItsId\"\n\
+                       [[custom_attribute]]\nid = \"dynamic_901\"\nname = \"list\"\n";
+
+fn mark(person: &mut Person) {
+    let id = &person.id;
+    person.gender = Some(PRIVATE.to_owned());
+    person.profile_picture = Some(format!("https://pictures.example/{PRIVATE}.png"));
+    person.first_name = Some(format!("Namemarker{id}"));
+    person.last_name = Some(format!("Ünamemarker{id}"));
+    person.preferred_name = Some(format!("NameMarker {id}"));
+    person.email = Some(format!("namemarker.{id}@example.com"));
+    for attribute in &mut person.custom_attributes {
+        attribute.label = Some(format!("Label {PRIVATE}"));
+        attribute.value = json!(PRIVATE);
+    }
+    let values = [json!({"inner": {PRIVATE: [PRIVATE]}}), json!([PRIVATE, {"deep": PRIVATE}]), json!(PRIVATE)];
+    let labels = ["Gehalt", "IBAN", "Notiz"];
+    for ((value, label), number) in values.into_iter().zip(labels).zip(900..) {
+        person.custom_attributes.push(CustomAttribute {
+            id: format!("dynamic_{number}"),
+            global_id: Some(format!("{PRIVATE}-{number}")),
+            label: Some(format!("{label} {PRIVATE}")),
+            kind: "STRING".to_owned(),
+            value,
+        });
+    }
+    for employment in &mut person.employments {
+        employment.weekly_working_hours = Some(HOURS);
+        let termination = employment.termination.get_or_insert_with(Termination::default);
+        termination.kind = Some(PRIVATE.to_owned());
+        termination.reason = Some(format!("Because {PRIVATE}."));
+    }
+}
+
+fn setup() -> Setup {
+    let mut world = World::generate(120, 7, NOW.parse().unwrap());
+    world.persons.iter_mut().for_each(mark);
+    // Two people with one address: the warning about it must not name it.
+    let shared = world.persons[0].email.clone();
+    world.persons[1].email = shared;
+    let options = Options { client_secret: SECRET.to_owned(), ..Options::default() };
+    let mut setup = Setup::of(world);
+    setup.options = Options { rate: Some(Rate { per_second: 1e6, burst: 1e6 }), ..options };
+    setup
+}
+
+/// The program as it is installed, with its log in a file.
+struct Program {
+    child: Child,
+    folder: tempfile::TempDir,
+    origin: String,
+    /// Everything that was answered so far.
+    answers: String,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Program {
+    async fn start(simulator: &Simulator) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mapping = folder.path().join("mapping.toml");
+        std::fs::write(&mapping, MAPPING).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_personio-scim"))
+            .arg("serve")
+            .env_clear()
+            .env("RUST_LOG", "trace")
+            .env("PERSONIO_BASE_URL", simulator.base_url())
+            .env("PERSONIO_CLIENT_ID", "demo")
+            .env("PERSONIO_CLIENT_SECRET", SECRET)
+            .env("SCIM_BEARER_TOKEN", TOKEN)
+            .env("SCIM_LISTEN", "127.0.0.1:0")
+            .env("SCIM_REFRESH_WAIT", "300ms")
+            .env("SCIM_CONFIG", mapping)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(folder.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut program = Self { child, folder, origin: String::new(), answers: String::new() };
+        let mut address = None;
+        until("the program listens", async || {
+            let log = program.log();
+            address = log.split_once("listening on ").and_then(|(_, rest)| Some(rest.split_once(';')?.0.to_owned()));
+            address.is_some()
+        })
+        .await;
+        program.origin = format!("http://{}", address.unwrap());
+        program
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.log_file()).unwrap()).into_owned()
+    }
+
+    async fn ask(&mut self, request: reqwest::RequestBuilder) -> Answer {
+        let answer = answer(request).await;
+        writeln!(self.answers, "{} {:?} {}", answer.status, answer.headers, answer.text).unwrap();
+        answer
+    }
+
+    async fn get(&mut self, path: &str) -> Answer {
+        let request = http().get(format!("{}{path}", self.origin)).bearer_auth(TOKEN);
+        self.ask(request).await
+    }
+
+    async fn health(&mut self) -> String {
+        let request = http().get(format!("{}/health/ready", self.origin));
+        self.ask(request).await.text
+    }
+
+    /// Every address there is and some there are not, with markers in all that a client can send.
+    async fn ask_everything(&mut self, ids: &[String]) {
+        let mut paths: Vec<String> = [
+            "/Users",
+            "/Groups",
+            "/Groups/SENTMARKER",
+            "/ServiceProviderConfig",
+            "/ResourceTypes",
+            "/ResourceTypes/User",
+            "/ResourceTypes/SENTMARKER",
+            "/Schemas",
+            "/Schemas/urn:ietf:params:scim:schemas:extension:personio:2.0:User",
+            "/Schemas/SENTMARKER",
+            "/Users/SENTMARKER",
+            "/Users/SENTMARKER%20x%2F",
+            "/SENTMARKER/SENTMARKER",
+            "/Users?filter=userName%20eq%20%22SENTMARKER%22",
+            "/Users?startIndex=SENTMARKER",
+            "/Users?count=1&count=SENTMARKER",
+            "/Users?startIndex=2&count=3&SENTMARKER=SENTMARKER",
+            "/Users?SENTMARKER=%ff%zz",
+            "/Groups?filter=displayName%20eq%20%22SENTMARKER%22",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        paths.extend(ids.iter().map(|id| format!("/Users/{id}?attributes=SENTMARKER")));
+        for path in &paths {
+            self.get(&format!("/scim/v2{path}")).await;
+            self.get(path).await;
+        }
+        for path in ["/health/live", "/health/ready", "/health/SENTMARKER", "/health/ready?x=SENTMARKER", "/"] {
+            let request = http().get(format!("{}{path}", self.origin));
+            self.ask(request).await;
+        }
+        for token in ["Bearer SENTMARKER", "Basic SENTMARKER", "SENTMARKER"] {
+            let request = http().get(format!("{}/scim/v2/Users", self.origin)).header("Authorization", token);
+            self.ask(request).await;
+        }
+        let headers = ["X-Request-Id", "Cookie", "User-Agent", "If-None-Match", "Accept", "Host", "Traceparent"];
+        for header in headers {
+            let request = http().get(format!("{}/scim/v2/Users?count=1", self.origin)).bearer_auth(TOKEN);
+            self.ask(request.header(header, SENT)).await;
+        }
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let body = json!({"userName": SENT}).to_string();
+            let request = http().request(method, format!("{}/scim/v2/Users/1", self.origin)).bearer_auth(TOKEN);
+            self.ask(request.header("Content-Type", SENT).body(body)).await;
+        }
+        self.talk_nonsense();
+    }
+
+    /// What no HTTP client would send.
+    fn talk_nonsense(&mut self) {
+        for request in [
+            "SENTMARKER\r\n\r\n",
+            "GET /scim/v2/Users?SENTMARKER HTTP/9.9\r\n\r\n",
+            "GET /scim/v2/Us ers SENTMARKER HTTP/1.1\r\nHost: SENTMARKER\r\n\r\n",
+            "GET /Users HTTP/1.1\r\nHost: x\r\nSENT MARKER SENTMARKER\r\n\r\n",
+            "POST /Users HTTP/1.1\r\nHost: x\r\nContent-Length: SENTMARKER\r\n\r\n",
+            "POST /Users HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nSENTMARKER\r\n",
+            "GET http://SENTMARKER:x/Users HTTP/1.1\r\nHost: SENTMARKER\r\nConnection: close\r\n\r\n",
+        ] {
+            let mut stream = TcpStream::connect(self.origin.trim_start_matches("http://")).unwrap();
+            stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let mut answer = Vec::new();
+            // A connection that is dropped is an answer, too.
+            let _ = stream.read_to_end(&mut answer);
+            self.answers += &String::from_utf8_lossy(&answer);
+        }
+    }
+
+    /// Fails if a marker is where it must not be; says who wrote the line.
+    #[track_caller]
+    fn assert_silent(&self) {
+        let log = self.log();
+        assert!(log.contains("\"level\":\"TRACE\""), "the log is not at its loudest");
+        for marker in [PRIVATE, &HOURS.to_string(), SENT, SECRET, "papi-", TOKEN] {
+            let at = self.answers.find(marker);
+            assert!(at.is_none(), "{marker} was answered: {}", &self.answers[at.unwrap_or(0).saturating_sub(200)..]);
+        }
+        let mut found = String::new();
+        for line in log.lines() {
+            for marker in [PRIVATE, &HOURS.to_string(), SENT, SECRET, "papi-", TOKEN, NAME] {
+                if line.to_lowercase().contains(&marker.to_lowercase()) {
+                    writeln!(found, "{marker} in {line:.600}").unwrap();
+                }
+            }
+        }
+        assert!(found.is_empty(), "the log tells:\n{found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_must_not_leave_is_in_no_answer_and_no_log() {
+    let setup = setup();
+    let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
+    let simulator = setup.simulator();
+    // By name and without a person: these fail, and the log says so.
+    simulator.fail(Fault::on(Endpoint::CostCenters, Action::Status(403)));
+    simulator.fail(Fault::on(Endpoint::Employments, Action::Status(500)).person(&ids[5]));
+    let mut program = Program::start(&simulator).await;
+    until("the people are there", async || program.health().await.contains("\"users\":120")).await;
+    simulator.revoke_tokens();
+    program.ask_everything(&ids).await;
+    assert!(program.answers.to_lowercase().contains(NAME), "names are served");
+    assert!(program.answers.contains("terminationDate"), "what is about a termination and may leave is served");
+    assert!(upstream_answers(&simulator).await.contains(PRIVATE), "the simulator knows what must not leave");
+    program.assert_silent();
+}
+
+/// What the simulator tells whoever has a token.
+async fn upstream_answers(simulator: &Simulator) -> String {
+    let form = format!("grant_type=client_credentials&client_id=demo&client_secret={SECRET}");
+    let request = http().post(format!("{}/v2/auth/token", simulator.base_url())).body(form);
+    let token = answer(request.header("Content-Type", "application/x-www-form-urlencoded")).await.json();
+    let token = token["access_token"].as_str().unwrap();
+    answer(http().get(format!("{}/v2/persons", simulator.base_url())).bearer_auth(token)).await.text
+}
+
+/// Answers that cannot be used, each holding markers wherever a text can be.
+fn malformed() -> Vec<(u16, &'static str, String)> {
+    let html = format!("<html><title>{PRIVATE}</title>Namemarker papi-x</html>");
+    let problem = json!({
+        "personio_trace_id": format!("{PRIVATE} Namemarker"), "timestamp": PRIVATE,
+        "errors": [{"title": PRIVATE, "detail": "Namemarker", "_meta": {PRIVATE: PRIVATE}}],
+        "error": "Namemarker", "error_description": PRIVATE, "error_uri": PRIVATE, "trace_id": PRIVATE.repeat(20),
+    });
+    let next = json!({"_data": [], "_meta": {"links": {"next": {"href": format!("https://{PRIVATE}/?x=Namemarker")}}}});
+    let mut all = vec![
+        (200, "text/html", html.clone()),
+        (200, "application/json", format!("{{\"_data\": [{{\"id\": \"{PRIVATE}")),
+        (200, "application/json", format!("\"{PRIVATE}\"")),
+        (200, "application/json", json!({"_data": PRIVATE}).to_string()),
+        (200, "application/json", json!({"_data": [{"id": {PRIVATE: "Namemarker"}}]}).to_string()),
+        (200, "application/json", json!({"_data": [{"id": "7", "email": {"Namemarker": PRIVATE}}]}).to_string()),
+        (200, "application/json", json!({"id": "7", "status": [PRIVATE], "email": ["Namemarker"]}).to_string()),
+        (200, "application/json", next.to_string()),
+        (200, "application/json", json!({"access_token": {"papi-x": PRIVATE}}).to_string()),
+        (200, "application/json", json!({"access_token": "papi-x", "token_type": PRIVATE}).to_string()),
+        (200, "application/json", json!({"access_token": "papi-x", "expires_in": "Namemarker"}).to_string()),
+        (200, "application/json", json!({"access_token": format!("papi-{PRIVATE}\n")}).to_string()),
+    ];
+    for status in [302, 400, 401, 403, 404, 409, 500, 503] {
+        all.push((status, "application/problem+json", problem.to_string()));
+        all.push((status, "text/html", html.clone()));
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_answer_of_personio_is_not_quoted() {
+    let setup = setup();
+    let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
+    let simulator = setup.simulator();
+    // Without a list people are fetched one by one, each time anew: every answer meets every reader.
+    let everything = malformed();
+    for endpoint in [Endpoint::Token, Endpoint::Persons, Endpoint::Person, Endpoint::Employments] {
+        simulator.heal();
+        if endpoint != Endpoint::Persons {
+            simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+        }
+        let (status, kind, body) = everything[0].clone();
+        simulator.fail(Fault::on(endpoint, Action::Body(status, kind, body)));
+        let mut program = Program::start(&simulator).await;
+        for ((status, kind, body), id) in everything.iter().zip(&ids) {
+            simulator.heal();
+            if endpoint != Endpoint::Persons {
+                simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+            }
+            simulator.fail(Fault::on(endpoint, Action::Body(*status, kind, body.clone())));
+            program.get(&format!("/Users/{id}")).await;
+            program.health().await;
+        }
+        program.assert_silent();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_load_tells_what_happened_and_quotes_nothing() {
+    let setup = setup();
+    for endpoint in [Endpoint::Token, Endpoint::Persons] {
+        for (status, kind, body) in malformed().into_iter().filter(|(status, ..)| *status < 500) {
+            let simulator = setup.simulator();
+            simulator.fail(Fault::on(endpoint, Action::Body(status, kind, body.clone())));
+            let mut program = Program::start(&simulator).await;
+            let ended = async || {
+                let health = program.health().await;
+                health.contains("\"down\",\"detail\":\"the last load failed") || health.contains("\"status\":\"ok\"")
+            };
+            until(&format!("the load has ended with {status} {body} from {endpoint:?}"), ended).await;
+            program.get("/scim/v2/Users").await;
+            program.assert_silent();
+        }
+    }
+}

@@ -1,0 +1,571 @@
+//! The program as a process: what it takes, what it prints, how it ends. Its environment holds what
+//! a test puts there and nothing else.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use personio_scim::simulator::{Action, Endpoint, Fault, Simulator};
+use serde_json::Value;
+use tempfile::NamedTempFile;
+
+use crate::harness::{Answer, Setup, TOKEN, answer, http, until};
+
+/// How long a process that was asked to stop may take.
+const END: Duration = Duration::from_secs(10);
+
+/// A running program. It is killed when it is dropped.
+struct Program {
+    child: Child,
+    out: Output,
+    err: Output,
+}
+
+/// What a program has written so far, and the thread that reads it.
+struct Output {
+    text: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Output {
+    fn of(pipe: impl Read + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let written = Arc::clone(&text);
+        let reader = std::thread::spawn(move || {
+            let mut pipe = BufReader::new(pipe);
+            let mut line = String::new();
+            while pipe.read_line(&mut line).unwrap() > 0 {
+                written.lock().unwrap().push_str(&line);
+                line.clear();
+            }
+        });
+        Self { text, reader: Some(reader) }
+    }
+
+    fn so_far(&self) -> String {
+        self.text.lock().unwrap().clone()
+    }
+
+    fn whole(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.so_far()
+    }
+}
+
+/// How a program ended, and all it wrote.
+#[derive(Debug)]
+struct Ended {
+    status: ExitStatus,
+    out: String,
+    err: String,
+}
+
+impl Ended {
+    /// Fails unless the program ended with this code and one line, which names `part`.
+    #[track_caller]
+    fn complains(&self, code: i32, part: &str) {
+        assert_eq!(self.status.code(), Some(code), "{part}: {self:?}");
+        assert_eq!(self.err.lines().count(), 1, "{part}: {self:?}");
+        assert!(self.err.starts_with("personio-scim: ") && self.err.ends_with('\n'), "{part}: {self:?}");
+        assert!(self.err.contains(part), "{part}: {self:?}");
+        assert_eq!(self.out, "", "{part}");
+    }
+}
+
+impl Program {
+    fn start(args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
+        command.args(args).env_clear().envs(variables.iter().copied());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (out, err) = (Output::of(child.stdout.take().unwrap()), Output::of(child.stderr.take().unwrap()));
+        Self { child, out, err }
+    }
+
+    /// Waits for the end, for as long as [`until`] does.
+    async fn ended(mut self) -> Ended {
+        let mut status = None;
+        until("the program has ended", async || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        Ended { status: status.unwrap(), out: self.out.whole(), err: self.err.whole() }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Its log so far: every line must be a JSON object.
+    #[track_caller]
+    fn log(&self) -> Vec<Value> {
+        let lines = self.err.so_far();
+        let parse = |line| serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let lines: Vec<Value> = lines.lines().map(parse).collect();
+        assert!(lines.iter().all(Value::is_object), "{lines:?}");
+        lines
+    }
+
+    /// The base URL of a `serve`, which says it in its log: `http://127.0.0.1:…/scim/v2`.
+    async fn base_url(&self) -> String {
+        let mut base_url = None;
+        until("the server listens", async || {
+            base_url = self.log().iter().find_map(|line| Some(line["base_url"].as_str()?.to_owned()));
+            base_url.is_some()
+        })
+        .await;
+        base_url.unwrap()
+    }
+
+    /// What follows `label` on its line of standard output.
+    async fn printed(&self, label: &str) -> String {
+        let mut found = None;
+        until(label, async || {
+            let out = self.out.so_far();
+            found = out.lines().find_map(|line| Some(line.trim().strip_prefix(label)?.trim().to_owned()));
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program that ends by itself.
+async fn run(args: &[&str], variables: &[(&str, &str)]) -> Ended {
+    Program::start(args, variables).ended().await
+}
+
+/// A file with this content.
+fn file(content: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(content.as_bytes()).unwrap();
+    file
+}
+
+/// A GET with a bearer token.
+async fn get(url: &str, token: &str) -> Answer {
+    answer(http().get(url).header("Authorization", format!("Bearer {token}"))).await
+}
+
+/// All that `serve` needs to run against a simulator.
+fn settings(upstream: &str) -> Vec<(&str, &str)> {
+    vec![
+        ("PERSONIO_CLIENT_ID", "demo"),
+        ("PERSONIO_CLIENT_SECRET", "demo-secret"),
+        ("PERSONIO_BASE_URL", upstream),
+        ("SCIM_BEARER_TOKEN", TOKEN),
+        ("SCIM_LISTEN", "127.0.0.1:0"),
+    ]
+}
+
+/// A `serve` over a simulator.
+fn serve(simulator: &Simulator) -> Program {
+    Program::start(&["serve"], &settings(&simulator.base_url()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
+    // Whatever is let through fails with 1 instead: this port is taken.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let unknown_key = file("active_before_start_day = 3\n");
+    let personal = file("[[custom_attribute]]\nid = \"date_of_birth\"\nname = \"cake\"\n");
+    let secret = file("a-secret-in-a-file");
+    let path = |file: &NamedTempFile| file.path().to_str().unwrap().to_owned();
+    let (unknown_key, personal, secret) = (path(&unknown_key), path(&personal), path(&secret));
+    let missing = format!("{secret}.missing");
+
+    // What is given besides valid settings (a variable without a value is taken away) and what the
+    // line must say.
+    type Row<'r> = (&'r [&'r str], &'r [(&'r str, Option<&'r str>)], &'r str);
+    let rows: &[Row<'_>] = &[
+        (&["serve"], &[("PERSONIO_CLIENT_ID", None)], "--personio-client-id (PERSONIO_CLIENT_ID)"),
+        (&["serve"], &[("PERSONIO_CLIENT_ID", Some(" "))], "--personio-client-id (PERSONIO_CLIENT_ID)"),
+        (&["serve"], &[("PERSONIO_CLIENT_SECRET", None)], "--personio-client-secret (PERSONIO_CLIENT_SECRET)"),
+        (&["serve"], &[("PERSONIO_CLIENT_SECRET", Some(""))], "--personio-client-secret (PERSONIO_CLIENT_SECRET)"),
+        (&["serve"], &[("SCIM_BEARER_TOKEN", None)], "--bearer-token (SCIM_BEARER_TOKEN)"),
+        (&["serve"], &[("SCIM_BEARER_TOKEN", Some("tooshort-secret"))], "--bearer-token (SCIM_BEARER_TOKEN)"),
+        (&["serve", "--bearer-token", "two words of secret"], &[], "--bearer-token (SCIM_BEARER_TOKEN)"),
+        (&["serve", "--cache-ttl", "5"], &[], "--cache-ttl (SCIM_CACHE_TTL): `5`"),
+        (&["serve"], &[("SCIM_CACHE_TTL", Some("0s"))], "--cache-ttl (SCIM_CACHE_TTL): `0s`"),
+        (&["serve", "--refresh-wait", "soon"], &[], "--refresh-wait (SCIM_REFRESH_WAIT): `soon`"),
+        (&["serve", "--max-stale=-1h"], &[], "--max-stale (SCIM_MAX_STALE): `-1h`"),
+        (&["serve", "--cache-ttl", "2h", "--max-stale", "1h"], &[], "--max-stale (SCIM_MAX_STALE) is shorter"),
+        (&["serve", "--max-results", "10"], &[], "--max-results (SCIM_MAX_RESULTS): `10`"),
+        (&["serve", "--max-results", "many"], &[], "--max-results (SCIM_MAX_RESULTS): `many`"),
+        (&["serve"], &[("PERSONIO_BASE_URL", Some("personio"))], "--personio-base-url (PERSONIO_BASE_URL): `personio`"),
+        (&["serve", "--personio-base-url", "http://api.personio.de"], &[], "(PERSONIO_BASE_URL): plain http"),
+        (&["serve", "--personio-base-url", "https://api.personio.de/v2"], &[], "(PERSONIO_BASE_URL): leave out /v2"),
+        (&["serve", "--personio-base-url", "https://me:secret@x.example"], &[], "--personio-base-url"),
+        (&["serve", "--personio-app-id", "a b"], &[], "--personio-app-id (PERSONIO_APP_ID)"),
+        (&["serve", "--public-url", "https://x.example/scim/v2"], &[], "--public-url (SCIM_PUBLIC_URL)"),
+        (&["serve", "--listen", "8080"], &[], "--listen (SCIM_LISTEN): `8080`"),
+        (&["serve"], &[("SCIM_LISTEN", Some("127.0.0.1:99999"))], "--listen (SCIM_LISTEN): `127.0.0.1:99999`"),
+        (&["serve", "--cache-tll", "5m"], &[], "--cache-tll"),
+        (&["serve", "--cache-ttl"], &[], "--cache-ttl"),
+        (&["sevre"], &[], "sevre"),
+        (&["serve", "now"], &[], "now"),
+        (&[], &[], "a command is required"),
+        (&["serve"], &[("SCIM_MAXSTALE", Some("1h"))], "SCIM_MAXSTALE"),
+        (&["serve"], &[("PERSONIO_SECRET", Some("a-secret"))], "PERSONIO_SECRET"),
+        (&["demo"], &[("SCIM_MAXSTALE", Some("1h"))], "SCIM_MAXSTALE"),
+        (&["serve", "--config", &unknown_key], &[], "line 1: unknown field `active_before_start_day`"),
+        (&["serve"], &[("SCIM_CONFIG", Some(&unknown_key))], &unknown_key),
+        (&["demo", "--config", &personal], &[], "`date_of_birth` is personal data"),
+        (&["serve", "--config", &missing], &[], &missing),
+        (&["serve", "--config", &missing], &[], "--config (SCIM_CONFIG)"),
+        (
+            &["serve", "--bearer-token", "a-secret-that-is-long", "--bearer-token-file", &secret],
+            &[],
+            "--bearer-token and --bearer-token-file",
+        ),
+        (
+            &["serve", "--personio-client-secret", "a-secret", "--personio-client-secret-file", &secret],
+            &[],
+            "--personio-client-secret and --personio-client-secret-file",
+        ),
+        (&["serve"], &[("SCIM_BEARER_TOKEN_FILE", Some(&secret))], "SCIM_BEARER_TOKEN, SCIM_BEARER_TOKEN_FILE"),
+        (&["serve", "--bearer-token-file", &missing], &[], "--bearer-token-file (SCIM_BEARER_TOKEN_FILE)"),
+        (
+            &["serve"],
+            &[("PERSONIO_CLIENT_SECRET", None), ("PERSONIO_CLIENT_SECRET_FILE", Some(&missing))],
+            "--personio-client-secret-file (PERSONIO_CLIENT_SECRET_FILE)",
+        ),
+        (&["serve"], &[("RUST_LOG", Some("personio_scim=loud"))], "RUST_LOG"),
+        (&["simulator", "--listen", &listen], &[("RUST_LOG", Some("personio_scim=loud"))], "RUST_LOG"),
+        (&["demo", "--persons", "0"], &[], "--persons"),
+        (&["demo", "--seed", "one"], &[], "--seed"),
+        (&["simulator", "--rate", "0"], &[], "--rate"),
+        (&["simulator", "--listen", "nowhere"], &[], "--listen"),
+        (&["healthcheck", "--listen", "nowhere"], &[], "--listen (SCIM_LISTEN): `nowhere`"),
+    ];
+    let mut failures = Vec::new();
+    for (args, changes, part) in rows {
+        let mut variables = settings("http://127.0.0.1:9");
+        variables.push(("SCIM_LISTEN", &listen));
+        for (name, value) in *changes {
+            variables.retain(|(other, _)| other != name);
+            variables.extend(value.map(|value| (*name, value)));
+        }
+        let ended = run(args, &variables).await;
+        let one_line = ended.err.lines().count() == 1 && ended.out.is_empty();
+        if ended.status.code() != Some(64) || !one_line || !ended.err.contains(part) {
+            failures.push(format!("{args:?} {changes:?}, {part}: {ended:?}"));
+        }
+        // File names are free to be repeated, secrets are not.
+        for told in ["tooshort-secret", "words of secret", "me:secret", "a-secret", TOKEN] {
+            assert!(!ended.err.contains(told), "{ended:?}");
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_port_is_exit_code_1_and_one_line_that_names_the_setting() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let serve = run(&["serve", "--listen", &listen], &settings("http://127.0.0.1:9")).await;
+    let demo = run(&["demo", "--persons", "1", "--listen", &listen], &[]).await;
+    let simulator = run(&["simulator", "--persons", "1", "--listen", &listen], &[]).await;
+    for ended in [serve, demo, simulator] {
+        ended.complains(1, "--listen");
+        ended.complains(1, &listen);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_and_version_are_plain_text_on_standard_output() {
+    let version = concat!("personio-scim ", env!("CARGO_PKG_VERSION"), "\n");
+    // A secret in the environment must not be repeated by the help.
+    let variables = [("SCIM_BEARER_TOKEN", TOKEN), ("PERSONIO_CLIENT_SECRET", TOKEN), ("TERM", "xterm-256color")];
+    for (args, part) in [
+        (&["--version"][..], version),
+        (&["-V"], version),
+        (&["--help"], "healthcheck"),
+        (&["help"], "simulator"),
+        (&["serve", "--help"], "SCIM_MAX_STALE"),
+        (&["serve", "-h"], "PERSONIO_CLIENT_SECRET_FILE"),
+        (&["demo", "--help"], "--persons"),
+        (&["simulator", "--help"], "--burst"),
+        (&["healthcheck", "--help"], "--ready"),
+    ] {
+        let ended = run(args, &variables).await;
+        assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{args:?}");
+        assert!(ended.out.contains(part), "{args:?}: {}", ended.out);
+        assert!(!ended.out.contains('\x1b') && !ended.out.contains(TOKEN), "{args:?}: {}", ended.out);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_come_from_files_that_end_with_a_new_line() {
+    let simulator = Setup::persons(30).simulator();
+    let upstream = simulator.base_url();
+    let (token, secret) = (file(&format!("{TOKEN}\n")), file("demo-secret\r\n"));
+    let variables = [
+        ("PERSONIO_CLIENT_ID", "demo"),
+        ("PERSONIO_CLIENT_SECRET_FILE", secret.path().to_str().unwrap()),
+        ("PERSONIO_BASE_URL", &upstream),
+        ("SCIM_BEARER_TOKEN_FILE", token.path().to_str().unwrap()),
+        // As compose files set what is not there.
+        ("SCIM_BEARER_TOKEN", ""),
+        ("SCIM_LISTEN", "127.0.0.1:0"),
+    ];
+    let program = Program::start(&["serve"], &variables);
+    let base_url = program.base_url().await;
+    let users = get(&format!("{base_url}/Users"), TOKEN).await;
+    assert_eq!((users.status.as_u16(), &users.json()["totalResults"]), (200, &Value::from(30)), "{}", users.text);
+    get(&format!("{base_url}/Users"), "another-token-that-is-long").await.scim_error(401, None);
+    assert_eq!(simulator.requests(Endpoint::Token), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flag_wins_over_its_variable_whatever_the_variable_says() {
+    let simulator = Setup::persons(5).simulator();
+    let upstream = simulator.base_url();
+    let (token, wrong) = (file(TOKEN), file("a-token-that-is-not-asked-for"));
+    let (token, wrong) = (token.path().to_str().unwrap(), wrong.path().to_str().unwrap());
+    let variables = [
+        ("PERSONIO_CLIENT_ID", "somebody"),
+        ("PERSONIO_CLIENT_SECRET_FILE", wrong),
+        ("PERSONIO_BASE_URL", "http://127.0.0.1:9"),
+        ("SCIM_BEARER_TOKEN", "a-token-that-is-not-asked-for"),
+        ("SCIM_LISTEN", "nowhere"),
+        ("SCIM_PUBLIC_URL", "https://variable.example"),
+        ("SCIM_MAX_RESULTS", "2000"),
+        ("SCIM_CACHE_TTL", "5 parsecs"),
+    ];
+    let args = [
+        "serve",
+        "--personio-client-id=demo",
+        "--personio-client-secret=demo-secret",
+        "--personio-base-url",
+        &upstream,
+        "--bearer-token-file",
+        token,
+        "--listen=127.0.0.1:0",
+        "--public-url=https://flag.example/hr/",
+        "--max-results=3000",
+        "--cache-ttl=1h",
+    ];
+    let program = Program::start(&args, &variables);
+    assert_eq!(program.base_url().await, "https://flag.example/hr/scim/v2");
+    let address = program.log().iter().find_map(|line| Some(line["address"].as_str()?.to_owned())).unwrap();
+    let users = get(&format!("http://{address}/scim/v2/Users"), TOKEN).await.json();
+    assert_eq!(users["totalResults"], 5);
+    let location = users["Resources"][0]["meta"]["location"].as_str().unwrap();
+    assert!(location.starts_with("https://flag.example/hr/scim/v2/Users/"), "{location}");
+    let config = get(&format!("http://{address}/scim/v2/ServiceProviderConfig"), TOKEN).await.json();
+    assert_eq!(config["filter"]["maxResults"], 3000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lines_that_the_demo_prints_can_be_copied() {
+    let program = Program::start(&["demo", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
+    let (base_url, token) = (program.printed("base URL:").await, program.printed("token:").await);
+    until("the demo has said it all", async || program.out.so_far().contains("Ctrl-C")).await;
+    let out = program.out.so_far();
+    let lines: Vec<&str> = out.lines().map(str::trim).filter(|line| line.starts_with("curl ")).collect();
+    assert_eq!(lines.len(), 3, "{out}");
+    assert!(out.contains("60 persons") && !out.contains('\x1b'), "{out}");
+
+    let has_curl = Command::new("curl").arg("--version").output().is_ok();
+    for (line, expected) in lines.into_iter().zip([Some((3, 60)), Some((0, 60)), None]) {
+        // curl -sS -H '…' '…'
+        let quoted: Vec<&str> = line.split('\'').collect();
+        let [_, header, _, url, _] = quoted[..] else { panic!("{line}") };
+        assert!(url.starts_with(&base_url), "{line}");
+        assert_eq!(header, format!("Authorization: Bearer {token}"));
+        let answer = get(url, &token).await;
+        assert_eq!(answer.status.as_u16(), 200, "{line}: {}", answer.text);
+        let page = answer.json();
+        if let Some((here, of)) = expected {
+            let found = (page["Resources"].as_array().unwrap().len(), page["totalResults"].as_u64().unwrap());
+            assert_eq!(found, (here, of), "{line}");
+        }
+        if has_curl {
+            let copied = Command::new("sh").args(["-c", line]).env("NO_PROXY", "*").output().unwrap();
+            assert!(copied.status.success(), "{line}: {copied:?}");
+            assert_eq!(serde_json::from_slice::<Value>(&copied.stdout).unwrap(), page, "{line}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_healthcheck_answers_by_its_exit_code() {
+    // A server that lives but has nothing to serve.
+    let simulator = Setup::persons(5).simulator();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    let program = serve(&simulator);
+    let base_url = program.base_url().await;
+    let address = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2");
+    let port = address.rsplit(':').next().unwrap();
+    let anywhere = format!("0.0.0.0:{port}");
+    for listen in [address, &anywhere] {
+        let alive = run(&["healthcheck", "--listen", listen], &[]).await;
+        assert_eq!((alive.status.code(), alive.err.as_str()), (Some(0), ""), "{alive:?}");
+    }
+    run(&["healthcheck", "--ready", "--listen", address], &[]).await.complains(1, "/health/ready answers 503");
+
+    // A proxy that is set for other things has no part in it.
+    let demo = Program::start(&["demo", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
+    let base_url = demo.printed("base URL:").await;
+    let address = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2");
+    let variables = [("SCIM_LISTEN", address), ("http_proxy", "http://127.0.0.1:9")];
+    until("the demo is ready", async || run(&["healthcheck", "--ready"], &variables).await.status.code() == Some(0))
+        .await;
+    assert_eq!(run(&["healthcheck"], &variables).await.status.code(), Some(0));
+
+    // No test gets so low a port.
+    let nobody = "127.0.0.1:1";
+    for args in [&["healthcheck", "--listen", nobody][..], &["healthcheck", "--ready", "--listen", nobody]] {
+        run(args, &[]).await.complains(1, nobody);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_every_server_with_exit_code_0() {
+    for signal in ["TERM", "INT"] {
+        let simulator = Setup::persons(5).simulator();
+        let bridge = serve(&simulator);
+        let base_url = bridge.base_url().await;
+        let kept = http();
+        let users = kept.get(format!("{base_url}/Users")).header("Authorization", format!("Bearer {TOKEN}"));
+        assert_eq!(answer(users).await.status.as_u16(), 200);
+        let demo = Program::start(&["demo", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
+        let alone = Program::start(&["simulator", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
+        demo.printed("base URL:").await;
+        alone.printed("base URL:").await;
+        for program in [bridge, demo, alone] {
+            program.signal(signal);
+            let ended = program.ended().await;
+            assert_eq!(ended.status.code(), Some(0), "{signal}: {ended:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_for_personio_does_not_hold_up_the_end() {
+    tokio::join!(ends_while_a_request_waits("TERM"), ends_while_a_request_waits("INT"));
+}
+
+async fn ends_while_a_request_waits(signal: &str) {
+    let simulator = Setup::persons(5).simulator();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    let upstream = simulator.base_url();
+    let mut variables = settings(&upstream);
+    variables.push(("SCIM_REFRESH_WAIT", "10m"));
+    let program = Program::start(&["serve"], &variables);
+    let base_url = program.base_url().await;
+    let users = http().get(format!("{base_url}/Users")).header("Authorization", format!("Bearer {TOKEN}"));
+    let waiting = tokio::spawn(users.send());
+    until("Personio is asked", async || simulator.requests(Endpoint::Persons) > 0).await;
+    // Long enough for the request to have arrived; nothing shows from outside that it waits.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!waiting.is_finished());
+
+    program.signal(signal);
+    let ended = tokio::time::timeout(END, program.ended()).await.expect("it ends within ten seconds");
+    assert_eq!(ended.status.code(), Some(0), "{signal}: {ended:?}");
+    assert!(!ended.err.contains("panicked"), "{ended:?}");
+    // Whatever the request was told, it was no list of users.
+    let told = waiting.await.unwrap();
+    assert!(told.is_err() || told.is_ok_and(|response| response.status().as_u16() == 503));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_simulator_alone_says_where_it_is_and_answers() {
+    let args =
+        ["simulator", "--listen", "127.0.0.1:0", "--persons", "60", "--client-id", "me", "--client-secret", "mine"];
+    let program = Program::start(&args, &[]);
+    let base_url = program.printed("base URL:").await;
+    assert_eq!(program.printed("client secret:").await, "mine");
+    let form = |secret: &'static str| {
+        let body = format!("grant_type=client_credentials&client_id=me&client_secret={secret}");
+        let content = ("Content-Type", "application/x-www-form-urlencoded");
+        http().post(format!("{base_url}/v2/auth/token")).header(content.0, content.1).body(body)
+    };
+    let refused = answer(form("yours")).await;
+    assert!(refused.status.is_client_error(), "{refused:?}");
+    let token = answer(form("mine")).await.json()["access_token"].as_str().unwrap().to_owned();
+    let persons = get(&format!("{base_url}/v2/persons?limit=50"), &token).await;
+    assert_eq!(persons.status.as_u16(), 200, "{}", persons.text);
+    assert_eq!(persons.json()["_data"].as_array().unwrap().len(), 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
+    let simulator = Setup::persons(5).simulator();
+    let program = serve(&simulator);
+    let base_url = program.base_url().await;
+    let origin = base_url.trim_end_matches("/scim/v2");
+    let id = get(&format!("{base_url}/Users?count=1"), TOKEN).await.json()["Resources"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let rows = [
+        ("/scim/v2/Users?count=2&marker=1", TOKEN, "/scim/v2/Users", 200),
+        ("/scim/v2/Users?filter=marker", TOKEN, "/scim/v2/Users", 400),
+        (&format!("/scim/v2/Users/{id}?attributes=marker"), TOKEN, "/scim/v2/Users/{id}", 200),
+        ("/scim/v2/Users/marker", TOKEN, "/scim/v2/Users/{id}", 404),
+        ("/scim/v2/Users?marker=1", "a-marker-that-is-no-token", "/scim/v2/Users", 401),
+        ("/marker?marker=1", TOKEN, "(no route)", 404),
+    ];
+    for (path, token, route, status) in rows {
+        let answer = get(&format!("{origin}{path}"), token).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text);
+        let request_id = answer.header("x-request-id").to_owned();
+        assert!(!request_id.is_empty(), "{path}: {answer:?}");
+        let of_request = |line: &Value| line["span"]["request_id"] == request_id.as_str() && line["route"].is_string();
+        until("the request is logged", async || program.log().iter().any(of_request)).await;
+        let lines: Vec<Value> = program.log().into_iter().filter(of_request).collect();
+        let [line] = lines.as_slice() else { panic!("{path}: {lines:?}") };
+        assert_eq!(line["method"], "GET", "{line}");
+        assert_eq!(line["route"], route, "{line}");
+        assert_eq!(line["status"], status, "{line}");
+        assert!(line["millis"].is_u64() && line["level"] == "INFO" && line["timestamp"].is_string(), "{line}");
+    }
+    program.signal("TERM");
+    let ended = program.ended().await;
+    assert_eq!(ended.out, "");
+    for kept in ["marker", "?", "filter", "attributes=", TOKEN, "demo-secret", &id, "\x1b"] {
+        assert!(!ended.err.contains(kept), "{kept}: {}", ended.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_as_much_as_it_is_asked_for() {
+    let simulator = Setup::persons(5).simulator();
+    let upstream = simulator.base_url();
+    for (level, probes) in [(None, false), (Some("debug"), true)] {
+        let mut variables = settings(&upstream);
+        variables.extend(level.map(|level| ("RUST_LOG", level)));
+        let program = Program::start(&["serve"], &variables);
+        let live = program.base_url().await.replace("/scim/v2", "/health/live");
+        assert_eq!(get(&live, TOKEN).await.status.as_u16(), 200);
+        program.signal("TERM");
+        let ended = program.ended().await;
+        assert_eq!(ended.err.contains("/health/live"), probes, "{level:?}: {}", ended.err);
+    }
+
+    simulator.reset_counts();
+    let mut variables = settings(&upstream);
+    variables.push(("RUST_LOG", "warn"));
+    let program = Program::start(&["serve"], &variables);
+    until("it runs", async || simulator.requests(Endpoint::Employments) == 5).await;
+    program.signal("TERM");
+    assert_eq!(program.ended().await.err, "");
+}
