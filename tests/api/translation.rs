@@ -204,7 +204,7 @@ fn sorted(value: &Value) -> String {
                 Value::Object(names.into_iter().map(|name| (name.clone(), sort(&members[name]))).collect::<Map<_, _>>())
             }
             Value::Array(items) => items.iter().map(sort).collect(),
-            other => other.clone(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
         }
     }
     serde_json::to_string_pretty(&sort(value)).unwrap()
