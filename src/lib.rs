@@ -1,6 +1,5 @@
 #![doc = include_str!("../docs/architecture.md")]
 
-// In the order in which data flows.
 pub mod app;
 pub mod clock;
 pub mod commands;

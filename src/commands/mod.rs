@@ -5,8 +5,6 @@ mod healthcheck;
 mod serve;
 mod simulator;
 
-use std::time::Duration;
-
 use clap::ArgMatches;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -81,6 +79,3 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
         }
     })
 }
-
-/// How long a healthcheck waits.
-const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);

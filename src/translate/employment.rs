@@ -60,6 +60,7 @@ mod tests {
         for (expected, employments) in [
             (None, vec![]),
             (Some("a"), vec![active("a", Some("2020-01-01")), other("b", "ONBOARDING", Some("2027-01-01"))]),
+            (Some("a"), vec![active("a", Some("2001-01-01")), other("l", "LEAVE", Some("2024-01-01"))]),
             (Some("b"), vec![active("a", Some("2020-01-01")), active("b", Some("2021-01-01"))]),
             (Some("b"), vec![active("a", Some("2021-01-01")), active("b", Some("2021-01-01"))]),
             (Some("a"), vec![active("a", Some("1999-01-01")), active("z", None)]),
