@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::UPGRADE;
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, ResponseError};
 use futures_util::StreamExt;
@@ -24,6 +26,10 @@ pub(super) async fn drain(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    if request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE) {
+        // What would be a tunnel has no body that ends.
+        return Ok(next.call(request).await?.map_into_left_body());
+    }
     let mut payload = request.take_payload();
     let read = async {
         let mut size = 0;

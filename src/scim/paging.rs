@@ -45,6 +45,9 @@ impl Paging {
     }
 }
 
+/// What a larger number reads as: `startIndex` is told back, and clients read it into 32 bits.
+const LARGEST: usize = i32::MAX as usize;
+
 /// A whole number of any size; what is below zero reads as zero, what is too large as the largest.
 fn number(parameter: &'static str, text: &str) -> Result<usize, InvalidNumber> {
     let text = text.trim();
@@ -55,7 +58,7 @@ fn number(parameter: &'static str, text: &str) -> Result<usize, InvalidNumber> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(InvalidNumber { parameter });
     }
-    Ok(if negative { 0 } else { digits.parse().unwrap_or(usize::MAX) })
+    Ok(if negative { 0 } else { digits.parse().unwrap_or(LARGEST).min(LARGEST) })
 }
 
 #[cfg(test)]

@@ -62,6 +62,16 @@ async fn a_get_with_a_body_is_answered_and_the_connection_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_that_is_not_offered_is_answered_at_once() {
+    let bridge = Setup::persons(3).start();
+    bridge.everybody().await;
+    let mut connection = Connection::to(&bridge);
+    connection.0.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    connection.send("/Users?count=0", "Connection: Upgrade\r\nUpgrade: websocket", "");
+    assert_eq!(connection.answer().0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_too_large_is_refused() {
     let bridge = Setup::persons(3).start();
     bridge.everybody().await;
@@ -70,4 +80,26 @@ async fn a_body_that_is_too_large_is_refused() {
     let (status, body) = connection.answer();
     assert_eq!(status, 413, "{body}");
     assert!(body.contains("urn:ietf:params:scim:api:messages:2.0:Error") && body.contains("\"413\""), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_refusal_makes_a_clients_connection_unusable() {
+    let bridge = Setup::persons(3).start();
+    let users = bridge.get("/Users").await.text;
+    let mut connection = Connection::to(&bridge);
+    for (line, status) in [
+        ("POST /Users", 405),
+        ("DELETE /Users/1", 405),
+        ("GET /nothing", 404),
+        ("GET /Users/%ff", 404),
+        ("GET /Users?count=x", 400),
+        ("GET /Schemas?filter=x", 403),
+    ] {
+        let headers = format!("Host: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 5");
+        connection.0.write_all(format!("{line} HTTP/1.1\r\n{headers}\r\n\r\nnull\n").as_bytes()).unwrap();
+        let (found, text) = connection.answer();
+        assert_eq!(found, status, "{line}: {text}");
+        connection.send("/Users", "Content-Length: 5", "null\n");
+        assert_eq!(connection.answer(), (200, users.clone()), "after {line}");
+    }
 }

@@ -1,5 +1,6 @@
 //! The documents that describe the server.
 
+use personio_scim::simulator::{Action, Fault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -12,9 +13,17 @@ const URNS: [&str; 4] = [
     "urn:ietf:params:scim:schemas:core:2.0:Group",
 ];
 
-/// A bridge whose upstream does not even work: the documents need none.
-fn alone() -> Bridge {
+/// A bridge under a public address, whose upstream works.
+fn public() -> Bridge {
     Setup { public_url: Some("https://idp.example.com/hr/"), ..Setup::persons(1) }.start()
+}
+
+/// The same, but its upstream never answers: the documents need none.
+fn alone() -> Bridge {
+    let setup = Setup { public_url: Some("https://idp.example.com/hr/"), ..Setup::persons(1) };
+    let simulator = setup.simulator();
+    simulator.fail(Fault::everywhere(Action::Hang));
+    setup.start_with(simulator)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +115,7 @@ async fn personal_attributes_of_the_core_schema_are_not_announced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn addresses_come_from_the_settings_and_never_from_the_host_header() {
-    let bridge = alone();
+    let bridge = public();
     let request =
         bridge.request(Method::GET, "/Users").header("host", "evil.example").header("x-forwarded-host", "evil.example");
     let page = answer(request).await;

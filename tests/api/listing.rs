@@ -1,7 +1,12 @@
 //! `/Users` and `/Groups`: pages, order, and the forms that clients rely on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use reqwest::Method;
 use serde_json::{Value, json};
+use wiremock::matchers::{any, path};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use crate::harness::{SHORT, Setup, answer};
 
@@ -16,7 +21,7 @@ async fn a_list_has_all_its_members_and_no_others() {
         ("?startIndex=-7&count=5", 30, 1, 5),
         ("?startIndex=28&count=100", 30, 28, 3),
         ("?startIndex=31&count=5", 30, 31, 0),
-        ("?startIndex=4000000000000000000000", 30, usize::MAX, 0),
+        ("?startIndex=4000000000000000000000", 30, i32::MAX as usize, 0),
         ("?count=0", 30, 1, 0),
         ("?count=-1", 30, 1, 0),
         ("?count=99999999999999999999999", 30, 1, 30),
@@ -76,11 +81,42 @@ async fn pages_of_every_size_give_everybody_once_in_one_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_order_survives_a_refresh_whatever_the_order_upstream() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+    // By creation, then by id, numbers as numbers; who has no creation comes last.
+    let expected = ["40", "9", "10", "100", "7"];
+    let person = |id: &str| match id {
+        "40" => json!({"id": id, "created_at": "2019-01-01T00:00:00Z"}),
+        "7" => json!({ "id": id }),
+        _ => json!({"id": id, "created_at": "2020-01-01T00:00:00Z"}),
+    };
+    let page = |ids: &[&str]| {
+        let persons: Vec<Value> = ids.iter().map(|id| person(id)).collect();
+        ResponseTemplate::new(200).set_body_json(json!({"_data": persons, "_meta": {"links": {}}}))
+    };
+    let orders = [page(&["7", "100", "9", "40", "10"]), page(&["10", "40", "9", "100", "7"]), page(&expected)];
+    let loads = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::clone(&loads);
+
+    // The simulator always lists in the same order.
+    let upstream = MockServer::start().await;
+    let token = json!({"access_token": "papi-x", "token_type": "Bearer", "expires_in": 86_400});
+    let nothing = ResponseTemplate::new(200).set_body_json(json!({"_data": [], "_meta": {"links": {}}}));
+    Mock::given(path("/v2/auth/token"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(token))
+        .mount(&upstream)
+        .await;
+    let in_turn = move |_: &Request| orders[asked.fetch_add(1, Ordering::Relaxed) % 3].clone();
+    Mock::given(path("/v2/persons")).respond_with(in_turn).mount(&upstream).await;
+    Mock::given(any()).respond_with(nothing).mount(&upstream).await;
+
+    let setup = Setup { cache_ttl: SHORT, ..Setup::persons(0) };
+    let simulator = setup.simulator();
+    let bridge = setup.start_over(&upstream.uri(), simulator);
     let users = bridge.everybody().await;
-    bridge.simulator.with_world(|world| world.persons.reverse());
-    bridge.simulator.set_quirks(|quirks| quirks.overlap = true);
-    assert_eq!(bridge.reloaded().await, users);
+    assert_eq!(users.iter().map(|user| user["id"].as_str().unwrap()).collect::<Vec<_>>(), expected);
+    for _ in 0..3 {
+        assert_eq!(bridge.reloaded().await, users);
+    }
+    assert_eq!(loads.load(Ordering::Relaxed), 4, "one load and three refreshes");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -507,6 +507,29 @@ async fn the_simulator_alone_says_where_it_is_and_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_bridge_and_the_simulator_work_as_two_processes() {
+    let simulator = Program::start(&["simulator", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
+    let upstream = simulator.printed("base URL:").await;
+    let (id, secret) = (simulator.printed("client id:").await, simulator.printed("client secret:").await);
+    let variables = [
+        ("PERSONIO_CLIENT_ID", id.as_str()),
+        ("PERSONIO_CLIENT_SECRET", &secret),
+        // A slash at the end is tolerated.
+        ("PERSONIO_BASE_URL", &format!("{upstream}/")),
+        ("SCIM_BEARER_TOKEN", TOKEN),
+        ("SCIM_LISTEN", "127.0.0.1:0"),
+    ];
+    let bridge = Program::start(&["serve"], &variables);
+    let base_url = bridge.base_url().await;
+    let page = get(&format!("{base_url}/Users"), TOKEN).await.json();
+    assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&Value::from(60), &Value::from(60)));
+    for user in page["Resources"].as_array().unwrap() {
+        let location = user["meta"]["location"].as_str().unwrap();
+        assert_eq!(&get(location, TOKEN).await.json(), user);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
     let simulator = Setup::persons(5).simulator();
     let program = serve(&simulator);
