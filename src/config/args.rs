@@ -1,7 +1,5 @@
 //! The command line as it is given, before anything is checked: names, defaults and help.
 
-use std::path::PathBuf;
-
 use clap::{Parser, Subcommand};
 
 /// Serves the people of a Personio company over SCIM 2.0, read-only.
@@ -46,7 +44,7 @@ pub(super) struct PersonioArgs {
     personio_client_secret: Option<String>,
     /// File that holds the client secret
     #[arg(long, env = "PERSONIO_CLIENT_SECRET_FILE", value_name = "FILE")]
-    personio_client_secret_file: Option<PathBuf>,
+    personio_client_secret_file: Option<String>,
     /// Base URL of the Personio API; plain http only to this machine
     #[arg(long, env = "PERSONIO_BASE_URL", value_name = "URL", default_value = "https://api.personio.de")]
     pub(super) personio_base_url: String,
@@ -63,13 +61,13 @@ pub(super) struct ScimArgs {
     pub(super) listen: String,
     /// URL under which clients reach this server, without /scim/v2 [default: http:// and the listen address]
     #[arg(long, env = "SCIM_PUBLIC_URL", value_name = "URL")]
-    pub(super) public_url: Option<String>,
+    public_url: Option<String>,
     /// Token that SCIM clients present (required by `serve`)
     #[arg(long, env = "SCIM_BEARER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     bearer_token: Option<String>,
     /// File that holds the token
     #[arg(long, env = "SCIM_BEARER_TOKEN_FILE", value_name = "FILE")]
-    bearer_token_file: Option<PathBuf>,
+    bearer_token_file: Option<String>,
     /// How old served data may be before a request refreshes it
     #[arg(long, env = "SCIM_CACHE_TTL", value_name = "TIME", default_value = "5m")]
     pub(super) cache_ttl: String,
@@ -84,7 +82,7 @@ pub(super) struct ScimArgs {
     pub(super) max_results: String,
     /// Mapping file (TOML)
     #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
+    config: Option<String>,
 }
 
 const LISTEN: &str = "127.0.0.1:8080";

@@ -1,7 +1,6 @@
 //! The mapping file (TOML): what a company may choose about its translation.
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -66,9 +65,9 @@ enum Kind {
 }
 
 /// Reads and checks the file.
-pub(super) fn read(path: &Path) -> Result<Policy, Error> {
+pub(super) fn read(path: &str) -> Result<Policy, Error> {
     let text = value::file(path)?;
-    parse(&text).map_err(|what| Error(format!("{}: {what}", path.display())))
+    parse(&text).map_err(|what| Error(format!("{path}: {what}")))
 }
 
 fn parse(text: &str) -> Result<Policy, String> {

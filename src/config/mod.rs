@@ -113,7 +113,7 @@ impl Config {
                 value::BEARER_TOKEN
             ))
         })?;
-        Ok(Self { personio, scim: scim(&args.scim, bearer)? })
+        Ok(Self { personio, scim: scim(&args.scim, matches, bearer)? })
     }
 }
 
@@ -124,7 +124,7 @@ impl Scim {
     /// When a setting is wrong.
     pub fn demo(args: &DemoArgs, matches: &ArgMatches, spare: SecretString) -> Result<Self, Error> {
         environment::refuse_unknown()?;
-        scim(&args.scim, value::secret(value::BEARER_TOKEN, matches)?.unwrap_or(spare))
+        scim(&args.scim, matches, value::secret(value::BEARER_TOKEN, matches)?.unwrap_or(spare))
     }
 }
 
@@ -139,7 +139,7 @@ fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error
     })
 }
 
-fn scim(args: &ScimArgs, bearer_token: SecretString) -> Result<Scim, Error> {
+fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Result<Scim, Error> {
     let cache_ttl = value::duration(value::CACHE_TTL, &args.cache_ttl)?;
     let max_stale = value::duration(value::MAX_STALE, &args.max_stale)?;
     if max_stale < cache_ttl {
@@ -147,13 +147,13 @@ fn scim(args: &ScimArgs, bearer_token: SecretString) -> Result<Scim, Error> {
     }
     Ok(Scim {
         listen: value::listen(&args.listen)?,
-        public_url: args.public_url.as_deref().map(value::public_url).transpose()?,
+        public_url: value::given("public_url", matches).map(|url| value::public_url(url)).transpose()?,
         bearer_token: value::bearer_token(bearer_token)?,
         cache_ttl,
         refresh_wait: value::duration(value::REFRESH_WAIT, &args.refresh_wait)?,
         max_stale,
         max_results: value::max_results(&args.max_results)?,
-        policy: args.config.as_deref().map(mapping::read).transpose()?.unwrap_or_default(),
+        policy: value::given("config", matches).map(|path| mapping::read(path)).transpose()?.unwrap_or_default(),
     })
 }
 

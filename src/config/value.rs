@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ArgMatches;
@@ -71,14 +70,19 @@ pub(super) fn filled(setting: Setting, text: Option<&str>) -> Result<Option<Stri
     }
 }
 
+/// The text of an optional setting. A variable that is set to nothing, as compose files do, is as good
+/// as none; a flag is not.
+pub(super) fn given<'m>(id: &str, matches: &'m ArgMatches) -> Option<&'m String> {
+    let by_flag = matches.value_source(id) == Some(ValueSource::CommandLine);
+    matches.get_one::<String>(id).filter(|text| by_flag || !text.trim().is_empty())
+}
+
 /// A secret that is given itself or by the file that holds it, by flag or by variable.
 pub(super) fn secret(setting: Setting, matches: &ArgMatches) -> Result<Option<SecretString>, Error> {
     let id = setting.flag.trim_start_matches('-').replace('-', "_");
     let file_id = format!("{id}_file");
     let by_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    // A variable that is set to nothing, as compose files do, is as good as none.
-    let text = matches.get_one::<String>(&id).filter(|text| by_flag(&id) || !text.trim().is_empty());
-    let file = matches.get_one::<PathBuf>(&file_id);
+    let (text, file) = (given(&id, matches), given(&file_id, matches));
     let secret = match (text, file) {
         (None, None) => return Ok(None),
         (Some(_), Some(_)) if by_flag(&id) == by_flag(&file_id) => {
@@ -88,9 +92,8 @@ pub(super) fn secret(setting: Setting, matches: &ArgMatches) -> Result<Option<Se
             )));
         }
         (Some(text), file) if file.is_none() || by_flag(&id) => text.clone(),
-        (_, Some(file)) => std::fs::read_to_string(file).map_err(|error| {
-            Error(format!("{}-file ({}_FILE): {}: {error}", setting.flag, setting.variable, file.display()))
-        })?,
+        (_, Some(file)) => std::fs::read_to_string(file)
+            .map_err(|error| Error(format!("{}-file ({}_FILE): {}: {error}", setting.flag, setting.variable, file)))?,
         (Some(text), None) => text.clone(),
     };
     match secret.trim() {
@@ -195,8 +198,8 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// The contents of the mapping file.
-pub(super) fn file(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|error| Error(format!("--config (SCIM_CONFIG): {}: {error}", path.display())))
+pub(super) fn file(path: &str) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|error| Error(format!("--config (SCIM_CONFIG): {path}: {error}")))
 }
 
 #[cfg(test)]

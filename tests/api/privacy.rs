@@ -29,7 +29,7 @@ const SENT: &str = "SENTMARKER";
 const HOURS: f64 = 31.415_926;
 const SECRET: &str = "client-secret-of-this-test";
 const MAPPING: &str = "[[custom_attribute]]\nid = \"dynamic_900\"\nname = \"nothingPersonalByItsId\"\n\
-                       [[custom_attribute]]\nid = \"dynamic_901\"\nname = \"list\"\n";
+                       [[custom_attribute]]\nid = \"dynamic_901\"\nname = \"list\"\nmulti_valued = true\n";
 
 fn mark(person: &mut Person) {
     let id = &person.id;
@@ -43,7 +43,8 @@ fn mark(person: &mut Person) {
         attribute.label = Some(format!("Label {PRIVATE}"));
         attribute.value = json!(PRIVATE);
     }
-    let values = [json!({"inner": {PRIVATE: [PRIVATE]}}), json!([PRIVATE, {"deep": PRIVATE}]), json!(PRIVATE)];
+    // The first two are asked for, and refused once their labels are seen.
+    let values = [json!(PRIVATE), json!([PRIVATE]), json!({"inner": {PRIVATE: [PRIVATE, {"deep": PRIVATE}]}})];
     let labels = ["Gehalt", "IBAN", "Notiz"];
     for ((value, label), number) in values.into_iter().zip(labels).zip(900..) {
         person.custom_attributes.push(CustomAttribute {
@@ -98,7 +99,7 @@ impl Program {
         let child = Command::new(env!("CARGO_BIN_EXE_personio-scim"))
             .arg("serve")
             .env_clear()
-            .env("RUST_LOG", "trace")
+            .env("RUST_LOG", "trace,actix_http::h1::decoder=trace")
             .env("PERSONIO_BASE_URL", simulator.base_url())
             .env("PERSONIO_CLIENT_ID", "demo")
             .env("PERSONIO_CLIENT_SECRET", SECRET)
@@ -206,6 +207,7 @@ impl Program {
             "GET /scim/v2/Us ers SENTMARKER HTTP/1.1\r\nHost: SENTMARKER\r\n\r\n",
             "GET /Users HTTP/1.1\r\nHost: x\r\nSENT MARKER SENTMARKER\r\n\r\n",
             "POST /Users HTTP/1.1\r\nHost: x\r\nContent-Length: SENTMARKER\r\n\r\n",
+            "POST /Users HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: SENTMARKER\u{fc}\r\n\r\n",
             "POST /Users HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nSENTMARKER\r\n",
             "GET http://SENTMARKER:x/Users HTTP/1.1\r\nHost: SENTMARKER\r\nConnection: close\r\n\r\n",
         ] {
@@ -341,6 +343,8 @@ async fn a_failed_load_tells_what_happened_and_quotes_nothing() {
             until(&format!("the load has ended with {status} {body} from {endpoint:?}"), ended).await;
             program.get("/scim/v2/Users").await;
             program.assert_silent();
+            let quoted = program.answers.to_lowercase().contains(NAME);
+            assert!(!quoted, "{status} {body} from {endpoint:?}: {}", program.answers);
         }
     }
 }

@@ -322,6 +322,8 @@ async fn secrets_come_from_files_that_end_with_a_new_line() {
         ("SCIM_BEARER_TOKEN_FILE", token.path().to_str().unwrap()),
         // As compose files set what is not there.
         ("SCIM_BEARER_TOKEN", ""),
+        ("SCIM_CONFIG", ""),
+        ("SCIM_PUBLIC_URL", ""),
         ("SCIM_LISTEN", "127.0.0.1:0"),
     ];
     let program = Program::start(&["serve"], &variables);
