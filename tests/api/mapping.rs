@@ -1,194 +1,352 @@
-//! What the mapping file changes. Its reading is tested where it is read.
+//! What a company chooses in its mapping file, and what that changes for its clients.
 
 use std::time::Duration;
 
-use jiff::civil::date;
 use jiff::tz::TimeZone;
-use personio_scim::scim::{AttributeType, CustomAttribute};
-use personio_scim::simulator::{self, Employment, OrgUnit, OrgUnitKind, Person, World};
-use personio_scim::translate::{Custom, Policy};
+use personio_scim::scim::{AttributeType, CustomAttribute as Served};
+use personio_scim::simulator::{CustomAttribute, Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, World};
+use personio_scim::translate::Custom;
 use serde_json::{Value, json};
 
-use crate::harness::{SHORT, Setup, TestClock, by_id};
+use crate::harness::{SHORT, Setup, TOKEN, TestClock, by_id};
+use crate::process::{Program, get};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
-fn world(persons: Vec<Person>) -> World {
+fn person(id: &str, custom_attributes: Vec<CustomAttribute>) -> Person {
+    let email = Some(format!("p{id}@example.com"));
+    Person { id: id.to_owned(), email, custom_attributes, ..Person::default() }
+}
+
+fn attribute(id: &str, value: Value) -> CustomAttribute {
+    CustomAttribute { id: id.to_owned(), kind: "STRING".to_owned(), value, ..CustomAttribute::default() }
+}
+
+fn starting(status: &str, start: Option<&str>) -> World {
+    let employment = Employment {
+        id: "e".to_owned(),
+        status: Some(status.to_owned()),
+        employment_start_date: start.map(|day| day.parse().unwrap()),
+        ..Employment::default()
+    };
+    World { persons: vec![Person { employments: vec![employment], ..person("1", Vec::new()) }], ..World::empty() }
+}
+
+fn of(persons: Vec<Person>) -> World {
     World { persons, ..World::empty() }
 }
 
+fn serve(id: &str, name: &str, kind: AttributeType, multi_valued: bool) -> Custom {
+    Custom { id: id.to_owned(), attribute: Served { name: name.to_owned(), kind, multi_valued } }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn people_become_active_some_days_before_they_start_where_the_company_is() {
-    // They start on 1 December; three days before is 28 November, which begins at 23:00Z in Berlin and
-    // at 15:00Z in Tokyo.
-    for (zone, days, before, after) in [
-        ("Europe/Berlin", Some(3), "2026-11-27T22:59:59Z", "2026-11-27T23:00:00Z"),
-        ("Asia/Tokyo", Some(3), "2026-11-27T14:59:59Z", "2026-11-27T15:00:00Z"),
-        ("Europe/Berlin", Some(0), "2026-11-30T22:59:59Z", "2026-11-30T23:00:00Z"),
+async fn somebody_who_starts_soon_is_active_from_midnight_in_the_companys_time_zone() {
+    let berlin = Some("Europe/Berlin");
+    let start = Some("2026-12-10");
+    for (zone, days, status, start, now, active) in [
+        // Three days before is the 7th, which begins at 23:00Z of the 6th: it is winter.
+        (berlin, Some(3), "ONBOARDING", start, "2026-12-06T22:59:59Z", false),
+        (berlin, Some(3), "ONBOARDING", start, "2026-12-06T23:00:00Z", true),
+        (None, Some(3), "ONBOARDING", start, "2026-12-06T22:59:59Z", false),
+        (None, Some(3), "ONBOARDING", start, "2026-12-06T23:00:00Z", true),
+        // In summer it begins at 22:00Z.
+        (berlin, Some(1), "ONBOARDING", Some("2026-07-02"), "2026-06-30T21:59:59Z", false),
+        (berlin, Some(1), "ONBOARDING", Some("2026-07-02"), "2026-06-30T22:00:00Z", true),
+        (Some("Asia/Tokyo"), Some(3), "ONBOARDING", start, "2026-12-06T14:59:59Z", false),
+        (Some("Asia/Tokyo"), Some(3), "ONBOARDING", start, "2026-12-06T15:00:00Z", true),
+        (Some("America/Los_Angeles"), Some(3), "ONBOARDING", start, "2026-12-07T07:59:59Z", false),
+        (Some("America/Los_Angeles"), Some(3), "ONBOARDING", start, "2026-12-07T08:00:00Z", true),
+        (Some("UTC"), Some(3), "ONBOARDING", start, "2026-12-06T23:59:59Z", false),
+        (Some("UTC"), Some(3), "ONBOARDING", start, "2026-12-07T00:00:00Z", true),
+        // No days before is the first day itself.
+        (berlin, Some(0), "ONBOARDING", start, "2026-12-09T22:59:59Z", false),
+        (berlin, Some(0), "ONBOARDING", start, "2026-12-09T23:00:00Z", true),
+        (berlin, Some(u16::MAX), "ONBOARDING", start, "2026-01-01T00:00:00Z", true),
+        (berlin, Some(3), "ONBOARDING", None, "2030-01-01T00:00:00Z", false),
+        // Without the choice never, and it changes nobody else.
+        (berlin, None, "ONBOARDING", start, "2026-12-24T00:00:00Z", false),
+        (berlin, Some(3), "INACTIVE", start, "2026-12-24T00:00:00Z", false),
+        (berlin, Some(3), "UNSPECIFIED", start, "2026-12-24T00:00:00Z", false),
+        (berlin, Some(3), "LEAVE", start, "2026-01-01T00:00:00Z", true),
     ] {
-        let employment = Employment {
-            id: "e".into(),
-            status: Some("ONBOARDING".into()),
-            employment_start_date: Some(date(2026, 12, 1)),
-            ..Employment::default()
-        };
-        let undated = Employment { employment_start_date: None, ..employment.clone() };
-        let person =
-            |id: &str, employment| Person { id: id.into(), employments: vec![employment], ..Person::default() };
-        let mut setup = Setup::of(world(vec![person("1", employment), person("2", undated)]));
+        let mut setup = Setup { clock: TestClock::at(now), ..Setup::of(starting(status, start)) };
         setup.policy.active_before_start_days = days;
-        setup.policy.time_zone = TimeZone::get(zone).unwrap();
-        setup.cache_ttl = SHORT;
-        setup.clock = TestClock::at(before);
-        let bridge = setup.start();
-        let first = bridge.everybody().await;
-        assert_eq!(by_id(&first, "1")["active"], false, "{zone} {days:?}");
-        bridge.clock.pass(Duration::from_secs(1));
-        let second = bridge.reloaded().await;
-        let user = by_id(&second, "1");
-        assert_eq!(user["active"], true, "{zone} {days:?}");
-        assert_eq!(user["meta"]["lastModified"], after);
-        assert_ne!(user["meta"]["version"], by_id(&first, "1")["meta"]["version"]);
-        assert_eq!(by_id(&second, "2")["active"], false, "without a start nobody knows");
+        if let Some(zone) = zone {
+            setup.policy.time_zone = TimeZone::get(zone).unwrap();
+        }
+        let users = setup.start().everybody().await;
+        assert_eq!(users[0]["active"], active, "{zone:?}, {days:?} days, {status}, {start:?} at {now}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn division_employee_number_and_required_e_mail() {
-    let mut setup = Setup::persons(60);
-    setup.policy = Policy {
-        team_is_division: true,
-        employee_number: Some("dynamic_777".into()),
-        require_email: true,
-        ..Policy::default()
-    };
-    let without = setup.world.persons.iter().filter(|person| person.email.is_none()).count();
-    let mut extra = setup.world.persons[0].clone();
-    (extra.id, extra.email) = ("99999999".to_owned(), None);
-    setup.world.persons.push(extra);
-    let world = setup.world.clone();
+async fn the_day_comes_while_the_server_runs_and_moves_last_modified() {
+    let clock = TestClock::at("2026-12-06T22:59:30Z");
+    let mut setup = Setup { clock, cache_ttl: SHORT, ..Setup::of(starting("ONBOARDING", Some("2026-12-10"))) };
+    setup.policy.active_before_start_days = Some(3);
+    let bridge = setup.start();
+    let before = bridge.everybody().await[0].clone();
+    assert_eq!(bridge.reloaded().await[0], before, "the day has not changed yet");
+    bridge.clock.pass(Duration::from_secs(60));
+    let after = bridge.reloaded().await[0].clone();
+    assert_eq!((&before["active"], &after["active"]), (&json!(false), &json!(true)));
+    assert_eq!(after["meta"]["lastModified"], "2026-12-06T23:00:30Z");
+    assert_ne!(after["meta"]["version"], before["meta"]["version"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_team_is_the_division_only_if_the_company_says_so() {
+    let unit = |kind, name: &str| OrgUnit { id: "7".to_owned(), name: name.to_owned(), kind };
+    let mut world = starting("ACTIVE", None);
+    world.persons[0].employments[0].org_units = vec![(OrgUnitKind::Team, "7".to_owned())];
+    world.org_units = vec![unit(OrgUnitKind::Department, "Research"), unit(OrgUnitKind::Team, "Rockets")];
+    world.legal_entities = vec![Named { id: "7".to_owned(), name: "Beispiel GmbH".to_owned() }];
+    for (team_is_division, division) in [(false, None), (true, Some(&json!("Rockets")))] {
+        let mut setup = Setup::of(world.clone());
+        setup.policy.team_is_division = team_is_division;
+        let users = setup.start().everybody().await;
+        assert_eq!(users[0][ENTERPRISE].get("division"), division);
+        assert_eq!(users[0][PERSONIO]["team"], "Rockets");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_employee_number_comes_from_the_attribute_that_the_company_names() {
+    let rows = [
+        (Some(json!("P-000001")), Some("P-000001")),
+        (Some(json!("  P-7 ")), Some("P-7")),
+        (Some(json!(4711)), Some("4711")),
+        (Some(json!("")), None),
+        (Some(json!(null)), None),
+        (Some(json!(true)), None),
+        (Some(json!(["P-1"])), None),
+        (Some(json!({"number": "P-1"})), None),
+        (None, None),
+    ];
+    for (own_id, global_id) in [("dynamic_777", None), ("dynamic_1", Some("dynamic_777"))] {
+        let persons = rows.iter().enumerate().map(|(index, (value, _))| {
+            let named = value.iter().map(|value| CustomAttribute {
+                global_id: global_id.map(str::to_owned),
+                ..attribute(own_id, value.clone())
+            });
+            let others = [attribute("dynamic_776", json!("X-1")), attribute("dynamic_7777", json!("X-2"))];
+            person(&(index + 1).to_string(), named.chain(others).collect())
+        });
+        let mut setup = Setup::of(of(persons.collect()));
+        setup.policy.employee_number = Some("dynamic_777".to_owned());
+        let users = setup.start().everybody().await;
+        for (index, (value, expected)) in rows.iter().enumerate() {
+            let number =
+                by_id(&users, &(index + 1).to_string()).get(ENTERPRISE).and_then(|own| own.get("employeeNumber"));
+            assert_eq!(number.and_then(Value::as_str), *expected, "{value:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_without_an_address_are_left_out_and_counted_if_the_company_says_so() {
+    let mut world = of((1..=5).map(|id| person(&id.to_string(), Vec::new())).collect());
+    (world.persons[1].email, world.persons[3].email) = (None, Some(" ".to_owned()));
+    for (require_email, users, left_out) in [(false, 5, 0), (true, 3, 2)] {
+        let mut setup = Setup::of(world.clone());
+        setup.policy.require_email = require_email;
+        let bridge = setup.start();
+        assert_eq!(bridge.users("").await["totalResults"], users);
+        let (status, health) = bridge.health().await;
+        let directory = &health["parts"]["directory"];
+        assert_eq!(status, 200);
+        assert_eq!((&directory["users"], &directory["leftOutWithoutEmail"]), (&json!(users), &json!(left_out)));
+        let answer = bridge.get("/scim/v2/Users/2").await;
+        assert_eq!(answer.status.as_u16(), if require_email { 404 } else { 200 });
+        assert_eq!(bridge.simulator.requests(Endpoint::Person), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_without_an_address_is_left_out_while_there_is_no_list_too() {
+    let mut world = of(vec![person("1", Vec::new()), person("2", Vec::new())]);
+    world.persons[1].email = None;
+    let mut setup = Setup::of(world);
+    setup.policy.require_email = true;
+    let simulator = setup.simulator();
+    simulator.fail(personio_scim::simulator::Fault::on(Endpoint::Persons, personio_scim::simulator::Action::Hang));
+    let bridge = setup.start_with(simulator);
+    assert_eq!(bridge.get("/scim/v2/Users/1").await.status.as_u16(), 200);
+    bridge.get("/scim/v2/Users/2").await.scim_error(404, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn custom_attributes_are_served_with_their_type_and_others_not_at_all() {
+    use AttributeType::{Boolean, Decimal, Integer, String as Text};
+    // Announced type, many values or one, Personio's value, what is served.
+    let rows = [
+        (Text, false, json!("blue"), json!("blue")),
+        (Text, false, json!("  blue "), json!("blue")),
+        (Text, false, json!(["blue"]), json!("blue")),
+        (Text, false, json!(""), Value::Null),
+        (Text, false, json!([]), Value::Null),
+        (Text, false, Value::Null, Value::Null),
+        (Text, false, json!(["blue", "red"]), Value::Null),
+        (Text, false, json!({"color": "blue"}), Value::Null),
+        (Text, true, json!(["blue", "", null, "red"]), json!(["blue", "red"])),
+        (Text, true, json!("blue"), json!(["blue"])),
+        (Text, true, json!(["blue", {"color": "red"}]), Value::Null),
+        (Text, true, json!([["blue"]]), Value::Null),
+        (Text, true, json!([""]), Value::Null),
+        (Integer, false, json!(7), json!(7)),
+        (Integer, false, json!(0), json!(0)),
+        (Integer, false, json!("7"), json!(7)),
+        (Integer, false, json!(7.5), Value::Null),
+        (Integer, false, json!("seven"), Value::Null),
+        (Integer, false, json!(true), Value::Null),
+        (Integer, true, json!([7, 8]), json!([7, 8])),
+        (Decimal, false, json!(7.5), json!(7.5)),
+        (Decimal, false, json!("inf"), Value::Null),
+        (Decimal, false, json!("much"), Value::Null),
+        (Boolean, false, json!(false), json!(false)),
+        (Boolean, false, json!(true), json!(true)),
+        (Boolean, false, json!("TRUE"), json!(true)),
+        (Boolean, false, json!("maybe"), Value::Null),
+        (Boolean, false, json!(1), Value::Null),
+    ];
+    let attributes = rows.iter().enumerate().map(|(index, row)| {
+        // Every other one is found by its global id.
+        let (by_id, by_global_id) = (format!("dynamic_{index}"), format!("level_{index}"));
+        let own = if index % 2 == 0 { by_id } else { format!("dynamic_9{index}") };
+        CustomAttribute { global_id: Some(by_global_id), ..attribute(&own, row.2.clone()) }
+    });
+    let others = [attribute("dynamic_not_named", json!("never")), attribute("Dynamic_0", json!("never"))];
+    let mut setup = Setup::of(of(vec![person("1", attributes.chain(others).collect()), person("2", Vec::new())]));
+    setup.policy.custom = rows
+        .iter()
+        .enumerate()
+        .map(|(index, (kind, multi_valued, ..))| {
+            let id = if index % 2 == 0 { format!("dynamic_{index}") } else { format!("level_{index}") };
+            serve(&id, &format!("own{index}"), *kind, *multi_valued)
+        })
+        .collect();
     let bridge = setup.start();
     let users = bridge.everybody().await;
-    assert_eq!(users.len(), 60 - without);
-    assert_eq!(bridge.health().await.1["parts"]["directory"]["leftOutWithoutEmail"], without + 1);
-    bridge.get("/Users/99999999").await.scim_error(404, None);
-    for user in &users {
-        let person = world.persons.iter().find(|person| user["id"] == person.id.as_str()).unwrap();
-        let number = person.custom_attributes.iter().find(|attribute| attribute.id == "dynamic_777").unwrap();
-        assert_eq!(user[ENTERPRISE]["employeeNumber"], number.value);
-        assert_eq!(user[ENTERPRISE]["division"], user[PERSONIO]["team"]);
+    let user = by_id(&users, "1");
+    for (index, (kind, multi_valued, value, expected)) in rows.iter().enumerate() {
+        let served = user[PERSONIO].get(format!("own{index}"));
+        let expected = Some(expected).filter(|expected| !expected.is_null());
+        assert_eq!(served, expected, "{kind:?}, many: {multi_valued}, {value}");
     }
-    assert!(users.iter().any(|user| user[ENTERPRISE]["division"].is_string()));
-}
+    assert!(!user.to_string().contains("never"), "{user}");
+    assert!(by_id(&users, "2").get(PERSONIO).is_none(), "who has no value has no extension");
 
-/// A custom attribute in Personio.
-fn attribute(id: &str, label: &str, value: Value) -> simulator::CustomAttribute {
-    simulator::CustomAttribute {
-        id: id.into(),
-        global_id: (id == "dynamic_2").then(|| "job_level".to_owned()),
-        label: Some(label.into()),
-        kind: "standard".into(),
-        value,
-    }
-}
-
-/// How it is mapped.
-fn mapped(id: &str, name: &str, kind: AttributeType, multi_valued: bool) -> Custom {
-    Custom { id: id.into(), attribute: CustomAttribute { name: name.into(), kind, multi_valued } }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn custom_attributes_are_served_when_they_are_named() {
-    use AttributeType::{Boolean, Integer, String};
-    let custom_attributes = vec![
-        attribute("dynamic_1", "Badge", json!(["A", "B"])),
-        attribute("dynamic_2", "Level", json!("7")),
-        attribute("dynamic_3", "Remote", json!(true)),
-        attribute("dynamic_4", "Not mapped", json!("MARKER")),
-        attribute("dynamic_5", "Geburtsdatum", json!("1980-01-01")),
-        attribute("dynamic_6", "Desk", json!({"no": "text"})),
-        attribute("dynamic_7", "Empty", json!(" ")),
-    ];
-    let mut setup = Setup::of(world(vec![Person { id: "1".into(), custom_attributes, ..Person::default() }]));
-    setup.policy.custom = vec![
-        mapped("dynamic_1", "badges", String, true),
-        mapped("job_level", "level", Integer, false),
-        mapped("dynamic_3", "remote", Boolean, false),
-        mapped("dynamic_5", "something", String, false),
-        mapped("dynamic_6", "desk", String, false),
-        mapped("dynamic_7", "nothing", String, false),
-        mapped("dynamic_8", "missing", String, false),
-    ];
-    let bridge = setup.start();
-    let user = bridge.everybody().await.remove(0);
-    assert_eq!(user[PERSONIO], json!({"badges": ["A", "B"], "level": 7, "remote": true}));
-
-    let schema = bridge.get(&format!("/Schemas/{PERSONIO}")).await.json();
-    let described: Vec<_> = schema["attributes"].as_array().unwrap().iter().rev().take(7).rev().collect();
-    assert_eq!(described[0]["name"], "badges");
-    assert_eq!((&described[0]["type"], &described[0]["multiValued"]), (&json!("string"), &json!(true)));
-    assert_eq!((&described[1]["name"], &described[1]["type"]), (&json!("level"), &json!("integer")));
-    for attribute in described {
-        for characteristic in
-            ["multiValued", "description", "required", "caseExact", "mutability", "returned", "uniqueness"]
-        {
-            assert!(!attribute[characteristic].is_null(), "{attribute}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_mapping_there_are_no_custom_attributes() {
-    let setup = Setup::persons(30);
-    let bridge = setup.start();
-    let known = personio_scim::scim::extension_attributes().unwrap();
-    for user in bridge.everybody().await {
-        for name in user[PERSONIO].as_object().into_iter().flat_map(|extension| extension.keys()) {
-            assert!(known.contains(name), "{name}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_several_units_and_cost_centres_one_is_chosen_whatever_the_order() {
-    let mut results = Vec::new();
-    for turned in [false, true] {
-        let mut employment = Employment {
-            id: "e".into(),
-            status: Some("ACTIVE".into()),
-            org_units: vec![
-                (OrgUnitKind::Department, "10".into()),
-                (OrgUnitKind::Department, "9".into()),
-                (OrgUnitKind::Team, "3".into()),
-            ],
-            cost_centers: vec![("1".into(), 40.0), ("2".into(), 60.0)],
-            ..Employment::default()
+    let schema = bridge.get(&format!("/scim/v2/Schemas/{PERSONIO}")).await.json();
+    let all = bridge.get("/scim/v2/Schemas").await.json();
+    assert!(all["Resources"].as_array().unwrap().contains(&schema), "alone as in the list");
+    for (index, (kind, multi_valued, ..)) in rows.iter().enumerate() {
+        let name = format!("own{index}");
+        let described: Vec<&Value> =
+            schema["attributes"].as_array().unwrap().iter().filter(|own| own["name"] == name.as_str()).collect();
+        let [described] = described.as_slice() else { panic!("{name} is described {} times", described.len()) };
+        let word = match kind {
+            Text => "string",
+            Boolean => "boolean",
+            Decimal => "decimal",
+            Integer => "integer",
         };
-        if turned {
-            employment.org_units.reverse();
-            employment.cost_centers.reverse();
+        assert!(described["description"].as_str().is_some_and(|text| !text.is_empty()));
+        for (characteristic, expected) in [
+            ("type", json!(word)),
+            ("multiValued", json!(multi_valued)),
+            ("required", json!(false)),
+            ("caseExact", json!(false)),
+            ("mutability", json!("readOnly")),
+            ("returned", json!("default")),
+            ("uniqueness", json!("none")),
+        ] {
+            assert_eq!(described[characteristic], expected, "{name}, {characteristic}");
         }
-        let unit = |id: &str, kind| OrgUnit { id: id.into(), name: format!("Unit {id}"), kind };
-        let center = |id: &str| simulator::Named { id: id.into(), name: format!("Centre {id}") };
-        let world = World {
-            persons: vec![Person { id: "1".into(), employments: vec![employment], ..Person::default() }],
-            org_units: vec![
-                unit("9", OrgUnitKind::Department),
-                unit("10", OrgUnitKind::Department),
-                unit("3", OrgUnitKind::Team),
-            ],
-            cost_centers: vec![center("1"), center("2")],
-            ..World::empty()
-        };
-        let user = Setup::of(world).start().everybody().await.remove(0);
-        assert_eq!(
-            (&user[ENTERPRISE]["department"], &user[ENTERPRISE]["costCenter"]),
-            (&json!("Unit 9"), &json!("Centre 2"))
-        );
-        assert_eq!(user[ENTERPRISE].get("division"), None);
-        results.push(user[PERSONIO].clone());
     }
-    assert_eq!(results[0], results[1]);
-    assert_eq!(results[0]["orgUnits"][0], json!({"value": "9", "display": "Unit 9", "type": "department"}));
+}
+
+const MAPPING: &str = r#"
+active_before_start_days = 36500
+time_zone = "Europe/Berlin"
+employee_number = "dynamic_777"
+division = "team"
+[users]
+require = ["email"]
+[[custom_attribute]]
+id = "dynamic_9"
+name = "secret"
+[[custom_attribute]]
+global_id = "level"
+name = "level"
+type = "integer"
+[[custom_attribute]]
+id = "dynamic_11"
+name = "skills"
+multi_valued = true
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_file_is_obeyed_and_what_turns_out_personal_is_warned_of_once() {
+    let born =
+        |label: &str| CustomAttribute { label: Some(label.to_owned()), ..attribute("dynamic_9", json!("1970-01-01")) };
+    let level =
+        |value: Value| CustomAttribute { global_id: Some("level".to_owned()), ..attribute("dynamic_10", value) };
+    let mut world = starting("ONBOARDING", Some("2090-01-01"));
+    world.org_units = vec![OrgUnit { id: "7".to_owned(), name: "Rockets".to_owned(), kind: OrgUnitKind::Team }];
+    world.persons[0].employments[0].org_units = vec![(OrgUnitKind::Team, "7".to_owned())];
+    world.persons[0].custom_attributes = vec![
+        born("Geburtsdatum"),
+        level(json!(3)),
+        attribute("dynamic_11", json!(["Go", "Rust"])),
+        attribute("dynamic_777", json!("P-1")),
+    ];
+    world.persons.push(person("2", vec![born("Geburtsdatum"), level(json!("high"))]));
+    world.persons.push(person("3", vec![born("Date of birth"), level(json!("low"))]));
+    // The same address as the first person's, and no address at all.
+    world.persons.push(Person { email: Some("P1@example.com".to_owned()), ..person("4", vec![born("Geburtstag")]) });
+    world.persons.push(Person { email: None, ..person("5", Vec::new()) });
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), MAPPING).unwrap();
+    let setup = Setup::of(world);
+    let simulator = setup.simulator();
+    let upstream = simulator.base_url();
+    let variables = [
+        ("PERSONIO_CLIENT_ID", setup.options.client_id.as_str()),
+        ("PERSONIO_CLIENT_SECRET", setup.options.client_secret.as_str()),
+        ("PERSONIO_BASE_URL", &upstream),
+        ("SCIM_LISTEN", "127.0.0.1:0"),
+        ("SCIM_BEARER_TOKEN", TOKEN),
+        ("SCIM_CONFIG", file.path().to_str().unwrap()),
+        ("SCIM_CACHE_TTL", "20ms"),
+    ];
+    let program = Program::start(&["serve"], &variables);
+    let list = format!("{}/Users", program.base_url().await);
+    let page = get(&list, TOKEN).await.json();
+    let users = page["Resources"].as_array().unwrap();
+    assert_eq!(users.len(), 4, "who has no address is left out");
+    let first = by_id(users, "1");
+    assert_eq!(first["active"], true);
+    assert_eq!(first[ENTERPRISE], json!({"employeeNumber": "P-1", "division": "Rockets"}));
+    assert_eq!((&first[PERSONIO]["level"], &first[PERSONIO]["skills"]), (&json!(3), &json!(["Go", "Rust"])));
+    assert_eq!(by_id(users, "4")["userName"], "personio-4");
+    assert!(!page.to_string().contains("1970"), "{page}");
+    assert!(!page.to_string().contains("secret"), "{page}");
+
+    // Further loads say nothing new.
+    for loads in [2, 3] {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        get(&list, TOKEN).await;
+        assert!(simulator.requests(Endpoint::Persons) >= loads);
+    }
+    let warnings: Vec<Value> = program.log().into_iter().filter(|event| event["level"] == "WARN").collect();
+    let about = |id: &str| warnings.iter().filter(|event| event["custom_attribute"] == id).count();
+    assert_eq!((about("dynamic_9"), about("level"), about("dynamic_11")), (1, 1, 0), "{warnings:#?}");
+    assert!(warnings.iter().any(|event| event["shared"] == 1), "a shared address is told: {warnings:#?}");
+    let log = Value::from(program.log()).to_string();
+    for private in ["example.com", "1970", "Geburt", "birth", "Rust", "high"] {
+        assert!(!log.contains(private), "{private} is in the log: {log}");
+    }
 }

@@ -18,7 +18,7 @@ use crate::harness::{Answer, Setup, TOKEN, answer, http, until};
 const END: Duration = Duration::from_secs(10);
 
 /// A running program. It is killed when it is dropped.
-struct Program {
+pub struct Program {
     child: Child,
     out: Output,
     err: Output,
@@ -78,7 +78,7 @@ impl Ended {
 }
 
 impl Program {
-    fn start(args: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub fn start(args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
         command.args(args).env_clear().envs(variables.iter().copied());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -104,7 +104,7 @@ impl Program {
 
     /// Its log so far: every line must be a JSON object.
     #[track_caller]
-    fn log(&self) -> Vec<Value> {
+    pub fn log(&self) -> Vec<Value> {
         let lines = self.err.so_far();
         let parse = |line| serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let lines: Vec<Value> = lines.lines().map(parse).collect();
@@ -113,7 +113,7 @@ impl Program {
     }
 
     /// The base URL of a `serve`, which says it in its log: `http://127.0.0.1:…/scim/v2`.
-    async fn base_url(&self) -> String {
+    pub async fn base_url(&self) -> String {
         let mut base_url = None;
         until("the server listens", async || {
             base_url = self.log().iter().find_map(|line| Some(line["base_url"].as_str()?.to_owned()));
@@ -157,7 +157,7 @@ fn file(content: &str) -> NamedTempFile {
 }
 
 /// A GET with a bearer token.
-async fn get(url: &str, token: &str) -> Answer {
+pub async fn get(url: &str, token: &str) -> Answer {
     answer(http().get(url).header("Authorization", format!("Bearer {token}"))).await
 }
 
