@@ -17,8 +17,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-/// What is logged without `RUST_LOG`. The server's crate reports every worker.
-const DEFAULT: &str = "info,actix_server=warn";
+/// What is logged without `RUST_LOG`. The server's crates report every worker, and as an error every
+/// stranger who does not speak HTTP.
+const DEFAULT: &str = "info,actix_server=warn,actix_http::h1::dispatcher=off";
 
 /// Starts the logs, as `RUST_LOG` says.
 ///

@@ -34,9 +34,10 @@ const SINGLE_USERS: u64 = 10_000;
 const SINGLES_AT_ONCE: usize = 4;
 /// The longest pause after a failed load.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-/// Walks through pages that are remembered, and how long after their last page.
+/// Walks through pages that are remembered, for how long after their last page, and after their first.
 const WALKS: u64 = 64;
 const WALK_PAUSE: Duration = Duration::from_secs(300);
+const WALK: Duration = Duration::from_secs(3600);
 
 /// Why nothing can be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -166,7 +167,7 @@ impl Directory {
             failure: ArcSwapOption::empty(),
             single: Cache::builder().time_to_live(freshness.cache_ttl).max_capacity(SINGLE_USERS).build(),
             singles: Semaphore::new(SINGLES_AT_ONCE),
-            walks: Cache::builder().time_to_idle(WALK_PAUSE).max_capacity(WALKS).build(),
+            walks: Cache::builder().time_to_idle(WALK_PAUSE).time_to_live(WALK).max_capacity(WALKS).build(),
         }))
     }
 
@@ -210,7 +211,9 @@ impl Directory {
             return Ok(snapshot);
         }
         let snapshot = self.current().await?;
-        self.0.walks.insert(query, Arc::clone(&snapshot)).await;
+        if page == Page::First {
+            self.0.walks.insert(query, Arc::clone(&snapshot)).await;
+        }
         Ok(snapshot)
     }
 

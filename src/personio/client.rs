@@ -101,7 +101,7 @@ impl Client {
     /// # Errors
     /// When the machine offers no certificates to trust.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
-        let transport = Transport::new(&settings.base_url, settings.timeout)?;
+        let transport = Transport::new(&settings.base_url, settings.timeout, settings.app_id.clone())?;
         let tokens = Tokens::new(&settings.base_url, &settings.client_id, &settings.client_secret, settings.retry);
         Ok(Self { settings, transport, tokens, names: NameCache::new(clock) })
     }
@@ -249,7 +249,6 @@ impl Client {
         authorization.set_sensitive(true);
         let mut request = Request::new(Method::GET, url.clone());
         request.headers_mut().insert(AUTHORIZATION, authorization);
-        request.headers_mut().insert("X-Personio-App-ID", self.settings.app_id.clone());
         self.transport.exchange(endpoint, request).await
     }
 }

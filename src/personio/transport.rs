@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Request, Response, StatusCode, redirect};
 use url::Url;
 
@@ -29,9 +29,11 @@ pub(super) struct Transport {
 
 impl Transport {
     /// A way to `base_url`. Redirects are never followed: the token is for one origin only.
-    pub(super) fn new(base_url: &Url, timeout: Duration) -> Result<Self, reqwest::Error> {
+    /// Every request says which program it is from (Personio's "Request headers").
+    pub(super) fn new(base_url: &Url, timeout: Duration, app_id: HeaderValue) -> Result<Self, reqwest::Error> {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("personio-scim/", env!("CARGO_PKG_VERSION")))
+            .default_headers([(HeaderName::from_static("x-personio-app-id"), app_id)].into_iter().collect())
             .redirect(redirect::Policy::none())
             .connect_timeout(timeout.min(Duration::from_secs(10)))
             .timeout(timeout);

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use personio_scim::simulator::{Action, Endpoint, Fault};
+use personio_scim::simulator::{Action, Endpoint, Fault, Person};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id, until};
+use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, TOKEN, by_id, until};
 
 /// Requests for persons so far.
 fn loads(bridge: &Bridge) -> usize {
@@ -283,4 +285,197 @@ async fn a_walk_through_pages_sees_one_snapshot() {
     assert_eq!(walked, users, "nobody twice, nobody missing");
     assert_eq!(bridge.users("?startIndex=1&count=20").await["totalResults"], 59, "a new walk sees the new one");
     assert_eq!(bridge.users("?startIndex=21&count=20").await["totalResults"], 59);
+
+    // Who never asks for a first page walks nowhere.
+    assert_eq!(bridge.users("?startIndex=2&count=30").await["totalResults"], 59);
+    bridge.simulator.with_world(|world| world.persons.truncate(50));
+    assert_eq!(bridge.reloaded().await.len(), 50);
+    assert_eq!(bridge.users("?startIndex=2&count=30").await["totalResults"], 50);
+}
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
+
+/// A bridge whose first load never ends: the list of persons hangs.
+async fn hanging(persons: usize) -> Bridge {
+    let setup = Setup { public_url: Some("https://scim.example.com"), ..Setup::persons(persons) };
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    let bridge = setup.start_with(simulator);
+    until("the first load hangs", async || loads(&bridge) == 1).await;
+    bridge
+}
+
+/// A user without what only the whole directory can tell, and without the version of it all.
+fn told_alone(user: &Value) -> Value {
+    let mut user = user.clone();
+    let (extension, manager) = (format!("/{PERSONIO}"), format!("/{ENTERPRISE}/manager"));
+    for (part, member) in [("/meta", "version"), (&*extension, "managerEmail"), (&*manager, "displayName")] {
+        if let Some(Value::Object(members)) = user.pointer_mut(part) {
+            members.remove(member);
+        }
+    }
+    user
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_alone_is_as_in_the_list_and_costs_two_requests_once() {
+    let users = Setup { public_url: Some("https://scim.example.com"), ..Setup::persons(40) }.start().everybody().await;
+    let bridge = hanging(40).await;
+    for user in &users {
+        let path = format!("/Users/{}", user["id"].as_str().unwrap());
+        bridge.simulator.reset_counts();
+        let answer = bridge.get(&path).await;
+        assert_eq!(told_alone(&answer.json()), told_alone(user));
+        assert_eq!(bridge.get(&format!("/scim/v2{path}")).await.text, answer.text, "kept");
+        let count = |endpoint| bridge.simulator.requests(endpoint);
+        assert_eq!((count(Endpoint::Persons), count(Endpoint::Person), count(Endpoint::Employments)), (0, 1, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_the_snapshot_is_there_single_users_come_from_it() {
+    let setup = Setup::persons(40);
+    let path = format!("/Users/{}", setup.world.persons[30].id);
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_secs(1))).times(1));
+    let bridge = setup.start_with(simulator);
+    let alone = bridge.get(&path).await.json();
+    assert_eq!(bridge.simulator.requests(Endpoint::Person), 1);
+    let users = bridge.everybody().await;
+    bridge.simulator.reset_counts();
+    let user = bridge.get(&path).await.json();
+    assert_eq!(&user, by_id(&users, alone["id"].as_str().unwrap()));
+    assert_eq!(told_alone(&alone), told_alone(&user));
+    assert!(bridge.simulator.log().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_failure_about_one_person_is_remembered() {
+    let bridge = hanging(5).await;
+    let path = format!("/Users/{}", bridge.simulator.with_world(|world| world.persons[0].id.clone()));
+    for action in [Action::Reset, Action::Status(403), Action::TruncatedJson, Action::Oversized(17 << 20)] {
+        bridge.simulator.fail(Fault::on(Endpoint::Person, action.clone()));
+        let answer = bridge.get(&path).await;
+        answer.scim_error(503, None);
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1, "{action:?}");
+        bridge.simulator.heal();
+    }
+    assert_eq!(bridge.get(&path).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_alone_is_served_without_employments_that_cannot_be_read() {
+    let bridge = hanging(12).await;
+    let persons = bridge.simulator.with_world(|world| world.persons.clone());
+    let active = persons.iter().filter(|person| person.status.as_deref() == Some("ACTIVE"));
+    let actions = [Action::Status(502), Action::NotFoundResource, Action::Status(403), Action::WrongJson];
+    for (person, action) in active.zip(actions) {
+        bridge.simulator.fail(Fault::on(Endpoint::Employments, action.clone()).person(&person.id));
+        let user = bridge.get(&format!("/Users/{}", person.id)).await.json();
+        assert_eq!((&user["id"], &user["active"]), (&person.id.clone().into(), &true.into()), "{action:?}");
+        assert!(user["userName"].is_string() && user.get("title").is_none() && user.get(PERSONIO).is_none(), "{user}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_hears_of_the_listing_too() {
+    let setup = Setup { refresh_wait: Duration::from_millis(100), ..Setup::persons(120) };
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).skip(2));
+    let bridge = setup.start_with(simulator);
+    until("two pages are there", async || loads(&bridge) == 3).await;
+    let detail = bridge.get("/Users").await.scim_error(503, None);
+    assert!(detail.contains("100 persons listed so far"), "{detail}");
+    assert_eq!(bridge.health().await.1["parts"]["directory"]["status"], "loading");
+}
+
+/// The status of the answer to a target exactly as it is written, which no client library would send.
+async fn raw(bridge: &Bridge, target: &str) -> String {
+    let mut stream = TcpStream::connect(bridge.origin.strip_prefix("http://").unwrap()).await.unwrap();
+    let head =
+        format!("GET {target} HTTP/1.1\r\nHost: scim\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_library_would_send_is_asked_for_nowhere_either() {
+    let bridge = hanging(5).await;
+    let long = "a".repeat(4000);
+    for id in [
+        "..",
+        ".",
+        "%2E%2E",
+        "%2F",
+        "..%2F..%2Fauth%2Ftoken",
+        "1%0D%0AX-Injected:1",
+        "%FF",
+        "%252F",
+        "*",
+        "{id}",
+        &long,
+    ] {
+        for base in ["/scim/v2/Users", "/Users"] {
+            let answer = raw(&bridge, &format!("{base}/{id}")).await;
+            assert!(answer.starts_with("HTTP/1.1 404 "), "{id}: {answer}");
+            assert!(answer.contains("urn:ietf:params:scim:api:messages:2.0:Error"), "{id}: {answer}");
+        }
+    }
+    assert_eq!(bridge.simulator.requests(Endpoint::Person) + bridge.simulator.requests(Endpoint::Unknown), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_new_takes_the_place_of_the_creation_and_is_modified_now() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+    let users = bridge.everybody().await;
+    let created = users[30]["meta"]["created"].as_str().unwrap();
+    let newcomer = Person { id: "1".to_owned(), created_at: Some(created.parse().unwrap()), ..Person::default() };
+    bridge.simulator.with_world(|world| {
+        world.persons.reverse();
+        world.persons.push(newcomer);
+    });
+    bridge.clock.pass(Duration::from_secs(3600));
+    let mut seen = bridge.reloaded().await;
+    let now = personio_scim::clock::Clock::now(&bridge.clock).to_string();
+    let user = seen.remove(30);
+    assert_eq!((&user["id"], &user["meta"]["lastModified"]), (&"1".into(), &now.into()), "it must not be missed");
+    assert_eq!(seen, users, "the order of the others, and all they are");
+}
+
+/// What is changed about a person.
+type Change = fn(&mut Person);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn meta_moves_for_each_kind_of_change_of_one_person_and_of_nobody_else() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+    let mut before = bridge.everybody().await;
+    let leads = |id: &Value| before.iter().any(|user| user[ENTERPRISE]["manager"]["value"] == *id);
+    let one = before.iter().find(|user| user["title"].is_string() && !leads(&user["id"])).unwrap();
+    let id = one["id"].as_str().unwrap().to_owned();
+    let changes: [(&str, Change); 6] = [
+        ("title", |it| it.employments.iter_mut().for_each(|it| it.position = Some("T".into()))),
+        ("name", |it| it.last_name = Some("Neu".into())),
+        ("address", |it| it.email = None),
+        ("status", |it| it.employments.iter_mut().for_each(|it| it.status = Some("SABBATICAL".into()))),
+        ("manager", |it| it.employments.iter_mut().for_each(|it| it.supervisor = None)),
+        ("cost centre", |it| it.employments.iter_mut().for_each(|it| it.cost_centers.clear())),
+    ];
+    for (what, change) in changes {
+        bridge.clock.pass(Duration::from_secs(60));
+        bridge.simulator.with_world(|world| change(world.persons.iter_mut().find(|it| it.id == id).unwrap()));
+        let after = bridge.reloaded().await;
+        let now = Value::from(personio_scim::clock::Clock::now(&bridge.clock).to_string());
+        for (earlier, later) in before.iter().zip(&after) {
+            if later["id"] == id.as_str() {
+                assert_ne!(earlier["meta"]["version"], later["meta"]["version"], "{what}");
+                assert_eq!(later["meta"]["lastModified"], now, "{what}");
+            } else {
+                assert_eq!(earlier, later, "{what}");
+            }
+        }
+        before = after;
+    }
 }

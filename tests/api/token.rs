@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use personio_scim::simulator::{Action, Endpoint, Fault};
+use serde_json::json;
 
-use crate::harness::{PAUSE_OVER, SHORT, Setup};
+use crate::harness::{PAUSE_OVER, SHORT, Setup, answer, http};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_is_asked_for_as_a_form_and_kept_over_loads() {
@@ -85,4 +86,72 @@ async fn a_token_endpoint_that_fails_is_tried_a_few_times() {
     bridge.simulator.heal();
     bridge.clock.pass(PAUSE_OVER);
     assert_eq!(bridge.everybody().await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_credential_arrives_whatever_its_characters() {
+    for secret in ["a+b/c==", "&client_id=x", "50% ünïcode \"quoted\" ", "a:b@c#d?e"] {
+        let mut setup = Setup::persons(1);
+        setup.options.client_id = "papi-client 1&2".to_owned();
+        setup.options.client_secret = secret.to_owned();
+        let bridge = setup.start();
+        assert_eq!(bridge.everybody().await.len(), 1, "{secret}");
+        let log = bridge.simulator.log();
+        let mut requests = log.iter().filter(|request| request.endpoint == Endpoint::Token);
+        assert_eq!(requests.next().unwrap().query, "", "nothing secret in a URL");
+        assert!(requests.next().is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_token_fails_the_load_and_is_not_quoted() {
+    let json = |status, body: &str| Action::Body(status, "application/json", body.to_owned());
+    for (action, said) in [
+        (json(200, "{}"), "cannot be read"),
+        (json(200, r#"{"access_token": 7}"#), "cannot be read"),
+        (json(200, r#"{"access_token": "MARK\nER", "expires_in": 86400}"#), "cannot be read"),
+        (Action::Html(200), "cannot be read"),
+        (Action::TruncatedJson, "cannot be read"),
+        (Action::WrongJson, "cannot be read"),
+        (Action::Oversized(17 << 20), "cannot be read"),
+        (json(400, r#"{"error": "invalid_client", "error_description": "MARKER"}"#), "invalid_client"),
+        (json(401, r#"{"errors": [{"title": "MARKER"}]}"#), "API credential"),
+        (json(400, r#"{"error": {"message": "MARKER"}}"#), "API credential"),
+        (json(403, ""), "API credential"),
+        (Action::NotFoundRoute, "base URL"),
+        (Action::Html(404), "base URL"),
+    ] {
+        let setup = Setup::persons(1);
+        let simulator = setup.simulator();
+        simulator.fail(Fault::on(Endpoint::Token, action.clone()));
+        let bridge = setup.start_with(simulator);
+        let failure = bridge.failure().await;
+        assert!(failure.contains(said) && !failure.contains("MARK"), "{action:?}: {failure}");
+        bridge.get("/Users").await.scim_error(503, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_usable_whatever_is_said_of_its_lifetime() {
+    for (member, value) in [
+        ("expires_in", json!("86400")),
+        ("expires_in", json!(0)),
+        ("expires_in", json!(null)),
+        ("expires_in", json!(u64::MAX)),
+        ("token_type", json!("bearer")),
+        ("something_new", json!({"a": [1]})),
+    ] {
+        let setup = Setup::persons(2);
+        let simulator = setup.simulator();
+        let token = http().post(format!("{}/v2/auth/token", simulator.base_url()));
+        let token = token.header("Content-Type", "application/x-www-form-urlencoded");
+        let form = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
+        let token = answer(token.body(form)).await.json()["access_token"].clone();
+        let mut body = json!({"access_token": token});
+        body[member] = value;
+        simulator.fail(Fault::on(Endpoint::Token, Action::Body(200, "application/json", body.to_string())));
+        let bridge = setup.start_with(simulator);
+        let users = bridge.get("/Users").await;
+        assert_eq!(users.status, 200, "{body}: {}", bridge.health().await.1);
+    }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use jiff::civil::date;
 use personio_scim::simulator::{Action, Endpoint, Fault, NextLink, Quirks, Termination};
-use serde_json::Value;
+use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
-use crate::harness::{SHORT, Setup, by_id};
+use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id};
 
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
@@ -207,4 +207,189 @@ async fn a_changed_employment_is_seen_although_the_person_was_not_touched() {
         person.employments.iter_mut().for_each(|employment| employment.position = Some("Captain".to_owned()));
     });
     assert_eq!(by_id(&bridge.reloaded().await, id)["title"], "Captain");
+}
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+/// A key that may be hidden, and where in a user it shows that it is there.
+const VISIBLE: &[(&str, &str, &str)] = &[
+    ("email", "", "/emails"),
+    ("first_name", "", "/name/givenName"),
+    ("last_name", "", "/name/familyName"),
+    ("created_at", "", "/meta/created"),
+    ("position", "", "/title"),
+    ("type", "", "/userType"),
+    ("status", PERSONIO, "/employmentStatus"),
+    ("supervisor", ENTERPRISE, "/manager"),
+    ("office", PERSONIO, "/office"),
+    ("org_units", ENTERPRISE, "/department"),
+    ("org_units", PERSONIO, "/orgUnits"),
+    ("legal_entity", ENTERPRISE, "/organization"),
+    ("cost_centers", ENTERPRISE, "/costCenter"),
+    ("employment_start_date", PERSONIO, "/hireDate"),
+    ("employment_end_date", PERSONIO, "/endDate"),
+    ("probation_end_date", PERSONIO, "/probationEndDate"),
+    ("contract_end_date", PERSONIO, "/contractEndDate"),
+    ("termination", PERSONIO, "/lastWorkingDay"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_attribute_may_be_hidden_alone_and_all_together() {
+    let having = |users: &[Value], schema: &str, pointer: &str| {
+        let part = |user: &Value| if schema.is_empty() { user.clone() } else { user[schema].clone() };
+        users.iter().filter(|user| part(user).pointer(pointer).is_some()).count()
+    };
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(120) }.start();
+    let users = bridge.everybody().await;
+    for (key, schema, pointer) in VISIBLE {
+        assert!(having(&users, schema, pointer) > 0, "{key}: nobody has {pointer}");
+        bridge.simulator.set_quirks(|quirks| quirks.hidden_attributes = vec![(*key).to_owned()]);
+        let seen = bridge.reloaded().await;
+        assert_eq!((seen.len(), having(&seen, schema, pointer)), (120, 0), "{key}");
+        assert_eq!(bridge.health().await.1["status"], "ok", "{key}");
+    }
+    let further = ["preferred_name", "updated_at", "employments", "custom_attributes", "_meta", "person", "job"];
+    let all = VISIBLE.iter().map(|(key, _, _)| *key).chain(further).map(str::to_owned).collect();
+    bridge.simulator.set_quirks(|quirks| quirks.hidden_attributes = all);
+    for user in bridge.reloaded().await {
+        assert_eq!((&user["name"], &user["active"]), (&json!({}), &json!(false)));
+        assert_eq!(user[ENTERPRISE], json!({"employeeNumber": user["id"]}));
+    }
+}
+
+/// A Personio whose first page of persons is `first`, and whose page `abc` holds one more.
+async fn personio(first: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    let answer = |body: Value| ResponseTemplate::new(200).set_body_json(body);
+    let token = answer(json!({"access_token": "papi-1", "token_type": "Bearer", "expires_in": 86400}));
+    Mock::given(matchers::path("/v2/auth/token")).respond_with(token).mount(&server).await;
+    let persons = || Mock::given(matchers::path("/v2/persons"));
+    persons().and(matchers::query_param_is_missing("cursor")).respond_with(first).mount(&server).await;
+    let second = answer(json!({"_data": [{"id": "2"}], "_meta": {"links": {}}}));
+    persons().and(matchers::query_param("cursor", "abc")).respond_with(second).mount(&server).await;
+    let employments = Mock::given(matchers::path_regex("^/v2/persons/[0-9]+/employments$"));
+    employments.respond_with(answer(json!({"_data": [], "_meta": {"links": {}}}))).mount(&server).await;
+    server
+}
+
+fn over(upstream: &MockServer) -> Bridge {
+    let setup = Setup::persons(0);
+    let simulator = setup.simulator();
+    setup.start_over(&upstream.uri(), simulator)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_shape_of_link_leads_to_another_origin() {
+    let evil = MockServer::start().await;
+    let host = evil.address();
+    for (link, persons) in [
+        (json!({"href": format!("{}/v2/persons?cursor=abc", evil.uri())}), 2),
+        (json!(format!("{}/v2/persons?limit=1&cursor=abc#fragment", evil.uri())), 2),
+        (json!({"href": format!("//{host}/v2/persons?cursor=abc")}), 2),
+        (json!({"href": format!("http://api.personio.de@{host}/v2/persons?cursor=abc")}), 2),
+        // A cursor is a value and not a place to go to; an unknown one ends the load.
+        (json!({"href": format!("/v2/persons?cursor=@{host}/")}), 0),
+        (json!({"href": format!("/v2/persons?cursor={}/v2/persons", evil.uri())}), 0),
+        (json!({"href": format!("{}/v2/persons", evil.uri())}), 0),
+    ] {
+        let page = json!({"_data": [{"id": "1"}], "_meta": {"links": {"next": link}}});
+        let upstream = personio(ResponseTemplate::new(200).set_body_json(page)).await;
+        let bridge = over(&upstream);
+        if persons > 0 {
+            assert_eq!(bridge.everybody().await.len(), persons, "{link}");
+        } else {
+            bridge.failure().await;
+        }
+        assert!(evil.received_requests().await.unwrap().is_empty(), "{link}");
+        for request in upstream.received_requests().await.unwrap() {
+            let authorization = request.headers.get("authorization").map(|value| value.to_str().unwrap());
+            let is_token = request.url.path() == "/v2/auth/token";
+            assert_eq!(authorization, (!is_token).then_some("Bearer papi-1"), "{}", request.url);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_of_the_persons_ends_the_load() {
+    let evil = MockServer::start().await;
+    for status in [301, 302, 303, 307, 308] {
+        let location = format!("{}/v2/persons", evil.uri());
+        let upstream = personio(ResponseTemplate::new(status).insert_header("Location", location)).await;
+        let failure = over(&upstream).failure().await;
+        assert!(failure.contains(&status.to_string()), "{failure}");
+        assert!(evil.received_requests().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cursors_that_lead_in_a_circle_end_the_load() {
+    for data in [json!([]), json!([{"id": "1"}])] {
+        let links = |cursor| json!({"links": {"next": {"href": format!("/v2/persons?cursor={cursor}")}}});
+        let page = |cursor| ResponseTemplate::new(200).set_body_json(json!({"_data": data, "_meta": links(cursor)}));
+        let upstream = personio(page("one")).await;
+        for (cursor, next) in [("one", "two"), ("two", "three"), ("three", "one")] {
+            let mock = Mock::given(matchers::path("/v2/persons")).and(matchers::query_param("cursor", cursor));
+            mock.respond_with(page(next)).mount(&upstream).await;
+        }
+        let failure = over(&upstream).failure().await;
+        assert!(failure.contains("repeat"), "{failure}");
+        let requests = upstream.received_requests().await.unwrap();
+        assert!(requests.iter().filter(|request| request.url.path() == "/v2/persons").count() <= 5);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_that_begins_to_repeat_changes_nothing_that_is_served() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(120) }.start();
+    let users = bridge.everybody().await;
+    bridge.simulator.with_world(|world| world.persons.truncate(60));
+    bridge.simulator.set_quirks(|quirks| quirks.repeating_cursor = true);
+    bridge.simulator.reset_counts();
+    assert_eq!(bridge.reloaded().await, users);
+    assert_eq!(bridge.simulator.requests(Endpoint::Employments), 0);
+    bridge.simulator.set_quirks(|quirks| quirks.repeating_cursor = false);
+    bridge.clock.pass(PAUSE_OVER);
+    assert_eq!(bridge.reloaded().await.len(), 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_met_is_waited_for_and_costs_nobody_an_employment() {
+    let setup = Setup::persons(20);
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Employments, Action::TooManyRequests { retry_after: None }).times(4));
+    let bridge = setup.start_with(simulator);
+    let users = bridge.everybody().await;
+    let employed = |it: &&personio_scim::simulator::Person| !it.employments.is_empty();
+    let employed = bridge.simulator.with_world(|world| world.persons.iter().filter(employed).count());
+    assert_eq!(users.iter().filter(|user| user[PERSONIO].is_object()).count(), employed);
+    assert_eq!((bridge.simulator.requests(Endpoint::Employments), bridge.simulator.throttled()), (24, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_body_is_never_quoted() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(3) }.start();
+    let users = bridge.everybody().await;
+    for (status, kind, body) in [
+        (
+            400,
+            "application/problem+json",
+            r#"{"personio_trace_id":"","errors":[{"title":"MARKER","detail":"MARKER"}]}"#,
+        ),
+        (422, "application/json", r#"{"errors":[{"field":"MARKER","errors":[{"reason":"MARKER"}]}]}"#),
+        (400, "application/json", r#"{"error":{"message":"MARKER"}}"#),
+        (403, "application/json", r#"{"error":"MARKER"}"#),
+        (400, "application/json", r#"{"personio_trace_id":"MARKER <b>","errors":null}"#),
+        (409, "text/html", "<html>MARKER</html>"),
+        (502, "text/html", "<html>MARKER</html>"),
+        (200, "application/json", r#"{"_data":[{"id":{"MARKER":1}}]}"#),
+        (200, "application/json", r#"{"_data":"MARKER"}"#),
+    ] {
+        bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Body(status, kind, body.to_owned())));
+        assert_eq!(bridge.reloaded().await, users, "{status} {body}");
+        let failure = bridge.failure().await;
+        let said = if status == 200 { "cannot be read".to_owned() } else { status.to_string() };
+        assert!(failure.contains(&said) && !failure.contains("MARKER"), "{body}: {failure}");
+        bridge.simulator.heal();
+        bridge.clock.pass(PAUSE_OVER);
+    }
 }

@@ -45,7 +45,7 @@ async fn a_cold_load_asks_once_per_fifty_persons_and_once_per_person() {
         for request in bridge.simulator.log() {
             let reads = request.endpoint != Endpoint::Token;
             assert_eq!(reads, request.query.split('&').any(|pair| pair == "limit=50"), "{request:?}");
-            assert!(!reads || request.app_id.as_deref() == Some("PERSONIO_SCIM"), "{request:?}");
+            assert_eq!(request.app_id.as_deref(), Some("PERSONIO_SCIM"), "{request:?}");
         }
     }
 }
@@ -306,4 +306,24 @@ async fn a_right_that_is_missing_for_all_employments_fails_the_load() {
         assert!(bridge.simulator.requests(Endpoint::Employments) < 60, "given up early");
         assert!(bridge.simulator.requests(Endpoint::Token) <= 2);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_unreadable_employments_in_a_row_are_an_outage() {
+    let setup = Setup::persons(500);
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Employments, Action::Status(404)).skip(40).times(80));
+    let bridge = setup.start_with(simulator);
+    bridge.get("/Users").await.scim_error(503, None);
+    assert!(bridge.simulator.requests(Endpoint::Employments) < 120, "it was given up in the midst");
+
+    // More of them, but here and there.
+    let setup = Setup::persons(500);
+    let simulator = setup.simulator();
+    for place in 0..80 {
+        simulator.fail(Fault::on(Endpoint::Employments, Action::Status(404)).skip(place * 5).times(1));
+    }
+    let users = setup.start_with(simulator).everybody().await;
+    let bare = users.iter().filter(|user| user[PERSONIO].is_null()).count();
+    assert!(users.len() == 500 && bare >= 80, "{bare} without employments");
 }
