@@ -218,9 +218,9 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
     Answer { status, headers, text: response.text().await.unwrap() }
 }
 
-/// Waits until something is so, for at most ten seconds.
+/// Waits until something is so, for at most half a minute: machines can be busy.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..1000 {
+    for _ in 0..3000 {
         if holds().await {
             return;
         }
