@@ -1,5 +1,5 @@
 //! The server, from its configuration to its end: builds everything, binds, runs, stops. The only
-//! file that names all modules.
+//! file that names all parts of the server.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

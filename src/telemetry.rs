@@ -1,6 +1,6 @@
 //! Logs: text for people at a terminal, JSON for everything else, on standard error. A request is
-//! named by its route, never by its query string, its headers or what they hold; and one line is
-//! written for it.
+//! named by its route, never by its query string, its headers or what they hold. When it
+//! ends one line says how; where nothing could be served, a second one says why.
 
 use std::env::VarError;
 use std::error::Error as _;
