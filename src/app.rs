@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::directory::{Directory, Freshness};
 use crate::endpoints;
 use crate::personio::{Client, Retry, Settings};
-use crate::scim::{Discovery, Locations};
+use crate::scim::{BrokenDocument, Discovery, Locations};
 use crate::telemetry::RequestSpan;
 use crate::translate::source::Source;
 
@@ -44,7 +44,7 @@ pub enum StartError {
     Client(reqwest::Error),
     /// A document in the program is broken.
     #[error("a discovery document is broken: {0}")]
-    Discovery(serde_json::Error),
+    Discovery(#[from] BrokenDocument),
     /// The server cannot be started.
     #[error("the server cannot be started: {0}")]
     Server(io::Error),
@@ -89,7 +89,8 @@ impl Application {
         let base_url = format!("{}/scim/v2", public_url.trim_end_matches('/'));
         let locations = Locations::new(&base_url);
         let discovery = Discovery::new(&locations, scim.max_results, &scim.policy.served_attributes())
-            .map_err(StartError::Discovery)?;
+            .map_err(BrokenDocument::from)?;
+        let types = discovery.compiled()?;
 
         let settings = Settings {
             base_url: personio.base_url,
@@ -108,9 +109,17 @@ impl Application {
             max_stale: scim.max_stale,
             pause: tuning.pause,
         };
-        let directory = Directory::new(Arc::new(source), freshness, clock, Handle::current());
+        let directory = Directory::new(Arc::new(source), types.clone(), freshness, clock, Handle::current());
         directory.warm_up();
-        let state = web::Data::new(endpoints::State::new(directory, discovery, &scim.bearer_token, scim.max_results));
+        let state = endpoints::State::new(
+            directory,
+            discovery,
+            types,
+            &scim.bearer_token,
+            scim.max_results,
+            scim.filter_limits,
+        );
+        let state = web::Data::new(state);
         let server = serve(listener, state).map_err(StartError::Server)?;
         Ok(Self { server, address, base_url })
     }

@@ -80,6 +80,12 @@ pub(super) struct ScimArgs {
     /// Most users on one page (filter.maxResults)
     #[arg(long, env = "SCIM_MAX_RESULTS", value_name = "NUMBER", default_value = "10000")]
     pub(super) max_results: String,
+    /// Longest filter, in bytes
+    #[arg(long, env = "SCIM_MAX_FILTER_LENGTH", value_name = "BYTES", default_value = "10240")]
+    pub(super) max_filter_length: String,
+    /// Most parentheses and brackets that may be open at once in a filter
+    #[arg(long, env = "SCIM_MAX_FILTER_DEPTH", value_name = "NUMBER", default_value = "50")]
+    pub(super) max_filter_depth: String,
     /// Mapping file (TOML)
     #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
     config: Option<String>,

@@ -9,6 +9,7 @@ mod mapping;
 mod value;
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -21,7 +22,13 @@ pub use args::{Args, Command, DemoArgs, HealthcheckArgs, Population, ServeArgs, 
 use args::{PersonioArgs, ScimArgs};
 use value::Setting;
 
+use crate::scim::filter;
 use crate::translate::Policy;
+
+/// A longer one fits into no request.
+const FILTER_LENGTHS: RangeInclusive<usize> = 100..=100_000;
+/// Each level takes a part of the stack.
+const FILTER_DEPTHS: RangeInclusive<usize> = 1..=250;
 
 /// A mistake in the settings: one line that names it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +74,8 @@ pub struct Scim {
     pub max_stale: Duration,
     /// The largest page.
     pub max_results: usize,
+    /// How large a filter may be.
+    pub filter_limits: filter::Limits,
     /// The company's choices.
     pub policy: Policy,
 }
@@ -153,6 +162,10 @@ fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Re
         refresh_wait: value::duration(value::REFRESH_WAIT, &args.refresh_wait)?,
         max_stale,
         max_results: value::max_results(&args.max_results)?,
+        filter_limits: filter::Limits {
+            length: value::number(value::MAX_FILTER_LENGTH, &args.max_filter_length, FILTER_LENGTHS)?,
+            depth: value::number(value::MAX_FILTER_DEPTH, &args.max_filter_depth, FILTER_DEPTHS)?,
+        },
         policy: value::given("config", matches).map(|path| mapping::read(path)).transpose()?.unwrap_or_default(),
     })
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::ArgMatches;
@@ -39,6 +40,8 @@ settings! {
     REFRESH_WAIT = "--refresh-wait", "SCIM_REFRESH_WAIT";
     MAX_STALE = "--max-stale", "SCIM_MAX_STALE";
     MAX_RESULTS = "--max-results", "SCIM_MAX_RESULTS";
+    MAX_FILTER_LENGTH = "--max-filter-length", "SCIM_MAX_FILTER_LENGTH";
+    MAX_FILTER_DEPTH = "--max-filter-depth", "SCIM_MAX_FILTER_DEPTH";
 }
 
 impl fmt::Display for Setting {
@@ -131,6 +134,14 @@ pub(super) fn max_results(text: &str) -> Result<usize, Error> {
             "{MAX_RESULTS}: `{text}` is no whole number of at least {SMALLEST_CAP}; with less, some clients take a full page for \
              the last one"
         ))
+    })
+}
+
+/// A whole number within a range.
+pub(super) fn number(setting: Setting, text: &str, range: RangeInclusive<usize>) -> Result<usize, Error> {
+    let number = text.trim().parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| {
+        Error(format!("{setting}: `{text}` is no whole number from {} to {}", range.start(), range.end()))
     })
 }
 

@@ -7,6 +7,7 @@
 mod progress;
 mod snapshot;
 mod source;
+mod walks;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,9 +25,11 @@ use tokio::time::timeout;
 pub use progress::Progress;
 pub use snapshot::Snapshot;
 pub use source::{Loaded, Skipped, Source, SourceError};
+pub use walks::WALK_PAUSE;
+use walks::Walks;
 
 use crate::clock::Clock;
-use crate::scim::User;
+use crate::scim::{Content, Digest, Resource, ResourceTypes};
 
 /// Single users that are kept while there is no snapshot.
 const SINGLE_USERS: u64 = 10_000;
@@ -34,10 +37,6 @@ const SINGLE_USERS: u64 = 10_000;
 const SINGLES_AT_ONCE: usize = 4;
 /// The longest pause after a failed load.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-/// Walks through pages that are remembered, for how long after their last page, and after their first.
-const WALKS: u64 = 64;
-const WALK_PAUSE: Duration = Duration::from_secs(300);
-const WALK: Duration = Duration::from_secs(3600);
 
 /// Why nothing can be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,6 +106,7 @@ pub struct Directory(Arc<Inner>);
 
 struct Inner {
     source: Arc<dyn Source>,
+    types: ResourceTypes,
     freshness: Freshness,
     clock: Arc<dyn Clock>,
     /// The runtime that all loads run on: they belong to no request, and outlive the one that
@@ -119,23 +119,25 @@ struct Inner {
     flight: Mutex<Option<Flight>>,
     failure: ArcSwapOption<Failure>,
     /// Users that were asked for one by one while there was no snapshot.
-    single: Cache<String, Option<Arc<User>>>,
+    single: Cache<String, Option<Arc<Resource>>>,
     /// So many of them are fetched at once: the load goes first.
     singles: Semaphore,
     /// The snapshots that clients walk through.
-    walks: Cache<String, Arc<Snapshot>>,
+    walks: Walks,
 }
 
 impl Inner {
     /// Fetches one user, once for all who ask at the same time.
-    async fn single(self: Arc<Self>, id: String) -> Result<Option<Arc<User>>, Arc<SourceError>> {
+    async fn single(self: Arc<Self>, id: String) -> Result<Option<Arc<Resource>>, Arc<SourceError>> {
         let user = async {
             let turn = timeout(self.freshness.refresh_wait, self.singles.acquire()).await;
             let _turn = turn
                 .ok()
                 .and_then(Result::ok)
                 .ok_or_else(|| SourceError::new("too many ask for single users".to_owned()))?;
-            Ok(self.source.find(&id).await?.map(|user| Arc::new(user.versioned())))
+            let user = self.source.find(&id).await?;
+            let rendered = user.map(|user| Resource::new(&self.types.user, &user.versioned()?).map(Arc::new));
+            Ok(rendered.transpose()?)
         };
         self.single.try_get_with_by_ref(&id, user).await
     }
@@ -155,9 +157,16 @@ pub struct State {
 impl Directory {
     /// An empty directory, whose loads run on `runtime`.
     #[must_use]
-    pub fn new(source: Arc<dyn Source>, freshness: Freshness, clock: Arc<dyn Clock>, runtime: Handle) -> Self {
+    pub fn new(
+        source: Arc<dyn Source>,
+        types: ResourceTypes,
+        freshness: Freshness,
+        clock: Arc<dyn Clock>,
+        runtime: Handle,
+    ) -> Self {
         Self(Arc::new(Inner {
             source,
+            types,
             freshness,
             clock,
             runtime,
@@ -167,7 +176,7 @@ impl Directory {
             failure: ArcSwapOption::empty(),
             single: Cache::builder().time_to_live(freshness.cache_ttl).max_capacity(SINGLE_USERS).build(),
             singles: Semaphore::new(SINGLES_AT_ONCE),
-            walks: Cache::builder().time_to_idle(WALK_PAUSE).time_to_live(WALK).max_capacity(WALKS).build(),
+            walks: Walks::new(),
         }))
     }
 
@@ -197,39 +206,47 @@ impl Directory {
         }
     }
 
-    /// The snapshot for a page of a list. A client that walks through the pages of one `query` reads
-    /// them all from the snapshot on which the walk began, even when a newer one has been published in
-    /// between: otherwise somebody could be on no page, or on two.
+    /// The snapshot for a page of a list. A client that goes through the pages of one `walk` reads them
+    /// all from the snapshot on which it began, even when a newer one has been published in between:
+    /// otherwise somebody could be on no page, or on two.
     ///
     /// # Errors
     /// When there is none that may be served.
-    pub async fn page(&self, query: String, page: Page) -> Result<Arc<Snapshot>, Error> {
+    pub async fn page(&self, walk: String, page: Page) -> Result<Arc<Snapshot>, Error> {
         if page == Page::Further
-            && let Some(snapshot) = self.0.walks.get(&query).await
-            && snapshot.age(self.0.clock.monotonic()) <= self.0.freshness.max_stale
+            && let Some(digest) = self.0.walks.digest(&walk).await
+            && let Some(snapshot) = self.kept(&digest).await
         {
             return Ok(snapshot);
         }
         let snapshot = self.current().await?;
         if page == Page::First {
-            self.0.walks.insert(query, Arc::clone(&snapshot)).await;
+            self.0.walks.begin(walk, &snapshot).await;
         }
         Ok(snapshot)
+    }
+
+    /// The snapshot with this content, if it is still kept and not too old.
+    pub async fn kept(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
+        let kept = self.0.walks.kept(digest).await;
+        let newest = self.servable().filter(|newest| newest.digest() == digest);
+        let now = self.0.clock.monotonic();
+        newest.or(kept).filter(|snapshot| snapshot.age(now) <= self.0.freshness.max_stale)
     }
 
     /// One user. While there is no snapshot, that user alone is fetched.
     ///
     /// # Errors
     /// When it cannot be told who that is, or whether there is such a user.
-    pub async fn find(&self, id: &str) -> Result<Option<Arc<User>>, Error> {
+    pub async fn find(&self, id: &str) -> Result<Option<Arc<Resource>>, Error> {
         if self.servable().is_some() {
-            return Ok(self.current().await?.find(id).cloned());
+            return Ok(self.current().await?.users().find(id).cloned());
         }
         match self.refresh(None) {
-            Refresh::Done(snapshot) => return Ok(snapshot.find(id).cloned()),
+            Refresh::Done(snapshot) => return Ok(snapshot.users().find(id).cloned()),
             Refresh::Paused => {
                 let known = self.0.single.get(id).await;
-                return known.map_or_else(|| self.fallback().map(|snapshot| snapshot.find(id).cloned()), Ok);
+                return known.map_or_else(|| self.fallback().map(|snapshot| snapshot.users().find(id).cloned()), Ok);
             }
             Refresh::UnderWay(_) => {}
         }
@@ -239,7 +256,7 @@ impl Directory {
             Ok(Ok(Err(reason))) => {
                 Err(Error::Unavailable { reason: SourceError::clone(&reason), retry_after: self.0.freshness.pause })
             }
-            Ok(Err(_)) | Err(_) => self.fallback().map(|snapshot| snapshot.find(id).cloned()),
+            Ok(Err(_)) | Err(_) => self.fallback().map(|snapshot| snapshot.users().find(id).cloned()),
         }
     }
 
@@ -324,7 +341,7 @@ impl Directory {
     /// One load, from the first request to the published snapshot. Data is as old as the moment at
     /// which its load began.
     async fn load(self, started: Duration, progress: Arc<Progress>) -> Result<Arc<Snapshot>, SourceError> {
-        let load = async { Ok(self.publish(self.0.source.load(&progress).await?, started).await) };
+        let load = async { self.publish(self.0.source.load(&progress).await?, started).await };
         // Whatever happens, the flight must end: no other could begin.
         let outcome = AssertUnwindSafe(load).catch_unwind().await.unwrap_or_else(|_| Err(broke_off()));
         if let Err(reason) = &outcome {
@@ -340,9 +357,10 @@ impl Directory {
         outcome
     }
 
-    async fn publish(&self, loaded: Loaded, started: Duration) -> Arc<Snapshot> {
+    async fn publish(&self, loaded: Loaded, started: Duration) -> Result<Arc<Snapshot>, SourceError> {
         let previous = self.0.last_good.load_full();
-        let snapshot = block_in_place(|| Snapshot::new(loaded, previous.as_deref(), started, &*self.0.clock));
+        let (types, clock) = (&self.0.types, &*self.0.clock);
+        let snapshot = block_in_place(|| Snapshot::new(loaded, types, previous.as_deref(), started, clock))?;
         let snapshot = Arc::new(snapshot);
         self.0.failure.store(None);
         // In this order: whoever knows the new snapshot as the newest finds it fresh.
@@ -351,11 +369,11 @@ impl Directory {
         self.0.single.invalidate_all();
         // Nobody may come by for long, and the old snapshot is large.
         self.0.fresh.run_pending_tasks().await;
-        self.0.walks.run_pending_tasks().await;
+        self.0.walks.tidy().await;
         let seconds = snapshot.age(self.0.clock.monotonic()).as_secs_f64();
-        let users = snapshot.users().len();
+        let users = snapshot.users().all().len();
         tracing::info!(users, seconds, "loaded {users} users in {seconds:.1} s");
-        snapshot
+        Ok(snapshot)
     }
 }
 

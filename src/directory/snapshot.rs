@@ -1,54 +1,70 @@
-//! A complete, immutable set of users in their one order. What did not change since the last
-//! snapshot is taken over from it, so that `meta` moves exactly when something else does.
+//! A complete, immutable set of users and groups. What did not change since the last snapshot is taken
+//! over from it, so that `meta` moves exactly when something else does.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Loaded, Skipped};
+use super::{Loaded, Skipped, SourceError};
 use crate::clock::Clock;
-use crate::scim::User;
+use crate::scim::{self, Content, Digest, Resource, ResourceType, ResourceTypes, Resources, Unwritable};
 
-/// All users at one moment.
+/// All users and groups at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
-    users: Vec<Arc<User>>,
-    by_id: HashMap<String, usize>,
+    users: Resources,
+    groups: Resources,
     skipped: Skipped,
     loaded: Duration,
+    digest: Digest,
 }
 
 impl Snapshot {
     /// A snapshot whose load began at `loaded` on the monotonic clock, and which is to be published now.
-    #[must_use]
-    pub fn new(load: Loaded, previous: Option<&Self>, loaded: Duration, clock: &dyn Clock) -> Self {
-        let users: Vec<User> = load.users.into_iter().map(User::versioned).collect();
+    ///
+    /// # Errors
+    /// When a resource cannot be written as JSON.
+    pub fn new(
+        load: Loaded,
+        types: &ResourceTypes,
+        previous: Option<&Self>,
+        loaded: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Self, SourceError> {
+        let mut users = versioned(load.users)?;
+        users.sort_by(scim::User::list_order);
+        let groups = versioned(load.groups)?;
         // Only now, after what takes long: a change must not be dated to before it can be seen.
         let now = clock.now();
-        let mut users: Vec<Arc<User>> = users.into_iter().map(|user| taken_over(user, previous, now)).collect();
-        users.sort_by(|one, other| one.list_order(other));
-        let by_id = users.iter().enumerate().map(|(place, user)| (user.id.clone(), place)).collect();
-        Self { users, by_id, skipped: load.skipped, loaded }
+        let users = resources(&types.user, users, previous.map(|previous| &previous.users), now)?;
+        let groups = resources(&types.group, groups, previous.map(|previous| &previous.groups), now)?;
+        let digest = digest([&users, &groups]);
+        Ok(Self { users, groups, skipped: load.skipped, loaded, digest })
     }
 
     /// The users, by creation and id.
     #[must_use]
-    pub fn users(&self) -> &[Arc<User>] {
+    pub fn users(&self) -> &Resources {
         &self.users
     }
 
-    /// The user with this id.
+    /// The groups.
     #[must_use]
-    pub fn find(&self, id: &str) -> Option<&Arc<User>> {
-        self.users.get(*self.by_id.get(id)?)
+    pub fn groups(&self) -> &Resources {
+        &self.groups
     }
 
     /// Who was left out on purpose.
     #[must_use]
     pub fn skipped(&self) -> Skipped {
         self.skipped
+    }
+
+    /// What its content is recognised by: a snapshot with the same content has the same.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
     }
 
     /// How old it is at `now` on the monotonic clock.
@@ -58,16 +74,46 @@ impl Snapshot {
     }
 }
 
-/// The user as it was, if nothing that a client sees has changed. Otherwise, and when the user is
-/// new to us, clients can see the change only from `now` on: whoever asks for what was modified
-/// since the last time must not miss it, however long ago it happened upstream.
-fn taken_over(mut user: User, previous: Option<&Snapshot>, now: Timestamp) -> Arc<User> {
-    let Some(previous) = previous else { return Arc::new(user) };
-    match previous.find(&user.id) {
-        Some(earlier) if earlier.meta.version == user.meta.version => Arc::clone(earlier),
-        Some(_) | None => {
-            user.meta.last_modified = user.meta.last_modified.max(Some(now));
-            Arc::new(user)
+fn versioned<C: Content>(contents: Vec<C>) -> Result<Vec<C>, SourceError> {
+    Ok(contents.into_iter().map(Content::versioned).collect::<Result<_, _>>()?)
+}
+
+fn resources<C: Content>(
+    kind: &Arc<ResourceType>,
+    contents: Vec<C>,
+    previous: Option<&Resources>,
+    now: Timestamp,
+) -> Result<Resources, SourceError> {
+    let all = contents.into_iter().map(|content| taken_over(kind, content, previous, now));
+    Ok(Resources::new(kind, all.collect::<Result<_, _>>()?))
+}
+
+/// The resource as it was, if nothing that a client sees has changed. Otherwise, and when it is new to
+/// us, clients can see the change only from `now` on: whoever asks for what was modified since the last
+/// time must not miss it, however long ago it happened upstream.
+fn taken_over<C: Content>(
+    kind: &Arc<ResourceType>,
+    mut content: C,
+    previous: Option<&Resources>,
+    now: Timestamp,
+) -> Result<Arc<Resource>, Unwritable> {
+    if let Some(previous) = previous {
+        let earlier = previous.find(content.id());
+        let meta = content.meta_mut();
+        if let Some(earlier) = earlier
+            && earlier.text("meta.version") == Some(&meta.version)
+        {
+            return Ok(Arc::clone(earlier));
         }
+        meta.last_modified = meta.last_modified.max(Some(now));
     }
+    Resource::new(kind, &content).map(Arc::new)
+}
+
+fn digest(sets: [&Resources; 2]) -> Digest {
+    let resources = sets.into_iter().flat_map(|resources| resources.all());
+    let parts = resources.flat_map(|resource| {
+        ["id", "meta.version", "meta.lastModified"].map(|path| resource.text(path).unwrap_or_default().as_bytes())
+    });
+    scim::digest(parts)
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::Progress;
-use crate::scim::User;
+use crate::scim::{Group, Unwritable, User};
 
 /// Where users come from.
 pub trait Source: Send + Sync + 'static {
-    /// All users, or a failure: never a part of them.
+    /// All users and groups, or a failure: never a part of them.
     fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>>;
     /// One user; `None` if it is certain that there is none.
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>>;
@@ -20,6 +20,8 @@ pub trait Source: Send + Sync + 'static {
 pub struct Loaded {
     /// Every user, in any order.
     pub users: Vec<User>,
+    /// Every group, in the order in which they are listed.
+    pub groups: Vec<Group>,
     /// Who was left out.
     pub skipped: Skipped,
 }
@@ -41,5 +43,11 @@ impl SourceError {
     #[must_use]
     pub fn new(reason: String) -> Self {
         Self(reason.into())
+    }
+}
+
+impl From<Unwritable> for SourceError {
+    fn from(error: Unwritable) -> Self {
+        Self::new(error.to_string())
     }
 }

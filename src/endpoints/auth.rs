@@ -4,12 +4,28 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
-use actix_web::{ResponseError, web};
+use actix_web::{HttpMessage, ResponseError, web};
 use aws_lc_rs::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::{Error, State};
+
+/// Who asks. There is one client, until there are several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Caller(&'static str);
+
+impl Default for Caller {
+    fn default() -> Self {
+        Self("client")
+    }
+}
+
+impl Caller {
+    pub(super) fn name(&self) -> &str {
+        self.0
+    }
+}
 
 /// A token, kept as its hash: the comparison takes the same time whatever is presented, and tells
 /// nothing about the length either.
@@ -41,6 +57,7 @@ pub(super) async fn check(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let presented = request.headers().get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
     if presented.is_some_and(|presented| state.token.is(presented)) {
+        request.extensions_mut().insert(Caller::default());
         Ok(next.call(request).await?.map_into_left_body())
     } else {
         Ok(request.into_response(Error::Unauthorized.error_response()).map_into_right_body())

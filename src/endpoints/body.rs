@@ -1,5 +1,5 @@
-//! Request bodies. Nothing here needs one, yet there are clients that send one with every GET: it
-//! is read and forgotten before the request is answered, so that the connection stays usable.
+//! Request bodies. Only searches need one, yet there are clients that send one with every GET: it is read
+//! before the request is answered, so that the connection stays usable.
 
 use std::time::Duration;
 
@@ -18,11 +18,14 @@ const LIMIT: usize = 1024 * 1024;
 /// How long reading may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Reads and forgets the body.
+/// The body of a POST.
+pub(super) struct Body(pub(super) Vec<u8>);
+
+/// Reads the body, and forgets it unless it is a POST's.
 ///
 /// # Errors
 /// Those of the request; a body that is too large, too slow or broken is answered here.
-pub(super) async fn drain(
+pub(super) async fn read(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
@@ -31,18 +34,28 @@ pub(super) async fn drain(
         return Ok(next.call(request).await?.map_into_left_body());
     }
     let mut payload = request.take_payload();
+    let keep = request.method() == Method::POST;
     let read = async {
-        let mut size = 0;
+        let (mut size, mut body) = (0, Vec::new());
         while let Some(chunk) = payload.next().await {
-            size += chunk.map_err(|_| Error::BrokenBody)?.len();
+            let chunk = chunk.map_err(|_| Error::BrokenBody)?;
+            size += chunk.len();
             if size > LIMIT {
                 return Err(Error::LargeBody);
             }
+            if keep {
+                body.extend_from_slice(&chunk);
+            }
         }
-        Ok(())
+        Ok(body)
     };
     match tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(Error::SlowBody)) {
-        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        Ok(body) => {
+            if keep {
+                request.extensions_mut().insert(Body(body));
+            }
+            Ok(next.call(request).await?.map_into_left_body())
+        }
         Err(error) => Ok(request.into_response(error.error_response()).map_into_right_body()),
     }
 }

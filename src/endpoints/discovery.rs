@@ -12,7 +12,7 @@ pub(super) async fn service_provider_config(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     extract::no_filter(&request)?;
-    Ok(respond::scim(&state.discovery.service_provider_config))
+    Ok(respond::document(&state.discovery.service_provider_config))
 }
 
 pub(super) async fn resource_types(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
@@ -21,7 +21,7 @@ pub(super) async fn resource_types(request: HttpRequest, state: web::Data<State>
 
 pub(super) async fn resource_type(id: web::Path<String>, state: web::Data<State>) -> Result<HttpResponse, Error> {
     let document = state.discovery.resource_type(&id).ok_or(Error::NoResource("ResourceType"))?;
-    Ok(respond::scim(document))
+    Ok(respond::document(document))
 }
 
 pub(super) async fn schemas(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
@@ -30,11 +30,11 @@ pub(super) async fn schemas(request: HttpRequest, state: web::Data<State>) -> Re
 
 pub(super) async fn schema(urn: web::Path<String>, state: web::Data<State>) -> Result<HttpResponse, Error> {
     let document = state.discovery.schema(&urn).ok_or(Error::NoResource("Schema"))?;
-    Ok(respond::scim(document))
+    Ok(respond::document(document))
 }
 
 /// "filter, sort, pagination … SHALL be ignored", but a filter "403" (RFC 7644 §4).
 fn whole_list(request: &HttpRequest, documents: &[Value]) -> Result<HttpResponse, Error> {
     extract::no_filter(request)?;
-    Ok(respond::scim(&ListResponse::new(documents.len(), 1, documents)))
+    Ok(respond::list(ListResponse::new(documents.len(), 1, documents.iter().collect()).to_json(), None))
 }

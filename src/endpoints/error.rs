@@ -22,16 +22,18 @@ pub enum Error {
     /// A method that would change something.
     #[error("this server is read-only: only GET and HEAD are allowed here")]
     ReadOnly,
-    /// A parameter that is no number.
+    /// A method other than that of a search.
+    #[error("a search is a POST with a SearchRequest")]
+    OnlySearch,
+    /// Something of RFC 7644 that this server does not do.
+    #[error("{0} is not implemented")]
+    NotImplemented(&'static str),
+    /// A query that makes no sense.
     #[error(transparent)]
-    InvalidNumber(#[from] scim::InvalidNumber),
-    /// A parameter that is there twice.
-    #[error("the parameter {0} is given more than once")]
-    Repeated(&'static str),
-    /// A filter, which this version does not understand. To ignore it would be to answer another
-    /// question.
-    #[error("filters are not supported")]
-    FilterUnsupported,
+    InvalidQuery(#[from] scim::InvalidQuery),
+    /// A body of another kind than JSON.
+    #[error("the Content-Type of a SearchRequest is application/scim+json or application/json")]
+    MediaType,
     /// "If a 'filter' is provided, the service provider SHOULD respond with HTTP status code 403"
     /// (RFC 7644 §4).
     #[error("this list cannot be filtered")]
@@ -64,33 +66,22 @@ fn unavailable(error: &directory::Error) -> String {
 
 impl Error {
     fn scim_type(&self) -> Option<scim::ScimType> {
-        match self {
-            Self::InvalidNumber(_) | Self::Repeated(_) => Some(scim::ScimType::InvalidValue),
-            Self::FilterUnsupported => Some(scim::ScimType::InvalidFilter),
-            Self::Unauthorized
-            | Self::NoRoute
-            | Self::NoResource(_)
-            | Self::ReadOnly
-            | Self::FilterForbidden
-            | Self::LargeBody
-            | Self::SlowBody
-            | Self::BrokenBody
-            | Self::Unavailable(_) => None,
-        }
+        if let Self::InvalidQuery(invalid) = self { Some(invalid.scim_type) } else { None }
     }
 
     fn header(&self) -> Option<(HeaderName, String)> {
         match self {
             Self::Unauthorized => Some((WWW_AUTHENTICATE, "Bearer realm=\"scim\"".to_owned())),
             Self::ReadOnly => Some((ALLOW, "GET, HEAD".to_owned())),
+            Self::OnlySearch => Some((ALLOW, "POST".to_owned())),
             Self::Unavailable(
                 directory::Error::Loading { retry_after, .. } | directory::Error::Unavailable { retry_after, .. },
             ) => Some((RETRY_AFTER, retry_after.as_secs_f64().ceil().to_string())),
             Self::NoRoute
             | Self::NoResource(_)
-            | Self::InvalidNumber(_)
-            | Self::Repeated(_)
-            | Self::FilterUnsupported
+            | Self::NotImplemented(_)
+            | Self::InvalidQuery(_)
+            | Self::MediaType
             | Self::FilterForbidden
             | Self::LargeBody
             | Self::SlowBody
@@ -104,10 +95,10 @@ impl ResponseError for Error {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::NoRoute | Self::NoResource(_) => StatusCode::NOT_FOUND,
-            Self::ReadOnly => StatusCode::METHOD_NOT_ALLOWED,
-            Self::InvalidNumber(_) | Self::Repeated(_) | Self::FilterUnsupported | Self::BrokenBody => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::ReadOnly | Self::OnlySearch => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::InvalidQuery(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::FilterForbidden => StatusCode::FORBIDDEN,
             Self::LargeBody => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,

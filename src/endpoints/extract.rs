@@ -1,37 +1,45 @@
 //! From the text of a request to a query: the only place where a query can be found wrong.
 
-use actix_web::HttpRequest;
+use actix_web::http::header::{CONTENT_TYPE, Header, IfNoneMatch};
+use actix_web::{HttpMessage, HttpRequest};
 use url::form_urlencoded;
 
 use super::Error;
-use crate::scim::{ListQuery, Paging};
+use super::body::Body;
+use crate::scim::{self, Paging, SearchRequest};
 
-/// The query for a list. Parameters that are not known are ignored, and names have no case: there
-/// are clients that write `startindex`.
-pub(super) fn list_query(request: &HttpRequest, max_results: usize) -> Result<ListQuery, Error> {
-    let mut start_index = None;
-    let mut count = None;
-    for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
-        let (parameter, given) = match name.to_ascii_lowercase().as_str() {
-            "startindex" => ("startIndex", &mut start_index),
-            "count" => ("count", &mut count),
-            "filter" => return Err(Error::FilterUnsupported),
-            _ => continue,
-        };
-        if given.replace(value).is_some() {
-            return Err(Error::Repeated(parameter));
-        }
-    }
-    let paging = Paging::parse(start_index.as_deref(), count.as_deref(), max_results)?;
-    Ok(ListQuery { paging })
+/// What the parameters of the URL ask for.
+pub(super) fn parameters(request: &HttpRequest) -> Result<SearchRequest, Error> {
+    Ok(SearchRequest::from_parameters(form_urlencoded::parse(request.query_string().as_bytes()))?)
 }
 
-/// What the pages of one walk have in common: all of the query but `startIndex`.
-pub(super) fn walk(request: &HttpRequest) -> String {
-    let parameters = form_urlencoded::parse(request.query_string().as_bytes());
-    let mut common: Vec<_> = parameters.filter(|(name, _)| !name.eq_ignore_ascii_case("startIndex")).collect();
-    common.sort();
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(common).finish()
+/// What the body asks for.
+pub(super) fn body(request: &HttpRequest) -> Result<SearchRequest, Error> {
+    let kind = request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+    let essence = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    if essence.is_some_and(|kind| kind != scim::MEDIA_TYPE && kind != "application/json") {
+        return Err(Error::MediaType);
+    }
+    let extensions = request.extensions();
+    let body = extensions.get::<Body>().map(|body| &*body.0).unwrap_or_default();
+    Ok(SearchRequest::from_json(body)?)
+}
+
+/// The page by `startIndex` and `count`.
+pub(super) fn paging(search: &SearchRequest, max_results: usize) -> Result<Paging, Error> {
+    Ok(Paging::parse(search.start_index.as_deref(), search.count.as_deref(), max_results)?)
+}
+
+/// Whether the client already has what this entity tag stands for (RFC 9110 §13.1.2).
+pub(super) fn has(request: &HttpRequest, tag: &str) -> bool {
+    match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => request.headers().contains_key("If-None-Match"),
+        Ok(IfNoneMatch::Items(tags)) => {
+            let opaque = tag.trim_start_matches("W/").trim_matches('"');
+            tags.iter().any(|known| known.tag() == opaque)
+        }
+        Err(_) => false,
+    }
 }
 
 /// Refuses a filter on a list that describes the server.

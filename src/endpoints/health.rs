@@ -30,7 +30,7 @@ pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
     };
     let directory = match (&snapshot, loading) {
         (Some((snapshot, age)), _) => {
-            let users = snapshot.users().len();
+            let users = snapshot.users().all().len();
             let mut directory = part("ok", format!("{users} users, {} s old", age.as_secs()));
             if let Value::Object(members) = &mut directory {
                 members.insert("users".to_owned(), users.into());

@@ -8,34 +8,47 @@ mod error;
 mod extract;
 mod groups;
 mod health;
+mod lists;
 mod respond;
 mod users;
 
-use actix_web::guard::{Any, Get, Head};
+use actix_web::guard::{Any, Get, Head, Post};
 use actix_web::middleware::from_fn;
 use actix_web::{Handler, HttpRequest, Resource, Responder, Route, web};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 pub use auth::Token;
 pub use error::Error;
 pub use respond::request_id;
 
 use crate::directory::Directory;
-use crate::scim::Discovery;
+use crate::scim::{CursorKey, Discovery, ResourceTypes, filter};
 
 /// What the endpoints serve from.
 pub struct State {
     directory: Directory,
     discovery: Discovery,
+    types: ResourceTypes,
     token: Token,
+    cursor_key: CursorKey,
     max_results: usize,
+    filter_limits: filter::Limits,
 }
 
 impl State {
     /// Endpoints over `directory` for clients that present `bearer_token`.
     #[must_use]
-    pub fn new(directory: Directory, discovery: Discovery, bearer_token: &SecretString, max_results: usize) -> Self {
-        Self { directory, discovery, token: Token::new(bearer_token), max_results }
+    pub fn new(
+        directory: Directory,
+        discovery: Discovery,
+        types: ResourceTypes,
+        bearer_token: &SecretString,
+        max_results: usize,
+        filter_limits: filter::Limits,
+    ) -> Self {
+        let token = Token::new(bearer_token);
+        let cursor_key = CursorKey::new(bearer_token.expose_secret().as_bytes());
+        Self { directory, discovery, types, token, cursor_key, max_results, filter_limits }
     }
 }
 
@@ -46,15 +59,17 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .service(resource("/health/ready", health::ready))
         .service(
             web::scope("/scim/v2")
+                .service(resource("", lists::everything))
                 .configure(scim)
-                .wrap(from_fn(body::drain))
+                .wrap(from_fn(body::read))
                 .wrap(from_fn(auth::check))
                 .default_service(web::to(no_route)),
         )
         .service(
             web::scope("")
+                .service(resource("/", lists::everything))
                 .configure(scim)
-                .wrap(from_fn(body::drain))
+                .wrap(from_fn(body::read))
                 .wrap(from_fn(auth::check))
                 .default_service(web::to(no_route)),
         );
@@ -62,10 +77,15 @@ pub fn configure(service: &mut web::ServiceConfig) {
 
 fn scim(service: &mut web::ServiceConfig) {
     service
-        .service(resource("/Users", users::list))
+        .service(resource("/Users", lists::users))
+        .service(search("/Users/.search", lists::search_users))
         .service(resource("/Users/{id}", users::read))
-        .service(resource("/Groups", groups::list))
+        .service(resource("/Groups", lists::groups))
+        .service(search("/Groups/.search", lists::search_groups))
         .service(resource("/Groups/{id}", groups::read))
+        .service(search("/.search", lists::search_everything))
+        .service(web::resource("/Me").to(me))
+        .service(web::resource("/Bulk").to(bulk))
         .service(resource("/ServiceProviderConfig", discovery::service_provider_config))
         .service(resource("/ResourceTypes", discovery::resource_types))
         .service(resource("/ResourceTypes/{id}", discovery::resource_type))
@@ -82,6 +102,30 @@ where
 {
     let route = Route::new().guard(Any(Get()).or(Head())).to(read);
     web::resource(path.to_owned()).route(route).default_service(web::to(read_only))
+}
+
+/// Something that is asked by a body (RFC 7644 §3.4.3).
+fn search<F, Args>(path: &str, search: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let route = Route::new().guard(Post()).to(search);
+    web::resource(path.to_owned()).route(route).default_service(web::to(only_search))
+}
+
+async fn only_search() -> Result<&'static str, Error> {
+    Err(Error::OnlySearch)
+}
+
+/// Whoever asks is a program, and no person of the directory (RFC 7644 §3.11).
+async fn me() -> Result<&'static str, Error> {
+    Err(Error::NotImplemented("/Me"))
+}
+
+async fn bulk() -> Result<&'static str, Error> {
+    Err(Error::NotImplemented("/Bulk"))
 }
 
 async fn read_only() -> Result<&'static str, Error> {

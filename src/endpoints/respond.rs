@@ -3,21 +3,51 @@
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_LOCATION, ETAG, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use serde::Serialize;
+use serde_json::Value;
 use tracing_actix_web::RequestId;
 
-use crate::scim;
+use super::extract;
+use crate::scim::{self, Projection, Resource};
 
-/// A resource, a list or a document. It is `application/scim+json` whatever was asked for: there
-/// are clients that refuse everything else, and none that refuses it (RFC 7644 §3.8).
-pub(super) fn scim(body: &impl Serialize) -> HttpResponse {
-    match serde_json::to_vec(body) {
-        Ok(body) => HttpResponse::Ok().content_type(scim::MEDIA_TYPE).body(body),
-        Err(_) => HttpResponse::InternalServerError().finish(),
+/// A document. It is `application/scim+json` whatever was asked for: there are clients that refuse
+/// everything else, and none that refuses it (RFC 7644 §3.8).
+pub(super) fn document(document: &Value) -> HttpResponse {
+    HttpResponse::Ok().content_type(scim::MEDIA_TYPE).body(document.to_string())
+}
+
+/// A list, with its entity tag if it was asked for by a URL.
+pub(super) fn list(json: Vec<u8>, tag: Option<&str>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.content_type(scim::MEDIA_TYPE);
+    if let Some(tag) = tag {
+        response.insert_header((ETAG, tag));
     }
+    response.body(json)
+}
+
+/// One resource, or nothing if the client has it already.
+pub(super) fn resource(request: &HttpRequest, resource: &Resource, projection: &Projection) -> HttpResponse {
+    let tag = resource.text("meta.version").unwrap_or_default();
+    if extract::has(request, tag) {
+        return not_modified(tag);
+    }
+    let mut json = Vec::with_capacity(resource.json().len());
+    projection.write(resource, &mut json);
+    let mut response = HttpResponse::Ok();
+    response.content_type(scim::MEDIA_TYPE).insert_header((ETAG, tag));
+    if let Some(location) = resource.text("meta.location") {
+        response.insert_header((CONTENT_LOCATION, location));
+    }
+    response.body(json)
+}
+
+/// "304 (Not Modified)" (RFC 7644 §3.14).
+pub(super) fn not_modified(tag: &str) -> HttpResponse {
+    HttpResponse::NotModified().insert_header((ETAG, tag)).finish()
 }
 
 /// Plain JSON, for what is not SCIM.

@@ -3,7 +3,9 @@
 
 use serde::{Serialize, Serializer};
 
-/// The `scimType` keywords of RFC 7644 table 9 that a read-only server can need.
+use super::filter::ParseError;
+
+/// The `scimType` keywords of RFC 7644 table 9 and RFC 9865 §2 that a read-only server can need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ScimType {
@@ -11,7 +13,38 @@ pub enum ScimType {
     InvalidFilter,
     /// A parameter whose value is not of its type.
     InvalidValue,
+    /// An attribute that is none.
+    InvalidPath,
+    /// A body that is not what it should be.
+    InvalidSyntax,
+    /// A cursor that was not made for this query.
+    InvalidCursor,
+    /// A cursor whose list is not kept any more.
+    ExpiredCursor,
+    /// A page size that cannot be had with a cursor.
+    InvalidCount,
 }
+
+/// What is wrong with a query.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct InvalidQuery {
+    /// The keyword for programs.
+    pub scim_type: ScimType,
+    /// The text for people.
+    pub detail: String,
+}
+
+impl From<ParseError> for InvalidQuery {
+    fn from(error: ParseError) -> Self {
+        Self { scim_type: ScimType::InvalidFilter, detail: error.to_string() }
+    }
+}
+
+/// A resource cannot be written as JSON.
+#[derive(Debug, thiserror::Error)]
+#[error("a resource cannot be written: {0}")]
+pub struct Unwritable(#[from] serde_json::Error);
 
 /// An error body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -22,6 +22,12 @@ impl Locations {
         format!("{}/Users/{id}", self.base)
     }
 
+    /// The address of one group.
+    #[must_use]
+    pub fn group(&self, id: &str) -> String {
+        format!("{}/Groups/{id}", self.base)
+    }
+
     /// The address of a discovery document: `ServiceProviderConfig`, `Schemas/…`, `ResourceTypes/…`.
     #[must_use]
     pub fn document(&self, path: &str) -> String {

@@ -2,18 +2,13 @@
 
 use std::ops::Range;
 
+use super::{InvalidQuery, ScimType};
+
 /// A part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paging {
     start_index: usize,
     count: usize,
-}
-
-/// A number that is none: the parameter and what it must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{parameter} must be a whole number")]
-pub struct InvalidNumber {
-    parameter: &'static str,
 }
 
 impl Paging {
@@ -25,10 +20,35 @@ impl Paging {
     ///
     /// # Errors
     /// When either is not a whole number.
-    pub fn parse(start_index: Option<&str>, count: Option<&str>, max_results: usize) -> Result<Self, InvalidNumber> {
+    pub fn parse(start_index: Option<&str>, count: Option<&str>, max_results: usize) -> Result<Self, InvalidQuery> {
         let start_index = start_index.map(|text| number("startIndex", text)).transpose()?;
         let count = count.map(|text| number("count", text)).transpose()?;
         Ok(Self { start_index: start_index.unwrap_or(1).max(1), count: count.unwrap_or(max_results).min(max_results) })
+    }
+
+    /// The page that a walk with a cursor begins with, or has come to after `offset` resources.
+    #[must_use]
+    pub fn after(offset: usize, count: usize) -> Self {
+        Self { start_index: offset.saturating_add(1), count }
+    }
+
+    /// Reads `count` as it goes with a cursor: "invalidCount" unless there can be pages of that size
+    /// (RFC 9865 §2).
+    ///
+    /// # Errors
+    /// When it is no whole number from 1 to `max_results`.
+    pub fn page_size(count: &str, max_results: usize) -> Result<usize, InvalidQuery> {
+        let size = number("count", count).ok().filter(|size| (1..=max_results).contains(size));
+        size.ok_or_else(|| InvalidQuery {
+            scim_type: ScimType::InvalidCount,
+            detail: format!("with a cursor, count must be a whole number from 1 to {max_results}"),
+        })
+    }
+
+    /// The largest size of the page.
+    #[must_use]
+    pub fn count(self) -> usize {
+        self.count
     }
 
     /// The 1-based index of the first resource asked for.
@@ -49,14 +69,15 @@ impl Paging {
 const LARGEST: usize = i32::MAX as usize;
 
 /// A whole number of any size; what is below zero reads as zero, what is too large as the largest.
-fn number(parameter: &'static str, text: &str) -> Result<usize, InvalidNumber> {
+fn number(parameter: &'static str, text: &str) -> Result<usize, InvalidQuery> {
     let text = text.trim();
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(InvalidNumber { parameter });
+        let detail = format!("{parameter} must be a whole number");
+        return Err(InvalidQuery { scim_type: ScimType::InvalidValue, detail });
     }
     Ok(if negative { 0 } else { digits.parse().unwrap_or(LARGEST).min(LARGEST) })
 }
@@ -86,8 +107,9 @@ mod tests {
             assert_eq!(range(start, count), Ok(expected), "{start:?} {count:?}");
         }
         for text in ["", "x", "1.5", "1e3", "--1", "0x10", "١"] {
-            assert_eq!(range(Some(text), None), Err(InvalidNumber { parameter: "startIndex" }), "{text:?}");
-            assert_eq!(range(None, Some(text)), Err(InvalidNumber { parameter: "count" }), "{text:?}");
+            let message = |start, count| range(start, count).unwrap_err().detail;
+            assert_eq!(message(Some(text), None), "startIndex must be a whole number", "{text:?}");
+            assert_eq!(message(None, Some(text)), "count must be a whole number", "{text:?}");
         }
     }
 

@@ -1,10 +1,12 @@
 //! The discovery documents (RFC 7644 §4): read from `scim-schemas/`, completed with what only the
 //! running server knows: addresses, the largest page, and the attributes a company added.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Locations;
+use super::{AttributeType, BrokenDocument, Locations, ResourceType, ResourceTypes};
 
 const EXTENSION_SCHEMA: &str = include_str!("../../scim-schemas/personio-user.json");
 const SCHEMAS: [&str; 4] = [
@@ -18,30 +20,6 @@ const RESOURCE_TYPES: [&str; 2] = [
     include_str!("../../scim-schemas/resource-type-group.json"),
 ];
 const SERVICE_PROVIDER_CONFIG: &str = include_str!("../../scim-schemas/service-provider-config.json");
-
-/// The type of an attribute that a company added (RFC 7643 §2.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AttributeType {
-    /// Text.
-    String,
-    /// `true` or `false`.
-    Boolean,
-    /// A number with or without a fraction.
-    Decimal,
-    /// A whole number.
-    Integer,
-}
-
-impl AttributeType {
-    fn name(self) -> &'static str {
-        match self {
-            Self::String => "string",
-            Self::Boolean => "boolean",
-            Self::Decimal => "decimal",
-            Self::Integer => "integer",
-        }
-    }
-}
 
 /// An attribute that a company added to the extension of our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +116,18 @@ impl Discovery {
         let resource_types =
             RESOURCE_TYPES.iter().map(|text| read(text, Some("ResourceTypes"))).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { service_provider_config, resource_types, schemas })
+    }
+
+    /// The types that are served, compiled from their documents.
+    ///
+    /// # Errors
+    /// When the documents do not fit together, which a test rules out.
+    pub fn compiled(&self) -> Result<ResourceTypes, BrokenDocument> {
+        let compiled = |id: &str| {
+            let document = self.resource_type(id).ok_or_else(|| BrokenDocument::NoSchema(id.into()))?;
+            ResourceType::new(document, &self.schemas).map(Arc::new)
+        };
+        Ok(ResourceTypes { user: compiled("User")?, group: compiled("Group")? })
     }
 
     /// The schema with this URN, which is matched without regard to case (RFC 8141 §3.1 for its

@@ -9,6 +9,8 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::{Content, Membership, Meta};
+
 /// One user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct User {
@@ -30,6 +32,8 @@ pub struct User {
     pub active: bool,
     /// The work address; at most one.
     pub emails: Vec<Email>,
+    /// The groups that the user is in.
+    pub groups: Vec<Membership>,
     /// RFC 7643 §4.3.
     pub enterprise: EnterpriseUser,
     /// The extension of our own.
@@ -122,32 +126,6 @@ impl Serialize for Extension {
     }
 }
 
-/// Data about the resource (RFC 7643 §3.1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Meta {
-    resource_type: &'static str,
-    /// When the person came into being upstream.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created: Option<Timestamp>,
-    /// Not older than the newest change of anything in this resource.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_modified: Option<Timestamp>,
-    /// The absolute address of this resource.
-    pub location: String,
-    /// A weak entity tag of the content; empty until the user is part of a snapshot.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub version: String,
-}
-
-impl Meta {
-    /// The data of a User that has no version yet.
-    #[must_use]
-    pub fn of_user(location: String, created: Option<Timestamp>, last_modified: Option<Timestamp>) -> Self {
-        Self { resource_type: "User", created, last_modified, location, version: String::new() }
-    }
-}
-
 impl User {
     /// The one total order of lists: by creation, then by id, numbers as numbers. It depends on
     /// nothing that changes, so pages stay in step across refreshes.
@@ -155,19 +133,15 @@ impl User {
     pub fn list_order(&self, other: &Self) -> Ordering {
         list_order((self.meta.created, &self.id), (other.meta.created, &other.id))
     }
+}
 
-    /// The user with `meta.version`: a weak entity tag of everything in it but `meta.lastModified`
-    /// (RFC 7644 §3.14). Equal content has an equal version, on every server and after a restart.
-    #[must_use]
-    pub fn versioned(mut self) -> Self {
-        let last_modified = self.meta.last_modified.take();
-        self.meta.version = String::new();
-        let content = serde_json::to_vec(&self).unwrap_or_default();
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &content);
-        let hex: String = digest.as_ref().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-        self.meta.version = format!("W/\"{hex}\"");
-        self.meta.last_modified = last_modified;
-        self
+impl Content for User {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn meta_mut(&mut self) -> &mut Meta {
+        &mut self.meta
     }
 }
 
@@ -203,6 +177,9 @@ impl Serialize for User {
         map.serialize_entry("active", &self.active)?;
         if !self.emails.is_empty() {
             map.serialize_entry("emails", &self.emails)?;
+        }
+        if !self.groups.is_empty() {
+            map.serialize_entry("groups", &self.groups)?;
         }
         if let Some(enterprise) = enterprise {
             map.serialize_entry(super::ENTERPRISE_USER, enterprise)?;

@@ -215,6 +215,8 @@ fn single(value: &Value, kind: AttributeType) -> Result<Option<Value>, ()> {
         AttributeType::Decimal => {
             text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| json!(number))
         }
+        // The mapping file offers none of these.
+        AttributeType::DateTime | AttributeType::Reference | AttributeType::Complex => None,
     };
     value.map(Some).ok_or(())
 }

@@ -98,7 +98,7 @@ impl Source {
         let users = persons.iter().zip(user_names).zip(&employments).map(|((person, user_name), employments)| {
             user(person, user_name, employments.as_deref().unwrap_or_default(), &context)
         });
-        Loaded { users: users.collect(), skipped }
+        Loaded { users: users.collect(), groups: Vec::new(), skipped }
     }
 
     /// Leaves out those whom the company does not want to be served.

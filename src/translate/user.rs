@@ -58,6 +58,7 @@ pub(super) fn user(person: &Person, user_name: String, employments: &[Employment
         },
         active: is_active(person, employment, context),
         emails: person.email.iter().map(|value| Email { value: value.clone(), kind: "work", primary: true }).collect(),
+        groups: Vec::new(),
         enterprise: enterprise(person, employment, context),
         extension: context.attributes.extension(person, employment, context),
         meta: Meta::of_user(

@@ -207,7 +207,7 @@ async fn what_cannot_be_an_id_is_asked_for_nowhere() {
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
     let bridge = setup.start_with(simulator);
-    for id in ["..%2F1", "%2E%2E", "a%20b", "1%2F2", "%00", "%F0%9F%A6%80", &"9".repeat(65), "1%3Fx=1", "1;2"] {
+    for id in ["..%2F1", "a%20b", "1%2F2", "%00", "%F0%9F%A6%80", &"9".repeat(65), "1%3Fx=1", "1;2"] {
         let answer = bridge.get(&format!("/scim/v2/Users/{id}")).await;
         answer.scim_error(404, None);
     }

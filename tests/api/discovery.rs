@@ -29,15 +29,25 @@ fn alone() -> Bridge {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_says_what_it_can_do() {
     let config = alone().get("/scim/v2/ServiceProviderConfig").await.json();
-    for block in ["patch", "bulk", "filter", "changePassword", "sort", "etag"] {
-        assert_eq!(config[block]["supported"], false, "{block}");
+    for (block, supported) in
+        [("patch", false), ("bulk", false), ("filter", true), ("changePassword", false), ("sort", true), ("etag", true)]
+    {
+        assert_eq!(config[block]["supported"], supported, "{block}");
     }
     assert!(config["bulk"]["maxOperations"].is_u64() && config["bulk"]["maxPayloadSize"].is_u64());
     assert_eq!(config["filter"]["maxResults"], 10_000);
     let scheme = &config["authenticationSchemes"][0];
     assert!(["type", "name", "description"].iter().all(|member| scheme[*member].is_string()), "{scheme}");
     assert_eq!(scheme["type"], "oauthbearertoken");
-    assert_eq!(config["pagination"]["index"], true);
+    let pagination = json!({
+        "cursor": true,
+        "index": true,
+        "defaultPaginationMethod": "index",
+        "defaultPageSize": 10_000,
+        "maxPageSize": 10_000,
+        "cursorTimeout": 300,
+    });
+    assert_eq!(config["pagination"], pagination);
     assert_eq!(config["meta"]["location"], "https://idp.example.com/hr/scim/v2/ServiceProviderConfig");
 }
 

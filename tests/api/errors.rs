@@ -61,17 +61,7 @@ async fn writes_are_refused_wherever_something_exists() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_exist_is_a_scim_error_too() {
     let bridge = Setup::persons(3).start();
-    for path in [
-        "/",
-        "/nothing",
-        "/scim/v2",
-        "/scim/v2/",
-        "/scim/v2/Nothing",
-        "/scim/v1/Users",
-        "/users",
-        "/Users/1/2",
-        "/health",
-    ] {
+    for path in ["/nothing", "/scim/v2/Nothing", "/scim/v1/Users", "/users", "/Users/1/2", "/health"] {
         bridge.get(path).await.scim_error(404, None);
     }
     let detail = bridge.get("/Users/12345").await.scim_error(404, None);

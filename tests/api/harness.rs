@@ -10,6 +10,7 @@ use personio_scim::app::{Application, Tuning};
 use personio_scim::clock::Clock;
 use personio_scim::config::{Config, Personio, Scim};
 use personio_scim::personio::Retry;
+use personio_scim::scim::filter;
 use personio_scim::simulator::{Options, Rate, Simulator, World};
 use personio_scim::translate::Policy;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -128,6 +129,7 @@ impl Setup {
                 refresh_wait: self.refresh_wait,
                 max_stale: self.max_stale,
                 max_results: self.max_results,
+                filter_limits: filter::Limits::default(),
                 policy: self.policy,
             },
         };

@@ -251,6 +251,7 @@ async fn custom_attributes_are_served_with_their_type_and_others_not_at_all() {
             Boolean => "boolean",
             Decimal => "decimal",
             Integer => "integer",
+            AttributeType::DateTime | AttributeType::Reference | AttributeType::Complex => panic!("no choice"),
         };
         assert!(described["description"].as_str().is_some_and(|text| !text.is_empty()));
         for (characteristic, expected) in [

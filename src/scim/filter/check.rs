@@ -1,0 +1,221 @@
+//! What one value must be, by the type of its attribute (RFC 7644 table 3).
+
+use std::cmp::Ordering;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
+use serde_json::{Number, Value as Json};
+
+use super::parse::Mistake;
+use super::{CompareOp, Literal, Path, Test};
+use crate::scim::resource::Value;
+use crate::scim::text::Case;
+use crate::scim::{AttributeId, AttributeType, ResourceType, number};
+
+/// What a value must be.
+#[derive(Debug)]
+pub(super) enum Check {
+    Present,
+    Absent,
+    Boolean { equal: bool, to: bool },
+    Number(CompareOp, Number),
+    DateTime(CompareOp, Moment),
+    Text(CompareOp, Case, Box<str>),
+}
+
+/// A moment, and whether it is a little later than can be told.
+type Moment = (Timestamp, bool);
+
+impl Check {
+    /// The check that `test` is for the attribute `id`, which was written as `path`; and the attribute
+    /// whose values are checked.
+    pub(super) fn new(
+        kind: &ResourceType,
+        id: AttributeId,
+        path: &Path,
+        test: &Test,
+    ) -> Result<(Self, AttributeId), Mistake> {
+        let Test::Compare(operator, literal) = test else { return Ok((Self::Present, id)) };
+        if literal.value.is_null() {
+            return Ok((absent(*operator, literal)?, id));
+        }
+        let Some(id) = kind.valued(id) else {
+            let message = format!("{} is complex: name one of its sub-attributes", path.text);
+            return Err(Mistake::at(path.place, message));
+        };
+        let attribute = kind.get(id);
+        let typed = Typed { kind: attribute.kind, case: Case::of(attribute.case_exact), path, literal };
+        Ok((typed.check(*operator)?, id))
+    }
+
+    /// What is true of a resource whose type has no such attribute.
+    pub(super) fn without_attribute(test: &Test) -> bool {
+        match test {
+            Test::Present => false,
+            Test::Compare(operator, literal) => (*operator == CompareOp::Ne) != literal.value.is_null(),
+        }
+    }
+
+    /// Whether it holds for a value that is there.
+    pub(super) fn holds(&self, value: Value<'_>) -> bool {
+        match self {
+            Self::Present => true,
+            Self::Absent => false,
+            Self::Boolean { equal, to } => value.boolean().is_some_and(|value| (value == *to) == *equal),
+            Self::Number(operator, to) => {
+                value.number().and_then(|value| number::compare(value, to)).is_some_and(|order| meets(*operator, order))
+            }
+            Self::DateTime(operator, to) => {
+                value.date_time().is_some_and(|value| meets(*operator, (value, false).cmp(to)))
+            }
+            Self::Text(operator, case, to) => value.text().is_some_and(|text| text_meets(*operator, *case, text, to)),
+        }
+    }
+
+    /// Whether it holds where there is no value.
+    pub(super) fn holds_without_value(&self) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::Present => false,
+            Self::Boolean { equal, .. } => !equal,
+            Self::Number(operator, _) | Self::DateTime(operator, _) | Self::Text(operator, ..) => {
+                *operator == CompareOp::Ne
+            }
+        }
+    }
+
+    /// The text that a value must be equal to.
+    pub(super) fn equal_to(&self) -> Option<&str> {
+        match self {
+            Self::Text(CompareOp::Eq, _, text) => Some(text),
+            Self::Text(..)
+            | Self::Present
+            | Self::Absent
+            | Self::Boolean { .. }
+            | Self::Number(..)
+            | Self::DateTime(..) => None,
+        }
+    }
+}
+
+/// "Unassigned" and null are the same (RFC 7643 §2.5), and nothing comes before or after them.
+fn absent(operator: CompareOp, literal: &Literal) -> Result<Check, Mistake> {
+    match operator {
+        CompareOp::Eq => Ok(Check::Absent),
+        CompareOp::Ne => Ok(Check::Present),
+        CompareOp::Co
+        | CompareOp::Sw
+        | CompareOp::Ew
+        | CompareOp::Gt
+        | CompareOp::Ge
+        | CompareOp::Lt
+        | CompareOp::Le => {
+            Err(Mistake::at(literal.operator, format!("{} does not apply to null, only eq and ne do", operator.word())))
+        }
+    }
+}
+
+/// A comparison of an attribute of this type with a value.
+struct Typed<'a> {
+    kind: AttributeType,
+    case: Case,
+    path: &'a Path,
+    literal: &'a Literal,
+}
+
+impl Typed<'_> {
+    fn check(&self, operator: CompareOp) -> Result<Check, Mistake> {
+        let textual = matches!(operator, CompareOp::Co | CompareOp::Sw | CompareOp::Ew);
+        let equality = matches!(operator, CompareOp::Eq | CompareOp::Ne);
+        match self.kind {
+            AttributeType::Boolean if !equality => Err(self.inapplicable(operator)),
+            AttributeType::Boolean => Ok(Check::Boolean { equal: operator == CompareOp::Eq, to: self.boolean()? }),
+            AttributeType::Decimal | AttributeType::Integer if textual => Err(self.inapplicable(operator)),
+            AttributeType::Decimal | AttributeType::Integer => match &self.literal.value {
+                Json::Number(number) => Ok(Check::Number(operator, number.clone())),
+                Json::Null | Json::Bool(_) | Json::String(_) | Json::Array(_) | Json::Object(_) => {
+                    Err(self.expected("a number"))
+                }
+            },
+            AttributeType::DateTime if !textual => {
+                let expected = "a date-time in quotes, such as \"2026-01-31T08:00:00Z\"";
+                let moment = self.literal.value.as_str().and_then(moment);
+                Ok(Check::DateTime(operator, moment.ok_or_else(|| self.expected(expected))?))
+            }
+            AttributeType::DateTime | AttributeType::String | AttributeType::Reference | AttributeType::Complex => {
+                let text = self.literal.value.as_str().ok_or_else(|| self.expected("text in double quotes"))?;
+                Ok(Check::Text(operator, self.case, text.into()))
+            }
+        }
+    }
+
+    /// There are clients that put it in quotes.
+    fn boolean(&self) -> Result<bool, Mistake> {
+        match &self.literal.value {
+            Json::Bool(value) => Ok(*value),
+            Json::String(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Json::String(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Json::String(_) | Json::Null | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+                Err(self.expected("true or false"))
+            }
+        }
+    }
+
+    fn inapplicable(&self, operator: CompareOp) -> Mistake {
+        let message = format!("{} is {}: {} does not apply", self.path.text, self.kind.described(), operator.word());
+        Mistake::at(self.literal.operator, message)
+    }
+
+    fn expected(&self, what: &str) -> Mistake {
+        // The text is not repeated: it may be somebody's name.
+        let value = &self.literal.value;
+        let found = if value.is_string() { "other text".to_owned() } else { format!("`{value}`") };
+        let message = format!("{} is {}: expected {what}, found {found}", self.path.text, self.kind.described());
+        Mistake::at(self.literal.place, message)
+    }
+}
+
+fn meets(operator: CompareOp, order: Ordering) -> bool {
+    match operator {
+        CompareOp::Eq => order.is_eq(),
+        CompareOp::Ne => order.is_ne(),
+        CompareOp::Gt => order.is_gt(),
+        CompareOp::Ge => order.is_ge(),
+        CompareOp::Lt => order.is_lt(),
+        CompareOp::Le => order.is_le(),
+        CompareOp::Co | CompareOp::Sw | CompareOp::Ew => false,
+    }
+}
+
+fn text_meets(operator: CompareOp, case: Case, text: &str, to: &str) -> bool {
+    match operator {
+        CompareOp::Eq => case.equal(text, to),
+        CompareOp::Ne => !case.equal(text, to),
+        CompareOp::Co => case.contains(text, to),
+        CompareOp::Sw => case.starts_with(text, to),
+        CompareOp::Ew => case.ends_with(text, to),
+        CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le => meets(operator, case.compare(text, to)),
+    }
+}
+
+/// A moment with any offset, or without one in UTC, with any number of digits after the second; or
+/// the beginning of a day.
+fn moment(text: &str) -> Option<Moment> {
+    let (text, later) = nanoseconds(text.trim());
+    let time = text.split_at_checked("2026-01-31".len())?.1;
+    if time.contains(['Z', 'z', '+', '-']) {
+        return Some((text.parse().ok()?, later));
+    }
+    let moment: civil::DateTime = text.parse().ok()?;
+    Some((moment.to_zoned(TimeZone::UTC).ok()?.timestamp(), later))
+}
+
+/// The text with at most nine digits after the second, and whether more than zeros were cut off.
+fn nanoseconds(text: &str) -> (String, bool) {
+    let Some(point) = text.find(['.', ',']) else { return (text.to_owned(), false) };
+    let (before, fraction) = text.split_at(point + 1);
+    let digits = fraction.find(|char: char| !char.is_ascii_digit()).unwrap_or(fraction.len());
+    let (digits, after) = fraction.split_at(digits);
+    let (kept, cut) = digits.split_at(digits.len().min(9));
+    (format!("{before}{kept}{after}"), cut.bytes().any(|digit| digit != b'0'))
+}

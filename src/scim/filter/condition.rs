@@ -1,0 +1,149 @@
+//! What a filter means for one type of resources: names are looked up, values are of the attribute's
+//! type. Whether it holds for a resource is a question that always has an answer.
+
+use super::check::Check;
+use super::parse::Mistake;
+use super::{Filter, ParseError, Path, Test};
+use crate::scim::resource::Value;
+use crate::scim::{AttributeId, ResourceType};
+
+/// A filter for one type of resources.
+#[derive(Debug)]
+pub(in crate::scim) enum Condition {
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Not(Box<Self>),
+    /// A value on the way is as it must be.
+    Value(Attribute),
+    /// One element on the way is as it must be.
+    Element(Box<[AttributeId]>, Vec<Self>),
+    /// What does not depend on the resource, since its type has no such attribute.
+    Always(bool),
+}
+
+/// A test of an attribute's values.
+#[derive(Debug)]
+pub(in crate::scim) struct Attribute {
+    id: AttributeId,
+    /// From the resource or the element down to it.
+    way: Box<[AttributeId]>,
+    check: Check,
+}
+
+impl Condition {
+    /// What `filter`, which was written as `text`, means for `kind`. In a query over several `kinds` an
+    /// attribute "that is not part of a type has no value there".
+    pub(in crate::scim) fn new(
+        filter: &Filter,
+        text: &str,
+        kind: &ResourceType,
+        kinds: &[&ResourceType],
+    ) -> Result<Self, ParseError> {
+        Reader { kind, kinds, element: None }.condition(filter).map_err(|mistake| mistake.within(text))
+    }
+
+    pub(in crate::scim) fn holds(&self, value: Value<'_>) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().all(|part| part.holds(value)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(value)),
+            Self::Not(inner) => !inner.holds(value),
+            Self::Value(attribute) => attribute.holds(value),
+            Self::Element(way, parts) => any(value, way, &mut |element| parts.iter().all(|part| part.holds(element))),
+            Self::Always(holds) => *holds,
+        }
+    }
+
+    /// An attribute and a text that every resource for which this holds has as one of its values.
+    pub(in crate::scim) fn certain(&self, indexed: &impl Fn(AttributeId) -> bool) -> Option<(AttributeId, &str)> {
+        match self {
+            Self::All(parts) | Self::Element(_, parts) => parts.iter().find_map(|part| part.certain(indexed)),
+            Self::Value(attribute) if indexed(attribute.id) => Some((attribute.id, attribute.check.equal_to()?)),
+            Self::Value(_) | Self::Any(_) | Self::Not(_) | Self::Always(_) => None,
+        }
+    }
+}
+
+impl Attribute {
+    /// "If any of the values matches" (RFC 7644 §3.4.2.2); and what is not there differs from everything.
+    fn holds(&self, value: Value<'_>) -> bool {
+        let mut found = false;
+        let matched = any(value, &self.way, &mut |value| {
+            let present = !value.is_empty();
+            found |= present;
+            present && self.check.holds(value)
+        });
+        matched || (!found && self.check.holds_without_value())
+    }
+}
+
+/// Whether `holds` for any value on the way from `value`.
+fn any<'a>(value: Value<'a>, way: &[AttributeId], holds: &mut impl FnMut(Value<'a>) -> bool) -> bool {
+    if value.is_array() {
+        return value.parts().any(|element| any(element, way, holds));
+    }
+    match way {
+        [] => holds(value),
+        [first, rest @ ..] => value.get(*first).is_some_and(|value| any(value, rest, holds)),
+    }
+}
+
+/// Looks up names.
+struct Reader<'k> {
+    kind: &'k ResourceType,
+    kinds: &'k [&'k ResourceType],
+    /// Within brackets: the attribute in front of them.
+    element: Option<AttributeId>,
+}
+
+impl Reader<'_> {
+    fn condition(&self, filter: &Filter) -> Result<Condition, Mistake> {
+        let all = |parts: &[Filter]| parts.iter().map(|part| self.condition(part)).collect::<Result<Vec<_>, _>>();
+        Ok(match filter {
+            Filter::And(parts) => Condition::All(all(parts)?),
+            Filter::Or(parts) => Condition::Any(all(parts)?),
+            Filter::Not(inner) => Condition::Not(Box::new(self.condition(inner)?)),
+            Filter::Test(path, test) => self.value(path, test)?,
+            Filter::Element(path, inner, last) => self.element(path, inner, last.as_ref())?,
+        })
+    }
+
+    fn value(&self, path: &Path, test: &Test) -> Result<Condition, Mistake> {
+        let Some(id) = self.attribute(path)? else { return Ok(Condition::Always(Check::without_attribute(test))) };
+        let (check, id) = Check::new(self.kind, id, path, test)?;
+        let way = self.kind.way(id);
+        let above = self.element.map_or(0, |element| self.kind.way(element).len());
+        Ok(Condition::Value(Attribute { id, way: way.get(above..).unwrap_or_default().into(), check }))
+    }
+
+    fn element(&self, path: &Path, inner: &Filter, last: Option<&(Path, Test)>) -> Result<Condition, Mistake> {
+        let Some(id) = self.attribute(path)? else { return Ok(Condition::Always(false)) };
+        if self.kind.get(id).sub_attributes.is_empty() {
+            let message = format!("{} has no sub-attributes, so there is nothing for brackets to name", path.text);
+            return Err(Mistake::at(path.place, message));
+        }
+        let within = Reader { element: Some(id), ..*self };
+        let mut parts = vec![within.condition(inner)?];
+        if let Some((path, test)) = last {
+            parts.push(within.value(path, test)?);
+        }
+        Ok(Condition::Element(self.kind.way(id), parts))
+    }
+
+    /// The attribute of that name, or none if only another type has one.
+    fn attribute(&self, path: &Path) -> Result<Option<AttributeId>, Mistake> {
+        if let Some(element) = self.element {
+            let found = self.kind.sub_attribute(element, &path.text);
+            let within = &self.kind.get(element).name;
+            return found.map(Some).ok_or_else(|| {
+                Mistake::at(path.place, format!("there is no sub-attribute `{}` in {within}", path.text))
+            });
+        }
+        let found = self.kind.attribute(&path.text);
+        if found.is_none() && self.kinds.iter().all(|kind| kind.attribute(&path.text).is_none()) {
+            let names: Vec<_> = self.kinds.iter().map(|kind| kind.name()).collect();
+            let message = format!("there is no attribute `{}` in {}", path.text, names.join(" or "));
+            return Err(Mistake::at(path.place, message));
+        }
+        Ok(found)
+    }
+}

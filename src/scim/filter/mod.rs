@@ -1,0 +1,98 @@
+//! Filters (RFC 7644 §3.4.2.2), in four steps: [`Filter::parse`] reads the text, [`Filter`] is what it
+//! says and can be written again, `Condition` is what it means for one type of resources, and
+//! a condition holds for a resource or does not.
+//!
+//! ```text
+//! filter    = term *( SP "or" SP term )
+//! term      = factor *( SP "and" SP factor )
+//! factor    = [ "not" *SP ] "(" filter ")" / test
+//! test      = path SP "pr"
+//!           / path SP ( "eq" / "ne" / "co" / "sw" / "ew" / "gt" / "ge" / "lt" / "le" ) SP value
+//!           / path "[" filter "]" [ "." name SP ( "pr" / operator SP value ) ]
+//! value     = string / number / "true" / "false" / "null"        ; as JSON writes them
+//! ```
+//!
+//! `and` binds tighter than `or`. Within brackets there are no brackets. The test after the brackets is
+//! not in the RFC, but clients send it.
+
+mod check;
+mod condition;
+mod display;
+mod operator;
+mod parse;
+
+use serde_json::Value;
+
+pub(super) use condition::Condition;
+pub use operator::CompareOp;
+pub use parse::{Limits, ParseError};
+
+/// A filter as a client wrote it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Filter {
+    /// Every one of at least two.
+    And(Vec<Self>),
+    /// At least one of at least two.
+    Or(Vec<Self>),
+    /// Not this one.
+    Not(Box<Self>),
+    /// What a value of an attribute must be.
+    Test(Path, Test),
+    /// One element of the attribute that meets the filter, and the test of its member if there is one.
+    Element(Path, Box<Self>, Option<(Path, Test)>),
+}
+
+/// What a value must be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    /// There is one.
+    Present,
+    /// It compares so with this one.
+    Compare(CompareOp, Literal),
+}
+
+/// A value in a filter.
+#[derive(Debug, Clone)]
+pub struct Literal {
+    /// A text, a number, a boolean or null.
+    pub value: Value,
+    place: usize,
+    operator: usize,
+}
+
+/// The name of an attribute.
+#[derive(Debug, Clone)]
+pub struct Path {
+    /// As it was written.
+    pub text: String,
+    place: usize,
+}
+
+impl Path {
+    /// A path that was not written anywhere.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), place: 0 }
+    }
+}
+
+impl Literal {
+    /// A value that was not written anywhere.
+    #[must_use]
+    pub fn new(value: Value) -> Self {
+        Self { value, place: 0, operator: 0 }
+    }
+}
+
+/// Where it was written makes no difference to what it says.
+impl PartialEq for Path {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl PartialEq for Literal {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}

@@ -1,0 +1,118 @@
+//! Which attributes of a resource an answer has (RFC 7644 §3.4.2.5, §3.9).
+
+use super::resource::{Resource, Value};
+use super::resource_type::RESOURCE;
+use super::{AttributeId, InvalidQuery, ResourceType, Returned, ScimType};
+
+/// The attributes that are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Projection {
+    /// For each attribute of the type; none if the whole resource is asked for.
+    shares: Option<Box<[Share]>>,
+}
+
+/// How much of an attribute is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Share {
+    Nothing,
+    /// Some of its sub-attributes.
+    Part,
+    Whole,
+}
+
+impl Projection {
+    /// What `attributes` or `excludedAttributes` leave of a resource of this type. Names that mean nothing
+    /// are ignored.
+    ///
+    /// # Errors
+    /// When both are given.
+    pub fn new(kind: &ResourceType, attributes: &[String], excluded: &[String]) -> Result<Self, InvalidQuery> {
+        if !attributes.is_empty() && !excluded.is_empty() {
+            let detail = "attributes and excludedAttributes exclude each other".to_owned();
+            return Err(InvalidQuery { scim_type: ScimType::InvalidValue, detail });
+        }
+        let named =
+            |names: &[String]| -> Vec<AttributeId> { names.iter().filter_map(|name| kind.attribute(name)).collect() };
+        let (wanted, unwanted) = (named(attributes), named(excluded));
+        let mut shares = vec![Share::Nothing; kind.len()];
+        let chosen = |id: AttributeId, inherited: bool| match kind.get(id).returned {
+            Returned::Always => true,
+            Returned::Never => false,
+            Returned::Request => wanted.contains(&id),
+            Returned::Default if attributes.is_empty() => inherited && !unwanted.contains(&id),
+            Returned::Default => inherited || wanted.contains(&id),
+        };
+        share(kind, RESOURCE, attributes.is_empty(), &chosen, &mut shares);
+        let whole = shares.first() == Some(&Share::Whole);
+        Ok(Self { shares: (!whole).then(|| shares.into()) })
+    }
+
+    /// Writes what is asked for of a resource.
+    pub fn write(&self, resource: &Resource, json: &mut Vec<u8>) {
+        match &self.shares {
+            None => json.extend_from_slice(resource.json().as_bytes()),
+            Some(shares) => {
+                let length = json.len();
+                if !write(resource.resource_type(), shares, resource.value(), json) {
+                    json.truncate(length);
+                    json.extend_from_slice(b"{}");
+                }
+            }
+        }
+    }
+}
+
+/// Works out the share of an attribute from those of what is in it.
+fn share(
+    kind: &ResourceType,
+    id: AttributeId,
+    inherited: bool,
+    chosen: &impl Fn(AttributeId, bool) -> bool,
+    shares: &mut [Share],
+) -> Share {
+    let subs = &kind.get(id).sub_attributes;
+    let parts: Vec<Share> = subs.iter().map(|&sub| share(kind, sub, chosen(sub, inherited), chosen, shares)).collect();
+    let found = match (parts.as_slice(), inherited) {
+        ([], true) => Share::Whole,
+        ([], false) => Share::Nothing,
+        (parts, _) if parts.iter().all(|&part| part == Share::Whole) => Share::Whole,
+        (parts, _) if parts.iter().all(|&part| part == Share::Nothing) => Share::Nothing,
+        _ => Share::Part,
+    };
+    if let Some(share) = shares.get_mut(usize::from(id.0)) {
+        *share = found;
+    }
+    found
+}
+
+/// Writes the chosen part of a value, and tells whether there was any.
+fn write(kind: &ResourceType, shares: &[Share], value: Value<'_>, json: &mut Vec<u8>) -> bool {
+    match shares.get(usize::from(value.attribute().0)).copied().unwrap_or(Share::Nothing) {
+        Share::Nothing => false,
+        Share::Whole => {
+            json.extend_from_slice(value.json().as_bytes());
+            true
+        }
+        Share::Part => {
+            let (open, close) = if value.is_object() { (b'{', b'}') } else { (b'[', b']') };
+            json.push(open);
+            let start = json.len();
+            for part in value.parts() {
+                let before = json.len();
+                if before > start {
+                    json.push(b',');
+                }
+                if value.is_object() {
+                    json.push(b'"');
+                    json.extend_from_slice(kind.get(part.attribute()).name.as_bytes());
+                    json.extend_from_slice(b"\":");
+                }
+                if !write(kind, shares, part, json) {
+                    json.truncate(before);
+                }
+            }
+            json.push(close);
+            json.len() > start + 1
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A type of resources (RFC 7643 §6) with the attributes of its schemas: what names mean, and of which
+//! type their values are. All of it comes from the documents in `scim-schemas/`.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::attribute::{Attribute, Definition};
+use super::{AttributeId, AttributeType, Returned};
+
+const COMMON: &str = include_str!("../../scim-schemas/common.json");
+
+/// A type of resources.
+#[derive(Debug)]
+pub struct ResourceType {
+    name: Box<str>,
+    /// URN of the core schema.
+    schema: Box<str>,
+    /// The resource itself, then every attribute after what it is a part of.
+    attributes: Vec<Attribute>,
+}
+
+/// The types that are served.
+#[derive(Debug, Clone)]
+pub struct ResourceTypes {
+    /// RFC 7643 §4.1.
+    pub user: Arc<ResourceType>,
+    /// RFC 7643 §4.2.
+    pub group: Arc<ResourceType>,
+}
+
+/// A document that is not as RFC 7643 wants it.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokenDocument {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] serde_json::Error),
+    /// It names a schema that is not there.
+    #[error("there is no schema {0}")]
+    NoSchema(Box<str>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TypeDocument {
+    name: Box<str>,
+    schema: Box<str>,
+    #[serde(default)]
+    schema_extensions: Vec<SchemaExtension>,
+}
+
+#[derive(Deserialize)]
+struct SchemaExtension {
+    schema: Box<str>,
+}
+
+#[derive(Deserialize)]
+struct SchemaDocument {
+    attributes: Vec<Definition>,
+}
+
+/// The resource itself.
+pub(super) const RESOURCE: AttributeId = AttributeId(0);
+
+impl ResourceType {
+    /// The type that `document` describes, whose schemas are among `schemas`.
+    ///
+    /// # Errors
+    /// When the documents do not fit together, which a test rules out for those in this program.
+    pub fn new(document: &Value, schemas: &[Value]) -> Result<Self, BrokenDocument> {
+        let document = TypeDocument::deserialize(document)?;
+        let definitions = |urn: &str| -> Result<Vec<Definition>, BrokenDocument> {
+            let schema = schemas.iter().find(|schema| schema.get("id").and_then(Value::as_str) == Some(urn));
+            Ok(SchemaDocument::deserialize(schema.ok_or_else(|| BrokenDocument::NoSchema(urn.into()))?)?.attributes)
+        };
+        let common: SchemaDocument = serde_json::from_str(COMMON)?;
+        let mut this = Self { name: document.name, schema: document.schema, attributes: Vec::new() };
+        let resource = this.push(container(this.name.clone(), None));
+        for definition in common.attributes.into_iter().chain(definitions(&this.schema)?) {
+            this.add(resource, definition);
+        }
+        for extension in document.schema_extensions {
+            let members = definitions(&extension.schema)?;
+            let id = this.push(container(extension.schema, Some(resource)));
+            members.into_iter().for_each(|definition| this.add(id, definition));
+        }
+        Ok(this)
+    }
+
+    /// Its name: `User`, `Group`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The attribute that a client calls `path`: `userName`, `name.familyName`, either with the URN of its
+    /// schema in front, or the URN of an extension alone. Case does not matter (RFC 7643 §2.1, RFC 7644
+    /// §3.10). A name without a URN never means an extension's attribute; the common attributes may have
+    /// the URN of the core schema in front.
+    #[must_use]
+    pub fn attribute(&self, path: &str) -> Option<AttributeId> {
+        let (holder, names) = if path.contains(':') { self.qualified(path)? } else { (RESOURCE, path) };
+        if names.is_empty() {
+            return Some(holder);
+        }
+        match names.split_once('.') {
+            None => self.sub_attribute(holder, names),
+            Some((name, sub)) => self.sub_attribute(self.sub_attribute(holder, name)?, sub),
+        }
+    }
+
+    /// What the URN at the beginning of `path` stands for, and what comes after it.
+    fn qualified<'p>(&self, path: &'p str) -> Option<(AttributeId, &'p str)> {
+        let extensions = self.get(RESOURCE).sub_attributes.iter().map(|&id| (id, &*self.get(id).name));
+        let extensions = extensions.filter(|(_, name)| name.contains(':'));
+        extensions.chain([(RESOURCE, &*self.schema)]).find_map(|(id, urn)| {
+            let (start, rest) = path.split_at_checked(urn.len())?;
+            let names = if rest.is_empty() && id != RESOURCE { rest } else { rest.strip_prefix(':')? };
+            let complete = !names.is_empty() || rest.is_empty();
+            (start.eq_ignore_ascii_case(urn) && complete).then_some((id, names))
+        })
+    }
+
+    /// The attribute called `name` within `holder`.
+    pub(super) fn sub_attribute(&self, holder: AttributeId, name: &str) -> Option<AttributeId> {
+        let mut candidates = self.get(holder).sub_attributes.iter().copied();
+        candidates.find(|&id| self.get(id).name.eq_ignore_ascii_case(name))
+    }
+
+    /// The attribute with this number, which must be one of this type.
+    #[expect(clippy::indexing_slicing, reason = "numbers are made here, one for each attribute")]
+    pub(super) fn get(&self, id: AttributeId) -> &Attribute {
+        &self.attributes[usize::from(id.0)]
+    }
+
+    /// How many attributes there are: their numbers are below it.
+    pub(super) fn len(&self) -> usize {
+        self.attributes.len()
+    }
+
+    /// The way from the resource down to an attribute, without the resource.
+    pub(super) fn way(&self, id: AttributeId) -> Box<[AttributeId]> {
+        let mut way: Vec<_> = std::iter::successors(Some(id), |&id| self.get(id).parent).collect();
+        way.pop();
+        way.reverse();
+        way.into()
+    }
+
+    /// The attribute that holds the values when `id` is compared or sorted by: itself, or for a complex
+    /// multi-valued one its `value` (RFC 7644 §3.4.2.2 compares `emails` with a text). None if it has none.
+    pub(super) fn valued(&self, id: AttributeId) -> Option<AttributeId> {
+        let attribute = self.get(id);
+        match attribute.kind {
+            AttributeType::Complex if attribute.multi_valued => self.sub_attribute(id, "value"),
+            AttributeType::Complex => None,
+            AttributeType::String
+            | AttributeType::Boolean
+            | AttributeType::Decimal
+            | AttributeType::Integer
+            | AttributeType::DateTime
+            | AttributeType::Reference => Some(id),
+        }
+    }
+
+    fn push(&mut self, attribute: Attribute) -> AttributeId {
+        let id = AttributeId(u16::try_from(self.attributes.len()).unwrap_or(u16::MAX));
+        if let Some(parent) = attribute.parent.and_then(|parent| self.attributes.get_mut(usize::from(parent.0))) {
+            parent.sub_attributes.push(id);
+        }
+        self.attributes.push(attribute);
+        id
+    }
+
+    fn add(&mut self, parent: AttributeId, definition: Definition) {
+        let Definition { name, kind, multi_valued, case_exact, returned, sub_attributes } = definition;
+        let parent = Some(parent);
+        let attribute =
+            Attribute { name, kind, multi_valued, case_exact, returned, parent, sub_attributes: Vec::new() };
+        let id = self.push(attribute);
+        sub_attributes.into_iter().for_each(|definition| self.add(id, definition));
+    }
+}
+
+/// The resource, or an extension: complex, and part of an answer by what is in it.
+fn container(name: Box<str>, parent: Option<AttributeId>) -> Attribute {
+    Attribute {
+        name,
+        kind: AttributeType::Complex,
+        multi_valued: false,
+        case_exact: false,
+        returned: Returned::Default,
+        parent,
+        sub_attributes: Vec::new(),
+    }
+}
