@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{Error, value};
 use crate::scim::{self, AttributeType};
-use crate::translate::{Custom, Policy, personal};
+use crate::translate::{Custom, GroupKind, Policy, personal};
 
 /// The file as it is written.
 #[derive(Debug, Deserialize)]
@@ -19,6 +19,8 @@ struct File {
     division: Option<Division>,
     #[serde(default)]
     users: Users,
+    #[serde(default)]
+    groups: Groups,
     #[serde(default)]
     custom_attribute: Vec<Attribute>,
 }
@@ -34,6 +36,22 @@ enum Division {
 struct Users {
     #[serde(default)]
     require: Vec<Required>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Groups {
+    #[serde(default)]
+    from: Vec<Unit>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Unit {
+    Department,
+    Team,
+    LegalEntity,
+    Office,
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,6 +98,7 @@ fn parse(text: &str) -> Result<Policy, String> {
         active_before_start_days: file.active_before_start_days,
         team_is_division: matches!(file.division, Some(Division::Team)),
         require_email: file.users.require.iter().any(|Required::Email| true),
+        groups: file.groups.from.into_iter().map(group_kind).collect(),
         ..Policy::default()
     };
     if let Some(name) = file.time_zone {
@@ -98,6 +117,15 @@ fn parse(text: &str) -> Result<Policy, String> {
     policy.custom =
         file.custom_attribute.into_iter().map(|attribute| custom(attribute, &mut names)).collect::<Result<_, _>>()?;
     Ok(policy)
+}
+
+fn group_kind(unit: Unit) -> GroupKind {
+    match unit {
+        Unit::Department => GroupKind::Department,
+        Unit::Team => GroupKind::Team,
+        Unit::LegalEntity => GroupKind::LegalEntity,
+        Unit::Office => GroupKind::Office,
+    }
 }
 
 fn custom(attribute: Attribute, names: &mut HashSet<String>) -> Result<Custom, String> {
@@ -146,6 +174,8 @@ mod tests {
             division = "team"
             [users]
             require = ["email"]
+            [groups]
+            from = ["office", "legalEntity"]
             [[custom_attribute]]
             id = "dynamic_778"
             name = "badges"
@@ -160,6 +190,7 @@ mod tests {
         assert_eq!(policy.active_before_start_days, Some(14));
         assert_eq!(policy.time_zone.iana_name(), Some("Asia/Tokyo"));
         assert!(policy.team_is_division && policy.require_email);
+        assert_eq!(policy.groups, [GroupKind::Office, GroupKind::LegalEntity]);
         assert_eq!(policy.wanted_attributes(), ["dynamic_777", "dynamic_778", "job_level"]);
         let expected =
             scim::CustomAttribute { name: "badges".into(), kind: AttributeType::Integer, multi_valued: true };
@@ -176,6 +207,7 @@ mod tests {
             ("time_zone = \"Europe/Bärlin\"".to_owned(), "`Europe/Bärlin` is no time zone"),
             ("division = \"office\"".to_owned(), "unknown variant `office`"),
             ("[users]\nrequire = [\"phone\"]".to_owned(), "unknown variant `phone`"),
+            ("[groups]\nfrom = [\"room\"]".to_owned(), "unknown variant `room`"),
             ("active_before_start_days = -1".to_owned(), "line 1"),
             ("x = ".to_owned(), "line 1"),
             ("employee_number = \"date_of_birth\"".to_owned(), "`date_of_birth` is personal data"),

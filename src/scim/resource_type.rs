@@ -101,7 +101,7 @@ impl ResourceType {
     #[must_use]
     pub fn attribute(&self, path: &str) -> Option<AttributeId> {
         let (holder, names) = if path.contains(':') { self.qualified(path)? } else { (RESOURCE, path) };
-        if names.is_empty() {
+        if names.is_empty() && holder != RESOURCE {
             return Some(holder);
         }
         match names.split_once('.') {

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 
 use super::{InvalidQuery, SEARCH_REQUEST, ScimType};
 
-/// The parameters of a query for a list. What is empty was not given, unless it says otherwise.
+/// The parameters of a query for a list. An empty name counts as not given; an empty filter does not: who
+/// forgot to fill it in does not mean everybody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SearchRequest {
     /// What a resource must be like.
@@ -52,7 +53,7 @@ impl SearchRequest {
         }
         this.attributes = names(attributes.as_deref());
         this.excluded_attributes = names(excluded.as_deref());
-        Ok(this)
+        Ok(this.without_empty_names())
     }
 
     /// Reads the body of a SearchRequest.
@@ -85,7 +86,13 @@ impl SearchRequest {
         if !is_search {
             return Err(syntax(format!("the body has no schemas with {SEARCH_REQUEST}")));
         }
-        Ok(this)
+        Ok(this.without_empty_names())
+    }
+
+    fn without_empty_names(mut self) -> Self {
+        self.sort_by = self.sort_by.filter(|name| !name.is_empty());
+        self.sort_order = self.sort_order.filter(|name| !name.is_empty());
+        self
     }
 
     /// The parameter of this name in lower case.

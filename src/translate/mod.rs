@@ -5,10 +5,12 @@
 
 mod employment;
 mod extension;
+mod groups;
 pub mod personal;
 mod policy;
 pub mod source;
 mod user;
 mod user_name;
 
+pub use groups::GroupKind;
 pub use policy::{Custom, Policy};

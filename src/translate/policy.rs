@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 
+use super::GroupKind;
 use crate::scim;
 
 /// The choices of one company.
@@ -19,6 +20,8 @@ pub struct Policy {
     pub team_is_division: bool,
     /// Whether persons without an e-mail address are left out.
     pub require_email: bool,
+    /// What groups are made of; there are none otherwise.
+    pub groups: Vec<GroupKind>,
     /// Custom attributes that are served.
     pub custom: Vec<Custom>,
 }
@@ -40,6 +43,7 @@ impl Default for Policy {
             employee_number: None,
             team_is_division: false,
             require_email: false,
+            groups: Vec::new(),
             custom: Vec::new(),
         }
     }

@@ -10,7 +10,7 @@ use tokio::task::block_in_place;
 
 use super::extension::Attributes;
 use super::user::{Context, People, card, user};
-use super::{Policy, employment, user_name};
+use super::{Policy, employment, groups, user_name};
 use crate::clock::Clock;
 use crate::directory::{self, Loaded, Progress, Skipped};
 use crate::personio::model::{Employment, Person};
@@ -98,7 +98,8 @@ impl Source {
         let users = persons.iter().zip(user_names).zip(&employments).map(|((person, user_name), employments)| {
             user(person, user_name, employments.as_deref().unwrap_or_default(), &context)
         });
-        Loaded { users: users.collect(), groups: Vec::new(), skipped }
+        let users: Vec<User> = users.collect();
+        Loaded { groups: groups::groups(&users, &self.locations), users, skipped }
     }
 
     /// Leaves out those whom the company does not want to be served.

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
-use super::Policy;
 use super::employment::{cost_center, that_counts, unit};
 use super::extension::Attributes;
+use super::{Policy, groups};
 use crate::personio::model::{Employment, Person, Status};
 use crate::personio::{Kind, Names};
 use crate::scim::{Email, EnterpriseUser, Locations, Manager, Meta, Name, User};
@@ -58,7 +58,7 @@ pub(super) fn user(person: &Person, user_name: String, employments: &[Employment
         },
         active: is_active(person, employment, context),
         emails: person.email.iter().map(|value| Email { value: value.clone(), kind: "work", primary: true }).collect(),
-        groups: Vec::new(),
+        groups: groups::memberships(employment, context),
         enterprise: enterprise(person, employment, context),
         extension: context.attributes.extension(person, employment, context),
         meta: Meta::of_user(

@@ -207,10 +207,34 @@ impl Bridge {
         answer.json()
     }
 
+    /// A page of a list, as JSON, by parameters that are not encoded yet.
+    pub async fn list(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
+        let answer = self.get(&format!("{path}?{}", encoded(parameters))).await;
+        assert_eq!(answer.status, StatusCode::OK, "{parameters:?}: {}", answer.text);
+        answer.json()
+    }
+
+    /// The answer to a POST with the token.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        let request = self.request(Method::POST, path).header("Content-Type", "application/scim+json");
+        answer(request.body(body.to_string())).await
+    }
+
     /// All users on one page.
     pub async fn everybody(&self) -> Vec<Value> {
         self.users("").await["Resources"].as_array().unwrap().clone()
     }
+}
+
+/// Parameters as a URL has them.
+pub fn encoded(parameters: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
+}
+
+/// The ids on a page, in their order.
+#[track_caller]
+pub fn ids(page: &Value) -> Vec<&str> {
+    page["Resources"].as_array().unwrap().iter().map(|resource| resource["id"].as_str().unwrap()).collect()
 }
 
 /// Sends a request and reads the whole answer.

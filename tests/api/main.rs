@@ -10,16 +10,22 @@
     reason = "a test that meets something unexpected fails by panicking; nothing outside sees this crate"
 )]
 
+mod conditional;
 mod connection;
+mod cursors;
 mod directory;
 mod discovery;
 mod errors;
+mod groups;
 mod harness;
 mod health;
 mod listing;
 mod mapping;
 mod privacy;
 mod process;
+mod projection;
+mod search;
+mod sorting;
 mod token;
 mod translation;
 mod traps;

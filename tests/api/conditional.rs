@@ -1,0 +1,71 @@
+//! Entity tags and 304 (RFC 7644 §3.14).
+
+use reqwest::Method;
+
+use crate::harness::{Answer, Bridge, SHORT, Setup, answer};
+
+async fn ask(bridge: &Bridge, path: &str, known: &str) -> Answer {
+    answer(bridge.request(Method::GET, path).header("If-None-Match", known)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_is_known_is_not_sent_again() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(3) }.start();
+    let users = bridge.everybody().await;
+    let path = format!("/Users/{}", users[1]["id"].as_str().unwrap());
+    let first = bridge.get(&path).await;
+    let tag = first.header("etag").to_owned();
+    assert_eq!(tag, users[1]["meta"]["version"].as_str().unwrap());
+    assert_eq!(first.header("content-location"), users[1]["meta"]["location"].as_str().unwrap());
+
+    let strong = tag.trim_start_matches("W/");
+    for known in [&tag, strong, "*", &format!("W/\"other\", {tag}"), &format!("{tag},\"x\"")] {
+        let again = ask(&bridge, &path, known).await;
+        assert_eq!(
+            (again.status.as_u16(), again.text.as_str(), again.header("etag")),
+            (304, "", tag.as_str()),
+            "{known}"
+        );
+    }
+    for other in ["W/\"other\"", "", "no tag", "\"\""] {
+        assert_eq!(ask(&bridge, &path, other).await.status, 200, "{other}");
+    }
+    let head = answer(bridge.request(Method::HEAD, &path)).await;
+    assert_eq!((head.status.as_u16(), head.header("etag"), head.text.as_str()), (200, tag.as_str(), ""));
+    assert_eq!(ask(&bridge, "/Users/1", "*").await.status, 404);
+
+    bridge
+        .simulator
+        .with_world(|world| world.persons.iter_mut().for_each(|person| person.preferred_name = Some("New".into())));
+    bridge.reloaded().await;
+    assert_eq!(ask(&bridge, &path, &tag).await.status, 200, "what has changed is sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_sent_again_only_when_something_in_the_directory_has_changed() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
+    let path = "/Users?filter=active+eq+true&count=5";
+    let tag = bridge.get(path).await.header("etag").to_owned();
+    assert!(tag.starts_with("W/\""), "{tag}");
+    assert_eq!(ask(&bridge, path, &tag).await.status, 304);
+    assert_eq!(ask(&bridge, path, "*").await.status, 304);
+
+    bridge.reloaded().await;
+    let again = ask(&bridge, path, &tag).await;
+    assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""), "a refresh without changes");
+    for other in [
+        "/Users?filter=active+eq+true&count=6",
+        "/Users?filter=active+eq+true&count=5&startIndex=2",
+        "/Users?filter=active+eq+false&count=5",
+        "/Users?filter=active+eq+true&count=5&sortBy=id",
+        "/Users?filter=active+eq+true&count=5&attributes=id",
+        "/Users?filter=active+eq+true&count=5&excludedAttributes=id",
+        "/Users?filter=active+eq+true&count=5&cursor",
+        "/Groups?filter=displayName+pr&count=5",
+    ] {
+        assert_eq!(ask(&bridge, other, &tag).await.status, 200, "{other} is another list");
+    }
+    bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".into()));
+    bridge.reloaded().await;
+    assert_eq!(ask(&bridge, path, &tag).await.status, 200);
+}

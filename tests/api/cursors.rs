@@ -1,0 +1,111 @@
+//! Paging by cursors (RFC 9865).
+
+use serde_json::{Value, json};
+
+use crate::harness::{Bridge, SHORT, Setup, ids};
+
+/// All pages of a walk by cursors.
+async fn walk(bridge: &Bridge, path: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
+    let mut pages = vec![bridge.list(path, &[parameters, &[("cursor", "")]].concat()).await];
+    while let Some(next) = pages.last().unwrap().get("nextCursor") {
+        let next = next.as_str().unwrap().to_owned();
+        assert!(next.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)), "{next}");
+        pages.push(bridge.list(path, &[parameters, &[("cursor", &next)]].concat()).await);
+    }
+    pages
+}
+
+fn all(pages: &[Value]) -> Vec<&str> {
+    pages.iter().flat_map(ids).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_by_cursors_sees_everybody_once_in_order() {
+    let bridge = Setup::persons(60).start();
+    for parameters in [
+        vec![],
+        vec![("filter", "active eq true")],
+        vec![("sortBy", "userName"), ("sortOrder", "descending"), ("attributes", "userName")],
+        vec![("filter", "userName eq \"nobody\"")],
+    ] {
+        let whole = bridge.list("/Users", &parameters).await;
+        for size in ["1", "7", "30", "60", "100"] {
+            let pages = walk(&bridge, "/Users", &[parameters.as_slice(), &[("count", size)]].concat()).await;
+            assert_eq!(all(&pages), ids(&whole), "{parameters:?} {size}");
+            for page in &pages {
+                assert_eq!(page["totalResults"], whole["totalResults"]);
+                assert_eq!(page["itemsPerPage"], ids(page).len());
+            }
+        }
+        assert!(whole.get("nextCursor").is_none(), "never a cursor that was not asked for");
+    }
+    let unpaged = walk(&bridge, "/Users", &[]).await;
+    assert_eq!((unpaged.len(), ids(&unpaged[0]).len()), (1, 60));
+    let bare = bridge.get("/Users?cursor&count=10").await.json();
+    assert!(bare["nextCursor"].is_string(), "`?cursor` without `=` too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_by_cursors_stays_on_its_snapshot() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+    let users = bridge.everybody().await;
+    let first = bridge.list("/Users", &[("cursor", ""), ("count", "20")]).await;
+    bridge.simulator.with_world(|world| world.persons.retain(|person| person.id != users[3]["id"].as_str().unwrap()));
+    assert_eq!(bridge.reloaded().await.len(), 59);
+    let next = first["nextCursor"].as_str().unwrap();
+    let second = bridge.list("/Users", &[("cursor", next), ("count", "20")]).await;
+    assert_eq!(second["totalResults"], 60);
+    // Leaving count out means what it was at first.
+    let last = bridge.list("/Users", &[("cursor", second["nextCursor"].as_str().unwrap())]).await;
+    let expected: Vec<&str> = users.iter().map(|user| user["id"].as_str().unwrap()).collect();
+    assert_eq!(all(&[first.clone(), second, last]), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_of_another_query_is_refused() {
+    let bridge = Setup::persons(60).start();
+    let page = bridge.list("/Users", &[("cursor", ""), ("count", "20"), ("filter", "active eq true")]).await;
+    let next = page["nextCursor"].as_str().unwrap();
+    let forged = format!("{}{}", if next.starts_with('0') { '1' } else { '0' }, &next[1..]);
+    let cut = &next[..next.len() - 2];
+    for query in [
+        format!("/Users?filter=active+eq+false&cursor={next}"),
+        format!("/Users?cursor={next}"),
+        format!("/Users?filter=active+eq+true&sortBy=id&cursor={next}"),
+        format!("/Users?filter=active+eq+true&attributes=id&cursor={next}"),
+        format!("/?filter=active+eq+true&cursor={next}"),
+        format!("/Users?filter=active+eq+true&cursor={forged}"),
+        format!("/Users?filter=active+eq+true&cursor={cut}"),
+        "/Users?filter=active+eq+true&cursor=x".to_owned(),
+        "/Users?filter=active+eq+true&cursor=%F0%9F%A6%80".to_owned(),
+    ] {
+        bridge.get(&query).await.scim_error(400, Some("invalidCursor"));
+    }
+    let path = format!("/Users?filter=active+eq+true&cursor={next}");
+    assert_eq!(bridge.get(&path).await.status, 200, "the right one is good");
+    bridge.get(&format!("{path}&count=19")).await.scim_error(400, Some("invalidCount"));
+    bridge.get(&format!("{path}&startIndex=2")).await.scim_error(400, Some("invalidValue"));
+    for count in ["0", "-1", "10001", "x", "99999999999999999999"] {
+        bridge.get(&format!("/Users?cursor=&count={count}")).await.scim_error(400, Some("invalidCount"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_expires_with_its_snapshot() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
+    let page = bridge.list("/Users", &[("cursor", ""), ("count", "10")]).await;
+    // So many newer snapshots are walked through that this one is let go.
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i"] {
+        bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some(name.to_owned()));
+        bridge.reloaded().await;
+    }
+    let next = page["nextCursor"].as_str().unwrap();
+    let expired = bridge.get(&format!("/Users?count=10&cursor={next}")).await;
+    assert!(expired.scim_error(400, Some("expiredCursor")).contains("begin again"));
+
+    // One for content that is served again is good again.
+    let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "cursor": "", "count": 10});
+    let posted = bridge.post("/Users/.search", &body).await.json();
+    let next = posted["nextCursor"].as_str().unwrap();
+    assert_eq!(bridge.list("/Users", &[("cursor", next), ("count", "10")]).await["startIndex"], 11);
+}

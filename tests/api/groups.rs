@@ -1,0 +1,172 @@
+//! Groups, where the mapping file asks for them (RFC 7643 §4.2).
+
+use std::collections::BTreeMap;
+
+use personio_scim::simulator::{OrgUnitKind, World};
+use personio_scim::translate::GroupKind;
+use serde_json::{Value, json};
+
+use crate::harness::{Bridge, NOW, SHORT, Setup, ids};
+
+const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
+
+fn with_groups(persons: usize, kinds: &[GroupKind]) -> Setup {
+    let mut setup = Setup { cache_ttl: SHORT, ..Setup::persons(persons) };
+    setup.policy.groups = kinds.to_vec();
+    setup
+}
+
+const ALL: [GroupKind; 4] = [GroupKind::Department, GroupKind::Team, GroupKind::LegalEntity, GroupKind::Office];
+
+async fn groups(bridge: &Bridge) -> Vec<Value> {
+    bridge.list("/Groups", &[]).await["Resources"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_setting_there_are_none() {
+    let bridge = Setup::persons(30).start();
+    let list = bridge.list("/Groups", &[("startIndex", "1"), ("count", "100")]).await;
+    assert_eq!(list["totalResults"], 0);
+    assert_eq!(list["Resources"], json!([]));
+    assert!(bridge.everybody().await.iter().all(|user| user.get("groups").is_none()));
+    bridge.get("/Groups/department-1001").await.scim_error(404, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_and_memberships_say_the_same() {
+    let bridge = with_groups(200, &ALL).start();
+    let users = bridge.everybody().await;
+    let groups = groups(&bridge).await;
+    let mut expected: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for user in &users {
+        for group in user["groups"].as_array().into_iter().flatten() {
+            assert_eq!(group["type"], "direct");
+            expected.entry(group["value"].as_str().unwrap().to_owned()).or_default().push(json!({
+                "value": user["id"],
+                "$ref": user["meta"]["location"],
+                "type": "User",
+                "display": user["displayName"],
+            }));
+        }
+    }
+    assert!(groups.len() > 10 && groups.len() == expected.len(), "{}", groups.len());
+    for group in &groups {
+        let id = group["id"].as_str().unwrap();
+        assert_eq!(group["members"], json!(expected[id]), "{id}");
+        assert_eq!(group["schemas"], json!(["urn:ietf:params:scim:schemas:core:2.0:Group"]));
+        assert_eq!(group["meta"]["resourceType"], "Group");
+        let alone = bridge.get(&format!("/Groups/{id}")).await;
+        assert_eq!(&alone.json(), group);
+        assert_eq!(alone.header("etag"), group["meta"]["version"].as_str().unwrap());
+        assert_eq!(alone.header("content-location"), group["meta"]["location"].as_str().unwrap());
+        assert!(alone.header("content-location").ends_with(&format!("/scim/v2/Groups/{id}")));
+    }
+    for user in &users {
+        let office = user[EXTENSION]["office"].as_str();
+        let group = user["groups"].as_array().into_iter().flatten();
+        let mut offices = group.filter(|group| group["value"].as_str().unwrap().starts_with("office-"));
+        assert_eq!(offices.next().map(|group| group["display"].as_str().unwrap()), office);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_come_in_the_order_of_their_kinds_and_numbers_and_only_those_that_were_asked_for() {
+    for (kinds, words) in [
+        (&ALL[..], &["department", "team", "legalEntity", "office"][..]),
+        (&[GroupKind::Office, GroupKind::Department][..], &["department", "office"][..]),
+        (&[GroupKind::Team][..], &["team"][..]),
+    ] {
+        let bridge = with_groups(200, kinds).start();
+        let list = bridge.list("/Groups", &[]).await;
+        let place = |id: &str| {
+            let (word, number) = id.split_once('-').unwrap();
+            (words.iter().position(|known| *known == word).unwrap(), number.parse::<u64>().unwrap())
+        };
+        let places: Vec<_> = ids(&list).into_iter().map(place).collect();
+        assert!(places.is_sorted() && !places.is_empty(), "{places:?}");
+        let found: std::collections::BTreeSet<_> = places.iter().map(|(word, _)| *word).collect();
+        assert_eq!(found.len(), words.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_found_by_their_members_names_and_ids() {
+    let bridge = with_groups(200, &ALL).start();
+    let all = groups(&bridge).await;
+    let group = &all[1];
+    let (id, member) = (group["id"].as_str().unwrap(), group["members"][0]["value"].as_str().unwrap());
+    let having = |member: &str| -> Vec<String> {
+        let has = |group: &&Value| group["members"].as_array().unwrap().iter().any(|one| one["value"] == member);
+        all.iter().filter(has).map(|group| group["id"].as_str().unwrap().to_owned()).collect()
+    };
+    for filter in ["members eq", "members.value eq", "MEMBERS.VALUE EQ"] {
+        let list = bridge.list("/Groups", &[("filter", &format!("{filter} \"{member}\""))]).await;
+        assert_eq!(ids(&list), having(member), "{filter}");
+    }
+    for (filter, expected) in [
+        (format!("id eq \"{id}\" and members eq \"{member}\""), vec![id]),
+        (format!("id eq \"{id}\" and members eq \"1\""), vec![]),
+        (format!("id eq \"{id}\""), vec![id]),
+        (
+            format!("displayName eq {} and id sw \"department\"", group["displayName"].to_string().to_uppercase()),
+            vec![id],
+        ),
+        (format!("members[value eq \"{member}\" and type eq \"user\"] and id eq \"{id}\""), vec![id]),
+        (format!("members[$ref ew \"/Users/{member}\"] and id eq \"{id}\""), vec![id]),
+    ] {
+        assert_eq!(ids(&bridge.list("/Groups", &[("filter", &filter)]).await), expected, "{filter}");
+    }
+    let of_user = bridge.list("/Users", &[("filter", &format!("groups eq \"{id}\"")), ("attributes", "id")]).await;
+    let members: Vec<&str> =
+        group["members"].as_array().unwrap().iter().map(|one| one["value"].as_str().unwrap()).collect();
+    assert_eq!(ids(&of_user), members);
+
+    let without = bridge.list("/Groups", &[("excludedAttributes", "members")]).await;
+    assert!(without["Resources"].as_array().unwrap().iter().all(|group| group.get("members").is_none()));
+    let one = bridge.get(&format!("/Groups/{id}?excludedAttributes=members")).await.json();
+    assert!(one.get("members").is_none() && one["displayName"] == group["displayName"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_changes_exactly_when_something_in_it_does() {
+    let bridge = with_groups(60, &[GroupKind::Department]).start();
+    bridge.everybody().await;
+    let before = groups(&bridge).await;
+    bridge.reloaded().await;
+    assert_eq!(groups(&bridge).await, before);
+    let changed = before[0]["members"][0]["value"].as_str().unwrap().to_owned();
+    bridge.simulator.with_world(|world| {
+        let person = world.persons.iter_mut().find(|person| person.id == changed).unwrap();
+        person.preferred_name = Some("Renamed".into());
+    });
+    bridge.reloaded().await;
+    let after = groups(&bridge).await;
+    assert_ne!(after[0]["meta"]["version"], before[0]["meta"]["version"]);
+    assert!(after[0]["meta"]["lastModified"].is_string());
+    assert_eq!(after[1..], before[1..]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_in_every_unit_and_a_group_without_a_readable_name_is_called_by_its_id() {
+    let mut world = World::generate(3, 1, NOW.parse().unwrap());
+    world.org_units.retain(|unit| unit.id != "1001");
+    for person in &mut world.persons {
+        for employment in &mut person.employments {
+            employment.org_units = vec![
+                (OrgUnitKind::Department, "1002".to_owned()),
+                (OrgUnitKind::Department, "1001".to_owned()),
+                (OrgUnitKind::Department, "1002".to_owned()),
+            ];
+        }
+    }
+    let mut setup = Setup::of(world);
+    setup.policy.groups = vec![GroupKind::Department];
+    let bridge = setup.start();
+    let list = bridge.list("/Groups", &[]).await;
+    assert_eq!(ids(&list), ["department-1001", "department-1002"]);
+    assert_eq!(list["Resources"][0]["displayName"], "department-1001");
+    assert_ne!(list["Resources"][1]["displayName"], "department-1002");
+    for user in bridge.everybody().await {
+        assert_eq!(user["groups"].as_array().unwrap().len(), 2, "{user}");
+    }
+}

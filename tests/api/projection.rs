@@ -1,0 +1,140 @@
+//! `attributes` and `excludedAttributes` (RFC 7644 §3.4.2.5, §3.9).
+
+use serde_json::{Value, json};
+
+use crate::harness::{Setup, encoded, ids};
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
+
+/// What is left of a user when only these paths are kept.
+fn kept(user: &Value, paths: &[&[&str]]) -> Value {
+    fn keep(from: &Value, path: &[&str], to: &mut Value) {
+        let [first, rest @ ..] = path else { return };
+        let Some(value) = from.get(first) else { return };
+        match (rest, value) {
+            ([], value) => to[*first] = value.clone(),
+            (rest, Value::Array(elements)) => {
+                for (place, element) in elements.iter().enumerate() {
+                    if !to[*first].is_array() {
+                        to[*first] = json!([]);
+                    }
+                    if to[*first].as_array().unwrap().len() <= place {
+                        to[*first].as_array_mut().unwrap().push(json!({}));
+                    }
+                    keep(element, rest, &mut to[*first][place]);
+                }
+            }
+            (rest, value) => {
+                if rest.first().is_some_and(|next| value.get(next).is_some()) {
+                    if !to[*first].is_object() {
+                        to[*first] = json!({});
+                    }
+                    keep(value, rest, &mut to[*first]);
+                }
+            }
+        }
+    }
+    let mut left = json!({"schemas": user["schemas"], "id": user["id"]});
+    paths.iter().for_each(|path| keep(user, path, &mut left));
+    left
+}
+
+/// What is left of a user without these paths.
+fn without(user: &Value, paths: &[&[&str]]) -> Value {
+    fn remove(from: &mut Value, path: &[&str]) {
+        match (path, from) {
+            ([last], Value::Object(members)) => {
+                members.shift_remove(*last);
+            }
+            ([first, rest @ ..], Value::Object(members)) => {
+                if let Some(value) = members.get_mut(*first) {
+                    remove(value, rest);
+                }
+            }
+            (path, Value::Array(elements)) => elements.iter_mut().for_each(|element| remove(element, path)),
+            _ => {}
+        }
+    }
+    let mut left = user.clone();
+    paths.iter().for_each(|path| remove(&mut left, path));
+    left
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_the_named_attributes_are_returned() {
+    let bridge = Setup::persons(60).start();
+    let users = bridge.everybody().await;
+    let rows: &[(&str, &[&[&str]])] = &[
+        ("userName", &[&["userName"]]),
+        ("USERNAME,Active", &[&["userName"], &["active"]]),
+        (" userName , title ", &[&["userName"], &["title"]]),
+        ("name", &[&["name"]]),
+        ("name.familyName", &[&["name", "familyName"]]),
+        ("Name.FamilyName,name.givenname", &[&["name", "familyName"], &["name", "givenName"]]),
+        ("emails", &[&["emails"]]),
+        ("emails.value", &[&["emails", "value"]]),
+        ("meta.version,meta.location", &[&["meta", "location"], &["meta", "version"]]),
+        ("urn:ietf:params:scim:schemas:core:2.0:User:userName", &[&["userName"]]),
+        ("urn:ietf:params:scim:schemas:core:2.0:User:name.formatted", &[&["name", "formatted"]]),
+        ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User", &[&[ENTERPRISE]]),
+        ("URN:ietf:params:scim:schemas:extension:enterprise:2.0:user:DEPARTMENT", &[&[ENTERPRISE, "department"]]),
+        (
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName",
+            &[&[ENTERPRISE, "manager", "displayName"]],
+        ),
+        (
+            "urn:ietf:params:scim:schemas:extension:personio:2.0:User:orgUnits.value",
+            &[&[EXTENSION, "orgUnits", "value"]],
+        ),
+        // Names that mean nothing are ignored; an extension's attribute has no short name.
+        ("userName,shoeSize,department,name.shoeSize", &[&["userName"]]),
+        ("shoeSize", &[]),
+        ("id", &[]),
+    ];
+    for (attributes, paths) in rows {
+        let page = bridge.list("/Users", &[("attributes", attributes)]).await;
+        let expected: Vec<Value> = users.iter().map(|user| kept(user, paths)).collect();
+        assert_eq!(page["Resources"], json!(expected), "{attributes}");
+        let query = encoded(&[("attributes", attributes)]);
+        let one = bridge.get(&format!("/Users/{}?{query}", users[7]["id"].as_str().unwrap())).await.json();
+        assert_eq!(one, expected[7], "{attributes}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_but_the_excluded_attributes_is_returned() {
+    let bridge = Setup::persons(60).start();
+    let users = bridge.everybody().await;
+    let rows: &[(&str, &[&[&str]])] = &[
+        ("userName", &[&["userName"]]),
+        ("name.familyName", &[&["name", "familyName"]]),
+        ("emails.primary,emails.TYPE", &[&["emails", "primary"], &["emails", "type"]]),
+        ("meta", &[&["meta"]]),
+        ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User", &[&[ENTERPRISE]]),
+        ("urn:ietf:params:scim:schemas:extension:personio:2.0:User:hireDate", &[&[EXTENSION, "hireDate"]]),
+        // What is always returned cannot be excluded, and what is nothing neither.
+        ("id,schemas,shoeSize", &[]),
+        ("members", &[]),
+        ("", &[]),
+    ];
+    for (excluded, paths) in rows {
+        let page = bridge.list("/Users", &[("excludedAttributes", excluded)]).await;
+        let expected: Vec<Value> = users.iter().map(|user| without(user, paths)).collect();
+        assert_eq!(page["Resources"], json!(expected), "{excluded}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projection_changes_nothing_else() {
+    let bridge = Setup::persons(60).start();
+    let plain = bridge.list("/Users", &[("filter", "active eq true"), ("sortBy", "userName"), ("count", "10")]).await;
+    let asked = [("filter", "active eq true"), ("sortBy", "userName"), ("count", "10"), ("attributes", "title")];
+    let page = bridge.list("/Users", &asked).await;
+    assert_eq!((ids(&page), &page["totalResults"]), (ids(&plain), &plain["totalResults"]));
+
+    for path in ["/Users", "/Groups", "/Users/1"] {
+        let both = bridge.get(&format!("{path}?attributes=id&excludedAttributes=meta")).await;
+        assert!(both.scim_error(400, Some("invalidValue")).contains("exclude each other"));
+    }
+}

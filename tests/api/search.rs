@@ -1,0 +1,138 @@
+//! Queries in a body (RFC 7644 §3.4.3), queries of everything, and what is not implemented.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Setup, answer, encoded, ids};
+
+const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+
+/// A SearchRequest with these members.
+fn request(members: &Value) -> Value {
+    let mut body = json!({"schemas": [SEARCH]});
+    for (name, value) in members.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_is_answered_like_the_same_query_in_a_url() {
+    let bridge = Setup::persons(60).start();
+    let rows: &[(&[(&str, &str)], Value)] = &[
+        (&[], json!({})),
+        (&[("count", "7"), ("startIndex", "3")], json!({"count": 7, "startIndex": 3})),
+        (&[("filter", "active eq true")], json!({"filter": "active eq true"})),
+        (&[("filter", "name.familyName co \"ü\"")], json!({"Filter": "name.familyName co \"ü\""})),
+        (
+            &[("sortBy", "userName"), ("sortOrder", "descending")],
+            json!({"sortBy": "userName", "sortOrder": "descending"}),
+        ),
+        (&[("attributes", "userName,name.familyName")], json!({"attributes": ["userName", "name.familyName"]})),
+        (&[("excludedAttributes", "meta")], json!({"excludedAttributes": ["meta"], "attributes": null})),
+        (&[("count", "0")], json!({"count": 0, "somethingElse": {"a": 1}})),
+        (&[("cursor", ""), ("count", "5")], json!({"cursor": "", "count": 5})),
+    ];
+    for (parameters, members) in rows {
+        for path in ["/Users", "/Groups", "", "/scim/v2/Users", "/scim/v2/Groups", "/scim/v2"] {
+            let got = bridge.get(&format!("{path}/?{}", encoded(parameters))).await;
+            let posted = bridge.post(&format!("{path}/.search"), &request(members)).await;
+            assert_eq!((got.status, got.json()), (posted.status, posted.json()), "{path} {members}");
+            assert!(posted.header("content-type").starts_with("application/scim+json"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_no_search_is_refused() {
+    let bridge = Setup::persons(3).start();
+    for (body, scim_type, detail) in [
+        ("", "invalidSyntax", "the body is no SearchRequest in JSON"),
+        ("{", "invalidSyntax", "line 1, column 1"),
+        ("[]", "invalidSyntax", "the body is no SearchRequest"),
+        ("{}", "invalidSyntax", "has no schemas with urn:ietf:params:scim:api:messages:2.0:SearchRequest"),
+        ("{\"schemas\": [\"urn:x\"]}", "invalidSyntax", "has no schemas"),
+        ("{\"schemas\": \"x\"}", "invalidSyntax", "has no schemas"),
+    ] {
+        let request = bridge.request(Method::POST, "/Users/.search").header("Content-Type", "application/json");
+        let said = answer(request.body(body)).await.scim_error(400, Some(scim_type));
+        assert!(said.contains(detail), "{body}: {said}");
+    }
+    for (members, scim_type, detail) in [
+        (json!({"filter": 1}), "invalidValue", "filter must be a string"),
+        (json!({"filter": "x"}), "invalidFilter", "character 2: expected an operator"),
+        (json!({"count": "many"}), "invalidValue", "count must be a whole number"),
+        (json!({"startIndex": 1.5}), "invalidValue", "startIndex must be a whole number"),
+        (json!({"attributes": "userName"}), "invalidValue", "attributes must be an array of strings"),
+        (json!({"excludedAttributes": [1]}), "invalidValue", "excludedAttributes must be an array of strings"),
+        (json!({"sortBy": "x"}), "invalidPath", "there is no attribute `x`"),
+    ] {
+        let said = bridge.post("/Users/.search", &request(&members)).await.scim_error(400, Some(scim_type));
+        assert!(said.contains(detail), "{members}: {said}");
+    }
+    let form =
+        bridge.request(Method::POST, "/Users/.search").header("Content-Type", "application/x-www-form-urlencoded");
+    let said = answer(form.body("filter=x")).await.scim_error(415, None);
+    assert!(said.contains("application/scim+json"), "{said}");
+    let large = bridge.request(Method::POST, "/Users/.search").body(" ".repeat(2_000_000));
+    answer(large).await.scim_error(413, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_is_a_post_and_nothing_else() {
+    let bridge = Setup::persons(3).start();
+    for path in ["/.search", "/Users/.search", "/Groups/.search", "/scim/v2/Users/.search", "/scim/v2/.search"] {
+        for method in [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE] {
+            let answer = answer(bridge.request(method.clone(), path)).await;
+            assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "POST"), "{method} {path}");
+        }
+    }
+    let no_type = bridge.request(Method::POST, "/Users/.search").body(request(&json!({"count": 1})).to_string());
+    assert_eq!(answer(no_type).await.json()["itemsPerPage"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_can_be_asked_for_at_once() {
+    let mut setup = Setup::persons(30);
+    setup.policy.groups = vec![personio_scim::translate::GroupKind::Department];
+    let bridge = setup.start();
+    let (users, groups) = (bridge.list("/Users", &[]).await, bridge.list("/Groups", &[]).await);
+    let both = [ids(&users), ids(&groups)].concat();
+    for path in ["/", "/scim/v2", "/scim/v2/"] {
+        assert_eq!(ids(&bridge.list(path, &[]).await), both, "{path}");
+    }
+    let only = |wanted: &str| [("filter", format!("meta.resourceType eq \"{wanted}\""))];
+    let list = async |filter: &str| bridge.list("/", &[("filter", filter)]).await;
+    assert_eq!(ids(&list(&only("Group")[0].1).await), ids(&groups));
+    assert_eq!(ids(&list(&only("User")[0].1).await), ids(&users));
+    // "An attribute that is not part of a type has no value there."
+    assert_eq!(ids(&list("members pr").await), ids(&groups));
+    assert_eq!(ids(&list("userName pr").await), ids(&users));
+    assert_eq!(ids(&list("not (userName pr)").await), ids(&groups));
+    assert_eq!(ids(&list("userName ne \"x\" and displayName pr").await), both);
+    assert_eq!(ids(&list("emails[type eq \"home\"] or userName eq null").await), ids(&groups));
+
+    let sorted = bridge.list("/", &[("sortBy", "displayName"), ("attributes", "displayName")]).await;
+    let names: Vec<String> = sorted["Resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["displayName"].as_str().unwrap().to_lowercase())
+        .collect();
+    assert!(names.is_sorted() && names.len() == both.len(), "{names:?}");
+    let by_user_name = bridge.list("/", &[("sortBy", "userName")]).await;
+    assert_eq!(ids(&by_user_name)[30..], ids(&groups), "what has no value comes last");
+    let said = bridge.get("/?filter=shoeSize+pr").await.scim_error(400, Some("invalidFilter"));
+    assert!(said.contains("there is no attribute `shoeSize` in User or Group"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_rfc_has_and_this_server_has_not_is_said() {
+    let bridge = Setup::persons(3).start();
+    for path in ["/Me", "/Bulk", "/scim/v2/Me", "/scim/v2/Bulk"] {
+        for method in [Method::GET, Method::POST, Method::PATCH, Method::DELETE] {
+            let said = answer(bridge.request(method, path).body("{}")).await.scim_error(501, None);
+            assert!(said.contains("is not implemented"), "{said}");
+        }
+    }
+}
