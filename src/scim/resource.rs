@@ -233,8 +233,11 @@ impl Writer<'_> {
         match value {
             Json::Object(members) => self.object(id, members),
             Json::Array(elements) => self.nested(id, Shape::Array, |writer| {
+                writer.json.push('[');
                 for (place, element) in elements.iter().enumerate() {
-                    writer.json.push(if place == 0 { '[' } else { ',' });
+                    if place > 0 {
+                        writer.json.push(',');
+                    }
                     writer.value(id, element);
                 }
                 writer.json.push(']');

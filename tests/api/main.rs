@@ -19,6 +19,7 @@ mod errors;
 mod groups;
 mod harness;
 mod health;
+mod laws;
 mod listing;
 mod mapping;
 mod privacy;

@@ -1,0 +1,338 @@
+//! What is true of every filter, every page, every order and every projection, tried on arbitrary ones.
+
+use std::sync::Arc;
+
+use personio_scim::scim::filter::{CompareOp, Filter, Limits, Literal, Path, Test};
+use personio_scim::scim::{
+    Discovery, ENTERPRISE_USER, EXTENSION_USER, ListQuery, Locations, Paging, Projection, Resource, ResourceType,
+    Resources, SearchRequest,
+};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+fn user_type() -> Arc<ResourceType> {
+    let discovery = Discovery::new(&Locations::new("https://scim.example.com/scim/v2"), 1000, &[]).unwrap();
+    discovery.compiled().unwrap().user
+}
+
+/// Attributes that exist, however they may be written.
+fn path() -> impl Strategy<Value = String> {
+    let paths = [
+        "userName",
+        "id",
+        "externalId",
+        "active",
+        "title",
+        "name.familyName",
+        "emails",
+        "emails.value",
+        "emails.primary",
+        "meta.created",
+        "meta.lastModified",
+        "schemas",
+        "groups.display",
+        "urn:ietf:params:scim:schemas:core:2.0:User:displayName",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value",
+        "urn:ietf:params:scim:schemas:extension:personio:2.0:User:orgUnits.value",
+        "manager",
+        "shoeSize",
+    ];
+    prop::sample::select(paths.to_vec()).prop_map(str::to_owned)
+}
+
+fn sortable() -> impl Strategy<Value = String> {
+    path().prop_filter("it has values", |path| !["manager", "shoeSize"].contains(&path.as_str()))
+}
+
+fn literal() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        4 => prop::sample::select(vec!["Anna", "anna", "Ü", "", "7", "2026-01-01T00:00:00Z", "true", "a\"b\\c\n"])
+            .prop_map(Value::from),
+        2 => ".{0,6}".prop_map(Value::from),
+        1 => any::<i64>().prop_map(Value::from),
+        1 => (-1e9..1e9).prop_map(Value::from),
+        1 => any::<bool>().prop_map(Value::from),
+        1 => Just(Value::Null),
+    ]
+}
+
+fn test() -> impl Strategy<Value = Test> {
+    let compare = (prop::sample::select(CompareOp::ALL.to_vec()), literal());
+    prop_oneof![
+        1 => Just(Test::Present),
+        4 => compare.prop_map(|(operator, value)| Test::Compare(operator, Literal::new(value))),
+    ]
+}
+
+/// Any filter that can be written, whether or not it means something.
+fn filter() -> impl Strategy<Value = Filter> {
+    let plain = (path(), test()).prop_map(|(path, test)| Filter::Test(Path::new(&path), test));
+    let member = prop::sample::select(vec!["value", "type", "primary", "display", "$ref"]);
+    let inner = (member.clone(), test()).prop_map(|(name, test)| Filter::Test(Path::new(name), test));
+    let inner = inner.prop_recursive(2, 6, 3, combined);
+    let holder = prop::sample::select(vec!["emails", "groups", "name", "title"]);
+    let last = prop::option::of((member, test()).prop_map(|(name, test)| (Path::new(name), test)));
+    let element = (holder, inner, last)
+        .prop_map(|(holder, inner, last)| Filter::Element(Path::new(holder), Box::new(inner), last));
+    prop_oneof![3 => plain, 1 => element].prop_recursive(4, 24, 4, combined)
+}
+
+/// A filter that means something: every attribute is there, every value of its type.
+fn meaningful() -> impl Strategy<Value = Filter> {
+    let text = prop::sample::select(vec![
+        "userName",
+        "id",
+        "title",
+        "name.familyName",
+        "emails",
+        "emails.value",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+        "urn:ietf:params:scim:schemas:extension:personio:2.0:User:orgUnits.value",
+    ]);
+    let words = || prop::sample::select(vec!["Anna", "anna", "Ü", "a", "7", "a\"b"]).prop_map(Value::from);
+    let any_operator = || prop::sample::select(CompareOp::ALL.to_vec());
+    let equality = || prop::sample::select(vec![CompareOp::Eq, CompareOp::Ne]);
+    let compare = |(path, operator, value): (&'static str, CompareOp, Value)| {
+        Filter::Test(Path::new(path), Test::Compare(operator, Literal::new(value)))
+    };
+    let flags = prop::sample::select(vec!["active", "emails.primary"]);
+    let moments =
+        prop::sample::select(vec!["2026-01-01T01:00:00+01:00", "2025-06-30", "2025-06-30T12:00:00.4999999999Z"]);
+    let orders = prop::sample::select(vec![CompareOp::Eq, CompareOp::Ne, CompareOp::Gt, CompareOp::Ge, CompareOp::Le]);
+    let leaf = prop_oneof![
+        4 => (text.clone(), any_operator(), words()).prop_map(compare),
+        1 => (flags, equality(), any::<bool>().prop_map(Value::from)).prop_map(compare),
+        1 => (Just("meta.created"), orders, moments.prop_map(Value::from)).prop_map(compare),
+        1 => (text, equality(), Just(Value::Null)).prop_map(compare),
+        1 => prop::sample::select(vec!["name", "emails", "meta.created"])
+            .prop_map(|path| Filter::Test(Path::new(path), Test::Present)),
+    ];
+    let member = (any_operator(), words())
+        .prop_map(|(operator, value)| Filter::Test(Path::new("value"), Test::Compare(operator, Literal::new(value))));
+    let primary = any::<bool>()
+        .prop_map(|value| Filter::Test(Path::new("primary"), Test::Compare(CompareOp::Eq, Literal::new(value.into()))));
+    let element = prop_oneof![member, primary].prop_recursive(2, 6, 3, combined);
+    let element = element.prop_map(|inner| Filter::Element(Path::new("emails"), Box::new(inner), None));
+    prop_oneof![4 => leaf, 1 => element].prop_recursive(3, 12, 3, combined)
+}
+
+fn combined(inner: BoxedStrategy<Filter>) -> impl Strategy<Value = Filter> {
+    prop_oneof![
+        prop::collection::vec(inner.clone(), 2..4).prop_map(Filter::And),
+        prop::collection::vec(inner.clone(), 2..4).prop_map(Filter::Or),
+        inner.prop_map(|filter| Filter::Not(Box::new(filter))),
+    ]
+}
+
+/// A user with some of the attributes, not all of them of the announced type.
+fn user() -> impl Strategy<Value = Value> {
+    let text =
+        || prop::option::of(prop::sample::select(vec!["Anna", "anna", "ANNA", "Ülkü", "ülkü", "", "a\"b\\c\n", "7"]));
+    let odd = prop_oneof![9 => Just(None), 1 => literal().prop_map(Some), 1 => Just(Some(json!([{"value": null}, 3, [], {}])))];
+    let texts = (text(), text(), text(), text(), text());
+    let moment = prop::option::of(prop::sample::select(vec!["2026-01-01T00:00:00Z", "2025-06-30T12:00:00.5Z", "soon"]));
+    let emails = prop::collection::vec((text(), any::<bool>()), 0..3);
+    (0u32..40, texts, prop::option::of(any::<bool>()), moment, emails, odd).prop_map(
+        |(id, (user_name, title, family, department, unit), active, moment, emails, odd)| {
+            let mut user = Map::new();
+            user.insert("schemas".into(), json!(["urn:ietf:params:scim:schemas:core:2.0:User"]));
+            user.insert("id".into(), id.to_string().into());
+            user.insert("userName".into(), json!(user_name));
+            user.insert("title".into(), odd.unwrap_or(json!(title)));
+            user.insert("name".into(), json!({"familyName": family}));
+            user.insert("active".into(), json!(active));
+            let emails = emails.into_iter().map(|(value, primary)| json!({"value": value, "primary": primary}));
+            user.insert("emails".into(), emails.collect());
+            user.insert(ENTERPRISE_USER.into(), json!({"department": department}));
+            user.insert(EXTENSION_USER.into(), json!({"orgUnits": [{"value": unit}], "secret": "not announced"}));
+            user.insert("meta".into(), json!({"created": moment, "version": "W/\"1\""}));
+            user.insert("phoneNumbers".into(), json!([{"value": "not announced"}]));
+            Value::Object(user)
+        },
+    )
+}
+
+fn resources(kind: &Arc<ResourceType>, users: &[Value]) -> Resources {
+    Resources::new(kind, users.iter().map(|user| Arc::new(Resource::new(kind, user).unwrap())).collect())
+}
+
+fn asked(kind: &ResourceType, request: &SearchRequest, paging: Paging) -> Option<ListQuery> {
+    ListQuery::new(request, &[kind], Limits::default(), paging).ok()
+}
+
+fn listed(query: &ListQuery, users: &Resources) -> (usize, Vec<Value>) {
+    let list: Value = serde_json::from_slice(&query.select(&[users]).to_json()).unwrap();
+    (list["totalResults"].as_u64().unwrap() as usize, list["Resources"].as_array().unwrap().clone())
+}
+
+fn by_filter(filter: &Filter) -> SearchRequest {
+    SearchRequest { filter: Some(filter.to_string()), ..SearchRequest::default() }
+}
+
+const EVERYTHING: usize = 10_000;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn what_is_written_is_read_as_the_same(filter in filter()) {
+        let text = filter.to_string();
+        prop_assert_eq!(Filter::parse(&text, Limits { length: 1_000_000, depth: 50 }), Ok(filter), "{}", text);
+    }
+
+    #[test]
+    fn no_text_is_too_odd_to_be_refused(text in "[a-z\\[\\]()\"\\\\. :$0-9-]{0,40}|.{0,40}") {
+        if let Ok(filter) = Filter::parse(&text, Limits::default()) {
+            prop_assert_eq!(Filter::parse(&filter.to_string(), Limits::default()), Ok(filter));
+        }
+        let kind = user_type();
+        let request = SearchRequest { filter: Some(text), ..SearchRequest::default() };
+        let _ = asked(&kind, &request, Paging::after(0, EVERYTHING));
+    }
+
+    #[test]
+    fn not_divides_and_not_not_changes_nothing(filter in meaningful(), users in prop::collection::vec(user(), 0..12)) {
+        let kind = user_type();
+        let users = resources(&kind, &users);
+        let matches = |filter: &Filter| asked(&kind, &by_filter(filter), Paging::after(0, EVERYTHING)).map(|query| listed(&query, &users));
+        let (total, found) = matches(&filter).unwrap();
+        let not = Filter::Not(Box::new(filter));
+        let (others, _) = matches(&not).unwrap();
+        prop_assert_eq!(total + others, users.all().len());
+        prop_assert_eq!(matches(&Filter::Not(Box::new(not))).unwrap().1, found);
+    }
+
+    #[test]
+    fn and_is_both_and_or_is_either(one in meaningful(), other in meaningful(), users in prop::collection::vec(user(), 0..12)) {
+        let kind = user_type();
+        let users = resources(&kind, &users);
+        let total = |filter: &Filter| asked(&kind, &by_filter(filter), Paging::after(0, EVERYTHING)).map(|query| listed(&query, &users).0);
+        let (first, second) = (total(&one).unwrap(), total(&other).unwrap());
+        let both = total(&Filter::And(vec![one.clone(), other.clone()])).unwrap();
+        let either = total(&Filter::Or(vec![one, other])).unwrap();
+        prop_assert_eq!(both + either, first + second);
+    }
+
+    #[test]
+    fn no_filter_is_too_odd_for_any_resource(filter in filter(), users in prop::collection::vec(user(), 0..4)) {
+        let kind = user_type();
+        let users = resources(&kind, &users);
+        if let Some(query) = asked(&kind, &by_filter(&filter), Paging::after(0, EVERYTHING)) {
+            listed(&query, &users);
+        }
+    }
+
+    #[test]
+    fn an_index_finds_what_a_scan_finds(users in prop::collection::vec(user(), 0..30), value in literal()) {
+        let kind = user_type();
+        let users = resources(&kind, &users);
+        for path in ["id", "userName", "emails.value"] {
+            // What is known for certain about an `or` of the same is nothing: that one scans.
+            let test = format!("{path} eq {value}");
+            let found = |filter: String| {
+                let request = SearchRequest { filter: Some(filter), ..SearchRequest::default() };
+                asked(&kind, &request, Paging::after(0, EVERYTHING)).map(|query| listed(&query, &users))
+            };
+            prop_assert_eq!(found(test.clone()), found(format!("{test} or {test}")));
+        }
+    }
+
+    #[test]
+    fn pages_of_every_size_partition_every_list(
+        users in prop::collection::vec(user(), 0..30),
+        filter in prop::option::of(meaningful()),
+        sort_by in prop::option::of(sortable()),
+        descending in any::<bool>(),
+        size in 1usize..12,
+    ) {
+        let kind = user_type();
+        let users = resources(&kind, &users);
+        let request = SearchRequest {
+            sort_by,
+            sort_order: descending.then(|| "descending".to_owned()),
+            ..filter.as_ref().map(by_filter).unwrap_or_default()
+        };
+        let whole = asked(&kind, &request, Paging::after(0, EVERYTHING)).unwrap();
+        let (total, whole) = listed(&whole, &users);
+        prop_assert_eq!(total, whole.len());
+        let mut walked = Vec::new();
+        while walked.len() < total {
+            let page = asked(&kind, &request, Paging::after(walked.len(), size)).unwrap();
+            let (again, page) = listed(&page, &users);
+            prop_assert_eq!(again, total);
+            prop_assert_eq!(page.len(), size.min(total - walked.len()));
+            walked.extend(page);
+        }
+        prop_assert_eq!(walked, whole);
+    }
+
+    #[test]
+    fn an_order_is_total_and_stable(users in prop::collection::vec(user(), 0..30), sort_by in sortable()) {
+        let kind = user_type();
+        // Numbered, so that everybody can be told apart.
+        let users: Vec<Value> = users.into_iter().enumerate().map(|(place, mut user)| {
+            user["externalId"] = format!("{place:03}").into();
+            user
+        }).collect();
+        let users = resources(&kind, &users);
+        let sorted = |order: &str| {
+            let sort_order = Some(order.to_owned());
+            let request = SearchRequest { sort_by: Some(sort_by.clone()), sort_order, ..SearchRequest::default() };
+            listed(&asked(&kind, &request, Paging::after(0, EVERYTHING)).unwrap(), &users).1
+        };
+        let (up, down) = (sorted("ascending"), sorted("descending"));
+        let names = |list: &[Value]| -> Vec<String> {
+            list.iter().map(|user| user["externalId"].as_str().unwrap().to_owned()).collect()
+        };
+        let mut all = names(&up);
+        all.sort();
+        prop_assert_eq!(all, (0..users.all().len()).map(|place| format!("{place:03}")).collect::<Vec<_>>());
+        // Cut into runs of equal ones, descending is ascending with the runs turned round.
+        let turned: Vec<String> = names(&down);
+        let mut place = 0;
+        let ascending = names(&up);
+        let mut rest = ascending.as_slice();
+        while let Some(last) = turned.get(place) {
+            let start = rest.iter().position(|name| name == last).unwrap();
+            let run = &rest[start..];
+            prop_assert!(run.is_sorted(), "equal ones keep the order of the list: {:?}", run);
+            prop_assert_eq!(&turned[place..place + run.len()], run);
+            place += run.len();
+            rest = &rest[..start];
+        }
+    }
+
+    #[test]
+    fn projecting_twice_is_projecting_once(
+        user in user(),
+        named in prop::collection::vec(path(), 1..4),
+        excluding in any::<bool>(),
+    ) {
+        let kind = user_type();
+        let projection = if excluding {
+            Projection::new(&kind, &[], &named).unwrap()
+        } else {
+            Projection::new(&kind, &named, &[]).unwrap()
+        };
+        let write = |user: &Value| -> Value {
+            let mut json = Vec::new();
+            projection.write(&Resource::new(&kind, user).unwrap(), &mut json);
+            serde_json::from_slice(&json).unwrap()
+        };
+        let once = write(&user);
+        prop_assert_eq!(&write(&once), &once);
+        prop_assert!(!once.to_string().contains("not announced"));
+        prop_assert!(once.get("id").is_some());
+    }
+}
+
+#[test]
+fn what_no_schema_announces_is_not_served() {
+    let kind = user_type();
+    let user = json!({"id": "1", "birthday": "1990-01-01", "name": {"givenName": "A", "honorificPrefix": "Dr."}, "emails": []});
+    let resource = Resource::new(&kind, &user).unwrap();
+    assert_eq!(resource.json(), "{\"id\":\"1\",\"name\":{\"givenName\":\"A\"}}");
+    let odd = Resource::new(&kind, &json!({"title": [[], null, {}, "x"], "active": null})).unwrap();
+    assert_eq!(odd.json(), "{\"title\":[[],null,{},\"x\"]}");
+}
