@@ -16,6 +16,7 @@ mod cursors;
 mod directory;
 mod discovery;
 mod errors;
+mod filters;
 mod groups;
 mod harness;
 mod health;

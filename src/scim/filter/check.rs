@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, civil};
+use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset;
 use serde_json::{Number, Value as Json};
 
 use super::parse::Mistake;
@@ -199,15 +200,20 @@ fn text_meets(operator: CompareOp, case: Case, text: &str, to: &str) -> bool {
 }
 
 /// A moment with any offset, or without one in UTC, with any number of digits after the second; or
-/// the beginning of a day.
+/// the beginning of a day. The end of time comes a little early: what is later is later than everything.
 fn moment(text: &str) -> Option<Moment> {
     let (text, later) = nanoseconds(text.trim());
-    let time = text.split_at_checked("2026-01-31".len())?.1;
-    if time.contains(['Z', 'z', '+', '-']) {
-        return Some((text.parse().ok()?, later));
+    let pieces = Pieces::parse(&text).ok()?;
+    if pieces.time_zone_annotation().is_some() {
+        return None;
     }
-    let moment: civil::DateTime = text.parse().ok()?;
-    Some((moment.to_zoned(TimeZone::UTC).ok()?.timestamp(), later))
+    let moment = pieces.date().to_datetime(pieces.time().unwrap_or_default());
+    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
+    Some(match offset.to_timestamp(moment) {
+        Ok(moment) => (moment, later),
+        Err(_) if moment.year() > 0 => (Timestamp::MAX, true),
+        Err(_) => (Timestamp::MIN, false),
+    })
 }
 
 /// The text with at most nine digits after the second, and whether more than zeros were cut off.
