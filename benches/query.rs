@@ -1,7 +1,7 @@
 //! What a query costs: reading a filter, testing it on everybody, and a whole list request without the
 //! network. `cargo bench --bench query`
 
-#![expect(missing_docs, clippy::unwrap_used, reason = "a benchmark that meets something unexpected fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that meets something unexpected fails by panicking")]
 
 use std::hint::black_box;
 use std::sync::Arc;

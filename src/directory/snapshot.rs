@@ -85,7 +85,11 @@ fn resources<C: Content>(
     now: Timestamp,
 ) -> Result<Resources, SourceError> {
     let all = contents.into_iter().map(|content| taken_over(kind, content, previous, now));
-    Ok(Resources::new(kind, all.collect::<Result<_, _>>()?))
+    let resources = Resources::new(kind, all.collect::<Result<_, _>>()?);
+    if let Some(previous) = previous {
+        resources.prepare_like(previous);
+    }
+    Ok(resources)
 }
 
 /// The resource as it was, if nothing that a client sees has changed. Otherwise, and when it is new to

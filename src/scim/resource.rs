@@ -96,6 +96,18 @@ impl Resource {
     }
 }
 
+/// What a value is, for comparisons.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Content<'a> {
+    Text(&'a str),
+    Boolean(bool),
+    Number(&'a Number),
+    /// And how it is written.
+    DateTime(Timestamp, &'a str),
+    /// An object or an array.
+    Nested,
+}
+
 /// A value in a resource.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value<'a> {
@@ -107,11 +119,6 @@ impl<'a> Value<'a> {
     #[expect(clippy::indexing_slicing, reason = "places come from the same resource, and the first is always there")]
     fn node(self) -> &'a Node {
         &self.resource.nodes[self.place as usize]
-    }
-
-    fn scalar(self) -> Option<&'a Scalar> {
-        let node = self.node();
-        (node.shape == Shape::Scalar).then(|| self.resource.scalars.get(node.extra as usize))?
     }
 
     pub(super) fn place(self) -> u32 {
@@ -153,39 +160,41 @@ impl<'a> Value<'a> {
         self.parts().find(|part| part.attribute() == id)
     }
 
-    pub(super) fn text(self) -> Option<&'a str> {
+    pub(super) fn content(self) -> Content<'a> {
         let node = self.node();
-        if node.shape == Shape::Text {
-            return self.resource.json.get(node.start as usize + 1..node.end as usize - 1);
+        let quoted = || self.resource.json.get(node.start as usize + 1..node.end as usize - 1).unwrap_or_default();
+        match node.shape {
+            Shape::Text => Content::Text(quoted()),
+            Shape::True => Content::Boolean(true),
+            Shape::False => Content::Boolean(false),
+            Shape::Object | Shape::Array => Content::Nested,
+            Shape::Scalar => match self.resource.scalars.get(node.extra as usize) {
+                Some(Scalar::Text(text)) => Content::Text(text),
+                Some(Scalar::Number(number)) => Content::Number(number),
+                // A moment's text needs no escapes.
+                Some(Scalar::DateTime(moment)) => Content::DateTime(*moment, quoted()),
+                None => Content::Nested,
+            },
         }
-        match self.scalar()? {
-            Scalar::Text(text) => Some(text),
-            // A moment's text needs no escapes.
-            Scalar::DateTime(_) => self.resource.json.get(node.start as usize + 1..node.end as usize - 1),
-            Scalar::Number(_) => None,
+    }
+
+    pub(super) fn text(self) -> Option<&'a str> {
+        match self.content() {
+            Content::Text(text) | Content::DateTime(_, text) => Some(text),
+            Content::Boolean(_) | Content::Number(_) | Content::Nested => None,
         }
     }
 
     pub(super) fn boolean(self) -> Option<bool> {
-        match self.node().shape {
-            Shape::True => Some(true),
-            Shape::False => Some(false),
-            Shape::Text | Shape::Scalar | Shape::Object | Shape::Array => None,
-        }
+        if let Content::Boolean(value) = self.content() { Some(value) } else { None }
     }
 
     pub(super) fn number(self) -> Option<&'a Number> {
-        match self.scalar()? {
-            Scalar::Number(number) => Some(number),
-            Scalar::Text(_) | Scalar::DateTime(_) => None,
-        }
+        if let Content::Number(number) = self.content() { Some(number) } else { None }
     }
 
     pub(super) fn date_time(self) -> Option<Timestamp> {
-        match self.scalar()? {
-            Scalar::DateTime(moment) => Some(*moment),
-            Scalar::Text(_) | Scalar::Number(_) => None,
-        }
+        if let Content::DateTime(moment, _) = self.content() { Some(moment) } else { None }
     }
 
     /// "Unassigned" attributes (RFC 7643 §2.5), and what has nothing else in it.

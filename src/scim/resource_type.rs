@@ -139,6 +139,11 @@ impl ResourceType {
         self.attributes.len()
     }
 
+    /// The numbers of all attributes.
+    pub(super) fn ids(&self) -> impl Iterator<Item = AttributeId> {
+        (0..u16::try_from(self.attributes.len()).unwrap_or(u16::MAX)).map(AttributeId)
+    }
+
     /// The way from the resource down to an attribute, without the resource.
     pub(super) fn way(&self, id: AttributeId) -> Box<[AttributeId]> {
         let mut way: Vec<_> = std::iter::successors(Some(id), |&id| self.get(id).parent).collect();

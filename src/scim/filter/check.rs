@@ -9,7 +9,7 @@ use serde_json::{Number, Value as Json};
 
 use super::parse::Mistake;
 use super::{CompareOp, Literal, Path, Test};
-use crate::scim::resource::Value;
+use crate::scim::resource::Content;
 use crate::scim::text::Case;
 use crate::scim::{AttributeId, AttributeType, ResourceType, number};
 
@@ -58,18 +58,18 @@ impl Check {
     }
 
     /// Whether it holds for a value that is there.
-    pub(super) fn holds(&self, value: Value<'_>) -> bool {
-        match self {
-            Self::Present => true,
-            Self::Absent => false,
-            Self::Boolean { equal, to } => value.boolean().is_some_and(|value| (value == *to) == *equal),
-            Self::Number(operator, to) => {
-                value.number().and_then(|value| number::compare(value, to)).is_some_and(|order| meets(*operator, order))
+    pub(super) fn holds(&self, value: Content<'_>) -> bool {
+        match (self, value) {
+            (Self::Present, _) => true,
+            (Self::Boolean { equal, to }, Content::Boolean(value)) => (value == *to) == *equal,
+            (Self::Number(operator, to), Content::Number(value)) => {
+                number::compare(value, to).is_some_and(|order| meets(*operator, order))
             }
-            Self::DateTime(operator, to) => {
-                value.date_time().is_some_and(|value| meets(*operator, (value, false).cmp(to)))
+            (Self::DateTime(operator, to), Content::DateTime(value, _)) => meets(*operator, (value, false).cmp(to)),
+            (Self::Text(operator, case, to), Content::Text(text) | Content::DateTime(_, text)) => {
+                text_meets(*operator, *case, text, to)
             }
-            Self::Text(operator, case, to) => value.text().is_some_and(|text| text_meets(*operator, *case, text, to)),
+            (Self::Absent | Self::Boolean { .. } | Self::Number(..) | Self::DateTime(..) | Self::Text(..), _) => false,
         }
     }
 

@@ -15,8 +15,8 @@ pub(in crate::scim) enum Condition {
     Not(Box<Self>),
     /// A value on the way is as it must be.
     Value(Attribute),
-    /// One element on the way is as it must be.
-    Element(Box<[AttributeId]>, Vec<Self>),
+    /// One element of the attribute, which is on this way, is as it must be.
+    Element(AttributeId, Box<[AttributeId]>, Vec<Self>),
     /// What does not depend on the resource, since its type has no such attribute.
     Always(bool),
 }
@@ -24,10 +24,10 @@ pub(in crate::scim) enum Condition {
 /// A test of an attribute's values.
 #[derive(Debug)]
 pub(in crate::scim) struct Attribute {
-    id: AttributeId,
+    pub(super) id: AttributeId,
     /// From the resource or the element down to it.
     way: Box<[AttributeId]>,
-    check: Check,
+    pub(super) check: Check,
 }
 
 impl Condition {
@@ -48,7 +48,9 @@ impl Condition {
             Self::Any(parts) => parts.iter().any(|part| part.holds(value)),
             Self::Not(inner) => !inner.holds(value),
             Self::Value(attribute) => attribute.holds(value),
-            Self::Element(way, parts) => any(value, way, &mut |element| parts.iter().all(|part| part.holds(element))),
+            Self::Element(_, way, parts) => {
+                any(value, way, &mut |element| parts.iter().all(|part| part.holds(element)))
+            }
             Self::Always(holds) => *holds,
         }
     }
@@ -56,7 +58,7 @@ impl Condition {
     /// An attribute and a text that every resource for which this holds has as one of its values.
     pub(in crate::scim) fn certain(&self, indexed: &impl Fn(AttributeId) -> bool) -> Option<(AttributeId, &str)> {
         match self {
-            Self::All(parts) | Self::Element(_, parts) => parts.iter().find_map(|part| part.certain(indexed)),
+            Self::All(parts) | Self::Element(_, _, parts) => parts.iter().find_map(|part| part.certain(indexed)),
             Self::Value(attribute) if indexed(attribute.id) => Some((attribute.id, attribute.check.equal_to()?)),
             Self::Value(_) | Self::Any(_) | Self::Not(_) | Self::Always(_) => None,
         }
@@ -70,7 +72,7 @@ impl Attribute {
         let matched = any(value, &self.way, &mut |value| {
             let present = !value.is_empty();
             found |= present;
-            present && self.check.holds(value)
+            present && self.check.holds(value.content())
         });
         matched || (!found && self.check.holds_without_value())
     }
@@ -126,7 +128,7 @@ impl Reader<'_> {
         if let Some((path, test)) = last {
             parts.push(within.value(path, test)?);
         }
-        Ok(Condition::Element(self.kind.way(id), parts))
+        Ok(Condition::Element(id, self.kind.way(id), parts))
     }
 
     /// The attribute of that name, or none if only another type has one.

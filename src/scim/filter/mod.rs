@@ -20,12 +20,14 @@ mod condition;
 mod display;
 mod operator;
 mod parse;
+mod plan;
 
 use serde_json::Value;
 
 pub(super) use condition::Condition;
 pub use operator::CompareOp;
 pub use parse::{Limits, ParseError};
+pub(super) use plan::Plan;
 
 /// A filter as a client wrote it.
 #[derive(Debug, Clone, PartialEq)]
