@@ -37,6 +37,9 @@ impl Case {
     pub(super) fn starts_with(self, text: &str, start: &str) -> bool {
         match self {
             Self::Exact => text.starts_with(start),
+            Self::Ignored if text.is_ascii() && start.is_ascii() => {
+                text.get(..start.len()).is_some_and(|text| text.eq_ignore_ascii_case(start))
+            }
             Self::Ignored => begins(folded(text), start).is_some(),
         }
     }
@@ -44,6 +47,10 @@ impl Case {
     pub(super) fn ends_with(self, text: &str, end: &str) -> bool {
         match self {
             Self::Exact => text.ends_with(end),
+            Self::Ignored if text.is_ascii() && end.is_ascii() => {
+                let tail = text.len().checked_sub(end.len()).and_then(|start| text.get(start..));
+                tail.is_some_and(|text| text.eq_ignore_ascii_case(end))
+            }
             Self::Ignored => {
                 let length = folded(end).count();
                 let skipped = folded(text).count().checked_sub(length);

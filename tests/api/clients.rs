@@ -1,0 +1,294 @@
+//! The requests of the clients that poll a bridge like this one, as they send them, and what their code
+//! reads from the answers.
+
+use std::collections::HashSet;
+
+use personio_scim::simulator::Endpoint;
+use personio_scim::translate::GroupKind;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Bridge, Setup, answer, encoded, ids};
+
+/// What every one of them reads from a list: the numbers as integers, the resources as an array.
+#[track_caller]
+fn list(answer: &Answer) -> (u64, Vec<Value>) {
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(answer.header("content-type").starts_with("application/scim+json"));
+    let list = answer.json();
+    assert_eq!(list["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:ListResponse"]));
+    let members: Vec<&String> = list.as_object().unwrap().keys().collect();
+    assert_eq!(members, ["schemas", "totalResults", "startIndex", "itemsPerPage", "Resources"]);
+    let resources = list["Resources"].as_array().unwrap().clone();
+    assert_eq!(list["itemsPerPage"].as_u64(), Some(resources.len() as u64), "the size of this page");
+    assert!(list["startIndex"].as_u64().is_some_and(|start| start >= 1));
+    (list["totalResults"].as_u64().unwrap(), resources)
+}
+
+/// What they read of a user.
+#[track_caller]
+fn user(user: &Value) {
+    assert!(user["id"].is_string() && user["userName"].is_string() && user["externalId"].is_string(), "{user}");
+    assert!(user["name"].is_object() && user["active"].is_boolean() && user["displayName"].is_string(), "{user}");
+    assert!(user.get("emails").is_none_or(|emails| emails[0]["value"].is_string() && emails[0]["primary"] == true));
+    assert!(user["meta"]["location"].as_str().is_some_and(|location| location.ends_with(user["id"].as_str().unwrap())));
+}
+
+async fn asked(bridge: &Bridge, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = bridge.request(Method::GET, &format!("/scim/v2{path}"));
+    answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+}
+
+/// Everybody, page by page, as `path` says: what comes before the number of the first resource.
+async fn walk(bridge: &Bridge, path: &str, first: usize, step: usize, headers: &[(&str, &str)]) -> Vec<Value> {
+    let mut walked = Vec::new();
+    loop {
+        let (total, page) = list(&asked(bridge, &format!("{path}{}", first + walked.len()), headers).await);
+        assert!(page.len() == step || walked.len() + page.len() == total as usize, "no short pages");
+        page.iter().for_each(user);
+        walked.extend(page);
+        if walked.len() >= total as usize {
+            let ids: HashSet<_> = walked.iter().map(|user| user["id"].as_str().unwrap()).collect();
+            assert_eq!(ids.len(), total as usize, "nobody twice, nobody missing");
+            return walked;
+        }
+    }
+}
+
+fn upstream(bridge: &Bridge) -> usize {
+    [Endpoint::Persons, Endpoint::Person, Endpoint::Employments]
+        .into_iter()
+        .map(|one| bridge.simulator.requests(one))
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conductorone_synchronises_everybody_one_by_one() {
+    let bridge = Setup::persons(250).start();
+    bridge.ready().await;
+    let cost = upstream(&bridge);
+    // Every GET of this client carries a body.
+    let get = async |path: &str| {
+        let request = bridge.request(Method::GET, &format!("/scim/v2{path}"));
+        let request = request.header("Accept", "application/scim+json").header("Content-Type", "application/json");
+        answer(request.body("null\n")).await
+    };
+    assert_eq!(list(&get("/Users?count=1&startIndex=1").await).0, 250);
+    let mut walked = Vec::new();
+    for start in [1, 101, 201] {
+        walked.extend(list(&get(&format!("/Users?count=100&startIndex={start}")).await).1);
+    }
+    assert_eq!(list(&get("/Groups?count=100&startIndex=1").await), (0, Vec::new()));
+    for known in &walked {
+        user(known);
+        let alone = get(&format!("/Users/{}", known["id"].as_str().unwrap())).await;
+        assert_eq!(&alone.json(), known);
+    }
+    assert_eq!(walked.len(), 250);
+    assert_eq!(upstream(&bridge), cost, "a whole synchronisation costs Personio nothing beyond the load");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn okta_imports_in_steps_of_a_hundred() {
+    let bridge = Setup::persons(250).start();
+    let headers = [("Accept", "application/scim+json")];
+    assert_eq!(list(&asked(&bridge, "/Users?startIndex=1&count=2", &headers).await).1.len(), 2);
+    let walked = walk(&bridge, "/Users?count=100&startIndex=", 1, 100, &headers).await;
+    assert_eq!(walk(&bridge, "/Users?count=100&startIndex=", 1, 100, &headers).await, walked, "the same order always");
+    let name = walked[120]["userName"].as_str().unwrap();
+    let query = encoded(&[("filter", &format!("userName eq \"{name}\"")), ("startIndex", "1"), ("count", "100")]);
+    assert_eq!(list(&asked(&bridge, &format!("/Users?{query}"), &headers).await), (1, vec![walked[120].clone()]));
+    list(&asked(&bridge, "/Groups?startIndex=1&count=100", &headers).await);
+    // It looks up the URNs it does not know.
+    let announced: HashSet<Value> = schemas(&bridge).await.iter().map(|schema| schema["id"].clone()).collect();
+    assert!(walked.iter().flat_map(|user| user["schemas"].as_array().unwrap()).all(|urn| announced.contains(urn)));
+}
+
+async fn schemas(bridge: &Bridge) -> Vec<Value> {
+    list(&asked(bridge, "/Schemas", &[]).await).1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sailpoint_discovers_then_asks_for_what_has_changed() {
+    let bridge = Setup::persons(120).start();
+    for path in ["/ServiceProviderConfig", "/ResourceTypes/User", "/ResourceTypes/Group"] {
+        assert_eq!(asked(&bridge, path, &[]).await.status, 200, "{path}");
+    }
+    for schema in schemas(&bridge).await {
+        let id = schema["id"].as_str().unwrap();
+        assert_eq!(asked(&bridge, &format!("/Schemas/{id}"), &[]).await.json(), schema);
+    }
+    assert_eq!(list(&asked(&bridge, "/ResourceTypes", &[]).await).0, 2);
+    let query = "/Users?attributes=userName,name,active,emails,meta.lastModified&count=50&startIndex=";
+    let mut everybody = Vec::new();
+    for start in [1, 51, 101] {
+        everybody.extend(list(&asked(&bridge, &format!("{query}{start}"), &[]).await).1);
+    }
+    let mut moments: Vec<&str> = everybody.iter().map(|user| user["meta"]["lastModified"].as_str().unwrap()).collect();
+    moments.sort_unstable();
+    // With and without a fraction, with and without a zone; the middle one is no longer among them.
+    let since = moments[60].trim_end_matches('Z');
+    let changed = moments.iter().filter(|moment| **moment > moments[60]).count() as u64;
+    for written in [format!("{since}Z"), since.to_owned(), format!("{since}.000Z"), format!("{since}.0000000+00:00")] {
+        let filter = format!("userName pr and meta.lastModified gt \"{written}\"");
+        let answer = asked(&bridge, &format!("/Users?{}", encoded(&[("filter", &filter)])), &[]).await;
+        assert_eq!(list(&answer).0, changed, "{filter}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oracle_reconciles_in_batches_of_two_hundred() {
+    let bridge = Setup::persons(450).start();
+    assert_eq!(list(&asked(&bridge, "/Users?count=1", &[]).await).1.len(), 1);
+    assert_eq!(walk(&bridge, "/Users?count=200&startIndex=", 1, 200, &[]).await.len(), 450);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn midpoint_reads_the_schemas_then_finds_accounts_and_groups() {
+    let mut setup = Setup::persons(120);
+    setup.policy.groups = vec![GroupKind::Department, GroupKind::Team];
+    let bridge = setup.start();
+    // Its library wants every characteristic of every attribute, and every block of the configuration.
+    fn check(attribute: &Value) {
+        for flag in ["multiValued", "required", "caseExact"] {
+            assert!(attribute[flag].is_boolean(), "{flag}: {attribute}");
+        }
+        for word in ["name", "type", "mutability", "returned", "uniqueness", "description"] {
+            assert!(attribute[word].is_string(), "{word}: {attribute}");
+        }
+        attribute["subAttributes"].as_array().into_iter().flatten().for_each(check);
+    }
+    for schema in schemas(&bridge).await {
+        schema["attributes"].as_array().unwrap().iter().for_each(check);
+    }
+    let config = asked(&bridge, "/ServiceProviderConfig", &[]).await.json();
+    for block in ["patch", "bulk", "filter", "changePassword", "sort", "etag"] {
+        assert!(config[block]["supported"].is_boolean(), "{block}");
+    }
+    assert!(config["authenticationSchemes"][0]["type"].is_string());
+
+    let everybody = walk(&bridge, "/Users?count=50&startIndex=", 1, 50, &[]).await;
+    let (one, shown) = (&everybody[33], everybody[33]["displayName"].as_str().unwrap());
+    let query = encoded(&[("filter", &format!("displayName eq \"{shown}\""))]).replace("%20", "+");
+    assert!(list(&asked(&bridge, &format!("/Users?{query}"), &[]).await).1.contains(one));
+    let member = one["id"].as_str().unwrap();
+    let groups: Vec<&str> =
+        one["groups"].as_array().unwrap().iter().map(|group| group["value"].as_str().unwrap()).collect();
+    for group in &groups {
+        let filter = format!("id eq \"{group}\" and members eq \"{member}\"");
+        let answer = asked(&bridge, &format!("/Groups?{}", encoded(&[("filter", &filter)])), &[]).await;
+        assert_eq!(ids(&answer.json()), [*group]);
+    }
+    let query = encoded(&[("filter", &format!("members.value eq \"{member}\"")), ("excludedAttributes", "members")]);
+    let found = asked(&bridge, &format!("/Groups?{query}"), &[]).await.json();
+    assert_eq!(ids(&found), groups);
+    assert!(found["Resources"][0].get("members").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn syncope_stops_at_the_first_short_page() {
+    let bridge = Setup::persons(120).start();
+    let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
+    let (total, first) =
+        list(&asked(&bridge, "/Users?startIndex=1&count=1&attributes=userName,id,name", &headers).await);
+    let mut members: Vec<&String> = first[0].as_object().unwrap().keys().collect();
+    members.sort_unstable();
+    assert_eq!(
+        (total, members),
+        (
+            120,
+            vec!["id", "name", "schemas", "userName"]
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+                .iter()
+                .collect()
+        )
+    );
+    let walked = walk(&bridge, "/Users?count=50&startIndex=", 1, 50, &headers).await;
+    let name = walked[7]["userName"].as_str().unwrap().to_uppercase();
+    let query = encoded(&[("filter", &format!("username eq \"{name}\""))]);
+    assert_eq!(list(&asked(&bridge, &format!("/Users?{query}"), &headers).await).1, [walked[7].clone()]);
+    assert_eq!(list(&asked(&bridge, "/Users", &headers).await).1.len(), 120, "without paging everybody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keycloak_asks_once_for_everybody_and_may_try_to_delete() {
+    let bridge = Setup::persons(450).start();
+    let headers = [("Accept", "application/scim+json"), ("Content-Type", "application/scim+json")];
+    let (total, everybody) = list(&asked(&bridge, "/Users", &headers).await);
+    assert_eq!((total, everybody.len()), (450, 450));
+    everybody.iter().for_each(user);
+    list(&asked(&bridge, "/Groups", &headers).await);
+    let id = everybody[0]["id"].as_str().unwrap();
+    let deleted = answer(bridge.request(Method::DELETE, &format!("/scim/v2/Users/{id}"))).await;
+    deleted.scim_error(405, None);
+    assert_eq!(deleted.header("allow"), "GET, HEAD");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn helloid_begins_at_zero() {
+    let bridge = Setup::persons(120).start();
+    let everybody = list(&asked(&bridge, "/Users", &[]).await).1;
+    let (total, page) = list(&asked(&bridge, "/Users?startIndex=0&count=500", &[]).await);
+    assert_eq!((total, &page), (120, &everybody));
+    assert!(
+        page.iter()
+            .filter(|user| user["name"].get("familyName").is_some())
+            .all(|user| user["name"]["formatted"].is_string())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entra_tests_the_connection_and_matches() {
+    let mut setup = Setup::persons(120);
+    setup.policy.groups = vec![GroupKind::Department];
+    let bridge = setup.start();
+    let everybody = list(&asked(&bridge, "/Users", &[]).await).1;
+    let one = everybody.iter().find(|user| user.get("emails").is_some()).unwrap();
+    let (name, mail) = (one["userName"].as_str().unwrap(), one["emails"][0]["value"].as_str().unwrap());
+    let external = one["externalId"].as_str().unwrap();
+    for (filter, found) in [
+        ("userName eq \"b7d1bb2c-5a4f-4b4c-a5d1-nobody\"".to_owned(), vec![]),
+        (format!("userName eq \"{name}\""), vec![one.clone()]),
+        (format!("externalId eq \"{external}\""), vec![one.clone()]),
+        (format!("emails[type eq \"work\"].value eq \"{mail}\""), vec![one.clone()]),
+        (format!("emails[type eq \"home\"].value eq \"{mail}\""), vec![]),
+        ("meta.lastModified gt \"0001-01-01T00:00:00.0000000Z\" and userName eq \"nobody\"".to_owned(), vec![]),
+    ] {
+        let query = encoded(&[("filter", &filter)]);
+        // Its inbound client writes `startindex`.
+        let answer = asked(&bridge, &format!("/Users?{query}&startindex=1&count=100"), &[]).await;
+        assert_eq!(list(&answer).1, found, "{filter}");
+    }
+    let groups = list(&asked(&bridge, "/Groups?excludedAttributes=members&count=100", &[]).await).1;
+    assert!(!groups.is_empty() && groups.iter().all(|group| group.get("members").is_none()));
+    let id = groups[0]["id"].as_str().unwrap();
+    let query = encoded(&[
+        ("excludedAttributes", "members"),
+        ("filter", &format!("displayName eq {}", groups[0]["displayName"])),
+    ]);
+    assert!(list(&asked(&bridge, &format!("/Groups?{query}"), &[]).await).1.iter().any(|group| group["id"] == id));
+    assert!(
+        asked(&bridge, &format!("/Groups/{id}?excludedAttributes=members"), &[]).await.json().get("members").is_none()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_searches_without_names_in_the_url() {
+    let bridge = Setup::persons(60).start();
+    let everybody = list(&asked(&bridge, "/Users/", &[]).await).1;
+    let name = everybody[5]["name"]["familyName"].as_str().unwrap();
+    let search = |filter: String| {
+        json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
+            "filter": filter,
+            "attributes": ["userName"],
+            "count": 10,
+        })
+    };
+    let found = bridge.post("/scim/v2/Users/.search/", &search(format!("name.familyName eq \"{name}\""))).await;
+    assert!(list(&found).1.iter().any(|user| user["id"] == everybody[5]["id"] && user.get("name").is_none()));
+    let said = bridge.post("/scim/v2/Users/.search", &search("name.familyName = x".to_owned())).await;
+    assert!(said.scim_error(400, Some("invalidFilter")).contains("character 17: expected an operator"));
+}

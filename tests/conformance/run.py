@@ -1,0 +1,165 @@
+"""Reads everything through scim2-client, with models built from what the server says of itself, and runs
+the checks of scim2-tester that read. Usage: run.py BASE_URL TOKEN
+
+Both belong to others: what they refuse is wrong here.
+"""
+
+import json
+import sys
+
+from httpx2 import Client
+from scim2_client.engines.httpx2 import SyncSCIMClient
+from scim2_models import Error, ListResponse, ResponseParameters, SearchRequest
+from scim2_tester import Status, check_server
+from scim2_tester.checkers import resource_query_attributes
+from scim2_tester.utils import ResourceManager
+
+# Checks that change something are left out: "not implemented: service provider does not support the
+# request operation" is among the answers that RFC 7644 section 3.12 allows, and every attribute in
+# /Schemas is `readOnly`: "SHALL NOT be modified" (RFC 7643 section 7).
+READING = {"discovery", "misc", "crud:read", "crud:read:attributes"}
+
+failures = []
+
+
+def expect(what, holds, detail=""):
+    if holds:
+        print(f"ok    {what}")
+    else:
+        print(f"WRONG {what} {detail}")
+        failures.append(what)
+
+
+def plain(model):
+    """A model as JSON without what is empty."""
+    return without_nothing(json.loads(model.model_dump_json(by_alias=True)))
+
+
+def without_nothing(value):
+    if isinstance(value, dict):
+        members = {name: without_nothing(member) for name, member in value.items()}
+        return {name: member for name, member in members.items() if member not in (None, [], {})}
+    if isinstance(value, list):
+        return [without_nothing(element) for element in value]
+    return value
+
+
+def lower(value):
+    """With all names in lower case: how models write the names of extensions is their own business."""
+    if isinstance(value, dict):
+        return {name.lower(): lower(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [lower(element) for element in value]
+    return value
+
+
+def same(model, raw):
+    return lower(plain(model)) == lower(without_nothing(raw))
+
+
+def read_everything(http, client):
+    for name, least in (("User", 100), ("Group", 4)):
+        model = client.get_resource_model(name)
+        path = f"{name}s"
+        raw = {resource["id"]: resource for resource in http.get(path).json()["Resources"]}
+        expect(f"there are {path}", len(raw) >= least, len(raw))
+
+        whole = client.query(model)
+        expect(f"{path}: the list is whole", [r.id for r in whole.resources] == list(raw), whole.total_results)
+        lost = [r.id for r in whole.resources if not same(r, raw[r.id])]
+        expect(f"{path}: the model built from /Schemas holds every value", not lost, lost[:3])
+
+        walked = []
+        while len(walked) < whole.total_results:
+            page = client.query(model, query_parameters=SearchRequest(start_index=len(walked) + 1, count=37))
+            expect(f"{path}: page at {len(walked) + 1}", page.items_per_page == len(page.resources) > 0)
+            walked += [r.id for r in page.resources]
+            if not page.resources:
+                break
+        expect(f"{path}: pages partition the list", walked == list(raw))
+
+        for id in list(raw)[:20]:
+            expect(f"{path}/{id}", same(client.query(model, id), raw[id]))
+        # The client puts the ETag into `meta.version`, whether or not it asked for `meta`.
+        some = ResponseParameters(attributes=["displayName"])
+        one = plain(client.query(model, next(iter(raw)), query_parameters=some))
+        expect(f"{path}: attributes", set(one) == {"schemas", "id", "displayName", "meta"}, one)
+        without = ResponseParameters(excluded_attributes=["displayName", "meta"])
+        one = plain(client.query(model, next(iter(raw)), query_parameters=without))
+        expect(f"{path}: excludedAttributes", set(one["meta"]) == {"version"} and "displayName" not in one, one)
+
+        order = SearchRequest(sort_by="displayName", sort_order=SearchRequest.SortOrder.descending)
+        names = [r.display_name.lower() for r in client.query(model, query_parameters=order).resources]
+        expect(f"{path}: sorted", names == sorted(names, reverse=True) and len(names) == len(raw))
+
+        display = raw[next(iter(raw))]["displayName"]
+        wanted = [id for id, r in raw.items() if r["displayName"].lower() == display.lower()]
+        by_name = SearchRequest(filter=f"displayName eq {json.dumps(display)}")
+        found = client.query(model, query_parameters=by_name)
+        expect(f"{path}: filtered", [r.id for r in found.resources] == wanted)
+        none = client.query(model, query_parameters=SearchRequest(filter='id eq "nobody"'))
+        expect(f"{path}: nobody is found", isinstance(none, ListResponse) and none.total_results == 0)
+        nobody = client.query(model, "nobody", raise_scim_errors=False)
+        expect(f"{path}: an unknown id", isinstance(nobody, Error) and nobody.status == 404)
+        bad = {"filter": "displayName eq"}
+        bad = client.query(model, query_parameters=bad, raise_scim_errors=False, check_request_payload=False)
+        expect(f"{path}: a bad filter", isinstance(bad, Error) and bad.scim_type == "invalidFilter", bad)
+
+    everything = client.query()
+    expect("the root lists everything", everything.total_results == len(everything.resources) > 104)
+    searched = client.search(SearchRequest(filter='meta.resourceType eq "Group"', count=3))
+    expect("/.search", len(searched.resources) == 3 and searched.resources[0].id == next(iter(raw)))
+
+
+class Existing(ResourceManager):
+    """Instead of creating a resource, takes the one with the most attributes that is there."""
+
+    def create_and_register(self, model, fill_all=False):
+        resources = self.context.client.query(model).resources
+        return max(resources, key=lambda resource: len(json.dumps(plain(resource))))
+
+    def cleanup(self):
+        pass
+
+
+def pick_attribute_names(model):
+    """The checks of projection look for attributes that can be written; here it is enough to read them."""
+    return "displayName", "members" if "members" in model.model_fields else "title"
+
+
+def run_checks(client):
+    # Where the checks of that package create what they then read.
+    for member in ("create_and_register", "cleanup"):
+        setattr(ResourceManager, member, getattr(Existing, member))
+    resource_query_attributes._pick_attribute_names = pick_attribute_names
+    results = check_server(client, include_tags=READING)
+    counts = {}
+    for result in results:
+        counts[result.status.name] = counts.get(result.status.name, 0) + 1
+        key = result.title if result.resource_type is None else f"{result.title} ({result.resource_type})"
+        if result.status == Status.SKIPPED:
+            continue
+        passed = result.status in (Status.SUCCESS, Status.COMPLIANT, Status.ACCEPTABLE)
+        expect(f"scim2-tester: {key}", passed, f"{result.status.name}: {result.reason}")
+    print("scim2-tester:", counts)
+    expect("scim2-tester ran its checks", counts.get("SUCCESS", 0) >= 20, counts)
+
+
+def main():
+    base, token = sys.argv[1:]
+    headers = {"Authorization": f"Bearer {token}"}
+    # The client keeps to the base URL only if it ends with a slash.
+    with Client(base_url=base.rstrip("/") + "/", headers=headers, timeout=60, trust_env=False) as http:
+        client = SyncSCIMClient(http)
+        client.discover()
+        expect("discovered", client.get_resource_model("User") and client.get_resource_model("Group"))
+        read_everything(http, client)
+        run_checks(SyncSCIMClient(http))
+    print(f"{len(failures)} wrong")
+    for failure in failures:
+        print(f"wrong: {failure}")
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()
