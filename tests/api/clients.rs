@@ -191,20 +191,9 @@ async fn syncope_stops_at_the_first_short_page() {
     let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
     let (total, first) =
         list(&asked(&bridge, "/Users?startIndex=1&count=1&attributes=userName,id,name", &headers).await);
-    let mut members: Vec<&String> = first[0].as_object().unwrap().keys().collect();
+    let mut members: Vec<&str> = first[0].as_object().unwrap().keys().map(String::as_str).collect();
     members.sort_unstable();
-    assert_eq!(
-        (total, members),
-        (
-            120,
-            vec!["id", "name", "schemas", "userName"]
-                .iter()
-                .map(|name| (*name).to_owned())
-                .collect::<Vec<_>>()
-                .iter()
-                .collect()
-        )
-    );
+    assert_eq!((total, members.as_slice()), (120, ["id", "name", "schemas", "userName"].as_slice()));
     let walked = walk(&bridge, "/Users?count=50&startIndex=", 1, 50, &headers).await;
     let name = walked[7]["userName"].as_str().unwrap().to_uppercase();
     let query = encoded(&[("filter", &format!("username eq \"{name}\""))]);

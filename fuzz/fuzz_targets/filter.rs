@@ -1,0 +1,42 @@
+//! Any text as a filter: reading it and asking it of a few users must not panic, and what was read says the
+//! same when it is written again.
+//!
+//! For a minute, with stable Rust: `cargo fuzz run filter --sanitizer none -- -max_total_time=60`
+
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use libfuzzer_sys::fuzz_target;
+use personio_scim::scim::filter::{Filter, Limits};
+use personio_scim::scim::{Discovery, ListQuery, Locations, Paging, Resource, Resources, SearchRequest};
+
+static USERS: LazyLock<Resources> = LazyLock::new(|| {
+    let discovery = Discovery::new(&Locations::new("https://scim.example.com/scim/v2"), 1000, &[]).unwrap();
+    let kind = discovery.compiled().unwrap().user;
+    let users = [
+        serde_json::json!({
+            "id": "1",
+            "userName": "Anna@example.com",
+            "name": {"familyName": "Ünal"},
+            "active": true,
+            "emails": [{"value": "anna@example.com", "type": "work", "primary": true}, {"value": null}],
+            "meta": {"created": "2026-01-01T00:00:00Z", "lastModified": "soon"},
+        }),
+        serde_json::json!({"id": "2", "title": [[], {}, 3], "emails": "none"}),
+    ];
+    let all = users.iter().map(|user| Arc::new(Resource::new(&kind, user).unwrap()));
+    Resources::new(&kind, all.collect())
+});
+
+fuzz_target!(|text: &str| {
+    if let Ok(filter) = Filter::parse(text, Limits::default()) {
+        let limits = Limits { length: usize::MAX, depth: 50 };
+        assert_eq!(Filter::parse(&filter.to_string(), limits), Ok(filter));
+    }
+    let request = SearchRequest { filter: Some(text.to_owned()), ..SearchRequest::default() };
+    let users = &*USERS;
+    if let Ok(query) = ListQuery::new(&request, &[users.resource_type()], Limits::default(), Paging::after(0, 10)) {
+        std::hint::black_box(query.select(&[users]).to_json());
+    }
+});
