@@ -54,7 +54,7 @@ fn greet(out: &mut impl Write, persons: u32, base_url: &str, token: &str) -> std
     writeln!(out, "  base URL: {base_url}")?;
     writeln!(out, "  token:    {token}\n")?;
     writeln!(out, "Try:\n")?;
-    for path in ["Users?count=3", "Users?startIndex=101&count=100", "Schemas"] {
+    for path in ["Users?count=3", "Users?filter=active+eq+false&attributes=userName", "Schemas"] {
         writeln!(out, "  curl -sS -H 'Authorization: Bearer {token}' '{base_url}/{path}'")?;
     }
     writeln!(out, "\nStop it with Ctrl-C.")?;

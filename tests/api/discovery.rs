@@ -1,5 +1,6 @@
 //! The documents that describe the server.
 
+use personio_scim::directory::WALK_PAUSE;
 use personio_scim::simulator::{Action, Fault};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -45,7 +46,7 @@ async fn the_server_says_what_it_can_do() {
         "defaultPaginationMethod": "index",
         "defaultPageSize": 10_000,
         "maxPageSize": 10_000,
-        "cursorTimeout": 300,
+        "cursorTimeout": WALK_PAUSE.as_secs(),
     });
     assert_eq!(config["pagination"], pagination);
     assert_eq!(config["meta"]["location"], "https://idp.example.com/hr/scim/v2/ServiceProviderConfig");

@@ -61,6 +61,9 @@ async fn members_and_memberships_say_the_same() {
         assert_eq!(alone.header("content-location"), group["meta"]["location"].as_str().unwrap());
         assert!(alone.header("content-location").ends_with(&format!("/scim/v2/Groups/{id}")));
     }
+    let left = users.iter().find(|user| user["active"] == false && user.get("groups").is_some()).unwrap();
+    let group = groups.iter().find(|group| group["id"] == left["groups"][0]["value"]).unwrap();
+    assert!(group["members"].as_array().unwrap().iter().any(|member| member["value"] == left["id"]), "leavers too");
     for user in &users {
         let office = user[EXTENSION]["office"].as_str();
         let group = user["groups"].as_array().into_iter().flatten();

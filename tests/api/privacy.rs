@@ -196,7 +196,35 @@ impl Program {
             let request = http().request(method, format!("{}/scim/v2/Users/1", self.origin)).bearer_auth(TOKEN);
             self.ask(request.header("Content-Type", SENT).body(body)).await;
         }
+        self.search().await;
         self.talk_nonsense();
+    }
+
+    /// Queries that name somebody, good and bad ones. What is wrong with them is told to whoever sent them, in
+    /// their own words, and to nobody else.
+    async fn search(&self) {
+        let queries = [
+            json!({"filter": "userName eq \"SENTMARKER\" or name.familyName co \"SENTMARKER\""}),
+            json!({"filter": "SENTMARKER eq \"SENTMARKER\""}),
+            json!({"filter": "userName SENTMARKER"}),
+            json!({"filter": "userName eq SENTMARKER"}),
+            json!({"filter": "active eq \"SENTMARKER\""}),
+            json!({"sortBy": SENT, "attributes": [SENT], "SENTMARKER": SENT}),
+            json!({"cursor": SENT, "count": SENT}),
+        ];
+        for mut body in queries {
+            for (name, value) in body.as_object().unwrap() {
+                let query = url::form_urlencoded::Serializer::new(String::new())
+                    .append_pair(name, value.as_str().unwrap_or_default())
+                    .finish();
+                http().get(format!("{}/Users?{query}", self.origin)).bearer_auth(TOKEN).send().await.unwrap();
+            }
+            body["schemas"] = json!(["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]);
+            for body in [body.to_string(), format!("{{\"SENTMARKER\": {body} SENTMARKER")] {
+                let request = http().post(format!("{}/scim/v2/Users/.search", self.origin)).bearer_auth(TOKEN);
+                request.header("Content-Type", "application/scim+json").body(body).send().await.unwrap();
+            }
+        }
     }
 
     /// What no HTTP client would send.

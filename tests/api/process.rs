@@ -207,6 +207,10 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         (&["serve", "--cache-ttl", "2h", "--max-stale", "1h"], &[], "--max-stale (SCIM_MAX_STALE) is shorter"),
         (&["serve", "--max-results", "10"], &[], "--max-results (SCIM_MAX_RESULTS): `10`"),
         (&["serve", "--max-results", "many"], &[], "--max-results (SCIM_MAX_RESULTS): `many`"),
+        (&["serve", "--max-filter-length", "99"], &[], "--max-filter-length (SCIM_MAX_FILTER_LENGTH): `99`"),
+        (&["serve", "--max-filter-length=1MB"], &[], "is no whole number from 100 to 100000"),
+        (&["serve", "--max-filter-depth", "0"], &[], "--max-filter-depth (SCIM_MAX_FILTER_DEPTH): `0`"),
+        (&["serve"], &[("SCIM_MAX_FILTER_DEPTH", Some("251"))], "is no whole number from 1 to 250"),
         (&["serve"], &[("PERSONIO_BASE_URL", Some("personio"))], "--personio-base-url (PERSONIO_BASE_URL): `personio`"),
         (&["serve", "--personio-base-url", "http://api.personio.de"], &[], "(PERSONIO_BASE_URL): plain http"),
         (&["serve", "--personio-base-url", "https://api.personio.de/v2"], &[], "(PERSONIO_BASE_URL): leave out /v2"),
@@ -348,6 +352,8 @@ async fn a_flag_wins_over_its_variable_whatever_the_variable_says() {
         ("SCIM_LISTEN", "nowhere"),
         ("SCIM_PUBLIC_URL", "https://variable.example"),
         ("SCIM_MAX_RESULTS", "2000"),
+        ("SCIM_MAX_FILTER_LENGTH", "1"),
+        ("SCIM_MAX_FILTER_DEPTH", "3"),
         ("SCIM_CACHE_TTL", "5 parsecs"),
     ];
     let args = [
@@ -361,6 +367,7 @@ async fn a_flag_wins_over_its_variable_whatever_the_variable_says() {
         "--listen=127.0.0.1:0",
         "--public-url=https://flag.example/hr/",
         "--max-results=3000",
+        "--max-filter-length=200",
         "--cache-ttl=1h",
     ];
     let program = Program::start(&args, &variables);
@@ -372,6 +379,13 @@ async fn a_flag_wins_over_its_variable_whatever_the_variable_says() {
     assert!(location.starts_with("https://flag.example/hr/scim/v2/Users/"), "{location}");
     let config = get(&format!("http://{address}/scim/v2/ServiceProviderConfig"), TOKEN).await.json();
     assert_eq!(config["filter"]["maxResults"], 3000);
+    for (filter, said) in [
+        ("((((title+pr))))".to_owned(), "filter, character 4: the filter is nested deeper than 3"),
+        (format!("title+eq+%22{}%22", "x".repeat(200)), "the filter has 211 bytes; at most 200 are read"),
+    ] {
+        let answer = get(&format!("http://{address}/Users?filter={filter}"), TOKEN).await;
+        assert_eq!(answer.scim_error(400, Some("invalidFilter")), said);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -385,7 +399,7 @@ async fn the_lines_that_the_demo_prints_can_be_copied() {
     assert!(out.contains("60 persons") && !out.contains('\x1b'), "{out}");
 
     let has_curl = Command::new("curl").arg("--version").output().is_ok();
-    for (line, expected) in lines.into_iter().zip([Some((3, 60)), Some((0, 60)), None]) {
+    for (line, expected) in lines.into_iter().zip([Some((3, 60)), None, None]) {
         // curl -sS -H '…' '…'
         let quoted: Vec<&str> = line.split('\'').collect();
         let [_, header, _, url, _] = quoted[..] else { panic!("{line}") };
