@@ -1,23 +1,34 @@
-//! The values of one attribute for all resources side by side. A filter tests each distinct value once,
+//! The values of each attribute for all resources side by side. A filter tests each distinct value once,
 //! and then only looks up who has which: it does not go through the resources themselves.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Number;
 
 use super::resource::{Content, Resource, Value};
-use super::{AttributeId, ResourceType};
+use super::{AttributeId, AttributeType, ResourceType};
+
+/// The columns of all attributes.
+#[derive(Debug)]
+pub(super) struct Columns {
+    /// For each attribute; none where somebody has it in an unusual shape, which only the resource tells.
+    columns: Box<[Option<Column>]>,
+    elements: Box<[Option<Elements>]>,
+}
 
 /// The values of an attribute that everybody has at most once, or of one within the elements of another.
 #[derive(Debug)]
 pub(super) struct Column {
     /// For each resource or element the number of its value.
     codes: Box<[u32]>,
-    /// The values.
     texts: Box<str>,
-    distinct: Box<[Distinct]>,
+    /// For each value where its text ends; it begins where the one before ends.
+    ends: Box<[u32]>,
+    /// For each value what it is; empty if all are texts.
+    kinds: Box<[Kind]>,
 }
 
 /// Where the elements of a multi-valued attribute are: those of a resource come one after the other.
@@ -30,14 +41,7 @@ pub(super) struct Elements {
 /// The code of who has no value.
 pub(super) const ABSENT: u32 = u32::MAX;
 
-#[derive(Debug)]
-struct Distinct {
-    /// Where its text ends; it begins where the one before ends.
-    end: u32,
-    kind: Kind,
-}
-
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Kind {
     Text,
     Boolean(bool),
@@ -46,39 +50,53 @@ enum Kind {
     Nested,
 }
 
-impl Column {
-    /// The column of an attribute of `holders`: resources or elements. None if somebody has it in an
-    /// unusual shape, which only a look at the resource tells.
-    pub(super) fn new<'a>(holders: impl Iterator<Item = Value<'a>>, way: &[AttributeId]) -> Option<Self> {
-        let mut numbers: HashMap<&str, u32> = HashMap::new();
-        let (mut codes, mut texts, mut distinct) = (Vec::new(), String::new(), Vec::new());
-        for holder in holders {
-            let mut value = Some(holder);
-            for id in way {
-                if value.is_some_and(Value::is_array) {
-                    return None;
-                }
-                value = value.and_then(|value| value.get(*id));
-            }
-            if value.is_some_and(Value::is_array) {
-                return None;
-            }
-            codes.push(match value.filter(|value| !value.is_empty()) {
-                None => ABSENT,
-                Some(value) => {
-                    // Who has something nested has something: it makes no difference what.
-                    let key = if value.is_object() { "{}" } else { value.json() };
-                    let next = u32::try_from(distinct.len()).ok()?;
-                    *numbers.entry(key).or_insert_with(|| {
-                        distinct.push(Distinct::new(value, &mut texts));
-                        next
-                    })
-                }
-            });
+impl Columns {
+    /// The columns of these resources.
+    pub(super) fn new(kind: &ResourceType, all: &[Arc<Resource>]) -> Self {
+        let mut builder = Builder {
+            kind,
+            columns: kind.ids().map(|id| has_column(kind, id).then(ColumnBuilder::default)).collect(),
+            elements: kind.ids().map(|id| kind.get(id).multi_valued.then(Vec::new)).collect(),
+            counts: vec![0; kind.len()],
+        };
+        for (place, resource) in all.iter().enumerate() {
+            builder.members(resource.value(), place);
         }
-        Some(Self { codes: codes.into(), texts: texts.into(), distinct: distinct.into() })
+        let Builder { columns, elements, counts, .. } = builder;
+        let elements: Box<[_]> = elements
+            .into_iter()
+            .zip(&counts)
+            .map(|(starts, count)| {
+                let mut starts = starts?;
+                starts.resize(all.len() + 1, *count);
+                Some(Elements { starts: starts.into() })
+            })
+            .collect();
+        let length = |id: AttributeId| {
+            let holder = kind.holder(id).and_then(|holder| counts.get(usize::from(holder.0)));
+            holder.map_or(all.len(), |count| *count as usize)
+        };
+        let columns = kind.ids().zip(columns).map(|(id, column)| Some(column?.finish(length(id))));
+        Self { columns: columns.collect(), elements }
     }
 
+    pub(super) fn column(&self, id: AttributeId) -> Option<&Column> {
+        self.columns.get(usize::from(id.0))?.as_ref()
+    }
+
+    /// Where the elements of this attribute are; none if it is not multi-valued.
+    pub(super) fn elements(&self, id: AttributeId) -> Option<&Elements> {
+        self.elements.get(usize::from(id.0))?.as_ref()
+    }
+}
+
+/// URIs are different for everybody, long, and hardly ever searched: the resources themselves will do.
+fn has_column(kind: &ResourceType, id: AttributeId) -> bool {
+    let attribute = kind.get(id);
+    attribute.kind != AttributeType::Reference || attribute.multi_valued
+}
+
+impl Column {
     pub(super) fn codes(&self) -> &[u32] {
         &self.codes
     }
@@ -86,61 +104,175 @@ impl Column {
     /// The values, in the order of their codes.
     pub(super) fn values(&self) -> impl Iterator<Item = Content<'_>> {
         let mut start = 0;
-        self.distinct.iter().map(move |distinct| {
-            let text = self.texts.get(start..distinct.end as usize).unwrap_or_default();
-            start = distinct.end as usize;
-            match &distinct.kind {
-                Kind::Text => Content::Text(text),
-                Kind::Boolean(value) => Content::Boolean(*value),
-                Kind::Number(number) => Content::Number(number),
-                Kind::DateTime(moment) => Content::DateTime(*moment, text),
-                Kind::Nested => Content::Nested,
+        self.ends.iter().enumerate().map(move |(code, end)| {
+            let text = self.texts.get(start..*end as usize).unwrap_or_default();
+            start = *end as usize;
+            match self.kinds.get(code) {
+                None | Some(Kind::Text) => Content::Text(text),
+                Some(Kind::Boolean(value)) => Content::Boolean(*value),
+                Some(Kind::Number(number)) => Content::Number(number),
+                Some(Kind::DateTime(moment)) => Content::DateTime(*moment, text),
+                Some(Kind::Nested) => Content::Nested,
             }
         })
     }
 }
 
-impl Distinct {
-    fn new(value: Value<'_>, texts: &mut String) -> Self {
+impl Elements {
+    /// The numbers of the elements of a resource.
+    pub(super) fn of(&self, place: usize) -> Range<usize> {
+        let start = |place: usize| self.starts.get(place).map_or(0, |start| *start as usize);
+        start(place)..start(place + 1)
+    }
+}
+
+/// Goes through every resource once, and notes each of its values in its column.
+struct Builder<'a> {
+    kind: &'a ResourceType,
+    /// None where there is no column, or can be none any more.
+    columns: Vec<Option<ColumnBuilder<'a>>>,
+    elements: Vec<Option<Vec<u32>>>,
+    /// For each attribute how many elements were seen.
+    counts: Vec<u32>,
+}
+
+impl<'a> Builder<'a> {
+    /// Notes the members of an object, which is the resource or element number `at`.
+    fn members(&mut self, object: Value<'a>, at: usize) {
+        for member in object.parts() {
+            let id = member.attribute();
+            if self.kind.get(id).multi_valued {
+                self.array(member, at);
+            } else {
+                self.value(member, at);
+            }
+        }
+    }
+
+    fn value(&mut self, value: Value<'a>, at: usize) {
+        let id = value.attribute();
+        if value.is_array() {
+            self.give_up(id);
+            return;
+        }
+        if let Some(Some(column)) = self.columns.get_mut(usize::from(id.0))
+            && !value.is_empty()
+        {
+            column.note(at, value);
+        }
+        if value.is_object() {
+            self.members(value, at);
+        }
+    }
+
+    /// No column can tell of this attribute, nor of what is in it.
+    fn give_up(&mut self, id: AttributeId) {
+        if let Some(slot) = self.columns.get_mut(usize::from(id.0)) {
+            *slot = None;
+        }
+        let kind = self.kind;
+        kind.get(id).sub_attributes.iter().for_each(|id| self.give_up(*id));
+    }
+
+    fn array(&mut self, array: Value<'a>, at: usize) {
+        let place = usize::from(array.attribute().0);
+        let (Some(slot), Some(count)) = (self.elements.get_mut(place), self.counts.get_mut(place)) else { return };
+        let Some(starts) = slot else { return };
+        if !array.is_array() {
+            *slot = None;
+            return;
+        }
+        let first = *count as usize;
+        starts.resize(at, *count);
+        starts.push(*count);
+        let mut elements = 0;
+        for (offset, element) in array.parts().enumerate() {
+            elements += 1;
+            self.value(element, first + offset);
+            if element.is_array()
+                && let Some(slot) = self.elements.get_mut(place)
+            {
+                *slot = None;
+            }
+        }
+        if let Some(count) = self.counts.get_mut(place) {
+            *count += elements;
+        }
+    }
+}
+
+#[derive(Default)]
+struct ColumnBuilder<'a> {
+    codes: Vec<u32>,
+    texts: String,
+    ends: Vec<u32>,
+    kinds: Vec<Kind>,
+    numbers: HashMap<&'a str, u32>,
+    /// The value that was noted last, and its number: many are the same as the one before.
+    last: Option<(&'a str, u32)>,
+}
+
+/// After so many values it shows whether they repeat.
+const SAMPLE: usize = 4096;
+
+impl<'a> ColumnBuilder<'a> {
+    fn note(&mut self, at: usize, value: Value<'a>) {
+        if self.codes.len() > at {
+            // There twice: the first one counts.
+            return;
+        }
+        // Who has something nested has something: it makes no difference what.
+        let key = if value.is_object() { "{}" } else { value.json() };
+        let known = match self.last {
+            Some((last, number)) if last == key => Some(number),
+            _ if self.values_repeat() => self.numbers.get(key).copied(),
+            _ => None,
+        };
+        let number = known.unwrap_or_else(|| self.add(key, value));
+        self.last = Some((key, number));
+        self.codes.resize(at, ABSENT);
+        self.codes.push(number);
+    }
+
+    /// Whether it is worth the while to look for a value among those before.
+    fn values_repeat(&self) -> bool {
+        self.ends.len() < SAMPLE || self.ends.len() < self.codes.len() / 2
+    }
+
+    fn add(&mut self, key: &'a str, value: Value<'a>) -> u32 {
+        let number = narrow(self.ends.len());
         let kind = match value.content() {
             Content::Text(text) => {
-                texts.push_str(text);
+                self.texts.push_str(text);
                 Kind::Text
             }
             Content::DateTime(moment, text) => {
-                texts.push_str(text);
+                self.texts.push_str(text);
                 Kind::DateTime(moment)
             }
             Content::Boolean(value) => Kind::Boolean(value),
             Content::Number(number) => Kind::Number(number.clone()),
             Content::Nested => Kind::Nested,
         };
-        // Beyond the limit texts would read as empty; no directory comes near it.
-        Self { end: u32::try_from(texts.len()).unwrap_or(u32::MAX), kind }
+        if !matches!(kind, Kind::Text) || !self.kinds.is_empty() {
+            self.kinds.resize(self.ends.len(), Kind::Text);
+            self.kinds.push(kind);
+        }
+        self.ends.push(narrow(self.texts.len()));
+        if self.values_repeat() {
+            self.numbers.insert(key, number);
+        }
+        number
+    }
+
+    fn finish(self, length: usize) -> Column {
+        let Self { mut codes, texts, ends, kinds, .. } = self;
+        codes.resize(length, ABSENT);
+        Column { codes: codes.into(), texts: texts.into(), ends: ends.into(), kinds: kinds.into() }
     }
 }
 
-impl Elements {
-    /// Where the elements of `id` are. None if somebody has it in an unusual shape.
-    pub(super) fn new(kind: &ResourceType, id: AttributeId, all: &[Arc<Resource>]) -> Option<Self> {
-        let way = kind.way(id);
-        let mut starts = Vec::with_capacity(all.len() + 1);
-        let mut count: u32 = 0;
-        for resource in all {
-            starts.push(count);
-            let array = way.iter().try_fold(resource.value(), |value, id| value.get(*id));
-            if array.is_some_and(|array| !array.is_array()) {
-                return None;
-            }
-            count += u32::try_from(array.map_or(0, |array| array.parts().count())).ok()?;
-        }
-        starts.push(count);
-        Some(Self { starts: starts.into() })
-    }
-
-    /// The numbers of the elements of a resource.
-    pub(super) fn of(&self, place: usize) -> std::ops::Range<usize> {
-        let start = |place: usize| self.starts.get(place).map_or(0, |start| *start as usize);
-        start(place)..start(place + 1)
-    }
+/// No directory comes near the limit.
+fn narrow(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }

@@ -152,6 +152,11 @@ impl ResourceType {
         way.into()
     }
 
+    /// The multi-valued attribute whose elements the values of this one are, or are in.
+    pub(super) fn holder(&self, id: AttributeId) -> Option<AttributeId> {
+        self.way(id).into_iter().find(|id| self.get(*id).multi_valued)
+    }
+
     /// The attribute that holds the values when `id` is compared or sorted by: itself, or for a complex
     /// multi-valued one its `value` (RFC 7644 §3.4.2.2 compares `emails` with a text). None if it has none.
     pub(super) fn valued(&self, id: AttributeId) -> Option<AttributeId> {

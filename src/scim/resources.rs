@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use super::column::{Column, Elements};
+use super::column::Columns;
 use super::resource::{Resource, Value};
 use super::text::Case;
 use super::{AttributeId, AttributeType, ResourceType, number};
@@ -19,9 +19,7 @@ pub struct Resources {
     indexes: Vec<Index>,
     /// For each attribute, once somebody has sorted by it.
     orders: Box<[OnceLock<Order>]>,
-    /// For each attribute, once somebody has filtered by it.
-    columns: Box<[OnceLock<Option<Column>>]>,
-    elements: Box<[OnceLock<Option<Elements>>]>,
+    columns: Columns,
 }
 
 /// The values of one attribute in their order: who has them, and where in that resource.
@@ -48,21 +46,15 @@ impl Resources {
     pub fn new(kind: &Arc<ResourceType>, all: Vec<Arc<Resource>>) -> Self {
         let indexed = INDEXED.iter().filter_map(|path| kind.attribute(path));
         let indexes = indexed.map(|id| Index::new(kind, id, &all)).collect();
-        Self { kind: Arc::clone(kind), indexes, all, orders: cells(kind), columns: cells(kind), elements: cells(kind) }
+        let orders = kind.ids().map(|_| OnceLock::new()).collect();
+        Self { kind: Arc::clone(kind), indexes, columns: Columns::new(kind, &all), all, orders }
     }
 
-    /// Works out beforehand what clients made `earlier` work out, so that they need not wait for it again.
+    /// Works out beforehand the orders that clients made `earlier` work out, so that they need not wait again.
     pub fn prepare_like(&self, earlier: &Self) {
-        for id in self.kind.ids() {
-            let at = usize::from(id.0);
-            if earlier.orders.get(at).is_some_and(|order| order.get().is_some()) {
+        for (id, order) in self.kind.ids().zip(&earlier.orders) {
+            if order.get().is_some() {
                 self.order(id);
-            }
-            if earlier.columns.get(at).is_some_and(|column| column.get().is_some()) {
-                self.column(id);
-            }
-            if earlier.elements.get(at).is_some_and(|elements| elements.get().is_some()) {
-                self.elements(id);
             }
         }
     }
@@ -99,36 +91,9 @@ impl Resources {
         self.indexes.iter().find(|index| index.id == id)
     }
 
-    /// The column of this attribute, unless somebody has it in an unusual shape.
-    pub(super) fn column(&self, id: AttributeId) -> Option<&Column> {
-        let column = || {
-            let all = self.all.iter().map(|resource| resource.value());
-            let way = self.kind.way(id);
-            let Some(holder) = self.holder(id) else { return Column::new(all, &way) };
-            let holder = self.kind.way(holder);
-            let (above, below) = way.split_at_checked(holder.len())?;
-            let elements = all.flat_map(|resource| {
-                let array = above.iter().try_fold(resource, |value, id| value.get(*id));
-                array.into_iter().flat_map(Value::parts)
-            });
-            Column::new(elements, below)
-        };
-        self.columns.get(usize::from(id.0))?.get_or_init(column).as_ref()
-    }
-
-    /// Where the elements of this attribute are, unless somebody has it in an unusual shape.
-    pub(super) fn elements(&self, id: AttributeId) -> Option<&Elements> {
-        let elements = || {
-            let multi_valued = self.kind.get(id).multi_valued;
-            if multi_valued { Elements::new(&self.kind, id, &self.all) } else { None }
-        };
-        self.elements.get(usize::from(id.0))?.get_or_init(elements).as_ref()
-    }
-
-    /// The multi-valued attribute whose elements the values of this one are, or are in.
-    pub(super) fn holder(&self, id: AttributeId) -> Option<AttributeId> {
-        let mut way = self.kind.way(id).into_iter();
-        way.find(|id| self.kind.get(*id).multi_valued)
+    /// The values of everybody.
+    pub(super) fn columns(&self) -> &Columns {
+        &self.columns
     }
 
     /// The order by this attribute, which must have values.
@@ -256,11 +221,6 @@ fn each<'a>(value: Value<'a>, way: &[AttributeId], found: &mut impl FnMut(Value<
             }
         }
     }
-}
-
-/// An empty cell for each attribute.
-fn cells<T>(kind: &ResourceType) -> Box<[OnceLock<T>]> {
-    kind.ids().map(|_| OnceLock::new()).collect()
 }
 
 /// No directory comes near the limit.

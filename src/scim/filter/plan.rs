@@ -56,15 +56,15 @@ impl<'a> Plan<'a> {
             Condition::Not(inner) => Self::Not(Box::new(part(inner)?)),
             Condition::Always(holds) => Self::Always(*holds),
             Condition::Value(attribute) => {
-                let table = table(attribute, resources.column(attribute.id)?);
-                match resources.holder(attribute.id) {
+                let table = table(attribute, resources.columns().column(attribute.id)?);
+                match resources.resource_type().holder(attribute.id) {
                     holder if holder == element => Self::One(table),
-                    Some(holder) if element.is_none() => Self::Several(resources.elements(holder)?, table),
+                    Some(holder) if element.is_none() => Self::Several(resources.columns().elements(holder)?, table),
                     Some(_) | None => return None,
                 }
             }
             Condition::Element(id, _, parts) => {
-                let elements = resources.elements(*id)?;
+                let elements = resources.columns().elements(*id)?;
                 let parts = parts.iter().map(|part| Self::of(part, resources, Some(*id)));
                 Self::Element(elements, parts.collect::<Option<_>>()?)
             }
