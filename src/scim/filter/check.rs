@@ -202,7 +202,7 @@ fn text_meets(operator: CompareOp, case: Case, text: &str, to: &str) -> bool {
 /// A moment with any offset, or without one in UTC, with any number of digits after the second; or
 /// the beginning of a day. The end of time comes a little early: what is later is later than everything.
 fn moment(text: &str) -> Option<Moment> {
-    let (text, later) = nanoseconds(text.trim());
+    let (text, later) = nanoseconds(&with_plus(text.trim()));
     let pieces = Pieces::parse(&text).ok()?;
     if pieces.time_zone_annotation().is_some() {
         return None;
@@ -214,6 +214,14 @@ fn moment(text: &str) -> Option<Moment> {
         Err(_) if moment.year() > 0 => (Timestamp::MAX, true),
         Err(_) => (Timestamp::MIN, false),
     })
+}
+
+/// The text with the plus of its offset, which has become a blank where a URL was not encoded.
+fn with_plus(text: &str) -> String {
+    match text.rsplit_once(' ') {
+        Some((moment, offset)) if moment.contains(['T', 't', ' ']) => format!("{moment}+{offset}"),
+        _ => text.to_owned(),
+    }
 }
 
 /// The text with at most nine digits after the second, and whether more than zeros were cut off.
