@@ -336,3 +336,26 @@ fn what_no_schema_announces_is_not_served() {
     let odd = Resource::new(&kind, &json!({"title": [[], null, {}, "x"], "active": null})).unwrap();
     assert_eq!(odd.json(), "{\"title\":[[],null,{},\"x\"]}");
 }
+
+#[test]
+fn of_several_values_the_primary_one_is_sorted_by_or_else_the_first() {
+    let kind = user_type();
+    let users = [
+        json!({"id": "b", "emails": [{"value": "z"}, {"value": "b", "primary": true}]}),
+        json!({"id": "none"}),
+        json!({"id": "c", "emails": [{"value": "c", "primary": false}, {"value": "a"}]}),
+        json!({"id": "a", "emails": [{"value": "A", "primary": true}, {"value": "z"}]}),
+        json!({"id": "none too", "emails": [{"value": "", "primary": true}, {"value": "a"}]}),
+    ];
+    let users = resources(&kind, &users);
+    for (sort_by, order, expected) in [
+        ("emails", "ascending", ["a", "b", "c", "none", "none too"]),
+        ("emails.value", "descending", ["none", "none too", "c", "b", "a"]),
+    ] {
+        let (sort_by, sort_order) = (Some(sort_by.to_owned()), Some(order.to_owned()));
+        let request = SearchRequest { sort_by, sort_order, ..SearchRequest::default() };
+        let (_, list) = listed(&asked(&kind, &request, Paging::after(0, EVERYTHING)).unwrap(), &users);
+        let ids: Vec<&str> = list.iter().map(|user| user["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, expected, "{order}");
+    }
+}

@@ -1,11 +1,13 @@
 """Reads everything through scim2-client, with models built from what the server says of itself, and runs
-the checks of scim2-tester that read. Usage: run.py BASE_URL TOKEN
+the checks of scim2-tester that read and the probe of scim-sanity. Usage: run.py BASE_URL TOKEN
 
-Both belong to others: what they refuse is wrong here.
+They belong to others: what they refuse is wrong here, unless a sentence of an RFC says otherwise.
 """
 
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 from httpx2 import Client
 from scim2_client.engines.httpx2 import SyncSCIMClient
@@ -18,6 +20,19 @@ from scim2_tester.utils import ResourceManager
 # request operation" is among the answers that RFC 7644 section 3.12 allows, and every attribute in
 # /Schemas is `readOnly`: "SHALL NOT be modified" (RFC 7643 section 7).
 READING = {"discovery", "misc", "crud:read", "crud:read:attributes"}
+
+# What the probe does not pass, and why. What passes does not belong here.
+READ_ONLY = (
+    '405: "the method received in the request-line is known by the origin server but not supported by the '
+    'target resource" (RFC 9110 section 15.5.6); every attribute is readOnly, it "SHALL NOT be modified" '
+    "(RFC 7643 section 2.2)"
+)
+EXPLAINED = {
+    "POST /Users": READ_ONLY,
+    "POST /Groups": READ_ONLY,
+    "POST /Users invalid body (expect 400)": READ_ONLY,
+    "POST /Users missing userName (expect 400)": READ_ONLY,
+}
 
 failures = []
 
@@ -145,6 +160,22 @@ def run_checks(client):
     expect("scim2-tester ran its checks", counts.get("SUCCESS", 0) >= 20, counts)
 
 
+def run_probe(base, token):
+    program = Path(sys.executable).with_name("scim-sanity")
+    command = [program, "probe", base, "--token", token, "--i-accept-side-effects", "--json-output"]
+    results = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=120).stdout)["results"]
+    passed = 0
+    for result in results:
+        name, status = result["name"], result["status"]
+        passed += status == "pass"
+        if name in EXPLAINED:
+            expect(f"scim-sanity: {name} is refused", status == "fail" and "got 405" in result["message"], result)
+        else:
+            # What it skips follows from what it could not create.
+            expect(f"scim-sanity: {name}", status in ("pass", "skip"), result.get("message"))
+    expect("scim-sanity ran its checks", passed >= 8, passed)
+
+
 def main():
     base, token = sys.argv[1:]
     headers = {"Authorization": f"Bearer {token}"}
@@ -155,6 +186,7 @@ def main():
         expect("discovered", client.get_resource_model("User") and client.get_resource_model("Group"))
         read_everything(http, client)
         run_checks(SyncSCIMClient(http))
+    run_probe(base, token)
     print(f"{len(failures)} wrong")
     for failure in failures:
         print(f"wrong: {failure}")
