@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import filters
 from httpx2 import Client
 from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_models import Error, ListResponse, ResponseParameters, SearchRequest
@@ -185,6 +186,7 @@ def main():
         client.discover()
         expect("discovered", client.get_resource_model("User") and client.get_resource_model("Group"))
         read_everything(http, client)
+        filters.compare(http, client, expect)
         run_checks(SyncSCIMClient(http))
     run_probe(base, token)
     print(f"{len(failures)} wrong")
