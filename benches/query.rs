@@ -115,8 +115,7 @@ fn select(criterion: &mut Criterion) {
     }
 }
 
-/// What the first query after a load costs, when the values must still be laid side by side; in operation a
-/// new snapshot does that beforehand for what its predecessor was asked.
+/// What the first query after a load costs: nothing must be left to be worked out then.
 fn first(criterion: &mut Criterion) {
     let (_, types) = discovery();
     let mut group = criterion.benchmark_group("first");
