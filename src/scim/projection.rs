@@ -116,3 +116,70 @@ fn write(kind: &ResourceType, shares: &[Share], value: Value<'_>, json: &mut Vec
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A type whose attributes are returned in every way that RFC 7643 §7 knows.
+    fn kind() -> Arc<ResourceType> {
+        let attribute = |name: &str, returned: &str, subs: &[Value]| {
+            let kind = if subs.is_empty() { "string" } else { "complex" };
+            json!({
+                "name": name,
+                "type": kind,
+                "multiValued": false,
+                "caseExact": false,
+                "returned": returned,
+                "subAttributes": subs,
+            })
+        };
+        let subs = [attribute("a", "default", &[]), attribute("b", "always", &[]), attribute("c", "request", &[])];
+        let schema = json!({
+            "id": "urn:test:Thing",
+            "attributes": [
+                attribute("usual", "default", &[]),
+                attribute("constant", "always", &[]),
+                attribute("hidden", "never", &[]),
+                attribute("asked", "request", &[]),
+                attribute("nested", "default", &subs),
+            ],
+        });
+        let document = json!({"name": "Thing", "schema": "urn:test:Thing"});
+        Arc::new(ResourceType::new(&document, &[schema]).unwrap())
+    }
+
+    #[test]
+    fn what_is_returned_follows_the_schema() {
+        let kind = kind();
+        let thing = json!({
+            "id": "1",
+            "usual": "u",
+            "constant": "k",
+            "hidden": "h",
+            "asked": "q",
+            "nested": {"a": "a", "b": "b", "c": "c"},
+        });
+        let thing = Resource::new(&kind, &thing).unwrap();
+        let names = |list: &str| -> Vec<String> { list.split_whitespace().map(str::to_owned).collect() };
+        for (attributes, excluded, expected) in [
+            ("", "", json!({"id": "1", "usual": "u", "constant": "k", "nested": {"a": "a", "b": "b"}})),
+            ("usual", "", json!({"id": "1", "usual": "u", "constant": "k", "nested": {"b": "b"}})),
+            ("asked HIDDEN", "", json!({"id": "1", "constant": "k", "asked": "q", "nested": {"b": "b"}})),
+            ("nested", "", json!({"id": "1", "constant": "k", "nested": {"a": "a", "b": "b"}})),
+            ("nested.c", "", json!({"id": "1", "constant": "k", "nested": {"b": "b", "c": "c"}})),
+            ("", "usual constant id", json!({"id": "1", "constant": "k", "nested": {"a": "a", "b": "b"}})),
+            ("", "nested", json!({"id": "1", "usual": "u", "constant": "k", "nested": {"b": "b"}})),
+            ("", "nested.a nested.b", json!({"id": "1", "usual": "u", "constant": "k", "nested": {"b": "b"}})),
+        ] {
+            let mut json = Vec::new();
+            Projection::new(&kind, &names(attributes), &names(excluded)).unwrap().write(&thing, &mut json);
+            let found: Value = serde_json::from_slice(&json).unwrap();
+            assert_eq!(found, expected, "{attributes:?} {excluded:?}");
+        }
+    }
+}

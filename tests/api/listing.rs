@@ -57,6 +57,19 @@ async fn what_is_no_number_or_is_there_twice_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn parameters_that_mean_nothing_are_ignored_and_names_have_no_case() {
+    let bridge = Setup::persons(5).start();
+    let page = bridge.get("/Users?startIndex=2&count=2&attributes=userName").await.json();
+    for query in [
+        "startIndex=2&count=2&attributes=userName&colour=blue&colour=red&=&x",
+        "STARTINDEX=2&Count=2&ATTRIBUTES=userName",
+        "startindex=2&count=2&attributes=username&sortby=&SortOrder=",
+    ] {
+        assert_eq!(bridge.get(&format!("/Users?{query}")).await.json(), page, "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_of_every_size_give_everybody_once_in_one_order() {
     let bridge = Setup::persons(120).start();
     let users = bridge.everybody().await;
