@@ -1,12 +1,13 @@
-//! From the text of a request to a query: the only place where a query can be found wrong.
+//! From the text of a request to what it asks for: parameters, body, page, cursor, known entity tags.
 
 use actix_web::http::header::{CONTENT_TYPE, Header, IfNoneMatch};
 use actix_web::{HttpMessage, HttpRequest};
 use url::form_urlencoded;
 
-use super::Error;
+use super::auth::Caller;
 use super::body::Body;
-use crate::scim::{self, Paging, SearchRequest};
+use super::{Error, State};
+use crate::scim::{self, Cursor, Digest, InvalidQuery, Paging, ScimType, SearchRequest};
 
 /// What the parameters of the URL ask for.
 pub(super) fn parameters(request: &HttpRequest) -> Result<SearchRequest, Error> {
@@ -28,6 +29,39 @@ pub(super) fn body(request: &HttpRequest) -> Result<SearchRequest, Error> {
 /// The page by `startIndex` and `count`.
 pub(super) fn paging(search: &SearchRequest, max_results: usize) -> Result<Paging, Error> {
     Ok(Paging::parse(search.start_index.as_deref(), search.count.as_deref(), max_results)?)
+}
+
+/// Where a walk with a cursor has come to.
+pub(super) enum Place {
+    Beginning,
+    After(Digest),
+}
+
+/// The page that a cursor stands for, and where that is; an empty cursor begins a walk (RFC 9865 §2).
+pub(super) fn by_cursor(
+    state: &State,
+    search: &SearchRequest,
+    cursor: &str,
+    caller: &Caller,
+    walk: &str,
+) -> Result<(Paging, Option<Place>), Error> {
+    let invalid = |scim_type, detail: &str| InvalidQuery { scim_type, detail: detail.to_owned() };
+    if paging(&SearchRequest { count: None, ..search.clone() }, state.max_results)?.start_index() > 1 {
+        return Err(invalid(ScimType::InvalidValue, "cursor and startIndex exclude each other").into());
+    }
+    let count = search.count.as_deref().map(|count| Paging::page_size(count, state.max_results)).transpose()?;
+    if cursor.is_empty() {
+        return Ok((Paging::after(0, count.unwrap_or(state.max_results)), Some(Place::Beginning)));
+    }
+    let opened = state.cursor_key.open(cursor, caller.name(), walk);
+    let Cursor { snapshot, offset, count: size } = opened.ok_or_else(|| {
+        invalid(ScimType::InvalidCursor, "this cursor is not one of this query: only count may be left out")
+    })?;
+    let size = size as usize;
+    if count.is_some_and(|count| count != size) {
+        return Err(invalid(ScimType::InvalidCount, "count must be the same on every page").into());
+    }
+    Ok((Paging::after(offset as usize, size), Some(Place::After(snapshot))))
 }
 
 /// Whether the client already has what this entity tag stands for (RFC 9110 §13.1.2).

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::auth::Caller;
-use super::{Error, State, extract, respond};
+use super::extract::{self, Place};
+use super::{Error, State, respond};
 use crate::directory::{Page, Snapshot};
-use crate::scim::{
-    self, Cursor, Digest, InvalidQuery, ListQuery, Paging, ResourceType, Resources, ScimType, SearchRequest,
-};
+use crate::scim::{self, Cursor, InvalidQuery, ListQuery, Paging, ResourceType, Resources, ScimType, SearchRequest};
 
 /// What is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,12 +68,6 @@ struct Asked {
     by_cursor: Option<Place>,
 }
 
-/// Where a walk with a cursor has come to.
-enum Place {
-    Beginning,
-    After(Digest),
-}
-
 /// A query, and the snapshot that answers it.
 struct Answered {
     asked: Asked,
@@ -105,7 +98,7 @@ impl Asked {
         let walk = format!("{listed:?} {}", search.walk());
         let (paging, by_cursor) = match search.cursor.as_deref() {
             None => (extract::paging(&search, state.max_results)?, None),
-            Some(cursor) => with_cursor(state, &search, cursor, &caller, &walk)?,
+            Some(cursor) => extract::by_cursor(state, &search, cursor, &caller, &walk)?,
         };
         let query = ListQuery::new(&search, &listed.types(state), state.filter_limits, paging)?;
         Ok(Self { listed, query, paging, caller, walk, by_cursor })
@@ -123,32 +116,6 @@ impl Asked {
         };
         Ok(Answered { asked: self, snapshot })
     }
-}
-
-fn with_cursor(
-    state: &State,
-    search: &SearchRequest,
-    cursor: &str,
-    caller: &Caller,
-    walk: &str,
-) -> Result<(Paging, Option<Place>), Error> {
-    let invalid = |scim_type, detail: &str| InvalidQuery { scim_type, detail: detail.to_owned() };
-    if extract::paging(&SearchRequest { count: None, ..search.clone() }, state.max_results)?.start_index() > 1 {
-        return Err(invalid(ScimType::InvalidValue, "cursor and startIndex exclude each other").into());
-    }
-    let count = search.count.as_deref().map(|count| Paging::page_size(count, state.max_results)).transpose()?;
-    if cursor.is_empty() {
-        return Ok((Paging::after(0, count.unwrap_or(state.max_results)), Some(Place::Beginning)));
-    }
-    let opened = state.cursor_key.open(cursor, caller.name(), walk);
-    let Cursor { snapshot, offset, count: size } = opened.ok_or_else(|| {
-        invalid(ScimType::InvalidCursor, "this cursor is not one of this query: only count may be left out")
-    })?;
-    let size = size as usize;
-    if count.is_some_and(|count| count != size) {
-        return Err(invalid(ScimType::InvalidCount, "count must be the same on every page").into());
-    }
-    Ok((Paging::after(offset as usize, size), Some(Place::After(snapshot))))
 }
 
 impl Answered {
