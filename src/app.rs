@@ -97,6 +97,7 @@ impl Application {
             client_id: personio.client_id,
             client_secret: personio.client_secret,
             app_id: personio.app_id,
+            max_concurrency: personio.max_concurrency,
             timeout: tuning.upstream_timeout,
             retry: tuning.retry,
             custom_attributes: scim.policy.wanted_attributes(),

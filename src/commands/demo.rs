@@ -20,6 +20,9 @@ use crate::simulator::{Options, Rate, Simulator};
 /// So fast that nobody waits for a demonstration, but not without a limit.
 const RATE: Rate = Rate { per_second: 2000.0, burst: 4000.0 };
 
+/// As with `serve`, where nothing else is said.
+const MAX_CONCURRENCY: usize = 16;
+
 pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Failure> {
     let scim = Scim::demo(args, matches, random_token()?)?;
     start_logs()?;
@@ -34,7 +37,13 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Fai
     tokio::spawn(upstream);
 
     let base_url = Url::parse(&simulator.base_url()).map_err(|error| Failure::Failed(error.to_string()))?;
-    let personio = Personio { base_url, client_id, client_secret, app_id: HeaderValue::from_static("PERSONIO_SCIM") };
+    let personio = Personio {
+        base_url,
+        client_id,
+        client_secret,
+        app_id: HeaderValue::from_static("PERSONIO_SCIM"),
+        max_concurrency: MAX_CONCURRENCY,
+    };
     let application = Application::build(Config { personio, scim }, Arc::new(SystemClock::new()), Tuning::default())?;
     greet(&mut std::io::stdout(), args.population.persons, application.base_url(), token.expose_secret())?;
     application.run(stop).await?;

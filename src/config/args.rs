@@ -51,6 +51,9 @@ pub(super) struct PersonioArgs {
     /// Sent to Personio as X-Personio-App-ID
     #[arg(long, env = "PERSONIO_APP_ID", value_name = "NAME", default_value = "PERSONIO_SCIM")]
     pub(super) personio_app_id: String,
+    /// Most requests to Personio that are in flight at once
+    #[arg(long, env = "PERSONIO_MAX_CONCURRENCY", value_name = "NUMBER", default_value = "16")]
+    pub(super) personio_max_concurrency: String,
 }
 
 /// The SCIM server.

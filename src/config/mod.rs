@@ -25,6 +25,8 @@ use value::Setting;
 use crate::scim::filter;
 use crate::translate::Policy;
 
+/// Each takes memory for an answer, and perhaps a connection.
+const CONCURRENCY: RangeInclusive<usize> = 1..=256;
 /// A longer one fits into no request.
 const FILTER_LENGTHS: RangeInclusive<usize> = 100..=100_000;
 /// Each level takes a part of the stack.
@@ -55,6 +57,8 @@ pub struct Personio {
     pub client_secret: SecretString,
     /// Sent as `X-Personio-App-ID`.
     pub app_id: HeaderValue,
+    /// Requests that may be in flight at once.
+    pub max_concurrency: usize,
 }
 
 /// The SCIM server.
@@ -145,6 +149,7 @@ fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error
             .ok_or_else(|| required(value::CLIENT_ID))?,
         client_secret: value::secret(value::CLIENT_SECRET, matches)?.ok_or_else(|| required(value::CLIENT_SECRET))?,
         app_id: value::app_id(&args.personio_app_id)?,
+        max_concurrency: value::number(value::MAX_CONCURRENCY, &args.personio_max_concurrency, CONCURRENCY)?,
     })
 }
 

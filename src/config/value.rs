@@ -33,6 +33,7 @@ settings! {
     CLIENT_SECRET = "--personio-client-secret", "PERSONIO_CLIENT_SECRET";
     BASE_URL = "--personio-base-url", "PERSONIO_BASE_URL";
     APP_ID = "--personio-app-id", "PERSONIO_APP_ID";
+    MAX_CONCURRENCY = "--personio-max-concurrency", "PERSONIO_MAX_CONCURRENCY";
     LISTEN = "--listen", "SCIM_LISTEN";
     PUBLIC_URL = "--public-url", "SCIM_PUBLIC_URL";
     BEARER_TOKEN = "--bearer-token", "SCIM_BEARER_TOKEN";

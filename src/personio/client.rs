@@ -40,6 +40,8 @@ pub struct Settings {
     pub app_id: HeaderValue,
     /// How long a request may take, answer included.
     pub timeout: Duration,
+    /// Requests that may be in flight at once.
+    pub max_concurrency: usize,
     /// How failures are retried.
     pub retry: Retry,
     /// The ids and global ids of the custom attributes that are wanted. All others are dropped as
@@ -101,9 +103,15 @@ impl Client {
     /// # Errors
     /// When the machine offers no certificates to trust.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
-        let transport = Transport::new(&settings.base_url, settings.timeout, settings.app_id.clone())?;
+        let transport = Transport::new(&settings)?;
         let tokens = Tokens::new(&settings.base_url, &settings.client_id, &settings.client_secret, settings.retry);
         Ok(Self { settings, transport, tokens, names: NameCache::new(clock) })
+    }
+
+    /// Requests that may be in flight at once: to have more ready makes nothing faster.
+    #[must_use]
+    pub fn max_concurrency(&self) -> usize {
+        self.settings.max_concurrency
     }
 
     /// All persons, each once. `on_page` hears how many each page brought.

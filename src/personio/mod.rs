@@ -5,6 +5,7 @@
 //! required, null equals absent, enum values are compared without regard to case, and a `next`
 //! link gives a cursor but never a destination.
 
+mod bucket;
 mod client;
 mod endpoint;
 mod error;

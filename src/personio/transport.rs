@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Request, Response, StatusCode, redirect};
-use url::Url;
 
 use super::throttle::Throttle;
-use super::{Endpoint, Error};
+use super::{Endpoint, Error, Settings};
 
 /// The largest answer that is read. A page of 50 persons is far below.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
@@ -28,34 +27,39 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// A way to `base_url`. Redirects are never followed: the token is for one origin only.
+    /// A way to the base URL. Redirects are never followed: the token is for one origin only.
     /// Every request says which program it is from (Personio's "Request headers").
-    pub(super) fn new(base_url: &Url, timeout: Duration, app_id: HeaderValue) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(settings: &Settings) -> Result<Self, reqwest::Error> {
+        let timeout = settings.timeout;
         let builder = reqwest::Client::builder()
             .user_agent(concat!("personio-scim/", env!("CARGO_PKG_VERSION")))
-            .default_headers([(HeaderName::from_static("x-personio-app-id"), app_id)].into_iter().collect())
+            .default_headers(
+                [(HeaderName::from_static("x-personio-app-id"), settings.app_id.clone())].into_iter().collect(),
+            )
             .redirect(redirect::Policy::none())
             .connect_timeout(timeout.min(Duration::from_secs(10)))
             .timeout(timeout);
-        let builder = if base_url.scheme() == "http" {
+        let builder = if settings.base_url.scheme() == "http" {
             // Plain http goes to this machine only: no proxy, and no certificates to look for.
             builder.no_proxy().tls_certs_only([])
         } else {
             builder.https_only(true)
         };
-        Ok(Self { http: builder.build()?, throttle: Throttle::default() })
+        Ok(Self { http: builder.build()?, throttle: Throttle::new(settings.max_concurrency) })
     }
 
     /// Sends a request and reads its answer.
     pub(super) async fn exchange(&self, endpoint: Endpoint, request: Request) -> Result<Answer, Error> {
-        self.throttle.ready(endpoint).await?;
+        let turn = self.throttle.ready(endpoint).await?;
         let response = self.http.execute(request).await.map_err(|error| unreachable(endpoint, &error))?;
-        self.throttle.observe(endpoint, response.headers());
         let status = response.status();
         if status == StatusCode::TOO_MANY_REQUESTS {
             let retry_after = retry_after(response.headers());
-            self.throttle.pause(endpoint, retry_after);
+            turn.refused(response.headers(), retry_after);
             return Err(Error::RateLimited { endpoint, retry_after });
+        }
+        if !status.is_server_error() {
+            turn.answered(response.headers());
         }
         let headers = response.headers().clone();
         let body = read(endpoint, response).await;

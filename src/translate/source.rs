@@ -17,8 +17,6 @@ use crate::personio::model::{Employment, Person};
 use crate::personio::{self, Client, Kind, Names};
 use crate::scim::{Locations, User, list_order};
 
-/// Requests for employments that are under way at once.
-const CONCURRENCY: usize = 16;
 /// Of so many persons the employments may be unreadable before a load counts as failed, though not of
 /// more than half of a small company …
 const FEW: usize = 10;
@@ -74,7 +72,7 @@ impl Source {
             progress.enriched();
             (person, employments)
         });
-        let mut employments = employments.buffer_unordered(CONCURRENCY);
+        let mut employments = employments.buffer_unordered(self.client.max_concurrency());
         let mut enriched: Vec<Enriched> = Vec::new();
         while let Some((person, employments)) = employments.next().await {
             enriched.push((person, unreadable.note(employments)?));

@@ -56,6 +56,8 @@ pub struct Setup {
     /// By default the simulator allows so much that nobody waits. (Without any limit it would send no
     /// headers, and the bridge stays polite then.)
     pub options: Options,
+    /// Requests to the simulator that may be in flight at once.
+    pub max_concurrency: usize,
     pub policy: Policy,
     /// Real time, kept by the cache: an hour unless a test is about it.
     pub cache_ttl: Duration,
@@ -77,6 +79,7 @@ impl Setup {
         Self {
             world,
             options: Options { rate: Some(Rate { per_second: 1e6, burst: 1e6 }), ..Options::default() },
+            max_concurrency: 16,
             policy: Policy::default(),
             cache_ttl: Duration::from_secs(3600),
             refresh_wait: Duration::from_secs(10),
@@ -120,6 +123,7 @@ impl Setup {
                 client_id: self.options.client_id,
                 client_secret: self.options.client_secret.into(),
                 app_id: HeaderValue::from_static("PERSONIO_SCIM"),
+                max_concurrency: self.max_concurrency,
             },
             scim: Scim {
                 listen: "127.0.0.1:0".parse().unwrap(),

@@ -216,6 +216,12 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         (&["serve", "--personio-base-url", "https://api.personio.de/v2"], &[], "(PERSONIO_BASE_URL): leave out /v2"),
         (&["serve", "--personio-base-url", "https://me:secret@x.example"], &[], "--personio-base-url"),
         (&["serve", "--personio-app-id", "a b"], &[], "--personio-app-id (PERSONIO_APP_ID)"),
+        (
+            &["serve", "--personio-max-concurrency", "257"],
+            &[],
+            "--personio-max-concurrency (PERSONIO_MAX_CONCURRENCY): `257` is no whole number from 1 to 256",
+        ),
+        (&["serve"], &[("PERSONIO_MAX_CONCURRENCY", Some("0"))], "(PERSONIO_MAX_CONCURRENCY): `0`"),
         (&["serve", "--public-url", "https://x.example/scim/v2"], &[], "--public-url (SCIM_PUBLIC_URL)"),
         (&["serve", "--listen", "8080"], &[], "--listen (SCIM_LISTEN): `8080`"),
         (&["serve"], &[("SCIM_LISTEN", Some("127.0.0.1:99999"))], "--listen (SCIM_LISTEN): `127.0.0.1:99999`"),
