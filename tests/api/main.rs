@@ -22,6 +22,7 @@ mod groups;
 mod harness;
 mod health;
 mod laws;
+mod limits;
 mod listing;
 mod mapping;
 mod privacy;

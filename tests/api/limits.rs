@@ -1,0 +1,72 @@
+//! What Personio allows: used up, seldom exceeded, and found out where nothing is said. How the pace
+//! changes is tested beside the throttle, in virtual time; here it is the whole load, on the wire.
+
+use std::time::{Duration, Instant};
+
+use personio_scim::personio::Retry;
+use personio_scim::simulator::{Action, Endpoint, Fault, Rate};
+
+use crate::harness::{Setup, until};
+
+const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cold_load_makes_use_of_the_limit_and_hardly_ever_exceeds_it() {
+    let rate = Rate { per_second: 60.0, burst: 100.0 };
+    let mut setup = Setup::persons(500);
+    setup.options.rate = Some(rate);
+    // The pages of persons are within their own bucket's burst. What they take, and what translation
+    // takes, is the machine's affair: measured is the time from the first employment to the last.
+    let ideal = Duration::from_secs_f64((500.0 - rate.burst) / rate.per_second);
+    let bridge = setup.start();
+    let asked = async |count| {
+        until("so many employments are asked for", async || bridge.simulator.requests(Endpoint::Employments) >= count)
+            .await;
+        Instant::now()
+    };
+    let first = asked(1).await;
+    let spent = asked(500).await - first;
+    assert!(spent <= ideal.mul_f64(1.15), "{spent:?}, at best {ideal:?}");
+    assert!(spent >= ideal.mul_f64(0.9), "{spent:?}, at best {ideal:?}: the limit is not what this test thinks");
+    bridge.ready().await;
+    assert_eq!(bridge.everybody().await.len(), 500);
+    let throttled = bridge.simulator.throttled();
+    assert!(throttled < 10, "{throttled} answers of 429");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_limit_as_many_requests_are_in_flight_as_configured() {
+    for (max_concurrency, persons) in [(1, 20), (4, 400), (16, 400)] {
+        let mut setup = Setup { max_concurrency, ..Setup::persons(persons) };
+        setup.options.rate = None;
+        setup.options.latency = Duration::from_millis(20);
+        let bridge = setup.start();
+        bridge.ready().await;
+        assert_eq!(bridge.everybody().await.len(), persons);
+        assert_eq!(bridge.simulator.max_in_flight(), max_concurrency);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_429_passes_and_costs_nobody_an_employment() {
+    // Where nothing is told the pace stays low for long after a storm, so that one is smaller.
+    for (rate, persons, refused) in [(Some(Rate { per_second: 1e6, burst: 1e6 }), 60, 24), (None, 20, 8)] {
+        let mut setup = Setup::persons(persons);
+        setup.options.rate = rate;
+        setup.tuning.retry = Retry { times: 4, first_wait: Duration::from_millis(5) };
+        let simulator = setup.simulator();
+        let storm = Action::TooManyRequests { retry_after: None };
+        simulator.fail(Fault::on(Endpoint::Employments, storm).skip(10).times(refused));
+        let bridge = setup.start_with(simulator);
+        until("the storm has passed", async || bridge.health().await.0 == 200).await;
+        let users = bridge.everybody().await;
+        let employed = bridge
+            .simulator
+            .with_world(|world| world.persons.iter().filter(|person| !person.employments.is_empty()).count());
+        assert_eq!(users.iter().filter(|user| user[PERSONIO].is_object()).count(), employed);
+        assert_eq!(
+            (bridge.simulator.requests(Endpoint::Employments), bridge.simulator.throttled()),
+            (persons + refused, refused)
+        );
+    }
+}
