@@ -7,6 +7,7 @@
 mod progress;
 mod snapshot;
 mod source;
+pub mod state_file;
 mod walks;
 
 use std::panic::AssertUnwindSafe;
