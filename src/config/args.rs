@@ -89,6 +89,15 @@ pub(super) struct ScimArgs {
     /// Mapping file (TOML)
     #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
     config: Option<String>,
+    /// File that keeps what was loaded through restarts, encrypted; needs a key
+    #[arg(long, env = "SCIM_STATE_FILE", value_name = "FILE")]
+    state_file: Option<String>,
+    /// Key that the state file is encrypted with; at least 32 characters
+    #[arg(long, env = "SCIM_STATE_KEY", value_name = "KEY", hide_env_values = true)]
+    state_key: Option<String>,
+    /// File that holds the key
+    #[arg(long, env = "SCIM_STATE_KEY_FILE", value_name = "FILE")]
+    state_key_file: Option<String>,
 }
 
 const LISTEN: &str = "127.0.0.1:8080";

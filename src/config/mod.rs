@@ -6,6 +6,7 @@
 mod args;
 mod environment;
 mod mapping;
+mod state;
 mod value;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use url::Url;
 
 pub use args::{Args, Command, DemoArgs, HealthcheckArgs, Population, ServeArgs, SimulatorArgs};
 use args::{PersonioArgs, ScimArgs};
+pub use state::State;
 use value::Setting;
 
 use crate::scim::filter;
@@ -78,6 +80,8 @@ pub struct Scim {
     pub filter_limits: filter::Limits,
     /// The company's choices.
     pub policy: Policy,
+    /// Where what was loaded is kept through restarts, if anywhere.
+    pub state: Option<State>,
 }
 
 /// What was asked for on the command line.
@@ -167,6 +171,7 @@ fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Re
             depth: value::number(value::MAX_FILTER_DEPTH, &args.max_filter_depth, FILTER_DEPTHS)?,
         },
         policy: value::given("config", matches).map(|path| mapping::read(path)).transpose()?.unwrap_or_default(),
+        state: state::state(matches)?,
     })
 }
 

@@ -188,6 +188,14 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
     let path = |file: &NamedTempFile| file.path().to_str().unwrap().to_owned();
     let (unknown_key, personal, secret) = (path(&unknown_key), path(&personal), path(&secret));
     let missing = format!("{secret}.missing");
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let (state, lost) = (format!("{folder}/state"), format!("{folder}/missing/state"));
+    let (in_file, slash) = (format!("{secret}/state"), format!("{folder}/state/"));
+    let short_key = "a-secret-of-thirty-one-letters.";
+    let key = [("SCIM_STATE_KEY", Some("a-secret-that-is-long-enough-to-be-a-key"))];
+    let both = "--state-file (SCIM_STATE_FILE) is given without --state-key (SCIM_STATE_KEY)";
+    let neither = "--state-key (SCIM_STATE_KEY) is given without --state-file (SCIM_STATE_FILE)";
 
     // What is given besides valid settings (a variable without a value is taken away) and what the
     // line must say.
@@ -249,6 +257,31 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
             &[("PERSONIO_CLIENT_SECRET", None), ("PERSONIO_CLIENT_SECRET_FILE", Some(&missing))],
             "--personio-client-secret-file (PERSONIO_CLIENT_SECRET_FILE)",
         ),
+        (&["serve", "--state-file", &state], &[], both),
+        (&["demo", "--state-file", &state], &[], both),
+        (&["serve"], &[("SCIM_STATE_FILE", Some(&state)), ("SCIM_STATE_KEY", Some(""))], both),
+        (&["serve"], &key, neither),
+        (&["serve", "--state-key-file", &secret], &[], neither),
+        (&["serve"], &[("SCIM_STATE_FILE", Some("")), key[0]], neither),
+        (
+            &["serve", "--state-file", &state],
+            &[("SCIM_STATE_KEY", Some(short_key))],
+            "--state-key (SCIM_STATE_KEY) is shorter than 32 characters; make one with `openssl rand -hex 32`",
+        ),
+        (&["serve", "--state-file", &state, "--state-key-file", &secret], &[], "is shorter than 32 characters"),
+        (
+            &["serve", "--state-file", &state, "--state-key-file", &missing],
+            &[],
+            "--state-key-file (SCIM_STATE_KEY_FILE)",
+        ),
+        (&["serve", "--state-file", &lost], &key, "--state-file (SCIM_STATE_FILE): "),
+        (&["serve", "--state-file", &lost], &key, "missing: there is no such folder"),
+        (&["serve", "--state-file", &in_file], &key, "there is no such folder"),
+        (&["serve", "--state-file", "/proc/state"], &key, "/proc: the folder cannot be written to"),
+        (&["serve", "--state-file", folder], &key, "is no file"),
+        (&["serve", "--state-file", &slash], &key, "is no file"),
+        (&["serve", "--state-file", ".."], &key, "is no file"),
+        (&["serve", "--state-file", ""], &key, "--state-file (SCIM_STATE_FILE): `` is no file"),
         (&["serve"], &[("RUST_LOG", Some("personio_scim=loud"))], "RUST_LOG"),
         (&["simulator", "--listen", &listen], &[("RUST_LOG", Some("personio_scim=loud"))], "RUST_LOG"),
         (&["demo", "--persons", "0"], &[], "--persons"),
@@ -276,6 +309,7 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "trying out a folder leaves nothing in it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,7 +329,12 @@ async fn a_taken_port_is_exit_code_1_and_one_line_that_names_the_setting() {
 async fn help_and_version_are_plain_text_on_standard_output() {
     let version = concat!("personio-scim ", env!("CARGO_PKG_VERSION"), "\n");
     // A secret in the environment must not be repeated by the help.
-    let variables = [("SCIM_BEARER_TOKEN", TOKEN), ("PERSONIO_CLIENT_SECRET", TOKEN), ("TERM", "xterm-256color")];
+    let variables = [
+        ("SCIM_BEARER_TOKEN", TOKEN),
+        ("PERSONIO_CLIENT_SECRET", TOKEN),
+        ("SCIM_STATE_KEY", TOKEN),
+        ("TERM", "xterm-256color"),
+    ];
     for (args, part) in [
         (&["--version"][..], version),
         (&["-V"], version),
@@ -306,6 +345,7 @@ async fn help_and_version_are_plain_text_on_standard_output() {
         (&["demo", "--help"], "--persons"),
         (&["simulator", "--help"], "--burst"),
         (&["healthcheck", "--help"], "--ready"),
+        (&["serve", "--help"], "SCIM_STATE_KEY_FILE"),
     ] {
         let ended = run(args, &variables).await;
         assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{args:?}");
@@ -319,12 +359,17 @@ async fn secrets_come_from_files_that_end_with_a_new_line() {
     let simulator = Setup::persons(30).simulator();
     let upstream = simulator.base_url();
     let (token, secret) = (file(&format!("{TOKEN}\n")), file("demo-secret\r\n"));
+    let (folder, key) = (tempfile::tempdir().unwrap(), file("a key that is long enough, in a file\n"));
+    let state = folder.path().join("state");
     let variables = [
         ("PERSONIO_CLIENT_ID", "demo"),
         ("PERSONIO_CLIENT_SECRET_FILE", secret.path().to_str().unwrap()),
         ("PERSONIO_BASE_URL", &upstream),
         ("SCIM_BEARER_TOKEN_FILE", token.path().to_str().unwrap()),
+        ("SCIM_STATE_FILE", state.to_str().unwrap()),
+        ("SCIM_STATE_KEY_FILE", key.path().to_str().unwrap()),
         // As compose files set what is not there.
+        ("SCIM_STATE_KEY", ""),
         ("SCIM_BEARER_TOKEN", ""),
         ("SCIM_CONFIG", ""),
         ("SCIM_PUBLIC_URL", ""),
