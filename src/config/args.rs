@@ -22,6 +22,13 @@ pub enum Command {
     Simulator(SimulatorArgs),
     /// Ask the server on this machine whether it is alive; exit code 0 if so
     Healthcheck(HealthcheckArgs),
+    /// Have the server on this machine publish what it holds back
+    ///
+    /// A load that would change suspiciously many users at once is held back, and the data before it is
+    /// served on. /health/ready and the log say what it is; if it is right, this has the server publish
+    /// it. It must run as the server's user, where the server runs. With nothing held back it does
+    /// nothing.
+    Approve(ApproveArgs),
 }
 
 /// Settings of `serve`.
@@ -155,4 +162,12 @@ pub struct HealthcheckArgs {
     /// Ask whether it has data to serve, not only whether it is alive
     #[arg(long)]
     pub ready: bool,
+}
+
+/// Settings of `approve`.
+#[derive(Debug, clap::Args)]
+pub struct ApproveArgs {
+    /// Address on which the server listens
+    #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = LISTEN)]
+    pub listen: String,
 }

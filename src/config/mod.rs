@@ -19,7 +19,7 @@ use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use url::Url;
 
-pub use args::{Args, Command, DemoArgs, HealthcheckArgs, Population, ServeArgs, SimulatorArgs};
+pub use args::{ApproveArgs, Args, Command, DemoArgs, HealthcheckArgs, Population, ServeArgs, SimulatorArgs};
 use args::{PersonioArgs, ScimArgs};
 pub use state::State;
 use value::Setting;
@@ -101,7 +101,7 @@ pub fn ask() -> Result<Asked, Error> {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             return Err(Error(
-                "a command is required: serve, demo, simulator or healthcheck; --help tells more".to_owned(),
+                "a command is required: serve, demo, simulator, healthcheck or approve; --help tells more".to_owned(),
             ));
         }
         Err(error) if error.use_stderr() => return Err(Error(value::one_line(&error.to_string()))),

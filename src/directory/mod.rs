@@ -4,6 +4,7 @@
 //!
 //! It does not know where users come from or which attributes they have.
 
+mod approval;
 mod progress;
 mod snapshot;
 mod source;

@@ -59,16 +59,16 @@ impl Output {
 
 /// How a program ended, and all it wrote.
 #[derive(Debug)]
-struct Ended {
-    status: ExitStatus,
-    out: String,
-    err: String,
+pub struct Ended {
+    pub status: ExitStatus,
+    pub out: String,
+    pub err: String,
 }
 
 impl Ended {
     /// Fails unless the program ended with this code and one line, which names `part`.
     #[track_caller]
-    fn complains(&self, code: i32, part: &str) {
+    pub fn complains(&self, code: i32, part: &str) {
         assert_eq!(self.status.code(), Some(code), "{part}: {self:?}");
         assert_eq!(self.err.lines().count(), 1, "{part}: {self:?}");
         assert!(self.err.starts_with("personio-scim: ") && self.err.ends_with('\n'), "{part}: {self:?}");
@@ -97,9 +97,14 @@ impl Program {
         Ended { status: status.unwrap(), out: self.out.whole(), err: self.err.whole() }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its log so far: every line must be a JSON object.
@@ -124,7 +129,7 @@ impl Program {
     }
 
     /// What follows `label` on its line of standard output.
-    async fn printed(&self, label: &str) -> String {
+    pub async fn printed(&self, label: &str) -> String {
         let mut found = None;
         until(label, async || {
             let out = self.out.so_far();
@@ -145,7 +150,7 @@ impl Drop for Program {
 }
 
 /// Runs a program that ends by itself.
-async fn run(args: &[&str], variables: &[(&str, &str)]) -> Ended {
+pub async fn run(args: &[&str], variables: &[(&str, &str)]) -> Ended {
     Program::start(args, variables).ended().await
 }
 
@@ -173,7 +178,7 @@ fn settings(upstream: &str) -> Vec<(&str, &str)> {
 }
 
 /// A `serve` over a simulator.
-fn serve(simulator: &Simulator) -> Program {
+pub fn serve(simulator: &Simulator) -> Program {
     Program::start(&["serve"], &settings(&simulator.base_url()))
 }
 
@@ -282,6 +287,7 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         (&["serve", "--state-file", &slash], &key, "is no file"),
         (&["serve", "--state-file", ".."], &key, "is no file"),
         (&["serve", "--state-file", ""], &key, "--state-file (SCIM_STATE_FILE): `` is no file"),
+        (&["approve", "--listen", "nowhere"], &[], "--listen (SCIM_LISTEN): `nowhere`"),
         (&["serve"], &[("RUST_LOG", Some("personio_scim=loud"))], "RUST_LOG"),
         (&["simulator", "--listen", &listen], &[("RUST_LOG", Some("personio_scim=loud"))], "RUST_LOG"),
         (&["demo", "--persons", "0"], &[], "--persons"),
@@ -345,6 +351,7 @@ async fn help_and_version_are_plain_text_on_standard_output() {
         (&["demo", "--help"], "--persons"),
         (&["simulator", "--help"], "--burst"),
         (&["healthcheck", "--help"], "--ready"),
+        (&["approve", "--help"], "if it is right, this has the server publish"),
         (&["serve", "--help"], "SCIM_STATE_KEY_FILE"),
     ] {
         let ended = run(args, &variables).await;
