@@ -70,6 +70,7 @@ impl Default for Tuning {
 /// A server that is bound and loads its first data, ready to run.
 pub struct Application {
     server: Server,
+    directory: Directory,
     address: SocketAddr,
     base_url: String,
 }
@@ -113,7 +114,7 @@ impl Application {
         let directory = Directory::new(Arc::new(source), types.clone(), freshness, clock, Handle::current());
         directory.warm_up();
         let state = endpoints::State::new(
-            directory,
+            directory.clone(),
             discovery,
             types,
             &scim.bearer_token,
@@ -122,7 +123,7 @@ impl Application {
         );
         let state = web::Data::new(state);
         let server = serve(listener, state).map_err(StartError::Server)?;
-        Ok(Self { server, address, base_url })
+        Ok(Self { server, directory, address, base_url })
     }
 
     /// The address that is listened on.
@@ -135,6 +136,12 @@ impl Application {
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.base_url
+    }
+
+    /// What is served.
+    #[must_use]
+    pub fn directory(&self) -> Directory {
+        self.directory.clone()
     }
 
     /// Serves until `stop`, then lets running requests end.

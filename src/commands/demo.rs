@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::simulator::world;
-use super::{Failure, start_logs, stop_signal};
+use super::{Failure, approval_signal, pass_on, start_logs, stop_signal};
 use crate::app::{Application, Tuning};
 use crate::clock::SystemClock;
 use crate::config::{Config, DemoArgs, Personio, Scim};
@@ -26,7 +26,7 @@ const MAX_CONCURRENCY: usize = 16;
 pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Failure> {
     let scim = Scim::demo(args, matches, random_token()?)?;
     start_logs()?;
-    let stop = stop_signal()?;
+    let (stop, approvals) = (stop_signal()?, approval_signal()?);
     let token = scim.bearer_token.clone();
 
     let options = Options { rate: Some(RATE), ..Options::default() };
@@ -45,6 +45,7 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Fai
         max_concurrency: MAX_CONCURRENCY,
     };
     let application = Application::build(Config { personio, scim }, Arc::new(SystemClock::new()), Tuning::default())?;
+    pass_on(approvals, &application);
     greet(&mut std::io::stdout(), args.population.persons, application.base_url(), token.expose_secret())?;
     application.run(stop).await?;
     upstream_handle.stop(false).await;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
+
 use super::Failure;
 use crate::config::{self, HealthcheckArgs};
 
@@ -11,13 +13,18 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) async fn run(args: &HealthcheckArgs) -> Result<(), Failure> {
     let probe = if args.ready { "ready" } else { "live" };
     let url = format!("{}/health/{probe}", config::local_url(&args.listen)?);
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(TIMEOUT).build();
-    let failed = |error: reqwest::Error| Failure::Failed(format!("{url} does not answer: {error}"));
-    let response = client.map_err(failed)?.get(&url).send().await.map_err(failed)?;
-    if response.status().is_success() {
+    let (status, body) = ask(&url).await?;
+    if status.is_success() {
         return Ok(());
     }
-    let status = response.status();
-    let body = response.text().await.unwrap_or_default();
     Err(Failure::Failed(format!("{url} answers {status}: {body}")))
+}
+
+/// What the server on this machine answers.
+pub(super) async fn ask(url: &str) -> Result<(StatusCode, String), Failure> {
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(TIMEOUT).build();
+    let failed = |error: reqwest::Error| Failure::Failed(format!("{url} does not answer: {error}"));
+    let response = client.map_err(failed)?.get(url).send().await.map_err(failed)?;
+    let status = response.status();
+    Ok((status, response.text().await.unwrap_or_default()))
 }

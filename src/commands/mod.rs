@@ -1,15 +1,17 @@
 //! The commands, one file each: what `main` starts.
 
+mod approve;
 mod demo;
 mod healthcheck;
 mod serve;
 mod simulator;
 
 use clap::ArgMatches;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::app::{self, Application};
 use crate::config::{self, Command};
-use crate::{app, telemetry};
+use crate::telemetry;
 
 /// How a command failed, and with which exit code.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +63,7 @@ pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> 
         Command::Demo(args) => demo::run(&args, matches).await,
         Command::Simulator(args) => simulator::run(&args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
+        Command::Approve(args) => approve::run(&args).await,
     }
 }
 
@@ -78,4 +81,20 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// SIGUSR1, by which `approve` asks. It must be had before anybody is told the process's number: without
+/// it the signal would end the process.
+fn approval_signal() -> Result<Signal, Failure> {
+    Ok(signal(SignalKind::user_defined1())?)
+}
+
+/// Passes approvals on for as long as the process runs.
+fn pass_on(mut approvals: Signal, application: &Application) {
+    let directory = application.directory();
+    tokio::spawn(async move {
+        while approvals.recv().await.is_some() {
+            directory.approve().await;
+        }
+    });
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 
-use super::{Failure, start_logs, stop_signal};
+use super::{Failure, approval_signal, pass_on, start_logs, stop_signal};
 use crate::app::{Application, Tuning};
 use crate::clock::SystemClock;
 use crate::config::{Config, ServeArgs};
@@ -13,8 +13,9 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Fa
     let config = Config::serve(args, matches)?;
     let config_lacks_public_url = config.scim.public_url.is_none() && config.scim.listen.ip().is_unspecified();
     start_logs()?;
-    let stop = stop_signal()?;
+    let (stop, approvals) = (stop_signal()?, approval_signal()?);
     let application = Application::build(config, Arc::new(SystemClock::new()), Tuning::default())?;
+    pass_on(approvals, &application);
     if config_lacks_public_url {
         tracing::warn!(
             "no public URL is set (--public-url, SCIM_PUBLIC_URL), so resources name addresses that clients cannot reach"

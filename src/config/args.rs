@@ -22,6 +22,13 @@ pub enum Command {
     Simulator(SimulatorArgs),
     /// Ask the server on this machine whether it is alive; exit code 0 if so
     Healthcheck(HealthcheckArgs),
+    /// Have the server on this machine publish what it holds back
+    ///
+    /// A load that would change suspiciously many users at once is held back, and the data before it is
+    /// served on. /health/ready and the log say what it is; if it is right, this has the server publish
+    /// it. It must run as the server's user, where the server runs. With nothing held back it does
+    /// nothing.
+    Approve(ApproveArgs),
 }
 
 /// Settings of `serve`.
@@ -92,6 +99,15 @@ pub(super) struct ScimArgs {
     /// Mapping file (TOML)
     #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
     config: Option<String>,
+    /// File that keeps what was loaded through restarts, encrypted; needs a key
+    #[arg(long, env = "SCIM_STATE_FILE", value_name = "FILE")]
+    state_file: Option<String>,
+    /// Key that the state file is encrypted with; at least 32 characters
+    #[arg(long, env = "SCIM_STATE_KEY", value_name = "KEY", hide_env_values = true)]
+    state_key: Option<String>,
+    /// File that holds the key
+    #[arg(long, env = "SCIM_STATE_KEY_FILE", value_name = "FILE")]
+    state_key_file: Option<String>,
 }
 
 const LISTEN: &str = "127.0.0.1:8080";
@@ -149,4 +165,12 @@ pub struct HealthcheckArgs {
     /// Ask whether it has data to serve, not only whether it is alive
     #[arg(long)]
     pub ready: bool,
+}
+
+/// Settings of `approve`.
+#[derive(Debug, clap::Args)]
+pub struct ApproveArgs {
+    /// Address on which the server listens
+    #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = LISTEN)]
+    pub listen: String,
 }

@@ -6,6 +6,7 @@
 mod args;
 mod environment;
 mod mapping;
+mod state;
 mod value;
 
 use std::net::SocketAddr;
@@ -18,8 +19,9 @@ use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use url::Url;
 
-pub use args::{Args, Command, DemoArgs, HealthcheckArgs, Population, ServeArgs, SimulatorArgs};
+pub use args::{ApproveArgs, Args, Command, DemoArgs, HealthcheckArgs, Population, ServeArgs, SimulatorArgs};
 use args::{PersonioArgs, ScimArgs};
+pub use state::State;
 use value::Setting;
 
 use crate::scim::filter;
@@ -82,6 +84,8 @@ pub struct Scim {
     pub filter_limits: filter::Limits,
     /// The company's choices.
     pub policy: Policy,
+    /// Where what was loaded is kept through restarts, if anywhere.
+    pub state: Option<State>,
 }
 
 /// What was asked for on the command line.
@@ -101,7 +105,7 @@ pub fn ask() -> Result<Asked, Error> {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             return Err(Error(
-                "a command is required: serve, demo, simulator or healthcheck; --help tells more".to_owned(),
+                "a command is required: serve, demo, simulator, healthcheck or approve; --help tells more".to_owned(),
             ));
         }
         Err(error) if error.use_stderr() => return Err(Error(value::one_line(&error.to_string()))),
@@ -172,6 +176,7 @@ fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Re
             depth: value::number(value::MAX_FILTER_DEPTH, &args.max_filter_depth, FILTER_DEPTHS)?,
         },
         policy: value::given("config", matches).map(|path| mapping::read(path)).transpose()?.unwrap_or_default(),
+        state: state::state(matches)?,
     })
 }
 

@@ -43,6 +43,8 @@ settings! {
     MAX_RESULTS = "--max-results", "SCIM_MAX_RESULTS";
     MAX_FILTER_LENGTH = "--max-filter-length", "SCIM_MAX_FILTER_LENGTH";
     MAX_FILTER_DEPTH = "--max-filter-depth", "SCIM_MAX_FILTER_DEPTH";
+    STATE_FILE = "--state-file", "SCIM_STATE_FILE";
+    STATE_KEY = "--state-key", "SCIM_STATE_KEY";
 }
 
 impl fmt::Display for Setting {

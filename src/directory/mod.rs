@@ -4,9 +4,11 @@
 //!
 //! It does not know where users come from or which attributes they have.
 
+mod approval;
 mod progress;
 mod snapshot;
 mod source;
+pub mod state_file;
 mod walks;
 
 use std::panic::AssertUnwindSafe;

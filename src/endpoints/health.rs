@@ -47,7 +47,9 @@ pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
         (true, true) => (StatusCode::OK, "degraded"),
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "down"),
     };
-    respond::json(code, &json!({"status": status, "parts": {"personio": upstream, "directory": directory}}))
+    let parts = json!({"personio": upstream, "directory": directory});
+    // `approve` sends its signal to this process.
+    respond::json(code, &json!({"status": status, "pid": std::process::id(), "parts": parts}))
 }
 
 fn part(status: &str, detail: String) -> Value {

@@ -135,6 +135,7 @@ impl Setup {
                 max_results: self.max_results,
                 filter_limits: filter::Limits::default(),
                 policy: self.policy,
+                state: None,
             },
         };
         let application = Application::build(config, Arc::new(self.clock.clone()), self.tuning).unwrap();

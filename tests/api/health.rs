@@ -16,6 +16,7 @@ async fn readiness_follows_the_snapshot_and_liveness_does_not() {
         (status, &body["status"], &body["parts"]["directory"]["status"]),
         (503, &json!("down"), &json!("loading"))
     );
+    assert_eq!(body["pid"], std::process::id(), "the bridge runs in this process");
     assert_eq!(
         answer(bridge.http.get(format!("{}/health/live", bridge.origin))).await.status,
         200,

@@ -59,16 +59,16 @@ impl Output {
 
 /// How a program ended, and all it wrote.
 #[derive(Debug)]
-struct Ended {
-    status: ExitStatus,
-    out: String,
-    err: String,
+pub struct Ended {
+    pub status: ExitStatus,
+    pub out: String,
+    pub err: String,
 }
 
 impl Ended {
     /// Fails unless the program ended with this code and one line, which names `part`.
     #[track_caller]
-    fn complains(&self, code: i32, part: &str) {
+    pub fn complains(&self, code: i32, part: &str) {
         assert_eq!(self.status.code(), Some(code), "{part}: {self:?}");
         assert_eq!(self.err.lines().count(), 1, "{part}: {self:?}");
         assert!(self.err.starts_with("personio-scim: ") && self.err.ends_with('\n'), "{part}: {self:?}");
@@ -97,9 +97,14 @@ impl Program {
         Ended { status: status.unwrap(), out: self.out.whole(), err: self.err.whole() }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its log so far: every line must be a JSON object.
@@ -124,7 +129,7 @@ impl Program {
     }
 
     /// What follows `label` on its line of standard output.
-    async fn printed(&self, label: &str) -> String {
+    pub async fn printed(&self, label: &str) -> String {
         let mut found = None;
         until(label, async || {
             let out = self.out.so_far();
@@ -145,7 +150,7 @@ impl Drop for Program {
 }
 
 /// Runs a program that ends by itself.
-async fn run(args: &[&str], variables: &[(&str, &str)]) -> Ended {
+pub async fn run(args: &[&str], variables: &[(&str, &str)]) -> Ended {
     Program::start(args, variables).ended().await
 }
 
@@ -173,7 +178,7 @@ fn settings(upstream: &str) -> Vec<(&str, &str)> {
 }
 
 /// A `serve` over a simulator.
-fn serve(simulator: &Simulator) -> Program {
+pub fn serve(simulator: &Simulator) -> Program {
     Program::start(&["serve"], &settings(&simulator.base_url()))
 }
 
@@ -188,6 +193,14 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
     let path = |file: &NamedTempFile| file.path().to_str().unwrap().to_owned();
     let (unknown_key, personal, secret) = (path(&unknown_key), path(&personal), path(&secret));
     let missing = format!("{secret}.missing");
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let (state, lost) = (format!("{folder}/state"), format!("{folder}/missing/state"));
+    let (in_file, slash) = (format!("{secret}/state"), format!("{folder}/state/"));
+    let short_key = "a-secret-of-thirty-one-letters.";
+    let key = [("SCIM_STATE_KEY", Some("a-secret-that-is-long-enough-to-be-a-key"))];
+    let both = "--state-file (SCIM_STATE_FILE) is given without --state-key (SCIM_STATE_KEY)";
+    let neither = "--state-key (SCIM_STATE_KEY) is given without --state-file (SCIM_STATE_FILE)";
 
     // What is given besides valid settings (a variable without a value is taken away) and what the
     // line must say.
@@ -255,6 +268,32 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
             &[("PERSONIO_CLIENT_SECRET", None), ("PERSONIO_CLIENT_SECRET_FILE", Some(&missing))],
             "--personio-client-secret-file (PERSONIO_CLIENT_SECRET_FILE)",
         ),
+        (&["serve", "--state-file", &state], &[], both),
+        (&["demo", "--state-file", &state], &[], both),
+        (&["serve"], &[("SCIM_STATE_FILE", Some(&state)), ("SCIM_STATE_KEY", Some(""))], both),
+        (&["serve"], &key, neither),
+        (&["serve", "--state-key-file", &secret], &[], neither),
+        (&["serve"], &[("SCIM_STATE_FILE", Some("")), key[0]], neither),
+        (
+            &["serve", "--state-file", &state],
+            &[("SCIM_STATE_KEY", Some(short_key))],
+            "--state-key (SCIM_STATE_KEY) is shorter than 32 characters; make one with `openssl rand -hex 32`",
+        ),
+        (&["serve", "--state-file", &state, "--state-key-file", &secret], &[], "is shorter than 32 characters"),
+        (
+            &["serve", "--state-file", &state, "--state-key-file", &missing],
+            &[],
+            "--state-key-file (SCIM_STATE_KEY_FILE)",
+        ),
+        (&["serve", "--state-file", &lost], &key, "--state-file (SCIM_STATE_FILE): "),
+        (&["serve", "--state-file", &lost], &key, "missing: there is no such folder"),
+        (&["serve", "--state-file", &in_file], &key, "there is no such folder"),
+        (&["serve", "--state-file", "/proc/state"], &key, "/proc: the folder cannot be written to"),
+        (&["serve", "--state-file", folder], &key, "is no file"),
+        (&["serve", "--state-file", &slash], &key, "is no file"),
+        (&["serve", "--state-file", ".."], &key, "is no file"),
+        (&["serve", "--state-file", ""], &key, "--state-file (SCIM_STATE_FILE): `` is no file"),
+        (&["approve", "--listen", "nowhere"], &[], "--listen (SCIM_LISTEN): `nowhere`"),
         (&["serve"], &[("RUST_LOG", Some("personio_scim=loud"))], "RUST_LOG"),
         (&["simulator", "--listen", &listen], &[("RUST_LOG", Some("personio_scim=loud"))], "RUST_LOG"),
         (&["demo", "--persons", "0"], &[], "--persons"),
@@ -282,6 +321,7 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "trying out a folder leaves nothing in it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,7 +341,12 @@ async fn a_taken_port_is_exit_code_1_and_one_line_that_names_the_setting() {
 async fn help_and_version_are_plain_text_on_standard_output() {
     let version = concat!("personio-scim ", env!("CARGO_PKG_VERSION"), "\n");
     // A secret in the environment must not be repeated by the help.
-    let variables = [("SCIM_BEARER_TOKEN", TOKEN), ("PERSONIO_CLIENT_SECRET", TOKEN), ("TERM", "xterm-256color")];
+    let variables = [
+        ("SCIM_BEARER_TOKEN", TOKEN),
+        ("PERSONIO_CLIENT_SECRET", TOKEN),
+        ("SCIM_STATE_KEY", TOKEN),
+        ("TERM", "xterm-256color"),
+    ];
     for (args, part) in [
         (&["--version"][..], version),
         (&["-V"], version),
@@ -312,6 +357,8 @@ async fn help_and_version_are_plain_text_on_standard_output() {
         (&["demo", "--help"], "--persons"),
         (&["simulator", "--help"], "--burst"),
         (&["healthcheck", "--help"], "--ready"),
+        (&["approve", "--help"], "if it is right, this has the server publish"),
+        (&["serve", "--help"], "SCIM_STATE_KEY_FILE"),
     ] {
         let ended = run(args, &variables).await;
         assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{args:?}");
@@ -325,12 +372,17 @@ async fn secrets_come_from_files_that_end_with_a_new_line() {
     let simulator = Setup::persons(30).simulator();
     let upstream = simulator.base_url();
     let (token, secret) = (file(&format!("{TOKEN}\n")), file("demo-secret\r\n"));
+    let (folder, key) = (tempfile::tempdir().unwrap(), file("a key that is long enough, in a file\n"));
+    let state = folder.path().join("state");
     let variables = [
         ("PERSONIO_CLIENT_ID", "demo"),
         ("PERSONIO_CLIENT_SECRET_FILE", secret.path().to_str().unwrap()),
         ("PERSONIO_BASE_URL", &upstream),
         ("SCIM_BEARER_TOKEN_FILE", token.path().to_str().unwrap()),
+        ("SCIM_STATE_FILE", state.to_str().unwrap()),
+        ("SCIM_STATE_KEY_FILE", key.path().to_str().unwrap()),
         // As compose files set what is not there.
+        ("SCIM_STATE_KEY", ""),
         ("SCIM_BEARER_TOKEN", ""),
         ("SCIM_CONFIG", ""),
         ("SCIM_PUBLIC_URL", ""),

@@ -1,0 +1,128 @@
+//! How the content of a state file is sealed: AES-256-GCM behind a header that tells what the file is
+//! before anything is opened.
+//!
+//! ```text
+//! magic 8 | version 2 | key id 8 | owner 16 | nonce 12 | ciphertext | tag 16
+//! ```
+//!
+//! The header is the associated data: whoever changes it breaks the seal. Key, key id and owner are
+//! derived from the given secret by HKDF-SHA256, so that the file tells nothing of either text.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::{hkdf, rand};
+use secrecy::{ExposeSecret, SecretString};
+
+const MAGIC: &[u8; 8] = b"SCIMSEAL";
+/// Of the format of the file. What the content means is the business of whoever wrote it.
+const VERSION: u16 = 1;
+const VERSION_END: usize = MAGIC.len() + 2;
+const KEY_ID_END: usize = VERSION_END + 8;
+const OWNER_END: usize = KEY_ID_END + 16;
+/// How long the header is.
+pub(super) const HEADER: usize = OWNER_END + NONCE_LEN;
+
+/// Why a file is of no use. It reads on after the file's name.
+#[derive(Debug)]
+pub(super) enum Unusable {
+    Damaged,
+    Foreign,
+    Older,
+    Newer,
+    OtherKey,
+    OtherOwner,
+    NoFile,
+    Unreadable(std::io::Error),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged => f.write_str("is damaged"),
+            Self::Foreign => f.write_str("was written by another program"),
+            Self::Older => f.write_str("was written by an older version of this program"),
+            Self::Newer => f.write_str("was written by a newer version of this program"),
+            Self::OtherKey => f.write_str("is sealed with another key"),
+            Self::OtherOwner => f.write_str("belongs to another credential"),
+            Self::NoFile => f.write_str("is no file"),
+            Self::Unreadable(error) => write!(f, "cannot be read ({error})"),
+        }
+    }
+}
+
+/// Seals and opens what belongs to one owner, with one key.
+pub(super) struct Seal {
+    secret: hkdf::Prk,
+    owner: Box<str>,
+}
+
+impl Seal {
+    pub(super) fn new(key: &SecretString, owner: &str) -> Self {
+        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"personio-scim state file");
+        Self { secret: salt.extract(key.expose_secret().as_bytes()), owner: owner.into() }
+    }
+
+    /// Seals the content where it is. The header goes before it, the tag behind it.
+    pub(super) fn close(&self, content: &mut [u8]) -> Result<([u8; HEADER], Tag), Unspecified> {
+        let mut header = [0; HEADER];
+        let (beginning, nonce) = header.split_at_mut(OWNER_END);
+        beginning.copy_from_slice(&self.beginning()?);
+        // Of random nonces, one key has enough for a thousand million files.
+        rand::fill(nonce)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce)?;
+        let tag = self.key()?.seal_in_place_separate_tag(nonce, Aad::from(&header), content)?;
+        Ok((header, tag))
+    }
+
+    /// Whether what follows this header can be opened, from all that can be told without opening it.
+    pub(super) fn check(&self, header: &[u8]) -> Result<(), Unusable> {
+        if !header.iter().zip(MAGIC).all(|(found, expected)| found == expected) {
+            return Err(Unusable::Foreign);
+        }
+        let expected = self.beginning().map_err(|_| Unusable::Damaged)?;
+        let differs = |from, to| header.get(from..to) != expected.get(from..to);
+        match header.get(MAGIC.len()..VERSION_END) {
+            Some(version) if *version < VERSION.to_be_bytes()[..] => return Err(Unusable::Older),
+            Some(version) if *version > VERSION.to_be_bytes()[..] => return Err(Unusable::Newer),
+            Some(_) | None => {}
+        }
+        if header.len() < HEADER {
+            return Err(Unusable::Damaged);
+        }
+        // In this order: what the owner looks like depends on the key.
+        if differs(VERSION_END, KEY_ID_END) {
+            return Err(Unusable::OtherKey);
+        }
+        if differs(KEY_ID_END, OWNER_END) {
+            return Err(Unusable::OtherOwner);
+        }
+        Ok(())
+    }
+
+    /// Opens what follows a header that has been checked, where it is.
+    pub(super) fn open(&self, header: &[u8], mut sealed: Vec<u8>) -> Result<Vec<u8>, Unusable> {
+        let length = self.open_in_place(header, &mut sealed).map_err(|_| Unusable::Damaged)?;
+        sealed.truncate(length);
+        Ok(sealed)
+    }
+
+    fn open_in_place(&self, header: &[u8], sealed: &mut [u8]) -> Result<usize, Unspecified> {
+        let nonce = Nonce::try_assume_unique_for_key(header.get(OWNER_END..).unwrap_or_default())?;
+        Ok(self.key()?.open_in_place(nonce, Aad::from(header), sealed)?.len())
+    }
+
+    /// The header up to the nonce.
+    fn beginning(&self) -> Result<[u8; OWNER_END], Unspecified> {
+        let (mut key_id, mut owner) = ([0; 32], [0; 32]);
+        self.secret.expand(&[b"key id"], hkdf::HKDF_SHA256)?.fill(&mut key_id)?;
+        self.secret.expand(&[b"owner ", self.owner.as_bytes()], hkdf::HKDF_SHA256)?.fill(&mut owner)?;
+        let parts = [&MAGIC[..], &VERSION.to_be_bytes(), &key_id[..8], &owner[..16]];
+        parts.concat().try_into().map_err(|_| Unspecified)
+    }
+
+    fn key(&self) -> Result<LessSafeKey, Unspecified> {
+        Ok(LessSafeKey::new(UnboundKey::from(self.secret.expand(&[b"content key"], &AES_256_GCM)?)))
+    }
+}
