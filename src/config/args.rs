@@ -68,6 +68,12 @@ pub(super) struct ScimArgs {
     /// File that holds the token
     #[arg(long, env = "SCIM_BEARER_TOKEN_FILE", value_name = "FILE")]
     bearer_token_file: Option<String>,
+    /// Token that Personio's webhooks present; without one there is no /webhooks/personio
+    #[arg(long, env = "SCIM_WEBHOOK_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    webhook_token: Option<String>,
+    /// File that holds the token of the webhooks
+    #[arg(long, env = "SCIM_WEBHOOK_TOKEN_FILE", value_name = "FILE")]
+    webhook_token_file: Option<String>,
     /// How old served data may be before a request refreshes it
     #[arg(long, env = "SCIM_CACHE_TTL", value_name = "TIME", default_value = "5m")]
     pub(super) cache_ttl: String,

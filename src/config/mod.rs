@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use reqwest::header::HeaderValue;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use args::{Args, Command, DemoArgs, HealthcheckArgs, Population, ServeArgs, SimulatorArgs};
@@ -66,6 +66,8 @@ pub struct Scim {
     pub public_url: Option<Url>,
     /// What clients must present.
     pub bearer_token: SecretString,
+    /// What webhooks must present; without it there are none.
+    pub webhook_token: Option<SecretString>,
     /// Data older than this is refreshed when somebody asks.
     pub cache_ttl: Duration,
     /// How long a request waits for that.
@@ -149,6 +151,7 @@ fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error
 }
 
 fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Result<Scim, Error> {
+    let bearer_token = value::token(value::BEARER_TOKEN, bearer_token)?;
     let cache_ttl = value::duration(value::CACHE_TTL, &args.cache_ttl)?;
     let max_stale = value::duration(value::MAX_STALE, &args.max_stale)?;
     if max_stale < cache_ttl {
@@ -157,7 +160,8 @@ fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Re
     Ok(Scim {
         listen: value::listen(&args.listen)?,
         public_url: value::given("public_url", matches).map(|url| value::public_url(url)).transpose()?,
-        bearer_token: value::bearer_token(bearer_token)?,
+        webhook_token: webhook_token(matches, &bearer_token)?,
+        bearer_token,
         cache_ttl,
         refresh_wait: value::duration(value::REFRESH_WAIT, &args.refresh_wait)?,
         max_stale,
@@ -168,6 +172,16 @@ fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Re
         },
         policy: value::given("config", matches).map(|path| mapping::read(path)).transpose()?.unwrap_or_default(),
     })
+}
+
+/// Personio keeps its token where others can read it: it must not open the directory, too.
+fn webhook_token(matches: &ArgMatches, bearer_token: &SecretString) -> Result<Option<SecretString>, Error> {
+    let Some(token) = value::secret(value::WEBHOOK_TOKEN, matches)? else { return Ok(None) };
+    let token = value::token(value::WEBHOOK_TOKEN, token)?;
+    if token.expose_secret() == bearer_token.expose_secret() {
+        return Err(Error(format!("{} is the same as {}", value::WEBHOOK_TOKEN, value::BEARER_TOKEN)));
+    }
+    Ok(Some(token))
 }
 
 /// The address that a `--listen` says.

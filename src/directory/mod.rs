@@ -4,8 +4,10 @@
 //!
 //! It does not know where users come from or which attributes they have.
 
+mod freshness;
 mod progress;
 mod snapshot;
+mod soon;
 mod source;
 mod walks;
 
@@ -22,9 +24,11 @@ use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
+pub use freshness::Freshness;
 pub use progress::Progress;
 pub use snapshot::Snapshot;
-pub use source::{Loaded, Skipped, Source, SourceError};
+use soon::Notices;
+pub use source::{Loaded, Malformed, Skipped, Source, SourceError, Told};
 pub use walks::WALK_PAUSE;
 use walks::Walks;
 
@@ -57,19 +61,6 @@ pub enum Error {
         /// When to ask again.
         retry_after: Duration,
     },
-}
-
-/// How old data may be, and how long a request waits.
-#[derive(Debug, Clone, Copy)]
-pub struct Freshness {
-    /// Data older than this is refreshed when somebody asks.
-    pub cache_ttl: Duration,
-    /// How long a request waits for that.
-    pub refresh_wait: Duration,
-    /// Data older than this is not served, whatever happens.
-    pub max_stale: Duration,
-    /// After a failed load none is started for this long.
-    pub pause: Duration,
 }
 
 /// Which page of a list is asked for.
@@ -118,6 +109,8 @@ struct Inner {
     last_good: ArcSwapOption<Snapshot>,
     flight: Mutex<Option<Flight>>,
     failure: ArcSwapOption<Failure>,
+    /// What was told of changes.
+    notices: Notices,
     /// Users that were asked for one by one while there was no snapshot.
     single: Cache<String, Option<Arc<Resource>>>,
     /// So many of them are fetched at once: the load goes first.
@@ -174,6 +167,7 @@ impl Directory {
             last_good: ArcSwapOption::empty(),
             flight: Mutex::default(),
             failure: ArcSwapOption::empty(),
+            notices: Notices::default(),
             single: Cache::builder().time_to_live(freshness.cache_ttl).max_capacity(SINGLE_USERS).build(),
             singles: Semaphore::new(SINGLES_AT_ONCE),
             walks: Walks::new(),
@@ -326,16 +320,22 @@ impl Directory {
         {
             return Refresh::Done(landed);
         }
+        self.begin(&mut slot).map_or(Refresh::Paused, Refresh::UnderWay)
+    }
+
+    /// A new load, where none is under way, unless the last one has only just failed.
+    fn begin(&self, slot: &mut Option<Flight>) -> Option<Flight> {
         let now = self.0.clock.monotonic();
         if self.0.failure.load().as_ref().is_some_and(|failure| now < failure.until) {
-            return Refresh::Paused;
+            return None;
         }
         let progress = Arc::new(Progress::default());
+        self.0.notices.load_begins();
         let task = self.0.runtime.spawn(self.clone().load(now, Arc::clone(&progress)));
         let load = task.map(|ended| ended.unwrap_or_else(|_| Err(broke_off())));
         let flight = Flight { started: now, progress, load: load.boxed().shared() };
         *slot = Some(flight.clone());
-        Refresh::UnderWay(flight)
+        Some(flight)
     }
 
     /// One load, from the first request to the published snapshot. Data is as old as the moment at
@@ -363,6 +363,7 @@ impl Directory {
         let snapshot = block_in_place(|| Snapshot::new(loaded, types, previous.as_deref(), started, clock))?;
         let snapshot = Arc::new(snapshot);
         self.0.failure.store(None);
+        self.0.notices.load_lands();
         // In this order: whoever knows the new snapshot as the newest finds it fresh.
         self.0.fresh.insert((), Arc::clone(&snapshot)).await;
         self.0.last_good.store(Some(Arc::clone(&snapshot)));

@@ -14,6 +14,7 @@ mod page;
 mod throttle;
 mod token;
 mod transport;
+pub mod webhook;
 
 pub use client::{Client, Retry, Settings};
 pub use endpoint::Endpoint;

@@ -63,6 +63,7 @@ pub struct Setup {
     pub max_stale: Duration,
     pub max_results: usize,
     pub public_url: Option<&'static str>,
+    pub webhook_token: Option<&'static str>,
     pub tuning: Tuning,
     pub clock: TestClock,
 }
@@ -83,10 +84,12 @@ impl Setup {
             max_stale: Duration::from_secs(24 * 3600),
             max_results: 10_000,
             public_url: None,
+            webhook_token: None,
             tuning: Tuning {
                 upstream_timeout: Duration::from_secs(5),
                 retry: Retry { times: 2, first_wait: Duration::from_millis(5) },
                 pause: Duration::from_secs(15),
+                soon: Duration::from_millis(50),
             },
             clock: TestClock::at(NOW),
         }
@@ -125,6 +128,7 @@ impl Setup {
                 listen: "127.0.0.1:0".parse().unwrap(),
                 public_url: self.public_url.map(|url| url.parse().unwrap()),
                 bearer_token: TOKEN.to_owned().into(),
+                webhook_token: self.webhook_token.map(|token| token.to_owned().into()),
                 cache_ttl: self.cache_ttl,
                 refresh_wait: self.refresh_wait,
                 max_stale: self.max_stale,

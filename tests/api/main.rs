@@ -33,3 +33,4 @@ mod token;
 mod translation;
 mod traps;
 mod upstream;
+mod webhooks;
