@@ -158,7 +158,8 @@ fn request(criterion: &mut Criterion) {
     for size in SIZES {
         let (discovery, types) = discovery();
         let day = Duration::from_secs(24 * 3600);
-        let freshness = Freshness { cache_ttl: day, refresh_wait: day, max_stale: day, pause: day, soon: day };
+        let freshness =
+            Freshness { cache_ttl: day, refresh_wait: day, refresh_every: None, max_stale: day, pause: day, soon: day };
         let handle = uploads.handle().clone();
         let source = Arc::new(Made(size));
         let directory = Directory::new(source, types.clone(), freshness, Arc::new(SystemClock::default()), handle);

@@ -110,12 +110,14 @@ impl Application {
         let freshness = Freshness {
             cache_ttl: scim.cache_ttl,
             refresh_wait: scim.refresh_wait,
+            refresh_every: scim.refresh_every,
             max_stale: scim.max_stale,
             pause: tuning.pause,
             soon: tuning.soon,
         };
         let directory = Directory::new(Arc::new(source), types.clone(), freshness, clock, Handle::current());
         directory.warm_up();
+        directory.keep_fresh();
         let state = endpoints::State::new(
             directory,
             discovery,

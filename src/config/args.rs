@@ -80,6 +80,10 @@ pub(super) struct ScimArgs {
     /// How long a request waits for fresher data
     #[arg(long, env = "SCIM_REFRESH_WAIT", value_name = "TIME", default_value = "10s")]
     pub(super) refresh_wait: String,
+    /// Refresh the data in the background this often, so that no request waits for it; at least 10s
+    /// [default: only when somebody asks]
+    #[arg(long, env = "SCIM_REFRESH_EVERY", value_name = "TIME")]
+    refresh_every: Option<String>,
     /// Oldest data that may be served while Personio fails
     #[arg(long, env = "SCIM_MAX_STALE", value_name = "TIME", default_value = "24h")]
     pub(super) max_stale: String,

@@ -25,6 +25,8 @@ use value::Setting;
 use crate::scim::filter;
 use crate::translate::Policy;
 
+/// Each refresh reads everybody, for whom Personio has limits.
+const SHORTEST_REFRESH: Duration = Duration::from_secs(10);
 /// A longer one fits into no request.
 const FILTER_LENGTHS: RangeInclusive<usize> = 100..=100_000;
 /// Each level takes a part of the stack.
@@ -72,6 +74,8 @@ pub struct Scim {
     pub cache_ttl: Duration,
     /// How long a request waits for that.
     pub refresh_wait: Duration,
+    /// So often data is refreshed although nobody asks.
+    pub refresh_every: Option<Duration>,
     /// Data older than this is never served.
     pub max_stale: Duration,
     /// The largest page.
@@ -164,6 +168,7 @@ fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Re
         bearer_token,
         cache_ttl,
         refresh_wait: value::duration(value::REFRESH_WAIT, &args.refresh_wait)?,
+        refresh_every: refresh_every(matches, max_stale)?,
         max_stale,
         max_results: value::max_results(&args.max_results)?,
         filter_limits: filter::Limits {
@@ -172,6 +177,18 @@ fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Re
         },
         policy: value::given("config", matches).map(|path| mapping::read(path)).transpose()?.unwrap_or_default(),
     })
+}
+
+fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Duration>, Error> {
+    let Some(text) = value::given("refresh_every", matches) else { return Ok(None) };
+    let every = value::duration(value::REFRESH_EVERY, text)?;
+    if every < SHORTEST_REFRESH {
+        return Err(Error(format!("{} is shorter than {}s", value::REFRESH_EVERY, SHORTEST_REFRESH.as_secs())));
+    }
+    if every >= max_stale {
+        return Err(Error(format!("{} is not shorter than {}", value::REFRESH_EVERY, value::MAX_STALE)));
+    }
+    Ok(Some(every))
 }
 
 /// Personio keeps its token where others can read it: it must not open the directory, too.

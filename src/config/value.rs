@@ -39,6 +39,7 @@ settings! {
     WEBHOOK_TOKEN = "--webhook-token", "SCIM_WEBHOOK_TOKEN";
     CACHE_TTL = "--cache-ttl", "SCIM_CACHE_TTL";
     REFRESH_WAIT = "--refresh-wait", "SCIM_REFRESH_WAIT";
+    REFRESH_EVERY = "--refresh-every", "SCIM_REFRESH_EVERY";
     MAX_STALE = "--max-stale", "SCIM_MAX_STALE";
     MAX_RESULTS = "--max-results", "SCIM_MAX_RESULTS";
     MAX_FILTER_LENGTH = "--max-filter-length", "SCIM_MAX_FILTER_LENGTH";

@@ -9,6 +9,8 @@ pub struct Freshness {
     pub cache_ttl: Duration,
     /// How long a request waits for that.
     pub refresh_wait: Duration,
+    /// So often data is refreshed although nobody asks; nobody who asks waits for it then.
+    pub refresh_every: Option<Duration>,
     /// Data older than this is not served, whatever happens.
     pub max_stale: Duration,
     /// After a failed load none is started for this long.

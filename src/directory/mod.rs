@@ -4,6 +4,7 @@
 //!
 //! It does not know where users come from or which attributes they have.
 
+mod background;
 mod freshness;
 mod progress;
 mod snapshot;
@@ -181,12 +182,17 @@ impl Directory {
     }
 
     /// The snapshot to serve: a fresh one, or after waiting for it as long as requests wait, the
-    /// last good one.
+    /// last good one. Where data is refreshed in the background, that at once.
     ///
     /// # Errors
     /// When there is none that may be served.
     pub async fn current(&self) -> Result<Arc<Snapshot>, Error> {
         let newest = self.0.last_good.load_full();
+        if self.0.freshness.refresh_every.is_some()
+            && let Some(kept) = self.servable()
+        {
+            return Ok(kept);
+        }
         if let Some(fresh) = self.0.fresh.get(&()).await {
             return Ok(fresh);
         }

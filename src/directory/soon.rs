@@ -78,7 +78,7 @@ impl Directory {
 
     /// The load that is under way, or a new one however fresh the data is; none in the pause after a
     /// failure.
-    fn anew(&self) -> Option<Load> {
+    pub(super) fn anew(&self) -> Option<Load> {
         let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
         let flight = slot.clone().or_else(|| self.begin(&mut slot));
         flight.map(|flight| flight.load)

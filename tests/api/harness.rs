@@ -60,6 +60,7 @@ pub struct Setup {
     /// Real time, kept by the cache: an hour unless a test is about it.
     pub cache_ttl: Duration,
     pub refresh_wait: Duration,
+    pub refresh_every: Option<Duration>,
     pub max_stale: Duration,
     pub max_results: usize,
     pub public_url: Option<&'static str>,
@@ -81,6 +82,7 @@ impl Setup {
             policy: Policy::default(),
             cache_ttl: Duration::from_secs(3600),
             refresh_wait: Duration::from_secs(10),
+            refresh_every: None,
             max_stale: Duration::from_secs(24 * 3600),
             max_results: 10_000,
             public_url: None,
@@ -131,6 +133,7 @@ impl Setup {
                 webhook_token: self.webhook_token.map(|token| token.to_owned().into()),
                 cache_ttl: self.cache_ttl,
                 refresh_wait: self.refresh_wait,
+                refresh_every: self.refresh_every,
                 max_stale: self.max_stale,
                 max_results: self.max_results,
                 filter_limits: filter::Limits::default(),

@@ -10,6 +10,7 @@
     reason = "a test that meets something unexpected fails by panicking; nothing outside sees this crate"
 )]
 
+mod background;
 mod clients;
 mod conditional;
 mod connection;

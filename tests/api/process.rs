@@ -208,6 +208,10 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         (&["serve", "--cache-ttl", "5"], &[], "--cache-ttl (SCIM_CACHE_TTL): `5`"),
         (&["serve"], &[("SCIM_CACHE_TTL", Some("0s"))], "--cache-ttl (SCIM_CACHE_TTL): `0s`"),
         (&["serve", "--refresh-wait", "soon"], &[], "--refresh-wait (SCIM_REFRESH_WAIT): `soon`"),
+        (&["serve", "--refresh-every", "often"], &[], "--refresh-every (SCIM_REFRESH_EVERY): `often`"),
+        (&["serve", "--refresh-every", ""], &[], "--refresh-every (SCIM_REFRESH_EVERY): ``"),
+        (&["serve"], &[("SCIM_REFRESH_EVERY", Some("9s"))], "--refresh-every (SCIM_REFRESH_EVERY) is shorter than 10s"),
+        (&["serve", "--refresh-every", "24h"], &[], "(SCIM_REFRESH_EVERY) is not shorter than --max-stale"),
         (&["serve", "--max-stale=-1h"], &[], "--max-stale (SCIM_MAX_STALE): `-1h`"),
         (&["serve", "--cache-ttl", "2h", "--max-stale", "1h"], &[], "--max-stale (SCIM_MAX_STALE) is shorter"),
         (&["serve", "--max-results", "10"], &[], "--max-results (SCIM_MAX_RESULTS): `10`"),
@@ -332,6 +336,7 @@ async fn secrets_come_from_files_that_end_with_a_new_line() {
         // As compose files set what is not there.
         ("SCIM_BEARER_TOKEN", ""),
         ("SCIM_WEBHOOK_TOKEN", ""),
+        ("SCIM_REFRESH_EVERY", ""),
         ("SCIM_CONFIG", ""),
         ("SCIM_PUBLIC_URL", ""),
         ("SCIM_LISTEN", "127.0.0.1:0"),
