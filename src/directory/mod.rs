@@ -5,6 +5,8 @@
 //! It does not know where users come from or which attributes they have.
 
 mod background;
+mod counters;
+mod error;
 mod freshness;
 mod progress;
 mod snapshot;
@@ -25,6 +27,8 @@ use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
+pub use counters::Counters;
+pub use error::Error;
 pub use freshness::Freshness;
 pub use progress::Progress;
 pub use snapshot::Snapshot;
@@ -42,27 +46,6 @@ const SINGLE_USERS: u64 = 10_000;
 const SINGLES_AT_ONCE: usize = 4;
 /// The longest pause after a failed load.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-
-/// Why nothing can be served.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// A load is under way, and there is nothing else that may be served.
-    #[error("the directory is being loaded: {progress}")]
-    Loading {
-        /// How far it is, in words.
-        progress: String,
-        /// When to ask again.
-        retry_after: Duration,
-    },
-    /// There is nothing that may be served.
-    #[error("there is no directory that may be served: {reason}")]
-    Unavailable {
-        /// Why the last load failed.
-        reason: SourceError,
-        /// When to ask again.
-        retry_after: Duration,
-    },
-}
 
 /// Which page of a list is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +93,7 @@ struct Inner {
     last_good: ArcSwapOption<Snapshot>,
     flight: Mutex<Option<Flight>>,
     failure: ArcSwapOption<Failure>,
+    counters: Counters,
     /// What was told of changes.
     notices: Notices,
     /// Users that were asked for one by one while there was no snapshot.
@@ -168,6 +152,7 @@ impl Directory {
             last_good: ArcSwapOption::empty(),
             flight: Mutex::default(),
             failure: ArcSwapOption::empty(),
+            counters: Counters::default(),
             notices: Notices::default(),
             single: Cache::builder().time_to_live(freshness.cache_ttl).max_capacity(SINGLE_USERS).build(),
             singles: Semaphore::new(SINGLES_AT_ONCE),
@@ -350,6 +335,7 @@ impl Directory {
         let load = async { self.publish(self.0.source.load(&progress).await?, started).await };
         // Whatever happens, the flight must end: no other could begin.
         let outcome = AssertUnwindSafe(load).catch_unwind().await.unwrap_or_else(|_| Err(broke_off()));
+        self.0.counters.load_ended(&outcome);
         if let Err(reason) = &outcome {
             tracing::error!("the directory could not be loaded: {reason}");
             let at = self.0.clock.monotonic();

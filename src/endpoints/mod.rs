@@ -9,6 +9,7 @@ mod extract;
 mod groups;
 mod health;
 mod lists;
+mod metrics;
 mod respond;
 mod users;
 mod webhooks;
@@ -32,6 +33,7 @@ pub struct State {
     types: ResourceTypes,
     token: Token,
     webhook_token: Option<Token>,
+    notices: webhooks::Notices,
     cursor_key: CursorKey,
     max_results: usize,
     filter_limits: filter::Limits,
@@ -52,11 +54,12 @@ impl State {
     ) -> Self {
         let (token, webhook_token) = (Token::new(bearer_token), webhook_token.map(Token::new));
         let cursor_key = CursorKey::new(bearer_token.expose_secret().as_bytes());
-        Self { directory, discovery, types, token, webhook_token, cursor_key, max_results, filter_limits }
+        let notices = webhooks::Notices::default();
+        Self { directory, discovery, types, token, webhook_token, notices, cursor_key, max_results, filter_limits }
     }
 }
 
-/// All routes: SCIM under `/scim/v2` and, the same, at the root; health without a token; webhooks where
+/// All routes: SCIM under `/scim/v2` and, the same, at the root; health and metrics without a token; webhooks where
 /// they have one.
 pub fn configure(service: &mut web::ServiceConfig, state: &State) {
     if state.webhook_token.is_some() {
@@ -65,6 +68,7 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
     service
         .service(resource("/health/live", health::live))
         .service(resource("/health/ready", health::ready))
+        .service(resource("/metrics", metrics::read))
         .service(
             web::scope("/scim/v2")
                 .service(resource("", lists::everything))

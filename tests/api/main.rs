@@ -25,6 +25,7 @@ mod health;
 mod laws;
 mod listing;
 mod mapping;
+mod metrics;
 mod privacy;
 mod process;
 mod projection;
