@@ -13,7 +13,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_ma
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use personio_scim::clock::SystemClock;
-use personio_scim::directory::{Directory, Freshness, Loaded, Progress, Source, SourceError};
+use personio_scim::directory::{Directory, Freshness, Loaded, Malformed, Progress, Source, SourceError, Told};
 use personio_scim::endpoints::{self, State};
 use personio_scim::scim::filter::{Filter, Limits};
 use personio_scim::scim::{
@@ -145,6 +145,10 @@ impl Source for Made {
     fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>> {
         async { Ok(None) }.boxed()
     }
+
+    fn told(&self, _: &[u8]) -> Result<Told, Malformed> {
+        Ok(Told::Nothing)
+    }
 }
 
 fn request(criterion: &mut Criterion) {
@@ -154,14 +158,15 @@ fn request(criterion: &mut Criterion) {
     for size in SIZES {
         let (discovery, types) = discovery();
         let day = Duration::from_secs(24 * 3600);
-        let freshness = Freshness { cache_ttl: day, refresh_wait: day, max_stale: day, pause: day };
+        let freshness =
+            Freshness { cache_ttl: day, refresh_wait: day, refresh_every: None, max_stale: day, pause: day, soon: day };
         let handle = uploads.handle().clone();
         let source = Arc::new(Made(size));
         let directory = Directory::new(source, types.clone(), freshness, Arc::new(SystemClock::default()), handle);
-        let state = State::new(directory, discovery, types, &TOKEN.to_owned().into(), 10_000, Limits::default());
+        let state = State::new(directory, discovery, types, &TOKEN.to_owned().into(), None, 10_000, Limits::default());
         let state = web::Data::new(state);
         let runtime = actix_web::rt::System::new();
-        let app = App::new().app_data(state).configure(endpoints::configure);
+        let app = App::new().app_data(state.clone()).configure(|service| endpoints::configure(service, &state));
         let app = runtime.block_on(test::init_service(app));
         let last = size - 99;
         for (name, uri) in [

@@ -25,6 +25,8 @@ use crate::translate::source::Source;
 const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(30);
 /// After a failed load none is started for this long.
 const PAUSE: Duration = Duration::from_secs(15);
+/// How long after a notice of a change a load begins: one change is told by several.
+const SOON: Duration = Duration::from_secs(5);
 /// How long running requests may go on once the server is to stop, in seconds.
 const GRACE: u64 = 8;
 
@@ -59,11 +61,13 @@ pub struct Tuning {
     pub retry: Retry,
     /// After a failed load none is started for this long.
     pub pause: Duration,
+    /// How long after a notice of a change a load begins.
+    pub soon: Duration,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { upstream_timeout: UPSTREAM_TIMEOUT, retry: Retry::default(), pause: PAUSE }
+        Self { upstream_timeout: UPSTREAM_TIMEOUT, retry: Retry::default(), pause: PAUSE, soon: SOON }
     }
 }
 
@@ -108,16 +112,20 @@ impl Application {
         let freshness = Freshness {
             cache_ttl: scim.cache_ttl,
             refresh_wait: scim.refresh_wait,
+            refresh_every: scim.refresh_every,
             max_stale: scim.max_stale,
             pause: tuning.pause,
+            soon: tuning.soon,
         };
         let directory = Directory::new(Arc::new(source), types.clone(), freshness, clock, Handle::current());
         directory.warm_up();
+        directory.keep_fresh();
         let state = endpoints::State::new(
             directory.clone(),
             discovery,
             types,
             &scim.bearer_token,
+            scim.webhook_token.as_ref(),
             scim.max_results,
             scim.filter_limits,
         );
@@ -167,7 +175,7 @@ fn serve(listener: TcpListener, state: web::Data<endpoints::State>) -> io::Resul
         // The last one is the outermost: every answer is logged and carries the id of its request.
         App::new()
             .app_data(web::Data::clone(&state))
-            .configure(endpoints::configure)
+            .configure(|service| endpoints::configure(service, &state))
             .wrap(NormalizePath::trim())
             .wrap(from_fn(endpoints::request_id))
             .wrap(TracingLogger::<RequestSpan>::new())

@@ -75,7 +75,7 @@ fn log(request: &HttpRequest, status: u16) {
     let (method, pattern) = (request.method().as_str(), request.match_pattern());
     let route = pattern.as_deref().filter(|route| !route.is_empty()).unwrap_or("(no route)");
     let millis = request.extensions().get::<Began>().map_or(0, |began| began.0.elapsed().as_millis() as u64);
-    if route.starts_with("/health/") {
+    if route.starts_with("/health/") || route == "/metrics" {
         tracing::debug!(method, route, status, millis, "{method} {route} {status}");
     } else {
         tracing::info!(method, route, status, millis, "{method} {route} {status}");

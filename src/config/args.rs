@@ -78,12 +78,22 @@ pub(super) struct ScimArgs {
     /// File that holds the token
     #[arg(long, env = "SCIM_BEARER_TOKEN_FILE", value_name = "FILE")]
     bearer_token_file: Option<String>,
+    /// Token that Personio's webhooks present; without one there is no /webhooks/personio
+    #[arg(long, env = "SCIM_WEBHOOK_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    webhook_token: Option<String>,
+    /// File that holds the token of the webhooks
+    #[arg(long, env = "SCIM_WEBHOOK_TOKEN_FILE", value_name = "FILE")]
+    webhook_token_file: Option<String>,
     /// How old served data may be before a request refreshes it
     #[arg(long, env = "SCIM_CACHE_TTL", value_name = "TIME", default_value = "5m")]
     pub(super) cache_ttl: String,
     /// How long a request waits for fresher data
     #[arg(long, env = "SCIM_REFRESH_WAIT", value_name = "TIME", default_value = "10s")]
     pub(super) refresh_wait: String,
+    /// Refresh the data in the background this often, so that no request waits for it; at least 10s
+    /// [default: only when somebody asks]
+    #[arg(long, env = "SCIM_REFRESH_EVERY", value_name = "TIME")]
+    refresh_every: Option<String>,
     /// Oldest data that may be served while Personio fails
     #[arg(long, env = "SCIM_MAX_STALE", value_name = "TIME", default_value = "24h")]
     pub(super) max_stale: String,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use reqwest::header::HeaderValue;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use args::{ApproveArgs, Args, Command, DemoArgs, HealthcheckArgs, Population, ServeArgs, SimulatorArgs};
@@ -29,6 +29,8 @@ use crate::translate::Policy;
 
 /// Each takes memory for an answer, and perhaps a connection.
 const CONCURRENCY: RangeInclusive<usize> = 1..=256;
+/// Each refresh reads everybody, for whom Personio has limits.
+const SHORTEST_REFRESH: Duration = Duration::from_secs(10);
 /// A longer one fits into no request.
 const FILTER_LENGTHS: RangeInclusive<usize> = 100..=100_000;
 /// Each level takes a part of the stack.
@@ -72,10 +74,14 @@ pub struct Scim {
     pub public_url: Option<Url>,
     /// What clients must present.
     pub bearer_token: SecretString,
+    /// What webhooks must present; without it there are none.
+    pub webhook_token: Option<SecretString>,
     /// Data older than this is refreshed when somebody asks.
     pub cache_ttl: Duration,
     /// How long a request waits for that.
     pub refresh_wait: Duration,
+    /// So often data is refreshed although nobody asks.
+    pub refresh_every: Option<Duration>,
     /// Data older than this is never served.
     pub max_stale: Duration,
     /// The largest page.
@@ -158,6 +164,7 @@ fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error
 }
 
 fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Result<Scim, Error> {
+    let bearer_token = value::token(value::BEARER_TOKEN, bearer_token)?;
     let cache_ttl = value::duration(value::CACHE_TTL, &args.cache_ttl)?;
     let max_stale = value::duration(value::MAX_STALE, &args.max_stale)?;
     if max_stale < cache_ttl {
@@ -166,9 +173,11 @@ fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Re
     Ok(Scim {
         listen: value::listen(&args.listen)?,
         public_url: value::given("public_url", matches).map(|url| value::public_url(url)).transpose()?,
-        bearer_token: value::bearer_token(bearer_token)?,
+        webhook_token: webhook_token(matches, &bearer_token)?,
+        bearer_token,
         cache_ttl,
         refresh_wait: value::duration(value::REFRESH_WAIT, &args.refresh_wait)?,
+        refresh_every: refresh_every(matches, max_stale)?,
         max_stale,
         max_results: value::max_results(&args.max_results)?,
         filter_limits: filter::Limits {
@@ -178,6 +187,28 @@ fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Re
         policy: value::given("config", matches).map(|path| mapping::read(path)).transpose()?.unwrap_or_default(),
         state: state::state(matches)?,
     })
+}
+
+fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Duration>, Error> {
+    let Some(text) = value::given("refresh_every", matches) else { return Ok(None) };
+    let every = value::duration(value::REFRESH_EVERY, text)?;
+    if every < SHORTEST_REFRESH {
+        return Err(Error(format!("{} is shorter than {}s", value::REFRESH_EVERY, SHORTEST_REFRESH.as_secs())));
+    }
+    if every >= max_stale {
+        return Err(Error(format!("{} is not shorter than {}", value::REFRESH_EVERY, value::MAX_STALE)));
+    }
+    Ok(Some(every))
+}
+
+/// Personio keeps its token where others can read it: it must not open the directory, too.
+fn webhook_token(matches: &ArgMatches, bearer_token: &SecretString) -> Result<Option<SecretString>, Error> {
+    let Some(token) = value::secret(value::WEBHOOK_TOKEN, matches)? else { return Ok(None) };
+    let token = value::token(value::WEBHOOK_TOKEN, token)?;
+    if token.expose_secret() == bearer_token.expose_secret() {
+        return Err(Error(format!("{} is the same as {}", value::WEBHOOK_TOKEN, value::BEARER_TOKEN)));
+    }
+    Ok(Some(token))
 }
 
 /// The address that a `--listen` says.

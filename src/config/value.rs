@@ -37,8 +37,10 @@ settings! {
     LISTEN = "--listen", "SCIM_LISTEN";
     PUBLIC_URL = "--public-url", "SCIM_PUBLIC_URL";
     BEARER_TOKEN = "--bearer-token", "SCIM_BEARER_TOKEN";
+    WEBHOOK_TOKEN = "--webhook-token", "SCIM_WEBHOOK_TOKEN";
     CACHE_TTL = "--cache-ttl", "SCIM_CACHE_TTL";
     REFRESH_WAIT = "--refresh-wait", "SCIM_REFRESH_WAIT";
+    REFRESH_EVERY = "--refresh-every", "SCIM_REFRESH_EVERY";
     MAX_STALE = "--max-stale", "SCIM_MAX_STALE";
     MAX_RESULTS = "--max-results", "SCIM_MAX_RESULTS";
     MAX_FILTER_LENGTH = "--max-filter-length", "SCIM_MAX_FILTER_LENGTH";
@@ -55,7 +57,7 @@ impl fmt::Display for Setting {
 
 /// The longest span of time.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
-/// The shortest bearer token: shorter ones can be guessed.
+/// The shortest token: shorter ones can be guessed.
 const SHORTEST_TOKEN: usize = 16;
 /// The smallest cap on pages: clients that ask for 200 or 500 at once take a shorter page for the
 /// last one.
@@ -108,15 +110,15 @@ pub(super) fn secret(setting: Setting, matches: &ArgMatches) -> Result<Option<Se
     }
 }
 
-/// A token that clients can send (RFC 6750 §2.1) and nobody can guess.
-pub(super) fn bearer_token(token: SecretString) -> Result<SecretString, Error> {
+/// A token that can be sent (RFC 6750 §2.1) and that nobody can guess.
+pub(super) fn token(setting: Setting, token: SecretString) -> Result<SecretString, Error> {
     let text = token.expose_secret();
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error(format!("{BEARER_TOKEN} has characters that cannot be sent; use letters and digits")));
+        return Err(Error(format!("{setting} has characters that cannot be sent; use letters and digits")));
     }
     if text.len() < SHORTEST_TOKEN {
         return Err(Error(format!(
-            "{BEARER_TOKEN} is shorter than {SHORTEST_TOKEN} characters; make one with `openssl rand -hex 32`"
+            "{setting} is shorter than {SHORTEST_TOKEN} characters; make one with `openssl rand -hex 32`"
         )));
     }
     Ok(token)
@@ -260,8 +262,8 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_can_be_sent_and_not_be_guessed() {
-        let check = |text: &str| bearer_token(text.to_owned().into()).map(|_| ()).map_err(|error| error.0);
+    fn a_token_can_be_sent_and_not_be_guessed() {
+        let check = |text: &str| token(BEARER_TOKEN, text.to_owned().into()).map(|_| ()).map_err(|error| error.0);
         assert_eq!(check("0123456789abcdef"), Ok(()));
         assert!(check("short").unwrap_err().contains("shorter than 16"));
         assert!(check("with spaces and so on").unwrap_err().contains("cannot be sent"));

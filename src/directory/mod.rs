@@ -5,8 +5,13 @@
 //! It does not know where users come from or which attributes they have.
 
 mod approval;
+mod background;
+mod counters;
+mod error;
+mod freshness;
 mod progress;
 mod snapshot;
+mod soon;
 mod source;
 pub mod state_file;
 mod walks;
@@ -24,9 +29,13 @@ use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
+pub use counters::Counters;
+pub use error::Error;
+pub use freshness::Freshness;
 pub use progress::Progress;
 pub use snapshot::Snapshot;
-pub use source::{Loaded, Skipped, Source, SourceError};
+use soon::Notices;
+pub use source::{Loaded, Malformed, Skipped, Source, SourceError, Told};
 pub use walks::WALK_PAUSE;
 use walks::Walks;
 
@@ -39,40 +48,6 @@ const SINGLE_USERS: u64 = 10_000;
 const SINGLES_AT_ONCE: usize = 4;
 /// The longest pause after a failed load.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-
-/// Why nothing can be served.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// A load is under way, and there is nothing else that may be served.
-    #[error("the directory is being loaded: {progress}")]
-    Loading {
-        /// How far it is, in words.
-        progress: String,
-        /// When to ask again.
-        retry_after: Duration,
-    },
-    /// There is nothing that may be served.
-    #[error("there is no directory that may be served: {reason}")]
-    Unavailable {
-        /// Why the last load failed.
-        reason: SourceError,
-        /// When to ask again.
-        retry_after: Duration,
-    },
-}
-
-/// How old data may be, and how long a request waits.
-#[derive(Debug, Clone, Copy)]
-pub struct Freshness {
-    /// Data older than this is refreshed when somebody asks.
-    pub cache_ttl: Duration,
-    /// How long a request waits for that.
-    pub refresh_wait: Duration,
-    /// Data older than this is not served, whatever happens.
-    pub max_stale: Duration,
-    /// After a failed load none is started for this long.
-    pub pause: Duration,
-}
 
 /// Which page of a list is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +95,9 @@ struct Inner {
     last_good: ArcSwapOption<Snapshot>,
     flight: Mutex<Option<Flight>>,
     failure: ArcSwapOption<Failure>,
+    counters: Counters,
+    /// What was told of changes.
+    notices: Notices,
     /// Users that were asked for one by one while there was no snapshot.
     single: Cache<String, Option<Arc<Resource>>>,
     /// So many of them are fetched at once: the load goes first.
@@ -176,6 +154,8 @@ impl Directory {
             last_good: ArcSwapOption::empty(),
             flight: Mutex::default(),
             failure: ArcSwapOption::empty(),
+            counters: Counters::default(),
+            notices: Notices::default(),
             single: Cache::builder().time_to_live(freshness.cache_ttl).max_capacity(SINGLE_USERS).build(),
             singles: Semaphore::new(SINGLES_AT_ONCE),
             walks: Walks::new(),
@@ -189,12 +169,17 @@ impl Directory {
     }
 
     /// The snapshot to serve: a fresh one, or after waiting for it as long as requests wait, the
-    /// last good one.
+    /// last good one. Where data is refreshed in the background, that at once.
     ///
     /// # Errors
     /// When there is none that may be served.
     pub async fn current(&self) -> Result<Arc<Snapshot>, Error> {
         let newest = self.0.last_good.load_full();
+        if self.0.freshness.refresh_every.is_some()
+            && let Some(kept) = self.servable()
+        {
+            return Ok(kept);
+        }
         if let Some(fresh) = self.0.fresh.get(&()).await {
             return Ok(fresh);
         }
@@ -328,16 +313,22 @@ impl Directory {
         {
             return Refresh::Done(landed);
         }
+        self.begin(&mut slot).map_or(Refresh::Paused, Refresh::UnderWay)
+    }
+
+    /// A new load, where none is under way, unless the last one has only just failed.
+    fn begin(&self, slot: &mut Option<Flight>) -> Option<Flight> {
         let now = self.0.clock.monotonic();
         if self.0.failure.load().as_ref().is_some_and(|failure| now < failure.until) {
-            return Refresh::Paused;
+            return None;
         }
         let progress = Arc::new(Progress::default());
+        self.0.notices.load_begins();
         let task = self.0.runtime.spawn(self.clone().load(now, Arc::clone(&progress)));
         let load = task.map(|ended| ended.unwrap_or_else(|_| Err(broke_off())));
         let flight = Flight { started: now, progress, load: load.boxed().shared() };
         *slot = Some(flight.clone());
-        Refresh::UnderWay(flight)
+        Some(flight)
     }
 
     /// One load, from the first request to the published snapshot. Data is as old as the moment at
@@ -346,6 +337,7 @@ impl Directory {
         let load = async { self.publish(self.0.source.load(&progress).await?, started).await };
         // Whatever happens, the flight must end: no other could begin.
         let outcome = AssertUnwindSafe(load).catch_unwind().await.unwrap_or_else(|_| Err(broke_off()));
+        self.0.counters.load_ended(&outcome);
         if let Err(reason) = &outcome {
             tracing::error!("the directory could not be loaded: {reason}");
             let at = self.0.clock.monotonic();
@@ -365,6 +357,7 @@ impl Directory {
         let snapshot = block_in_place(|| Snapshot::new(loaded, types, previous.as_deref(), started, clock))?;
         let snapshot = Arc::new(snapshot);
         self.0.failure.store(None);
+        self.0.notices.load_lands();
         // In this order: whoever knows the new snapshot as the newest finds it fresh.
         self.0.fresh.insert((), Arc::clone(&snapshot)).await;
         self.0.last_good.store(Some(Arc::clone(&snapshot)));

@@ -13,6 +13,33 @@ pub trait Source: Send + Sync + 'static {
     fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>>;
     /// One user; `None` if it is certain that there is none.
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>>;
+    /// What follows from a message that has come from there.
+    ///
+    /// # Errors
+    /// When it cannot be understood.
+    fn told(&self, message: &[u8]) -> Result<Told, Malformed>;
+}
+
+/// What follows from a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Something has changed: a load would bring it.
+    Refresh,
+    /// Nothing.
+    Nothing,
+}
+
+/// A message that cannot be understood. The reason holds nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(String);
+
+impl Malformed {
+    /// A reason, as a sentence about what was sent.
+    #[must_use]
+    pub fn new(reason: String) -> Self {
+        Self(reason)
+    }
 }
 
 /// What a load brought.

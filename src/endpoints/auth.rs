@@ -38,7 +38,7 @@ impl Token {
         Self(hash(token.expose_secret().as_bytes()))
     }
 
-    fn is(&self, presented: &[u8]) -> bool {
+    pub(super) fn is(&self, presented: &[u8]) -> bool {
         hash(presented).ct_eq(&self.0).into()
     }
 }

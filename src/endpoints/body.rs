@@ -1,4 +1,4 @@
-//! Request bodies. Only searches need one, yet there are clients that send one with every GET: it is read
+//! Request bodies. Only searches and webhooks need one, yet there are clients that send one with every GET: it is read
 //! before the request is answered, so that the connection stays usable.
 
 use std::time::Duration;

@@ -13,6 +13,9 @@ pub enum Error {
     /// No token, or another one.
     #[error("a valid bearer token is required")]
     Unauthorized,
+    /// No token of the webhooks, or another one.
+    #[error("the Authorization header must be the token of the webhooks and nothing else")]
+    UnknownSender,
     /// No such route.
     #[error("there is nothing at this address; SCIM is under /scim/v2")]
     NoRoute,
@@ -25,6 +28,12 @@ pub enum Error {
     /// A method other than that of a search.
     #[error("a search is a POST with a SearchRequest")]
     OnlySearch,
+    /// A method other than that of a webhook.
+    #[error("a webhook is a POST")]
+    OnlyWebhook,
+    /// A webhook that cannot be understood.
+    #[error("the body cannot be understood: {0}")]
+    Malformed(#[from] directory::Malformed),
     /// Something of RFC 7644 that this server does not do.
     #[error("{0} is not implemented")]
     NotImplemented(&'static str),
@@ -72,13 +81,16 @@ impl Error {
     fn header(&self) -> Option<(HeaderName, String)> {
         match self {
             Self::Unauthorized => Some((WWW_AUTHENTICATE, "Bearer realm=\"scim\"".to_owned())),
+            // A challenge is due (RFC 9110 §15.5.2), yet no scheme has a name for a token alone.
+            Self::UnknownSender => Some((WWW_AUTHENTICATE, "Token realm=\"webhooks\"".to_owned())),
             Self::ReadOnly => Some((ALLOW, "GET, HEAD".to_owned())),
-            Self::OnlySearch => Some((ALLOW, "POST".to_owned())),
+            Self::OnlySearch | Self::OnlyWebhook => Some((ALLOW, "POST".to_owned())),
             Self::Unavailable(
                 directory::Error::Loading { retry_after, .. } | directory::Error::Unavailable { retry_after, .. },
             ) => Some((RETRY_AFTER, retry_after.as_secs_f64().ceil().to_string())),
             Self::NoRoute
             | Self::NoResource(_)
+            | Self::Malformed(_)
             | Self::NotImplemented(_)
             | Self::InvalidQuery(_)
             | Self::MediaType
@@ -93,11 +105,11 @@ impl Error {
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized | Self::UnknownSender => StatusCode::UNAUTHORIZED,
             Self::NoRoute | Self::NoResource(_) => StatusCode::NOT_FOUND,
-            Self::ReadOnly | Self::OnlySearch => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ReadOnly | Self::OnlySearch | Self::OnlyWebhook => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
-            Self::InvalidQuery(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,
+            Self::InvalidQuery(_) | Self::Malformed(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::FilterForbidden => StatusCode::FORBIDDEN,
             Self::LargeBody => StatusCode::PAYLOAD_TOO_LARGE,

@@ -9,8 +9,10 @@ mod extract;
 mod groups;
 mod health;
 mod lists;
+mod metrics;
 mod respond;
 mod users;
+mod webhooks;
 
 use actix_web::guard::{Any, Get, Head, Post};
 use actix_web::middleware::from_fn;
@@ -30,33 +32,43 @@ pub struct State {
     discovery: Discovery,
     types: ResourceTypes,
     token: Token,
+    webhook_token: Option<Token>,
+    notices: webhooks::Notices,
     cursor_key: CursorKey,
     max_results: usize,
     filter_limits: filter::Limits,
 }
 
 impl State {
-    /// Endpoints over `directory` for clients that present `bearer_token`.
+    /// Endpoints over `directory` for clients that present `bearer_token`, and for webhooks that present
+    /// `webhook_token`.
     #[must_use]
     pub fn new(
         directory: Directory,
         discovery: Discovery,
         types: ResourceTypes,
         bearer_token: &SecretString,
+        webhook_token: Option<&SecretString>,
         max_results: usize,
         filter_limits: filter::Limits,
     ) -> Self {
-        let token = Token::new(bearer_token);
+        let (token, webhook_token) = (Token::new(bearer_token), webhook_token.map(Token::new));
         let cursor_key = CursorKey::new(bearer_token.expose_secret().as_bytes());
-        Self { directory, discovery, types, token, cursor_key, max_results, filter_limits }
+        let notices = webhooks::Notices::default();
+        Self { directory, discovery, types, token, webhook_token, notices, cursor_key, max_results, filter_limits }
     }
 }
 
-/// All routes: SCIM under `/scim/v2` and, the same, at the root; health without a token.
-pub fn configure(service: &mut web::ServiceConfig) {
+/// All routes: SCIM under `/scim/v2` and, the same, at the root; health and metrics without a token; webhooks where
+/// they have one.
+pub fn configure(service: &mut web::ServiceConfig, state: &State) {
+    if state.webhook_token.is_some() {
+        service.service(webhooks::resource());
+    }
     service
         .service(resource("/health/live", health::live))
         .service(resource("/health/ready", health::ready))
+        .service(resource("/metrics", metrics::read))
         .service(
             web::scope("/scim/v2")
                 .service(resource("", lists::everything))

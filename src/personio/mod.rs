@@ -15,6 +15,7 @@ mod page;
 mod throttle;
 mod token;
 mod transport;
+pub mod webhook;
 
 pub use client::{Client, Retry, Settings};
 pub use endpoint::Endpoint;

@@ -6,6 +6,7 @@
 mod employment;
 mod extension;
 mod groups;
+mod marks;
 pub mod personal;
 mod policy;
 pub mod source;

@@ -9,11 +9,13 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tokio::task::block_in_place;
 
 use super::extension::Attributes;
+use super::marks::Marks;
 use super::user::{Context, People, card, user};
 use super::{Policy, employment, groups, user_name};
 use crate::clock::Clock;
-use crate::directory::{self, Loaded, Progress, Skipped};
+use crate::directory::{self, Loaded, Malformed, Progress, Skipped, Told};
 use crate::personio::model::{Employment, Person};
+use crate::personio::webhook::{self, Notice};
 use crate::personio::{self, Client, Kind, Names};
 use crate::scim::{Locations, User, list_order};
 
@@ -30,6 +32,7 @@ pub struct Source {
     attributes: Attributes,
     locations: Locations,
     clock: Arc<dyn Clock>,
+    marks: Marks,
 }
 
 /// A person with the employments, or without where they could not be read.
@@ -40,10 +43,12 @@ impl Source {
     #[must_use]
     pub fn new(client: Client, policy: Policy, locations: Locations, clock: Arc<dyn Clock>) -> Self {
         let attributes = Attributes::new(&policy);
-        Self { client, policy, attributes, locations, clock }
+        Self { client, policy, attributes, locations, clock, marks: Marks::default() }
     }
 
     async fn everybody(&self, progress: &Progress) -> Result<Loaded, personio::Error> {
+        // Everybody is read, marked or not.
+        self.marks.take();
         // Names are asked for at once, so that they are there when one person is asked for alone.
         let every_kind = Kind::ALL.into_iter().map(|kind| (kind, HashSet::new())).collect();
         let (enriched, _) = tokio::join!(self.people(progress), self.client.names(&every_kind));
@@ -189,6 +194,15 @@ impl directory::Source for Source {
 
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, directory::SourceError>> {
         self.alone(id).map(|user| user.map_err(failure)).boxed()
+    }
+
+    fn told(&self, message: &[u8]) -> Result<Told, Malformed> {
+        match webhook::read(message).map_err(|malformed| Malformed::new(malformed.to_string()))? {
+            Notice::Person(id) => self.marks.note(id),
+            Notice::Somebody => {}
+            Notice::Nothing => return Ok(Told::Nothing),
+        }
+        Ok(Told::Refresh)
     }
 }
 

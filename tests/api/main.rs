@@ -11,6 +11,7 @@
 )]
 
 mod approve;
+mod background;
 mod clients;
 mod conditional;
 mod connection;
@@ -26,6 +27,7 @@ mod laws;
 mod limits;
 mod listing;
 mod mapping;
+mod metrics;
 mod privacy;
 mod process;
 mod projection;
@@ -35,3 +37,4 @@ mod token;
 mod translation;
 mod traps;
 mod upstream;
+mod webhooks;

@@ -27,6 +27,7 @@ const NAME: &str = "namemarker";
 /// In everything that a client sends.
 const SENT: &str = "SENTMARKER";
 const HOURS: f64 = 31.415_926;
+const WEBHOOK_TOKEN: &str = "webhook-token-of-this-test";
 const SECRET: &str = "client-secret-of-this-test";
 const MAPPING: &str = "[[custom_attribute]]\nid = \"dynamic_900\"\nname = \"nothingPersonalByItsId\"\n\
                        [[custom_attribute]]\nid = \"dynamic_901\"\nname = \"list\"\nmulti_valued = true\n";
@@ -104,6 +105,7 @@ impl Program {
             .env("PERSONIO_CLIENT_ID", "demo")
             .env("PERSONIO_CLIENT_SECRET", SECRET)
             .env("SCIM_BEARER_TOKEN", TOKEN)
+            .env("SCIM_WEBHOOK_TOKEN", WEBHOOK_TOKEN)
             .env("SCIM_LISTEN", "127.0.0.1:0")
             .env("SCIM_REFRESH_WAIT", "300ms")
             .env("SCIM_CONFIG", mapping)
@@ -197,6 +199,7 @@ impl Program {
             self.ask(request.header("Content-Type", SENT).body(body)).await;
         }
         self.search().await;
+        self.notify().await;
         self.talk_nonsense();
     }
 
@@ -227,6 +230,24 @@ impl Program {
         }
     }
 
+    /// Notices of changes, good and bad ones, and one from a stranger.
+    async fn notify(&mut self) {
+        let notices = [
+            json!({"event_name": "person.updated", "payload": {"person_id": SENT, "SENTMARKER": SENT}}).to_string(),
+            json!({"event_name": "person.updated", "payload": {"person_id": "SENTMARKER@x"}}).to_string(),
+            json!({"event_name": SENT}).to_string(),
+            json!({"event_name": [SENT], SENT: SENT}).to_string(),
+            "{\"event_name\": \"SENTMARKER\" SENTMARKER".to_owned(),
+        ];
+        for token in [WEBHOOK_TOKEN, SENT] {
+            for notice in &notices {
+                let request = http().post(format!("{}/webhooks/personio", self.origin)).header("Authorization", token);
+                self.ask(request.body(notice.clone())).await;
+            }
+        }
+        assert_eq!(self.answers.matches("202 Accepted").count(), 3, "notices are understood");
+    }
+
     /// What no HTTP client would send.
     fn talk_nonsense(&mut self) {
         for request in [
@@ -255,13 +276,13 @@ impl Program {
     fn assert_silent(&self) {
         let log = self.log();
         assert!(log.contains("\"level\":\"TRACE\""), "the log is not at its loudest");
-        for marker in [PRIVATE, &HOURS.to_string(), SENT, SECRET, "papi-", TOKEN] {
+        for marker in [PRIVATE, &HOURS.to_string(), SENT, SECRET, "papi-", TOKEN, WEBHOOK_TOKEN] {
             let at = self.answers.find(marker);
             assert!(at.is_none(), "{marker} was answered: {}", &self.answers[at.unwrap_or(0).saturating_sub(200)..]);
         }
         let mut found = String::new();
         for line in log.lines() {
-            for marker in [PRIVATE, &HOURS.to_string(), SENT, SECRET, "papi-", TOKEN, NAME] {
+            for marker in [PRIVATE, &HOURS.to_string(), SENT, SECRET, "papi-", TOKEN, WEBHOOK_TOKEN, NAME] {
                 if line.to_lowercase().contains(&marker.to_lowercase()) {
                     writeln!(found, "{marker} in {line:.600}").unwrap();
                 }

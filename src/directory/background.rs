@@ -1,0 +1,40 @@
+//! Loads by the clock, so that nobody who asks has to wait for one. Without this nothing is asked
+//! upstream while nobody asks us.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{Directory, Inner};
+
+impl Directory {
+    /// Begins to load every [`Freshness::refresh_every`](super::Freshness::refresh_every), if that is
+    /// wanted, until the directory is gone.
+    pub fn keep_fresh(&self) {
+        let freshness = self.0.freshness;
+        if let Some(every) = freshness.refresh_every {
+            self.0.runtime.spawn(keep_fresh(Arc::downgrade(&self.0), every, freshness.pause));
+        }
+    }
+}
+
+/// The first load is whichever is under way. One that takes longer than `every` is followed by the next
+/// at once, and one that fails as soon as the pause is over: nobody else would begin it.
+async fn keep_fresh(directory: Weak<Inner>, every: Duration, pause: Duration) {
+    loop {
+        // Whoever waits must not keep a directory that is gone.
+        let Some(directory) = directory.upgrade().map(Directory) else { return };
+        let (began, load) = (Instant::now(), directory.anew());
+        drop(directory);
+        let loaded = match load {
+            Some(load) => load.await.is_ok(),
+            None => false,
+        };
+        if loaded {
+            sleep_until(began + every).await;
+        } else {
+            sleep(pause).await;
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Why nothing can be served, and when to ask again. It knows no HTTP.
+
+use std::time::Duration;
+
+use super::SourceError;
+
+/// Why nothing can be served.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A load is under way, and there is nothing else that may be served.
+    #[error("the directory is being loaded: {progress}")]
+    Loading {
+        /// How far it is, in words.
+        progress: String,
+        /// When to ask again.
+        retry_after: Duration,
+    },
+    /// There is nothing that may be served.
+    #[error("there is no directory that may be served: {reason}")]
+    Unavailable {
+        /// Why the last load failed.
+        reason: SourceError,
+        /// When to ask again.
+        retry_after: Duration,
+    },
+}

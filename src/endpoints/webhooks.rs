@@ -1,0 +1,72 @@
+//! `/webhooks/personio`: where Personio says that somebody has changed. Whoever sends that presents a
+//! token of its own, and hears at once that it was taken note of: what follows from it is no business of
+//! theirs.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::guard::Post;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, Route, web};
+
+use super::body::{self, Body};
+use super::{Error, State};
+
+/// How many there were since the start.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    accepted: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Notices {
+    pub(super) fn accepted(&self) -> u64 {
+        self.accepted.load(Relaxed)
+    }
+
+    /// For want of the token, of a body that can be read, or of a meaning.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Relaxed)
+    }
+}
+
+/// The route and what guards it.
+pub(super) fn resource() -> impl HttpServiceFactory + 'static {
+    web::resource("/webhooks/personio")
+        .route(Route::new().guard(Post()).to(notice))
+        .default_service(web::to(only_webhook))
+        .wrap(from_fn(body::read))
+        .wrap(from_fn(check))
+}
+
+async fn notice(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
+    let extensions = request.extensions();
+    let body = extensions.get::<Body>().map_or(&[][..], |body| &body.0);
+    state.directory.told(body)?;
+    Ok(HttpResponse::Accepted().finish())
+}
+
+async fn only_webhook() -> Result<&'static str, Error> {
+    Err(Error::OnlyWebhook)
+}
+
+/// Lets a request pass whose `Authorization` is the token: Personio sends it as it was written there,
+/// without a scheme. Counts what became of it.
+async fn check(
+    state: web::Data<State>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let presented = request.headers().get(AUTHORIZATION);
+    let known = presented.zip(state.webhook_token.as_ref()).is_some_and(|(value, token)| token.is(value.as_bytes()));
+    let response = if known {
+        next.call(request).await?.map_into_left_body()
+    } else {
+        request.into_response(Error::UnknownSender.error_response()).map_into_right_body()
+    };
+    let counter = if response.status().is_success() { &state.notices.accepted } else { &state.notices.refused };
+    counter.fetch_add(1, Relaxed);
+    Ok(response)
+}

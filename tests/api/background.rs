@@ -1,0 +1,153 @@
+//! Refreshes that nobody asks for, where they are wanted, and none where they are not.
+
+use std::time::{Duration, Instant};
+
+use personio_scim::simulator::{Action, Endpoint, Fault};
+
+use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, until};
+
+/// How often these tests refresh.
+const EVERY: Duration = Duration::from_millis(100);
+
+fn setup(persons: usize) -> Setup {
+    // Data is never fresh: only that it is refreshed in the background keeps requests from waiting.
+    let mut setup = Setup { refresh_every: Some(EVERY), cache_ttl: Duration::from_nanos(1), ..Setup::persons(persons) };
+    setup.tuning.pause = EVERY;
+    setup
+}
+
+fn loads(bridge: &Bridge) -> usize {
+    bridge.simulator.requests(Endpoint::Persons)
+}
+
+/// From now on a load hangs, and is the only one until a request to Personio is given up.
+async fn hang(bridge: &Bridge) {
+    bridge.simulator.fail(Fault::everywhere(Action::Hang));
+    tokio::time::sleep(3 * EVERY).await;
+    bridge.simulator.reset_counts();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_is_refreshed_although_nobody_asks() {
+    let bridge = setup(30).start();
+    bridge.ready().await;
+    let (start, before) = (Instant::now(), loads(&bridge));
+    until("five more loads", async || loads(&bridge) >= before + 5).await;
+    assert!(start.elapsed() >= 4 * EVERY, "not more often than wanted: {:?}", start.elapsed());
+    bridge.simulator.with_world(|world| world.persons.truncate(20));
+    until("the change is served", async || bridge.everybody().await.len() == 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_takes_longer_than_that_is_the_only_one() {
+    let bridge = setup(30).start();
+    bridge.ready().await;
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(5 * EVERY)));
+    let before = loads(&bridge);
+    tokio::time::sleep(14 * EVERY).await;
+    let more = loads(&bridge) - before;
+    assert!((1..=4).contains(&more), "{more} loads");
+    until("the next", async || loads(&bridge) > before + more).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_while_a_load_in_the_background_hangs() {
+    let bridge = setup(30).start();
+    let users = bridge.everybody().await;
+    hang(&bridge).await;
+    let start = Instant::now();
+    for user in &users {
+        bridge.users("?count=1").await;
+        assert_eq!(&bridge.get(&format!("/Users/{}", user["id"].as_str().unwrap())).await.json(), user);
+    }
+    assert_eq!(bridge.everybody().await, users);
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert!(bridge.simulator.log().is_empty(), "nothing else was asked for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_begin_no_load_of_their_own() {
+    let bridge = Setup { refresh_every: Some(Duration::from_secs(3600)), ..setup(30) }.start();
+    let users = bridge.everybody().await;
+    bridge.simulator.reset_counts();
+    for _ in 0..5 {
+        assert_eq!(bridge.reloaded().await, users);
+    }
+    assert!(bridge.simulator.log().is_empty(), "they leave that to the background");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_is_too_old_is_not_served_either() {
+    let setup = Setup { max_stale: Duration::from_secs(3600), refresh_wait: Duration::from_millis(100), ..setup(30) };
+    let bridge = setup.start();
+    bridge.ready().await;
+    hang(&bridge).await;
+    bridge.clock.pass(Duration::from_secs(3601));
+    bridge.get("/Users").await.scim_error(503, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_followed_by_a_pause_and_then_by_another_try() {
+    let bridge = setup(30).start();
+    let users = bridge.everybody().await;
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    bridge.failure().await;
+    bridge.simulator.reset_counts();
+    // The clock stands still, so the pause lasts as long as this test wants.
+    for _ in 0..8 {
+        tokio::time::sleep(EVERY / 2).await;
+        assert_eq!(bridge.everybody().await, users);
+    }
+    assert!(bridge.simulator.log().is_empty(), "an outage is not made worse");
+    bridge.simulator.heal();
+    bridge.clock.pass(PAUSE_OVER);
+    until("it is tried again", async || loads(&bridge) > 0).await;
+    until("it is well", async || bridge.health().await.1["status"] == "ok").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_first_load_is_repeated_although_nobody_asks() {
+    let setup = Setup { refresh_every: Some(Duration::from_secs(3600)), ..setup(30) };
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    let bridge = setup.start_with(simulator);
+    bridge.failure().await;
+    bridge.simulator.heal();
+    bridge.simulator.reset_counts();
+    bridge.clock.pass(PAUSE_OVER);
+    until("it is tried again long before the next time", async || {
+        bridge.simulator.requests(Endpoint::Employments) == 30
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_it_nothing_is_asked_upstream_while_nobody_asks_us() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
+    bridge.everybody().await;
+    bridge.simulator.reset_counts();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    bridge.clock.pass(Duration::from_secs(3600));
+    for _ in 0..3 {
+        assert_eq!(bridge.get("/health/live").await.status, 200);
+        assert_eq!(bridge.health().await.0, 200);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(bridge.simulator.log().is_empty(), "{:?}", bridge.simulator.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_ends_with_the_server() {
+    let bridge = setup(30).start();
+    bridge.ready().await;
+    let simulator = bridge.simulator.clone();
+    drop(bridge);
+    for _ in 0..20 {
+        simulator.reset_counts();
+        tokio::time::sleep(5 * EVERY).await;
+        if simulator.log().is_empty() {
+            return;
+        }
+    }
+    panic!("loads go on although there is nobody to serve");
+}

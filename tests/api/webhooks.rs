@@ -1,0 +1,224 @@
+//! What Personio tells of its own accord: who may tell, what is understood, and that it costs one load.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use personio_scim::simulator::{Action, Endpoint, Fault};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Bridge, PAUSE_OVER, SHORT, Setup, TOKEN, answer, until};
+
+const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
+/// So much longer than a refresh is put off that none can still be to come.
+const LONG: Duration = Duration::from_millis(600);
+
+fn setup(persons: usize) -> Setup {
+    Setup { webhook_token: Some(WEBHOOK_TOKEN), ..Setup::persons(persons) }
+}
+
+/// A bridge whose first load has landed, and whose upstream has counted nothing yet.
+async fn loaded(setup: Setup) -> Bridge {
+    let bridge = setup.start();
+    bridge.ready().await;
+    bridge.simulator.reset_counts();
+    bridge
+}
+
+fn request(bridge: &Bridge, method: Method, authorization: Option<&str>) -> reqwest::RequestBuilder {
+    let request = bridge.http.request(method, format!("{}/webhooks/personio", bridge.origin));
+    authorization.into_iter().fold(request, |request, value| request.header("Authorization", value))
+}
+
+async fn send(bridge: &Bridge, body: impl Into<reqwest::Body>) -> Answer {
+    answer(request(bridge, Method::POST, Some(WEBHOOK_TOKEN)).body(body)).await
+}
+
+fn notice(event: &str) -> String {
+    let payload = json!({"person_id": "1220426"});
+    json!({"company_id": 1, "event_name": event, "occurred_at": "2026-11-23T10:00:00Z", "payload": payload}).to_string()
+}
+
+async fn notify(bridge: &Bridge) {
+    let answer = send(bridge, notice("person.updated")).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""));
+}
+
+/// Loads that have begun since the last reset.
+fn loads(bridge: &Bridge) -> usize {
+    bridge.simulator.requests(Endpoint::Persons)
+}
+
+/// Fails unless so many loads have begun and no other one does.
+async fn costs(bridge: &Bridge, expected: usize, why: &str) {
+    until(why, async || loads(bridge) >= expected).await;
+    tokio::time::sleep(LONG).await;
+    assert_eq!(loads(bridge), expected, "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_token_there_is_no_such_address() {
+    let bridge = loaded(Setup::persons(3)).await;
+    let path = "/webhooks/personio";
+    for method in [Method::GET, Method::POST, Method::PUT] {
+        let here = answer(bridge.request(method.clone(), path).body(notice("person.updated"))).await;
+        let elsewhere = answer(bridge.request(method.clone(), "/webhooks/nothing")).await;
+        here.scim_error(404, None);
+        assert_eq!((here.status, here.text), (elsewhere.status, elsewhere.text), "{method}");
+        answer(request(&bridge, method, None)).await.scim_error(401, None);
+    }
+    costs(&bridge, 0, "nothing was told").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_token_itself_opens_it() {
+    let bridge = loaded(setup(3)).await;
+    let bearer = format!("Bearer {WEBHOOK_TOKEN}");
+    let longer = format!("{WEBHOOK_TOKEN}s");
+    let quoted = format!("\"{WEBHOOK_TOKEN}\"");
+    let upper = WEBHOOK_TOKEN.to_uppercase();
+    let (scim, scim_bearer) = (TOKEN.to_owned(), format!("Bearer {TOKEN}"));
+    let mut wrong = vec![None, Some(""), Some("Bearer"), Some(&WEBHOOK_TOKEN[1..])];
+    wrong.extend([&bearer, &longer, &quoted, &upper, &scim, &scim_bearer].map(|text| Some(text.as_str())));
+    for authorization in wrong {
+        for method in [Method::POST, Method::GET] {
+            let answer = answer(request(&bridge, method, authorization).body(notice("person.updated"))).await;
+            let detail = answer.scim_error(401, None);
+            assert!(!detail.contains(WEBHOOK_TOKEN) && !answer.header("www-authenticate").is_empty(), "{detail}");
+        }
+    }
+    costs(&bridge, 0, "strangers were not listened to").await;
+    notify(&bridge).await;
+    costs(&bridge, 1, "the token was").await;
+    // Neither token opens what the other one is for.
+    let users = bridge.http.get(format!("{}/Users", bridge.origin));
+    assert_eq!(answer(users.header("Authorization", format!("Bearer {WEBHOOK_TOKEN}"))).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_is_accepted_and_those_about_people_are_a_reason_to_load() {
+    let bridge = loaded(setup(3)).await;
+    for (event, reason) in [
+        ("person.created", true),
+        ("person.updated", true),
+        ("person.deleted", true),
+        ("employment.created", true),
+        ("employment.updated", true),
+        ("employment.deleted", true),
+        ("employment.started", true),
+        ("employment.terminated", true),
+        ("ping", false),
+        ("absence-period.created", false),
+        ("person.abducted", false),
+    ] {
+        bridge.simulator.reset_counts();
+        let answer = send(&bridge, notice(event)).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""), "{event}");
+        costs(&bridge, reason.into(), event).await;
+    }
+    // Nobody can be found in these, so anybody may have changed.
+    for payload in [json!(null), json!({}), json!({"id": "x y"}), json!([1]), json!({"person": {"key": 7}})] {
+        bridge.simulator.reset_counts();
+        let body = json!({"event_name": "person.updated", "payload": payload}).to_string();
+        assert_eq!(send(&bridge, body).await.status, 202, "{payload}");
+        costs(&bridge, 1, "somebody has changed").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_understood_is_refused_and_not_quoted() {
+    let bridge = loaded(setup(3)).await;
+    for body in ["", "MARKER", "[]", "{\"event_name\": 7}", "{\"payload\": \"MARKER\"}", "{\"event_name\": \"MARKER\""]
+    {
+        let detail = send(&bridge, body).await.scim_error(400, None);
+        assert!(detail.contains("event_name") && !detail.contains("MARKER"), "{detail}");
+    }
+    send(&bridge, vec![b' '; 1_100_000]).await.scim_error(413, None);
+    for method in [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
+        let answer = answer(request(&bridge, method.clone(), Some(WEBHOOK_TOKEN))).await;
+        assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "POST"), "{method}");
+        if method != Method::HEAD {
+            answer.scim_error(405, None);
+        }
+    }
+    costs(&bridge, 0, "nothing was told").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_served_soon_although_the_data_was_fresh() {
+    let bridge = loaded(setup(30)).await;
+    bridge.simulator.with_world(|world| world.persons.truncate(20));
+    assert_eq!(bridge.everybody().await.len(), 30, "still fresh");
+    notify(&bridge).await;
+    until("the change is served", async || bridge.everybody().await.len() == 20).await;
+    assert_eq!(loads(&bridge), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_notices_are_one_load() {
+    let mut setup = setup(3);
+    setup.tuning.soon = Duration::from_millis(300);
+    let bridge = loaded(setup).await;
+    join_all((0..50).map(|_| notify(&bridge))).await;
+    costs(&bridge, 1, "all fifty together").await;
+    notify(&bridge).await;
+    costs(&bridge, 2, "the next one is news").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_during_a_load_is_loaded_after_it() {
+    let bridge = loaded(setup(3)).await;
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(LONG)).times(1));
+    notify(&bridge).await;
+    until("the first load has begun", async || loads(&bridge) == 1).await;
+    join_all((0..5).map(|_| notify(&bridge))).await;
+    tokio::time::sleep(LONG / 2).await;
+    assert_eq!(loads(&bridge), 1, "one load at a time");
+    costs(&bridge, 2, "that load may have missed it, and one more does not").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_somebody_else_began_later_will_do() {
+    let mut setup = Setup { cache_ttl: SHORT, ..setup(3) };
+    setup.tuning.soon = Duration::from_millis(400);
+    let bridge = loaded(setup).await;
+    notify(&bridge).await;
+    bridge.reloaded().await;
+    costs(&bridge, 1, "it saw what the notice was about").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_who_tells_waits() {
+    let setup = setup(3);
+    let simulator = setup.simulator();
+    simulator.fail(Fault::everywhere(Action::Hang));
+    let bridge = setup.start_with(simulator);
+    let start = Instant::now();
+    for _ in 0..10 {
+        notify(&bridge).await;
+    }
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!(bridge.health().await.0, 503, "nothing could be loaded meanwhile");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_outlives_failed_loads_and_makes_no_outage_worse() {
+    let bridge = loaded(setup(30)).await;
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    bridge.simulator.with_world(|world| world.persons.truncate(20));
+    notify(&bridge).await;
+    bridge.failure().await;
+    let failed = loads(&bridge);
+    for _ in 0..5 {
+        notify(&bridge).await;
+    }
+    costs(&bridge, failed, "there is a pause after a failure").await;
+    assert_eq!(bridge.everybody().await.len(), 30);
+
+    bridge.simulator.heal();
+    bridge.simulator.reset_counts();
+    bridge.clock.pass(PAUSE_OVER);
+    until("the change is served", async || bridge.everybody().await.len() == 20).await;
+    costs(&bridge, 1, "one load saw them all").await;
+    assert_eq!(bridge.health().await.1["parts"]["personio"]["status"], Value::from("ok"));
+}
