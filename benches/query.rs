@@ -13,7 +13,9 @@ use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_ma
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use personio_scim::clock::SystemClock;
-use personio_scim::directory::{Directory, Freshness, Loaded, Malformed, Progress, Source, SourceError, Told};
+use personio_scim::directory::{
+    Directory, Freshness, Loaded, Malformed, MaxChange, Progress, Source, SourceError, Told,
+};
 use personio_scim::endpoints::{self, State};
 use personio_scim::scim::filter::{Filter, Limits};
 use personio_scim::scim::{
@@ -142,6 +144,14 @@ impl Source for Made {
         async { Ok(Loaded { users, ..Loaded::default() }) }.boxed()
     }
 
+    fn again(&self) -> Option<Loaded> {
+        None
+    }
+
+    fn recall(&self, _: &[u8]) -> Result<Loaded, SourceError> {
+        Err(SourceError::new("remembers nothing".to_owned()))
+    }
+
     fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>> {
         async { Ok(None) }.boxed()
     }
@@ -162,7 +172,15 @@ fn request(criterion: &mut Criterion) {
             Freshness { cache_ttl: day, refresh_wait: day, refresh_every: None, max_stale: day, pause: day, soon: day };
         let handle = uploads.handle().clone();
         let source = Arc::new(Made(size));
-        let directory = Directory::new(source, types.clone(), freshness, Arc::new(SystemClock::default()), handle);
+        let directory = Directory::new(
+            source,
+            types.clone(),
+            freshness,
+            MaxChange(1.0),
+            None,
+            Arc::new(SystemClock::default()),
+            handle,
+        );
         let state = State::new(directory, discovery, types, &TOKEN.to_owned().into(), None, 10_000, Limits::default());
         let state = web::Data::new(state);
         let runtime = actix_web::rt::System::new();

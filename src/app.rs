@@ -14,12 +14,13 @@ use tracing_actix_web::TracingLogger;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::directory::{Directory, Freshness};
+use crate::directory::state_file::StateFile;
+use crate::directory::{Directory, Freshness, MaxChange};
 use crate::endpoints;
 use crate::personio::{Client, Retry, Settings};
 use crate::scim::{BrokenDocument, Discovery, Locations};
 use crate::telemetry::RequestSpan;
-use crate::translate::source::Source;
+use crate::translate::source::{Recency, Source};
 
 /// How long a request to Personio may take.
 const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(30);
@@ -99,7 +100,7 @@ impl Application {
 
         let settings = Settings {
             base_url: personio.base_url,
-            client_id: personio.client_id,
+            client_id: personio.client_id.clone(),
             client_secret: personio.client_secret,
             app_id: personio.app_id,
             max_concurrency: personio.max_concurrency,
@@ -107,8 +108,10 @@ impl Application {
             retry: tuning.retry,
             custom_attributes: scim.policy.wanted_attributes(),
         };
+        let state_file = scim.state.map(|state| StateFile::new(state.path, &state.key, &personio.client_id));
         let client = Client::new(settings, Arc::clone(&clock)).map_err(StartError::Client)?;
-        let source = Source::new(client, scim.policy, locations, Arc::clone(&clock));
+        let recency = Recency { recheck: scim.employment_recheck, trusted: scim.max_stale };
+        let source = Source::new(client, scim.policy, locations, Arc::clone(&clock), recency);
         let freshness = Freshness {
             cache_ttl: scim.cache_ttl,
             refresh_wait: scim.refresh_wait,
@@ -117,7 +120,10 @@ impl Application {
             pause: tuning.pause,
             soon: tuning.soon,
         };
-        let directory = Directory::new(Arc::new(source), types.clone(), freshness, clock, Handle::current());
+        let (max_change, runtime) = (MaxChange(scim.max_change), Handle::current());
+        let directory =
+            Directory::new(Arc::new(source), types.clone(), freshness, max_change, state_file, clock, runtime);
+        directory.recall();
         directory.warm_up();
         directory.keep_fresh();
         let state = endpoints::State::new(

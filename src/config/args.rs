@@ -90,6 +90,13 @@ pub(super) struct ScimArgs {
     /// How long a request waits for fresher data
     #[arg(long, env = "SCIM_REFRESH_WAIT", value_name = "TIME", default_value = "10s")]
     pub(super) refresh_wait: String,
+    /// How old employments may be before they are read again although nothing says that they have changed
+    #[arg(long, env = "SCIM_EMPLOYMENT_RECHECK", value_name = "TIME", default_value = "1h")]
+    pub(super) employment_recheck: String,
+    /// Share of the users that may disappear, become inactive, or lose their userName, e-mail address or employment from
+    /// one refresh to the next; a larger change is held back. 100% switches this off
+    #[arg(long, env = "SCIM_MAX_CHANGE", value_name = "PERCENT", default_value = "20%")]
+    pub(super) max_change: String,
     /// Refresh the data in the background this often, so that no request waits for it; at least 10s
     /// [default: only when somebody asks]
     #[arg(long, env = "SCIM_REFRESH_EVERY", value_name = "TIME")]

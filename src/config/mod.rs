@@ -82,6 +82,10 @@ pub struct Scim {
     pub refresh_wait: Duration,
     /// So often data is refreshed although nobody asks.
     pub refresh_every: Option<Duration>,
+    /// Employments older than this are read again although nothing says that they have changed.
+    pub employment_recheck: Duration,
+    /// The largest share of the users that may lose something from one snapshot to the next; 1 is everybody.
+    pub max_change: f64,
     /// Data older than this is never served.
     pub max_stale: Duration,
     /// The largest page.
@@ -178,6 +182,8 @@ fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Re
         cache_ttl,
         refresh_wait: value::duration(value::REFRESH_WAIT, &args.refresh_wait)?,
         refresh_every: refresh_every(matches, max_stale)?,
+        employment_recheck: value::duration(value::EMPLOYMENT_RECHECK, &args.employment_recheck)?,
+        max_change: value::percent(value::MAX_CHANGE, &args.max_change)?,
         max_stale,
         max_results: value::max_results(&args.max_results)?,
         filter_limits: filter::Limits {

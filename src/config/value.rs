@@ -40,6 +40,8 @@ settings! {
     WEBHOOK_TOKEN = "--webhook-token", "SCIM_WEBHOOK_TOKEN";
     CACHE_TTL = "--cache-ttl", "SCIM_CACHE_TTL";
     REFRESH_WAIT = "--refresh-wait", "SCIM_REFRESH_WAIT";
+    EMPLOYMENT_RECHECK = "--employment-recheck", "SCIM_EMPLOYMENT_RECHECK";
+    MAX_CHANGE = "--max-change", "SCIM_MAX_CHANGE";
     REFRESH_EVERY = "--refresh-every", "SCIM_REFRESH_EVERY";
     MAX_STALE = "--max-stale", "SCIM_MAX_STALE";
     MAX_RESULTS = "--max-results", "SCIM_MAX_RESULTS";
@@ -130,6 +132,15 @@ pub(super) fn duration(setting: Setting, text: &str) -> Result<Duration, Error> 
     parsed.filter(|duration| !duration.is_zero() && *duration <= LONGEST).ok_or_else(|| {
         Error(format!("{setting}: `{text}` is no span of time up to a year; write for example 30s, 5m or 24h"))
     })
+}
+
+/// A share in percent, as a fraction of 1; the sign may be left out.
+pub(super) fn percent(setting: Setting, text: &str) -> Result<f64, Error> {
+    let number = text.trim().trim_end_matches('%').trim_end().parse().ok();
+    number
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .map(|percent: f64| percent / 100.0)
+        .ok_or_else(|| Error(format!("{setting}: `{text}` is no share from 0% to 100%; write for example 20%")))
 }
 
 /// The largest page.

@@ -11,6 +11,8 @@ pub struct Counters {
     pub(super) loads_failed: AtomicU64,
     /// Changes that were read and not served.
     pub(super) held_back: AtomicU64,
+    state_written: AtomicU64,
+    state_failed: AtomicU64,
 }
 
 impl Counters {
@@ -30,6 +32,24 @@ impl Counters {
     #[must_use]
     pub fn held_back(&self) -> u64 {
         self.held_back.load(Relaxed)
+    }
+
+    /// How often the state file was written.
+    #[must_use]
+    pub fn state_written(&self) -> u64 {
+        self.state_written.load(Relaxed)
+    }
+
+    /// How often the state file could not be written.
+    #[must_use]
+    pub fn state_failed(&self) -> u64 {
+        self.state_failed.load(Relaxed)
+    }
+
+    /// The state file was to be written.
+    pub(super) fn state_ended<T, E>(&self, outcome: &Result<T, E>) {
+        let counter = if outcome.is_ok() { &self.state_written } else { &self.state_failed };
+        counter.fetch_add(1, Relaxed);
     }
 
     /// A load has ended.

@@ -4,15 +4,17 @@
 //!
 //! It does not know where users come from or which attributes they have.
 
-mod approval;
 mod background;
 mod counters;
 mod error;
 mod freshness;
+mod guard;
 mod progress;
+mod publish;
 mod snapshot;
 mod soon;
 mod source;
+mod state;
 pub mod state_file;
 mod walks;
 
@@ -23,19 +25,23 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+use jiff::{SignedDuration, Timestamp};
 use moka::future::Cache;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-use tokio::task::block_in_place;
+use tokio::sync::{Mutex as Turn, Semaphore};
 use tokio::time::timeout;
 
 pub use counters::Counters;
 pub use error::Error;
 pub use freshness::Freshness;
+use guard::Held;
+pub use guard::{Losses, MaxChange};
 pub use progress::Progress;
+pub use publish::HeldBack;
 pub use snapshot::Snapshot;
 use soon::Notices;
-pub use source::{Loaded, Malformed, Skipped, Source, SourceError, Told};
+pub use source::{Loaded, Malformed, Memory, Skipped, Source, SourceError, Told};
+use state_file::StateFile;
 pub use walks::WALK_PAUSE;
 use walks::Walks;
 
@@ -89,10 +95,19 @@ struct Inner {
     /// The runtime that all loads run on: they belong to no request, and outlive the one that
     /// started them.
     runtime: Handle,
-    /// The snapshot while it is younger than the time to live.
-    fresh: Cache<(), Arc<Snapshot>>,
+    max_change: MaxChange,
+    /// Whoever changes what is served has this.
+    publishing: Turn<()>,
+    /// Something while the last load is younger than the time to live.
+    fresh: Cache<(), ()>,
     /// The newest snapshot, however old.
     last_good: ArcSwapOption<Snapshot>,
+    /// What was loaded since and is not served, because it would take something from too many.
+    held: ArcSwapOption<Held>,
+    /// The last date at which users were made anew.
+    turned: ArcSwapOption<Timestamp>,
+    /// Where what is served is kept.
+    state: Option<state::State>,
     flight: Mutex<Option<Flight>>,
     failure: ArcSwapOption<Failure>,
     counters: Counters,
@@ -141,6 +156,8 @@ impl Directory {
         source: Arc<dyn Source>,
         types: ResourceTypes,
         freshness: Freshness,
+        max_change: MaxChange,
+        state: Option<StateFile>,
         clock: Arc<dyn Clock>,
         runtime: Handle,
     ) -> Self {
@@ -151,7 +168,12 @@ impl Directory {
             clock,
             runtime,
             fresh: Cache::builder().time_to_live(freshness.cache_ttl).build(),
+            max_change,
+            publishing: Turn::default(),
             last_good: ArcSwapOption::empty(),
+            held: ArcSwapOption::empty(),
+            turned: ArcSwapOption::empty(),
+            state: state.map(state::State::new),
             flight: Mutex::default(),
             failure: ArcSwapOption::empty(),
             counters: Counters::default(),
@@ -174,14 +196,12 @@ impl Directory {
     /// # Errors
     /// When there is none that may be served.
     pub async fn current(&self) -> Result<Arc<Snapshot>, Error> {
+        self.turn().await;
         let newest = self.0.last_good.load_full();
-        if self.0.freshness.refresh_every.is_some()
+        if (self.0.freshness.refresh_every.is_some() || self.0.fresh.contains_key(&()))
             && let Some(kept) = self.servable()
         {
             return Ok(kept);
-        }
-        if let Some(fresh) = self.0.fresh.get(&()).await {
-            return Ok(fresh);
         }
         match self.refresh(newest.as_ref()) {
             Refresh::Done(snapshot) => Ok(snapshot),
@@ -334,7 +354,9 @@ impl Directory {
     /// One load, from the first request to the published snapshot. Data is as old as the moment at
     /// which its load began.
     async fn load(self, started: Duration, progress: Arc<Progress>) -> Result<Arc<Snapshot>, SourceError> {
-        let load = async { self.publish(self.0.source.load(&progress).await?, started).await };
+        let load = async {
+            self.land(self.0.source.load(&progress).await?, SignedDuration::try_from(started).unwrap_or_default()).await
+        };
         // Whatever happens, the flight must end: no other could begin.
         let outcome = AssertUnwindSafe(load).catch_unwind().await.unwrap_or_else(|_| Err(broke_off()));
         self.0.counters.load_ended(&outcome);
@@ -349,26 +371,6 @@ impl Directory {
         // Last, so that nobody starts a load who could have had this one's outcome.
         self.0.flight.lock().unwrap_or_else(PoisonError::into_inner).take();
         outcome
-    }
-
-    async fn publish(&self, loaded: Loaded, started: Duration) -> Result<Arc<Snapshot>, SourceError> {
-        let previous = self.0.last_good.load_full();
-        let (types, clock) = (&self.0.types, &*self.0.clock);
-        let snapshot = block_in_place(|| Snapshot::new(loaded, types, previous.as_deref(), started, clock))?;
-        let snapshot = Arc::new(snapshot);
-        self.0.failure.store(None);
-        self.0.notices.load_lands();
-        // In this order: whoever knows the new snapshot as the newest finds it fresh.
-        self.0.fresh.insert((), Arc::clone(&snapshot)).await;
-        self.0.last_good.store(Some(Arc::clone(&snapshot)));
-        self.0.single.invalidate_all();
-        // Nobody may come by for long, and the old snapshot is large.
-        self.0.fresh.run_pending_tasks().await;
-        self.0.walks.tidy().await;
-        let seconds = snapshot.age(self.0.clock.monotonic()).as_secs_f64();
-        let users = snapshot.users().all().len();
-        tracing::info!(users, seconds, "loaded {users} users in {seconds:.1} s");
-        Ok(snapshot)
     }
 }
 

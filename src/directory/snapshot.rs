@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Loaded, Skipped, SourceError};
 use crate::clock::Clock;
-use crate::scim::{self, Content, Digest, Resource, ResourceType, ResourceTypes, Resources, Unwritable};
+use crate::scim::{self, Content, Digest, Resource, ResourceType, ResourceTypes, Resources, Stamps, Unwritable};
 
 /// All users and groups at one moment.
 #[derive(Debug)]
@@ -16,8 +16,33 @@ pub struct Snapshot {
     users: Resources,
     groups: Resources,
     skipped: Skipped,
-    loaded: Duration,
+    loaded: SignedDuration,
+    turns: Option<Timestamp>,
     digest: Digest,
+}
+
+/// What is known of a state that this one follows.
+#[derive(Debug, Clone, Copy)]
+pub enum Earlier<'a> {
+    /// Nothing.
+    Unknown,
+    /// It was served by this program.
+    Served(&'a Snapshot),
+    /// It was served before a restart.
+    Stamped {
+        /// The stamps of its users.
+        users: &'a Stamps,
+        /// The stamps of its groups.
+        groups: &'a Stamps,
+    },
+}
+
+/// The same for resources of one type.
+#[derive(Debug, Clone, Copy)]
+enum Previous<'a> {
+    Unknown,
+    Served(&'a Resources),
+    Stamped(&'a Stamps),
 }
 
 impl Snapshot {
@@ -28,8 +53,8 @@ impl Snapshot {
     pub fn new(
         load: Loaded,
         types: &ResourceTypes,
-        previous: Option<&Self>,
-        loaded: Duration,
+        earlier: Earlier<'_>,
+        loaded: SignedDuration,
         clock: &dyn Clock,
     ) -> Result<Self, SourceError> {
         let mut users = versioned(load.users)?;
@@ -37,10 +62,15 @@ impl Snapshot {
         let groups = versioned(load.groups)?;
         // Only now, after what takes long: a change must not be dated to before it can be seen.
         let now = clock.now();
-        let users = resources(&types.user, users, previous.map(|previous| &previous.users), now)?;
-        let groups = resources(&types.group, groups, previous.map(|previous| &previous.groups), now)?;
+        let (earlier_users, earlier_groups) = match earlier {
+            Earlier::Unknown => (Previous::Unknown, Previous::Unknown),
+            Earlier::Served(earlier) => (Previous::Served(&earlier.users), Previous::Served(&earlier.groups)),
+            Earlier::Stamped { users, groups } => (Previous::Stamped(users), Previous::Stamped(groups)),
+        };
+        let users = resources(&types.user, users, earlier_users, now)?;
+        let groups = resources(&types.group, groups, earlier_groups, now)?;
         let digest = digest([&users, &groups]);
-        Ok(Self { users, groups, skipped: load.skipped, loaded, digest })
+        Ok(Self { users, groups, skipped: load.skipped, loaded, turns: load.turns, digest })
     }
 
     /// The users, by creation and id.
@@ -70,7 +100,18 @@ impl Snapshot {
     /// How old it is at `now` on the monotonic clock.
     #[must_use]
     pub fn age(&self, now: Duration) -> Duration {
-        now.saturating_sub(self.loaded)
+        let now = SignedDuration::try_from(now).unwrap_or(SignedDuration::MAX);
+        Duration::try_from(now.saturating_sub(self.loaded)).unwrap_or_default()
+    }
+
+    /// When its load began, on the monotonic clock; before its beginning for what was loaded before a restart.
+    pub(super) fn loaded(&self) -> SignedDuration {
+        self.loaded
+    }
+
+    /// From when on the date makes other users of the same data.
+    pub(super) fn turns(&self) -> Option<Timestamp> {
+        self.turns
     }
 }
 
@@ -81,12 +122,12 @@ fn versioned<C: Content>(contents: Vec<C>) -> Result<Vec<C>, SourceError> {
 fn resources<C: Content>(
     kind: &Arc<ResourceType>,
     contents: Vec<C>,
-    previous: Option<&Resources>,
+    previous: Previous<'_>,
     now: Timestamp,
 ) -> Result<Resources, SourceError> {
     let all = contents.into_iter().map(|content| taken_over(kind, content, previous, now));
     let resources = Resources::new(kind, all.collect::<Result<_, _>>()?);
-    if let Some(previous) = previous {
+    if let Previous::Served(previous) = previous {
         resources.prepare_like(previous);
     }
     Ok(resources)
@@ -94,23 +135,39 @@ fn resources<C: Content>(
 
 /// The resource as it was, if nothing that a client sees has changed. Otherwise, and when it is new to
 /// us, clients can see the change only from `now` on: whoever asks for what was modified since the last
-/// time must not miss it, however long ago it happened upstream.
+/// time must not miss it, however long ago it happened upstream. What has changed is never older than it
+/// was, also after the clock was set back.
 fn taken_over<C: Content>(
     kind: &Arc<ResourceType>,
     mut content: C,
-    previous: Option<&Resources>,
+    previous: Previous<'_>,
     now: Timestamp,
 ) -> Result<Arc<Resource>, Unwritable> {
-    if let Some(previous) = previous {
-        let earlier = previous.find(content.id());
-        let meta = content.meta_mut();
-        if let Some(earlier) = earlier
-            && earlier.text("meta.version") == Some(&meta.version)
-        {
-            return Ok(Arc::clone(earlier));
+    let seen = match previous {
+        Previous::Unknown => {
+            let meta = content.meta_mut();
+            meta.last_modified.get_or_insert(now);
+            return Resource::new(kind, &content).map(Arc::new);
         }
-        meta.last_modified = meta.last_modified.max(Some(now));
-    }
+        Previous::Served(previous) => {
+            let earlier = previous.find(content.id());
+            if let Some(earlier) = earlier.filter(|it| it.text("meta.version") == Some(&content.meta_mut().version)) {
+                return Ok(Arc::clone(earlier));
+            }
+            earlier.and_then(|earlier| earlier.last_modified())
+        }
+        Previous::Stamped(stamps) => {
+            let stamp = stamps.get(content.id());
+            if let Some(stamp) = stamp.filter(|stamp| stamp.version == content.meta_mut().version) {
+                content.meta_mut().last_modified = stamp.last_modified;
+                return Resource::new(kind, &content).map(Arc::new);
+            }
+            stamp.and_then(|stamp| stamp.last_modified)
+        }
+    };
+    let later = seen.and_then(|seen| seen.checked_add(SignedDuration::from_millis(1)).ok());
+    let meta = content.meta_mut();
+    meta.last_modified = meta.last_modified.max(Some(now)).max(later);
     Resource::new(kind, &content).map(Arc::new)
 }
 

@@ -1,8 +1,10 @@
 //! Where users come from, as far as the directory needs to know.
 
+use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 
 use super::Progress;
 use crate::scim::{Group, Unwritable, User};
@@ -11,6 +13,13 @@ use crate::scim::{Group, Unwritable, User};
 pub trait Source: Send + Sync + 'static {
     /// All users and groups, or a failure: never a part of them.
     fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>>;
+    /// The same as last time, made anew from what is known; nothing if nothing is. Asks nobody.
+    fn again(&self) -> Option<Loaded>;
+    /// The same as when [`Memory::to_bytes`] was called, in an earlier life of the program. Asks nobody.
+    ///
+    /// # Errors
+    /// When `memory` is not what this source writes; in words that go on from "the state file …".
+    fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError>;
     /// One user; `None` if it is certain that there is none.
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>>;
     /// What follows from a message that has come from there.
@@ -18,6 +27,15 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// When it cannot be understood.
     fn told(&self, message: &[u8]) -> Result<Told, Malformed>;
+}
+
+/// What a source knows, to be kept through a restart.
+pub trait Memory: fmt::Debug + Send + Sync + 'static {
+    /// The same in bytes.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn to_bytes(&self) -> Result<Vec<u8>, SourceError>;
 }
 
 /// What follows from a message.
@@ -51,6 +69,14 @@ pub struct Loaded {
     pub groups: Vec<Group>,
     /// Who was left out.
     pub skipped: Skipped,
+    /// How many of the users may be gone, which is not confirmed.
+    pub unconfirmed: usize,
+    /// Why this must not be served where nothing was served before.
+    pub flaw: Option<SourceError>,
+    /// When the same would make other users, by the date alone.
+    pub turns: Option<Timestamp>,
+    /// What the source knows.
+    pub memory: Option<Arc<dyn Memory>>,
 }
 
 /// Who was left out of a load on purpose.

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::{State, respond};
-use crate::directory;
+use crate::directory::{self, HeldBack, Losses};
 
 /// The process answers. It says nothing about Personio: a restart would not mend that, and would
 /// lose the data that is still served.
@@ -22,6 +22,7 @@ pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
         state.directory.warm_up();
         now = state.directory.state();
     }
+    let held_back = state.directory.held_back();
     let directory::State { snapshot, loading, failure } = now;
     let upstream = match &failure {
         Some((reason, ago)) => part("down", format!("the last load failed {} s ago: {reason}", ago.as_secs())),
@@ -31,8 +32,11 @@ pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
     let directory = match (&snapshot, loading) {
         (Some((snapshot, age)), _) => {
             let users = snapshot.users().all().len();
-            let mut directory = part("ok", format!("{users} users, {} s old", age.as_secs()));
+            let state = if held_back.is_some() { "degraded" } else { "ok" };
+            let held = held_back.map(|held| format!("; a change is held back: {}", held.losses)).unwrap_or_default();
+            let mut directory = part(state, format!("{users} users, {} s old{held}", age.as_secs()));
             if let Value::Object(members) = &mut directory {
+                members.extend(held_back.map(|held| ("heldBack".to_owned(), numbers(held))));
                 members.insert("users".to_owned(), users.into());
                 members.insert("ageSeconds".to_owned(), age.as_secs().into());
                 members.insert("leftOutWithoutEmail".to_owned(), snapshot.skipped().without_email.into());
@@ -43,13 +47,23 @@ pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
         (None, None) => part("down", "there is nothing that may be served".to_owned()),
     };
     let (code, status) = match (snapshot.is_some(), failure.is_some()) {
-        (true, false) => (StatusCode::OK, "ok"),
-        (true, true) => (StatusCode::OK, "degraded"),
+        (true, false) if held_back.is_none() => (StatusCode::OK, "ok"),
+        (true, _) => (StatusCode::OK, "degraded"),
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "down"),
     };
     let parts = json!({"personio": upstream, "directory": directory});
     // `approve` sends its signal to this process.
     respond::json(code, &json!({"status": status, "pid": std::process::id(), "parts": parts}))
+}
+
+/// Whom the change that is held back would take something from.
+fn numbers(held: HeldBack) -> Value {
+    let Losses { of, users, disappeared, deactivated, renamed, without_email, without_employment } = held.losses;
+    json!({
+        "sinceSeconds": held.since.as_secs(), "users": users, "of": of, "disappeared": disappeared,
+        "deactivated": deactivated, "renamed": renamed, "withoutEmail": without_email,
+        "withoutEmployment": without_employment,
+    })
 }
 
 fn part(status: &str, detail: String) -> Value {

@@ -34,6 +34,13 @@ fn registry(state: &State) -> Registry {
     let counters = state.directory.counters();
     let loads = outcomes([("succeeded", counters.loads_succeeded()), ("failed", counters.loads_failed())]);
     registry.register("loads", "Loads of the directory that have ended", loads);
+    let held: Counter = Counter::default();
+    held.inc_by(counters.held_back());
+    registry.register("changes_held_back", "Changes that were held back, each once", held);
+    let is_held = ConstGauge::new(u64::from(state.directory.held_back().is_some()));
+    registry.register("change_is_held_back", "1 while a change is held back", is_held);
+    let written = outcomes([("succeeded", counters.state_written()), ("failed", counters.state_failed())]);
+    registry.register("state_file_writes", "Attempts to write the state file", written);
     let notices = outcomes([("accepted", state.notices.accepted()), ("refused", state.notices.refused())]);
     registry.register("webhook_notices", "Webhooks, by whether they were accepted", notices);
     registry

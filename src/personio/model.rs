@@ -5,15 +5,17 @@
 //! Nothing but `id` is promised. Attributes that the credential may not read are absent keys, and
 //! null means the same. What says who somebody is (id, e-mail, names, status) must be readable if it
 //! is there; whatever else has an unexpected shape counts as absent.
+//!
+//! What is written as JSON is read back as the same: records are kept between starts.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
 /// A person, of `/v2/persons`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Person {
     /// A numeric string.
     #[serde(deserialize_with = "id")]
@@ -42,10 +44,13 @@ pub struct Person {
     /// Only those that were asked for; the client drops the others as soon as they are read.
     #[serde(default, deserialize_with = "list")]
     pub custom_attributes: Vec<CustomAttribute>,
+    /// The employments, by id alone.
+    #[serde(default, deserialize_with = "list")]
+    pub employments: Vec<Reference>,
 }
 
 /// An attribute that a company added, or a standard one without a field of its own.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CustomAttribute {
     /// Such as `dynamic_305`.
     #[serde(deserialize_with = "id")]
@@ -62,7 +67,7 @@ pub struct CustomAttribute {
 }
 
 /// An employment, of `/v2/persons/{id}/employments`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Employment {
     /// A UUID.
     #[serde(deserialize_with = "id")]
@@ -154,8 +159,14 @@ impl Status {
     }
 }
 
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
 /// A position.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// The title.
     #[serde(default, deserialize_with = "text")]
@@ -163,7 +174,7 @@ pub struct Position {
 }
 
 /// Something that is named elsewhere.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
     /// Absent where the credential may not read it.
     #[serde(default, deserialize_with = "text")]
@@ -171,7 +182,7 @@ pub struct Reference {
 }
 
 /// A department or a team.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OrgUnit {
     /// The id, unique within its type.
     #[serde(deserialize_with = "id")]
@@ -182,7 +193,7 @@ pub struct OrgUnit {
 }
 
 /// A cost centre's share.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CostCenter {
     /// The id.
     #[serde(deserialize_with = "id")]
@@ -193,7 +204,7 @@ pub struct CostCenter {
 }
 
 /// The dates of a termination.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Termination {
     /// The day on which it takes effect.
     #[serde(default, deserialize_with = "date")]
@@ -328,6 +339,31 @@ mod tests {
             assert_eq!(employment.status.unwrap().word(), word);
             assert_eq!(employment.kind.unwrap(), "INTERNAL");
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_as_the_same() {
+        let person = serde_json::json!({
+            "id": 7, "email": "a@example.com", "first_name": "A", "last_name": null, "preferred_name": "Ä", "status": "odd",
+            "created_at": "2020-01-01T00:00:00.123Z", "updated_at": "2026-01-01T00:00:00+02:00", "gender": "x",
+            "custom_attributes": [{"id": "dynamic_1", "global_id": "g", "label": "L", "value": [1.5, {"x": null}]}],
+            "employments": [{"id": "e"}, {}],
+        });
+        let person: Person = serde_json::from_value(person).unwrap();
+        assert_eq!(serde_json::from_slice::<Person>(&serde_json::to_vec(&person).unwrap()).unwrap(), person);
+        let employment = serde_json::json!({
+            "id": "e", "status": "leave", "type": "external", "position": {"title": "T"}, "supervisor": {"id": 8},
+            "office": {}, "org_units": [{"id": 1, "type": "team"}], "legal_entity": {"id": "3"},
+            "cost_centers": [{"id": "1", "weight": "33.3"}], "employment_start_date": "2020-02-29",
+            "employment_end_date": "2027-01-01", "probation_end_date": "2020-08-01", "contract_end_date": "2028-01-01",
+            "termination": {"termination_date": "2027-01-01", "last_working_date": "2026-12-01"},
+            "updated_at": "2026-01-01T00:00:00Z",
+        });
+        let employment: Employment = serde_json::from_value(employment).unwrap();
+        assert_eq!(
+            serde_json::from_slice::<Employment>(&serde_json::to_vec(&employment).unwrap()).unwrap(),
+            employment
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::{Client, Error};
@@ -17,7 +18,7 @@ const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// What is named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// `/v2/org-units?type=department`
     Department,
@@ -37,7 +38,7 @@ impl Kind {
 }
 
 /// Names by kind and id, as they were when they were asked for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Names {
     by_kind: HashMap<Kind, Arc<Known>>,
 }
@@ -84,6 +85,16 @@ impl NameCache {
 }
 
 impl Client {
+    /// Takes over `names` that were read in an earlier life of this program, until they can be read anew.
+    /// Where names are being read already, these come too late.
+    pub fn recall_names(&self, names: &Names) {
+        for (kind, entry) in Kind::ALL.into_iter().zip(&self.names.entries) {
+            if let (Some(known), Ok(mut entry)) = (names.by_kind.get(&kind), entry.try_lock()) {
+                entry.known = Arc::clone(known);
+            }
+        }
+    }
+
     /// The names of the `wanted` ids and of all others of their kinds. A kind is asked for when its
     /// names are old, or when a wanted id is not among them; callers at the same time share it.
     pub async fn names(&self, wanted: &HashMap<Kind, HashSet<String>>) -> Names {
@@ -110,8 +121,10 @@ impl Client {
         }
         match self.named(kind).await {
             Ok(named) => {
-                let nameless = entry.known.iter().filter(|(_, name)| name.is_none()).map(|(id, _)| id);
-                let mut known: Known = nameless.chain(wanted).map(|id| (id.clone(), None)).collect();
+                // A name in use is not forgotten because a list leaves it out.
+                let kept = entry.known.iter().filter(|(id, name)| name.is_none() || wanted.contains(*id));
+                let mut known: Known = wanted.iter().map(|id| (id.clone(), None)).collect();
+                known.extend(kept.map(|(id, name)| (id.clone(), name.clone())));
                 known.extend(named.into_iter().map(|named| (named.id, named.name)));
                 *entry = Entry { known: Arc::new(known), read: Some(now), failed: None };
             }

@@ -20,6 +20,8 @@ mod resource_type;
 mod resources;
 mod schema;
 mod search;
+mod stamp;
+mod standing;
 mod text;
 mod user;
 mod version;
@@ -38,6 +40,8 @@ pub use resource_type::{BrokenDocument, ResourceType, ResourceTypes};
 pub use resources::Resources;
 pub use schema::{CustomAttribute, Discovery, extension_attributes, is_attribute_name};
 pub use search::SearchRequest;
+pub use stamp::{Stamp, Stamps};
+pub use standing::{Loss, Standing};
 pub use user::{Email, EnterpriseUser, Extension, Manager, Name, User, list_order};
 pub use version::{Digest, digest, version};
 

@@ -86,6 +86,31 @@ impl Resource {
         way.iter().try_fold(self.value(), |value, &id| value.get(id))?.text()
     }
 
+    /// `meta.lastModified`.
+    #[must_use]
+    pub fn last_modified(&self) -> Option<Timestamp> {
+        self.text("meta.lastModified")?.parse().ok()
+    }
+
+    /// Whether the attribute at this path is true.
+    pub(super) fn is_true(&self, path: &str) -> bool {
+        self.first(path).and_then(Value::boolean).unwrap_or_default()
+    }
+
+    /// Whether there is a value at this path.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.first(path).is_some_and(|value| !value.is_empty())
+    }
+
+    /// The first value at this path.
+    fn first(&self, path: &str) -> Option<Value<'_>> {
+        let way = self.kind.way(self.kind.attribute(path)?);
+        way.iter().try_fold(self.value(), |value, &id| {
+            let value = value.get(id)?;
+            if value.is_array() { value.parts().next() } else { Some(value) }
+        })
+    }
+
     pub(super) fn value(&self) -> Value<'_> {
         Value { resource: self, place: 0 }
     }

@@ -114,6 +114,11 @@ pub struct Extension {
 }
 
 impl Extension {
+    /// Whether there is an attribute of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.attributes.iter().any(|(known, _)| &**known == name)
+    }
+
     /// Adds an attribute that has a value.
     pub fn push(&mut self, name: &Arc<str>, value: Value) {
         self.attributes.push((Arc::clone(name), value));

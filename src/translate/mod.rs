@@ -5,10 +5,14 @@
 
 mod employment;
 mod extension;
+mod flaw;
 mod groups;
 mod marks;
 pub mod personal;
+mod plan;
 mod policy;
+mod records;
+mod refresh;
 pub mod source;
 mod user;
 mod user_name;

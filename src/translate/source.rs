@@ -2,28 +2,38 @@
 //! filled. A load is whole or it has failed.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, stream};
+use jiff::Timestamp;
 use tokio::task::block_in_place;
 
 use super::extension::Attributes;
+use super::flaw::flaw;
 use super::marks::Marks;
+use super::plan::{Known, Plan, Recheck};
+use super::records::{Record, Records};
+use super::refresh::{Found, Refresh};
 use super::user::{Context, People, card, user};
 use super::{Policy, employment, groups, user_name};
 use crate::clock::Clock;
-use crate::directory::{self, Loaded, Malformed, Progress, Skipped, Told};
+use crate::directory::{self, Loaded, Malformed, Progress, Skipped, SourceError, Told};
 use crate::personio::model::{Employment, Person};
 use crate::personio::webhook::{self, Notice};
 use crate::personio::{self, Client, Kind, Names};
 use crate::scim::{Locations, User, list_order};
 
-/// Of so many persons the employments may be unreadable before a load counts as failed, though not of
-/// more than half of a small company …
-const FEW: usize = 10;
-/// … nor may so many in a row, since that is an outage; a large company may have one in five.
-const SHARE: usize = 5;
+/// How long what was read is good.
+#[derive(Debug, Clone, Copy)]
+pub struct Recency {
+    /// Employments are read again after this long although nothing says that they have changed.
+    pub recheck: Duration,
+    /// Employments that cannot be read again count as unreadable after this long.
+    pub trusted: Duration,
+}
 
 /// A source of users: one company's Personio, and its choices.
 pub struct Source {
@@ -32,85 +42,114 @@ pub struct Source {
     attributes: Attributes,
     locations: Locations,
     clock: Arc<dyn Clock>,
+    recency: Recency,
     marks: Marks,
+    kept: Mutex<Kept>,
 }
 
-/// A person with the employments, or without where they could not be read.
-type Enriched = (Person, Option<Vec<Employment>>);
+/// What is kept between loads.
+#[derive(Debug, Default)]
+struct Kept {
+    records: Arc<Records>,
+    /// What was read by a load that failed then.
+    gleaned: HashMap<String, Arc<Record>>,
+    /// When the last load began that did not fail.
+    loaded: Option<Timestamp>,
+}
 
 impl Source {
     /// A source that has not asked for anything yet.
     #[must_use]
-    pub fn new(client: Client, policy: Policy, locations: Locations, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(client: Client, policy: Policy, locations: Locations, clock: Arc<dyn Clock>, recency: Recency) -> Self {
         let attributes = Attributes::new(&policy);
-        Self { client, policy, attributes, locations, clock, marks: Marks::default() }
+        let (marks, kept) = (Marks::default(), Mutex::default());
+        Self { client, policy, attributes, locations, clock, recency, marks, kept }
     }
 
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Loads everybody. Who was said to have changed is still to be read if that fails.
     async fn everybody(&self, progress: &Progress) -> Result<Loaded, personio::Error> {
-        // Everybody is read, marked or not.
-        self.marks.take();
+        let marked = self.marks.take();
+        let loaded = self.refreshed(&marked, progress).await;
+        if loaded.is_err() {
+            marked.into_iter().for_each(|id| self.marks.note(id));
+        }
+        loaded
+    }
+
+    async fn refreshed(&self, marked: &HashSet<String>, progress: &Progress) -> Result<Loaded, personio::Error> {
+        let now = self.clock.now();
         // Names are asked for at once, so that they are there when one person is asked for alone.
         let every_kind = Kind::ALL.into_iter().map(|kind| (kind, HashSet::new())).collect();
-        let (enriched, _) = tokio::join!(self.people(progress), self.client.names(&every_kind));
-        let enriched = enriched?;
-        let names =
-            self.client.names(&named(enriched.iter().filter_map(|(_, employments)| employments.as_deref()))).await;
-        Ok(block_in_place(|| self.translated(enriched, &names)))
+        let (found, _) = tokio::join!(self.people(marked, now, progress), self.client.names(&every_kind));
+        let Found { people, unconfirmed } = found?;
+        let employments = people.values().filter_map(|record| record.employments.as_deref());
+        let names = self.client.names(&named(employments)).await;
+        let records = Arc::new(Records { people, names, unconfirmed });
+        *self.kept() = Kept { records: Arc::clone(&records), gleaned: HashMap::new(), loaded: Some(now) };
+        Ok(block_in_place(|| self.translated(&records)))
     }
 
-    async fn people(&self, progress: &Progress) -> Result<Vec<Enriched>, personio::Error> {
-        let persons = self.client.persons(|count| progress.listed(count)).await?;
-        if persons.is_empty() {
+    async fn people(
+        &self,
+        marked: &HashSet<String>,
+        now: Timestamp,
+        progress: &Progress,
+    ) -> Result<Found, personio::Error> {
+        let listed = self.client.persons(|count| progress.listed(count)).await?;
+        if listed.is_empty() {
             let reason = "it names no person at all, which the API credential may be the reason for".to_owned();
             return Err(personio::Error::Unreadable { endpoint: personio::Endpoint::Persons, reason });
         }
-        progress.complete(persons.len());
-        self.enriched(persons, progress).await
+        let (plan, mut gleaned) = {
+            let mut kept = self.kept();
+            let known = Known { people: &kept.records.people, gleaned: &kept.gleaned, marked };
+            let plan = Plan::new(listed, &known, Recheck { every: self.recency.recheck, now, before: kept.loaded });
+            (plan, mem::take(&mut kept.gleaned))
+        };
+        let refresh = Refresh { client: &self.client, progress, now, trusted: self.recency.trusted };
+        let found = refresh.carry_out(plan, &mut gleaned).await;
+        self.kept().gleaned = gleaned;
+        found
     }
 
-    /// Adds the employments. A few persons' may be unreadable; many persons' mean that something
-    /// larger is wrong, and then nobody is served without.
-    async fn enriched(&self, persons: Vec<Person>, progress: &Progress) -> Result<Vec<Enriched>, personio::Error> {
-        let mut unreadable = Unreadable::among(persons.len());
-        let employments = stream::iter(persons).map(|person| async move {
-            let employments = self.client.employments(&person.id).await;
-            progress.enriched();
-            (person, employments)
-        });
-        let mut employments = employments.buffer_unordered(self.client.max_concurrency());
-        let mut enriched: Vec<Enriched> = Vec::new();
-        while let Some((person, employments)) = employments.next().await {
-            enriched.push((person, unreadable.note(employments)?));
-        }
-        unreadable.report();
-        // In the order of the list, so that of two persons with one e-mail address always the same one
-        // is the first.
-        enriched.sort_by(|(one, _), (other, _)| list_order((one.created_at, &one.id), (other.created_at, &other.id)));
-        Ok(enriched)
-    }
-
-    fn translated(&self, enriched: Vec<Enriched>, names: &Names) -> Loaded {
-        let (enriched, skipped) = self.users_among(enriched);
-        let (persons, employments): (Vec<Person>, Vec<Option<Vec<Employment>>>) = enriched.into_iter().unzip();
+    fn translated(&self, records: &Arc<Records>) -> Loaded {
+        let (people, skipped) = self.users_among(records);
+        let persons: Vec<&Person> = people.iter().map(|record| &record.person).collect();
         let (user_names, shared) = user_name::all(&persons);
         if shared > 0 {
             tracing::warn!(shared, "{shared} persons share an e-mail address with another; they are named by their id");
         }
         let cards = persons.iter().zip(&user_names).map(|(person, name)| (person.id.as_str(), card(person, name)));
-        let context = self.context(names, People::Served(cards.collect()));
-        let users = persons.iter().zip(user_names).zip(&employments).map(|((person, user_name), employments)| {
-            user(person, user_name, employments.as_deref().unwrap_or_default(), &context)
+        let context = self.context(&records.names, People::Served(cards.collect()));
+        let users = people.iter().zip(user_names).map(|(record, user_name)| {
+            user(&record.person, user_name, record.employments.as_deref().unwrap_or_default(), &context)
         });
         let users: Vec<User> = users.collect();
-        Loaded { groups: groups::groups(&users, &self.locations), users, skipped }
+        Loaded {
+            groups: groups::groups(&users, &self.locations),
+            users,
+            skipped,
+            unconfirmed: records.unconfirmed,
+            flaw: flaw(records.people.values()),
+            turns: self.turns(),
+            memory: Some(Arc::clone(records) as Arc<dyn directory::Memory>),
+        }
     }
 
-    /// Leaves out those whom the company does not want to be served.
-    fn users_among(&self, enriched: Vec<Enriched>) -> (Vec<Enriched>, Skipped) {
-        let all = enriched.len();
-        let served: Vec<_> =
-            enriched.into_iter().filter(|(person, _)| !self.policy.require_email || person.email.is_some()).collect();
-        let without_email = all - served.len();
+    /// Whom the company wants to be served, in the order of the list: of two persons with one e-mail address
+    /// always the same one is the first.
+    fn users_among<'r>(&self, records: &'r Records) -> (Vec<&'r Record>, Skipped) {
+        let mut served: Vec<&Record> = records.people.values().map(Arc::as_ref).collect();
+        served.retain(|record| !self.policy.require_email || record.person.email.is_some());
+        served.sort_by(|one, other| {
+            let (one, other) = (&one.person, &other.person);
+            list_order((one.created_at, &one.id), (other.created_at, &other.id))
+        });
+        let without_email = records.people.len() - served.len();
         if without_email > 0 {
             tracing::info!(
                 without_email,
@@ -118,6 +157,15 @@ impl Source {
             );
         }
         (served, Skipped { without_email })
+    }
+
+    /// When the same records make other users: at the next midnight, where somebody can be active because of
+    /// the date alone.
+    fn turns(&self) -> Option<Timestamp> {
+        self.policy.active_before_start_days?;
+        let zone = &self.policy.time_zone;
+        let tomorrow = self.clock.now().to_zoned(zone.clone()).date().tomorrow().ok()?;
+        Some(tomorrow.to_zoned(zone.clone()).ok()?.timestamp())
     }
 
     async fn alone(&self, id: &str) -> Result<Option<User>, personio::Error> {
@@ -142,51 +190,6 @@ impl Source {
     }
 }
 
-/// Counts the persons whose employments cannot be read.
-struct Unreadable {
-    tolerated: usize,
-    count: usize,
-    in_a_row: usize,
-    first: Option<personio::Error>,
-}
-
-impl Unreadable {
-    fn among(persons: usize) -> Self {
-        let tolerated = FEW.min(persons.div_ceil(2)).max(persons / SHARE);
-        Self { tolerated, count: 0, in_a_row: 0, first: None }
-    }
-
-    /// The employments, or none if they may be missing.
-    fn note(
-        &mut self,
-        read: Result<Vec<Employment>, personio::Error>,
-    ) -> Result<Option<Vec<Employment>>, personio::Error> {
-        match read {
-            Ok(employments) => {
-                self.in_a_row = 0;
-                Ok(Some(employments))
-            }
-            Err(error @ personio::Error::Credential { .. }) => Err(error),
-            Err(error) => {
-                self.count += 1;
-                self.in_a_row += 1;
-                if self.count > self.tolerated || self.in_a_row > FEW {
-                    return Err(error);
-                }
-                self.first.get_or_insert(error);
-                Ok(None)
-            }
-        }
-    }
-
-    fn report(&self) {
-        if let Some(error) = &self.first {
-            let count = self.count;
-            tracing::warn!(count, "{count} persons are served without their employments; the first failure: {error}");
-        }
-    }
-}
-
 impl directory::Source for Source {
     fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, directory::SourceError>> {
         self.everybody(progress).map(|loaded| loaded.map_err(failure)).boxed()
@@ -194,6 +197,19 @@ impl directory::Source for Source {
 
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, directory::SourceError>> {
         self.alone(id).map(|user| user.map_err(failure)).boxed()
+    }
+
+    fn again(&self) -> Option<Loaded> {
+        let records = Arc::clone(&self.kept().records);
+        (!records.people.is_empty()).then(|| self.translated(&records))
+    }
+
+    fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError> {
+        let records = Arc::new(Records::from_bytes(memory)?);
+        self.client.recall_names(&records.names);
+        let loaded = records.people.values().map(|record| record.read).max();
+        *self.kept() = Kept { records: Arc::clone(&records), gleaned: HashMap::new(), loaded };
+        Ok(self.translated(&records))
     }
 
     fn told(&self, message: &[u8]) -> Result<Told, Malformed> {

@@ -12,7 +12,7 @@ pub(super) fn fallback(id: &str) -> String {
 
 /// The user names of `persons`, in their order: the first of several persons with one address has
 /// it. The second value counts the others.
-pub(super) fn all(persons: &[Person]) -> (Vec<String>, usize) {
+pub(super) fn all(persons: &[&Person]) -> (Vec<String>, usize) {
     // An "address" that reads like somebody's fallback must not take it.
     let mut taken: HashSet<String> = persons.iter().map(|person| fallback(&person.id).to_lowercase()).collect();
     let mut shared = 0;
@@ -44,13 +44,14 @@ mod tests {
 
     #[test]
     fn the_second_person_with_an_address_gets_the_fallback() {
-        let (names, shared) = all(&persons(&[
+        let persons = persons(&[
             Some("Ann@example.com"),
             None,
             Some("ann@EXAMPLE.com"),
             Some("personio-2"),
             Some("bo@example.com"),
-        ]));
+        ]);
+        let (names, shared) = all(&persons.iter().collect::<Vec<_>>());
         assert_eq!(names, ["Ann@example.com", "personio-2", "personio-3", "personio-4", "bo@example.com"]);
         assert_eq!(shared, 2);
     }
@@ -61,7 +62,8 @@ mod tests {
             emails in prop::collection::vec(prop::option::of("[aAbBÄä@]{1,2}|personio-[1-6]"), 0..12),
         ) {
             let emails: Vec<_> = emails.iter().map(Option::as_deref).collect();
-            let (names, _) = all(&persons(&emails));
+            let persons = persons(&emails);
+            let (names, _) = all(&persons.iter().collect::<Vec<_>>());
             let distinct: HashSet<_> = names.iter().map(|name| name.to_lowercase()).collect();
             prop_assert_eq!(distinct.len(), emails.len());
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use personio_scim::app::{Application, Tuning};
 use personio_scim::clock::Clock;
-use personio_scim::config::{Config, Personio, Scim};
+use personio_scim::config::{Config, Personio, Scim, State};
 use personio_scim::personio::Retry;
 use personio_scim::scim::filter;
 use personio_scim::simulator::{Options, Rate, Simulator, World};
@@ -63,6 +63,11 @@ pub struct Setup {
     pub cache_ttl: Duration,
     pub refresh_wait: Duration,
     pub refresh_every: Option<Duration>,
+    /// Nothing by default: each load reads all employments again.
+    pub employment_recheck: Duration,
+    /// Everybody by default: nothing is held back.
+    pub max_change: f64,
+    pub state: Option<State>,
     pub max_stale: Duration,
     pub max_results: usize,
     pub public_url: Option<&'static str>,
@@ -86,6 +91,9 @@ impl Setup {
             cache_ttl: Duration::from_secs(3600),
             refresh_wait: Duration::from_secs(10),
             refresh_every: None,
+            employment_recheck: Duration::ZERO,
+            max_change: 1.0,
+            state: None,
             max_stale: Duration::from_secs(24 * 3600),
             max_results: 10_000,
             public_url: None,
@@ -138,11 +146,13 @@ impl Setup {
                 cache_ttl: self.cache_ttl,
                 refresh_wait: self.refresh_wait,
                 refresh_every: self.refresh_every,
+                employment_recheck: self.employment_recheck,
+                max_change: self.max_change,
                 max_stale: self.max_stale,
                 max_results: self.max_results,
                 filter_limits: filter::Limits::default(),
                 policy: self.policy,
-                state: None,
+                state: self.state,
             },
         };
         let application = Application::build(config, Arc::new(self.clock.clone()), self.tuning).unwrap();

@@ -1,0 +1,126 @@
+//! The mass-change guard: when very many users lose something at once, it is most likely a mistake upstream,
+//! and an identity system would act on it.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::{Loaded, Snapshot};
+use crate::scim::Loss;
+
+/// So few may lose anything, whatever the share.
+const FEW: usize = 10;
+
+/// Which share of the users may lose something from one snapshot to the next: 1 is everybody.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MaxChange(pub f64);
+
+impl MaxChange {
+    /// Whether there is a bound at all.
+    pub(super) fn is_bound(self) -> bool {
+        self.0 < 1.0
+    }
+
+    /// Whether `losses` are too many.
+    pub(super) fn is_exceeded_by(self, losses: &Losses) -> bool {
+        self.is_bound() && losses.users > FEW && losses.users as f64 > losses.of as f64 * self.0
+    }
+}
+
+/// How many users a change would take something from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// All users there were.
+    pub of: usize,
+    /// Those who would lose anything.
+    pub users: usize,
+    /// Those who would disappear, also if that is not confirmed yet.
+    pub disappeared: usize,
+    /// Those who would become inactive.
+    pub deactivated: usize,
+    /// Those whose `userName` would be another.
+    pub renamed: usize,
+    /// Those who would have no e-mail address any more.
+    pub without_email: usize,
+    /// Those who would have no employment any more.
+    pub without_employment: usize,
+}
+
+impl Losses {
+    /// What the users of `before` would lose if `after` were served.
+    pub(super) fn between(before: &Snapshot, after: &Loaded) -> Self {
+        let later: std::collections::HashMap<&str, _> = after.users.iter().map(|user| (&*user.id, user)).collect();
+        let mut losses = Self { of: before.users().all().len(), ..Self::default() };
+        for user in before.users().all() {
+            let Some(later) = user.text("id").and_then(|id| later.get(id)) else {
+                losses.disappeared += 1;
+                losses.users += 1;
+                continue;
+            };
+            let mut loses = false;
+            for loss in user.standing().losses(later.standing()) {
+                loses = true;
+                *losses.of_kind(loss) += 1;
+            }
+            losses.users += usize::from(loses);
+        }
+        // Otherwise many could go a few at a time, as they are confirmed.
+        losses.disappeared += after.unconfirmed;
+        losses.users += after.unconfirmed;
+        losses
+    }
+
+    fn of_kind(&mut self, loss: Loss) -> &mut usize {
+        match loss {
+            Loss::Active => &mut self.deactivated,
+            Loss::UserName => &mut self.renamed,
+            Loss::Email => &mut self.without_email,
+            Loss::Employment => &mut self.without_employment,
+        }
+    }
+}
+
+impl fmt::Display for Losses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { of, users, disappeared, deactivated, renamed, without_email, without_employment } = self;
+        write!(
+            f,
+            "{users} of {of} users would lose something: {disappeared} would disappear, {deactivated} become inactive, \
+             {renamed} get another userName, {without_email} have no e-mail address, {without_employment} have no employment"
+        )
+    }
+}
+
+/// A change that is not served yet.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) loaded: Loaded,
+    /// When its load began.
+    pub(super) started: SignedDuration,
+    pub(super) losses: Losses,
+    /// When the first of a row of such loads was held back.
+    pub(super) since: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_too_large_beyond_the_share_and_beyond_a_few() {
+        for (users, of, share, expected) in [
+            (10, 10, 0.2, false),
+            (11, 11, 0.2, true),
+            (11, 55, 0.2, false),
+            (12, 55, 0.2, true),
+            (200, 1000, 0.2, false),
+            (201, 1000, 0.2, true),
+            (11, 1000, 0.0, true),
+            (1000, 1000, 1.0, false),
+        ] {
+            let losses = Losses { users, of, ..Losses::default() };
+            assert_eq!(MaxChange(share).is_exceeded_by(&losses), expected, "{users} of {of}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What is served, kept in a file, so that a restart serves it at once. Written after each load; read once.
+
+use std::sync::{Arc, Weak};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+use super::snapshot::{Earlier, Snapshot};
+use super::state_file::{self, StateFile};
+use super::{Directory, Inner, Memory, SourceError};
+use crate::clock::Clock;
+use crate::scim::Stamps;
+
+/// The version of the content of the file.
+const VERSION: u8 = 1;
+/// A file from further in the future than this was not written by a clock that can be believed.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
+
+/// What is written.
+#[derive(Debug, Clone)]
+pub(super) struct Keepsake {
+    snapshot: Arc<Snapshot>,
+    memory: Option<Arc<dyn Memory>>,
+    /// When the load of it began.
+    loaded: Timestamp,
+}
+
+impl Keepsake {
+    pub(super) fn new(snapshot: Arc<Snapshot>, memory: Option<Arc<dyn Memory>>, clock: &dyn Clock) -> Self {
+        let loaded = clock.now().saturating_sub(snapshot.age(clock.monotonic())).unwrap_or(Timestamp::UNIX_EPOCH);
+        Self { snapshot, memory, loaded }
+    }
+
+    /// The version, the moment in milliseconds, the stamps of users and groups with their lengths, the memory.
+    fn to_bytes(&self) -> Result<Option<Vec<u8>>, SourceError> {
+        let Some(memory) = &self.memory else { return Ok(None) };
+        let mut bytes = vec![VERSION];
+        bytes.extend_from_slice(&self.loaded.as_millisecond().to_be_bytes());
+        for resources in [self.snapshot.users(), self.snapshot.groups()] {
+            let stamps = Stamps::of(resources).to_json();
+            bytes.extend_from_slice(&(stamps.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(&stamps);
+        }
+        bytes.append(&mut memory.to_bytes()?);
+        Ok(Some(bytes))
+    }
+}
+
+/// A file as it was read.
+struct Kept<'b> {
+    loaded: Timestamp,
+    users: Stamps,
+    groups: Stamps,
+    memory: &'b [u8],
+}
+
+impl<'b> Kept<'b> {
+    fn from_bytes(bytes: &'b [u8]) -> Option<Self> {
+        let (version, rest) = bytes.split_first()?;
+        let (moment, rest) = rest.split_first_chunk()?;
+        let loaded = Timestamp::from_millisecond(i64::from_be_bytes(*moment)).ok()?;
+        let (users, rest) = stamps(rest)?;
+        let (groups, memory) = stamps(rest)?;
+        (*version == VERSION).then_some(Self { loaded, users, groups, memory })
+    }
+}
+
+fn stamps(bytes: &[u8]) -> Option<(Stamps, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let (json, rest) = rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)?;
+    Some((Stamps::from_json(json)?, rest))
+}
+
+/// The file, and what is to be written into it next.
+pub(super) struct State {
+    file: Arc<StateFile>,
+    next: watch::Sender<Option<Keepsake>>,
+}
+
+impl State {
+    pub(super) fn new(file: StateFile) -> Self {
+        Self { file: Arc::new(file), next: watch::Sender::new(None) }
+    }
+}
+
+impl Directory {
+    /// Serves what the state file holds, if there is one, and writes into it from now on. What is too old is
+    /// not served, but whatever is loaded is compared with it.
+    pub fn recall(&self) {
+        let Some(state) = &self.0.state else { return };
+        if let Some(content) = state.file.read() {
+            match self.recalled(&content) {
+                Ok(snapshot) => {
+                    let age = snapshot.age(self.0.clock.monotonic());
+                    let users = snapshot.users().all().len();
+                    tracing::info!(users, age = age.as_secs(), "the state file holds {users} users");
+                    self.0.last_good.store(Some(snapshot));
+                }
+                Err(reason) => state.file.set_aside(&reason.to_string()),
+            }
+        }
+        self.0.runtime.spawn(write(Arc::downgrade(&self.0), Arc::clone(&state.file), state.next.subscribe()));
+    }
+
+    fn recalled(&self, content: &[u8]) -> Result<Arc<Snapshot>, SourceError> {
+        let unknown = || SourceError::new("was written by another version of this program".to_owned());
+        let Kept { loaded, users, groups, memory } = Kept::from_bytes(content).ok_or_else(unknown)?;
+        let recalled = self.0.source.recall(memory)?;
+        let (types, clock) = (&self.0.types, &*self.0.clock);
+        let mut age = clock.now().duration_since(loaded);
+        if age < -CLOCKS_DIFFER {
+            tracing::warn!("the state file is from the future; it is not served, since its age is not known");
+            age = SignedDuration::MAX / 2;
+        }
+        let started = SignedDuration::try_from(clock.monotonic()).unwrap_or_default() - age;
+        let earlier = Earlier::Stamped { users: &users, groups: &groups };
+        Snapshot::new(recalled, types, earlier, started, clock).map(Arc::new)
+    }
+
+    /// Has this written in a while; what waits to be written is not needed any more.
+    pub(super) fn keep(&self, keepsake: Keepsake) {
+        if let Some(state) = &self.0.state {
+            state.next.send_replace(Some(keepsake));
+        }
+    }
+}
+
+/// Writes the newest there is, one after the other, until the directory is gone.
+async fn write(directory: Weak<Inner>, file: Arc<StateFile>, mut next: watch::Receiver<Option<Keepsake>>) {
+    let mut has_failed = false;
+    while next.changed().await.is_ok() {
+        let Some(keepsake) = next.borrow_and_update().clone() else { continue };
+        let file = Arc::clone(&file);
+        let written = tokio::task::spawn_blocking(move || put(&file, &keepsake)).await;
+        let written = written.unwrap_or_else(|_| Err("that is a fault of this program".to_owned()));
+        if let Some(directory) = directory.upgrade() {
+            directory.counters.state_ended(&written);
+        }
+        if let Some(reason) = written.as_ref().err().filter(|_| !has_failed) {
+            tracing::error!("the state file cannot be written, so a restart begins with older data or none: {reason}");
+        }
+        has_failed = written.is_err();
+    }
+}
+
+fn put(file: &StateFile, keepsake: &Keepsake) -> Result<(), String> {
+    let Some(bytes) = keepsake.to_bytes().map_err(|error| error.to_string())? else { return Ok(()) };
+    match file.write(bytes) {
+        // Another server does it.
+        Ok(()) | Err(state_file::Error::Busy { .. }) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,87 @@
+//! What an identity system goes by when it locks somebody out or deletes an account, so that two states of a
+//! directory can be compared by it.
+
+use super::{Resource, User};
+
+/// The attribute of our extension that tells the employment.
+const EMPLOYMENT: &str = "employmentId";
+
+/// How somebody stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing<'a> {
+    active: bool,
+    user_name: &'a str,
+    has_email: bool,
+    has_employment: bool,
+}
+
+/// What somebody can lose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// `active` is false now.
+    Active,
+    /// The `userName` is another one: whoever looks for the old one finds nobody.
+    UserName,
+    /// There is no e-mail address any more.
+    Email,
+    /// There is no employment any more, nor anything that comes from it.
+    Employment,
+}
+
+impl Standing<'_> {
+    /// What is lost on the way from here to `later`.
+    pub fn losses(self, later: Standing<'_>) -> impl Iterator<Item = Loss> {
+        let lost = |loss, is_lost: bool| is_lost.then_some(loss);
+        let is_renamed = self.user_name.to_lowercase() != later.user_name.to_lowercase();
+        [
+            lost(Loss::Active, self.active && !later.active),
+            lost(Loss::UserName, is_renamed),
+            lost(Loss::Email, self.has_email && !later.has_email),
+            lost(Loss::Employment, self.has_employment && !later.has_employment),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+impl User {
+    /// How this user stands.
+    #[must_use]
+    pub fn standing(&self) -> Standing<'_> {
+        Standing {
+            active: self.active,
+            user_name: &self.user_name,
+            has_email: !self.emails.is_empty(),
+            has_employment: self.extension.has(EMPLOYMENT),
+        }
+    }
+}
+
+impl Resource {
+    /// How this user stands.
+    #[must_use]
+    pub fn standing(&self) -> Standing<'_> {
+        Standing {
+            active: self.is_true("active"),
+            user_name: self.text("userName").unwrap_or_default(),
+            has_email: self.has("emails.value"),
+            has_employment: self.has(&format!("{}:{EMPLOYMENT}", super::EXTENSION_USER)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_there_can_be_lost() {
+        let whole = Standing { active: true, user_name: "Ann@x", has_email: true, has_employment: true };
+        let bare = Standing { active: false, user_name: "personio-1", has_email: false, has_employment: false };
+        let losses = |one: Standing<'_>, other| one.losses(other).collect::<Vec<_>>();
+        assert_eq!(losses(whole, bare), [Loss::Active, Loss::UserName, Loss::Email, Loss::Employment]);
+        assert_eq!(losses(bare, whole), [Loss::UserName]);
+        assert_eq!(losses(whole, Standing { user_name: "ann@X", ..whole }), []);
+        assert_eq!(losses(whole, Standing { active: false, ..whole }), [Loss::Active]);
+    }
+}

@@ -1,0 +1,198 @@
+//! Whom a load has to ask Personio for. A listing shows every person, but their employments are one
+//! request each: only those are read again that may have changed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::records::Record;
+use crate::personio::model::Person;
+
+/// What a listing means for those who are known.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Those of whom nothing needs to be read.
+    pub(super) kept: Vec<Arc<Record>>,
+    /// Those whose employments are to be read, with what is known of them.
+    pub(super) to_read: Vec<(Person, Option<Arc<Record>>)>,
+    /// Those who are known and not listed; whoever was never asked for, or longest ago, comes first.
+    pub(super) missing: Vec<Arc<Record>>,
+}
+
+/// What a plan is made of besides the listing.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    /// Everybody whom the last load has left.
+    pub(super) people: &'a HashMap<String, Arc<Record>>,
+    /// What a load that failed had read before.
+    pub(super) gleaned: &'a HashMap<String, Arc<Record>>,
+    /// Who is said to have changed.
+    pub(super) marked: &'a HashSet<String>,
+}
+
+/// When employments are read again although nothing says that they have changed: a person's `updated_at` is
+/// not promised to move with them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recheck {
+    pub(super) every: Duration,
+    /// The moment of this load, and of the one before.
+    pub(super) now: Timestamp,
+    pub(super) before: Option<Timestamp>,
+}
+
+impl Plan {
+    pub(super) fn new(listed: Vec<Person>, known: &Known<'_>, recheck: Recheck) -> Self {
+        let mut missing: Vec<Arc<Record>> = {
+            let ids: HashSet<&str> = listed.iter().map(|person| person.id.as_str()).collect();
+            known.people.values().filter(|record| !ids.contains(record.person.id.as_str())).cloned().collect()
+        };
+        missing.sort_by(|one, other| {
+            one.confirmed.cmp(&other.confirmed).then_with(|| one.person.id.cmp(&other.person.id))
+        });
+        let (mut to_read, mut same) = (Vec::new(), Vec::new());
+        for person in listed {
+            let record = known.gleaned.get(&person.id).or_else(|| known.people.get(&person.id)).cloned();
+            let must = record.as_ref().is_none_or(|record| {
+                let unknown = record.employments.is_none() || record.failed;
+                unknown || record.person != person || known.marked.contains(&person.id) || recheck.is_overdue(record)
+            });
+            match record {
+                Some(record) if !must => same.push(record),
+                record => to_read.push((person, record)),
+            }
+        }
+        // Those whose turn it is, so that they do not all become overdue at once.
+        let turns = recheck.turns(same.len() + to_read.len()).saturating_sub(to_read.len());
+        same.sort_by(|one, other| one.read.cmp(&other.read).then_with(|| one.person.id.cmp(&other.person.id)));
+        let kept = same.split_off(turns.min(same.len()));
+        to_read.extend(same.into_iter().map(|record| (record.person.clone(), Some(record))));
+        Self { kept, to_read, missing }
+    }
+}
+
+impl Recheck {
+    /// Whether it is too long ago. What was read in the future was read before the clock was set.
+    fn is_overdue(self, record: &Record) -> bool {
+        self.now < record.read || self.now.duration_since(record.read).unsigned_abs() >= self.every
+    }
+
+    /// How many of `people` have their turn now, if everybody is to have one in the time between two
+    /// rechecks, whenever loads begin. Fractions are not lost: it is the difference of two whole numbers.
+    fn turns(self, people: usize) -> usize {
+        let Some(before) = self.before else { return 0 };
+        let every = self.every.as_millis().max(1);
+        let until = |moment: Timestamp| {
+            let passed = u128::try_from(moment.as_millisecond()).unwrap_or_default();
+            passed.saturating_mul(people as u128) / every
+        };
+        usize::try_from(until(self.now).saturating_sub(until(before))).unwrap_or(people).min(people)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_second(1_790_000_000 + minutes * 60).unwrap()
+    }
+
+    fn person(id: usize) -> Person {
+        serde_json::from_value(json!({"id": id, "email": format!("{id}@example.com"), "employments": [{"id": "e"}]}))
+            .unwrap()
+    }
+
+    fn record(person: Person, read: Timestamp) -> Record {
+        Record { person, employments: Some(Vec::new()), read, failed: false, confirmed: None }
+    }
+
+    fn by_id(records: impl IntoIterator<Item = Record>) -> HashMap<String, Arc<Record>> {
+        records.into_iter().map(|record| (record.person.id.clone(), Arc::new(record))).collect()
+    }
+
+    fn plan(listed: Vec<Person>, people: &HashMap<String, Arc<Record>>, marked: &[&str], recheck: Recheck) -> Plan {
+        let marked = marked.iter().map(|id| (*id).to_owned()).collect();
+        Plan::new(listed, &Known { people, gleaned: &HashMap::new(), marked: &marked }, recheck)
+    }
+
+    fn ids(plan: &Plan) -> Vec<&str> {
+        plan.to_read.iter().map(|(person, _)| person.id.as_str()).collect()
+    }
+
+    #[test]
+    fn only_those_are_read_who_may_have_changed() {
+        let mut people: Vec<Record> = (1..=8).map(|id| record(person(id), at(0))).collect();
+        people[1].failed = true;
+        people[2].employments = None;
+        people[3].read = at(-60);
+        let mut listed: Vec<Person> = (1..=9).map(person).collect();
+        listed[4].first_name = Some("New".to_owned());
+        listed[5].employments.clear();
+        let recheck = Recheck { every: HOUR, now: at(0), before: Some(at(0)) };
+        let plan = plan(listed, &by_id(people), &["7", "77"], recheck);
+        assert_eq!(ids(&plan), ["2", "3", "4", "5", "6", "7", "9"]);
+        assert_eq!(plan.kept.len(), 2);
+    }
+
+    #[test]
+    fn what_a_failed_load_has_read_is_not_read_again() {
+        let gleaned = by_id([record(person(1), at(0))]);
+        let (people, marked) = (HashMap::new(), HashSet::new());
+        let known = Known { people: &people, gleaned: &gleaned, marked: &marked };
+        let plan =
+            Plan::new(vec![person(1), person(2)], &known, Recheck { every: HOUR, now: at(1), before: Some(at(0)) });
+        assert_eq!(ids(&plan), ["2"]);
+    }
+
+    #[test]
+    fn who_is_not_listed_is_missing_longest_unasked_first() {
+        let asked = [(1, None), (2, Some(at(-10))), (3, None), (4, Some(at(-20)))];
+        let people = by_id(asked.map(|(id, confirmed)| Record { confirmed, ..record(person(id), at(0)) }));
+        let plan = plan(vec![person(1)], &people, &[], Recheck { every: HOUR, now: at(0), before: Some(at(0)) });
+        assert_eq!(plan.missing.iter().map(|record| record.person.id.as_str()).collect::<Vec<_>>(), ["3", "4", "2"]);
+    }
+
+    /// Everybody has a turn within an hour, and each load about the same share, whatever its rhythm.
+    #[test]
+    fn turns_are_spread_evenly_over_the_loads() {
+        for (people, minutes) in [(1000, 5), (1000, 1), (7, 5), (1, 5), (13, 7), (100, 45)] {
+            let mut records = by_id((1..=people).map(|id| record(person(id), at(0))));
+            let mut read = HashMap::new();
+            let mut before = at(0);
+            let loads = 240 / minutes;
+            for load in 1..=loads {
+                let now = at(load * minutes);
+                let recheck = Recheck { every: HOUR, now, before: Some(before) };
+                let plan = plan((1..=people).map(person).collect(), &records, &[], recheck);
+                let fair = people as f64 * minutes as f64 / 60.0;
+                assert!(
+                    (plan.to_read.len() as f64 - fair).abs() <= 1.0,
+                    "{people} every {minutes}: {}",
+                    plan.to_read.len()
+                );
+                for (person, _) in plan.to_read {
+                    *read.entry(person.id.clone()).or_insert(0) += 1;
+                    records.insert(person.id.clone(), Arc::new(record(person, now)));
+                }
+                assert!(records.values().all(|record| now.duration_since(record.read).as_secs() <= 3600));
+                before = now;
+            }
+            if minutes < 45 {
+                assert!(read.len() == people && read.values().all(|times| (3..=5).contains(times)), "{read:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_makes_nobody_wait_for_years() {
+        let people = by_id([record(person(1), at(60 * 24 * 365)), record(person(2), at(-60 * 24 * 365))]);
+        let recheck = Recheck { every: HOUR, now: at(0), before: Some(at(60 * 24 * 365)) };
+        assert_eq!(ids(&plan(vec![person(1), person(2)], &people, &[], recheck)).len(), 2);
+    }
+}

@@ -1,0 +1,104 @@
+//! What is known of every person, as Personio said it last. It outlives the load that brought it, so that
+//! the next one asks only for what may have changed, and with a state file it outlives the program.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::directory::{self, SourceError};
+use crate::personio::Names;
+use crate::personio::model::{Employment, Person};
+
+/// The version of what is written. What has another is not read.
+const VERSION: u32 = 1;
+
+/// One person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) person: Person,
+    /// As they could last be read; `None` if that never succeeded.
+    pub(super) employments: Option<Vec<Employment>>,
+    /// When they were.
+    pub(super) read: Timestamp,
+    /// Whether reading them has failed since.
+    pub(super) failed: bool,
+    /// When Personio last said, asked for this person alone, that there is one although the list had none.
+    pub(super) confirmed: Option<Timestamp>,
+}
+
+/// Everybody, and the names of what they belong to.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Records {
+    pub(super) people: HashMap<String, Arc<Record>>,
+    pub(super) names: Names,
+    /// How many of the people were missing from the last listing, without Personio having said that they
+    /// are gone.
+    pub(super) unconfirmed: usize,
+}
+
+/// How records are written.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    version: u32,
+    unconfirmed: usize,
+    names: Names,
+    people: Vec<Arc<Record>>,
+}
+
+impl Records {
+    /// The records that `bytes` were made of.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, SourceError> {
+        // The text of a JSON error can quote the value at fault.
+        let broken = |_| SourceError::new("holds records that cannot be read".to_owned());
+        let Written { version, unconfirmed, names, people } = serde_json::from_slice(bytes).map_err(broken)?;
+        if version != VERSION {
+            return Err(SourceError::new(format!("holds records of version {version} instead of {VERSION}")));
+        }
+        let people = people.into_iter().map(|record| (record.person.id.clone(), record)).collect();
+        Ok(Self { people, names, unconfirmed })
+    }
+}
+
+impl directory::Memory for Records {
+    fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
+        let people = self.people.values().map(Arc::clone).collect();
+        let written = Written { version: VERSION, unconfirmed: self.unconfirmed, names: self.names.clone(), people };
+        serde_json::to_vec(&written).map_err(|error| SourceError::new(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::directory::Memory;
+    use crate::personio::Kind;
+
+    #[test]
+    fn records_are_read_back_as_they_were_written() {
+        let person = json!({"id": "7", "email": "a@example.com", "employments": [{"id": "e"}]});
+        let employments = json!([{"id": "e", "status": "active", "employment_start_date": "2020-01-01"}]);
+        let record = Record {
+            person: serde_json::from_value(person).unwrap(),
+            employments: serde_json::from_value(employments).unwrap(),
+            read: "2026-01-01T00:00:00.5Z".parse().unwrap(),
+            failed: true,
+            confirmed: Some("2026-01-02T00:00:00Z".parse().unwrap()),
+        };
+        let records = Records {
+            people: [("7".to_owned(), Arc::new(record))].into(),
+            names: [(Kind::Team, "1".to_owned(), "Ä".to_owned())].into_iter().collect(),
+            unconfirmed: 3,
+        };
+        let bytes = records.to_bytes().unwrap();
+        assert_eq!(Records::from_bytes(&bytes).unwrap(), records);
+        let text = String::from_utf8(bytes).unwrap();
+        for broken in [&text[1..], &text.replace("\"version\":1", "\"version\":2"), "", "{}", "[]"] {
+            let reason = Records::from_bytes(broken.as_bytes()).unwrap_err().to_string();
+            assert!(!reason.contains("example.com"), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! One load: who is listed, who is really gone, and what has changed of the others. What Personio does not
+//! answer is taken as it was, and nobody goes because of an answer that is missing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+
+use super::plan::Plan;
+use super::records::Record;
+use crate::directory::Progress;
+use crate::personio::model::{Employment, Person};
+use crate::personio::{Client, Error};
+
+/// Of so many persons the employments may be unreadable before a load counts as failed, though not of
+/// more than half of a small company …
+const FEW: usize = 10;
+/// … nor may so many in a row, since that is an outage; a large company may have one in five.
+const SHARE: usize = 5;
+/// So many persons who are missing are asked for in one load. The others wait for the next.
+const CONFIRMATIONS: usize = 200;
+
+/// A load that is under way.
+pub(super) struct Refresh<'a> {
+    pub(super) client: &'a Client,
+    pub(super) progress: &'a Progress,
+    /// When it began: nothing that it reads is taken to be newer.
+    pub(super) now: Timestamp,
+    /// For how long employments that cannot be read again are as good as those that can.
+    pub(super) trusted: Duration,
+}
+
+/// Those who are missing, after Personio was asked for each.
+#[derive(Debug, Default)]
+struct Confirmed {
+    /// Those who are not gone, or not surely.
+    left: Vec<Arc<Record>>,
+    gone: usize,
+    unconfirmed: usize,
+}
+
+/// What a load has found out.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) people: HashMap<String, Arc<Record>>,
+    /// How many of them are missing from the listing without being surely gone.
+    pub(super) unconfirmed: usize,
+}
+
+impl Refresh<'_> {
+    /// Carries out a plan. What was read stays in `gleaned` also when the load fails.
+    pub(super) async fn carry_out(
+        &self,
+        plan: Plan,
+        gleaned: &mut HashMap<String, Arc<Record>>,
+    ) -> Result<Found, Error> {
+        let Plan { kept, to_read, missing } = plan;
+        self.progress.complete(kept.len() + to_read.len());
+        kept.iter().for_each(|_| self.progress.enriched());
+        let confirmed = self.confirmed(missing).await?;
+        let read = self.enriched(kept.len(), to_read, gleaned).await?;
+        let people = kept.into_iter().chain(read).chain(confirmed.left);
+        let people = people.map(|record| (record.person.id.clone(), record)).collect();
+        Ok(Found { people, unconfirmed: confirmed.unconfirmed })
+    }
+
+    /// Asks for those who are missing one by one. Only whom Personio says not to know is gone: a listing can
+    /// be short for many reasons.
+    async fn confirmed(&self, mut missing: Vec<Arc<Record>>) -> Result<Confirmed, Error> {
+        let later = missing.split_off(missing.len().min(CONFIRMATIONS));
+        let mut confirmed = Confirmed { unconfirmed: later.len(), left: later, gone: 0 };
+        let in_vain = Row::default();
+        let answers = stream::iter(missing).map(|record| {
+            let in_vain = &in_vain;
+            async move {
+                if in_vain.is_long() {
+                    return (record, None);
+                }
+                let answer = self.client.person(&record.person.id).await;
+                in_vain.note(answer.is_ok());
+                (record, Some(answer))
+            }
+        });
+        let mut answers = answers.buffer_unordered(self.client.max_concurrency());
+        while let Some((record, answer)) = answers.next().await {
+            confirmed.note(record, answer, self.now)?;
+        }
+        confirmed.report();
+        Ok(confirmed)
+    }
+
+    /// Reads employments. Where they cannot be read, those that could last be read are kept; a few persons
+    /// may have none, many mean that something larger is wrong, and then nobody is served without.
+    async fn enriched(
+        &self,
+        kept: usize,
+        to_read: Vec<(Person, Option<Arc<Record>>)>,
+        gleaned: &mut HashMap<String, Arc<Record>>,
+    ) -> Result<Vec<Arc<Record>>, Error> {
+        let mut unreadable = Unreadable::among(kept + to_read.len());
+        let in_vain = Row::default();
+        let answers = stream::iter(to_read).map(|(person, earlier)| {
+            let in_vain = &in_vain;
+            async move {
+                let answer = if in_vain.is_long() && self.is_trusted(earlier.as_deref()) {
+                    None
+                } else {
+                    let answer = self.client.employments(&person.id).await;
+                    in_vain.note(answer.is_ok());
+                    Some(answer)
+                };
+                self.progress.enriched();
+                (person, earlier, answer)
+            }
+        });
+        let mut answers = answers.buffer_unordered(self.client.max_concurrency());
+        let mut read = Vec::new();
+        while let Some((person, earlier, answer)) = answers.next().await {
+            let is_trusted = self.is_trusted(earlier.as_deref());
+            let employments = answer.map(|answer| unreadable.note(answer, is_trusted)).transpose()?.flatten();
+            let is_read = employments.is_some();
+            let record = Arc::new(self.record(person, earlier.as_deref(), employments));
+            if is_read {
+                gleaned.insert(record.person.id.clone(), Arc::clone(&record));
+            }
+            read.push(record);
+        }
+        unreadable.report();
+        Ok(read)
+    }
+
+    fn is_trusted(&self, earlier: Option<&Record>) -> bool {
+        let age = |record: &Record| self.now.duration_since(record.read).unsigned_abs();
+        earlier.is_some_and(|record| record.employments.is_some() && age(record) <= self.trusted)
+    }
+
+    /// The person as listed, with the employments as they were read now, or else as they were before.
+    fn record(&self, person: Person, earlier: Option<&Record>, employments: Option<Vec<Employment>>) -> Record {
+        match (employments, earlier) {
+            (Some(employments), _) => {
+                Record { person, employments: Some(employments), read: self.now, failed: false, confirmed: None }
+            }
+            (None, Some(earlier)) => {
+                let Record { employments, read, .. } = earlier.clone();
+                Record { person, employments, read, failed: true, confirmed: None }
+            }
+            (None, None) => Record { person, employments: None, read: self.now, failed: true, confirmed: None },
+        }
+    }
+}
+
+impl Confirmed {
+    /// What Personio said of somebody who is missing; nothing if it was not asked.
+    fn note(
+        &mut self,
+        record: Arc<Record>,
+        answer: Option<Result<Option<Person>, Error>>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        match answer {
+            Some(Ok(None)) => self.gone += 1,
+            Some(Ok(Some(person))) => {
+                let changed = person != record.person;
+                let failed = record.failed || changed;
+                self.left.push(Arc::new(Record { person, confirmed: Some(now), failed, ..Record::clone(&record) }));
+            }
+            Some(Err(error @ Error::Credential { .. })) => return Err(error),
+            Some(Err(_)) | None => {
+                self.unconfirmed += 1;
+                self.left.push(record);
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self) {
+        let Self { left, gone, unconfirmed } = self;
+        if *gone > 0 {
+            tracing::info!(gone, "{gone} persons are gone: Personio knows them no longer");
+        }
+        if !left.is_empty() {
+            let left = left.len();
+            tracing::warn!(
+                left,
+                unconfirmed,
+                "{left} persons are missing from Personio's list and are kept: {unconfirmed} of them are not confirmed to \
+                 be gone, the others exist"
+            );
+        }
+    }
+}
+
+/// Counts failures in a row: after a long one it makes no sense to go on asking.
+#[derive(Debug, Default)]
+struct Row {
+    length: std::sync::atomic::AtomicUsize,
+    was_long: AtomicBool,
+}
+
+impl Row {
+    fn note(&self, succeeded: bool) {
+        if succeeded {
+            self.length.store(0, Relaxed);
+        } else if self.length.fetch_add(1, Relaxed) >= FEW {
+            self.was_long.store(true, Relaxed);
+        }
+    }
+
+    fn is_long(&self) -> bool {
+        self.was_long.load(Relaxed)
+    }
+}
+
+/// Counts the persons whose employments cannot be read.
+struct Unreadable {
+    tolerated: usize,
+    /// How many persons have no employments that can be trusted, and how many of those came in a row.
+    bare: usize,
+    bare_in_a_row: usize,
+    /// How many persons have those of an earlier load.
+    outdated: usize,
+    first: Option<Error>,
+}
+
+impl Unreadable {
+    fn among(persons: usize) -> Self {
+        let tolerated = FEW.min(persons.div_ceil(2)).max(persons / SHARE);
+        Self { tolerated, bare: 0, bare_in_a_row: 0, outdated: 0, first: None }
+    }
+
+    /// The employments, or none if they may be missing; of somebody whose earlier ones are trusted they may.
+    fn note(
+        &mut self,
+        answer: Result<Vec<Employment>, Error>,
+        is_trusted: bool,
+    ) -> Result<Option<Vec<Employment>>, Error> {
+        match answer {
+            Ok(employments) => {
+                self.bare_in_a_row = 0;
+                return Ok(Some(employments));
+            }
+            Err(error @ Error::Credential { .. }) => return Err(error),
+            Err(error) if is_trusted => {
+                self.outdated += 1;
+                self.first.get_or_insert(error);
+            }
+            Err(error) => {
+                self.bare += 1;
+                self.bare_in_a_row += 1;
+                if self.bare > self.tolerated || self.bare_in_a_row > FEW {
+                    return Err(error);
+                }
+                self.first.get_or_insert(error);
+            }
+        }
+        Ok(None)
+    }
+
+    fn report(&self) {
+        if let Some(error) = &self.first {
+            let Self { bare, outdated, .. } = self;
+            tracing::warn!(
+                bare,
+                outdated,
+                "the employments of some persons cannot be read: {outdated} are served with the last that could be, {bare} \
+                 without or with old ones; the first failure: {error}"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::personio::Endpoint;
+
+    fn failure() -> Result<Vec<Employment>, Error> {
+        Err(Error::NotFound { endpoint: Endpoint::Employments })
+    }
+
+    #[test]
+    fn eleven_in_a_row_without_employments_are_an_outage() {
+        let mut unreadable = Unreadable::among(500);
+        for _ in 0..5 {
+            assert!((0..10).all(|_| unreadable.note(failure(), false).is_ok()));
+            assert!(unreadable.note(Ok(Vec::new()), false).is_ok());
+        }
+        assert!((0..10).all(|_| unreadable.note(failure(), false).is_ok()));
+        assert!(unreadable.note(failure(), false).is_err());
+    }
+
+    #[test]
+    fn some_may_be_without_employments_more_may_not() {
+        for (persons, tolerated) in
+            [(1, 1), (2, 1), (3, 2), (4, 2), (20, 10), (49, 10), (50, 10), (60, 12), (1000, 200)]
+        {
+            let mut unreadable = Unreadable::among(persons);
+            for _ in 0..tolerated {
+                assert!(unreadable.note(failure(), false).is_ok(), "{persons}");
+                assert!(unreadable.note(failure(), true).is_ok(), "earlier ones do not count");
+                assert!(unreadable.note(Ok(Vec::new()), false).is_ok());
+            }
+            assert!(unreadable.note(failure(), false).is_err(), "{persons}");
+        }
+    }
+
+    #[test]
+    fn a_long_row_is_remembered() {
+        let row = Row::default();
+        (0..10).for_each(|_| row.note(false));
+        assert!(!row.is_long());
+        row.note(true);
+        (0..11).for_each(|_| row.note(false));
+        row.note(true);
+        assert!(row.is_long());
+    }
+}
