@@ -39,9 +39,13 @@ async fn scrape(bridge: &Bridge) -> BTreeMap<String, f64> {
 }
 
 /// All that is ever said, without data to serve and with some.
-const ALWAYS: [&str; 4] = [
+const ALWAYS: [&str; 8] = [
+    "personio_scim_change_is_held_back",
+    "personio_scim_changes_held_back_total",
     "personio_scim_loads_total{outcome=\"failed\"}",
     "personio_scim_loads_total{outcome=\"succeeded\"}",
+    "personio_scim_state_file_writes_total{outcome=\"failed\"}",
+    "personio_scim_state_file_writes_total{outcome=\"succeeded\"}",
     "personio_scim_webhook_notices_total{outcome=\"accepted\"}",
     "personio_scim_webhook_notices_total{outcome=\"refused\"}",
 ];
@@ -56,22 +60,22 @@ async fn loads_and_data_are_counted() {
     bridge.failure().await;
     let now = scrape(&bridge).await;
     assert_eq!(now.keys().collect::<Vec<_>>(), ALWAYS, "no users are not the same as none");
-    assert_eq!((now[ALWAYS[0]], now[ALWAYS[1]]), (1.0, 0.0));
+    assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]]), (1.0, 0.0));
 
     bridge.simulator.heal();
     bridge.clock.pass(PAUSE_OVER);
     bridge.ready().await;
-    until("the load is counted", async || scrape(&bridge).await[ALWAYS[1]] > 0.0).await;
+    until("the load is counted", async || scrape(&bridge).await[ALWAYS[3]] > 0.0).await;
     let now = scrape(&bridge).await;
     let names: BTreeSet<&str> = ALWAYS.into_iter().chain(WITH_DATA).collect();
     assert_eq!(now.keys().map(String::as_str).collect::<BTreeSet<_>>(), names);
-    assert_eq!((now[ALWAYS[0]], now[ALWAYS[1]], now[WITH_DATA[1]]), (1.0, 1.0, 30.0));
+    assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]], now[WITH_DATA[1]]), (1.0, 1.0, 30.0));
 
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     bridge.reloaded().await;
     bridge.clock.pass(Duration::from_millis(90_500));
     let now = scrape(&bridge).await;
-    assert_eq!((now[ALWAYS[0]], now[ALWAYS[1]], now[WITH_DATA[1]]), (1.0, 2.0, 20.0));
+    assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]], now[WITH_DATA[1]]), (1.0, 2.0, 20.0));
     assert!((now[WITH_DATA[0]] - 90.5).abs() < 1e-6, "{now:?}");
     bridge.simulator.reset_counts();
     scrape(&bridge).await;
@@ -94,8 +98,8 @@ async fn webhooks_are_counted() {
         answer(request.header("Authorization", token).body(body)).await;
     }
     let now = scrape(&bridge).await;
-    assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]]), (2.0, 3.0));
-    until("the load that followed is counted", async || scrape(&bridge).await[ALWAYS[1]] >= 2.0).await;
+    assert_eq!((now[ALWAYS[6]], now[ALWAYS[7]]), (2.0, 3.0));
+    until("the load that followed is counted", async || scrape(&bridge).await[ALWAYS[3]] >= 2.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
