@@ -121,10 +121,9 @@ impl Client {
         }
         match self.named(kind).await {
             Ok(named) => {
-                // A name in use is not forgotten because a list leaves it out.
-                let kept = entry.known.iter().filter(|(id, name)| name.is_none() || wanted.contains(*id));
                 let mut known: Known = wanted.iter().map(|id| (id.clone(), None)).collect();
-                known.extend(kept.map(|(id, name)| (id.clone(), name.clone())));
+                // A name is not forgotten because a list leaves it out: somebody may still refer to it.
+                known.extend(entry.known.iter().map(|(id, name)| (id.clone(), name.clone())));
                 known.extend(named.into_iter().map(|named| (named.id, named.name)));
                 *entry = Entry { known: Arc::new(known), read: Some(now), failed: None };
             }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use personio_scim::app::{Application, Tuning};
 use personio_scim::clock::Clock;
 use personio_scim::config::{Config, Personio, Scim, State};
+use personio_scim::directory::Directory;
 use personio_scim::personio::Retry;
 use personio_scim::scim::filter;
 use personio_scim::simulator::{Options, Rate, Simulator, World};
@@ -30,6 +31,11 @@ pub struct TestClock(Arc<Mutex<(Timestamp, Duration)>>);
 impl TestClock {
     pub fn at(now: &str) -> Self {
         Self(Arc::new(Mutex::new((now.parse().unwrap(), Duration::ZERO))))
+    }
+
+    /// Somebody sets the clock: ages do not change.
+    pub fn set(&self, now: &str) {
+        self.0.lock().unwrap().0 = now.parse().unwrap();
     }
 
     /// Time passes, on the calendar and for ages.
@@ -156,12 +162,13 @@ impl Setup {
             },
         };
         let application = Application::build(config, Arc::new(self.clock.clone()), self.tuning).unwrap();
+        let directory = application.directory();
         let origin = format!("http://{}", application.address());
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(application.run(async {
             let _ = stopped.await;
         }));
-        Bridge { origin, simulator, clock: self.clock, http: http(), _stop: stop }
+        Bridge { origin, directory, simulator, clock: self.clock, http: http(), _stop: stop }
     }
 }
 
@@ -175,6 +182,7 @@ pub fn http() -> reqwest::Client {
 pub struct Bridge {
     /// Without a path: `http://127.0.0.1:…`.
     pub origin: String,
+    directory: Directory,
     pub simulator: Simulator,
     pub clock: TestClock,
     pub http: reqwest::Client,
@@ -212,6 +220,11 @@ impl Answer {
 }
 
 impl Bridge {
+    /// What is served.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
     /// A request with the token, to a path such as `/scim/v2/Users`.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.origin)).header("Authorization", format!("Bearer {TOKEN}"))

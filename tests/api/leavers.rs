@@ -1,0 +1,111 @@
+//! A person who is missing from a list is not gone: only Personio's own word for that person counts.
+
+use std::time::Duration;
+
+use personio_scim::simulator::{Action, Endpoint, Fault, Person};
+use serde_json::Value;
+
+use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn settled(persons: usize) -> (Bridge, Vec<Value>) {
+    let bridge = Setup { cache_ttl: SHORT, employment_recheck: HOUR, ..Setup::persons(persons) }.start();
+    let users = bridge.everybody().await;
+    bridge.simulator.reset_counts();
+    (bridge, users)
+}
+
+/// Takes the persons at these places out of the company.
+fn remove(bridge: &Bridge, places: std::ops::Range<usize>) -> Vec<Person> {
+    bridge.simulator.with_world(|world| world.persons.drain(places).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_gone_is_asked_for_once() {
+    let (bridge, users) = settled(60).await;
+    let gone = remove(&bridge, 7..9);
+    let left = bridge.reloaded().await;
+    assert_eq!(left.len(), 58);
+    assert!(gone.iter().all(|person| left.iter().all(|user| user["id"] != person.id.as_str())));
+    assert_eq!(bridge.simulator.requests(Endpoint::Person), 2);
+    bridge.reloaded().await;
+    assert_eq!(bridge.simulator.requests(Endpoint::Person), 2, "they are forgotten");
+    for person in gone {
+        assert!(users.iter().any(|user| user["id"] == person.id.as_str()));
+        bridge.get(&format!("/Users/{}", person.id)).await.scim_error(404, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_but_a_404_of_that_person_means_gone() {
+    for action in [
+        Action::NotFoundRoute,
+        Action::Html(404),
+        Action::Status(404),
+        Action::Status(401),
+        Action::Status(403),
+        Action::Status(410),
+        Action::Status(500),
+        Action::Html(502),
+        Action::Reset,
+        Action::TruncatedJson,
+        Action::WrongJson,
+    ] {
+        let (bridge, users) = settled(60).await;
+        remove(&bridge, 7..9);
+        bridge.simulator.fail(Fault::on(Endpoint::Person, action.clone()));
+        for _ in 0..2 {
+            assert_eq!(bridge.reloaded().await, users, "{action:?}");
+        }
+        bridge.simulator.heal();
+        assert_eq!(bridge.reloaded().await.len(), 58, "{action:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_only_missing_from_the_list_stays() {
+    let (bridge, users) = settled(60).await;
+    // A list of one page without a next one: the other ten are missing, and exist.
+    let page = bridge.http.get(format!("{}/v2/persons?limit=50", bridge.simulator.base_url()));
+    let token = bridge.http.post(format!("{}/v2/auth/token", bridge.simulator.base_url()));
+    let credential = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
+    let token =
+        token.header("Content-Type", "application/x-www-form-urlencoded").body(credential).send().await.unwrap();
+    let token: Value = serde_json::from_str(&token.text().await.unwrap()).unwrap();
+    let page = page.bearer_auth(token["access_token"].as_str().unwrap()).send().await.unwrap().text().await.unwrap();
+    let mut page: Value = serde_json::from_str(&page).unwrap();
+    assert_eq!(page["_data"].as_array().unwrap().len(), 50);
+    page["_meta"]["links"].as_object_mut().unwrap().remove("next");
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page.to_string())));
+    for _ in 0..3 {
+        bridge.simulator.reset_counts();
+        assert_eq!(bridge.reloaded().await, users);
+        assert_eq!(bridge.simulator.requests(Endpoint::Person), 10);
+        assert_eq!(bridge.health().await.1["status"], "ok");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_are_missing_are_confirmed_a_part_at_a_time() {
+    let (bridge, users) = settled(600).await;
+    remove(&bridge, 100..350);
+    assert_eq!(bridge.reloaded().await.len(), 400, "200 in one load");
+    assert_eq!(bridge.simulator.requests(Endpoint::Person), 200);
+    let left = bridge.reloaded().await;
+    assert_eq!((left.len(), bridge.simulator.requests(Endpoint::Person)), (350, 250));
+    assert!(left.iter().all(|user| users.contains(user)), "the others are as they were");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_confirmations_is_not_asked_into() {
+    let (bridge, users) = settled(200).await;
+    remove(&bridge, 0..150);
+    bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(403)));
+    assert_eq!(bridge.reloaded().await, users);
+    let asked = bridge.simulator.requests(Endpoint::Person);
+    assert!((11..60).contains(&asked), "{asked} were asked for");
+    bridge.simulator.heal();
+    bridge.clock.pass(PAUSE_OVER);
+    assert_eq!(bridge.reloaded().await.len(), 50);
+}

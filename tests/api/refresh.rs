@@ -1,0 +1,211 @@
+//! What a refresh costs once everybody is known, and that nothing is lost by asking less.
+
+use std::time::Duration;
+
+use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person};
+use serde_json::Value;
+
+use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id};
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
+const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A bridge over so many persons that has loaded once, and reads employments again after an hour.
+async fn settled(persons: usize) -> (Bridge, Vec<Value>) {
+    let setup = Setup { cache_ttl: SHORT, employment_recheck: HOUR, ..Setup::persons(persons) };
+    let bridge = setup.start();
+    let users = bridge.everybody().await;
+    bridge.simulator.reset_counts();
+    (bridge, users)
+}
+
+/// Changes the person at this place, and tells the id.
+fn change(bridge: &Bridge, place: usize, change: impl FnOnce(&mut Person)) -> String {
+    bridge.simulator.with_world(|world| {
+        change(&mut world.persons[place]);
+        world.persons[place].id.clone()
+    })
+}
+
+/// Requests for pages of persons, single persons, employments.
+fn counts(bridge: &Bridge) -> (usize, usize, usize) {
+    let count = |endpoint| bridge.simulator.requests(endpoint);
+    (count(Endpoint::Persons), count(Endpoint::Person), count(Endpoint::Employments))
+}
+
+/// Whose employments were asked for.
+fn asked(bridge: &Bridge) -> Vec<String> {
+    let of = |path: &str| path.strip_prefix("/v2/persons/")?.strip_suffix("/employments").map(str::to_owned);
+    bridge.simulator.log().iter().filter_map(|request| of(&request.path)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_without_changes_costs_the_pages_alone() {
+    let (bridge, users) = settled(230).await;
+    assert_eq!(bridge.reloaded().await, users);
+    assert_eq!(counts(&bridge), (5, 0, 0));
+    assert_eq!(bridge.simulator.log().len(), 5, "no names, no token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_those_are_read_again_who_may_have_changed() {
+    let (bridge, _) = settled(120).await;
+    let touched = change(&bridge, 3, |person| person.preferred_name = Some("Preferred".to_owned()));
+    let rehired = change(&bridge, 4, |person| {
+        person.employments.push(Employment {
+            id: "rehired".to_owned(),
+            status: Some("ACTIVE".to_owned()),
+            position: Some("Again".to_owned()),
+            employment_start_date: Some(jiff::civil::date(2026, 11, 1)),
+            ..Employment::default()
+        });
+    });
+    let hired = "99".to_owned();
+    let newcomer = Person { id: hired.clone(), email: Some("new@example.com".to_owned()), ..Person::default() };
+    bridge.simulator.with_world(|world| world.persons.push(newcomer));
+    let users = bridge.reloaded().await;
+    let mut expected = [touched.clone(), rehired.clone(), hired];
+    let mut seen = asked(&bridge);
+    expected.sort();
+    seen.sort();
+    assert_eq!(seen, expected);
+    assert_eq!(users.len(), 121);
+    assert_eq!(by_id(&users, &touched)["displayName"], "Preferred");
+    assert_eq!(by_id(&users, &rehired)[PERSONIO]["employmentId"], "rehired");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn employments_are_read_again_within_the_hour_evenly_over_the_refreshes() {
+    let (bridge, _) = settled(120).await;
+    let promoted = change(&bridge, 77, |person| person.employments[0].position = Some("Promoted".to_owned()));
+    let mut last = Value::Null;
+    for _ in 0..12 {
+        bridge.simulator.reset_counts();
+        bridge.clock.pass(5 * MINUTE);
+        let users = bridge.reloaded().await;
+        assert_eq!(counts(&bridge), (3, 0, 10), "a twelfth in five minutes");
+        last = by_id(&users, &promoted)["title"].clone();
+    }
+    assert_eq!(last, "Promoted", "although the person was not touched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_long_silence_everybody_is_read() {
+    let (bridge, users) = settled(60).await;
+    bridge.clock.pass(HOUR);
+    assert_eq!(bridge.reloaded().await, users);
+    assert_eq!(counts(&bridge), (2, 0, 60));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_enrichment_keeps_the_last_good_one_and_is_tried_again() {
+    for action in [
+        Action::NotFoundResource,
+        Action::Status(403),
+        Action::Status(500),
+        Action::Html(502),
+        Action::TruncatedJson,
+        Action::WrongJson,
+        Action::Reset,
+    ] {
+        let (bridge, users) = settled(60).await;
+        let id = change(&bridge, 7, |person| person.last_name = Some("Changed".to_owned()));
+        bridge.simulator.fail(Fault::on(Endpoint::Employments, action.clone()));
+        let now = bridge.reloaded().await;
+        let (before, after) = (by_id(&users, &id), by_id(&now, &id));
+        assert_eq!(after["name"]["familyName"], "Changed", "what is known of the person is served: {action:?}");
+        for member in ["title", "active", ENTERPRISE, PERSONIO] {
+            assert_eq!(after[member], before[member], "{action:?}");
+        }
+        bridge.simulator.heal();
+        bridge.simulator.reset_counts();
+        bridge.reloaded().await;
+        assert_eq!(asked(&bridge), [id], "{action:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_lost_makes_nobody_bare_and_costs_little() {
+    let setup = Setup { cache_ttl: SHORT, ..Setup::persons(200) };
+    let bridge = setup.start();
+    let users = bridge.everybody().await;
+    for status in [401, 403] {
+        bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Status(status)));
+        bridge.simulator.reset_counts();
+        assert_eq!(bridge.reloaded().await, users, "{status}");
+        let asked = asked(&bridge).len();
+        assert!((11..100).contains(&asked), "given up after some in a row: {asked}");
+        bridge.simulator.heal();
+    }
+    bridge.simulator.reset_counts();
+    assert_eq!(bridge.reloaded().await, users);
+    assert_eq!(counts(&bridge).2, 200, "all are read again once that can be");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn employments_are_not_trusted_for_longer_than_anything_else() {
+    let setup = Setup { cache_ttl: SHORT, employment_recheck: HOUR, max_stale: 2 * HOUR, ..Setup::persons(60) };
+    let bridge = setup.start();
+    let users = bridge.everybody().await;
+    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Status(403)));
+    for _ in 0..2 {
+        bridge.clock.pass(HOUR);
+        assert_eq!(bridge.reloaded().await, users);
+        assert_eq!(bridge.health().await.1["status"], "ok");
+    }
+    bridge.clock.pass(HOUR);
+    assert_eq!(bridge.reloaded().await, users, "the load fails, and the last one is still good enough");
+    bridge.failure().await;
+    bridge.clock.pass(2 * HOUR + MINUTE);
+    bridge.get("/Users").await.scim_error(503, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failed_load_has_read_is_not_asked_for_again() {
+    let setup = Setup { employment_recheck: HOUR, ..Setup::persons(60) };
+    let simulator = setup.simulator();
+    // From the 31st on all fail, which is an outage.
+    simulator.fail(Fault::on(Endpoint::Employments, Action::Status(403)).skip(30));
+    let bridge = setup.start_with(simulator);
+    bridge.failure().await;
+    bridge.simulator.heal();
+    bridge.simulator.reset_counts();
+    bridge.clock.pass(PAUSE_OVER);
+    assert_eq!(bridge.everybody().await.len(), 60);
+    assert_eq!(counts(&bridge), (2, 0, 30));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_named_by_a_webhook_is_read_again_and_nobody_else() {
+    let token = "a-webhook-token-for-tests";
+    let setup = Setup { employment_recheck: HOUR, webhook_token: Some(token), ..Setup::persons(60) };
+    let bridge = setup.start();
+    bridge.ready().await;
+    let id = change(&bridge, 9, |person| person.employments[0].position = Some("Promoted".to_owned()));
+    bridge.simulator.reset_counts();
+    let notice = format!(r#"{{"event_name": "employment.updated", "payload": {{"person_id": "{id}"}}}}"#);
+    let request = bridge.http.post(format!("{}/webhooks/personio", bridge.origin)).header("Authorization", token);
+    // The first attempt to load fails, and the mark must outlive it.
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)).times(1));
+    assert!(request.body(notice).send().await.unwrap().status().is_success());
+    bridge.failure().await;
+    bridge.clock.pass(PAUSE_OVER);
+    crate::harness::until("the promotion is served", async || {
+        bridge.get(&format!("/Users/{id}")).await.json()["title"] == "Promoted"
+    })
+    .await;
+    assert_eq!(asked(&bridge), [id]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_in_use_outlives_a_list_that_leaves_it_out() {
+    let (bridge, users) = settled(12).await;
+    bridge.clock.pass(24 * HOUR);
+    for endpoint in [Endpoint::OrgUnits, Endpoint::LegalEntities, Endpoint::Workplaces, Endpoint::CostCenters] {
+        bridge.simulator.fail(Fault::on(endpoint, Action::EmptyListing));
+    }
+    assert_eq!(bridge.reloaded().await, users);
+    assert!(bridge.simulator.requests(Endpoint::OrgUnits) >= 2, "they were read");
+}
