@@ -16,6 +16,7 @@ pub struct Snapshot {
     users: Resources,
     groups: Resources,
     skipped: Skipped,
+    outdated: usize,
     loaded: SignedDuration,
     turns: Option<Timestamp>,
     digest: Digest,
@@ -70,7 +71,7 @@ impl Snapshot {
         let users = resources(&types.user, users, earlier_users, now)?;
         let groups = resources(&types.group, groups, earlier_groups, now)?;
         let digest = digest([&users, &groups]);
-        Ok(Self { users, groups, skipped: load.skipped, loaded, turns: load.turns, digest })
+        Ok(Self { users, groups, skipped: load.skipped, outdated: load.outdated, loaded, turns: load.turns, digest })
     }
 
     /// The users, by creation and id.
@@ -89,6 +90,12 @@ impl Snapshot {
     #[must_use]
     pub fn skipped(&self) -> Skipped {
         self.skipped
+    }
+
+    /// How many of the users are partly as they were before, since that could not be read again.
+    #[must_use]
+    pub fn outdated(&self) -> usize {
+        self.outdated
     }
 
     /// What its content is recognised by: a snapshot with the same content has the same.

@@ -69,6 +69,8 @@ pub struct Loaded {
     pub groups: Vec<Group>,
     /// Who was left out.
     pub skipped: Skipped,
+    /// How many of the users are partly as they were before, since that could not be read again.
+    pub outdated: usize,
     /// How many of the users may be gone, which is not confirmed.
     pub unconfirmed: usize,
     /// Why this must not be served where nothing was served before.

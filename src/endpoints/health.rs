@@ -1,12 +1,18 @@
 //! `/health/live` and `/health/ready`, for those who run the server. They need no token and say
 //! nothing of anybody.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::{State, respond};
-use crate::directory::{self, HeldBack, Losses};
+use crate::directory::{self, HeldBack, Losses, Snapshot};
+
+/// So few users may be incomplete without anybody being told: one that cannot be read for a while is
+/// nothing unusual.
+const FEW: usize = 10;
 
 /// The process answers. It says nothing about Personio: a restart would not mend that, and would
 /// lose the data that is still served.
@@ -26,29 +32,24 @@ pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
     let directory::State { snapshot, loading, failure } = now;
     let upstream = match &failure {
         Some((reason, ago)) => part("down", format!("the last load failed {} s ago: {reason}", ago.as_secs())),
-        None if snapshot.is_some() => part("ok", "the last load succeeded".to_owned()),
-        None => part("unknown", "no load has ended yet".to_owned()),
+        None => match snapshot.as_ref().map(|(snapshot, _)| snapshot.outdated()) {
+            Some(outdated) if outdated > FEW => part("degraded", format!("{outdated} users cannot be read in full")),
+            Some(_) => part("ok", "the last load succeeded".to_owned()),
+            None => part("unknown", "no load has ended yet".to_owned()),
+        },
     };
-    let directory = match (&snapshot, loading) {
-        (Some((snapshot, age)), _) => {
-            let users = snapshot.users().all().len();
-            let state = if held_back.is_some() { "degraded" } else { "ok" };
-            let held = held_back.map(|held| format!("; a change is held back: {}", held.losses)).unwrap_or_default();
-            let mut directory = part(state, format!("{users} users, {} s old{held}", age.as_secs()));
-            if let Value::Object(members) = &mut directory {
-                members.extend(held_back.map(|held| ("heldBack".to_owned(), numbers(held))));
-                members.insert("users".to_owned(), users.into());
-                members.insert("ageSeconds".to_owned(), age.as_secs().into());
-                members.insert("leftOutWithoutEmail".to_owned(), snapshot.skipped().without_email.into());
-            }
-            directory
-        }
+    let mut directory = match (&snapshot, loading) {
+        (Some((snapshot, age)), _) => served(snapshot, *age),
         (None, Some(progress)) => part("loading", progress),
         (None, None) => part("down", "there is nothing that may be served".to_owned()),
     };
-    let (code, status) = match (snapshot.is_some(), failure.is_some()) {
-        (true, false) if held_back.is_none() => (StatusCode::OK, "ok"),
-        (true, _) => (StatusCode::OK, "degraded"),
+    if let Some(held) = held_back {
+        tell_of(held, &mut directory);
+    }
+    let is_well = [&upstream, &directory].iter().all(|part| part["status"] == "ok");
+    let (code, status) = match (snapshot.is_some(), is_well) {
+        (true, true) => (StatusCode::OK, "ok"),
+        (true, false) => (StatusCode::OK, "degraded"),
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "down"),
     };
     let parts = json!({"personio": upstream, "directory": directory});
@@ -56,14 +57,27 @@ pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
     respond::json(code, &json!({"status": status, "pid": std::process::id(), "parts": parts}))
 }
 
-/// Whom the change that is held back would take something from.
-fn numbers(held: HeldBack) -> Value {
-    let Losses { of, users, disappeared, deactivated, renamed, without_email, without_employment } = held.losses;
+fn served(snapshot: &Snapshot, age: Duration) -> Value {
+    let users = snapshot.users().all().len();
     json!({
+        "status": "ok", "detail": format!("{users} users, {} s old", age.as_secs()), "users": users,
+        "ageSeconds": age.as_secs(), "leftOutWithoutEmail": snapshot.skipped().without_email,
+    })
+}
+
+/// Adds whom a change that is held back would take something from.
+fn tell_of(held: HeldBack, directory: &mut Value) {
+    let Losses { of, users, disappeared, deactivated, renamed, without_email, without_employment } = held.losses;
+    if directory["status"] == "ok" {
+        directory["status"] = "degraded".into();
+    }
+    let detail = directory["detail"].as_str().unwrap_or_default();
+    directory["detail"] = format!("{detail}; a change is held back: {}", held.losses).into();
+    directory["heldBack"] = json!({
         "sinceSeconds": held.since.as_secs(), "users": users, "of": of, "disappeared": disappeared,
         "deactivated": deactivated, "renamed": renamed, "withoutEmail": without_email,
         "withoutEmployment": without_employment,
-    })
+    });
 }
 
 fn part(status: &str, detail: String) -> Value {

@@ -133,6 +133,7 @@ impl Source {
             groups: groups::groups(&users, &self.locations),
             users,
             skipped,
+            outdated: people.iter().filter(|record| record.failed && record.employments.is_some()).count(),
             unconfirmed: records.unconfirmed,
             flaw: flaw(records.people.values()),
             turns: self.turns(),
@@ -177,11 +178,17 @@ impl Source {
         let employments = match employments {
             Ok(employments) => employments,
             Err(error @ personio::Error::Credential { .. }) => return Err(error),
-            Err(_) => Vec::new(),
+            Err(_) => self.last_good(id).unwrap_or_default(),
         };
         let names = self.client.names(&named(employment::that_counts(&employments).map(std::slice::from_ref))).await;
         let user_name = person.email.clone().unwrap_or_else(|| user_name::fallback(&person.id));
         Ok(Some(user(&person, user_name, &employments, &self.context(&names, People::Unknown))))
+    }
+
+    /// The employments of this person as they could last be read.
+    fn last_good(&self, id: &str) -> Option<Vec<Employment>> {
+        let kept = self.kept();
+        kept.gleaned.get(id).or_else(|| kept.records.people.get(id))?.employments.clone()
     }
 
     fn context<'a>(&'a self, names: &'a Names, people: People<'a>) -> Context<'a> {

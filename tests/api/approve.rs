@@ -1,11 +1,12 @@
 //! `approve`, and what a server makes of its signal.
 
+use personio_scim::simulator::Simulator;
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::harness::{Setup, TOKEN, until};
-use crate::process::{Program, get, run, serve};
+use crate::process::{Program, get, run, serve, settings};
 
 /// Stands in front of a server and says for it `times` times that it holds something back.
 async fn holding_back(pid: u32, times: u64) -> MockServer {
@@ -78,4 +79,46 @@ async fn whoever_is_no_server_gets_no_signal() {
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     assert!(ended.err.contains("is no personio-scim here") && ended.err.lines().count() == 1, "{ended:?}");
     run(&["approve", "--listen", "127.0.0.1:1"], &[]).await.complains(1, "127.0.0.1:1/health/ready does not answer");
+}
+
+/// A `serve` that holds back that most persons have gone, and where it listens.
+async fn held(simulator: &Simulator) -> (Program, String) {
+    let upstream = simulator.base_url();
+    let mut settings = settings(&upstream);
+    settings.push(("SCIM_CACHE_TTL", "1ms"));
+    let program = Program::start(&["serve"], &settings);
+    let base_url = program.base_url().await;
+    until("everybody is served", async || get(&format!("{base_url}/Users"), TOKEN).await.status == 200).await;
+    simulator.with_world(|world| world.persons.truncate(20));
+    let ready = base_url.replace("/scim/v2", "/health/ready");
+    until("the change is held back", async || {
+        assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
+        get(&ready, TOKEN).await.json()["parts"]["directory"]["heldBack"].is_object()
+    })
+    .await;
+    (program, base_url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_held_back_is_published() {
+    let simulator = Setup::persons(60).simulator();
+    let (program, base_url) = held(&simulator).await;
+    let listen = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2");
+    let ended = run(&["approve", "--listen", listen], &[]).await;
+    assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    assert!(ended.out.contains("40 of 60 users would lose something: 40 would disappear"), "{ended:?}");
+    assert!(ended.out.lines().count() == 2 && ended.out.contains("Published: 20 users"), "{ended:?}");
+    assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 20);
+    let errors = program.log().into_iter().filter(|line| line["level"] == "ERROR").collect::<Vec<_>>();
+    assert_eq!(errors.len(), 1, "once: {errors:?}");
+    assert!(errors[0]["message"].as_str().unwrap().contains("personio-scim approve"), "{errors:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_signal_alone_publishes_it_too() {
+    let simulator = Setup::persons(60).simulator();
+    let (program, base_url) = held(&simulator).await;
+    program.signal("USR1");
+    until("it is published", async || get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"] == 20)
+        .await;
 }

@@ -12,7 +12,8 @@ const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User
 
 /// A bridge that has loaded once, with the default bound.
 async fn guarded(persons: usize) -> (Bridge, Vec<Value>) {
-    let bridge = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::persons(persons) }.start();
+    let patient = Duration::from_secs(60);
+    let bridge = Setup { cache_ttl: SHORT, refresh_wait: patient, max_change: 0.2, ..Setup::persons(persons) }.start();
     let users = bridge.everybody().await;
     (bridge, users)
 }
@@ -156,6 +157,7 @@ async fn what_is_held_back_does_not_make_old_data_good_for_ever() {
     bridge.get("/Users").await.scim_error(503, None);
     let reason = bridge.failure().await;
     assert!(reason.contains("held back"), "{reason}");
+    assert_eq!(bridge.health().await.1["parts"]["directory"]["heldBack"]["disappeared"], 40, "it can be approved");
     bridge.simulator.reset_counts();
     bridge.get("/Users").await.scim_error(503, None);
     assert!(bridge.simulator.log().is_empty(), "a pause, as after every load that brings nothing");

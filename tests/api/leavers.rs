@@ -10,7 +10,8 @@ use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup};
 const HOUR: Duration = Duration::from_secs(3600);
 
 async fn settled(persons: usize) -> (Bridge, Vec<Value>) {
-    let bridge = Setup { cache_ttl: SHORT, employment_recheck: HOUR, ..Setup::persons(persons) }.start();
+    let bridge =
+        Setup { cache_ttl: SHORT, refresh_wait: HOUR, employment_recheck: HOUR, ..Setup::persons(persons) }.start();
     let users = bridge.everybody().await;
     bridge.simulator.reset_counts();
     (bridge, users)

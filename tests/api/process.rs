@@ -167,7 +167,7 @@ pub async fn get(url: &str, token: &str) -> Answer {
 }
 
 /// All that `serve` needs to run against a simulator.
-fn settings(upstream: &str) -> Vec<(&str, &str)> {
+pub fn settings(upstream: &str) -> Vec<(&str, &str)> {
     vec![
         ("PERSONIO_CLIENT_ID", "demo"),
         ("PERSONIO_CLIENT_SECRET", "demo-secret"),
@@ -221,6 +221,11 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         (&["serve", "--cache-ttl", "5"], &[], "--cache-ttl (SCIM_CACHE_TTL): `5`"),
         (&["serve"], &[("SCIM_CACHE_TTL", Some("0s"))], "--cache-ttl (SCIM_CACHE_TTL): `0s`"),
         (&["serve", "--refresh-wait", "soon"], &[], "--refresh-wait (SCIM_REFRESH_WAIT): `soon`"),
+        (&["serve", "--employment-recheck", "0s"], &[], "--employment-recheck (SCIM_EMPLOYMENT_RECHECK): `0s`"),
+        (&["serve", "--max-change", "many"], &[], "--max-change (SCIM_MAX_CHANGE): `many` is no share from 0% to 100%"),
+        (&["serve"], &[("SCIM_MAX_CHANGE", Some("101%"))], "--max-change (SCIM_MAX_CHANGE): `101%`"),
+        (&["serve", "--max-change=-1"], &[], "--max-change (SCIM_MAX_CHANGE): `-1`"),
+        (&["serve", "--max-change", "NaN%"], &[], "--max-change (SCIM_MAX_CHANGE): `NaN%`"),
         (&["serve", "--refresh-every", "often"], &[], "--refresh-every (SCIM_REFRESH_EVERY): `often`"),
         (&["serve", "--refresh-every", ""], &[], "--refresh-every (SCIM_REFRESH_EVERY): ``"),
         (&["serve"], &[("SCIM_REFRESH_EVERY", Some("9s"))], "--refresh-every (SCIM_REFRESH_EVERY) is shorter than 10s"),

@@ -153,7 +153,12 @@ async fn employments_are_not_trusted_for_longer_than_anything_else() {
     for _ in 0..2 {
         bridge.clock.pass(HOUR);
         assert_eq!(bridge.reloaded().await, users);
-        assert_eq!(bridge.health().await.1["status"], "ok");
+        let health = bridge.health().await.1;
+        assert_eq!(
+            (&health["status"], &health["parts"]["personio"]["status"]),
+            (&"degraded".into(), &"degraded".into())
+        );
+        assert_eq!(health["parts"]["personio"]["detail"], "60 users cannot be read in full");
     }
     bridge.clock.pass(HOUR);
     assert_eq!(bridge.reloaded().await, users, "the load fails, and the last one is still good enough");
