@@ -1,7 +1,5 @@
 //! README.md names tests; they must exist.
 
-#![expect(clippy::unwrap_used, reason = "a test that meets something unexpected fails by panicking")]
-
 use std::fs;
 use std::path::Path;
 
