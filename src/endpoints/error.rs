@@ -36,7 +36,7 @@ pub enum Error {
     MediaType,
     /// "If a 'filter' is provided, the service provider SHOULD respond with HTTP status code 403"
     /// (RFC 7644 §4).
-    #[error("this list cannot be filtered")]
+    #[error("what describes this server cannot be filtered")]
     FilterForbidden,
     /// A body beyond what is read.
     #[error("the body is too large")]
