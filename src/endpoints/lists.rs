@@ -47,7 +47,7 @@ async fn read(request: &HttpRequest, state: &State, listed: Listed) -> Result<Ht
     let page = Asked::new(state, request, listed, extract::parameters(request)?)?.page(state).await?;
     let tag = page.tag();
     if extract::has(request, &tag) {
-        return Ok(respond::not_modified(&tag));
+        return Ok(respond::not_modified(&tag).finish());
     }
     Ok(respond::list(page.response(state), Some(&tag)))
 }
