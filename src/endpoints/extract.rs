@@ -68,14 +68,14 @@ pub(super) fn by_cursor(
     cursor: &str,
     caller: &Caller,
     walk: &str,
-) -> Result<(Paging, Option<Place>), Error> {
+) -> Result<(Paging, Place), Error> {
     let invalid = |scim_type, detail: &str| InvalidQuery { scim_type, detail: detail.to_owned() };
     if paging(&SearchRequest { count: None, ..search.clone() }, state.max_results)?.start_index() > 1 {
         return Err(invalid(ScimType::InvalidValue, "cursor and startIndex exclude each other").into());
     }
     let count = search.count.as_deref().map(|count| Paging::page_size(count, state.max_results)).transpose()?;
     if cursor.is_empty() {
-        return Ok((Paging::after(0, count.unwrap_or(state.max_results)), Some(Place::Beginning)));
+        return Ok((Paging::after(0, count.unwrap_or(state.max_results)), Place::Beginning));
     }
     let opened = state.cursor_key.open(cursor, caller.name(), walk);
     let Cursor { snapshot, offset, count: size } = opened.ok_or_else(|| {
@@ -85,7 +85,7 @@ pub(super) fn by_cursor(
     if count.is_some_and(|count| count != size) {
         return Err(invalid(ScimType::InvalidCount, "count must be the same on every page").into());
     }
-    Ok((Paging::after(offset as usize, size), Some(Place::After(snapshot))))
+    Ok((Paging::after(offset as usize, size), Place::After(snapshot)))
 }
 
 /// Whether the client already has what this entity tag stands for (RFC 9110 §13.1.2).

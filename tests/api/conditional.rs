@@ -122,3 +122,20 @@ async fn head_has_the_headers_of_get() {
         assert_eq!(head, get, "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_page_that_is_known_begins_a_walk_too() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+    let tag = bridge.get("/Users?count=20").await.header("etag").to_owned();
+    bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".into()));
+    bridge.reloaded().await;
+    bridge.get("/Users?count=20").await;
+    let now = bridge.get("/Users?count=20").await.header("etag").to_owned();
+    assert_ne!(now, tag);
+    let request = bridge.request(Method::GET, "/Users?count=20").header("User-Agent", "other");
+    assert_eq!(answer(request.header("If-None-Match", &now)).await.status, 304);
+    bridge.simulator.with_world(|world| world.persons.truncate(50));
+    assert_eq!(bridge.reloaded().await.len(), 50);
+    let request = bridge.request(Method::GET, "/Users?count=20&startIndex=21").header("User-Agent", "other");
+    assert_eq!(answer(request).await.json()["totalResults"], 60);
+}
