@@ -173,8 +173,15 @@ impl Answered {
         scim::version(&scim::digest([self.snapshot.digest(), walk.as_bytes(), page.as_bytes()]))
     }
 
+    /// Carries the query out. One that takes long does so in a thread of its own: the worker has others to
+    /// answer.
     async fn found(self: &Arc<Self>, state: &web::Data<State>, wanted: Wanted) -> Result<Found, Error> {
-        Ok(self.select(state, wanted))
+        let Asked { listed, query, .. } = &self.asked;
+        if !query.may_take_long(&listed.of(&self.snapshot)) {
+            return Ok(self.select(state, wanted));
+        }
+        let (this, state) = (Arc::clone(self), web::Data::clone(state));
+        web::block(move || this.select(&state, wanted)).await.map_err(|_| Error::BrokeOff)
     }
 
     fn select(&self, state: &State, wanted: Wanted) -> Found {
