@@ -114,6 +114,7 @@ async fn a_count_of_zero_asks_for_the_total_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_count_a_page_is_as_large_as_the_largest() {
     let bridge = Setup { max_results: 1000, ..Setup::persons(1100) }.start();
+    bridge.ready().await;
     let pages = walk(&bridge, "/Users", &[]).await;
     assert_eq!(pages.iter().map(|page| ids(page).len()).collect::<Vec<_>>(), [1000, 100]);
     assert_eq!(walk(&bridge, "/Users", &[("count", "1000")]).await, pages);

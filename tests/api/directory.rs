@@ -383,6 +383,7 @@ async fn groups_are_modified_when_they_are_first_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_takes_long_is_answered_as_what_does_not() {
     let bridge = Setup::persons(1200).start();
+    bridge.ready().await;
     let users = bridge.everybody().await;
     let some = &users[700];
     let sieve =
