@@ -25,8 +25,8 @@ use tokio::time::timeout;
 pub use progress::Progress;
 pub use snapshot::Snapshot;
 pub use source::{Loaded, Skipped, Source, SourceError};
-pub use walks::WALK_PAUSE;
 use walks::Walks;
+pub use walks::{WALK_PAUSE, Walk};
 
 use crate::clock::Clock;
 use crate::scim::{Content, Digest, Resource, ResourceTypes};
@@ -70,15 +70,6 @@ pub struct Freshness {
     pub max_stale: Duration,
     /// After a failed load none is started for this long.
     pub pause: Duration,
-}
-
-/// Which page of a list is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Page {
-    /// The first: a walk begins.
-    First,
-    /// One that comes later.
-    Further,
 }
 
 /// How the last load went, if it went wrong.
@@ -206,24 +197,35 @@ impl Directory {
         }
     }
 
-    /// The snapshot for a page of a list. A client that goes through the pages of one `walk` reads them
-    /// all from the snapshot on which it began, even when a newer one has been published in between:
+    /// The snapshot for a further page of a list. A client that goes through the pages of one `walk` reads
+    /// them all from the snapshot on which it began, even when a newer one has been published in between:
     /// otherwise somebody could be on no page, or on two.
     ///
     /// # Errors
     /// When there is none that may be served.
-    pub async fn page(&self, walk: String, page: Page) -> Result<Arc<Snapshot>, Error> {
-        if page == Page::Further
-            && let Some(digest) = self.0.walks.digest(&walk).await
+    pub async fn page(&self, walk: &Walk) -> Result<Arc<Snapshot>, Error> {
+        if let Some(digest) = self.0.walks.digest(walk).await
             && let Some(snapshot) = self.kept(&digest).await
         {
             return Ok(snapshot);
         }
-        let snapshot = self.current().await?;
-        if page == Page::First {
-            self.0.walks.begin(walk, &snapshot).await;
-        }
-        Ok(snapshot)
+        self.current().await
+    }
+
+    /// The snapshot was that of the first page of `walk`, and there are more.
+    pub async fn begin(&self, walk: &Walk, snapshot: &Arc<Snapshot>) {
+        let now = self.0.clock.monotonic();
+        self.0.walks.begin(walk, snapshot, now.saturating_sub(snapshot.age(now))).await;
+    }
+
+    /// A client begins on this snapshot, and remembers so itself.
+    pub async fn keep(&self, snapshot: &Arc<Snapshot>) {
+        self.0.walks.keep(snapshot).await;
+    }
+
+    /// Such a client goes on.
+    pub async fn keep_on(&self, snapshot: &Arc<Snapshot>) {
+        self.0.walks.keep_on(snapshot).await;
     }
 
     /// The snapshot with this content, if it is still kept and not too old.

@@ -34,9 +34,11 @@ impl Snapshot {
     ) -> Result<Self, SourceError> {
         let mut users = versioned(load.users)?;
         users.sort_by(scim::User::list_order);
-        let groups = versioned(load.groups)?;
+        let mut groups = versioned(load.groups)?;
         // Only now, after what takes long: a change must not be dated to before it can be seen.
         let now = clock.now();
+        // Nothing tells when a group changed: perhaps while this program did not run.
+        groups.iter_mut().for_each(|group| group.meta.last_modified = Some(now));
         let users = resources(&types.user, users, previous.map(|previous| &previous.users), now)?;
         let groups = resources(&types.group, groups, previous.map(|previous| &previous.groups), now)?;
         let digest = digest([&users, &groups]);

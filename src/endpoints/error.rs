@@ -47,6 +47,9 @@ pub enum Error {
     /// A body that cannot be read.
     #[error("the body cannot be read")]
     BrokenBody,
+    /// Working out the answer broke off.
+    #[error("the answer could not be worked out, which is a fault of this server")]
+    BrokeOff,
     /// Nothing can be served that could be trusted.
     #[error("{}", unavailable(.0))]
     Unavailable(#[from] directory::Error),
@@ -85,7 +88,8 @@ impl Error {
             | Self::FilterForbidden
             | Self::LargeBody
             | Self::SlowBody
-            | Self::BrokenBody => None,
+            | Self::BrokenBody
+            | Self::BrokeOff => None,
         }
     }
 }
@@ -102,6 +106,7 @@ impl ResponseError for Error {
             Self::FilterForbidden => StatusCode::FORBIDDEN,
             Self::LargeBody => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::BrokeOff => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -109,6 +114,9 @@ impl ResponseError for Error {
     fn error_response(&self) -> HttpResponse {
         if let Self::Unavailable(error) = self {
             tracing::warn!("a request could not be answered: {error}");
+        }
+        if matches!(self, Self::BrokeOff) {
+            tracing::error!("a request could not be answered: {self}");
         }
         let status = self.status_code();
         let mut response = HttpResponse::build(status);

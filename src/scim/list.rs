@@ -37,6 +37,9 @@ enum Direction {
     Descending,
 }
 
+/// A page of more resources than this takes a while to write.
+const LARGE: usize = 1000;
+
 /// The resource at a place of a set.
 type Found = (usize, u32);
 
@@ -80,6 +83,16 @@ impl ListQuery {
             Some(Selected { resource, projection: &self.parts.get(set)?.projection })
         });
         ListResponse::new(total_results, self.paging.start_index(), selected.collect())
+    }
+
+    /// Whether carrying it out on these sets can take so long that others should not wait for it: to sort, to
+    /// filter without an index, and to write a large page.
+    #[must_use]
+    pub fn may_take_long(&self, sets: &[&Resources]) -> bool {
+        let [(part, resources)] = self.parts.iter().zip(sets).collect::<Vec<_>>()[..] else { return true };
+        let is_large = || self.paging.range(resources.all().len()).len() > LARGE;
+        let scans = |condition: &Condition| condition.certain(&|id| resources.is_indexed(id)).is_none();
+        part.sort_by.is_some() || part.condition.as_ref().map_or_else(is_large, scans)
     }
 
     /// What is found among the resources of one type, in the order that is asked for.
