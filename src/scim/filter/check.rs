@@ -2,11 +2,9 @@
 
 use std::cmp::Ordering;
 
-use jiff::Timestamp;
-use jiff::fmt::temporal::Pieces;
-use jiff::tz::Offset;
 use serde_json::{Number, Value as Json};
 
+use super::moment::{Moment, moment};
 use super::parse::Mistake;
 use super::{CompareOp, Literal, Path, Test};
 use crate::scim::resource::Content;
@@ -24,9 +22,6 @@ pub(super) enum Check {
     Text(CompareOp, Case, Box<str>),
 }
 
-/// A moment, and whether it is a little later than can be told.
-type Moment = (Timestamp, bool);
-
 impl Check {
     /// The check that `test` is for the attribute `id`, which was written as `path`; and the attribute
     /// whose values are checked.
@@ -41,7 +36,7 @@ impl Check {
             return Ok((absent(*operator, literal)?, id));
         }
         let Some(id) = kind.valued(id) else {
-            let message = format!("{} is complex: name one of its sub-attributes", path.text);
+            let message = format!("{} is complex: name one of its sub-attributes", path.shown());
             return Err(Mistake::at(path.place, message));
         };
         let attribute = kind.get(id);
@@ -163,7 +158,7 @@ impl Typed<'_> {
     }
 
     fn inapplicable(&self, operator: CompareOp) -> Mistake {
-        let message = format!("{} is {}: {} does not apply", self.path.text, self.kind.described(), operator.word());
+        let message = format!("{} is {}: {} does not apply", self.path.shown(), self.kind.described(), operator.word());
         Mistake::at(self.literal.operator, message)
     }
 
@@ -171,7 +166,7 @@ impl Typed<'_> {
         // The text is not repeated: it may be somebody's name.
         let value = &self.literal.value;
         let found = if value.is_string() { "other text".to_owned() } else { format!("`{value}`") };
-        let message = format!("{} is {}: expected {what}, found {found}", self.path.text, self.kind.described());
+        let message = format!("{} is {}: expected {what}, found {found}", self.path.shown(), self.kind.described());
         Mistake::at(self.literal.place, message)
     }
 }
@@ -197,39 +192,4 @@ fn text_meets(operator: CompareOp, case: Case, text: &str, to: &str) -> bool {
         CompareOp::Ew => case.ends_with(text, to),
         CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le => meets(operator, case.compare(text, to)),
     }
-}
-
-/// A moment with any offset, or without one in UTC, with any number of digits after the second; or
-/// the beginning of a day. The end of time comes a little early: what is later is later than everything.
-fn moment(text: &str) -> Option<Moment> {
-    let (text, later) = nanoseconds(&with_plus(text.trim()));
-    let pieces = Pieces::parse(&text).ok()?;
-    if pieces.time_zone_annotation().is_some() {
-        return None;
-    }
-    let moment = pieces.date().to_datetime(pieces.time().unwrap_or_default());
-    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
-    Some(match offset.to_timestamp(moment) {
-        Ok(moment) => (moment, later),
-        Err(_) if moment.year() > 0 => (Timestamp::MAX, true),
-        Err(_) => (Timestamp::MIN, false),
-    })
-}
-
-/// The text with the plus of its offset, which has become a blank where a URL was not encoded.
-fn with_plus(text: &str) -> String {
-    match text.rsplit_once(' ') {
-        Some((moment, offset)) if moment.contains(['T', 't', ' ']) => format!("{moment}+{offset}"),
-        _ => text.to_owned(),
-    }
-}
-
-/// The text with at most nine digits after the second, and whether more than zeros were cut off.
-fn nanoseconds(text: &str) -> (String, bool) {
-    let Some(point) = text.find(['.', ',']) else { return (text.to_owned(), false) };
-    let (before, fraction) = text.split_at(point + 1);
-    let digits = fraction.find(|char: char| !char.is_ascii_digit()).unwrap_or(fraction.len());
-    let (digits, after) = fraction.split_at(digits);
-    let (kept, cut) = digits.split_at(digits.len().min(9));
-    (format!("{before}{kept}{after}"), cut.bytes().any(|digit| digit != b'0'))
 }

@@ -120,7 +120,7 @@ impl Reader<'_> {
     fn element(&self, path: &Path, inner: &Filter, last: Option<&(Path, Test)>) -> Result<Condition, Mistake> {
         let Some(id) = self.attribute(path)? else { return Ok(Condition::Always(false)) };
         if self.kind.get(id).sub_attributes.is_empty() {
-            let message = format!("{} has no sub-attributes, so there is nothing for brackets to name", path.text);
+            let message = format!("{} has no sub-attributes, so there is nothing for brackets to name", path.shown());
             return Err(Mistake::at(path.place, message));
         }
         let within = Reader { element: Some(id), ..*self };
@@ -137,13 +137,13 @@ impl Reader<'_> {
             let found = self.kind.sub_attribute(element, &path.text);
             let within = &self.kind.get(element).name;
             return found.map(Some).ok_or_else(|| {
-                Mistake::at(path.place, format!("there is no sub-attribute `{}` in {within}", path.text))
+                Mistake::at(path.place, format!("there is no sub-attribute `{}` in {within}", path.shown()))
             });
         }
         let found = self.kind.attribute(&path.text);
         if found.is_none() && self.kinds.iter().all(|kind| kind.attribute(&path.text).is_none()) {
             let names: Vec<_> = self.kinds.iter().map(|kind| kind.name()).collect();
-            let message = format!("there is no attribute `{}` in {}", path.text, names.join(" or "));
+            let message = format!("there is no attribute `{}` in {}", path.shown(), names.join(" or "));
             return Err(Mistake::at(path.place, message));
         }
         Ok(found)
