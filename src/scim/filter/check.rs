@@ -16,9 +16,13 @@ use crate::scim::{AttributeId, AttributeType, ResourceType, number};
 pub(super) enum Check {
     Present,
     Absent,
-    Boolean { equal: bool, to: bool },
+    Boolean {
+        equal: bool,
+        to: bool,
+    },
     Number(CompareOp, Number),
     DateTime(CompareOp, Moment),
+    /// With a text that is in the case that counts.
     Text(CompareOp, Case, Box<str>),
 }
 
@@ -55,14 +59,24 @@ impl Check {
     /// Whether it holds for a value that is there.
     pub(super) fn holds(&self, value: Content<'_>) -> bool {
         match (self, value) {
+            (Self::Text(_, case, _), Content::Text(text) | Content::DateTime(_, text)) => {
+                self.holds_folded(Content::Text(&case.fold(text)))
+            }
+            _ => self.holds_folded(value),
+        }
+    }
+
+    /// Whether it holds for a value that is there, whose text is in the case that counts.
+    pub(super) fn holds_folded(&self, value: Content<'_>) -> bool {
+        match (self, value) {
             (Self::Present, _) => true,
             (Self::Boolean { equal, to }, Content::Boolean(value)) => (value == *to) == *equal,
             (Self::Number(operator, to), Content::Number(value)) => {
                 number::compare(value, to).is_some_and(|order| meets(*operator, order))
             }
             (Self::DateTime(operator, to), Content::DateTime(value, _)) => meets(*operator, (value, false).cmp(to)),
-            (Self::Text(operator, case, to), Content::Text(text) | Content::DateTime(_, text)) => {
-                text_meets(*operator, *case, text, to)
+            (Self::Text(operator, _, to), Content::Text(text) | Content::DateTime(_, text)) => {
+                text_meets(*operator, text, to)
             }
             (Self::Absent | Self::Boolean { .. } | Self::Number(..) | Self::DateTime(..) | Self::Text(..), _) => false,
         }
@@ -82,15 +96,16 @@ impl Check {
 
     /// The text that a value must be equal to.
     pub(super) fn equal_to(&self) -> Option<&str> {
-        match self {
-            Self::Text(CompareOp::Eq, _, text) => Some(text),
-            Self::Text(..)
-            | Self::Present
-            | Self::Absent
-            | Self::Boolean { .. }
-            | Self::Number(..)
-            | Self::DateTime(..) => None,
-        }
+        self.text_of(CompareOp::Eq)
+    }
+
+    /// The text that a value must contain.
+    pub(super) fn contained(&self) -> Option<&str> {
+        self.text_of(CompareOp::Co)
+    }
+
+    fn text_of(&self, wanted: CompareOp) -> Option<&str> {
+        if let Self::Text(operator, _, text) = self { (*operator == wanted).then_some(text) } else { None }
     }
 }
 
@@ -140,7 +155,7 @@ impl Typed<'_> {
             }
             AttributeType::DateTime | AttributeType::String | AttributeType::Reference | AttributeType::Complex => {
                 let text = self.literal.value.as_str().ok_or_else(|| self.expected("text in double quotes"))?;
-                Ok(Check::Text(operator, self.case, text.into()))
+                Ok(Check::Text(operator, self.case, self.case.fold(text).into()))
             }
         }
     }
@@ -183,13 +198,14 @@ fn meets(operator: CompareOp, order: Ordering) -> bool {
     }
 }
 
-fn text_meets(operator: CompareOp, case: Case, text: &str, to: &str) -> bool {
+/// Both texts are in the case that counts.
+fn text_meets(operator: CompareOp, text: &str, to: &str) -> bool {
     match operator {
-        CompareOp::Eq => case.equal(text, to),
-        CompareOp::Ne => !case.equal(text, to),
-        CompareOp::Co => case.contains(text, to),
-        CompareOp::Sw => case.starts_with(text, to),
-        CompareOp::Ew => case.ends_with(text, to),
-        CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le => meets(operator, case.compare(text, to)),
+        CompareOp::Eq => text == to,
+        CompareOp::Ne => text != to,
+        CompareOp::Co => text.contains(to),
+        CompareOp::Sw => text.starts_with(to),
+        CompareOp::Ew => text.ends_with(to),
+        CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le => meets(operator, text.cmp(to)),
     }
 }

@@ -55,12 +55,17 @@ impl Condition {
         }
     }
 
-    /// An attribute and a text that every resource for which this holds has as one of its values.
-    pub(in crate::scim) fn certain(&self, indexed: &impl Fn(AttributeId) -> bool) -> Option<(AttributeId, &str)> {
+    /// Attributes and texts: whoever this holds for has at least one of them. None if that is not certain.
+    pub(super) fn certain(&self, indexed: &impl Fn(AttributeId) -> bool) -> Option<Vec<(AttributeId, &str)>> {
         match self {
             Self::All(parts) | Self::Element(_, _, parts) => parts.iter().find_map(|part| part.certain(indexed)),
-            Self::Value(attribute) if indexed(attribute.id) => Some((attribute.id, attribute.check.equal_to()?)),
-            Self::Value(_) | Self::Any(_) | Self::Not(_) | Self::Always(_) => None,
+            Self::Any(parts) => {
+                let parts: Option<Vec<_>> = parts.iter().map(|part| part.certain(indexed)).collect();
+                Some(parts?.concat())
+            }
+            Self::Value(attribute) if indexed(attribute.id) => Some(vec![(attribute.id, attribute.check.equal_to()?)]),
+            Self::Always(false) => Some(Vec::new()),
+            Self::Value(_) | Self::Not(_) | Self::Always(true) => None,
         }
     }
 }
@@ -124,7 +129,12 @@ impl Reader<'_> {
             return Err(Mistake::at(path.place, message));
         }
         let within = Reader { element: Some(id), ..*self };
-        let mut parts = vec![within.condition(inner)?];
+        let mut parts = Vec::new();
+        if !self.kind.get(id).multi_valued {
+            // An object without anything in it is not there (RFC 7643 §2.5): nothing can be said of it.
+            parts.push(Condition::Value(Attribute { id, way: Box::default(), check: Check::Present }));
+        }
+        parts.push(within.condition(inner)?);
         if let Some((path, test)) = last {
             parts.push(within.value(path, test)?);
         }

@@ -329,6 +329,10 @@ pub const VALID: &[(&str, &str)] = &[
     ("not ({E}:manager[displayName pr])", "2 3x 4 5"),
     ("{E}[department eq \"sales\" and employeeNumber eq \"7\"]", "2"),
     ("{O}[badges eq \"gold\" and level lt 5]", "1"),
+    // Nothing can be said of an object that is empty or not there.
+    ("name[familyName ne \"meier\"]", "2 3x 5"),
+    ("name[not (formatted pr)]", "2 5"),
+    ("{E}:manager[value ne \"1\"]", "1"),
     // The test behind the brackets, which Entra sends.
     ("emails[type eq \"work\"].value eq \"anna.meier@example.com\"", "1"),
     ("emails[type eq \"work\"].value eq \"anna@home.example\"", ""),
