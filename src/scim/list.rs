@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::filter::{self, Condition, Filter, Plan};
+use super::filter::{self, Condition, Filter};
 use super::resource::Value;
 use super::resources::{Order, Sorting};
 use super::{
@@ -193,16 +193,7 @@ fn joined(found: &[Places<'_>], page: Range<usize>) -> Vec<Found> {
 impl Part {
     /// The places of those that the filter lets pass; none if there is no filter.
     fn matches(&self, resources: &Resources) -> Option<Vec<u32>> {
-        let condition = self.condition.as_ref()?;
-        let certain = condition.certain(&|id| resources.is_indexed(id));
-        if let Some(candidates) = certain.and_then(|(id, value)| resources.with(id, value)) {
-            let holds = |place: &u32| {
-                resources.all().get(*place as usize).is_some_and(|resource| condition.holds(resource.value()))
-            };
-            return Some(candidates.into_iter().filter(holds).collect());
-        }
-        let plan = Plan::new(condition, resources);
-        Some(all(resources).into_iter().filter(|place| plan.holds(*place as usize)).collect())
+        Some(filter::matches(self.condition.as_ref()?, resources))
     }
 }
 
