@@ -56,7 +56,7 @@ impl Condition {
     }
 
     /// Attributes and texts: whoever this holds for has at least one of them. None if that is not certain.
-    pub(super) fn certain(&self, indexed: &impl Fn(AttributeId) -> bool) -> Option<Vec<(AttributeId, &str)>> {
+    pub(in crate::scim) fn certain(&self, indexed: &impl Fn(AttributeId) -> bool) -> Option<Vec<(AttributeId, &str)>> {
         match self {
             Self::All(parts) | Self::Element(_, _, parts) => parts.iter().find_map(|part| part.certain(indexed)),
             Self::Any(parts) => {
