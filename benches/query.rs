@@ -19,8 +19,8 @@ use personio_scim::directory::{
 use personio_scim::endpoints::{self, State};
 use personio_scim::scim::filter::{Filter, Limits};
 use personio_scim::scim::{
-    Discovery, Email, EnterpriseUser, Extension, ListQuery, Locations, Manager, Meta, Name, Paging, Resource,
-    ResourceTypes, Resources, SearchRequest, User,
+    Discovery, Email, EnterpriseUser, Extension, ListQuery, Locations, Manager, Membership, Meta, Name, Paging,
+    Resource, ResourceTypes, Resources, SearchRequest, User,
 };
 use tokio::runtime::Runtime;
 
@@ -28,6 +28,29 @@ const SIMPLE: &str = "active eq false";
 const COMPLEX: &str = "(title co \"engineer\" or not (name.familyName sw \"mü\")) and \
                        urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department ne \"Sales\" and \
                        (emails[type eq \"work\" and value ew \"example.com\"] or meta.lastModified gt \"2026-01-01T00:00:00Z\")";
+/// What has no index, needs every distinct value, or looks at members.
+const SENSIBLE: &[(&str, &str)] = &[
+    ("co beyond ASCII", "userName co \"ü\""),
+    ("ew beyond ASCII", "displayName ew \"ü\""),
+    ("location", "meta.location eq \"https://scim.example.com/scim/v2/Users/1204711\""),
+    ("reference of a manager", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.$ref ew \"/1\""),
+    ("reference of a group", "groups.$ref ew \"/department-3\""),
+    ("name in brackets", "name[familyName eq \"Rossi\" and givenName eq \"Anna\"]"),
+    (
+        "manager in brackets",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager[displayName eq \"Grace Fitzgerald\"]",
+    ),
+];
+/// What 10 kB are filled with: the number differs from test to test.
+const CHAINS: &[(&str, &str)] = &[
+    ("co beyond ASCII", "displayName co \"zü#\""),
+    ("co", "userName co \"zzq#\""),
+    ("co of a location", "meta.location co \"zzq#\""),
+    ("references in brackets", "groups[$ref eq \"#\"]"),
+    ("e-mails in brackets", "emails[value co \"zz#\"]"),
+    ("names in brackets", "name[familyName eq \"#\"]"),
+    ("ids", "id eq \"120#\""),
+];
 const INDEXED: &str = "userName eq \"Person.4711@example.com\"";
 const SIZES: [usize; 2] = [10_000, 100_000];
 const TOKEN: &str = "a-token-for-benchmarks";
@@ -56,12 +79,12 @@ fn user(number: usize) -> User {
             family_name: Some(family.clone()),
             given_name: Some("Anna".to_owned()),
         },
-        display_name: format!("Anna {family}"),
+        display_name: format!("Anna {family} {number}"),
         title: Some(pick(&["Software Engineer", "Account Executive", "Controller", "Head of People"])),
         user_type: Some("Employee"),
         active: !number.is_multiple_of(11),
         emails: vec![Email { value: format!("person.{number}@example.com"), kind: "work", primary: true }],
-        groups: Vec::new(),
+        groups: (0..2).map(|more| membership(number % 40 + more)).collect(),
         enterprise: EnterpriseUser {
             employee_number: Some(id.clone()),
             cost_center: Some(pick(&["Research", "Sales International"])),
@@ -77,6 +100,16 @@ fn user(number: usize) -> User {
         extension,
         meta: Meta::of_user(format!("https://scim.example.com/scim/v2/Users/{id}"), day(number), day(number / 7)),
         id,
+    }
+}
+
+fn membership(number: usize) -> Membership {
+    let id = format!("department-{number}");
+    Membership {
+        reference: format!("https://scim.example.com/scim/v2/Groups/{id}"),
+        display: format!("Department {number}"),
+        kind: "direct",
+        value: id,
     }
 }
 
@@ -114,6 +147,42 @@ fn select(criterion: &mut Criterion) {
                 bencher.iter(|| black_box(query.select(&[users])));
             });
         }
+    }
+}
+
+/// As many tests as 10 kB hold.
+fn chain(test: &str) -> String {
+    let mut text = test.replace('#', "0");
+    for number in 1.. {
+        let more = format!(" or {}", test.replace('#', &number.to_string()));
+        if text.len() + more.len() > Limits::default().length {
+            break;
+        }
+        text.push_str(&more);
+    }
+    text
+}
+
+/// The filters that are hardest to answer. None of the sensible ones may take longer than 20 ms, and what
+/// somebody makes up to keep the server busy no seconds.
+fn hard(criterion: &mut Criterion) {
+    let (_, types) = discovery();
+    let users = resources(&types, 100_000);
+    let mut group = criterion.benchmark_group("hard");
+    group.sample_size(10);
+    let mut filters: Vec<(String, String)> =
+        SENSIBLE.iter().map(|(name, filter)| ((*name).to_owned(), (*filter).to_owned())).collect();
+    let names: Vec<String> = (0..20).map(|number| format!("userName eq \"person.{number}@example.com\"")).collect();
+    filters.push(("20 names".to_owned(), names.join(" or ")));
+    filters.push(("ew of 5000 letters".to_owned(), format!("displayName ew \"{}\"", "ü".repeat(5000))));
+    filters.push(("eq of 10000 letters".to_owned(), format!("displayName eq \"{}\"", "u".repeat(10_000))));
+    filters.extend(CHAINS.iter().map(|(name, test)| (format!("10 kB of {name}"), chain(test))));
+    for (name, filter) in filters {
+        let request = SearchRequest { filter: Some(filter), ..SearchRequest::default() };
+        let query = ListQuery::new(&request, &[&types.user], Limits::default(), Paging::after(0, 100)).unwrap();
+        group.bench_with_input(BenchmarkId::new(name, 100_000), &users, |bencher, users| {
+            bencher.iter(|| black_box(query.select(&[users])));
+        });
     }
 }
 
@@ -207,5 +276,5 @@ fn request(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, parse, select, first, request);
+criterion_group!(benches, parse, select, hard, first, request);
 criterion_main!(benches);

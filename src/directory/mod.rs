@@ -42,11 +42,11 @@ pub use snapshot::Snapshot;
 use soon::Notices;
 pub use source::{Loaded, Malformed, Memory, Skipped, Source, SourceError, Told};
 use state_file::StateFile;
-pub use walks::WALK_PAUSE;
 use walks::Walks;
+pub use walks::{WALK_PAUSE, Walk};
 
 use crate::clock::Clock;
-use crate::scim::{Content, Digest, Resource, ResourceTypes};
+use crate::scim::{Content, Resource, ResourceTypes};
 
 /// Single users that are kept while there is no snapshot.
 const SINGLE_USERS: u64 = 10_000;
@@ -54,15 +54,6 @@ const SINGLE_USERS: u64 = 10_000;
 const SINGLES_AT_ONCE: usize = 4;
 /// The longest pause after a failed load.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-
-/// Which page of a list is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Page {
-    /// The first: a walk begins.
-    First,
-    /// One that comes later.
-    Further,
-}
 
 /// How the last load went, if it went wrong.
 #[derive(Debug)]
@@ -213,34 +204,6 @@ impl Directory {
         }
     }
 
-    /// The snapshot for a page of a list. A client that goes through the pages of one `walk` reads them
-    /// all from the snapshot on which it began, even when a newer one has been published in between:
-    /// otherwise somebody could be on no page, or on two.
-    ///
-    /// # Errors
-    /// When there is none that may be served.
-    pub async fn page(&self, walk: String, page: Page) -> Result<Arc<Snapshot>, Error> {
-        if page == Page::Further
-            && let Some(digest) = self.0.walks.digest(&walk).await
-            && let Some(snapshot) = self.kept(&digest).await
-        {
-            return Ok(snapshot);
-        }
-        let snapshot = self.current().await?;
-        if page == Page::First {
-            self.0.walks.begin(walk, &snapshot).await;
-        }
-        Ok(snapshot)
-    }
-
-    /// The snapshot with this content, if it is still kept and not too old.
-    pub async fn kept(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
-        let kept = self.0.walks.kept(digest).await;
-        let newest = self.servable().filter(|newest| newest.digest() == digest);
-        let now = self.0.clock.monotonic();
-        newest.or(kept).filter(|snapshot| snapshot.age(now) <= self.0.freshness.max_stale)
-    }
-
     /// One user. While there is no snapshot, that user alone is fetched.
     ///
     /// # Errors
@@ -333,11 +296,11 @@ impl Directory {
         {
             return Refresh::Done(landed);
         }
-        self.begin(&mut slot).map_or(Refresh::Paused, Refresh::UnderWay)
+        self.take_off(&mut slot).map_or(Refresh::Paused, Refresh::UnderWay)
     }
 
     /// A new load, where none is under way, unless the last one has only just failed.
-    fn begin(&self, slot: &mut Option<Flight>) -> Option<Flight> {
+    fn take_off(&self, slot: &mut Option<Flight>) -> Option<Flight> {
         let now = self.0.clock.monotonic();
         if self.0.failure.load().as_ref().is_some_and(|failure| now < failure.until) {
             return None;

@@ -103,7 +103,7 @@ impl Directory {
         self.0.held.store(None);
         self.0.single.invalidate_all();
         self.0.walks.tidy().await;
-        self.keep(Keepsake::new(Arc::clone(&snapshot), memory, clock));
+        self.write_down(Keepsake::new(Arc::clone(&snapshot), memory, clock));
         let age = snapshot.age(clock.monotonic()).as_secs_f64();
         let users = snapshot.users().all().len();
         tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");

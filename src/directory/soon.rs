@@ -80,7 +80,7 @@ impl Directory {
     /// failure.
     pub(super) fn anew(&self) -> Option<Load> {
         let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
-        let flight = slot.clone().or_else(|| self.begin(&mut slot));
+        let flight = slot.clone().or_else(|| self.take_off(&mut slot));
         flight.map(|flight| flight.load)
     }
 }

@@ -118,7 +118,7 @@ impl Directory {
     }
 
     /// Has this written in a while; what waits to be written is not needed any more.
-    pub(super) fn keep(&self, keepsake: Keepsake) {
+    pub(super) fn write_down(&self, keepsake: Keepsake) {
         if let Some(state) = &self.0.state {
             state.next.send_replace(Some(keepsake));
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
-use actix_web::http::header::UPGRADE;
+use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, ResponseError};
 use futures_util::StreamExt;
@@ -29,15 +29,15 @@ pub(super) async fn read(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    if request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE) {
-        // What would be a tunnel has no body that ends.
-        return Ok(next.call(request).await?.map_into_left_body());
-    }
+    let end = end(&request);
+    let offers_upgrade = request.head().upgrade();
     let mut payload = request.take_payload();
     let keep = request.method() == Method::POST;
     let read = async {
         let (mut size, mut body) = (0, Vec::new());
-        while let Some(chunk) = payload.next().await {
+        while size < end
+            && let Some(chunk) = payload.next().await
+        {
             let chunk = chunk.map_err(|_| Error::BrokenBody)?;
             size += chunk.len();
             if size > LIMIT {
@@ -47,6 +47,7 @@ pub(super) async fn read(
                 body.extend_from_slice(&chunk);
             }
         }
+        body.truncate(end);
         Ok(body)
     };
     match tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(Error::SlowBody)) {
@@ -54,8 +55,27 @@ pub(super) async fn read(
             if keep {
                 request.extensions_mut().insert(Body(body));
             }
-            Ok(next.call(request).await?.map_into_left_body())
+            let mut response = next.call(request).await?;
+            if offers_upgrade {
+                // The server is going to close the connection. Unasked, it would not say so.
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
+            Ok(response.map_into_left_body())
         }
         Err(error) => Ok(request.into_response(error.error_response()).map_into_right_body()),
     }
+}
+
+/// After how many bytes the body ends, where the connection does not tell. What could become a tunnel goes on
+/// for ever, and yet has the body that it announces; all other offers of an upgrade, such as the `h2c` that
+/// many clients send with every request, change nothing.
+fn end(request: &ServiceRequest) -> usize {
+    let headers = request.headers();
+    let is_connect = request.method() == Method::CONNECT;
+    let is_websocket = headers.get_all(UPGRADE).any(|offer| offer.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if !is_connect && (!is_websocket || headers.contains_key(TRANSFER_ENCODING)) {
+        return usize::MAX;
+    }
+    let announced = headers.get(CONTENT_LENGTH).filter(|_| !is_connect);
+    announced.and_then(|length| length.to_str().ok()?.trim().parse().ok()).unwrap_or_default()
 }

@@ -19,7 +19,12 @@ pub(super) async fn resource_types(request: HttpRequest, state: web::Data<State>
     whole_list(&request, &state.discovery.resource_types)
 }
 
-pub(super) async fn resource_type(id: web::Path<String>, state: web::Data<State>) -> Result<HttpResponse, Error> {
+pub(super) async fn resource_type(
+    request: HttpRequest,
+    id: web::Path<String>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Error> {
+    extract::no_filter(&request)?;
     let document = state.discovery.resource_type(&id).ok_or(Error::NoResource("ResourceType"))?;
     Ok(respond::document(document))
 }
@@ -28,7 +33,12 @@ pub(super) async fn schemas(request: HttpRequest, state: web::Data<State>) -> Re
     whole_list(&request, &state.discovery.schemas)
 }
 
-pub(super) async fn schema(urn: web::Path<String>, state: web::Data<State>) -> Result<HttpResponse, Error> {
+pub(super) async fn schema(
+    request: HttpRequest,
+    urn: web::Path<String>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Error> {
+    extract::no_filter(&request)?;
     let document = state.discovery.schema(&urn).ok_or(Error::NoResource("Schema"))?;
     Ok(respond::document(document))
 }

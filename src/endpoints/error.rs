@@ -45,7 +45,7 @@ pub enum Error {
     MediaType,
     /// "If a 'filter' is provided, the service provider SHOULD respond with HTTP status code 403"
     /// (RFC 7644 §4).
-    #[error("this list cannot be filtered")]
+    #[error("what describes this server cannot be filtered")]
     FilterForbidden,
     /// A body beyond what is read.
     #[error("the body is too large")]
@@ -56,6 +56,9 @@ pub enum Error {
     /// A body that cannot be read.
     #[error("the body cannot be read")]
     BrokenBody,
+    /// Working out the answer broke off.
+    #[error("the answer could not be worked out, which is a fault of this server")]
+    BrokeOff,
     /// Nothing can be served that could be trusted.
     #[error("{}", unavailable(.0))]
     Unavailable(#[from] directory::Error),
@@ -97,7 +100,8 @@ impl Error {
             | Self::FilterForbidden
             | Self::LargeBody
             | Self::SlowBody
-            | Self::BrokenBody => None,
+            | Self::BrokenBody
+            | Self::BrokeOff => None,
         }
     }
 }
@@ -114,6 +118,7 @@ impl ResponseError for Error {
             Self::FilterForbidden => StatusCode::FORBIDDEN,
             Self::LargeBody => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::BrokeOff => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -121,6 +126,9 @@ impl ResponseError for Error {
     fn error_response(&self) -> HttpResponse {
         if let Self::Unavailable(error) = self {
             tracing::warn!("a request could not be answered: {error}");
+        }
+        if matches!(self, Self::BrokeOff) {
+            tracing::error!("a request could not be answered: {self}");
         }
         let status = self.status_code();
         let mut response = HttpResponse::build(status);

@@ -2,6 +2,7 @@
 
 use actix_web::http::header::{CONTENT_TYPE, Header, IfNoneMatch};
 use actix_web::{HttpMessage, HttpRequest};
+use percent_encoding::percent_decode_str;
 use url::form_urlencoded;
 
 use super::auth::Caller;
@@ -11,7 +12,30 @@ use crate::scim::{self, Cursor, Digest, InvalidQuery, Paging, ScimType, SearchRe
 
 /// What the parameters of the URL ask for.
 pub(super) fn parameters(request: &HttpRequest) -> Result<SearchRequest, Error> {
-    Ok(SearchRequest::from_parameters(form_urlencoded::parse(request.query_string().as_bytes()))?)
+    let pairs = request.query_string().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let decoded = pairs.map(|(name, value)| {
+        let name = decoded(name).ok_or_else(|| not_text("a parameter", ScimType::InvalidValue))?;
+        let value = decoded(value).ok_or_else(|| {
+            if name.eq_ignore_ascii_case("filter") {
+                not_text("the filter", ScimType::InvalidFilter)
+            } else {
+                not_text("a parameter", ScimType::InvalidValue)
+            }
+        })?;
+        Ok((name, value))
+    });
+    Ok(SearchRequest::from_parameters(decoded.collect::<Result<Vec<_>, InvalidQuery>>()?)?)
+}
+
+/// The text, if it is UTF-8. A library that replaces what is not would have the client search for something
+/// that it did not write.
+fn decoded(text: &str) -> Option<String> {
+    let text = text.replace('+', " ");
+    Some(percent_decode_str(&text).decode_utf8().ok()?.into_owned())
+}
+
+fn not_text(what: &str, scim_type: ScimType) -> InvalidQuery {
+    InvalidQuery { scim_type, detail: format!("{what} is not UTF-8") }
 }
 
 /// What the body asks for.
@@ -44,14 +68,14 @@ pub(super) fn by_cursor(
     cursor: &str,
     caller: &Caller,
     walk: &str,
-) -> Result<(Paging, Option<Place>), Error> {
+) -> Result<(Paging, Place), Error> {
     let invalid = |scim_type, detail: &str| InvalidQuery { scim_type, detail: detail.to_owned() };
     if paging(&SearchRequest { count: None, ..search.clone() }, state.max_results)?.start_index() > 1 {
         return Err(invalid(ScimType::InvalidValue, "cursor and startIndex exclude each other").into());
     }
     let count = search.count.as_deref().map(|count| Paging::page_size(count, state.max_results)).transpose()?;
     if cursor.is_empty() {
-        return Ok((Paging::after(0, count.unwrap_or(state.max_results)), Some(Place::Beginning)));
+        return Ok((Paging::after(0, count.unwrap_or(state.max_results)), Place::Beginning));
     }
     let opened = state.cursor_key.open(cursor, caller.name(), walk);
     let Cursor { snapshot, offset, count: size } = opened.ok_or_else(|| {
@@ -61,7 +85,7 @@ pub(super) fn by_cursor(
     if count.is_some_and(|count| count != size) {
         return Err(invalid(ScimType::InvalidCount, "count must be the same on every page").into());
     }
-    Ok((Paging::after(offset as usize, size), Some(Place::After(snapshot))))
+    Ok((Paging::after(offset as usize, size), Place::After(snapshot)))
 }
 
 /// Whether the client already has what this entity tag stands for (RFC 9110 §13.1.2).
@@ -83,4 +107,42 @@ pub(super) fn no_filter(request: &HttpRequest) -> Result<(), Error> {
         return Err(Error::FilterForbidden);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn read(query: &str) -> Result<SearchRequest, ScimType> {
+        let request = TestRequest::with_uri(&format!("/Users?{query}")).to_http_request();
+        parameters(&request).map_err(|error| {
+            let Error::InvalidQuery(invalid) = error else { panic!("{error}") };
+            invalid.scim_type
+        })
+    }
+
+    #[test]
+    fn parameters_are_decoded_and_what_is_no_text_is_refused() {
+        for (query, filter) in [
+            ("filter=id+eq+%22%C3%A4%22", Some("id eq \"ä\"")),
+            ("FILTER=a%2Bb%3D+c=d&x", Some("a+b= c=d")),
+            ("%66ilter=%26%25", Some("&%")),
+            ("&&filter&=&", Some("")),
+            ("filter=100%", Some("100%")),
+            ("", None),
+        ] {
+            assert_eq!(read(query).unwrap().filter.as_deref(), filter, "{query}");
+        }
+        for (query, expected) in [
+            ("filter=id+eq+%22%FF%22", ScimType::InvalidFilter),
+            ("Filter=%C3", ScimType::InvalidFilter),
+            ("sortBy=%FF", ScimType::InvalidValue),
+            ("filter=id+pr&attributes=id,%ED%A0%80", ScimType::InvalidValue),
+            ("%FF=1", ScimType::InvalidValue),
+        ] {
+            assert_eq!(read(query), Err(expected), "{query}");
+        }
+    }
 }

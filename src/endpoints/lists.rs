@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::auth::Caller;
-use super::extract::{self, Place};
+use super::extract;
 use super::{Error, State, respond};
-use crate::directory::{Page, Snapshot};
+use crate::directory::{Snapshot, Walk};
 use crate::scim::{self, Cursor, InvalidQuery, ListQuery, Paging, ResourceType, Resources, ScimType, SearchRequest};
 
 /// What is listed.
@@ -43,18 +45,30 @@ pub(super) async fn search_everything(request: HttpRequest, state: web::Data<Sta
     search(&request, &state, Listed::Everything).await
 }
 
-async fn read(request: &HttpRequest, state: &State, listed: Listed) -> Result<HttpResponse, Error> {
-    let page = Asked::new(state, request, listed, extract::parameters(request)?)?.page(state).await?;
-    let tag = page.tag();
-    if extract::has(request, &tag) {
-        return Ok(respond::not_modified(&tag));
+async fn read(request: &HttpRequest, state: &web::Data<State>, listed: Listed) -> Result<HttpResponse, Error> {
+    let asked = Asked::new(state, request, listed, extract::parameters(request)?)?;
+    let answered = Arc::new(asked.answered(state).await?);
+    let tag = answered.tag();
+    let wanted = if extract::has(request, &tag) { Wanted::NotAgain } else { Wanted::Page };
+    let found = answered.found(state, wanted).await?;
+    // Who asks by HEAD reads no page, and so none after it.
+    if found.is_followed && request.method() != Method::HEAD {
+        answered.remember(state).await;
     }
-    Ok(respond::list(page.response(state), Some(&tag)))
+    Ok(match found.json {
+        Some(json) => respond::list(json, Some(&tag)),
+        None => respond::not_modified(&tag).finish(),
+    })
 }
 
-async fn search(request: &HttpRequest, state: &State, listed: Listed) -> Result<HttpResponse, Error> {
-    let page = Asked::new(state, request, listed, extract::body(request)?)?.page(state).await?;
-    Ok(respond::list(page.response(state), None))
+async fn search(request: &HttpRequest, state: &web::Data<State>, listed: Listed) -> Result<HttpResponse, Error> {
+    let asked = Asked::new(state, request, listed, extract::body(request)?)?;
+    let answered = Arc::new(asked.answered(state).await?);
+    let found = answered.found(state, Wanted::Page).await?;
+    if found.is_followed {
+        answered.remember(state).await;
+    }
+    Ok(respond::list(found.json.unwrap_or_default(), None))
 }
 
 /// A query that has been read.
@@ -65,13 +79,35 @@ struct Asked {
     caller: Caller,
     /// What the pages of one walk have in common.
     walk: String,
-    by_cursor: Option<Place>,
+    position: Position,
+}
+
+/// Where on its walk a client is.
+enum Position {
+    /// On a page by number.
+    Numbered(Walk),
+    /// On a page by cursor.
+    Cursor(extract::Place),
 }
 
 /// A query, and the snapshot that answers it.
 struct Answered {
     asked: Asked,
     snapshot: Arc<Snapshot>,
+}
+
+/// Whether the client has the page already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Page,
+    NotAgain,
+}
+
+/// What the client is sent.
+struct Found {
+    json: Option<Vec<u8>>,
+    /// Whether there is a page after this one.
+    is_followed: bool,
 }
 
 impl Listed {
@@ -96,23 +132,33 @@ impl Asked {
     fn new(state: &State, request: &HttpRequest, listed: Listed, search: SearchRequest) -> Result<Self, Error> {
         let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
         let walk = format!("{listed:?} {}", search.walk());
-        let (paging, by_cursor) = match search.cursor.as_deref() {
-            None => (extract::paging(&search, state.max_results)?, None),
-            Some(cursor) => extract::by_cursor(state, &search, cursor, &caller, &walk)?,
+        let (paging, position) = match search.cursor.as_deref() {
+            None => {
+                let paging = extract::paging(&search, state.max_results)?;
+                // Programs that share the token mostly differ in what they say they are.
+                let agent = request.headers().get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+                let walk = Walk::new([caller.name().as_bytes(), agent, walk.as_bytes()], paging.count());
+                (paging, Position::Numbered(walk))
+            }
+            Some(cursor) => {
+                let (paging, place) = extract::by_cursor(state, &search, cursor, &caller, &walk)?;
+                (paging, Position::Cursor(place))
+            }
         };
         let query = ListQuery::new(&search, &listed.types(state), state.filter_limits, paging)?;
-        Ok(Self { listed, query, paging, caller, walk, by_cursor })
+        Ok(Self { listed, query, paging, caller, walk, position })
     }
 
-    async fn page(self, state: &State) -> Result<Answered, Error> {
-        let walk = format!("{} {} {}", self.caller.name(), self.paging.count(), self.walk);
-        let snapshot = match &self.by_cursor {
-            None if self.paging.start_index() > 1 => state.directory.page(walk, Page::Further).await?,
-            None | Some(Place::Beginning) => state.directory.page(walk, Page::First).await?,
-            Some(Place::After(digest)) => state.directory.kept(digest).await.ok_or_else(|| InvalidQuery {
-                scim_type: ScimType::ExpiredCursor,
-                detail: "this cursor has expired: begin again without one".to_owned(),
-            })?,
+    async fn answered(self, state: &State) -> Result<Answered, Error> {
+        let snapshot = match &self.position {
+            Position::Numbered(walk) if self.paging.start_index() > 1 => state.directory.page(walk).await?,
+            Position::Numbered(_) | Position::Cursor(extract::Place::Beginning) => state.directory.current().await?,
+            Position::Cursor(extract::Place::After(digest)) => {
+                state.directory.kept(digest).await.ok_or_else(|| InvalidQuery {
+                    scim_type: ScimType::ExpiredCursor,
+                    detail: "this cursor has expired: begin again without one".to_owned(),
+                })?
+            }
         };
         Ok(Answered { asked: self, snapshot })
     }
@@ -121,20 +167,52 @@ impl Asked {
 impl Answered {
     /// What the answer is recognised by: the same for the same content and the same query.
     fn tag(&self) -> String {
-        let Asked { walk, paging, by_cursor, .. } = &self.asked;
-        let page = format!("{} {} {}", paging.start_index(), paging.count(), by_cursor.is_some());
+        let Asked { walk, paging, position, .. } = &self.asked;
+        let by_cursor = matches!(position, Position::Cursor(_));
+        let page = format!("{} {} {by_cursor}", paging.start_index(), paging.count());
         scim::version(&scim::digest([self.snapshot.digest(), walk.as_bytes(), page.as_bytes()]))
     }
 
-    fn response(&self, state: &State) -> Vec<u8> {
-        let Asked { listed, query, paging, caller, walk, by_cursor } = &self.asked;
+    /// Carries the query out. One that takes long does so in a thread of its own: the worker has others to
+    /// answer.
+    async fn found(self: &Arc<Self>, state: &web::Data<State>, wanted: Wanted) -> Result<Found, Error> {
+        let Asked { listed, query, .. } = &self.asked;
+        if !query.may_take_long(&listed.of(&self.snapshot)) {
+            return Ok(self.select(state, wanted));
+        }
+        let (this, state) = (Arc::clone(self), web::Data::clone(state));
+        web::block(move || this.select(&state, wanted)).await.map_err(|_| Error::BrokeOff)
+    }
+
+    fn select(&self, state: &State, wanted: Wanted) -> Found {
+        let Asked { listed, query, paging, .. } = &self.asked;
         let response = query.select(&listed.of(&self.snapshot));
-        let next = by_cursor.as_ref().and_then(|_| {
-            let offset = u32::try_from(response.ends_before_the_last()?).ok()?;
-            let count = u32::try_from(paging.count()).ok()?;
-            let cursor = Cursor { snapshot: *self.snapshot.digest(), offset, count };
-            Some(state.cursor_key.seal(&cursor, caller.name(), walk))
-        });
-        response.followed_by(next).to_json()
+        // After a page of no resources comes none that would hold any.
+        let end = response.ends_before_the_last().filter(|_| paging.count() > 0);
+        let json = match wanted {
+            Wanted::Page => Some(response.followed_by(end.and_then(|end| self.cursor(state, end))).to_json()),
+            Wanted::NotAgain => None,
+        };
+        Found { json, is_followed: end.is_some() }
+    }
+
+    /// The cursor to what comes after so many resources, if the client walks by cursors.
+    fn cursor(&self, state: &State, end: usize) -> Option<String> {
+        let Asked { paging, caller, walk, position, .. } = &self.asked;
+        let Position::Cursor(_) = position else { return None };
+        let (offset, count) = (u32::try_from(end).ok()?, u32::try_from(paging.count()).ok()?);
+        let cursor = Cursor { snapshot: *self.snapshot.digest(), offset, count };
+        Some(state.cursor_key.seal(&cursor, caller.name(), walk))
+    }
+
+    /// Remembers what the next page is read from.
+    async fn remember(&self, state: &State) {
+        let Self { asked, snapshot } = self;
+        match &asked.position {
+            Position::Numbered(walk) if asked.paging.start_index() == 1 => state.directory.begin(walk, snapshot).await,
+            Position::Numbered(_) => {}
+            Position::Cursor(extract::Place::Beginning) => state.directory.keep(snapshot).await,
+            Position::Cursor(extract::Place::After(_)) => state.directory.keep_on(snapshot).await,
+        }
     }
 }

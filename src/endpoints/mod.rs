@@ -84,7 +84,9 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
                 .wrap(from_fn(body::read))
                 .wrap(from_fn(auth::check))
                 .default_service(web::to(no_route)),
-        );
+        )
+        // What has no path, such as `OPTIONS *`.
+        .default_service(web::to(no_route));
 }
 
 fn scim(service: &mut web::ServiceConfig) {

@@ -5,7 +5,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LOCATION, ETAG, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use serde_json::Value;
 use tracing_actix_web::RequestId;
@@ -32,22 +32,25 @@ pub(super) fn list(json: Vec<u8>, tag: Option<&str>) -> HttpResponse {
 /// One resource, or nothing if the client has it already.
 pub(super) fn resource(request: &HttpRequest, resource: &Resource, projection: &Projection) -> HttpResponse {
     let tag = resource.text("meta.version").unwrap_or_default();
-    if extract::has(request, tag) {
-        return not_modified(tag);
-    }
-    let mut json = Vec::with_capacity(resource.json().len());
-    projection.write(resource, &mut json);
-    let mut response = HttpResponse::Ok();
-    response.content_type(scim::MEDIA_TYPE).insert_header((ETAG, tag));
+    let known = extract::has(request, tag);
+    let mut response = if known { not_modified(tag) } else { HttpResponse::Ok() };
+    // A 304 too has the Content-Location "that would have been sent in a 200" (RFC 9110 §15.4.5).
     if let Some(location) = resource.text("meta.location") {
         response.insert_header((CONTENT_LOCATION, location));
     }
-    response.body(json)
+    if known {
+        return response.finish();
+    }
+    let mut json = Vec::with_capacity(resource.json().len());
+    projection.write(resource, &mut json);
+    response.content_type(scim::MEDIA_TYPE).insert_header((ETAG, tag)).body(json)
 }
 
 /// "304 (Not Modified)" (RFC 7644 §3.14).
-pub(super) fn not_modified(tag: &str) -> HttpResponse {
-    HttpResponse::NotModified().insert_header((ETAG, tag)).finish()
+pub(super) fn not_modified(tag: &str) -> HttpResponseBuilder {
+    let mut response = HttpResponse::NotModified();
+    response.insert_header((ETAG, tag));
+    response
 }
 
 /// Plain JSON, for what is not SCIM.

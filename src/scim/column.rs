@@ -2,14 +2,16 @@
 //! and then only looks up who has which: it does not go through the resources themselves.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use memchr::memmem::Finder;
 use serde_json::Number;
 
+use super::bits::Bits;
 use super::resource::{Content, Resource, Value};
-use super::{AttributeId, AttributeType, ResourceType};
+use super::text::Case;
+use super::{AttributeId, ResourceType};
 
 /// The columns of all attributes.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(super) struct Columns {
 pub(super) struct Column {
     /// For each resource or element the number of its value.
     codes: Box<[u32]>,
+    /// In the case that counts.
     texts: Box<str>,
     /// For each value where its text ends; it begins where the one before ends.
     ends: Box<[u32]>,
@@ -55,7 +58,7 @@ impl Columns {
     pub(super) fn new(kind: &ResourceType, all: &[Arc<Resource>]) -> Self {
         let mut builder = Builder {
             kind,
-            columns: kind.ids().map(|id| has_column(kind, id).then(ColumnBuilder::default)).collect(),
+            columns: kind.ids().map(|id| Some(ColumnBuilder::new(Case::of(kind.get(id).case_exact)))).collect(),
             elements: kind.ids().map(|id| kind.get(id).multi_valued.then(Vec::new)).collect(),
             counts: vec![0; kind.len()],
         };
@@ -90,18 +93,37 @@ impl Columns {
     }
 }
 
-/// URIs are different for everybody, long, and hardly ever searched: the resources themselves will do.
-fn has_column(kind: &ResourceType, id: AttributeId) -> bool {
-    let attribute = kind.get(id);
-    attribute.kind != AttributeType::Reference || attribute.multi_valued
-}
-
 impl Column {
     pub(super) fn codes(&self) -> &[u32] {
         &self.codes
     }
 
-    /// The values, in the order of their codes.
+    /// The codes of the values that contain a text, if all values are texts. The text is searched as a whole,
+    /// which is much faster than one value after the other.
+    pub(super) fn containing(&self, part: &str) -> Option<Bits> {
+        if !self.kinds.is_empty() {
+            return None;
+        }
+        if part.is_empty() {
+            return Some(Bits::all(self.ends.len()));
+        }
+        let mut found = Bits::none(self.ends.len());
+        let finder = Finder::new(part);
+        let mut ends = self.ends.iter().map(|end| *end as usize).enumerate();
+        let mut from = 0;
+        while let Some(at) = finder.find(self.texts.as_bytes().get(from..).unwrap_or_default()) {
+            let at = from + at;
+            let Some((code, end)) = ends.find(|(_, end)| *end > at) else { break };
+            if at + part.len() <= end {
+                found.insert(code);
+            }
+            // What begins later in this value is beyond its end too.
+            from = end;
+        }
+        Some(found)
+    }
+
+    /// The values, in the order of their codes; texts are in the case that counts.
     pub(super) fn values(&self) -> impl Iterator<Item = Content<'_>> {
         let mut start = 0;
         self.ends.iter().enumerate().map(move |(code, end)| {
@@ -119,10 +141,27 @@ impl Column {
 }
 
 impl Elements {
-    /// The numbers of the elements of a resource.
-    pub(super) fn of(&self, place: usize) -> Range<usize> {
-        let start = |place: usize| self.starts.get(place).map_or(0, |start| *start as usize);
-        start(place)..start(place + 1)
+    /// How many elements there are.
+    pub(super) fn count(&self) -> usize {
+        self.starts.last().map_or(0, |count| *count as usize)
+    }
+
+    /// How many resources there are, with elements or without.
+    pub(super) fn holder_count(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// The resources that have one of these elements.
+    pub(super) fn holders(&self, elements: &Bits) -> Bits {
+        let mut found = Bits::none(self.holder_count());
+        let mut ends = self.starts.iter().skip(1).map(|end| *end as usize).enumerate().peekable();
+        for element in elements.numbers() {
+            while ends.next_if(|(_, end)| *end <= element).is_some() {}
+            if let Some((place, _)) = ends.peek() {
+                found.insert(*place);
+            }
+        }
+        found
     }
 }
 
@@ -201,8 +240,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-#[derive(Default)]
 struct ColumnBuilder<'a> {
+    case: Case,
     codes: Vec<u32>,
     texts: String,
     ends: Vec<u32>,
@@ -216,6 +255,18 @@ struct ColumnBuilder<'a> {
 const SAMPLE: usize = 4096;
 
 impl<'a> ColumnBuilder<'a> {
+    fn new(case: Case) -> Self {
+        Self {
+            case,
+            codes: Vec::new(),
+            texts: String::new(),
+            ends: Vec::new(),
+            kinds: Vec::new(),
+            numbers: HashMap::new(),
+            last: None,
+        }
+    }
+
     fn note(&mut self, at: usize, value: Value<'a>) {
         if self.codes.len() > at {
             // There twice: the first one counts.
@@ -243,11 +294,11 @@ impl<'a> ColumnBuilder<'a> {
         let number = narrow(self.ends.len());
         let kind = match value.content() {
             Content::Text(text) => {
-                self.texts.push_str(text);
+                self.texts.push_str(&self.case.fold(text));
                 Kind::Text
             }
             Content::DateTime(moment, text) => {
-                self.texts.push_str(text);
+                self.texts.push_str(&self.case.fold(text));
                 Kind::DateTime(moment)
             }
             Content::Boolean(value) => Kind::Boolean(value),

@@ -1,11 +1,15 @@
 //! A query for a list and its answer (RFC 7644 §3.4.2). Once it is read, carrying it out cannot fail.
 
-use std::cmp::Reverse;
+use std::borrow::Cow;
+use std::cmp::{Ordering, Reverse};
+use std::iter::Peekable;
+use std::ops::Range;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::Value as Json;
 
-use super::filter::{self, Condition, Filter, Plan};
+use super::filter::{self, Condition, Filter};
+use super::resource::Value;
 use super::resources::{Order, Sorting};
 use super::{
     AttributeId, InvalidQuery, Paging, Projection, Resource, ResourceType, Resources, ScimType, SearchRequest,
@@ -32,6 +36,9 @@ enum Direction {
     Ascending,
     Descending,
 }
+
+/// A page of more resources than this takes a while to write.
+const LARGE: usize = 1000;
 
 /// The resource at a place of a set.
 type Found = (usize, u32);
@@ -65,10 +72,12 @@ impl ListQuery {
     /// The answer of this query over `sets`, one for each type.
     #[must_use]
     pub fn select<'a>(&'a self, sets: &[&'a Resources]) -> ListResponse<Selected<'a>> {
-        let (total_results, page): (usize, Vec<Found>) = match (self.parts.as_slice(), sets) {
-            ([part], [resources]) => self.of_one(part, resources),
-            _ => self.of_several(sets),
-        };
+        let found: Vec<Places<'_>> =
+            self.parts.iter().zip(sets).map(|(part, resources)| self.places(part, resources)).collect();
+        let total_results = found.iter().map(Places::len).sum();
+        let range = self.paging.range(total_results);
+        let is_sorted = self.parts.iter().any(|part| part.sort_by.is_some());
+        let page = if is_sorted && found.len() > 1 { self.merged(&found, sets, range) } else { joined(&found, range) };
         let selected = page.into_iter().filter_map(|(set, place)| {
             let resource = sets.get(set)?.all().get(place as usize)?;
             Some(Selected { resource, projection: &self.parts.get(set)?.projection })
@@ -76,72 +85,115 @@ impl ListQuery {
         ListResponse::new(total_results, self.paging.start_index(), selected.collect())
     }
 
-    fn of_one(&self, part: &Part, resources: &Resources) -> (usize, Vec<Found>) {
+    /// Whether carrying it out on these sets can take so long that others should not wait for it: to sort, to
+    /// filter without an index, and to write a large page.
+    #[must_use]
+    pub fn may_take_long(&self, sets: &[&Resources]) -> bool {
+        let [(part, resources)] = self.parts.iter().zip(sets).collect::<Vec<_>>()[..] else { return true };
+        let is_large = || self.paging.range(resources.all().len()).len() > LARGE;
+        let scans = |condition: &Condition| condition.certain(&|id| resources.is_indexed(id)).is_none();
+        part.sort_by.is_some() || part.condition.as_ref().map_or_else(is_large, scans)
+    }
+
+    /// What is found among the resources of one type, in the order that is asked for.
+    fn places<'a>(&self, part: &Part, resources: &'a Resources) -> Places<'a> {
         let matches = part.matches(resources);
         let order = part.sort_by.and_then(|id| resources.order(id));
         match (matches, order) {
-            (None, None) => {
-                let page = self.paging.range(resources.all().len());
-                (resources.all().len(), page.filter_map(|place| Some((0, u32::try_from(place).ok()?))).collect())
-            }
-            (None, Some(order)) => match self.direction {
-                Direction::Ascending => self.page(&order.ascending),
-                Direction::Descending => self.page(&descending(order)),
-            },
-            (Some(matches), None) => self.page(&matches),
+            (None, None) => Places::All(resources.all().len()),
+            (None, Some(order)) => Places::These(match self.direction {
+                Direction::Ascending => Cow::Borrowed(&order.ascending),
+                Direction::Descending => descending(order).into(),
+            }),
+            (Some(matches), None) => Places::These(matches.into()),
             (Some(mut matches), Some(order)) => {
                 let rank = |place: &u32| order.ranks.get(*place as usize).copied();
                 match self.direction {
                     Direction::Ascending => matches.sort_by_key(rank),
                     Direction::Descending => matches.sort_by_key(|place| Reverse(rank(place))),
                 }
-                self.page(&matches)
+                Places::These(matches.into())
             }
         }
     }
 
-    fn page(&self, places: &[u32]) -> (usize, Vec<Found>) {
-        let page = places.get(self.paging.range(places.len())).unwrap_or_default();
-        (places.len(), page.iter().map(|&place| (0, place)).collect())
+    /// A page of several sets that are sorted each: what comes behind the page is not looked at.
+    fn merged(&self, found: &[Places<'_>], sets: &[&Resources], page: Range<usize>) -> Vec<Found> {
+        let sorting = |(part, set): (&Part, &&Resources)| Some(Sorting::new(set.resource_type(), part.sort_by?));
+        // An attribute that two types have is of the same type in both.
+        let Some(by) = self.parts.iter().zip(sets).find_map(sorting) else { return Vec::new() };
+        let compare = |one: &Keyed<'_>, other: &Keyed<'_>| match self.direction {
+            Direction::Ascending => by.compare(one.0, other.0),
+            Direction::Descending => by.compare(other.0, one.0),
+        };
+        let parts = self.parts.iter().zip(sets).zip(found).enumerate();
+        let keyed = parts.map(|(set, ((part, resources), places))| {
+            let by = sorting((part, resources));
+            let keyed = move |at: usize| -> Option<Keyed<'_>> {
+                let place = places.at(at)?;
+                let key = by.as_ref().and_then(|by| by.key(resources.all().get(place as usize)?));
+                Some((key, (set, place)))
+            };
+            (0..places.len()).filter_map(keyed).peekable()
+        });
+        let mut rests: Vec<_> = keyed.collect();
+        let merged = std::iter::from_fn(|| smallest(&mut rests, compare));
+        merged.map(|(_, found)| found).take(page.end).skip(page.start).collect()
+    }
+}
+
+/// A resource and what it is sorted by.
+type Keyed<'a> = (Option<Value<'a>>, Found);
+
+/// Takes the smallest of what comes next; of equal ones the first.
+fn smallest<I: Iterator>(
+    rests: &mut [Peekable<I>],
+    compare: impl Fn(&I::Item, &I::Item) -> Ordering,
+) -> Option<I::Item> {
+    let firsts = rests.iter_mut().enumerate().filter_map(|(set, rest)| Some((set, rest.peek()?)));
+    let (set, _) = firsts.min_by(|(_, one), (_, other)| compare(one, other))?;
+    rests.get_mut(set)?.next()
+}
+
+/// Places of resources in the order in which they are listed.
+enum Places<'a> {
+    /// All, in the order of the set.
+    All(usize),
+    These(Cow<'a, [u32]>),
+}
+
+impl Places<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::All(count) => *count,
+            Self::These(places) => places.len(),
+        }
     }
 
-    fn of_several(&self, sets: &[&Resources]) -> (usize, Vec<Found>) {
-        let mut keyed = Vec::new();
-        let mut sorting = None;
-        for (set, (part, resources)) in self.parts.iter().zip(sets).enumerate() {
-            let by = part.sort_by.map(|id| Sorting::new(resources.resource_type(), id));
-            let places = part.matches(resources).unwrap_or_else(|| all(resources));
-            keyed.extend(places.into_iter().filter_map(|place| {
-                let resource = resources.all().get(place as usize)?;
-                Some((by.as_ref().and_then(|by| by.key(resource)), (set, place)))
-            }));
-            // An attribute that two types have is of the same type in both.
-            sorting = sorting.or(by);
+    fn at(&self, at: usize) -> Option<u32> {
+        match self {
+            Self::All(_) => u32::try_from(at).ok(),
+            Self::These(places) => places.get(at).copied(),
         }
-        if let Some(by) = sorting {
-            keyed.sort_by(|(one, _), (other, _)| match self.direction {
-                Direction::Ascending => by.compare(*one, *other),
-                Direction::Descending => by.compare(*other, *one),
-            });
-        }
-        let page = keyed.get(self.paging.range(keyed.len())).unwrap_or_default();
-        (keyed.len(), page.iter().map(|(_, found)| *found).collect())
     }
+}
+
+/// A page of the sets one after the other.
+fn joined(found: &[Places<'_>], page: Range<usize>) -> Vec<Found> {
+    let mut joined = Vec::with_capacity(page.len());
+    let mut earlier = 0;
+    for (set, places) in found.iter().enumerate() {
+        let here = page.start.saturating_sub(earlier)..page.end.saturating_sub(earlier).min(places.len());
+        joined.extend(here.filter_map(|at| Some((set, places.at(at)?))));
+        earlier += places.len();
+    }
+    joined
 }
 
 impl Part {
     /// The places of those that the filter lets pass; none if there is no filter.
     fn matches(&self, resources: &Resources) -> Option<Vec<u32>> {
-        let condition = self.condition.as_ref()?;
-        let certain = condition.certain(&|id| resources.is_indexed(id));
-        if let Some(candidates) = certain.and_then(|(id, value)| resources.with(id, value)) {
-            let holds = |place: &u32| {
-                resources.all().get(*place as usize).is_some_and(|resource| condition.holds(resource.value()))
-            };
-            return Some(candidates.into_iter().filter(holds).collect());
-        }
-        let plan = Plan::new(condition, resources);
-        Some(all(resources).into_iter().filter(|place| plan.holds(*place as usize)).collect())
+        Some(filter::matches(self.condition.as_ref()?, resources))
     }
 }
 
@@ -163,13 +215,25 @@ fn sort_by(name: Option<&str>, kinds: &[&ResourceType]) -> Result<Vec<Option<Att
     let found: Vec<_> = kinds.iter().map(|kind| kind.attribute(name)).collect();
     if found.iter().all(Option::is_none) {
         let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
-        return Err(invalid(format!("sortBy: there is no attribute `{name}` in {}", names.join(" or "))));
+        return Err(invalid(format!("sortBy: there is no attribute `{}` in {}", shortened(name), names.join(" or "))));
     }
     let valued: Vec<_> = kinds.iter().zip(found).map(|(kind, id)| kind.valued(id?)).collect();
     if valued.iter().all(Option::is_none) {
-        return Err(invalid(format!("sortBy: {name} is complex: name one of its sub-attributes")));
+        return Err(invalid(format!("sortBy: {} is complex: name one of its sub-attributes", shortened(name))));
     }
     Ok(valued)
+}
+
+/// What a client wrote, short enough to be told back.
+fn shortened(name: &str) -> Cow<'_, str> {
+    const END: usize = 50;
+    let length = name.chars().count();
+    if length <= 2 * END {
+        return name.into();
+    }
+    let start: String = name.chars().take(END).collect();
+    let end: String = name.chars().skip(length - END).collect();
+    format!("{start}…{end}").into()
 }
 
 fn direction(order: Option<&str>) -> Result<Direction, InvalidQuery> {
@@ -203,7 +267,7 @@ impl Listed for Selected<'_> {
     }
 }
 
-impl Listed for &Value {
+impl Listed for &Json {
     fn write(&self, json: &mut Vec<u8>) {
         json.extend_from_slice(self.to_string().as_bytes());
     }

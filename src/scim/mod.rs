@@ -4,6 +4,7 @@
 //! fail; what is parsed can be carried out on any list of users.
 
 mod attribute;
+mod bits;
 mod column;
 mod cursor;
 mod error;

@@ -32,16 +32,16 @@ impl Paging {
         Self { start_index: offset.saturating_add(1), count }
     }
 
-    /// Reads `count` as it goes with a cursor: "invalidCount" unless there can be pages of that size
-    /// (RFC 9865 §2).
+    /// Reads `count` as it goes with a cursor: "invalidCount" if there are no pages of that size (RFC 9865 §2).
+    /// Zero asks for the total only, and what is below it reads as zero, as without a cursor.
     ///
     /// # Errors
-    /// When it is no whole number from 1 to `max_results`.
+    /// When it is no whole number, or more than `max_results`.
     pub fn page_size(count: &str, max_results: usize) -> Result<usize, InvalidQuery> {
-        let size = number("count", count).ok().filter(|size| (1..=max_results).contains(size));
+        let size = number("count", count).ok().filter(|size| *size <= max_results);
         size.ok_or_else(|| InvalidQuery {
             scim_type: ScimType::InvalidCount,
-            detail: format!("with a cursor, count must be a whole number from 1 to {max_results}"),
+            detail: format!("with a cursor, count must be a whole number of at most {max_results}"),
         })
     }
 

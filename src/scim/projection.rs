@@ -31,9 +31,7 @@ impl Projection {
             let detail = "attributes and excludedAttributes exclude each other".to_owned();
             return Err(InvalidQuery { scim_type: ScimType::InvalidValue, detail });
         }
-        let named =
-            |names: &[String]| -> Vec<AttributeId> { names.iter().filter_map(|name| kind.attribute(name)).collect() };
-        let (wanted, unwanted) = (named(attributes), named(excluded));
+        let (wanted, unwanted) = (named(kind, attributes), named(kind, excluded));
         let mut shares = vec![Share::Nothing; kind.len()];
         let chosen = |id: AttributeId, inherited: bool| match kind.get(id).returned {
             Returned::Always => true,
@@ -60,6 +58,31 @@ impl Projection {
             }
         }
     }
+}
+
+/// The attributes with these names.
+fn named(kind: &ResourceType, names: &[String]) -> Vec<AttributeId> {
+    let of_name = |name: &String| match kind.attribute(name) {
+        Some(id) => vec![id],
+        None if is_core(kind, name) => core(kind),
+        None => Vec::new(),
+    };
+    names.iter().flat_map(of_name).collect()
+}
+
+/// Whether this is the URN of the core schema alone. Then it can stand in front of `id`.
+fn is_core(kind: &ResourceType, name: &str) -> bool {
+    name.contains(':') && kind.attribute(&format!("{name}:id")).is_some_and(|id| Some(id) == kind.attribute("id"))
+}
+
+/// What a resource has without its extensions. The common attributes "are considered to be part of every
+/// base resource schema" (RFC 7643 §3.1).
+fn core(kind: &ResourceType) -> Vec<AttributeId> {
+    let is_core = |id: &AttributeId| {
+        let attribute = kind.get(*id);
+        !attribute.name.contains(':') && attribute.returned == Returned::Default
+    };
+    kind.get(RESOURCE).sub_attributes.iter().copied().filter(is_core).collect()
 }
 
 /// Works out the share of an attribute from those of what is in it.
@@ -173,6 +196,12 @@ mod tests {
             ("nested", "", json!({"id": "1", "constant": "k", "nested": {"a": "a", "b": "b"}})),
             ("nested.c", "", json!({"id": "1", "constant": "k", "nested": {"b": "b", "c": "c"}})),
             ("", "usual constant id", json!({"id": "1", "constant": "k", "nested": {"a": "a", "b": "b"}})),
+            ("urn:test:thing", "", json!({"id": "1", "usual": "u", "constant": "k", "nested": {"a": "a", "b": "b"}})),
+            ("urn:test:Thing asked", "", {
+                json!({"id": "1", "usual": "u", "constant": "k", "asked": "q", "nested": {"a": "a", "b": "b"}})
+            }),
+            ("urn:test:Things", "", json!({"id": "1", "constant": "k", "nested": {"b": "b"}})),
+            ("", "urn:test:Thing", json!({"id": "1", "constant": "k", "nested": {"b": "b"}})),
             ("", "nested", json!({"id": "1", "usual": "u", "constant": "k", "nested": {"b": "b"}})),
             ("", "nested.a nested.b", json!({"id": "1", "usual": "u", "constant": "k", "nested": {"b": "b"}})),
         ] {

@@ -1,12 +1,15 @@
 //! What a client asks of a list, as it wrote it: the parameters of a URL (RFC 7644 §3.4.2) or a
 //! SearchRequest (§3.4.3). Names have no case: there are clients that write `startindex`.
 
-use serde_json::{Map, Value};
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::{InvalidQuery, SEARCH_REQUEST, ScimType};
 
-/// The parameters of a query for a list. An empty name counts as not given; an empty filter does not: who
-/// forgot to fill it in does not mean everybody.
+/// The parameters of a query for a list, without blanks around names. An empty name counts as not given; an
+/// empty filter does not: who forgot to fill it in does not mean everybody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SearchRequest {
     /// What a resource must be like.
@@ -27,6 +30,10 @@ pub struct SearchRequest {
     pub excluded_attributes: Vec<String>,
 }
 
+/// As they are written.
+const PARAMETERS: [&str; 8] =
+    ["filter", "sortBy", "sortOrder", "startIndex", "count", "cursor", "attributes", "excludedAttributes"];
+
 impl SearchRequest {
     /// Reads the parameters of a URL, decoded. Those that mean nothing are ignored.
     ///
@@ -38,74 +45,53 @@ impl SearchRequest {
         V: Into<String>,
     {
         let mut this = Self::default();
-        let (mut attributes, mut excluded) = (None, None);
-        for (name, value) in parameters {
-            let Some((name, given)) = (match name.as_ref().to_ascii_lowercase().as_str() {
-                "attributes" => Some(("attributes", &mut attributes)),
-                "excludedattributes" => Some(("excludedAttributes", &mut excluded)),
-                name => this.parameter(name),
-            }) else {
-                continue;
-            };
-            if given.replace(value.into()).is_some() {
-                return Err(invalid(format!("the parameter {name} is given more than once")));
+        for (name, value) in each_once(parameters)? {
+            let value = value.into();
+            match name {
+                "attributes" => this.attributes = names(value.split(',')),
+                "excludedAttributes" => this.excluded_attributes = names(value.split(',')),
+                name => this.set(name, value),
             }
         }
-        this.attributes = names(attributes.as_deref());
-        this.excluded_attributes = names(excluded.as_deref());
-        Ok(this.without_empty_names())
+        Ok(this)
     }
 
-    /// Reads the body of a SearchRequest.
+    /// Reads the body of a SearchRequest: its members mean what the parameters of the same name mean, and
+    /// null is not given.
     ///
     /// # Errors
-    /// When it is none, or a member is of another type.
+    /// When it is none, a member is of another type, or is there twice.
     pub fn from_json(body: &[u8]) -> Result<Self, InvalidQuery> {
         let syntax = |detail: String| InvalidQuery { scim_type: ScimType::InvalidSyntax, detail };
-        let body: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
+        let Members(mut members) = serde_json::from_slice(body).map_err(|error| {
             syntax(format!("the body is no SearchRequest in JSON: line {}, column {}", error.line(), error.column()))
         })?;
-        let mut this = Self::default();
-        let mut is_search = false;
-        for (name, value) in &body {
-            match (name.to_ascii_lowercase().as_str(), value) {
-                (_, Value::Null) => {}
-                ("schemas", value) => {
-                    let urns = value.as_array().into_iter().flatten().filter_map(Value::as_str);
-                    is_search = urns.into_iter().any(|urn| urn.eq_ignore_ascii_case(SEARCH_REQUEST));
-                }
-                ("attributes", value) => this.attributes = array("attributes", value)?,
-                ("excludedattributes", value) => this.excluded_attributes = array("excludedAttributes", value)?,
-                (name, value) => {
-                    if let Some((name, given)) = this.parameter(name) {
-                        *given = Some(scalar(name, value)?);
-                    }
-                }
-            }
-        }
-        if !is_search {
+        if !members.iter().any(|(name, value)| name.eq_ignore_ascii_case("schemas") && names_search(value)) {
             return Err(syntax(format!("the body has no schemas with {SEARCH_REQUEST}")));
         }
-        Ok(this.without_empty_names())
+        members.retain(|(_, value)| !value.is_null());
+        let mut this = Self::default();
+        for (name, value) in each_once(members)? {
+            match name {
+                "attributes" => this.attributes = array(name, &value)?,
+                "excludedAttributes" => this.excluded_attributes = array(name, &value)?,
+                name => this.set(name, scalar(name, value)?),
+            }
+        }
+        Ok(this)
     }
 
-    fn without_empty_names(mut self) -> Self {
-        self.sort_by = self.sort_by.filter(|name| !name.is_empty());
-        self.sort_order = self.sort_order.filter(|name| !name.is_empty());
-        self
-    }
-
-    /// The parameter of this name in lower case.
-    fn parameter(&mut self, name: &str) -> Option<(&'static str, &mut Option<String>)> {
-        Some(match name {
-            "filter" => ("filter", &mut self.filter),
-            "sortby" => ("sortBy", &mut self.sort_by),
-            "sortorder" => ("sortOrder", &mut self.sort_order),
-            "startindex" => ("startIndex", &mut self.start_index),
-            "count" => ("count", &mut self.count),
-            "cursor" => ("cursor", &mut self.cursor),
-            _ => return None,
-        })
+    fn set(&mut self, name: &str, text: String) {
+        let word = |text: String| (!text.is_empty()).then(|| text.trim().to_owned());
+        match name {
+            "filter" => self.filter = Some(text),
+            "sortBy" => self.sort_by = word(text),
+            "sortOrder" => self.sort_order = word(text),
+            "startIndex" => self.start_index = Some(text),
+            "count" => self.count = Some(text),
+            "cursor" => self.cursor = Some(text),
+            _ => {}
+        }
     }
 
     /// All that stays the same from page to page: two requests with the same are parts of one walk.
@@ -116,24 +102,76 @@ impl SearchRequest {
     }
 }
 
-/// The names in a comma list.
-fn names(list: Option<&str>) -> Vec<String> {
-    let names = list.unwrap_or_default().split(',').map(str::trim);
-    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+/// The parameters that mean something, by the names that [`PARAMETERS`] has.
+fn each_once<N: AsRef<str>, V>(
+    parameters: impl IntoIterator<Item = (N, V)>,
+) -> Result<Vec<(&'static str, V)>, InvalidQuery> {
+    let mut found: Vec<(&'static str, V)> = Vec::new();
+    for (name, value) in parameters {
+        let Some(name) = PARAMETERS.into_iter().find(|known| known.eq_ignore_ascii_case(name.as_ref())) else {
+            continue;
+        };
+        if found.iter().any(|(earlier, _)| *earlier == name) {
+            return Err(invalid(format!("the parameter {name} is given more than once")));
+        }
+        found.push((name, value));
+    }
+    Ok(found)
+}
+
+/// Without blanks around them; an empty name is none.
+fn names<'n>(list: impl Iterator<Item = &'n str>) -> Vec<String> {
+    list.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// The members of a JSON object, also those that are there twice.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Members;
+
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+/// Whether the value of `schemas` says that this is a search.
+fn names_search(schemas: &Value) -> bool {
+    let mut urns = schemas.as_array().into_iter().flatten().filter_map(Value::as_str);
+    urns.any(|urn| urn.eq_ignore_ascii_case(SEARCH_REQUEST))
 }
 
 fn array(name: &str, value: &Value) -> Result<Vec<String>, InvalidQuery> {
-    let names = value
-        .as_array()
-        .and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>());
-    names.ok_or_else(|| invalid(format!("{name} must be an array of strings")))
+    let elements = value.as_array().and_then(|elements| elements.iter().map(Value::as_str).collect());
+    let elements: Vec<&str> = elements.ok_or_else(|| invalid(format!("{name} must be an array of strings")))?;
+    Ok(names(elements.into_iter()))
 }
 
-fn scalar(name: &str, value: &Value) -> Result<String, InvalidQuery> {
+fn scalar(name: &str, value: Value) -> Result<String, InvalidQuery> {
     match (name, value) {
-        ("startIndex" | "count", Value::Number(number)) => Ok(number.to_string()),
+        (_, Value::String(text)) => Ok(text),
+        ("startIndex" | "count", Value::Number(number)) => {
+            // To JSON `100.0` is whole, and so is what is too large for an integer.
+            let whole = number.as_f64().filter(|value| number.is_f64() && value.fract() == 0.0);
+            Ok(whole.map_or_else(|| number.to_string(), |whole| format!("{whole:.0}")))
+        }
         ("startIndex" | "count", _) => Err(invalid(format!("{name} must be a whole number"))),
-        (_, Value::String(text)) => Ok(text.clone()),
         _ => Err(invalid(format!("{name} must be a string"))),
     }
 }

@@ -1,5 +1,6 @@
 //! Entity tags and 304 (RFC 7644 §3.14).
 
+use personio_scim::translate::GroupKind;
 use reqwest::Method;
 
 use crate::harness::{Answer, Bridge, SHORT, Setup, answer};
@@ -26,6 +27,7 @@ async fn a_user_who_is_known_is_not_sent_again() {
             (304, "", tag.as_str()),
             "{known}"
         );
+        assert_eq!(again.header("content-location"), first.header("content-location"), "RFC 9110 §15.4.5");
     }
     for other in ["W/\"other\"", "", "no tag", "\"\""] {
         assert_eq!(ask(&bridge, &path, other).await.status, 200, "{other}");
@@ -58,14 +60,82 @@ async fn a_list_is_sent_again_only_when_something_in_the_directory_has_changed()
         "/Users?filter=active+eq+true&count=5&startIndex=2",
         "/Users?filter=active+eq+false&count=5",
         "/Users?filter=active+eq+true&count=5&sortBy=id",
+        "/Users?filter=active+eq+true&count=5&sortOrder=descending",
         "/Users?filter=active+eq+true&count=5&attributes=id",
         "/Users?filter=active+eq+true&count=5&excludedAttributes=id",
         "/Users?filter=active+eq+true&count=5&cursor",
         "/Groups?filter=displayName+pr&count=5",
+        "/?filter=active+eq+true&count=5",
     ] {
         assert_eq!(ask(&bridge, other, &tag).await.status, 200, "{other} is another list");
     }
     bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".into()));
     bridge.reloaded().await;
     assert_eq!(ask(&bridge, path, &tag).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_and_everything_are_not_sent_again_either() {
+    let mut setup = Setup::persons(60);
+    setup.policy.groups = vec![GroupKind::Department];
+    let bridge = setup.start();
+    let groups = bridge.list("/Groups", &[]).await;
+    let group = format!("/Groups/{}", groups["Resources"][0]["id"].as_str().unwrap());
+    for path in [&*group, "/Groups", "/", "/scim/v2", "/?count=3"] {
+        let first = bridge.get(path).await;
+        let again = ask(&bridge, path, first.header("etag")).await;
+        assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""), "{path}");
+        for header in ["etag", "content-location"] {
+            assert_eq!(again.header(header), first.header(header), "{path}");
+        }
+    }
+    let everything = bridge.get("/").await.header("etag").to_owned();
+    assert_eq!(ask(&bridge, "/Users", &everything).await.status, 200);
+    assert_eq!(ask(&bridge, "/Groups", &everything).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_has_the_headers_of_get() {
+    let mut setup = Setup::persons(60);
+    setup.policy.groups = vec![GroupKind::Department];
+    let bridge = setup.start();
+    let (users, groups) = (bridge.list("/Users", &[]).await, bridge.list("/Groups", &[]).await);
+    let of = |path: &str, list: &serde_json::Value| format!("{path}/{}", list["Resources"][0]["id"].as_str().unwrap());
+    let (user, group) = (of("/Users", &users), of("/Groups", &groups));
+    for path in [
+        "/",
+        "/Groups",
+        &group,
+        &user,
+        "/ServiceProviderConfig",
+        "/Users?count=x",
+        "/Users?count=7",
+        "/Users?sortBy=title&cursor=&count=7",
+    ] {
+        let (get, head) = (bridge.get(path).await, answer(bridge.request(Method::HEAD, path)).await);
+        assert_eq!((head.status, head.text.as_str()), (get.status, ""), "{path}");
+        let [get, head] = [get, head].map(|mut answer| {
+            answer.headers.remove("date");
+            answer.headers.remove("x-request-id").unwrap();
+            answer.headers
+        });
+        assert_eq!(head, get, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_page_that_is_known_begins_a_walk_too() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+    let tag = bridge.get("/Users?count=20").await.header("etag").to_owned();
+    bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".into()));
+    bridge.reloaded().await;
+    bridge.get("/Users?count=20").await;
+    let now = bridge.get("/Users?count=20").await.header("etag").to_owned();
+    assert_ne!(now, tag);
+    let request = bridge.request(Method::GET, "/Users?count=20").header("User-Agent", "other");
+    assert_eq!(answer(request.header("If-None-Match", &now)).await.status, 304);
+    bridge.simulator.with_world(|world| world.persons.truncate(50));
+    assert_eq!(bridge.reloaded().await.len(), 50);
+    let request = bridge.request(Method::GET, "/Users?count=20&startIndex=21").header("User-Agent", "other");
+    assert_eq!(answer(request).await.json()["totalResults"], 60);
 }

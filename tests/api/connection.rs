@@ -1,5 +1,6 @@
 //! Bodies where none belongs: ConductorOne's client sends one with every GET. They are read and
-//! ignored, and the connection stays usable. Written to the socket by hand, as clients tidy up.
+//! ignored, and the connection stays usable. And what is hardly HTTP. Written to the socket by hand, as
+//! clients tidy up.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,12 +18,22 @@ impl Connection {
     }
 
     fn send(&mut self, path: &str, headers: &str, body: &str) {
-        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n{headers}\r\n\r\n");
+        self.ask(&format!("GET {path}"), headers, body);
+    }
+
+    fn ask(&mut self, line: &str, headers: &str, body: &str) {
+        let head = format!("{line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n{headers}\r\n\r\n");
         self.0.write_all(format!("{head}{body}").as_bytes()).unwrap();
     }
 
     /// One whole answer: its status and its body.
     fn answer(&mut self) -> (u16, String) {
+        let (head, body) = self.parts();
+        (head[9..12].parse().unwrap(), body)
+    }
+
+    /// The head in small letters, and the body.
+    fn parts(&mut self) -> (String, String) {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -34,7 +45,7 @@ impl Connection {
             head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |l| l.parse().unwrap());
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).unwrap();
-        (head[9..12].parse().unwrap(), String::from_utf8(body).unwrap())
+        (head, String::from_utf8(body).unwrap())
     }
 }
 
@@ -72,6 +83,102 @@ async fn an_upgrade_that_is_not_offered_is_answered_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_offers_an_upgrade_keeps_its_body() {
+    let bridge = Setup::persons(3).start();
+    bridge.everybody().await;
+    let body = r#"{"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 2}"#;
+    let length = format!("Content-Length: {}", body.len());
+    let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    // As Java's HttpClient and `curl --http2` send them.
+    let h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAA";
+    let websocket = "Connection: Upgrade\r\nUpgrade: websocket";
+    for upgrade in [h2c, websocket, "Upgrade: h2c", "Upgrade: HTTP/2.0, websocket"] {
+        for (headers, body) in [(length.as_str(), body), ("Transfer-Encoding: chunked", chunked.as_str())] {
+            let mut connection = Connection::to(&bridge);
+            connection.ask("POST /Users/.search", &format!("{upgrade}\r\n{headers}"), body);
+            let (head, answer) = connection.parts();
+            assert!(answer.contains("\"itemsPerPage\":2"), "{upgrade} {headers}: {answer}");
+            // Where the server closes the connection, it says so.
+            if upgrade.starts_with("Connection") {
+                assert!(head.contains("connection: close"), "{head}");
+            } else {
+                connection.send("/Users?count=0", "", "");
+                assert_eq!(connection.answer().0, 200, "{upgrade} {headers}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_is_a_scim_error() {
+    let bridge = Setup::persons(3).start();
+    bridge.everybody().await;
+    for (headers, body, status) in [
+        ("Transfer-Encoding: chunked", "5\r\nnull\n\r\nnonsense\r\n", 400),
+        // Waits as long as a body may take.
+        ("Content-Length: 5", "{}", 408),
+    ] {
+        let mut connection = Connection::to(&bridge);
+        connection.0.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        connection.ask("POST /Users/.search", headers, body);
+        let (found, text) = connection.answer();
+        assert_eq!(found, status, "{headers}: {text}");
+        assert!(text.contains("urn:ietf:params:scim:api:messages:2.0:Error"), "{text}");
+    }
+}
+
+/// The status of the answer to these bytes, and how long its body is.
+fn turned_away(bridge: &Bridge, bytes: &str) -> (u16, usize) {
+    let mut connection = Connection::to(bridge);
+    // The server may close before it has read all.
+    let _ = connection.0.write_all(bytes.as_bytes());
+    let (status, body) = connection.answer();
+    (status, body.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_no_http_or_too_large_a_head_is_turned_away_with_nothing() {
+    let bridge = Setup::persons(3).start();
+    bridge.everybody().await;
+    let get = |path: &str, headers: &str| {
+        format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n{headers}\r\n")
+    };
+    let header = |kilobytes: usize| format!("X: {}\r\n", "x".repeat(kilobytes * 1000));
+    let lines = |count: usize| (0..count).map(|number| format!("X-{number}: x\r\n")).collect::<String>();
+    let path = |kilobytes: usize| format!("/Users?x={}", "x".repeat(kilobytes * 1000));
+    for (what, bytes, status) in [
+        ("garbage", "garbage\r\n\r\n".to_owned(), 400),
+        ("a quotation mark in the URL", get("/Users?filter=userName+eq+\"x\"", ""), 400),
+        ("a long URL", get(&path(70), ""), 400),
+        ("a large head", get("/Users", &header(140)), 431),
+        ("many headers", get("/Users", &lines(100)), 431),
+        ("half a head", "GET /Users HTTP/1.1\r\nHost: x\r\n".to_owned(), 408),
+    ] {
+        assert_eq!(turned_away(&bridge, &bytes), (status, 0), "{what}");
+    }
+    for (what, bytes) in [
+        ("a URL that is not too long", get(&path(60), "")),
+        ("a head that is not too large", get("/Users", &header(120))),
+        ("headers that are not too many", get("/Users", &lines(90))),
+    ] {
+        let (status, length) = turned_away(&bridge, &bytes);
+        assert!(status == 200 && length > 0, "{what}: {status}");
+    }
+    let filter = get(&format!("/Users?filter={}", "x".repeat(60_000)), "");
+    let (status, length) = turned_away(&bridge, &filter);
+    assert!(status == 400 && length > 0, "ours says what is wrong: {status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_path_is_answered_with_a_scim_error() {
+    let bridge = Setup::persons(3).start();
+    let mut connection = Connection::to(&bridge);
+    connection.ask("OPTIONS *", "Content-Length: 0", "");
+    let (status, body) = connection.answer();
+    assert!(status == 404 && body.contains("urn:ietf:params:scim:api:messages:2.0:Error"), "{status} {body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_too_large_is_refused() {
     let bridge = Setup::persons(3).start();
     bridge.everybody().await;
@@ -95,8 +202,7 @@ async fn no_refusal_makes_a_clients_connection_unusable() {
         ("GET /Users?count=x", 400),
         ("GET /Schemas?filter=x", 403),
     ] {
-        let headers = format!("Host: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 5");
-        connection.0.write_all(format!("{line} HTTP/1.1\r\n{headers}\r\n\r\nnull\n").as_bytes()).unwrap();
+        connection.ask(line, "Content-Length: 5", "null\n");
         let (found, text) = connection.answer();
         assert_eq!(found, status, "{line}: {text}");
         connection.send("/Users", "Content-Length: 5", "null\n");

@@ -1,5 +1,6 @@
 //! Paging by cursors (RFC 9865).
 
+use personio_scim::translate::GroupKind;
 use serde_json::{Value, json};
 
 use crate::harness::{Bridge, SHORT, Setup, ids};
@@ -21,17 +22,24 @@ fn all(pages: &[Value]) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_walk_by_cursors_sees_everybody_once_in_order() {
-    let bridge = Setup::persons(60).start();
-    for parameters in [
-        vec![],
-        vec![("filter", "active eq true")],
-        vec![("sortBy", "userName"), ("sortOrder", "descending"), ("attributes", "userName")],
-        vec![("filter", "userName eq \"nobody\"")],
+    let mut setup = Setup::persons(60);
+    setup.policy.groups = vec![GroupKind::Department, GroupKind::Office];
+    let bridge = setup.start();
+    for (path, parameters) in [
+        ("/Users", vec![]),
+        ("/Users", vec![("filter", "active eq true")]),
+        ("/Users", vec![("sortBy", "userName"), ("sortOrder", "descending"), ("attributes", "userName")]),
+        ("/Users", vec![("filter", "userName eq \"nobody\"")]),
+        ("/Groups", vec![]),
+        ("/Groups", vec![("filter", "id sw \"office-\""), ("sortBy", "displayName")]),
+        ("/", vec![]),
+        ("/", vec![("sortBy", "displayName"), ("excludedAttributes", "members")]),
     ] {
-        let whole = bridge.list("/Users", &parameters).await;
-        for size in ["1", "7", "30", "60", "100"] {
-            let pages = walk(&bridge, "/Users", &[parameters.as_slice(), &[("count", size)]].concat()).await;
-            assert_eq!(all(&pages), ids(&whole), "{parameters:?} {size}");
+        let whole = bridge.list(path, &parameters).await;
+        for (text, size) in [("1", 1), ("7", 7), ("30", 30), ("60", 60), ("100", 100)] {
+            let pages = walk(&bridge, path, &[parameters.as_slice(), &[("count", text)]].concat()).await;
+            assert_eq!(all(&pages), ids(&whole), "{path} {parameters:?} {size}");
+            assert_eq!(pages.len(), ids(&whole).len().div_ceil(size).max(1), "no page without anybody after the last");
             for page in &pages {
                 assert_eq!(page["totalResults"], whole["totalResults"]);
                 assert_eq!(page["itemsPerPage"], ids(page).len());
@@ -72,7 +80,9 @@ async fn a_cursor_of_another_query_is_refused() {
         format!("/Users?filter=active+eq+false&cursor={next}"),
         format!("/Users?cursor={next}"),
         format!("/Users?filter=active+eq+true&sortBy=id&cursor={next}"),
+        format!("/Users?filter=active+eq+true&sortOrder=descending&cursor={next}"),
         format!("/Users?filter=active+eq+true&attributes=id&cursor={next}"),
+        format!("/Users?filter=active+eq+true&excludedAttributes=title&cursor={next}"),
         format!("/?filter=active+eq+true&cursor={next}"),
         format!("/Users?filter=active+eq+true&cursor={forged}"),
         format!("/Users?filter=active+eq+true&cursor={cut}"),
@@ -85,27 +95,78 @@ async fn a_cursor_of_another_query_is_refused() {
     assert_eq!(bridge.get(&path).await.status, 200, "the right one is good");
     bridge.get(&format!("{path}&count=19")).await.scim_error(400, Some("invalidCount"));
     bridge.get(&format!("{path}&startIndex=2")).await.scim_error(400, Some("invalidValue"));
-    for count in ["0", "-1", "10001", "x", "99999999999999999999"] {
+    for count in ["10001", "x", "", "99999999999999999999"] {
         bridge.get(&format!("/Users?cursor=&count={count}")).await.scim_error(400, Some("invalidCount"));
+    }
+    bridge.get(&format!("{path}&count=0")).await.scim_error(400, Some("invalidCount"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_of_zero_asks_for_the_total_only() {
+    let bridge = Setup::persons(60).start();
+    for count in ["0", "-1", "-99999999999999999999"] {
+        let page = bridge.list("/Users", &[("cursor", ""), ("count", count)]).await;
+        assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(60), &json!(0)), "{count}");
+        assert!(ids(&page).is_empty() && page.get("nextCursor").is_none(), "{count}: {page}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_expires_with_its_snapshot() {
-    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
-    let page = bridge.list("/Users", &[("cursor", ""), ("count", "10")]).await;
-    // So many newer snapshots are walked through that this one is let go.
-    for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i"] {
-        bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some(name.to_owned()));
-        bridge.reloaded().await;
-    }
-    let next = page["nextCursor"].as_str().unwrap();
-    let expired = bridge.get(&format!("/Users?count=10&cursor={next}")).await;
-    assert!(expired.scim_error(400, Some("expiredCursor")).contains("begin again"));
+async fn without_a_count_a_page_is_as_large_as_the_largest() {
+    let bridge = Setup { max_results: 1000, ..Setup::persons(1100) }.start();
+    bridge.ready().await;
+    let pages = walk(&bridge, "/Users", &[]).await;
+    assert_eq!(pages.iter().map(|page| ids(page).len()).collect::<Vec<_>>(), [1000, 100]);
+    assert_eq!(walk(&bridge, "/Users", &[("count", "1000")]).await, pages);
+    bridge.get("/Users?cursor=&count=1001").await.scim_error(400, Some("invalidCount"));
+}
 
-    // One for content that is served again is good again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_expires_with_its_snapshot() {
+    for (newer, good) in [(7, true), (8, false)] {
+        let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
+        let page = bridge.list("/Users", &[("cursor", ""), ("count", "10")]).await;
+        for name in 0..newer {
+            bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some(name.to_string()));
+            bridge.reloaded().await;
+            // Only what somebody walks through is kept.
+            bridge.list("/Users", &[("cursor", ""), ("count", "10")]).await;
+            bridge.reloaded().await;
+        }
+        let next = page["nextCursor"].as_str().unwrap();
+        let answer = bridge.get(&format!("/Users?count=10&cursor={next}")).await;
+        if good {
+            assert_eq!(answer.json()["startIndex"], 11, "eight are kept: this one and seven newer");
+        } else {
+            assert!(answer.scim_error(400, Some("expiredCursor")).contains("begin again"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_by_cursors_may_begin_with_a_search() {
+    let bridge = Setup::persons(30).start();
     let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "cursor": "", "count": 10});
     let posted = bridge.post("/Users/.search", &body).await.json();
     let next = posted["nextCursor"].as_str().unwrap();
     assert_eq!(bridge.list("/Users", &[("cursor", next), ("count", "10")]).await["startIndex"], 11);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_by_cursors_outlives_a_restart_that_loads_the_same() {
+    let setup = || Setup { cache_ttl: SHORT, public_url: Some("https://scim.example.com"), ..Setup::persons(60) };
+    let first = setup().start();
+    let whole = first.everybody().await;
+    let page = first.list("/Users", &[("cursor", ""), ("count", "20")]).await;
+    let second = setup().start();
+    assert_eq!(second.everybody().await, whole);
+    let next = page["nextCursor"].as_str().unwrap();
+    let page = second.list("/Users", &[("cursor", next), ("count", "20")]).await;
+    assert_eq!(page["Resources"], json!(whole[20..40]));
+    // From then on it stays on its data as it would have done before.
+    second.simulator.with_world(|world| world.persons.truncate(50));
+    assert_eq!(second.reloaded().await.len(), 50);
+    let next = page["nextCursor"].as_str().unwrap();
+    let page = second.list("/Users", &[("cursor", next), ("count", "20")]).await;
+    assert_eq!(page["Resources"], json!(whole[40..]));
 }

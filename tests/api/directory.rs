@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use personio_scim::simulator::{Action, Endpoint, Fault, Person};
+use personio_scim::translate::GroupKind;
+use reqwest::Method;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, TOKEN, by_id, until};
+use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, TOKEN, answer, by_id, until};
 
 /// Requests for persons so far.
 fn loads(bridge: &Bridge) -> usize {
@@ -287,10 +289,117 @@ async fn a_walk_through_pages_sees_one_snapshot() {
     assert_eq!(bridge.users("?startIndex=21&count=20").await["totalResults"], 59);
 
     // Who never asks for a first page walks nowhere.
-    assert_eq!(bridge.users("?startIndex=2&count=30").await["totalResults"], 59);
+    let further = "?startIndex=2&count=30&filter=id+pr";
+    assert_eq!(bridge.users(further).await["totalResults"], 59);
     bridge.simulator.with_world(|world| world.persons.truncate(50));
     assert_eq!(bridge.reloaded().await.len(), 50);
-    assert_eq!(bridge.users("?startIndex=2&count=30").await["totalResults"], 50);
+    assert_eq!(bridge.users(further).await["totalResults"], 50);
+}
+
+/// A page that a client of this name asks for.
+async fn page_of(bridge: &Bridge, method: Method, client: &str, query: &str) -> Value {
+    let request = bridge.request(method, &format!("/Users{query}")).header("User-Agent", client);
+    serde_json::from_str(&answer(request).await.text).unwrap_or_default()
+}
+
+/// How many there are in the data of a further page, after somebody is gone since a first page.
+async fn total(bridge: &Bridge, first: &str, further: &str) -> usize {
+    bridge.users(first).await;
+    bridge.simulator.with_world(|world| world.persons.truncate(world.persons.len() - 1));
+    bridge.reloaded().await;
+    usize::try_from(bridge.users(further).await["totalResults"].as_u64().unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_is_known_by_its_query_whatever_the_size_of_its_last_page() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+    let old = |query: &str| (query.to_owned(), 0);
+    let new = |query: &str| (query.to_owned(), 1);
+    for (further, gone) in [
+        old("?startIndex=21&count=20"),
+        old("?startIndex=41&count=5"),
+        old("?startIndex=21"),
+        old("?STARTINDEX=21&count=20&unheard=of"),
+        new("?startIndex=21&count=20&filter=id+pr"),
+        new("?startIndex=21&count=20&sortBy=userName"),
+        new("?startIndex=21&count=20&sortOrder=descending"),
+        new("?startIndex=21&count=20&attributes=id"),
+        new("?startIndex=21&count=20&excludedAttributes=id"),
+        new("?startIndex=1&count=20"),
+    ] {
+        let before = bridge.reloaded().await.len();
+        assert_eq!(total(&bridge, "?count=20", &further).await, before - gone, "{further}");
+    }
+    // Who has seen everybody, or nobody, on the first page walks nowhere.
+    for first in ["?count=0", "?count=1000", "?count=20&filter=userName+eq+%22nobody%22"] {
+        let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+        let further = format!("{first}&startIndex=2");
+        let expected = if first.contains("filter") { 0 } else { 59 };
+        assert_eq!(total(&bridge, first, &further).await, expected, "{first}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn walks_side_by_side_keep_their_own_data() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
+    let get = async |client: &'static str, query: &str| {
+        page_of(&bridge, Method::GET, client, query).await["totalResults"].clone()
+    };
+    bridge.everybody().await;
+    assert_eq!(get("one", "?count=20").await, 60);
+    bridge.simulator.with_world(|world| world.persons.truncate(59));
+    bridge.reloaded().await;
+    assert_eq!(get("two", "?count=20").await, 59);
+    assert_eq!(get("one", "?count=25&filter=id+pr").await, 59);
+    bridge.simulator.with_world(|world| world.persons.truncate(58));
+    bridge.reloaded().await;
+    page_of(&bridge, Method::HEAD, "one", "?count=20").await;
+    page_of(&bridge, Method::HEAD, "two", "?count=20").await;
+    for start in [21, 41] {
+        assert_eq!(get("one", &format!("?count=20&startIndex={start}")).await, 60, "neither another nor HEAD moves it");
+        assert_eq!(get("two", &format!("?count=20&startIndex={start}")).await, 59);
+        assert_eq!(get("one", &format!("?count=25&filter=id+pr&startIndex={start}")).await, 59);
+        assert_eq!(get("three", &format!("?count=20&startIndex={start}")).await, 58);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_modified_when_they_are_first_seen() {
+    let mut setup = Setup::persons(60);
+    setup.policy.groups = vec![GroupKind::Department];
+    let bridge = setup.start();
+    let groups = bridge.list("/Groups", &[]).await;
+    let earlier = format!("meta.lastModified lt \"{NOW}\"");
+    let since = format!("meta.lastModified ge \"{NOW}\"");
+    assert_eq!(
+        bridge.list("/Groups", &[("filter", &since)]).await,
+        groups,
+        "what changed while nobody looked is not known"
+    );
+    assert_eq!(bridge.list("/Groups", &[("filter", &earlier)]).await["totalResults"], 0);
+    assert_eq!(bridge.list("/Users", &[("filter", &since)]).await["totalResults"], 0, "of users Personio says it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_long_is_answered_as_what_does_not() {
+    let bridge = Setup::persons(1200).start();
+    bridge.ready().await;
+    let users = bridge.everybody().await;
+    let some = &users[700];
+    let sieve =
+        |holds: &dyn Fn(&Value) -> bool| -> Vec<Value> { users.iter().filter(|user| holds(user)).cloned().collect() };
+    for (filter, expected) in [
+        ("active eq false".to_owned(), sieve(&|user| user["active"] == false)),
+        (format!("id eq {}", some["id"]), vec![some.clone()]),
+        (format!("id eq {} or id eq {0}", some["id"]), vec![some.clone()]),
+        (format!("not (id ne {})", some["id"]), vec![some.clone()]),
+    ] {
+        let page = bridge.list("/Users", &[("filter", &filter)]).await;
+        assert_eq!(page["Resources"], Value::from(expected), "{filter}");
+    }
+    let mut pages = bridge.list("/Users", &[("count", "1000")]).await["Resources"].as_array().unwrap().clone();
+    pages.extend(bridge.list("/Users", &[("startIndex", "1001")]).await["Resources"].as_array().unwrap().clone());
+    assert_eq!(pages, users);
 }
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";

@@ -65,6 +65,7 @@ async fn lists_name_everything_and_each_document_answers_by_its_id() {
             for document in documents {
                 let id = document["id"].as_str().unwrap();
                 assert_eq!(&bridge.get(&format!("{prefix}{path}/{id}")).await.json(), document);
+                bridge.get(&format!("{prefix}{path}/{id}?filter=x")).await.scim_error(403, None);
                 assert_eq!(document["meta"]["location"], format!("https://idp.example.com/hr/scim/v2/{path}/{id}"));
             }
         }
@@ -93,6 +94,21 @@ async fn whatever_a_user_has_is_described() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_core_schema_announces_what_is_served_and_no_more() {
+    let schema = alone().get(&format!("/Schemas/{}", URNS[0])).await.json();
+    let names = |attributes: &Value| -> Vec<String> {
+        attributes.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let core = &schema["attributes"];
+    assert_eq!(
+        names(core),
+        ["userName", "name", "displayName", "title", "userType", "active", "emails", "groups"],
+        "each of them needs a source in Personio"
+    );
+    assert_eq!(names(&core[1]["subAttributes"]), ["formatted", "familyName", "givenName"]);
 }
 
 /// Fails unless every member of `object` is an attribute of the right type.

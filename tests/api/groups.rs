@@ -1,13 +1,15 @@
 //! Groups, where the mapping file asks for them (RFC 7643 §4.2).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use personio_scim::simulator::{OrgUnitKind, World};
+use personio_scim::simulator::{Endpoint, OrgUnit, OrgUnitKind, World};
 use personio_scim::translate::GroupKind;
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, NOW, SHORT, Setup, ids};
+use crate::harness::{Bridge, NOW, SHORT, Setup, by_id, ids};
 
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 fn with_groups(persons: usize, kinds: &[GroupKind]) -> Setup {
@@ -172,4 +174,140 @@ async fn a_person_is_in_every_unit_and_a_group_without_a_readable_name_is_called
     for user in bridge.everybody().await {
         assert_eq!(user["groups"].as_array().unwrap().len(), 2, "{user}");
     }
+}
+
+/// What the units of the simulated company are called, by the ids of their groups.
+fn unit_names(world: &World) -> BTreeMap<String, String> {
+    let units = world.org_units.iter().map(|unit| (format!("{}-{}", unit.kind.as_str(), unit.id), &unit.name));
+    let entities = world.legal_entities.iter().map(|entity| (format!("legalEntity-{}", entity.id), &entity.name));
+    let offices = world.workplaces.iter().map(|office| (format!("office-{}", office.id), &office.name));
+    units.chain(entities).chain(offices).map(|(id, name)| (id, name.clone())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_and_memberships_are_called_what_the_company_calls_them() {
+    let setup = with_groups(200, &ALL);
+    let names = unit_names(&setup.world);
+    let bridge = setup.start();
+    let groups = groups(&bridge).await;
+    for word in ["department", "team", "legalEntity", "office"] {
+        let found = groups.iter().filter(|group| group["id"].as_str().unwrap().split('-').next() == Some(word));
+        assert!(found.count() > 1, "{word}");
+    }
+    for group in &groups {
+        assert_eq!(group["displayName"], names[group["id"].as_str().unwrap()], "{}", group["id"]);
+    }
+    for user in bridge.everybody().await {
+        let memberships = user["groups"].as_array().cloned().unwrap_or_default();
+        for membership in &memberships {
+            let group = by_id(&groups, membership["value"].as_str().unwrap());
+            assert_eq!(membership["$ref"], group["meta"]["location"]);
+            assert_eq!(membership["display"], group["displayName"]);
+        }
+        let of_kind = |word: &str, member: &str| -> Vec<String> {
+            let values =
+                memberships.iter().filter(|one| one["value"].as_str().unwrap().split('-').next() == Some(word));
+            values.map(|one| one[member].as_str().unwrap().to_owned()).collect()
+        };
+        for word in ["department", "team"] {
+            let units = user[EXTENSION]["orgUnits"].as_array().into_iter().flatten();
+            let units = units.filter(|unit| unit["type"] == word);
+            let mut ids: Vec<String> =
+                units.map(|unit| format!("{word}-{}", unit["value"].as_str().unwrap())).collect();
+            ids.sort();
+            assert_eq!(of_kind(word, "value"), ids, "{user}");
+        }
+        let entity = of_kind("legalEntity", "display");
+        assert_eq!(entity.first().map(String::as_str), user[ENTERPRISE]["organization"].as_str(), "{user}");
+        assert!(entity.len() <= 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn units_are_in_the_order_of_their_numbers_and_not_of_their_letters() {
+    let mut world = World::generate(6, 1, NOW.parse().unwrap());
+    let units = ["100", "9", "10"];
+    world.org_units = ["9", "10", "100"]
+        .map(|id| OrgUnit { id: id.to_owned(), name: format!("Unit {id}"), kind: OrgUnitKind::Department })
+        .to_vec();
+    for (person, unit) in world.persons.iter_mut().zip(units.into_iter().cycle()) {
+        for employment in &mut person.employments {
+            employment.org_units = vec![(OrgUnitKind::Department, unit.to_owned())];
+            employment.office = Some("401".to_owned());
+        }
+    }
+    let mut setup = Setup::of(world);
+    setup.policy.groups = vec![GroupKind::Office, GroupKind::Department];
+    let bridge = setup.start();
+    let list = bridge.list("/Groups", &[]).await;
+    assert_eq!(ids(&list), ["department-9", "department-10", "department-100", "office-401"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_served_is_in_no_group() {
+    let mut world = World::generate(4, 1, NOW.parse().unwrap());
+    let left_out = world.persons[3].id.clone();
+    for (place, person) in world.persons.iter_mut().enumerate() {
+        let alone = place == 3;
+        if alone {
+            person.email = None;
+        }
+        for employment in &mut person.employments {
+            employment.org_units = vec![(OrgUnitKind::Department, "1001".to_owned())];
+            employment.org_units.extend(alone.then(|| (OrgUnitKind::Team, "2001".to_owned())));
+        }
+    }
+    assert!(!world.persons[3].employments.is_empty());
+    for (require_email, expected) in [(false, &["department-1001", "team-2001"][..]), (true, &["department-1001"][..])]
+    {
+        let mut setup = Setup::of(world.clone());
+        setup.policy.groups = ALL[..2].to_vec();
+        setup.policy.require_email = require_email;
+        let bridge = setup.start();
+        let list = bridge.list("/Groups", &[]).await;
+        assert_eq!(ids(&list), expected);
+        let members = list["Resources"][0]["members"].as_array().unwrap();
+        assert_eq!(members.iter().any(|member| member["value"] == left_out.as_str()), !require_email);
+        let gone = bridge.get("/Groups/team-2001").await;
+        assert_eq!(gone.status.as_u16(), if require_email { 404 } else { 200 });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_is_renamed_stays_the_same_group() {
+    let bridge = with_groups(60, &[GroupKind::Department]).start();
+    bridge.everybody().await;
+    let (users, before) = (bridge.everybody().await, groups(&bridge).await);
+    let id = before[0]["id"].as_str().unwrap();
+    bridge.simulator.with_world(|world| {
+        let unit = world.org_units.iter_mut().find(|unit| format!("department-{}", unit.id) == id).unwrap();
+        unit.name = "Renamed".into();
+    });
+    // Names are kept for a while.
+    bridge.clock.pass(Duration::from_secs(24 * 3600));
+    bridge.reloaded().await;
+    let after = groups(&bridge).await;
+    assert_eq!(after.len(), before.len());
+    assert_eq!((&after[0]["id"], &after[0]["displayName"]), (&json!(id), &json!("Renamed")));
+    assert_eq!(after[0]["members"], before[0]["members"]);
+    assert_ne!(after[0]["meta"]["version"], before[0]["meta"]["version"]);
+    assert_eq!(after[1..], before[1..]);
+    for (now, then) in bridge.everybody().await.iter().zip(&users) {
+        let is_member = then["groups"].as_array().is_some_and(|groups| groups.iter().any(|one| one["value"] == id));
+        assert_eq!(now["meta"]["version"] != then["meta"]["version"], is_member, "{now}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_by_its_id_costs_personio_nothing() {
+    let mut setup = Setup::persons(30);
+    setup.policy.groups = vec![GroupKind::Department];
+    let bridge = setup.start();
+    let id = groups(&bridge).await[0]["id"].as_str().unwrap().to_owned();
+    bridge.simulator.reset_counts();
+    for path in [format!("/Groups/{id}"), "/Groups/department-0".to_owned(), "/Groups/%20".to_owned()] {
+        bridge.get(&path).await;
+    }
+    assert!(bridge.simulator.log().is_empty(), "{:?}", bridge.simulator.log());
+    assert_eq!(bridge.simulator.requests(Endpoint::Persons), 0);
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{any, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::harness::{SHORT, Setup, answer};
+use crate::harness::{SHORT, Setup, answer, encoded};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_has_all_its_members_and_no_others() {
@@ -48,11 +48,52 @@ async fn what_is_no_number_or_is_there_twice_is_refused() {
         ("?count=1.5", "count must be a whole number"),
         ("?count=0x10", "count must be a whole number"),
         ("?count=1&Count=2", "count is given more than once"),
+        ("?cursor=&cursor=", "cursor is given more than once"),
+        ("?attributes=id&Attributes=id", "attributes is given more than once"),
     ] {
         for path in ["/scim/v2/Users", "/Groups"] {
             let said = bridge.get(&format!("{path}{query}")).await.scim_error(400, Some("invalidValue"));
             assert!(said.contains(detail), "{query}: {said}");
         }
+    }
+    let id = bridge.everybody().await[0]["id"].as_str().unwrap().to_owned();
+    let one = bridge.get(&format!("/Users/{id}?attributes=id&Attributes=id")).await;
+    assert!(one.scim_error(400, Some("invalidValue")).contains("attributes is given more than once"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_in_capitals_do_what_they_do_in_small_letters() {
+    let bridge = Setup::persons(20).start();
+    let plain = bridge.get("/Users?count=5").await.json();
+    for query in [
+        "sortBy=userName",
+        "sortBy=userName&sortOrder=descending",
+        "excludedAttributes=name",
+        "attributes=name",
+        "cursor=",
+        "filter=active+eq+false",
+    ] {
+        let shouted: Vec<String> = query
+            .split('&')
+            .map(|parameter| parameter.split_once('=').unwrap())
+            .map(|(name, value)| format!("{}={value}", name.to_uppercase()))
+            .collect();
+        let answered = bridge.get(&format!("/Users?COUNT=5&{}", shouted.join("&"))).await.json();
+        assert_eq!(answered, bridge.get(&format!("/Users?count=5&{query}")).await.json(), "{query}");
+        assert_ne!(answered, plain, "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_name_is_told_back_cut_in_the_middle() {
+    let bridge = Setup::persons(3).start();
+    for (name, told) in [
+        (format!("a{}z", "ü".repeat(98)), format!("`a{}z`", "ü".repeat(98))),
+        (format!("a{}z", "ü".repeat(3000)), format!("`a{}…{}z`", "ü".repeat(49), "ü".repeat(49))),
+    ] {
+        let answer = bridge.get(&format!("/Users?{}", encoded(&[("sortBy", &name)]))).await;
+        let said = answer.scim_error(400, Some("invalidPath"));
+        assert!(said.contains(&told) && said.chars().count() < 200, "{said}");
     }
 }
 

@@ -1,11 +1,26 @@
 //! `attributes` and `excludedAttributes` (RFC 7644 §3.4.2.5, §3.9).
 
+use personio_scim::translate::GroupKind;
 use serde_json::{Value, json};
 
 use crate::harness::{Setup, encoded, ids};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
+
+/// What the URN of the core schema means: all but the extensions.
+const CORE: &[&[&str]] = &[
+    &["externalId"],
+    &["userName"],
+    &["name"],
+    &["displayName"],
+    &["title"],
+    &["userType"],
+    &["active"],
+    &["emails"],
+    &["groups"],
+    &["meta"],
+];
 
 /// What is left of a user when only these paths are kept.
 fn kept(user: &Value, paths: &[&[&str]]) -> Value {
@@ -87,6 +102,7 @@ async fn exactly_the_named_attributes_are_returned() {
             "urn:ietf:params:scim:schemas:extension:personio:2.0:User:orgUnits.value",
             &[&[EXTENSION, "orgUnits", "value"]],
         ),
+        ("urn:ietf:params:scim:schemas:core:2.0:user", CORE),
         // Names that mean nothing are ignored; an extension's attribute has no short name.
         ("userName,shoeSize,department,name.shoeSize", &[&["userName"]]),
         ("shoeSize", &[]),
@@ -113,6 +129,7 @@ async fn everything_but_the_excluded_attributes_is_returned() {
         ("meta", &[&["meta"]]),
         ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User", &[&[ENTERPRISE]]),
         ("urn:ietf:params:scim:schemas:extension:personio:2.0:User:hireDate", &[&[EXTENSION, "hireDate"]]),
+        ("urn:ietf:params:scim:schemas:core:2.0:User", CORE),
         // What is always returned cannot be excluded, and what is nothing neither.
         ("id,schemas,shoeSize", &[]),
         ("members", &[]),
@@ -137,4 +154,28 @@ async fn a_projection_changes_nothing_else() {
         let both = bridge.get(&format!("{path}?attributes=id&excludedAttributes=meta")).await;
         assert!(both.scim_error(400, Some("invalidValue")).contains("exclude each other"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_projected_as_users_are() {
+    let mut setup = Setup::persons(60);
+    setup.policy.groups = vec![GroupKind::Department];
+    let bridge = setup.start();
+    let groups = bridge.list("/Groups", &[]).await["Resources"].as_array().unwrap().clone();
+    assert!(!groups.is_empty());
+    let core = "urn:ietf:params:scim:schemas:core:2.0:Group";
+    let rows: [(&str, &[&[&str]]); 4] = [
+        ("displayName", &[&["displayName"]]),
+        ("members.value", &[&["members", "value"]]),
+        (core, &[&["displayName"], &["members"], &["meta"]]),
+        ("urn:ietf:params:scim:schemas:core:2.0:User", &[]),
+    ];
+    for (attributes, paths) in rows {
+        let page = bridge.list("/Groups", &[("attributes", attributes)]).await;
+        let expected: Vec<Value> = groups.iter().map(|group| kept(group, paths)).collect();
+        assert_eq!(page["Resources"], json!(expected), "{attributes}");
+    }
+    let page = bridge.list("/Groups", &[("excludedAttributes", core)]).await;
+    let expected: Vec<Value> = groups.iter().map(|group| kept(group, &[])).collect();
+    assert_eq!(page["Resources"], json!(expected));
 }

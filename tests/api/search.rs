@@ -1,9 +1,12 @@
 //! Queries in a body (RFC 7644 §3.4.3), queries of everything, and what is not implemented.
 
+use std::cmp::Reverse;
+
+use personio_scim::translate::GroupKind;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Setup, answer, encoded, ids};
+use crate::harness::{Answer, Bridge, Setup, answer, encoded, ids};
 
 const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
@@ -16,9 +19,22 @@ fn request(members: &Value) -> Value {
     body
 }
 
+/// A company with groups.
+fn with_groups(persons: usize) -> Bridge {
+    let mut setup = Setup::persons(persons);
+    setup.policy.groups = vec![GroupKind::Department, GroupKind::Office];
+    setup.start()
+}
+
+/// The answer to a body that `json!` cannot make.
+async fn posted(bridge: &Bridge, path: &str, members: &str) -> Answer {
+    let request = bridge.request(Method::POST, path).header("Content-Type", "application/scim+json; charset=utf-8");
+    answer(request.body(format!("{{\"schemas\": [\"{SEARCH}\"], {members}}}"))).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_is_answered_like_the_same_query_in_a_url() {
-    let bridge = Setup::persons(60).start();
+    let bridge = with_groups(60);
     let rows: &[(&[(&str, &str)], Value)] = &[
         (&[], json!({})),
         (&[("count", "7"), ("startIndex", "3")], json!({"count": 7, "startIndex": 3})),
@@ -32,7 +48,23 @@ async fn a_search_is_answered_like_the_same_query_in_a_url() {
         (&[("excludedAttributes", "meta")], json!({"excludedAttributes": ["meta"], "attributes": null})),
         (&[("count", "0")], json!({"count": 0, "somethingElse": {"a": 1}})),
         (&[("cursor", ""), ("count", "5")], json!({"cursor": "", "count": 5})),
+        (&[("filter", "displayName sw \"e\""), ("attributes", "displayName")], {
+            json!({"FILTER": "displayName sw \"e\"", "attributes": ["", " displayName "]})
+        }),
+        (&[("attributes", " , ")], json!({"attributes": ["", " "]})),
+        (&[("excludedAttributes", " meta ,,")], json!({"excludedAttributes": [" meta ", ""]})),
+        (&[("sortBy", " displayName"), ("sortOrder", " descending ")], {
+            json!({"sortBy": "displayName ", "sortOrder": "descending"})
+        }),
+        (&[("startIndex", "2"), ("count", "3")], json!({"startIndex": "2", "count": " 3"})),
+        (&[("startIndex", "2"), ("count", "100")], json!({"startIndex": 2.0, "count": 100.0})),
+        (&[("count", "100000000000000000000000")], json!({"count": 1e23})),
+        (&[("startIndex", "-3"), ("count", "-1")], json!({"startIndex": -3.0, "count": -1})),
     ];
+    for path in ["/Users", "/Groups", ""] {
+        let list = bridge.list(&format!("{path}/"), &[]).await;
+        assert!(list["totalResults"].as_u64().unwrap() > 1, "an empty list would prove nothing");
+    }
     for (parameters, members) in rows {
         for path in ["/Users", "/Groups", "", "/scim/v2/Users", "/scim/v2/Groups", "/scim/v2"] {
             let got = bridge.get(&format!("{path}/?{}", encoded(parameters))).await;
@@ -63,6 +95,9 @@ async fn a_body_that_is_no_search_is_refused() {
         (json!({"filter": "x"}), "invalidFilter", "character 2: expected an operator"),
         (json!({"count": "many"}), "invalidValue", "count must be a whole number"),
         (json!({"startIndex": 1.5}), "invalidValue", "startIndex must be a whole number"),
+        (json!({"startIndex": "1.5"}), "invalidValue", "startIndex must be a whole number"),
+        (json!({"count": true}), "invalidValue", "count must be a whole number"),
+        (json!({"filter": ""}), "invalidFilter", "expected"),
         (json!({"attributes": "userName"}), "invalidValue", "attributes must be an array of strings"),
         (json!({"excludedAttributes": [1]}), "invalidValue", "excludedAttributes must be an array of strings"),
         (json!({"sortBy": "x"}), "invalidPath", "there is no attribute `x`"),
@@ -70,6 +105,18 @@ async fn a_body_that_is_no_search_is_refused() {
         let said = bridge.post("/Users/.search", &request(&members)).await.scim_error(400, Some(scim_type));
         assert!(said.contains(detail), "{members}: {said}");
     }
+    for (members, name) in [
+        (r#""filter": "id pr", "filter": "userName pr""#, "filter"),
+        (r#""filter": "id pr", "FILTER": "id pr""#, "filter"),
+        (r#""startIndex": 1, "startindex": 1"#, "startIndex"),
+        (r#""attributes": ["id"], "Attributes": ["id"]"#, "attributes"),
+        (r#""cursor": "x", "cursor": "y""#, "cursor"),
+    ] {
+        let said = posted(&bridge, "/Users/.search", members).await.scim_error(400, Some("invalidValue"));
+        assert_eq!(said, format!("the parameter {name} is given more than once"), "{members}");
+    }
+    let once = posted(&bridge, "/Users/.search", r#""filter": null, "filter": "id pr", "x": 1, "x": 2"#).await;
+    assert_eq!(once.json()["totalResults"], 3, "{}", once.text);
     let form =
         bridge.request(Method::POST, "/Users/.search").header("Content-Type", "application/x-www-form-urlencoded");
     let said = answer(form.body("filter=x")).await.scim_error(415, None);
@@ -93,9 +140,7 @@ async fn a_search_is_a_post_and_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_can_be_asked_for_at_once() {
-    let mut setup = Setup::persons(30);
-    setup.policy.groups = vec![personio_scim::translate::GroupKind::Department];
-    let bridge = setup.start();
+    let bridge = with_groups(30);
     let (users, groups) = (bridge.list("/Users", &[]).await, bridge.list("/Groups", &[]).await);
     let both = [ids(&users), ids(&groups)].concat();
     for path in ["/", "/scim/v2", "/scim/v2/"] {
@@ -126,13 +171,66 @@ async fn everything_can_be_asked_for_at_once() {
     assert!(said.contains("there is no attribute `shoeSize` in User or Group"), "{said}");
 }
 
+/// What a list of everything is sorted by, in lower case.
+fn key(resource: &Value, path: &[&str]) -> Option<String> {
+    let value = path.iter().try_fold(resource, |value, name| value.get(name))?;
+    Some(value.as_str().unwrap().to_lowercase())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_and_groups_are_sorted_into_one_list_of_which_pages_of_every_size_are_parts() {
+    let bridge = with_groups(90);
+    let everything = bridge.list("/", &[]).await["Resources"].as_array().unwrap().clone();
+    let paths: &[&[&str]] =
+        &[&[], &["displayName"], &["userName"], &["members"], &["meta", "resourceType"], &["meta", "created"]];
+    for path in paths {
+        for order in ["ascending", "descending"] {
+            for filter in [None, Some("displayName co \"e\"")] {
+                let by = path.join(".");
+                let mut parameters = vec![("sortBy", by.as_str()), ("sortOrder", order), ("attributes", "id")];
+                parameters.extend(filter.map(|filter| ("filter", filter)));
+                let mut expected: Vec<&Value> = everything.iter().collect();
+                expected.retain(|one| filter.is_none() || key(one, &["displayName"]).unwrap().contains('e'));
+                // Sorting is stable: equal ones keep the order of the list.
+                match (path, order) {
+                    ([], _) => {}
+                    // Groups have members, of whom each list sorts by the first.
+                    (["members"], "ascending") => expected.sort_by_key(|one| first_member(one)),
+                    (["members"], _) => expected.sort_by_key(|one| Reverse(first_member(one))),
+                    (path, "ascending") => expected.sort_by_key(|one| (key(one, path).is_none(), key(one, path))),
+                    (path, _) => expected.sort_by_key(|one| Reverse((key(one, path).is_none(), key(one, path)))),
+                }
+                let expected: Vec<&str> = expected.iter().map(|one| one["id"].as_str().unwrap()).collect();
+                for size in ["1", "7", "50", "1000"] {
+                    let mut walked: Vec<String> = Vec::new();
+                    while walked.len() < expected.len() {
+                        let start = (walked.len() + 1).to_string();
+                        let page = [parameters.as_slice(), &[("count", size), ("startIndex", &start)]].concat();
+                        let page = bridge.list("/", &page).await;
+                        assert_eq!(page["totalResults"], expected.len(), "{by} {order}");
+                        walked.extend(ids(&page).into_iter().map(str::to_owned));
+                    }
+                    assert_eq!(walked, expected, "{by} {order} {filter:?} {size}");
+                }
+            }
+        }
+    }
+}
+
+fn first_member(resource: &Value) -> (bool, Option<&str>) {
+    let first = resource.get("members").map(|members| members[0]["value"].as_str().unwrap());
+    (first.is_none(), first)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_rfc_has_and_this_server_has_not_is_said() {
     let bridge = Setup::persons(3).start();
     for path in ["/Me", "/Bulk", "/scim/v2/Me", "/scim/v2/Bulk"] {
-        for method in [Method::GET, Method::POST, Method::PATCH, Method::DELETE] {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
             let said = answer(bridge.request(method, path).body("{}")).await.scim_error(501, None);
             assert!(said.contains("is not implemented"), "{said}");
         }
+        let head = answer(bridge.request(Method::HEAD, path)).await;
+        assert_eq!((head.status.as_u16(), head.text.as_str()), (501, ""), "{path}");
     }
 }

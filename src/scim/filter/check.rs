@@ -2,11 +2,9 @@
 
 use std::cmp::Ordering;
 
-use jiff::Timestamp;
-use jiff::fmt::temporal::Pieces;
-use jiff::tz::Offset;
 use serde_json::{Number, Value as Json};
 
+use super::moment::{Moment, moment};
 use super::parse::Mistake;
 use super::{CompareOp, Literal, Path, Test};
 use crate::scim::resource::Content;
@@ -18,14 +16,15 @@ use crate::scim::{AttributeId, AttributeType, ResourceType, number};
 pub(super) enum Check {
     Present,
     Absent,
-    Boolean { equal: bool, to: bool },
+    Boolean {
+        equal: bool,
+        to: bool,
+    },
     Number(CompareOp, Number),
     DateTime(CompareOp, Moment),
+    /// With a text that is in the case that counts.
     Text(CompareOp, Case, Box<str>),
 }
-
-/// A moment, and whether it is a little later than can be told.
-type Moment = (Timestamp, bool);
 
 impl Check {
     /// The check that `test` is for the attribute `id`, which was written as `path`; and the attribute
@@ -41,7 +40,7 @@ impl Check {
             return Ok((absent(*operator, literal)?, id));
         }
         let Some(id) = kind.valued(id) else {
-            let message = format!("{} is complex: name one of its sub-attributes", path.text);
+            let message = format!("{} is complex: name one of its sub-attributes", path.shown());
             return Err(Mistake::at(path.place, message));
         };
         let attribute = kind.get(id);
@@ -60,14 +59,24 @@ impl Check {
     /// Whether it holds for a value that is there.
     pub(super) fn holds(&self, value: Content<'_>) -> bool {
         match (self, value) {
+            (Self::Text(_, case, _), Content::Text(text) | Content::DateTime(_, text)) => {
+                self.holds_folded(Content::Text(&case.fold(text)))
+            }
+            _ => self.holds_folded(value),
+        }
+    }
+
+    /// Whether it holds for a value that is there, whose text is in the case that counts.
+    pub(super) fn holds_folded(&self, value: Content<'_>) -> bool {
+        match (self, value) {
             (Self::Present, _) => true,
             (Self::Boolean { equal, to }, Content::Boolean(value)) => (value == *to) == *equal,
             (Self::Number(operator, to), Content::Number(value)) => {
                 number::compare(value, to).is_some_and(|order| meets(*operator, order))
             }
             (Self::DateTime(operator, to), Content::DateTime(value, _)) => meets(*operator, (value, false).cmp(to)),
-            (Self::Text(operator, case, to), Content::Text(text) | Content::DateTime(_, text)) => {
-                text_meets(*operator, *case, text, to)
+            (Self::Text(operator, _, to), Content::Text(text) | Content::DateTime(_, text)) => {
+                text_meets(*operator, text, to)
             }
             (Self::Absent | Self::Boolean { .. } | Self::Number(..) | Self::DateTime(..) | Self::Text(..), _) => false,
         }
@@ -87,15 +96,16 @@ impl Check {
 
     /// The text that a value must be equal to.
     pub(super) fn equal_to(&self) -> Option<&str> {
-        match self {
-            Self::Text(CompareOp::Eq, _, text) => Some(text),
-            Self::Text(..)
-            | Self::Present
-            | Self::Absent
-            | Self::Boolean { .. }
-            | Self::Number(..)
-            | Self::DateTime(..) => None,
-        }
+        self.text_of(CompareOp::Eq)
+    }
+
+    /// The text that a value must contain.
+    pub(super) fn contained(&self) -> Option<&str> {
+        self.text_of(CompareOp::Co)
+    }
+
+    fn text_of(&self, wanted: CompareOp) -> Option<&str> {
+        if let Self::Text(operator, _, text) = self { (*operator == wanted).then_some(text) } else { None }
     }
 }
 
@@ -145,7 +155,7 @@ impl Typed<'_> {
             }
             AttributeType::DateTime | AttributeType::String | AttributeType::Reference | AttributeType::Complex => {
                 let text = self.literal.value.as_str().ok_or_else(|| self.expected("text in double quotes"))?;
-                Ok(Check::Text(operator, self.case, text.into()))
+                Ok(Check::Text(operator, self.case, self.case.fold(text).into()))
             }
         }
     }
@@ -163,7 +173,7 @@ impl Typed<'_> {
     }
 
     fn inapplicable(&self, operator: CompareOp) -> Mistake {
-        let message = format!("{} is {}: {} does not apply", self.path.text, self.kind.described(), operator.word());
+        let message = format!("{} is {}: {} does not apply", self.path.shown(), self.kind.described(), operator.word());
         Mistake::at(self.literal.operator, message)
     }
 
@@ -171,7 +181,7 @@ impl Typed<'_> {
         // The text is not repeated: it may be somebody's name.
         let value = &self.literal.value;
         let found = if value.is_string() { "other text".to_owned() } else { format!("`{value}`") };
-        let message = format!("{} is {}: expected {what}, found {found}", self.path.text, self.kind.described());
+        let message = format!("{} is {}: expected {what}, found {found}", self.path.shown(), self.kind.described());
         Mistake::at(self.literal.place, message)
     }
 }
@@ -188,48 +198,14 @@ fn meets(operator: CompareOp, order: Ordering) -> bool {
     }
 }
 
-fn text_meets(operator: CompareOp, case: Case, text: &str, to: &str) -> bool {
+/// Both texts are in the case that counts.
+fn text_meets(operator: CompareOp, text: &str, to: &str) -> bool {
     match operator {
-        CompareOp::Eq => case.equal(text, to),
-        CompareOp::Ne => !case.equal(text, to),
-        CompareOp::Co => case.contains(text, to),
-        CompareOp::Sw => case.starts_with(text, to),
-        CompareOp::Ew => case.ends_with(text, to),
-        CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le => meets(operator, case.compare(text, to)),
+        CompareOp::Eq => text == to,
+        CompareOp::Ne => text != to,
+        CompareOp::Co => text.contains(to),
+        CompareOp::Sw => text.starts_with(to),
+        CompareOp::Ew => text.ends_with(to),
+        CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le => meets(operator, text.cmp(to)),
     }
-}
-
-/// A moment with any offset, or without one in UTC, with any number of digits after the second; or
-/// the beginning of a day. The end of time comes a little early: what is later is later than everything.
-fn moment(text: &str) -> Option<Moment> {
-    let (text, later) = nanoseconds(&with_plus(text.trim()));
-    let pieces = Pieces::parse(&text).ok()?;
-    if pieces.time_zone_annotation().is_some() {
-        return None;
-    }
-    let moment = pieces.date().to_datetime(pieces.time().unwrap_or_default());
-    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
-    Some(match offset.to_timestamp(moment) {
-        Ok(moment) => (moment, later),
-        Err(_) if moment.year() > 0 => (Timestamp::MAX, true),
-        Err(_) => (Timestamp::MIN, false),
-    })
-}
-
-/// The text with the plus of its offset, which has become a blank where a URL was not encoded.
-fn with_plus(text: &str) -> String {
-    match text.rsplit_once(' ') {
-        Some((moment, offset)) if moment.contains(['T', 't', ' ']) => format!("{moment}+{offset}"),
-        _ => text.to_owned(),
-    }
-}
-
-/// The text with at most nine digits after the second, and whether more than zeros were cut off.
-fn nanoseconds(text: &str) -> (String, bool) {
-    let Some(point) = text.find(['.', ',']) else { return (text.to_owned(), false) };
-    let (before, fraction) = text.split_at(point + 1);
-    let digits = fraction.find(|char: char| !char.is_ascii_digit()).unwrap_or(fraction.len());
-    let (digits, after) = fraction.split_at(digits);
-    let (kept, cut) = digits.split_at(digits.len().min(9));
-    (format!("{before}{kept}{after}"), cut.bytes().any(|digit| digit != b'0'))
 }

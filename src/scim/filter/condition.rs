@@ -55,12 +55,17 @@ impl Condition {
         }
     }
 
-    /// An attribute and a text that every resource for which this holds has as one of its values.
-    pub(in crate::scim) fn certain(&self, indexed: &impl Fn(AttributeId) -> bool) -> Option<(AttributeId, &str)> {
+    /// Attributes and texts: whoever this holds for has at least one of them. None if that is not certain.
+    pub(in crate::scim) fn certain(&self, indexed: &impl Fn(AttributeId) -> bool) -> Option<Vec<(AttributeId, &str)>> {
         match self {
             Self::All(parts) | Self::Element(_, _, parts) => parts.iter().find_map(|part| part.certain(indexed)),
-            Self::Value(attribute) if indexed(attribute.id) => Some((attribute.id, attribute.check.equal_to()?)),
-            Self::Value(_) | Self::Any(_) | Self::Not(_) | Self::Always(_) => None,
+            Self::Any(parts) => {
+                let parts: Option<Vec<_>> = parts.iter().map(|part| part.certain(indexed)).collect();
+                Some(parts?.concat())
+            }
+            Self::Value(attribute) if indexed(attribute.id) => Some(vec![(attribute.id, attribute.check.equal_to()?)]),
+            Self::Always(false) => Some(Vec::new()),
+            Self::Value(_) | Self::Not(_) | Self::Always(true) => None,
         }
     }
 }
@@ -120,11 +125,16 @@ impl Reader<'_> {
     fn element(&self, path: &Path, inner: &Filter, last: Option<&(Path, Test)>) -> Result<Condition, Mistake> {
         let Some(id) = self.attribute(path)? else { return Ok(Condition::Always(false)) };
         if self.kind.get(id).sub_attributes.is_empty() {
-            let message = format!("{} has no sub-attributes, so there is nothing for brackets to name", path.text);
+            let message = format!("{} has no sub-attributes, so there is nothing for brackets to name", path.shown());
             return Err(Mistake::at(path.place, message));
         }
         let within = Reader { element: Some(id), ..*self };
-        let mut parts = vec![within.condition(inner)?];
+        let mut parts = Vec::new();
+        if !self.kind.get(id).multi_valued {
+            // An object without anything in it is not there (RFC 7643 §2.5): nothing can be said of it.
+            parts.push(Condition::Value(Attribute { id, way: Box::default(), check: Check::Present }));
+        }
+        parts.push(within.condition(inner)?);
         if let Some((path, test)) = last {
             parts.push(within.value(path, test)?);
         }
@@ -137,13 +147,13 @@ impl Reader<'_> {
             let found = self.kind.sub_attribute(element, &path.text);
             let within = &self.kind.get(element).name;
             return found.map(Some).ok_or_else(|| {
-                Mistake::at(path.place, format!("there is no sub-attribute `{}` in {within}", path.text))
+                Mistake::at(path.place, format!("there is no sub-attribute `{}` in {within}", path.shown()))
             });
         }
         let found = self.kind.attribute(&path.text);
         if found.is_none() && self.kinds.iter().all(|kind| kind.attribute(&path.text).is_none()) {
             let names: Vec<_> = self.kinds.iter().map(|kind| kind.name()).collect();
-            let message = format!("there is no attribute `{}` in {}", path.text, names.join(" or "));
+            let message = format!("there is no attribute `{}` in {}", path.shown(), names.join(" or "));
             return Err(Mistake::at(path.place, message));
         }
         Ok(found)

@@ -18,16 +18,19 @@
 mod check;
 mod condition;
 mod display;
+mod moment;
 mod operator;
 mod parse;
 mod plan;
+
+use std::borrow::Cow;
 
 use serde_json::Value;
 
 pub(super) use condition::Condition;
 pub use operator::CompareOp;
 pub use parse::{Limits, ParseError};
-pub(super) use plan::Plan;
+pub(super) use plan::matches;
 
 /// A filter as a client wrote it.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +79,11 @@ impl Path {
     pub fn new(text: &str) -> Self {
         Self { text: text.to_owned(), place: 0 }
     }
+
+    /// As much of it as an error repeats.
+    fn shown(&self) -> Cow<'_, str> {
+        shortened(&self.text)
+    }
 }
 
 impl Literal {
@@ -84,6 +92,17 @@ impl Literal {
     pub fn new(value: Value) -> Self {
         Self { value, place: 0, operator: 0 }
     }
+}
+
+/// A name of at most some hundred characters; the middle of a longer one is left out.
+fn shortened(name: &str) -> Cow<'_, str> {
+    const HALF: usize = 50;
+    let length = name.chars().count();
+    if length <= 2 * HALF {
+        return Cow::Borrowed(name);
+    }
+    let start = name.chars().take(HALF);
+    start.chain(['…']).chain(name.chars().skip(length - HALF)).collect::<String>().into()
 }
 
 /// Where it was written makes no difference to what it says.

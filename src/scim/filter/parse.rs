@@ -1,9 +1,10 @@
 //! From text to a filter: one function for each line of the grammar. Where the RFC has one blank any
 //! number of blanks will do, and blanks within parentheses are skipped.
 
+use serde::de::IgnoredAny;
 use serde_json::{Number, Value};
 
-use super::{CompareOp, Filter, Literal, Path, Test};
+use super::{CompareOp, Filter, Literal, Path, Test, shortened};
 
 /// How much is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +83,7 @@ struct Parser<'t> {
 
 type Parsed<T> = Result<T, Mistake>;
 
+const ATTRIBUTE: &str = "the name of an attribute, `not` or `(`";
 const OPERATOR: &str = "an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr)";
 const VALUE: &str = "a value (text in double quotes, a number, true, false or null)";
 
@@ -130,7 +132,10 @@ impl<'t> Parser<'t> {
     }
 
     fn test(&mut self) -> Parsed<Filter> {
-        let path = self.path("the name of an attribute, `not` or `(`")?;
+        if ["and", "or"].iter().any(|keyword| self.word().eq_ignore_ascii_case(keyword)) && !self.is_tested() {
+            return Err(self.expected(ATTRIBUTE));
+        }
+        let path = self.path(ATTRIBUTE)?;
         if !self.rest().starts_with('[') {
             let test = self.comparison()?;
             return Ok(Filter::Test(path, test));
@@ -143,6 +148,14 @@ impl<'t> Parser<'t> {
         let sub = self.path("the name of a sub-attribute")?;
         let test = self.comparison()?;
         Ok(Filter::Element(path, inner, Some((sub, test))))
+    }
+
+    /// Whether the word that comes next is followed by an operator, which makes it the name of an attribute
+    /// even if it is a keyword elsewhere.
+    fn is_tested(&self) -> bool {
+        let after = self.place + self.word().len();
+        let mut following = Parser { place: after, ..*self };
+        following.blanks() > 0 && operator(following.word()).is_some()
     }
 
     fn filter_of_element(&mut self) -> Parsed<Filter> {
@@ -182,16 +195,24 @@ impl<'t> Parser<'t> {
         if rest.starts_with('"') {
             return self.string();
         }
-        let end = rest.find(|char: char| char.is_ascii_whitespace() || matches!(char, '(' | ')' | '[' | ']' | '"'));
+        let end = rest.find(|char: char| !(char.is_ascii_alphanumeric() || matches!(char, '-' | '+' | '.' | '_')));
         let word = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
         let value = match word {
             _ if word.eq_ignore_ascii_case("true") => Value::Bool(true),
             _ if word.eq_ignore_ascii_case("false") => Value::Bool(false),
             _ if word.eq_ignore_ascii_case("null") => Value::Null,
-            _ => Value::Number(word.parse::<Number>().map_err(|_| self.expected(VALUE))?),
+            _ => Value::Number(word.parse::<Number>().map_err(|_| self.no_number(word))?),
         };
         self.place += word.len();
         Ok(value)
+    }
+
+    fn no_number(&self, word: &str) -> Mistake {
+        // As far as JSON goes there is no limit.
+        if serde_json::from_str::<IgnoredAny>(word).is_ok() {
+            return Mistake::at(self.place, "this number is too large to be read");
+        }
+        self.expected(VALUE)
     }
 
     /// A string as JSON writes it: escapes and all.
@@ -281,14 +302,19 @@ impl<'t> Parser<'t> {
     }
 
     fn expected(&self, what: &str) -> Mistake {
-        let word: String = self.word().chars().take(40).collect();
-        let found = match (word.as_str(), self.rest().chars().next()) {
+        let found = match (shortened(self.word()).as_ref(), self.rest().chars().next()) {
             (_, None) => "the end".to_owned(),
+            ("", Some(char)) if is_invisible(char) => format!("U+{:04X}", u32::from(char)),
             ("", Some(char)) => format!("`{char}`"),
             (word, Some(_)) => format!("`{word}`"),
         };
         Mistake::at(self.place, format!("expected {what}, found {found}"))
     }
+}
+
+/// Whether it cannot be seen in a message, or does something to it.
+fn is_invisible(char: char) -> bool {
+    char.is_control() || matches!(char.escape_debug().nth(1), Some('u'))
 }
 
 /// The operator of this name, or `Some(None)` for `pr`.

@@ -1,109 +1,178 @@
-//! A condition bound to the columns of many resources: for each distinct value it is worked out once
-//! whether it is as it must be. Where a column cannot tell, the resource is asked.
+//! A condition bound to the columns of many resources: each test is tried on every distinct value once, and
+//! what it holds for is a set of resources. Where a column cannot tell, the resource is asked.
 
-use super::condition::{Attribute, Condition};
+use super::check::Check;
+use super::condition::Condition;
+use crate::scim::bits::Bits;
 use crate::scim::column::{ABSENT, Column, Elements};
 use crate::scim::{AttributeId, Resources};
 
-/// A condition on many resources.
-pub(in crate::scim) enum Plan<'a> {
+/// The places of the resources for which the condition holds, in the list's order.
+pub(in crate::scim) fn matches(condition: &Condition, resources: &Resources) -> Vec<u32> {
+    if let Some(candidates) = candidates(condition, resources) {
+        return candidates.into_iter().filter(|place| asked(condition, resources, *place as usize)).collect();
+    }
+    let all = Bits::all(resources.all().len());
+    let found = Plan::new(condition, resources).among(&all);
+    found.numbers().filter_map(|place| u32::try_from(place).ok()).collect()
+}
+
+/// The few places that the indexes leave. None if an index is no help.
+fn candidates(condition: &Condition, resources: &Resources) -> Option<Vec<u32>> {
+    let certain = condition.certain(&|id| resources.is_indexed(id))?;
+    let found: Option<Vec<_>> = certain.into_iter().map(|(id, value)| resources.with(id, value)).collect();
+    let mut places = found?.concat();
+    places.sort_unstable();
+    places.dedup();
+    Some(places)
+}
+
+fn asked(condition: &Condition, resources: &Resources, place: usize) -> bool {
+    resources.all().get(place).is_some_and(|resource| condition.holds(resource.value()))
+}
+
+/// A condition on many resources, or on the elements of an attribute.
+enum Plan<'a> {
     All(Vec<Self>),
     Any(Vec<Self>),
     Not(Box<Self>),
     Always(bool),
     /// By the one value of the resource or element.
-    One(Table<'a>),
+    One(&'a Check, &'a Column),
     /// By the values of the elements, of which any will do.
-    Several(&'a Elements, Table<'a>),
+    Several(&'a Elements, &'a Check, &'a Column),
     /// One of the elements is as it must be.
-    Element(&'a Elements, Vec<Self>),
+    Element(&'a Elements, Box<Self>),
     /// The resource is asked.
     Ask(&'a Condition, &'a Resources),
 }
 
-/// For whom a test holds, by the code of the value.
-pub(in crate::scim) struct Table<'a> {
-    codes: &'a [u32],
-    holds: Box<[bool]>,
-    without: bool,
-}
-
-impl Table<'_> {
-    fn has_value(&self, at: usize) -> bool {
-        self.codes.get(at).is_some_and(|code| *code != ABSENT)
-    }
-
-    /// Whether it holds for the value; there must be one.
-    fn holds(&self, at: usize) -> bool {
-        self.codes.get(at).and_then(|code| self.holds.get(*code as usize)).copied().unwrap_or_default()
-    }
+/// What a condition is about.
+#[derive(Clone, Copy)]
+enum About {
+    /// Resources, which can be asked.
+    Resources,
+    /// The one object in each resource that is in front of the brackets.
+    Object,
+    /// The elements of this attribute.
+    Elements(AttributeId),
 }
 
 impl<'a> Plan<'a> {
-    pub(in crate::scim) fn new(condition: &'a Condition, resources: &'a Resources) -> Self {
-        Self::of(condition, resources, None).unwrap_or(Self::Ask(condition, resources))
+    fn new(condition: &'a Condition, resources: &'a Resources) -> Self {
+        Self::of(condition, resources, About::Resources).unwrap_or(Self::Ask(condition, resources))
     }
 
-    /// The plan for resources, or for the elements of an attribute. None if columns cannot tell.
-    fn of(condition: &'a Condition, resources: &'a Resources, element: Option<AttributeId>) -> Option<Self> {
-        let part = |part| match element {
-            None => Some(Self::new(part, resources)),
-            Some(_) => Self::of(part, resources, element),
+    /// The plan, or none if columns cannot tell.
+    fn of(condition: &'a Condition, resources: &'a Resources, about: About) -> Option<Self> {
+        let part = |part| match about {
+            About::Resources => Some(Self::new(part, resources)),
+            About::Object | About::Elements(_) => Self::of(part, resources, about),
         };
+        let columns = resources.columns();
         Some(match condition {
             Condition::All(parts) => Self::All(parts.iter().map(part).collect::<Option<_>>()?),
             Condition::Any(parts) => Self::Any(parts.iter().map(part).collect::<Option<_>>()?),
             Condition::Not(inner) => Self::Not(Box::new(part(inner)?)),
             Condition::Always(holds) => Self::Always(*holds),
             Condition::Value(attribute) => {
-                let table = table(attribute, resources.columns().column(attribute.id)?);
-                match resources.resource_type().holder(attribute.id) {
-                    holder if holder == element => Self::One(table),
-                    Some(holder) if element.is_none() => Self::Several(resources.columns().elements(holder)?, table),
-                    Some(_) | None => return None,
+                let (check, column) = (&attribute.check, columns.column(attribute.id)?);
+                match (resources.resource_type().holder(attribute.id), about) {
+                    (Some(holder), About::Elements(id)) if holder == id => Self::One(check, column),
+                    (_, About::Elements(_)) => return None,
+                    (Some(holder), _) => Self::Several(columns.elements(holder)?, check, column),
+                    (None, _) => Self::One(check, column),
                 }
             }
             Condition::Element(id, _, parts) => {
-                let elements = resources.columns().elements(*id)?;
-                let parts = parts.iter().map(|part| Self::of(part, resources, Some(*id)));
-                Self::Element(elements, parts.collect::<Option<_>>()?)
+                let multi_valued = resources.resource_type().get(*id).multi_valued;
+                let about = if multi_valued { About::Elements(*id) } else { About::Object };
+                let parts = parts.iter().map(|part| Self::of(part, resources, about));
+                let all = Self::All(parts.collect::<Option<_>>()?);
+                if multi_valued { Self::Element(columns.elements(*id)?, Box::new(all)) } else { all }
             }
         })
     }
 
-    /// Whether the condition holds for the resource or element of this number.
-    pub(in crate::scim) fn holds(&self, at: usize) -> bool {
+    /// Those among these resources or elements for which it holds.
+    fn among(&self, among: &Bits) -> Bits {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.holds(at)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(at)),
-            Self::Not(inner) => !inner.holds(at),
-            Self::Always(holds) => *holds,
-            Self::One(table) => {
-                if table.has_value(at) {
-                    table.holds(at)
-                } else {
-                    table.without
+            Self::All(parts) => {
+                let mut left = among.clone();
+                // A test that comes after one that left nobody has nothing to say.
+                let mut parts = parts.iter();
+                while let Some(part) = parts.next().filter(|_| !left.is_empty()) {
+                    left = part.among(&left);
                 }
+                left
             }
-            Self::Several(elements, table) => {
-                let mut found = false;
-                let mut values = elements.of(at).filter(|&at| table.has_value(at)).inspect(|_| found = true);
-                values.any(|at| table.holds(at)) || (!found && table.without)
+            Self::Any(parts) => {
+                let (mut found, mut left) = (Bits::none(among.len()), among.clone());
+                let mut parts = parts.iter();
+                while let Some(part) = parts.next().filter(|_| !left.is_empty()) {
+                    let more = part.among(&left);
+                    left.remove(&more);
+                    found.add(&more);
+                }
+                found
             }
-            Self::Element(elements, parts) => elements.of(at).any(|at| parts.iter().all(|part| part.holds(at))),
+            Self::Not(inner) => without(among, &inner.among(among)),
+            Self::Always(true) => among.clone(),
+            Self::Always(false) => Bits::none(among.len()),
+            Self::One(check, column) => both(among, one(check, column)),
+            Self::Several(elements, check, column) => both(among, several(elements, check, column)),
+            Self::Element(elements, part) => both(among, elements.holders(&part.among(&Bits::all(elements.count())))),
             Self::Ask(condition, resources) => {
-                resources.all().get(at).is_some_and(|resource| condition.holds(resource.value()))
+                let mut found = Bits::none(among.len());
+                among
+                    .numbers()
+                    .filter(|place| asked(condition, resources, *place))
+                    .for_each(|place| found.insert(place));
+                found
             }
         }
     }
 }
 
-fn table<'a>(attribute: &Attribute, column: &'a Column) -> Table<'a> {
-    Table {
-        codes: column.codes(),
-        holds: column.values().map(|value| attribute.check.holds(value)).collect(),
-        without: attribute.check.holds_without_value(),
+fn both(among: &Bits, mut found: Bits) -> Bits {
+    found.keep(among);
+    found
+}
+
+fn without(among: &Bits, found: &Bits) -> Bits {
+    let mut left = among.clone();
+    left.remove(found);
+    left
+}
+
+fn one(check: &Check, column: &Column) -> Bits {
+    let values = holding(check, column);
+    let absent = check.holds_without_value();
+    if values.is_empty() && !absent {
+        return Bits::none(column.codes().len());
     }
+    column.codes().iter().map(|code| values.get(*code as usize).unwrap_or(absent)).collect()
+}
+
+fn several(elements: &Elements, check: &Check, column: &Column) -> Bits {
+    let values = holding(check, column);
+    let holds = |code: &u32| values.get(*code as usize).unwrap_or_default();
+    let mut found = if values.is_empty() {
+        Bits::none(elements.holder_count())
+    } else {
+        elements.holders(&column.codes().iter().map(holds).collect())
+    };
+    if check.holds_without_value() {
+        let present = column.codes().iter().map(|code| *code != ABSENT).collect();
+        found.add(&without(&Bits::all(elements.holder_count()), &elements.holders(&present)));
+    }
+    found
+}
+
+/// The codes of the values for which the check holds.
+fn holding(check: &Check, column: &Column) -> Bits {
+    let searched = check.contained().and_then(|part| column.containing(part));
+    searched.unwrap_or_else(|| column.values().map(|value| check.holds_folded(value)).collect())
 }
 
 #[cfg(test)]
@@ -131,6 +200,11 @@ mod tests {
         "not (name.familyName ne \"a\" and title pr)",
         "name[familyName eq \"a\"]",
         "name[familyName ne \"a\" or givenName eq null]",
+        "name[not (familyName eq \"a\")]",
+        "title co \"\" or title co \"b\" and active ne true",
+        "not (title co \"ab\" or title co \"ba\" or title co \"a\")",
+        "schemas co \"A\"",
+        "meta.created co \"-05-\"",
         "meta.created gt \"2026-01-01T00:00:00Z\"",
         "meta.created ne \"2026-01-01T00:00:00Z\"",
         "meta.created sw \"2026\"",
@@ -200,11 +274,47 @@ mod tests {
             for text in FILTERS {
                 let filter = Filter::parse(text, Limits::default()).unwrap();
                 let condition = Condition::new(&filter, text, &kind, &[&kind]).unwrap();
-                let plan = Plan::new(&condition, &resources);
+                let found = Plan::new(&condition, &resources).among(&Bits::all(users.len()));
                 for (at, resource) in resources.all().iter().enumerate() {
-                    prop_assert_eq!(plan.holds(at), condition.holds(resource.value()), "{}: {}", text, resource.json());
+                    let expected = condition.holds(resource.value());
+                    prop_assert_eq!(found.get(at), Some(expected), "{}: {}", text, resource.json());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_has_an_index_is_answered_without_a_scan() {
+        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
+        let kind = discovery.compiled().unwrap().user;
+        let user = |id: &str, email: &str| {
+            let emails = json!([{"value": email, "type": "work"}]);
+            let user = json!({"id": id, "userName": id, "externalId": id, "title": "x", "emails": emails});
+            Arc::new(Resource::new(&kind, &user).unwrap())
+        };
+        let resources = Resources::new(&kind, vec![user("a", "a@x"), user("b", "b@x"), user("c", "c@x")]);
+        for (text, expected) in [
+            ("id eq \"b\"", Some(vec![1])),
+            ("userName eq \"B\"", Some(vec![1])),
+            ("externalId eq \"b\"", Some(vec![1])),
+            ("emails eq \"B@x\"", Some(vec![1])),
+            ("emails.value eq \"b@x\"", Some(vec![1])),
+            ("title eq \"x\" and id eq \"b\"", Some(vec![1])),
+            ("not (title pr) and (title eq \"x\" and id eq \"b\")", Some(vec![1])),
+            ("emails[type eq \"work\" and value eq \"b@x\"]", Some(vec![1])),
+            ("emails[type eq \"work\"].value eq \"b@x\"", Some(vec![1])),
+            ("id eq \"c\" or id eq \"a\" or userName eq \"a\"", Some(vec![0, 2])),
+            ("id eq \"c\" or emails[value eq \"a@x\" or value eq \"b@x\"]", Some(vec![0, 1, 2])),
+            ("title pr and (id eq \"c\" or title pr and id eq \"nobody\")", Some(vec![2])),
+            ("id eq \"c\" or title eq \"x\"", None),
+            ("not (id eq \"c\")", None),
+            ("id ne \"c\"", None),
+            ("id sw \"c\"", None),
+            ("title eq \"x\"", None),
+        ] {
+            let filter = Filter::parse(text, Limits::default()).unwrap();
+            let condition = Condition::new(&filter, text, &kind, &[&kind]).unwrap();
+            assert_eq!(candidates(&condition, &resources), expected, "{text}");
         }
     }
 }

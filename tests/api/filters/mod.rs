@@ -1,5 +1,6 @@
 //! Filters (RFC 7644 §3.4.2.2): a table of those that make sense and one of those that do not.
 
+mod announced;
 mod fixture;
 mod invalid;
 mod valid;
@@ -7,8 +8,10 @@ mod valid;
 use std::sync::Arc;
 
 use personio_scim::scim::filter::{Filter, Limits};
-use personio_scim::scim::{ListQuery, Paging, ResourceType, SearchRequest};
-use serde_json::Value;
+use personio_scim::scim::{
+    InvalidQuery, ListQuery, Paging, Resource, ResourceType, Resources, ScimType, SearchRequest,
+};
+use serde_json::{Value, json};
 
 use crate::harness::{Setup, ids};
 use fixture::{CORE, ENTERPRISE, OURS};
@@ -17,9 +20,14 @@ fn complete(filter: &str) -> String {
     filter.replace("{C}", CORE).replace("{E}", ENTERPRISE).replace("{O}", OURS)
 }
 
-fn query(kind: &Arc<ResourceType>, filter: &str) -> Result<ListQuery, String> {
+fn query(kind: &Arc<ResourceType>, filter: &str) -> Result<ListQuery, InvalidQuery> {
     let request = SearchRequest { filter: Some(filter.to_owned()), ..SearchRequest::default() };
-    ListQuery::new(&request, &[kind], Limits::default(), Paging::after(0, 100)).map_err(|error| error.detail)
+    ListQuery::new(&request, &[kind], Limits::default(), Paging::after(0, 100))
+}
+
+fn found(query: &ListQuery, resources: &Resources) -> String {
+    let page: Value = serde_json::from_slice(&query.select(&[resources]).to_json()).unwrap();
+    ids(&page).join(" ")
 }
 
 #[test]
@@ -29,10 +37,7 @@ fn a_filter_finds_whom_the_rfc_says() {
     let mut wrong = Vec::new();
     for (filter, expected) in valid::VALID {
         let filter = complete(filter);
-        let found = query(&kind, &filter).map(|query| {
-            let page: Value = serde_json::from_slice(&query.select(&[&users]).to_json()).unwrap();
-            ids(&page).join(" ")
-        });
+        let found = query(&kind, &filter).map(|query| found(&query, &users)).map_err(|error| error.detail);
         if found.as_deref() != Ok(*expected) {
             wrong.push(format!("{filter}: expected {expected:?}, found {found:?}"));
         }
@@ -49,10 +54,14 @@ fn a_filter_that_makes_no_sense_is_told_where_and_why() {
     let mut wrong = Vec::new();
     for (filter, place, part) in invalid::INVALID {
         let filter = complete(filter);
-        let said = query(&kind, &filter).err().unwrap_or_else(|| "nothing".to_owned());
+        let error = query(&kind, &filter).err();
+        let said = error.as_ref().map_or("nothing", |error| &error.detail);
         let there = *place == 0 || said.starts_with(&format!("filter, character {place}: "));
-        if !there || !said.contains(part) {
-            wrong.push(format!("{filter}: expected {place} {part:?}, found {said:?}"));
+        if !there
+            || !said.contains(part)
+            || error.as_ref().map(|error| error.scim_type) != Some(ScimType::InvalidFilter)
+        {
+            wrong.push(format!("{filter}: expected {place} {part:?}, found {error:?}"));
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), invalid::INVALID.len(), wrong.join("\n"));
@@ -72,7 +81,7 @@ fn the_tables_are_large_and_say_nothing_twice() {
 #[test]
 fn what_is_too_long_or_too_deep_is_not_read() {
     let kind = fixture::user_type();
-    let said = |filter: &str| query(&kind, filter).err().unwrap_or_default();
+    let said = |filter: &str| query(&kind, filter).err().map(|error| error.detail).unwrap_or_default();
     let nested = |depth: usize| format!("{}title pr{}", "(".repeat(depth), ")".repeat(depth));
     assert_eq!(said(&nested(50)), "");
     assert_eq!(said(&nested(51)), "filter, character 51: the filter is nested deeper than 50");
@@ -90,6 +99,64 @@ fn what_is_too_long_or_too_deep_is_not_read() {
     // So many tests side by side are no depth.
     assert_eq!(said(&vec!["title pr"; 600].join(" and ")), "");
     assert_eq!(said(&vec!["title pr"; 600].join(" or ")), "");
+}
+
+#[test]
+fn an_error_does_not_repeat_all_of_a_long_word() {
+    let kind = fixture::user_type();
+    let said = |filter: &str| query(&kind, filter).unwrap_err().detail;
+    let long = "a".repeat(9000);
+    let short = format!("{}…{}", "a".repeat(50), "a".repeat(50));
+    for (filter, expected) in [
+        (format!("{long} pr"), format!("filter, character 1: there is no attribute `{short}` in User")),
+        (format!("{long}[value pr]"), format!("filter, character 1: there is no attribute `{short}` in User")),
+        (format!("emails[{long} pr]"), format!("filter, character 8: there is no sub-attribute `{short}` in emails")),
+        (
+            format!("title {long}"),
+            format!(
+                "filter, character 7: expected an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr), found `{short}`"
+            ),
+        ),
+        (
+            format!("active eq {}", "9".repeat(5000)),
+            "filter, character 11: this number is too large to be read".to_owned(),
+        ),
+    ] {
+        assert_eq!(said(&filter), expected);
+    }
+    let name = "a".repeat(100);
+    assert!(said(&format!("{name} pr")).contains(&name));
+}
+
+/// A type whose attributes are as given, with two resources.
+fn things(label_exact: bool, serial: &str, serials: [Value; 2]) -> (Arc<ResourceType>, Resources) {
+    let attribute = |name: &str, kind: &str, exact: bool| json!({"name": name, "type": kind, "multiValued": false, "caseExact": exact, "returned": "default"});
+    let attributes = [attribute("label", "string", label_exact), attribute("serial", serial, false)];
+    let document = json!({"name": "Thing", "schema": "urn:example:Thing"});
+    let kind = ResourceType::new(&document, &[json!({"id": "urn:example:Thing", "attributes": attributes})]).unwrap();
+    let kind = Arc::new(kind);
+    let labels = ["Chair", "chair"];
+    let thing = |place: usize| json!({"id": place.to_string(), "label": labels[place], "serial": serials[place]});
+    let all = [0, 1].map(|place| Arc::new(Resource::new(&kind, &thing(place)).unwrap()));
+    let resources = Resources::new(&kind, all.into());
+    (kind, resources)
+}
+
+#[test]
+fn types_and_case_are_those_of_the_schema() {
+    let (kind, resources) = things(false, "integer", [json!(9), json!(10)]);
+    let said = |filter: &str| query(&kind, filter).map(|query| found(&query, &resources)).map_err(|error| error.detail);
+    assert_eq!(said("label eq \"CHAIR\""), Ok("0 1".to_owned()));
+    assert_eq!(said("label co \"C\""), Ok("0 1".to_owned()));
+    assert_eq!(said("serial gt 9"), Ok("1".to_owned()));
+    assert!(said("serial gt \"9\"").unwrap_err().contains("serial is a whole number"));
+
+    let (kind, resources) = things(true, "string", [json!("9"), json!("10")]);
+    let said = |filter: &str| query(&kind, filter).map(|query| found(&query, &resources)).map_err(|error| error.detail);
+    assert_eq!(said("label eq \"CHAIR\""), Ok(String::new()));
+    assert_eq!(said("label co \"C\""), Ok("0".to_owned()));
+    assert_eq!(said("serial lt \"9\""), Ok("1".to_owned()));
+    assert!(said("serial gt 9").unwrap_err().contains("serial is a string"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
