@@ -197,10 +197,6 @@ impl Part {
     }
 }
 
-fn all(resources: &Resources) -> Vec<u32> {
-    (0..u32::try_from(resources.all().len()).unwrap_or(u32::MAX)).collect()
-}
-
 /// From the largest to the smallest; those without a value first, equal ones in the list's own order.
 fn descending(order: &Order) -> Vec<u32> {
     let rank = |place: &u32| order.ranks.get(*place as usize);
