@@ -293,6 +293,10 @@ impl Directory {
         if self.servable().is_none() {
             return wait;
         }
+        // What was recalled after a restart is there to be served at once.
+        if self.0.counters.loads_succeeded() == 0 {
+            return Duration::ZERO;
+        }
         wait.saturating_sub(self.0.clock.monotonic().saturating_sub(flight.started))
     }
 
