@@ -41,6 +41,7 @@ pub use publish::HeldBack;
 pub use snapshot::Snapshot;
 use soon::Notices;
 pub use source::{Loaded, Malformed, Memory, Skipped, Source, SourceError, Told};
+pub use state::Keeping;
 use state_file::StateFile;
 pub use walks::WALK_PAUSE;
 use walks::Walks;

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::{State, respond};
-use crate::directory::{self, HeldBack, Losses};
+use crate::directory::{self, HeldBack, Keeping, Losses};
 
 /// The process answers. It says nothing about Personio: a restart would not mend that, and would
 /// lose the data that is still served.
@@ -22,38 +22,58 @@ pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
         state.directory.warm_up();
         now = state.directory.state();
     }
-    let held_back = state.directory.held_back();
-    let directory::State { snapshot, loading, failure } = now;
-    let upstream = match &failure {
-        Some((reason, ago)) => part("down", format!("the last load failed {} s ago: {reason}", ago.as_secs())),
-        None if snapshot.is_some() => part("ok", "the last load succeeded".to_owned()),
-        None => part("unknown", "no load has ended yet".to_owned()),
-    };
-    let directory = match (&snapshot, loading) {
-        (Some((snapshot, age)), _) => {
-            let users = snapshot.users().all().len();
-            let state = if held_back.is_some() { "degraded" } else { "ok" };
-            let held = held_back.map(|held| format!("; a change is held back: {}", held.losses)).unwrap_or_default();
-            let mut directory = part(state, format!("{users} users, {} s old{held}", age.as_secs()));
-            if let Value::Object(members) = &mut directory {
-                members.extend(held_back.map(|held| ("heldBack".to_owned(), numbers(held))));
-                members.insert("users".to_owned(), users.into());
-                members.insert("ageSeconds".to_owned(), age.as_secs().into());
-                members.insert("leftOutWithoutEmail".to_owned(), snapshot.skipped().without_email.into());
-            }
-            directory
-        }
-        (None, Some(progress)) => part("loading", progress),
-        (None, None) => part("down", "there is nothing that may be served".to_owned()),
-    };
-    let (code, status) = match (snapshot.is_some(), failure.is_some()) {
-        (true, false) if held_back.is_none() => (StatusCode::OK, "ok"),
+    let (held_back, keeping) = (state.directory.held_back(), state.directory.keeping());
+    let is_failing = matches!(keeping, Some(Keeping::Failed(_)));
+    let (code, status) = match (now.snapshot.is_some(), now.failure.is_some()) {
+        (true, false) if held_back.is_none() && !is_failing => (StatusCode::OK, "ok"),
         (true, _) => (StatusCode::OK, "degraded"),
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "down"),
     };
-    let parts = json!({"personio": upstream, "directory": directory});
+    let mut parts = json!({"personio": upstream(&now), "directory": directory(now, held_back)});
+    if let Value::Object(parts) = &mut parts {
+        parts.extend(keeping.map(|keeping| ("state".to_owned(), kept(keeping))));
+    }
     // `approve` sends its signal to this process.
     respond::json(code, &json!({"status": status, "pid": std::process::id(), "parts": parts}))
+}
+
+fn upstream(now: &directory::State) -> Value {
+    match &now.failure {
+        Some((reason, ago)) => part("down", format!("the last load failed {} s ago: {reason}", ago.as_secs())),
+        None if now.snapshot.is_some() => part("ok", "the last load succeeded".to_owned()),
+        None => part("unknown", "no load has ended yet".to_owned()),
+    }
+}
+
+/// What is served. What is held back is told also where nothing is: it can be approved.
+fn directory(now: directory::State, held_back: Option<HeldBack>) -> Value {
+    let (status, detail) = match (&now.snapshot, now.loading) {
+        (Some((snapshot, age)), _) => {
+            let status = if held_back.is_some() { "degraded" } else { "ok" };
+            (status, format!("{} users, {} s old", snapshot.users().all().len(), age.as_secs()))
+        }
+        (None, Some(progress)) => ("loading", progress),
+        (None, None) => ("down", "there is nothing that may be served".to_owned()),
+    };
+    let held = held_back.map(|held| format!("; a change is held back: {}", held.losses)).unwrap_or_default();
+    let mut directory = part(status, detail + &held);
+    if let Value::Object(members) = &mut directory {
+        members.extend(held_back.map(|held| ("heldBack".to_owned(), numbers(held))));
+        if let Some((snapshot, age)) = now.snapshot {
+            members.insert("users".to_owned(), snapshot.users().all().len().into());
+            members.insert("ageSeconds".to_owned(), age.as_secs().into());
+            members.insert("leftOutWithoutEmail".to_owned(), snapshot.skipped().without_email.into());
+        }
+    }
+    directory
+}
+
+fn kept(keeping: Keeping) -> Value {
+    match keeping {
+        Keeping::Unwritten => part("ok", "nothing was to be written since the start".to_owned()),
+        Keeping::Written => part("ok", "the last write succeeded".to_owned()),
+        Keeping::Failed(reason) => part("degraded", reason),
+    }
 }
 
 /// Whom the change that is held back would take something from.
