@@ -167,7 +167,7 @@ pub async fn get(url: &str, token: &str) -> Answer {
 }
 
 /// All that `serve` needs to run against a simulator.
-fn settings(upstream: &str) -> Vec<(&str, &str)> {
+pub fn settings(upstream: &str) -> Vec<(&str, &str)> {
     vec![
         ("PERSONIO_CLIENT_ID", "demo"),
         ("PERSONIO_CLIENT_SECRET", "demo-secret"),
