@@ -15,6 +15,7 @@ mod background;
 mod clients;
 mod conditional;
 mod connection;
+mod crash;
 mod cursors;
 mod directory;
 mod discovery;
