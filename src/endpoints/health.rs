@@ -1,12 +1,14 @@
 //! `/health/live` and `/health/ready`, for those who run the server. They need no token and say
 //! nothing of anybody.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::{State, respond};
-use crate::directory::{self, HeldBack, Keeping, Losses};
+use crate::directory::{self, Counters, HeldBack, Keeping, Losses, SourceError};
 
 /// The process answers. It says nothing about Personio: a restart would not mend that, and would
 /// lose the data that is still served.
@@ -29,7 +31,8 @@ pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
         (true, _) => (StatusCode::OK, "degraded"),
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "down"),
     };
-    let mut parts = json!({"personio": upstream(&now), "directory": directory(now, held_back)});
+    let mut parts =
+        json!({"personio": upstream(&now.failure, state.directory.counters()), "directory": directory(now, held_back)});
     if let Value::Object(parts) = &mut parts {
         parts.extend(keeping.map(|keeping| ("state".to_owned(), kept(keeping))));
     }
@@ -37,10 +40,12 @@ pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
     respond::json(code, &json!({"status": status, "pid": std::process::id(), "parts": parts}))
 }
 
-fn upstream(now: &directory::State) -> Value {
-    match &now.failure {
+/// How loads go. That there is something to serve does not mean that one has succeeded: after a restart it
+/// comes from the state file.
+fn upstream(failure: &Option<(SourceError, Duration)>, counters: &Counters) -> Value {
+    match failure {
         Some((reason, ago)) => part("down", format!("the last load failed {} s ago: {reason}", ago.as_secs())),
-        None if now.snapshot.is_some() => part("ok", "the last load succeeded".to_owned()),
+        None if counters.loads_succeeded() > 0 => part("ok", "the last load succeeded".to_owned()),
         None => part("unknown", "no load has ended yet".to_owned()),
     }
 }

@@ -117,6 +117,7 @@ async fn a_restart_serves_everybody_at_once_while_personio_does_not_answer() {
     let start = std::time::Instant::now();
     let (status, health) = bridge.health().await;
     assert_eq!((status, &health["parts"]["directory"]["ageSeconds"]), (200, &json!(600)), "{health}");
+    assert_eq!(health["parts"]["personio"]["status"], "unknown", "no load has ended: {health}");
     assert_eq!(bridge.everybody().await, users);
     assert_eq!(groups(&bridge).await, groups_before);
     for user in users.iter().take(5) {
