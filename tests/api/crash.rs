@@ -35,7 +35,7 @@ fn until_it_writes(folder: &Path) -> bool {
             if start.elapsed() > Duration::from_secs(20) {
                 return false;
             }
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_micros(100));
         }
         true
     };
