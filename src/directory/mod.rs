@@ -41,6 +41,7 @@ pub use publish::HeldBack;
 pub use snapshot::Snapshot;
 use soon::Notices;
 pub use source::{Loaded, Malformed, Memory, Skipped, Source, SourceError, Told};
+pub use state::Keeping;
 use state_file::StateFile;
 use walks::Walks;
 pub use walks::{WALK_PAUSE, Walk};
@@ -255,6 +256,10 @@ impl Directory {
         let wait = self.0.freshness.refresh_wait;
         if self.servable().is_none() {
             return wait;
+        }
+        // What was recalled after a restart is there to be served at once.
+        if self.0.counters.loads_succeeded() == 0 {
+            return Duration::ZERO;
         }
         wait.saturating_sub(self.0.clock.monotonic().saturating_sub(flight.started))
     }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
@@ -75,11 +76,25 @@ fn stamps(bytes: &[u8]) -> Option<(Stamps, &[u8])> {
 pub(super) struct State {
     file: Arc<StateFile>,
     next: watch::Sender<Option<Keepsake>>,
+    /// What came of the last attempt.
+    keeping: ArcSwap<Keeping>,
+}
+
+/// What came of keeping what is served.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Keeping {
+    /// Nothing was to be written since the start.
+    #[default]
+    Unwritten,
+    /// The file is as new as what is served.
+    Written,
+    /// The file could not be written, and why.
+    Failed(String),
 }
 
 impl State {
     pub(super) fn new(file: StateFile) -> Self {
-        Self { file: Arc::new(file), next: watch::Sender::new(None) }
+        Self { file: Arc::new(file), next: watch::Sender::new(None), keeping: ArcSwap::default() }
     }
 }
 
@@ -117,10 +132,27 @@ impl Directory {
         Snapshot::new(recalled, types, earlier, started, clock).map(Arc::new)
     }
 
+    /// How keeping what is served goes; nothing where there is no state file.
+    #[must_use]
+    pub fn keeping(&self) -> Option<Keeping> {
+        Some(Keeping::clone(&self.0.state.as_ref()?.keeping.load()))
+    }
+
     /// Has this written in a while; what waits to be written is not needed any more.
     pub(super) fn write_down(&self, keepsake: Keepsake) {
         if let Some(state) = &self.0.state {
             state.next.send_replace(Some(keepsake));
+        }
+    }
+}
+
+impl Inner {
+    /// The state file was to be written.
+    fn state_ended(&self, written: &Result<(), String>) {
+        self.counters.state_ended(written);
+        if let Some(state) = &self.state {
+            let keeping = written.clone().map_or_else(Keeping::Failed, |()| Keeping::Written);
+            state.keeping.store(Arc::new(keeping));
         }
     }
 }
@@ -134,7 +166,7 @@ async fn write(directory: Weak<Inner>, file: Arc<StateFile>, mut next: watch::Re
         let written = tokio::task::spawn_blocking(move || put(&file, &keepsake)).await;
         let written = written.unwrap_or_else(|_| Err("that is a fault of this program".to_owned()));
         if let Some(directory) = directory.upgrade() {
-            directory.counters.state_ended(&written);
+            directory.state_ended(&written);
         }
         if let Some(reason) = written.as_ref().err().filter(|_| !has_failed) {
             tracing::error!("the state file cannot be written, so a restart begins with older data or none: {reason}");

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{State, respond};
-use crate::directory::{self, HeldBack, Losses, Snapshot};
+use crate::directory::{self, Counters, HeldBack, Keeping, Losses, Snapshot};
 
 /// So few users may be incomplete without anybody being told: one that cannot be read for a while is
 /// nothing unusual.
@@ -28,33 +28,46 @@ pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
         state.directory.warm_up();
         now = state.directory.state();
     }
-    let held_back = state.directory.held_back();
-    let directory::State { snapshot, loading, failure } = now;
-    let upstream = match &failure {
-        Some((reason, ago)) => part("down", format!("the last load failed {} s ago: {reason}", ago.as_secs())),
-        None => match snapshot.as_ref().map(|(snapshot, _)| snapshot.outdated()) {
-            Some(outdated) if outdated > FEW => part("degraded", format!("{outdated} users cannot be read in full")),
-            Some(_) => part("ok", "the last load succeeded".to_owned()),
-            None => part("unknown", "no load has ended yet".to_owned()),
-        },
-    };
-    let mut directory = match (&snapshot, loading) {
-        (Some((snapshot, age)), _) => served(snapshot, *age),
-        (None, Some(progress)) => part("loading", progress),
-        (None, None) => part("down", "there is nothing that may be served".to_owned()),
-    };
-    if let Some(held) = held_back {
+    let is_ready = now.snapshot.is_some();
+    let upstream = upstream(&now, state.directory.counters());
+    let mut directory = directory(now);
+    if let Some(held) = state.directory.held_back() {
         tell_of(held, &mut directory);
     }
-    let is_well = [&upstream, &directory].iter().all(|part| part["status"] == "ok");
-    let (code, status) = match (snapshot.is_some(), is_well) {
+    let mut parts = vec![("personio", upstream), ("directory", directory)];
+    parts.extend(state.directory.keeping().map(|keeping| ("state", kept(keeping))));
+    let is_well = parts.iter().all(|(_, part)| part["status"] == "ok" || part["status"] == "unknown");
+    let (code, status) = match (is_ready, is_well) {
         (true, true) => (StatusCode::OK, "ok"),
         (true, false) => (StatusCode::OK, "degraded"),
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "down"),
     };
-    let parts = json!({"personio": upstream, "directory": directory});
+    let parts: Map<String, Value> = parts.into_iter().map(|(name, part)| (name.to_owned(), part)).collect();
     // `approve` sends its signal to this process.
     respond::json(code, &json!({"status": status, "pid": std::process::id(), "parts": parts}))
+}
+
+/// How loads go. That there is something to serve does not mean that one has succeeded: after a restart it
+/// comes from the state file.
+fn upstream(now: &directory::State, counters: &Counters) -> Value {
+    if let Some((reason, ago)) = &now.failure {
+        return part("down", format!("the last load failed {} s ago: {reason}", ago.as_secs()));
+    }
+    let outdated = now.snapshot.as_ref().map(|(snapshot, _)| snapshot.outdated()).unwrap_or_default();
+    match counters.loads_succeeded() {
+        0 => part("unknown", "no load has ended yet".to_owned()),
+        _ if outdated > FEW => part("degraded", format!("{outdated} users cannot be read in full")),
+        _ => part("ok", "the last load succeeded".to_owned()),
+    }
+}
+
+/// What is served.
+fn directory(now: directory::State) -> Value {
+    match (now.snapshot, now.loading) {
+        (Some((snapshot, age)), _) => served(&snapshot, age),
+        (None, Some(progress)) => part("loading", progress),
+        (None, None) => part("down", "there is nothing that may be served".to_owned()),
+    }
 }
 
 fn served(snapshot: &Snapshot, age: Duration) -> Value {
@@ -65,7 +78,8 @@ fn served(snapshot: &Snapshot, age: Duration) -> Value {
     })
 }
 
-/// Adds whom a change that is held back would take something from.
+/// Adds whom a change that is held back would take something from, also where nothing is served: it can be
+/// approved.
 fn tell_of(held: HeldBack, directory: &mut Value) {
     let Losses { of, users, disappeared, deactivated, renamed, without_email, without_employment } = held.losses;
     if directory["status"] == "ok" {
@@ -78,6 +92,14 @@ fn tell_of(held: HeldBack, directory: &mut Value) {
         "deactivated": deactivated, "renamed": renamed, "withoutEmail": without_email,
         "withoutEmployment": without_employment,
     });
+}
+
+fn kept(keeping: Keeping) -> Value {
+    match keeping {
+        Keeping::Unwritten => part("ok", "nothing was to be written since the start".to_owned()),
+        Keeping::Written => part("ok", "the last write succeeded".to_owned()),
+        Keeping::Failed(reason) => part("degraded", reason),
+    }
 }
 
 fn part(status: &str, detail: String) -> Value {

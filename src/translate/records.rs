@@ -7,9 +7,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::personal;
 use crate::directory::{self, SourceError};
 use crate::personio::Names;
-use crate::personio::model::{Employment, Person};
+use crate::personio::model::{CustomAttribute, Employment, Person};
 
 /// The version of what is written. What has another is not read.
 const VERSION: u32 = 1;
@@ -63,10 +64,25 @@ impl Records {
 
 impl directory::Memory for Records {
     fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
-        let people = self.people.values().map(Arc::clone).collect();
+        let people = self.people.values().map(without_personal).collect();
         let written = Written { version: VERSION, unconfirmed: self.unconfirmed, names: self.names.clone(), people };
         serde_json::to_vec(&written).map_err(|error| SourceError::new(error.to_string()))
     }
+}
+
+/// The record without custom attributes that were asked for and are personal, as can be seen of them only
+/// once they have come: they are not served, and must not be found on a disk either.
+fn without_personal(record: &Arc<Record>) -> Arc<Record> {
+    let mut record = Arc::clone(record);
+    if record.person.custom_attributes.iter().any(is_personal) {
+        Arc::make_mut(&mut record).person.custom_attributes.retain(|attribute| !is_personal(attribute));
+    }
+    record
+}
+
+fn is_personal(attribute: &CustomAttribute) -> bool {
+    let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
+    seen.into_iter().flatten().any(|text| personal::is_personal(text))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use serde_json::json;
 use crate::harness::{Answer, NOW, Setup, TOKEN, answer, http, until};
 
 /// In every field that must not leave.
-const PRIVATE: &str = "MARKER-9f3c";
+pub const PRIVATE: &str = "MARKER-9f3c";
 /// In names and addresses, which are served but never logged; compared without regard to case.
 const NAME: &str = "namemarker";
 /// In everything that a client sends.
@@ -32,7 +32,7 @@ const SECRET: &str = "client-secret-of-this-test";
 const MAPPING: &str = "[[custom_attribute]]\nid = \"dynamic_900\"\nname = \"nothingPersonalByItsId\"\n\
                        [[custom_attribute]]\nid = \"dynamic_901\"\nname = \"list\"\nmulti_valued = true\n";
 
-fn mark(person: &mut Person) {
+pub fn mark(person: &mut Person) {
     let id = &person.id;
     person.gender = Some(PRIVATE.to_owned());
     person.profile_picture = Some(format!("https://pictures.example/{PRIVATE}.png"));

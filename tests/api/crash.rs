@@ -1,0 +1,98 @@
+//! What the state file is after the program was killed in the middle of anything: whole.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{Setup, TOKEN, until};
+use crate::process::{Program, get, settings};
+
+const PERSONS: usize = 500;
+const KILLS: u64 = 25;
+const KEY: &str = "the-key-of-state-files-in-these-tests";
+
+/// Asks for the list again and again: each time is a load, and each load is written.
+async fn keep_asking(url: String, ended: Arc<AtomicBool>) {
+    let http = crate::harness::http();
+    while !ended.load(Relaxed) {
+        let request = http.get(format!("{url}/Users?count=0")).bearer_auth(TOKEN);
+        // It is killed in between.
+        let _ = request.send().await;
+    }
+}
+
+/// Waits until the new file is being written, for the second time: what the last crash has left has to be
+/// overwritten before.
+fn until_it_writes(folder: &Path) -> bool {
+    let (new, start) = (folder.join("state.new"), Instant::now());
+    let waited_for = |is_there: bool| {
+        while fs::symlink_metadata(&new).is_ok() != is_there {
+            if start.elapsed() > Duration::from_secs(20) {
+                return false;
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        true
+    };
+    waited_for(false) && waited_for(true)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_is_killed_while_writing_serves_everybody_at_once_when_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let simulator = Setup::persons(PERSONS).simulator();
+    let base_url = simulator.base_url();
+    let mut variables = settings(&base_url);
+    variables.extend([
+        ("SCIM_STATE_FILE", path.to_str().unwrap()),
+        ("SCIM_STATE_KEY", KEY),
+        ("SCIM_CACHE_TTL", "1ms"),
+        ("PERSONIO_MAX_CONCURRENCY", "64"),
+    ]);
+    let mut program = Program::start(&["serve"], &variables);
+    until("the state is written", async || path.exists()).await;
+    let (mut caught, mut size) = (0, 0);
+    for kill in 0..KILLS {
+        let (url, ended) = (program.base_url().await, Arc::new(AtomicBool::new(false)));
+        let asking = tokio::spawn(keep_asking(url, Arc::clone(&ended)));
+        // Some when it writes the first byte or a little later, and some at any moment.
+        if kill % 3 == 2 {
+            tokio::time::sleep(Duration::from_millis(kill * 37 % 400)).await;
+        } else {
+            let watched = folder.path().to_owned();
+            assert!(tokio::task::spawn_blocking(move || until_it_writes(&watched)).await.unwrap(), "it writes");
+            tokio::time::sleep(Duration::from_micros(kill % 5 * 300)).await;
+        }
+        program.signal("KILL");
+        drop(program);
+        caught += u64::from(folder.path().join("state.new").exists());
+        ended.store(true, Relaxed);
+        asking.await.unwrap();
+
+        program = Program::start(&["serve"], &variables);
+        let url = program.base_url().await;
+        let log = program.log();
+        let told = |part: &str| log.iter().any(|line| line["message"].as_str().is_some_and(|it| it.contains(part)));
+        assert!(told(&format!("the state file holds {PERSONS} users")), "{log:?}");
+        assert!(!told("set aside") && !told("cannot be"), "{log:?}");
+        let page = get(&format!("{url}/Users?count=0"), TOKEN).await.json();
+        assert_eq!(page["totalResults"], Value::from(PERSONS));
+        let files = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap());
+        for file in files {
+            let (name, about) = (file.file_name(), fs::metadata(file.path()));
+            assert!(name == "state" || name == "state.new", "{name:?} is left over");
+            // The new one may have become the other in between.
+            let Ok(about) = about else { continue };
+            assert_eq!(about.permissions().mode() & 0o7777, 0o600, "{name:?}");
+            size = size.max(about.len());
+        }
+        assert!(size < 2 * fs::metadata(&path).unwrap().len(), "nothing grows");
+    }
+    assert!(caught > 0, "nobody was killed while writing, so nothing is proved");
+}

@@ -1,0 +1,490 @@
+//! What the state file brings through a restart, what that costs upstream, and what becomes of a file that
+//! cannot be used.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use personio_scim::clock::Clock;
+use personio_scim::config::State;
+use personio_scim::directory::state_file::StateFile;
+use personio_scim::scim::{AttributeType, CustomAttribute as Served};
+use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, Simulator, World};
+use personio_scim::translate::{Custom, GroupKind};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Bridge, NOW, SHORT, Setup, TOKEN, TestClock, answer, by_id, until};
+use crate::privacy::{PRIVATE, mark};
+use crate::process::{Program, get, run, settings};
+
+const KEY: &str = "the-key-of-state-files-in-these-tests";
+/// More than enough to tell times apart, less than data may be old.
+const LATER: &str = "2026-11-23T10:10:00Z";
+const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
+
+/// A folder for a state file.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("state")
+    }
+
+    fn aside(&self) -> PathBuf {
+        self.0.path().join("state.set-aside-1")
+    }
+
+    /// The file, opened with the right key.
+    fn file(&self) -> StateFile {
+        StateFile::new(self.path(), &KEY.to_owned().into(), "demo")
+    }
+
+    /// A bridge over `world`, as it is started again and again.
+    fn setup(&self, world: World) -> Setup {
+        let mut setup = Setup {
+            state: Some(State { path: self.path(), key: KEY.to_owned().into() }),
+            employment_recheck: Duration::from_secs(3600),
+            public_url: Some("https://scim.example.com"),
+            ..Setup::of(world)
+        };
+        setup.policy.groups = vec![GroupKind::Department, GroupKind::Office];
+        setup
+    }
+
+    /// What a server has left here that served these people.
+    async fn after(&self, persons: usize) -> (Bridge, Vec<Value>) {
+        let bridge = self.setup(world(persons)).start();
+        let users = bridge.everybody().await;
+        written(&bridge, 1).await;
+        (bridge, users)
+    }
+}
+
+fn world(persons: usize) -> World {
+    World::generate(persons, 1, NOW.parse().unwrap())
+}
+
+/// A number that `/metrics` tells.
+async fn metric(bridge: &Bridge, name: &str) -> u64 {
+    let text = answer(bridge.http.get(format!("{}/metrics", bridge.origin))).await.text;
+    let value = text.lines().find_map(|line| line.strip_prefix(&format!("personio_scim_{name} ")));
+    value.unwrap().parse().unwrap()
+}
+
+/// Waits until the state file has been written so often.
+async fn written(bridge: &Bridge, times: u64) {
+    let name = "state_file_writes_total{outcome=\"succeeded\"}";
+    until("the state is written", async || metric(bridge, name).await >= times).await;
+}
+
+/// Waits until so many loads have succeeded, and their outcome is written.
+async fn loaded(bridge: &Bridge, times: u64) {
+    let name = "loads_total{outcome=\"succeeded\"}";
+    until("a load has landed", async || metric(bridge, name).await >= times).await;
+}
+
+/// Ends a server; the company goes on.
+fn stopped(bridge: Bridge) -> Simulator {
+    let simulator = bridge.simulator.clone();
+    drop(bridge);
+    simulator.reset_counts();
+    simulator
+}
+
+/// Starts again when Personio does not answer.
+fn restarted_alone(setup: Setup, simulator: Simulator) -> Bridge {
+    simulator.fail(Fault::everywhere(Action::Hang));
+    setup.start_with(simulator)
+}
+
+async fn groups(bridge: &Bridge) -> Vec<Value> {
+    bridge.get("/Groups").await.json()["Resources"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_serves_everybody_at_once_while_personio_does_not_answer() {
+    let folder = Folder::new();
+    let (bridge, users) = folder.after(60).await;
+    let groups_before = groups(&bridge).await;
+    let (simulator, clock) = (stopped(bridge), TestClock::at(LATER));
+    let bridge = restarted_alone(Setup { clock, ..folder.setup(world(60)) }, simulator);
+    let start = std::time::Instant::now();
+    let (status, health) = bridge.health().await;
+    assert_eq!((status, &health["parts"]["directory"]["ageSeconds"]), (200, &json!(600)), "{health}");
+    assert_eq!(health["parts"]["personio"]["status"], "unknown", "no load has ended: {health}");
+    assert_eq!(bridge.everybody().await, users);
+    assert_eq!(groups(&bridge).await, groups_before);
+    for user in users.iter().take(5) {
+        assert_eq!(&bridge.get(&format!("/Users/{}", user["id"].as_str().unwrap())).await.json(), user);
+    }
+    assert!(start.elapsed() < Duration::from_secs(4), "nobody waits for the refresh: {:?}", start.elapsed());
+    assert_eq!(bridge.simulator.requests(Endpoint::Persons) + bridge.simulator.requests(Endpoint::Employments), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_restart_asks_only_for_what_may_have_changed() {
+    let folder = Folder::new();
+    let (bridge, users) = folder.after(120).await;
+    let simulator = stopped(bridge);
+    let bridge = folder.setup(world(120)).start_with(simulator);
+    loaded(&bridge, 1).await;
+    let asked = |endpoint| bridge.simulator.requests(endpoint);
+    assert_eq!((asked(Endpoint::Persons), asked(Endpoint::Employments), asked(Endpoint::Person)), (3, 0, 0));
+    let names = [Endpoint::LegalEntities, Endpoint::Workplaces, Endpoint::CostCenters, Endpoint::OrgUnits];
+    assert_eq!(names.map(asked), [1, 1, 1, 2], "names are read anew, since some may be others by now");
+    assert_eq!(bridge.everybody().await, users);
+    written(&bridge, 1).await;
+    assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o7777, 0o600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn meta_moves_exactly_for_what_changed_while_the_server_was_down() {
+    let folder = Folder::new();
+    let bridge = Setup { cache_ttl: Duration::from_millis(300), ..folder.setup(world(60)) }.start();
+    bridge.ready().await;
+    written(&bridge, 1).await;
+    bridge.clock.pass(Duration::from_secs(60));
+    let change = |simulator: &Simulator, nth: usize| {
+        simulator.with_world(|world| world.persons[nth].last_name = Some("Neu".to_owned()));
+    };
+    change(&bridge.simulator, 3);
+    tokio::time::sleep(Duration::from_millis(310)).await;
+    let users = bridge.everybody().await;
+    let groups_before = groups(&bridge).await;
+    let moments: std::collections::BTreeSet<_> =
+        users.iter().map(|user| user["meta"]["lastModified"].to_string()).collect();
+    assert!(moments.len() > 1, "not all are of one moment");
+    written(&bridge, 2).await;
+
+    let simulator = stopped(bridge);
+    change(&simulator, 7);
+    simulator.with_world(|world| world.workplaces[0].name = "Atlantis".to_owned());
+    let bridge = Setup { clock: TestClock::at(LATER), ..folder.setup(world(0)) }.start_with(simulator);
+    loaded(&bridge, 1).await;
+    let now = Value::from(bridge.clock.now().to_string());
+    for (before, after) in [(users, bridge.everybody().await), (groups_before, groups(&bridge).await)] {
+        assert_eq!(before.len(), after.len());
+        let mut touched = 0;
+        for after in &after {
+            let before = by_id(&before, after["id"].as_str().unwrap());
+            if before == after {
+                continue;
+            }
+            touched += 1;
+            assert_ne!(before["meta"]["version"], after["meta"]["version"], "{after}");
+            assert_eq!(after["meta"]["lastModified"], now, "{after}");
+        }
+        assert!((1..after.len()).contains(&touched), "{touched} of {} have moved", after.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_old_or_from_the_future_is_not_served_but_compared_with() {
+    for now in ["2026-11-24T10:00:01Z", "2026-11-22T10:00:00Z"] {
+        let folder = Folder::new();
+        let (bridge, users) = folder.after(60).await;
+        let simulator = stopped(bridge);
+        let setup = || Setup {
+            clock: TestClock::at(now),
+            refresh_wait: Duration::from_millis(300),
+            max_change: 0.2,
+            ..folder.setup(world(60))
+        };
+        let bridge = restarted_alone(setup(), simulator);
+        assert_eq!(bridge.health().await.0, 503, "{now}");
+        bridge.get("/Users").await.scim_error(503, None);
+        let simulator = stopped(bridge);
+
+        // Half of the company is gone, says Personio: that is not believed, and nothing else may be served.
+        simulator.heal();
+        let persons = simulator.with_world(|world| world.persons.split_off(30));
+        let bridge = setup().start_with(simulator);
+        let failure = bridge.failure().await;
+        assert!(failure.contains("held back") && failure.contains("30 of 60 users"), "{now}: {failure}");
+        let (status, health) = bridge.health().await;
+        assert_eq!((status, &health["parts"]["directory"]["heldBack"]["disappeared"]), (503, &json!(30)), "{health}");
+        bridge.get("/Users").await.scim_error(503, None);
+        let simulator = stopped(bridge);
+
+        // They are there again, and nobody has changed.
+        simulator.with_world(|world| world.persons.extend(persons));
+        let bridge = setup().start_with(simulator);
+        bridge.ready().await;
+        assert_eq!(bridge.everybody().await, users, "{now}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_held_back_is_not_written() {
+    let folder = Folder::new();
+    let (bridge, users) = folder.after(60).await;
+    let setup = |max_change| Setup { clock: TestClock::at(LATER), max_change, ..folder.setup(world(60)) };
+    let file = fs::read(folder.path()).unwrap();
+    let simulator = stopped(bridge);
+    simulator.with_world(|world| world.persons.truncate(30));
+    let mut bridge = setup(0.2).start_with(simulator);
+    for _ in 0..2 {
+        until("the change is held back", async || metric(&bridge, "change_is_held_back").await == 1).await;
+        assert_eq!(bridge.everybody().await, users);
+        assert_eq!(bridge.health().await.1["parts"]["directory"]["heldBack"]["disappeared"], 30);
+        assert_eq!(fs::read(folder.path()).unwrap(), file, "what is not served is not kept");
+        bridge = setup(0.2).start_with(stopped(bridge));
+    }
+    // A restart with a larger bound is one way to let it through.
+    let bridge = setup(0.5).start_with(stopped(bridge));
+    loaded(&bridge, 1).await;
+    let fewer = bridge.everybody().await;
+    assert_eq!(fewer.len(), 30);
+    written(&bridge, 1).await;
+    let bridge = restarted_alone(setup(0.2), stopped(bridge));
+    assert_eq!(bridge.everybody().await, fewer);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_mapping_does_not_allow_any_more_is_not_recalled() {
+    let folder = Folder::new();
+    let mut company = world(12);
+    company.persons[0].email = None;
+    for person in &mut company.persons {
+        person.custom_attributes =
+            ["dynamic_1", "dynamic_2"].map(|id| attribute(id, json!(format!("value of {id}")))).into();
+    }
+    let mapped = |id: &str| Custom {
+        id: id.to_owned(),
+        attribute: Served { name: format!("x{id}"), kind: AttributeType::String, multi_valued: false },
+    };
+    let mut setup = folder.setup(company.clone());
+    setup.policy.custom = vec![mapped("dynamic_1")];
+    let bridge = setup.start();
+    let users = bridge.everybody().await;
+    assert_eq!((users.len(), &users[0][EXTENSION]["xdynamic_1"]), (12, &json!("value of dynamic_1")));
+    written(&bridge, 1).await;
+
+    let mut setup = folder.setup(company.clone());
+    setup.policy.require_email = true;
+    setup.policy.custom = vec![mapped("dynamic_2")];
+    let bridge = restarted_alone(setup, stopped(bridge));
+    let text = bridge.get("/Users").await.text;
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["totalResults"], 11);
+    assert!(!text.contains("value of"), "the other attribute has not been read yet");
+    let simulator = stopped(bridge);
+
+    simulator.heal();
+    let mut setup = folder.setup(company);
+    setup.policy.custom = vec![mapped("dynamic_2")];
+    let bridge = setup.start_with(simulator);
+    loaded(&bridge, 1).await;
+    let users = bridge.everybody().await;
+    assert_eq!((users.len(), &users[0][EXTENSION]["xdynamic_2"]), (12, &json!("value of dynamic_2")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_tells_whether_the_state_can_be_kept() {
+    let bridge = Setup::persons(3).start();
+    bridge.ready().await;
+    assert!(bridge.health().await.1["parts"].get("state").is_none(), "there is no state file");
+
+    let folder = Folder::new();
+    let bridge = Setup { cache_ttl: SHORT, ..folder.setup(world(3)) }.start();
+    bridge.ready().await;
+    written(&bridge, 1).await;
+    let (_, health) = bridge.health().await;
+    assert_eq!((&health["status"], &health["parts"]["state"]["status"]), (&json!("ok"), &json!("ok")), "{health}");
+    // What is written first has the name of a folder now.
+    fs::create_dir(folder.0.path().join("state.new")).unwrap();
+    bridge.reloaded().await;
+    let mut health = Value::Null;
+    until("it is told", async || {
+        health = bridge.health().await.1;
+        health["parts"]["state"]["status"] == "degraded"
+    })
+    .await;
+    assert_eq!((bridge.health().await.0, &health["status"]), (200, &json!("degraded")), "{health}");
+    let detail = health["parts"]["state"]["detail"].as_str().unwrap();
+    assert!(detail.contains("cannot be written"), "{detail}");
+    fs::remove_dir(folder.0.path().join("state.new")).unwrap();
+    bridge.reloaded().await;
+    until("it is well again", async || bridge.health().await.1["status"] == "ok").await;
+}
+
+fn attribute(id: &str, value: Value) -> CustomAttribute {
+    CustomAttribute { id: id.to_owned(), kind: "STRING".to_owned(), value, ..CustomAttribute::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_holds_nobody_in_clear_and_nothing_forbidden_at_all() {
+    let folder = Folder::new();
+    let mut company = world(60);
+    company.persons.iter_mut().for_each(mark);
+    let mut setup = folder.setup(company.clone());
+    let ids = ["dynamic_900", "dynamic_901"];
+    setup.policy.custom = ids
+        .map(|id| Custom {
+            id: id.to_owned(),
+            attribute: Served { name: id.to_owned(), kind: AttributeType::String, multi_valued: true },
+        })
+        .into();
+    let bridge = setup.start();
+    bridge.ready().await;
+    written(&bridge, 1).await;
+    drop(bridge);
+    let (sealed, content) = (fs::read(folder.path()).unwrap(), folder.file().read().unwrap());
+    let holds = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    for person in company.persons {
+        for text in [person.email, person.first_name, person.last_name, person.preferred_name].into_iter().flatten() {
+            assert!(holds(&content, &text), "{text} is kept");
+            assert!(!holds(&sealed, &text), "{text} is kept in clear");
+        }
+    }
+    for text in [PRIVATE, "31.41", "\"gender\"", "weekly"] {
+        assert!(!holds(&content, text), "{text} is kept");
+    }
+}
+
+/// What follows the stamps in a content, which is the last JSON document of three.
+fn memory(content: &[u8]) -> usize {
+    let start = b"{\"version\":1,\"unconfirmed\"";
+    content.windows(start.len()).rposition(|window| window == start).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
+    let folder = Folder::new();
+    let (bridge, users) = folder.after(30).await;
+    let simulator = stopped(bridge);
+    let good = fs::read(folder.path()).unwrap();
+    let content = folder.file().read().unwrap();
+    let with = |content: &[u8]| {
+        folder.file().write(content).unwrap();
+        fs::read(folder.path()).unwrap()
+    };
+    let changed = |at: usize, byte: u8| {
+        let mut bytes = good.clone();
+        bytes[at] ^= byte;
+        bytes
+    };
+    let at = memory(&content);
+    let nonsense =
+        [&content[..at], b"{\"version\":1,\"people\":[{\"person\":{\"id\":\"secret@example.com\"}}]}"].concat();
+    let other_records =
+        [&content[..at], b"{\"version\":9,\"unconfirmed\":0,\"names\":{\"by_kind\":{}},\"people\":[]}"].concat();
+    let other_version = [&[9], &content[1..]].concat();
+    let endless = [&content[..1], &[0xff; 1000]].concat();
+    let deep = [&content[..at], "[".repeat(100_000).as_bytes()].concat();
+    let (key, other_key) = (KEY, "another-key-that-is-as-long-as-the-first");
+    let rows = [
+        ("damaged in the middle", changed(good.len() / 2, 1), key, "demo", "is damaged"),
+        ("damaged at the end", changed(good.len() - 1, 0x80), key, "demo", "is damaged"),
+        ("cut", good[..good.len() / 2].to_vec(), key, "demo", "is damaged"),
+        ("cut in the header", good[..10].to_vec(), key, "demo", ""),
+        ("empty", Vec::new(), key, "demo", ""),
+        ("foreign", b"# Notes\n\nThis is no state file, but important.\n".to_vec(), key, "demo", ""),
+        ("wrongly keyed", good.clone(), other_key, "demo", "key"),
+        ("of another credential", good.clone(), key, "other", "credential"),
+        ("nothing inside", with(b""), key, "demo", "another version"),
+        ("another version inside", with(&other_version), key, "demo", "another version"),
+        ("endless stamps", with(&endless), key, "demo", "another version"),
+        ("cut inside", with(&content[..content.len() / 2]), key, "demo", "holds records that cannot be read"),
+        ("nonsense inside", with(&nonsense), key, "demo", "holds records that cannot be read"),
+        ("deep nonsense inside", with(&deep), key, "demo", "holds records that cannot be read"),
+        ("other records inside", with(&other_records), key, "demo", "holds records of version 9 instead of 1"),
+    ];
+    let mut other = folder.setup(world(30));
+    other.options.client_id = "other".to_owned();
+    let other = other.simulator();
+    for (what, bytes, key, client, reason) in rows {
+        fs::write(folder.path(), &bytes).unwrap();
+        let upstream = if client == "demo" { &simulator } else { &other };
+        upstream.heal();
+        upstream.fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_millis(300))).times(1));
+        let (base_url, path) = (upstream.base_url(), folder.path());
+        let mut variables = settings(&base_url);
+        variables.extend([
+            ("PERSONIO_CLIENT_ID", client),
+            ("SCIM_STATE_FILE", path.to_str().unwrap()),
+            ("SCIM_STATE_KEY", key),
+        ]);
+        let program = Program::start(&["serve"], &variables);
+        let url = program.base_url().await;
+        let log = program.log();
+        let told: Vec<&str> =
+            log.iter().filter_map(|line| line["message"].as_str()).filter(|it| it.contains("set aside")).collect();
+        let [told] = told.as_slice() else { panic!("{what}: {log:?}") };
+        assert!(told.contains(reason) && told.contains(folder.aside().to_str().unwrap()), "{what}: {told}");
+        assert!(!told.contains("example.com"), "{what}: {told}");
+        assert_eq!(get(&url.replace("/scim/v2", "/health/ready"), "").await.status, 503, "{what}: it starts cold");
+        assert_eq!(get(&format!("{url}/Users"), TOKEN).await.json()["totalResults"], users.len(), "{what}");
+        until("a new file is there", async || folder.path().exists()).await;
+        assert_eq!(fs::read(folder.aside()).unwrap(), bytes, "{what}: the old one is as it was");
+        drop(program);
+        assert!(StateFile::new(folder.path(), &key.to_owned().into(), client).read().is_some(), "{what}");
+        clean(&folder);
+    }
+}
+
+/// Takes away what the last row has left.
+fn clean(folder: &Folder) {
+    for entry in fs::read_dir(folder.0.path()).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_is_thousands_of_years_old_is_only_too_old() {
+    let folder = Folder::new();
+    let (bridge, users) = folder.after(12).await;
+    let simulator = stopped(bridge);
+    for moment in [i64::MIN, -377_705_023_200_000, 0, 253_402_207_200_000, i64::MAX] {
+        let mut content = folder.file().read().unwrap();
+        content[1..9].copy_from_slice(&moment.to_be_bytes());
+        folder.file().write(content).unwrap();
+        let bridge = Setup { max_change: 0.2, ..folder.setup(world(12)) }.start_with(simulator.clone());
+        bridge.ready().await;
+        assert_eq!(bridge.everybody().await.len(), users.len(), "{moment}");
+        written(&bridge, 1).await;
+        assert!(Path::new(&folder.path()).exists());
+    }
+}
+
+/// With the real program, which takes signals: what is too old to be served holds a change back all the same,
+/// and it can be approved.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_was_held_back_by_an_old_state_can_be_approved() {
+    let folder = Folder::new();
+    let simulator = Setup::of(world(60)).simulator();
+    let (base_url, path) = (simulator.base_url(), folder.path());
+    let mut variables = settings(&base_url);
+    variables.extend([
+        ("SCIM_STATE_FILE", path.to_str().unwrap()),
+        ("SCIM_STATE_KEY", KEY),
+        ("SCIM_CACHE_TTL", "1s"),
+        ("SCIM_MAX_STALE", "3s"),
+        ("SCIM_MAX_CHANGE", "20%"),
+        ("SCIM_REFRESH_WAIT", "5s"),
+    ]);
+    let program = Program::start(&["serve"], &variables);
+    program.base_url().await;
+    until("the state is written", async || path.exists()).await;
+    drop(program);
+    tokio::time::sleep(Duration::from_millis(3100)).await;
+    simulator.with_world(|world| world.persons.truncate(20));
+    let program = Program::start(&["serve"], &variables);
+    let url = program.base_url().await;
+    let ready = url.replace("/scim/v2", "/health/ready");
+    until("the change is held back", async || {
+        !get(&ready, "").await.json()["parts"]["directory"]["heldBack"].is_null()
+    })
+    .await;
+    assert_eq!(get(&ready, "").await.status, 503);
+    let listen = url.trim_start_matches("http://").trim_end_matches("/scim/v2");
+    let ended = run(&["approve", "--listen", listen], &[]).await;
+    assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    assert!(ended.out.contains("40 of 60 users"), "{ended:?}");
+    assert_eq!(get(&format!("{url}/Users"), TOKEN).await.json()["totalResults"], 20);
+}
