@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::{Loaded, Skipped, SourceError};
 use crate::clock::Clock;
@@ -36,7 +36,7 @@ impl Snapshot {
         users.sort_by(scim::User::list_order);
         let mut groups = versioned(load.groups)?;
         // Only now, after what takes long: a change must not be dated to before it can be seen.
-        let now = clock.now();
+        let now = moment(clock.now());
         // Nothing tells when a group changed: perhaps while this program did not run.
         groups.iter_mut().for_each(|group| group.meta.last_modified = Some(now));
         let users = resources(&types.user, users, previous.map(|previous| &previous.users), now)?;
@@ -74,6 +74,12 @@ impl Snapshot {
     pub fn age(&self, now: Duration) -> Duration {
         now.saturating_sub(self.loaded)
     }
+}
+
+/// To the millisecond, since clients read no more digits, and not before: a change must not be missed.
+fn moment(now: Timestamp) -> Timestamp {
+    let up = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Ceil);
+    now.round(up).unwrap_or(now)
 }
 
 fn versioned<C: Content>(contents: Vec<C>) -> Result<Vec<C>, SourceError> {
