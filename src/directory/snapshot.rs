@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use super::{Loaded, Skipped, SourceError};
 use crate::clock::Clock;
@@ -62,7 +62,7 @@ impl Snapshot {
         users.sort_by(scim::User::list_order);
         let groups = versioned(load.groups)?;
         // Only now, after what takes long: a change must not be dated to before it can be seen.
-        let now = clock.now();
+        let now = moment(clock.now());
         let (earlier_users, earlier_groups) = match earlier {
             Earlier::Unknown => (Previous::Unknown, Previous::Unknown),
             Earlier::Served(earlier) => (Previous::Served(&earlier.users), Previous::Served(&earlier.groups)),
@@ -120,6 +120,12 @@ impl Snapshot {
     pub(super) fn turns(&self) -> Option<Timestamp> {
         self.turns
     }
+}
+
+/// To the millisecond, since clients read no more digits, and not before: a change must not be missed.
+fn moment(now: Timestamp) -> Timestamp {
+    let up = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Ceil);
+    now.round(up).unwrap_or(now)
 }
 
 fn versioned<C: Content>(contents: Vec<C>) -> Result<Vec<C>, SourceError> {

@@ -7,7 +7,7 @@ use personio_scim::simulator::{Endpoint, OrgUnit, OrgUnitKind, World};
 use personio_scim::translate::GroupKind;
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, NOW, SHORT, Setup, by_id, ids};
+use crate::harness::{Bridge, NOW, SHORT, Setup, TestClock, by_id, ids};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
@@ -310,4 +310,12 @@ async fn a_group_by_its_id_costs_personio_nothing() {
     }
     assert!(bridge.simulator.log().is_empty(), "{:?}", bridge.simulator.log());
     assert_eq!(bridge.simulator.requests(Endpoint::Persons), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moments_are_told_to_the_millisecond_and_not_too_early() {
+    let mut setup = Setup { clock: TestClock::at("2026-11-23T10:00:00.123000001Z"), ..Setup::persons(12) };
+    setup.policy.groups = vec![GroupKind::Department];
+    let groups = groups(&setup.start()).await;
+    assert!(groups.iter().all(|group| group["meta"]["lastModified"] == "2026-11-23T10:00:00.124Z"), "{groups:?}");
 }
