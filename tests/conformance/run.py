@@ -5,6 +5,7 @@ They belong to others: what they refuse is wrong here, unless a sentence of an R
 """
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,12 +52,18 @@ def plain(model):
     return without_nothing(json.loads(model.model_dump_json(by_alias=True)))
 
 
+# A moment is the same with as many digits after the second as anybody likes to write.
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d*?)0*Z")
+
+
 def without_nothing(value):
     if isinstance(value, dict):
         members = {name: without_nothing(member) for name, member in value.items()}
         return {name: member for name, member in members.items() if member not in (None, [], {})}
     if isinstance(value, list):
         return [without_nothing(element) for element in value]
+    if isinstance(value, str) and (moment := MOMENT.fullmatch(value)):
+        return f"{moment[1]}.{moment[2]}Z" if moment[2] else f"{moment[1]}Z"
     return value
 
 
