@@ -16,7 +16,7 @@ use super::flaw::flaw;
 use super::marks::Marks;
 use super::plan::{Known, Plan, Recheck};
 use super::records::{Record, Records};
-use super::refresh::{Found, Refresh};
+use super::refresh::{Found, Refresh, believed};
 use super::user::{Context, People, card, user};
 use super::{Policy, employment, groups, user_name};
 use crate::clock::Clock;
@@ -174,9 +174,12 @@ impl Source {
         if self.policy.require_email && person.email.is_none() {
             return Ok(None);
         }
-        let employments = match employments {
+        let earlier = self.kept().records.people.get(id).cloned();
+        let employments = match employments.and_then(|read| believed(read, &person, earlier.as_deref())) {
             Ok(employments) => employments,
             Err(error @ personio::Error::Credential { .. }) => return Err(error),
+            // Whoever had an employment must not seem to have lost it: no answer is better.
+            Err(error) if earlier.is_some_and(|record| record.is_employed()) => return Err(error),
             Err(_) => Vec::new(),
         };
         let names = self.client.names(&named(employment::that_counts(&employments).map(std::slice::from_ref))).await;
