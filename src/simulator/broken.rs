@@ -11,7 +11,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use futures_util::{StreamExt, stream};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, JSON, title};
 use super::listing::empty_page;
@@ -60,6 +60,18 @@ pub(super) fn html(status: u16) -> HttpResponse {
 /// JSON that is no answer of this API.
 pub(super) fn wrong_json() -> HttpResponse {
     whole(Answer::json(200, &json!({ "success": true, "data": { "unexpected": ["shape", 1, null] } })))
+}
+
+/// The listing as if it ended after so many entries; an answer that is no listing as it is.
+pub(super) fn short_listing(answer: &Answer, entries: usize) -> HttpResponse {
+    let mut page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if let Some(data) = page.get_mut("_data").and_then(Value::as_array_mut) {
+        data.truncate(entries);
+    }
+    if let Some(links) = page.pointer_mut("/_meta/links").and_then(Value::as_object_mut) {
+        links.remove("next");
+    }
+    start(answer.status, answer.content_type).body(page.to_string())
 }
 
 /// An empty page followed by spaces, `size` bytes altogether (or the page, if that is longer).

@@ -86,6 +86,8 @@ pub enum Action {
     WrongJson,
     /// 200 with a page of nothing and no next page.
     EmptyListing,
+    /// The normal answer with only so many entries, and no next page.
+    ShortListing(usize),
     /// 429.
     TooManyRequests {
         /// Seconds for a `Retry-After` header; Personio sends none.

@@ -107,6 +107,7 @@ impl Asked<'_> {
             Some(Action::TruncatedBody) => broken::broken_off(self.answer()),
             Some(Action::WrongJson) => broken::wrong_json(),
             Some(Action::EmptyListing) => broken::whole(Answer::json(200, &empty_page(path, base_url))),
+            Some(Action::ShortListing(entries)) => broken::short_listing(&self.answer(), entries),
             Some(Action::TooManyRequests { retry_after }) => {
                 let mut response = problem(Problem::too_many_requests());
                 if let Some(seconds) = retry_after {

@@ -29,6 +29,13 @@ pub(super) struct Record {
     pub(super) confirmed: Option<Timestamp>,
 }
 
+impl Record {
+    /// Whether there was an employment when employments could last be read.
+    pub(super) fn is_employed(&self) -> bool {
+        self.employments.as_ref().is_some_and(|employments| !employments.is_empty())
+    }
+}
+
 /// Everybody, and the names of what they belong to.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Records {

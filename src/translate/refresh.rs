@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::records::Record;
 use crate::directory::Progress;
 use crate::personio::model::{Employment, Person};
-use crate::personio::{Client, Error};
+use crate::personio::{Client, Endpoint, Error};
 
 /// Of so many persons the employments may be unreadable before a load counts as failed, though not of
 /// more than half of a small company …
@@ -109,6 +109,7 @@ impl Refresh<'_> {
                     None
                 } else {
                     let answer = self.client.employments(&person.id).await;
+                    let answer = answer.and_then(|read| believed(read, &person, earlier.as_deref()));
                     in_vain.note(answer.is_ok());
                     Some(answer)
                 };
@@ -193,6 +194,24 @@ impl Confirmed {
     }
 }
 
+/// The employments that were read, unless one is missing that was there before and that the person, as
+/// listed, still has: a list can be short for many reasons. A few at a time, as they are read, all could lose
+/// theirs without there ever being many at once.
+pub(super) fn believed(
+    read: Vec<Employment>,
+    person: &Person,
+    earlier: Option<&Record>,
+) -> Result<Vec<Employment>, Error> {
+    let known = earlier.and_then(|record| record.employments.as_deref()).unwrap_or_default();
+    let is_among = |employments: &[Employment], id: &str| employments.iter().any(|employment| employment.id == id);
+    let mut listed = person.employments.iter().filter_map(|employment| employment.id.as_deref());
+    if listed.any(|id| is_among(known, id) && !is_among(&read, id)) {
+        let reason = "an employment is missing that the person still has".to_owned();
+        return Err(Error::Unreadable { endpoint: Endpoint::Employments, reason });
+    }
+    Ok(read)
+}
+
 /// Counts failures in a row: after a long one it makes no sense to go on asking.
 #[derive(Debug, Default)]
 struct Row {
@@ -274,8 +293,9 @@ impl Unreadable {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::personio::Endpoint;
 
     fn failure() -> Result<Vec<Employment>, Error> {
         Err(Error::NotFound { endpoint: Endpoint::Employments })
@@ -304,6 +324,36 @@ mod tests {
                 assert!(unreadable.note(Ok(Vec::new()), false).is_ok());
             }
             assert!(unreadable.note(failure(), false).is_err(), "{persons}");
+        }
+    }
+
+    #[test]
+    fn an_employment_goes_only_if_it_is_missing_everywhere() {
+        let employments = |ids: &[&str]| -> Vec<Employment> {
+            ids.iter().map(|id| serde_json::from_value(json!({"id": id})).unwrap()).collect()
+        };
+        for (known, listed, read, is_believed) in [
+            (["a", "b"].as_slice(), ["a", "b"].as_slice(), ["b", "a"].as_slice(), true),
+            (&["a"], &["a"], &[], false),
+            (&["a", "b"], &["a", "b"], &["b"], false),
+            (&["a"], &["a", "b"], &["b"], false),
+            (&["a", "b"], &["b"], &["b"], true),
+            (&["a"], &[], &[], true),
+            (&[], &["a"], &[], true),
+            (&["a"], &["b"], &["b"], true),
+        ] {
+            let listed: Vec<_> = listed.iter().map(|id| json!({"id": id})).collect();
+            let person: Person = serde_json::from_value(json!({"id": "7", "employments": listed})).unwrap();
+            let earlier = Record {
+                person: person.clone(),
+                employments: Some(employments(known)),
+                read: Timestamp::UNIX_EPOCH,
+                failed: false,
+                confirmed: None,
+            };
+            let result = believed(employments(read), &person, Some(&earlier));
+            assert_eq!(result.is_ok(), is_believed, "{known:?} {listed:?} {read:?}");
+            assert!(believed(employments(read), &person, None).is_ok());
         }
     }
 

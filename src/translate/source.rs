@@ -16,7 +16,7 @@ use super::flaw::flaw;
 use super::marks::Marks;
 use super::plan::{Known, Plan, Recheck};
 use super::records::{Record, Records};
-use super::refresh::{Found, Refresh};
+use super::refresh::{Found, Refresh, believed};
 use super::user::{Context, People, card, user};
 use super::{Policy, employment, groups, user_name};
 use crate::clock::Clock;
@@ -175,20 +175,23 @@ impl Source {
         if self.policy.require_email && person.email.is_none() {
             return Ok(None);
         }
-        let employments = match employments {
+        let earlier = self.known(id);
+        let employments = match employments.and_then(|read| believed(read, &person, earlier.as_deref())) {
             Ok(employments) => employments,
             Err(error @ personio::Error::Credential { .. }) => return Err(error),
-            Err(_) => self.last_good(id).unwrap_or_default(),
+            // Whoever had an employment must not seem to have lost it: no answer is better.
+            Err(error) if earlier.is_some_and(|record| record.is_employed()) => return Err(error),
+            Err(_) => Vec::new(),
         };
         let names = self.client.names(&named(employment::that_counts(&employments).map(std::slice::from_ref))).await;
         let user_name = person.email.clone().unwrap_or_else(|| user_name::fallback(&person.id));
         Ok(Some(user(&person, user_name, &employments, &self.context(&names, People::Unknown))))
     }
 
-    /// The employments of this person as they could last be read.
-    fn last_good(&self, id: &str) -> Option<Vec<Employment>> {
+    /// What is known of this person.
+    fn known(&self, id: &str) -> Option<Arc<Record>> {
         let kept = self.kept();
-        kept.gleaned.get(id).or_else(|| kept.records.people.get(id))?.employments.clone()
+        kept.gleaned.get(id).or_else(|| kept.records.people.get(id)).cloned()
     }
 
     fn context<'a>(&'a self, names: &'a Names, people: People<'a>) -> Context<'a> {

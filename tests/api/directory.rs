@@ -488,6 +488,24 @@ async fn a_person_alone_is_served_without_employments_that_cannot_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_alone_does_not_lose_an_employment_that_was_known() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(12) }.start();
+    let users = bridge.everybody().await;
+    let employed = users.iter().filter(|user| user[PERSONIO]["employmentId"].is_string());
+    // What was loaded is too old to be served, and nothing new comes.
+    bridge.clock.pass(Duration::from_secs(48 * 3600));
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    let actions = [Action::Status(502), Action::Status(403), Action::WrongJson, Action::EmptyListing];
+    for (user, action) in employed.zip(actions) {
+        let id = user["id"].as_str().unwrap();
+        bridge.simulator.fail(Fault::on(Endpoint::Employments, action).person(id));
+        bridge.get(&format!("/Users/{id}")).await.scim_error(503, None);
+    }
+    let whole = &users.last().unwrap()["id"];
+    assert_eq!(bridge.get(&format!("/Users/{}", whole.as_str().unwrap())).await.json()["id"], *whole);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_hears_of_the_listing_too() {
     let setup = Setup { refresh_wait: Duration::from_millis(100), ..Setup::persons(120) };
     let simulator = setup.simulator();

@@ -12,6 +12,7 @@
 
 mod approve;
 mod background;
+mod campaign;
 mod clients;
 mod conditional;
 mod connection;

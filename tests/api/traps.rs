@@ -168,9 +168,14 @@ async fn error_bodies_of_every_shape_are_survived() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_odd_answer_about_employments_is_not_a_leaver() {
-    for action in
-        [Action::NotFoundResource, Action::NotFoundRoute, Action::Html(404), Action::Html(502), Action::Status(403)]
-    {
+    for action in [
+        Action::NotFoundResource,
+        Action::NotFoundRoute,
+        Action::Html(404),
+        Action::Html(502),
+        Action::Status(403),
+        Action::EmptyListing,
+    ] {
         let mut setup = Setup::persons(40);
         setup.cache_ttl = SHORT;
         let person =
@@ -181,6 +186,19 @@ async fn one_odd_answer_about_employments_is_not_a_leaver() {
         let after = bridge.reloaded().await;
         assert_eq!(after.len(), 40);
         assert_eq!(after, before, "the last good employments are kept: {action:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn employments_that_all_seem_to_be_gone_are_kept_also_where_few_are_read_at_a_time() {
+    let hour = Duration::from_secs(3600);
+    let setup = Setup { cache_ttl: SHORT, employment_recheck: hour, max_change: 0.2, ..Setup::persons(60) };
+    let bridge = setup.start();
+    let before = bridge.everybody().await;
+    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::EmptyListing));
+    for _ in 0..14 {
+        bridge.clock.pass(hour / 12);
+        assert_eq!(bridge.reloaded().await, before);
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::{Endpoint, FORM, GOOD_FORM, Probe};
+use super::{Endpoint, FORM, GOOD_FORM, Probe, ids};
 use crate::simulator::{Action, Fault};
 
 #[tokio::test]
@@ -91,6 +91,20 @@ async fn truncated_json_is_a_whole_answer_that_makes_no_sense() {
     assert_eq!(response.status(), 200);
     let half = response.bytes().await.unwrap();
     assert_eq!(half, whole.as_bytes()[..whole.len() / 2]);
+}
+
+#[tokio::test]
+async fn a_short_listing_ends_early_and_says_nothing_of_it() {
+    let probe = Probe::of(60).await;
+    let whole = probe.all("/v2/persons?limit=50").await;
+    probe.simulator.fail(Fault::on(Endpoint::Persons, Action::ShortListing(7)).skip(1));
+    assert_eq!(ids(&probe.all("/v2/persons?limit=50").await), ids(&whole)[..57]);
+    assert_eq!(ids(&probe.all("/v2/persons?limit=50").await), ids(&whole)[..7]);
+    // What is no listing stays as it is.
+    let path = format!("/v2/persons/{}", probe.first_id());
+    let person = probe.get(&path).await;
+    probe.simulator.fail(Fault::everywhere(Action::ShortListing(0)));
+    assert_eq!(probe.get(&path).await, person);
 }
 
 #[tokio::test]
