@@ -1,4 +1,4 @@
-//! README.md names tests; they must exist.
+//! What README.md and the Dockerfile say of other files must be true.
 
 use std::fs;
 use std::path::Path;
@@ -21,4 +21,18 @@ fn every_test_that_the_readme_names_is_there() {
         }
         assert!(count > 0, "this row names no test: {row}");
     }
+}
+
+/// Cargo reads no manifest whose targets are missing.
+#[test]
+fn the_image_is_built_around_a_crate_that_has_every_target() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let [manifest, dockerfile] = ["Cargo.toml", "Dockerfile"].map(|file| fs::read_to_string(root.join(file)).unwrap());
+    let benches = manifest.split("[[bench]]").skip(1).filter_map(|bench| bench.split('"').nth(1));
+    let mut count = 0;
+    for bench in benches {
+        assert!(dockerfile.contains(&format!("benches/{bench}.rs")), "{bench} has no stub");
+        count += 1;
+    }
+    assert!(count > 0, "without benchmarks this test is not needed");
 }
