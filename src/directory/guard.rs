@@ -2,6 +2,7 @@
 //! and an identity system would act on it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -12,7 +13,8 @@ use crate::scim::Loss;
 /// So few may lose anything, whatever the share.
 const FEW: usize = 10;
 
-/// Which share of the users may lose something from one snapshot to the next: 1 is everybody.
+/// Which share of the users may lose something from one snapshot to the next, or within some time: 1 is
+/// everybody.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MaxChange(pub f64);
 
@@ -90,6 +92,18 @@ impl fmt::Display for Losses {
              {renamed} get another userName, {without_email} have no e-mail address, {without_employment} have no employment"
         )
     }
+}
+
+/// For how long losses add up. Employments are read again a few at a time, so what happened to everybody at
+/// once can come in small parts, none of which is too large.
+pub(super) const WINDOW: Duration = Duration::from_secs(2 * 3600);
+
+/// What was served at the beginning of such a time.
+#[derive(Debug)]
+pub(super) struct Baseline {
+    pub(super) snapshot: Arc<Snapshot>,
+    /// When it became the baseline, on the monotonic clock.
+    pub(super) since: Duration,
 }
 
 /// A change that is not served yet.

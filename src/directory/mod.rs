@@ -34,7 +34,7 @@ use tokio::time::timeout;
 pub use counters::Counters;
 pub use error::Error;
 pub use freshness::Freshness;
-use guard::Held;
+use guard::{Baseline, Held};
 pub use guard::{Losses, MaxChange};
 pub use progress::Progress;
 pub use publish::HeldBack;
@@ -96,6 +96,8 @@ struct Inner {
     last_good: ArcSwapOption<Snapshot>,
     /// What was loaded since and is not served, because it would take something from too many.
     held: ArcSwapOption<Held>,
+    /// What was served some time ago: losses add up.
+    baseline: ArcSwapOption<Baseline>,
     /// The last date at which users were made anew.
     turned: ArcSwapOption<Timestamp>,
     /// Where what is served is kept.
@@ -164,6 +166,7 @@ impl Directory {
             publishing: Turn::default(),
             last_good: ArcSwapOption::empty(),
             held: ArcSwapOption::empty(),
+            baseline: ArcSwapOption::empty(),
             turned: ArcSwapOption::empty(),
             state: state.map(state::State::new),
             flight: Mutex::default(),

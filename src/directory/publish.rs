@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::block_in_place;
 
-use super::guard::{Held, Losses};
+use super::guard::{Baseline, Held, Losses, WINDOW};
 use super::snapshot::Earlier;
 use super::state::Keepsake;
 use super::{Directory, Loaded, Snapshot, SourceError};
@@ -43,9 +43,12 @@ impl Directory {
                 None => self.publish(loaded, started).await,
             };
         };
-        let losses = block_in_place(|| Losses::between(&previous, &loaded));
-        if bound.is_exceeded_by(&losses) {
-            return self.hold_back(loaded, started, losses);
+        let baseline = self.0.baseline.load_full().map(|baseline| Arc::clone(&baseline.snapshot));
+        for before in [Some(&previous), baseline.as_ref()].into_iter().flatten() {
+            let losses = block_in_place(|| Losses::between(before, &loaded));
+            if bound.is_exceeded_by(&losses) {
+                return self.hold_back(loaded, started, losses);
+            }
         }
         if self.0.held.load().is_some() {
             tracing::info!("the change that was held back is within bounds now");
@@ -79,8 +82,9 @@ impl Directory {
             return;
         };
         tracing::warn!("approved: {}", held.losses);
-        if let Err(reason) = self.publish(held.loaded.clone(), held.started).await {
-            tracing::error!("what was approved cannot be published: {reason}");
+        match self.publish(held.loaded.clone(), held.started).await {
+            Ok(snapshot) => self.compare_with(snapshot),
+            Err(reason) => tracing::error!("what was approved cannot be published: {reason}"),
         }
     }
 
@@ -99,6 +103,10 @@ impl Directory {
         let earlier = previous.as_deref().map_or(Earlier::Unknown, Earlier::Served);
         let (types, clock) = (&self.0.types, &*self.0.clock);
         let snapshot = Arc::new(block_in_place(|| Snapshot::new(loaded, types, earlier, started, clock))?);
+        let is_recent = |baseline: &Baseline| clock.monotonic().saturating_sub(baseline.since) < WINDOW;
+        if !self.0.baseline.load().as_deref().is_some_and(is_recent) {
+            self.compare_with(previous.unwrap_or_else(|| Arc::clone(&snapshot)));
+        }
         self.0.last_good.store(Some(Arc::clone(&snapshot)));
         self.0.held.store(None);
         self.0.single.invalidate_all();
@@ -108,6 +116,11 @@ impl Directory {
         let users = snapshot.users().all().len();
         tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");
         Ok(snapshot)
+    }
+
+    /// From now on, for a while, changes are compared with this snapshot as well.
+    fn compare_with(&self, snapshot: Arc<Snapshot>) {
+        self.0.baseline.store(Some(Arc::new(Baseline { snapshot, since: self.0.clock.monotonic() })));
     }
 
     /// Makes users anew from what is known, if the date has changed who they are. Nothing is asked upstream,

@@ -136,6 +136,32 @@ async fn many_cannot_go_a_few_at_a_time_as_they_are_confirmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_comes_in_small_parts_adds_up() {
+    let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+    let setup = Setup { cache_ttl: SHORT, max_change: 0.2, employment_recheck: hour, ..Setup::persons(120) };
+    let bridge = setup.start();
+    let active = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
+    bridge.everybody().await;
+    let before = active().await;
+    // No person is touched, so a twelfth of the employments is read every five minutes.
+    everybody(&bridge, |person| {
+        person.employments.iter_mut().for_each(|employment| employment.status = Some("INACTIVE".into()));
+    });
+    for _ in 0..24 {
+        bridge.clock.pass(5 * minute);
+        bridge.reloaded().await;
+        assert!(before - active().await <= 24, "a fifth of 120");
+    }
+    assert!(directory(&bridge).await["heldBack"]["deactivated"].as_u64().unwrap() > 24);
+    assert_eq!(metric(&bridge, "personio_scim_changes_held_back_total").await, "1");
+    bridge.directory().approve().await;
+    assert_eq!(active().await, 0);
+    bridge.clock.pass(5 * minute);
+    bridge.reloaded().await;
+    assert!(directory(&bridge).await.get("heldBack").is_none(), "what was approved is what is compared with");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_truncated_list_changes_nothing_even_if_nobody_can_be_confirmed() {
     let (bridge, users) = guarded(120).await;
     bridge.simulator.with_world(|world| world.persons.truncate(50));
