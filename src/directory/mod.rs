@@ -19,6 +19,7 @@ pub mod state_file;
 mod walks;
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -96,6 +97,8 @@ struct Inner {
     last_good: ArcSwapOption<Snapshot>,
     /// What was loaded since and is not served, because it would take something from too many.
     held: ArcSwapOption<Held>,
+    /// Whether the last load was such that nothing is served.
+    flawed: AtomicBool,
     /// What was served some time ago: losses add up.
     baseline: ArcSwapOption<Baseline>,
     /// The last date at which users were made anew.
@@ -166,6 +169,7 @@ impl Directory {
             publishing: Turn::default(),
             last_good: ArcSwapOption::empty(),
             held: ArcSwapOption::empty(),
+            flawed: AtomicBool::new(false),
             baseline: ArcSwapOption::empty(),
             turned: ArcSwapOption::empty(),
             state: state.map(state::State::new),
@@ -202,8 +206,8 @@ impl Directory {
             Refresh::Done(snapshot) => Ok(snapshot),
             Refresh::Paused => self.fallback(),
             Refresh::UnderWay(flight) => match timeout(self.patience(&flight), flight.load).await {
-                Ok(Ok(snapshot)) => Ok(snapshot),
-                Ok(Err(_)) | Err(_) => self.fallback(),
+                // What has landed is the newest now, and may be too old if that took long.
+                Ok(Ok(_) | Err(_)) | Err(_) => self.fallback(),
             },
         }
     }
@@ -213,7 +217,8 @@ impl Directory {
     /// # Errors
     /// When it cannot be told who that is, or whether there is such a user.
     pub async fn find(&self, id: &str) -> Result<Option<Arc<Resource>>, Error> {
-        if self.servable().is_some() {
+        // What must not be served as a whole must not be served one by one either.
+        if self.0.last_good.load().is_some() || self.0.flawed.load(Relaxed) {
             return Ok(self.current().await?.users().find(id).cloned());
         }
         match self.refresh(None) {

@@ -39,7 +39,11 @@ impl Directory {
         let bound = self.0.max_change;
         let Some(previous) = self.0.last_good.load_full() else {
             return match loaded.flaw.take().filter(|_| bound.is_bound()) {
-                Some(flaw) => Err(flaw),
+                Some(flaw) => {
+                    self.0.flawed.store(true, Relaxed);
+                    self.0.single.invalidate_all();
+                    Err(flaw)
+                }
                 None => self.publish(loaded, started).await,
             };
         };
@@ -107,8 +111,11 @@ impl Directory {
         if !self.0.baseline.load().as_deref().is_some_and(is_recent) {
             self.compare_with(previous.unwrap_or_else(|| Arc::clone(&snapshot)));
         }
+        // Before it can be seen, so that nobody sees it beside a failure that is over.
+        self.0.failure.store(None);
         self.0.last_good.store(Some(Arc::clone(&snapshot)));
         self.0.held.store(None);
+        self.0.flawed.store(false, Relaxed);
         self.0.single.invalidate_all();
         self.0.walks.tidy().await;
         self.write_down(Keepsake::new(Arc::clone(&snapshot), memory, clock));
@@ -140,12 +147,15 @@ impl Directory {
     async fn turned(&self) {
         let _turn = self.0.publishing.lock().await;
         let Some((snapshot, at)) = self.due() else { return };
-        // Once, whatever comes of it: the next load does it as well.
-        self.0.turned.store(Some(Arc::new(at)));
-        let Some(again) = block_in_place(|| self.0.source.again()) else { return };
-        if let Err(reason) = self.judged(again, snapshot.loaded()).await {
+        // What the source knows is what is held back, and that waits for an operator.
+        if self.0.held.load().is_none()
+            && let Some(again) = block_in_place(|| self.0.source.again())
+            && let Err(reason) = self.judged(again, snapshot.loaded()).await
+        {
             tracing::error!("users could not be made anew at midnight: {reason}");
         }
+        // Once, whatever came of it: the next load does it as well. Whoever asks meanwhile waits for it.
+        self.0.turned.store(Some(Arc::new(at)));
     }
 
     /// The snapshot that is served, if the date has made it wrong, and since when.

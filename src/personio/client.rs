@@ -139,6 +139,10 @@ impl Client {
     /// When it cannot be told.
     pub async fn person(&self, id: &str) -> Result<Option<Person>, Error> {
         match self.get::<Person>(Endpoint::Person, &self.url(&["persons", id]), self.settings.retry).await {
+            Ok(person) if person.id != id => {
+                let reason = "it is about another person".to_owned();
+                Err(Error::Unreadable { endpoint: Endpoint::Person, reason })
+            }
             Ok(mut person) => {
                 self.drop_unwanted(&mut person);
                 Ok(Some(person))

@@ -49,7 +49,7 @@ mod tests {
             employments: employment.map(|it| serde_json::from_value(json!([{"id": "e", "status": it}])).unwrap()),
             read: Timestamp::UNIX_EPOCH,
             failed: false,
-            confirmed: None,
+            asked: None,
         };
         let whole = record(Some("ACTIVE"), Some("a@example.com"), None);
         let by_employment = record(None, Some("a@example.com"), Some("ACTIVE"));

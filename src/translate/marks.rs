@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-/// So many are remembered. Where more have changed everybody has, and a load that reads everybody finds
-/// them without being told.
-const MOST: usize = 10_000;
+/// So many are remembered: more than a company has. What is beyond is found when everybody is read in turn.
+const MOST: usize = 500_000;
 
 /// Persons who are said to have changed.
 #[derive(Debug, Default)]

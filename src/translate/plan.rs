@@ -48,9 +48,7 @@ impl Plan {
             let ids: HashSet<&str> = listed.iter().map(|person| person.id.as_str()).collect();
             known.people.values().filter(|record| !ids.contains(record.person.id.as_str())).cloned().collect()
         };
-        missing.sort_by(|one, other| {
-            one.confirmed.cmp(&other.confirmed).then_with(|| one.person.id.cmp(&other.person.id))
-        });
+        missing.sort_by(|one, other| one.asked.cmp(&other.asked).then_with(|| one.person.id.cmp(&other.person.id)));
         let (mut to_read, mut same) = (Vec::new(), Vec::new());
         for person in listed {
             let record = known.gleaned.get(&person.id).or_else(|| known.people.get(&person.id)).cloned();
@@ -68,6 +66,16 @@ impl Plan {
         same.sort_by(|one, other| one.read.cmp(&other.read).then_with(|| one.person.id.cmp(&other.person.id)));
         let kept = same.split_off(turns.min(same.len()));
         to_read.extend(same.into_iter().map(|record| (record.person.clone(), Some(record))));
+        // Those who could not be read come last, and another one first each time: a row of failures ends the
+        // asking, and none of them must keep the others from being asked for.
+        let has_failed = |record: &Option<Arc<Record>>| record.as_ref().is_some_and(|record| record.failed);
+        let (mut failed, mut to_read): (Vec<_>, Vec<_>) =
+            to_read.into_iter().partition(|(_, record)| has_failed(record));
+        if !failed.is_empty() {
+            let turn = recheck.now.as_second().unsigned_abs() % failed.len() as u64;
+            failed.rotate_left(turn as usize);
+        }
+        to_read.append(&mut failed);
         Self { kept, to_read, missing }
     }
 }
@@ -109,7 +117,7 @@ mod tests {
     }
 
     fn record(person: Person, read: Timestamp) -> Record {
-        Record { person, employments: Some(Vec::new()), read, failed: false, confirmed: None }
+        Record { person, employments: Some(Vec::new()), read, failed: false, asked: None }
     }
 
     fn by_id(records: impl IntoIterator<Item = Record>) -> HashMap<String, Arc<Record>> {
@@ -136,7 +144,7 @@ mod tests {
         listed[5].employments.clear();
         let recheck = Recheck { every: HOUR, now: at(0), before: Some(at(0)) };
         let plan = plan(listed, &by_id(people), &["7", "77"], recheck);
-        assert_eq!(ids(&plan), ["2", "3", "4", "5", "6", "7", "9"]);
+        assert_eq!(ids(&plan), ["3", "4", "5", "6", "7", "9", "2"], "who could not be read comes last");
         assert_eq!(plan.kept.len(), 2);
     }
 
@@ -153,7 +161,7 @@ mod tests {
     #[test]
     fn who_is_not_listed_is_missing_longest_unasked_first() {
         let asked = [(1, None), (2, Some(at(-10))), (3, None), (4, Some(at(-20)))];
-        let people = by_id(asked.map(|(id, confirmed)| Record { confirmed, ..record(person(id), at(0)) }));
+        let people = by_id(asked.map(|(id, asked)| Record { asked, ..record(person(id), at(0)) }));
         let plan = plan(vec![person(1)], &people, &[], Recheck { every: HOUR, now: at(0), before: Some(at(0)) });
         assert_eq!(plan.missing.iter().map(|record| record.person.id.as_str()).collect::<Vec<_>>(), ["3", "4", "2"]);
     }

@@ -25,8 +25,8 @@ pub(super) struct Record {
     pub(super) read: Timestamp,
     /// Whether reading them has failed since.
     pub(super) failed: bool,
-    /// When Personio last said, asked for this person alone, that there is one although the list had none.
-    pub(super) confirmed: Option<Timestamp>,
+    /// When Personio was last asked for this person alone, because the list had none.
+    pub(super) asked: Option<Timestamp>,
 }
 
 impl Record {
@@ -109,7 +109,7 @@ mod tests {
             employments: serde_json::from_value(employments).unwrap(),
             read: "2026-01-01T00:00:00.5Z".parse().unwrap(),
             failed: true,
-            confirmed: Some("2026-01-02T00:00:00Z".parse().unwrap()),
+            asked: Some("2026-01-02T00:00:00Z".parse().unwrap()),
         };
         let records = Records {
             people: [("7".to_owned(), Arc::new(record))].into(),

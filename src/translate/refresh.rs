@@ -120,8 +120,8 @@ impl Refresh<'_> {
         let mut answers = answers.buffer_unordered(self.client.max_concurrency());
         let mut read = Vec::new();
         while let Some((person, earlier, answer)) = answers.next().await {
-            let is_trusted = self.is_trusted(earlier.as_deref());
-            let employments = answer.map(|answer| unreadable.note(answer, is_trusted)).transpose()?.flatten();
+            let before = self.before(earlier.as_deref());
+            let employments = answer.map(|answer| unreadable.note(answer, before)).transpose()?.flatten();
             let is_read = employments.is_some();
             let record = Arc::new(self.record(person, earlier.as_deref(), employments));
             if is_read {
@@ -133,6 +133,14 @@ impl Refresh<'_> {
         Ok(read)
     }
 
+    fn before(&self, earlier: Option<&Record>) -> Before {
+        match earlier {
+            _ if self.is_trusted(earlier) => Before::Trusted,
+            Some(record) if record.failed => Before::Failed,
+            Some(_) | None => Before::Unknown,
+        }
+    }
+
     fn is_trusted(&self, earlier: Option<&Record>) -> bool {
         let age = |record: &Record| self.now.duration_since(record.read).unsigned_abs();
         earlier.is_some_and(|record| record.employments.is_some() && age(record) <= self.trusted)
@@ -142,13 +150,13 @@ impl Refresh<'_> {
     fn record(&self, person: Person, earlier: Option<&Record>, employments: Option<Vec<Employment>>) -> Record {
         match (employments, earlier) {
             (Some(employments), _) => {
-                Record { person, employments: Some(employments), read: self.now, failed: false, confirmed: None }
+                Record { person, employments: Some(employments), read: self.now, failed: false, asked: None }
             }
             (None, Some(earlier)) => {
                 let Record { employments, read, .. } = earlier.clone();
-                Record { person, employments, read, failed: true, confirmed: None }
+                Record { person, employments, read, failed: true, asked: None }
             }
-            (None, None) => Record { person, employments: None, read: self.now, failed: true, confirmed: None },
+            (None, None) => Record { person, employments: None, read: self.now, failed: true, asked: None },
         }
     }
 }
@@ -166,10 +174,15 @@ impl Confirmed {
             Some(Ok(Some(person))) => {
                 let changed = person != record.person;
                 let failed = record.failed || changed;
-                self.left.push(Arc::new(Record { person, confirmed: Some(now), failed, ..Record::clone(&record) }));
+                self.left.push(Arc::new(Record { person, asked: Some(now), failed, ..Record::clone(&record) }));
             }
             Some(Err(error @ Error::Credential { .. })) => return Err(error),
-            Some(Err(_)) | None => {
+            Some(Err(_)) => {
+                self.unconfirmed += 1;
+                // Whoever cannot be told must not keep the others from being asked for.
+                self.left.push(Arc::new(Record { asked: Some(now), ..Record::clone(&record) }));
+            }
+            None => {
                 self.unconfirmed += 1;
                 self.left.push(record);
             }
@@ -205,8 +218,8 @@ pub(super) fn believed(
     let known = earlier.and_then(|record| record.employments.as_deref()).unwrap_or_default();
     let is_among = |employments: &[Employment], id: &str| employments.iter().any(|employment| employment.id == id);
     let mut listed = person.employments.iter().filter_map(|employment| employment.id.as_deref());
-    if listed.any(|id| is_among(known, id) && !is_among(&read, id)) {
-        let reason = "an employment is missing that the person still has".to_owned();
+    if listed.any(|id| !is_among(&read, id) && (read.is_empty() || is_among(known, id))) {
+        let reason = "an employment is missing that the person has".to_owned();
         return Err(Error::Unreadable { endpoint: Endpoint::Employments, reason });
     }
     Ok(read)
@@ -233,6 +246,17 @@ impl Row {
     }
 }
 
+/// What was known of somebody's employments before they were to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// Some that are as good as new ones.
+    Trusted,
+    /// Nothing, or nothing of worth, since they could not be read then either.
+    Failed,
+    /// Nothing.
+    Unknown,
+}
+
 /// Counts the persons whose employments cannot be read.
 struct Unreadable {
     tolerated: usize,
@@ -254,7 +278,7 @@ impl Unreadable {
     fn note(
         &mut self,
         answer: Result<Vec<Employment>, Error>,
-        is_trusted: bool,
+        before: Before,
     ) -> Result<Option<Vec<Employment>>, Error> {
         match answer {
             Ok(employments) => {
@@ -262,13 +286,14 @@ impl Unreadable {
                 return Ok(Some(employments));
             }
             Err(error @ Error::Credential { .. }) => return Err(error),
-            Err(error) if is_trusted => {
+            Err(error) if before == Before::Trusted => {
                 self.outdated += 1;
                 self.first.get_or_insert(error);
             }
             Err(error) => {
                 self.bare += 1;
-                self.bare_in_a_row += 1;
+                // In a later load those who failed before come one after the other: that is no outage.
+                self.bare_in_a_row += usize::from(before == Before::Unknown);
                 if self.bare > self.tolerated || self.bare_in_a_row > FEW {
                     return Err(error);
                 }
@@ -305,11 +330,11 @@ mod tests {
     fn eleven_in_a_row_without_employments_are_an_outage() {
         let mut unreadable = Unreadable::among(500);
         for _ in 0..5 {
-            assert!((0..10).all(|_| unreadable.note(failure(), false).is_ok()));
-            assert!(unreadable.note(Ok(Vec::new()), false).is_ok());
+            assert!((0..10).all(|_| unreadable.note(failure(), Before::Unknown).is_ok()));
+            assert!(unreadable.note(Ok(Vec::new()), Before::Unknown).is_ok());
         }
-        assert!((0..10).all(|_| unreadable.note(failure(), false).is_ok()));
-        assert!(unreadable.note(failure(), false).is_err());
+        assert!((0..10).all(|_| unreadable.note(failure(), Before::Unknown).is_ok()));
+        assert!(unreadable.note(failure(), Before::Unknown).is_err());
     }
 
     #[test]
@@ -319,11 +344,11 @@ mod tests {
         {
             let mut unreadable = Unreadable::among(persons);
             for _ in 0..tolerated {
-                assert!(unreadable.note(failure(), false).is_ok(), "{persons}");
-                assert!(unreadable.note(failure(), true).is_ok(), "earlier ones do not count");
-                assert!(unreadable.note(Ok(Vec::new()), false).is_ok());
+                assert!(unreadable.note(failure(), Before::Unknown).is_ok(), "{persons}");
+                assert!(unreadable.note(failure(), Before::Trusted).is_ok(), "earlier ones do not count");
+                assert!(unreadable.note(Ok(Vec::new()), Before::Unknown).is_ok());
             }
-            assert!(unreadable.note(failure(), false).is_err(), "{persons}");
+            assert!(unreadable.note(failure(), Before::Unknown).is_err(), "{persons}");
         }
     }
 
@@ -339,7 +364,7 @@ mod tests {
             (&["a"], &["a", "b"], &["b"], false),
             (&["a", "b"], &["b"], &["b"], true),
             (&["a"], &[], &[], true),
-            (&[], &["a"], &[], true),
+            (&[], &["a"], &[], false),
             (&["a"], &["b"], &["b"], true),
         ] {
             let listed: Vec<_> = listed.iter().map(|id| json!({"id": id})).collect();
@@ -349,11 +374,12 @@ mod tests {
                 employments: Some(employments(known)),
                 read: Timestamp::UNIX_EPOCH,
                 failed: false,
-                confirmed: None,
+                asked: None,
             };
             let result = believed(employments(read), &person, Some(&earlier));
             assert_eq!(result.is_ok(), is_believed, "{known:?} {listed:?} {read:?}");
-            assert!(believed(employments(read), &person, None).is_ok());
+            let is_empty = read.is_empty() && !person.employments.is_empty();
+            assert_eq!(believed(employments(read), &person, None).is_ok(), !is_empty);
         }
     }
 

@@ -124,7 +124,8 @@ impl Source {
             tracing::warn!(shared, "{shared} persons share an e-mail address with another; they are named by their id");
         }
         let cards = persons.iter().zip(&user_names).map(|(person, name)| (person.id.as_str(), card(person, name)));
-        let context = self.context(&records.names, People::Served(cards.collect()));
+        let now = self.clock.now();
+        let context = self.context(&records.names, People::Served(cards.collect()), now);
         let users = people.iter().zip(user_names).map(|(record, user_name)| {
             user(&record.person, user_name, record.employments.as_deref().unwrap_or_default(), &context)
         });
@@ -136,7 +137,7 @@ impl Source {
             outdated: people.iter().filter(|record| record.failed && record.employments.is_some()).count(),
             unconfirmed: records.unconfirmed,
             flaw: flaw(records.people.values()),
-            turns: self.turns(),
+            turns: self.turns(now),
             memory: Some(Arc::clone(records) as Arc<dyn directory::Memory>),
         }
     }
@@ -162,10 +163,10 @@ impl Source {
 
     /// When the same records make other users: at the next midnight, where somebody can be active because of
     /// the date alone.
-    fn turns(&self) -> Option<Timestamp> {
+    fn turns(&self, now: Timestamp) -> Option<Timestamp> {
         self.policy.active_before_start_days?;
         let zone = &self.policy.time_zone;
-        let tomorrow = self.clock.now().to_zoned(zone.clone()).date().tomorrow().ok()?;
+        let tomorrow = now.to_zoned(zone.clone()).date().tomorrow().ok()?;
         Some(tomorrow.to_zoned(zone.clone()).ok()?.timestamp())
     }
 
@@ -185,7 +186,7 @@ impl Source {
         };
         let names = self.client.names(&named(employment::that_counts(&employments).map(std::slice::from_ref))).await;
         let user_name = person.email.clone().unwrap_or_else(|| user_name::fallback(&person.id));
-        Ok(Some(user(&person, user_name, &employments, &self.context(&names, People::Unknown))))
+        Ok(Some(user(&person, user_name, &employments, &self.context(&names, People::Unknown, self.clock.now()))))
     }
 
     /// What is known of this person.
@@ -194,8 +195,8 @@ impl Source {
         kept.gleaned.get(id).or_else(|| kept.records.people.get(id)).cloned()
     }
 
-    fn context<'a>(&'a self, names: &'a Names, people: People<'a>) -> Context<'a> {
-        let today = self.clock.now().to_zoned(self.policy.time_zone.clone()).date();
+    fn context<'a>(&'a self, names: &'a Names, people: People<'a>, now: Timestamp) -> Context<'a> {
+        let today = now.to_zoned(self.policy.time_zone.clone()).date();
         Context { policy: &self.policy, attributes: &self.attributes, locations: &self.locations, names, people, today }
     }
 }

@@ -3,7 +3,7 @@
 
 use personio_scim::simulator::{Person, World};
 
-use crate::harness::{NOW, Setup};
+use crate::harness::{NOW, PAUSE_OVER, Setup};
 
 fn without(what: fn(&mut Person), persons: usize) -> World {
     let mut world = World::generate(60, 1, NOW.parse().unwrap());
@@ -32,6 +32,12 @@ async fn a_company_that_mostly_lacks_what_matters_is_not_served_and_the_attribut
         assert!(!detail.contains(attribute), "{detail}");
         assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
         assert_eq!(bridge.health().await.0, 503, "{attribute}");
+        // Not one by one either, in the pause and after it.
+        let one = bridge.simulator.with_world(|world| world.persons[0].id.clone());
+        for _ in 0..3 {
+            bridge.get(&format!("/Users/{one}")).await.scim_error(503, None);
+            bridge.clock.pass(PAUSE_OVER);
+        }
     }
 }
 

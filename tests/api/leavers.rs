@@ -110,3 +110,31 @@ async fn an_outage_of_confirmations_is_not_asked_into() {
     bridge.clock.pass(PAUSE_OVER);
     assert_eq!(bridge.reloaded().await.len(), 50);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_cannot_be_told_do_not_hide_who_is_gone() {
+    let (bridge, users) = settled(120).await;
+    let missing = remove(&bridge, 0..40);
+    // Whoever comes last by id is really gone; of the others nothing can be learnt.
+    let gone = missing.iter().map(|person| person.id.clone()).max().unwrap();
+    for person in missing.iter().filter(|person| person.id != gone) {
+        bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(403)).person(&person.id));
+    }
+    let mut left = users;
+    for _ in 0..6 {
+        left = bridge.reloaded().await;
+    }
+    assert!(left.len() == 119 && left.iter().all(|user| user["id"] != gone.as_str()), "{}", left.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_about_another_person_tells_nothing() {
+    let (bridge, users) = settled(60).await;
+    remove(&bridge, 7..8);
+    let other = users[20]["id"].as_str().unwrap();
+    let body = format!(r#"{{"id": "{other}", "email": "other@example.com"}}"#);
+    bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Body(200, "application/json", body)));
+    for _ in 0..2 {
+        assert_eq!(bridge.reloaded().await, users);
+    }
+}

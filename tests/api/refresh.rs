@@ -214,3 +214,35 @@ async fn a_name_in_use_outlives_a_list_that_leaves_it_out() {
     assert_eq!(bridge.reloaded().await, users);
     assert!(bridge.simulator.requests(Endpoint::OrgUnits) >= 2, "they were read");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn some_who_can_never_be_read_keep_nobody_else_from_being_read() {
+    let setup = Setup { cache_ttl: SHORT, employment_recheck: HOUR, ..Setup::persons(300) };
+    let simulator = setup.simulator();
+    for person in setup.world.persons.iter().step_by(19) {
+        simulator.fail(Fault::on(Endpoint::Employments, Action::Status(403)).person(&person.id));
+    }
+    let bridge = setup.start_with(simulator);
+    bridge.everybody().await;
+    for name in ["First", "Second"] {
+        let id = change(&bridge, 200, |person| {
+            person.preferred_name = Some(name.to_owned());
+            person.employments[0].position = Some(name.to_owned());
+        });
+        let users = bridge.reloaded().await;
+        let user = by_id(&users, &id);
+        assert_eq!((&user["displayName"], &user["title"]), (&name.into(), &name.into()));
+        assert!(bridge.health().await.1["parts"]["personio"]["status"] != "down");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_employments_are_not_believed_of_people_who_have_some() {
+    let setup = Setup::persons(60);
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Employments, Action::EmptyListing));
+    let bridge = setup.start_with(simulator);
+    let failure = bridge.failure().await;
+    assert!(failure.contains("an employment is missing that the person has"), "{failure}");
+    bridge.get("/Users").await.scim_error(503, None);
+}
