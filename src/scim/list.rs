@@ -211,25 +211,17 @@ fn sort_by(name: Option<&str>, kinds: &[&ResourceType]) -> Result<Vec<Option<Att
     let found: Vec<_> = kinds.iter().map(|kind| kind.attribute(name)).collect();
     if found.iter().all(Option::is_none) {
         let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
-        return Err(invalid(format!("sortBy: there is no attribute `{}` in {}", shortened(name), names.join(" or "))));
+        return Err(invalid(format!(
+            "sortBy: there is no attribute `{}` in {}",
+            filter::shortened(name),
+            names.join(" or ")
+        )));
     }
     let valued: Vec<_> = kinds.iter().zip(found).map(|(kind, id)| kind.valued(id?)).collect();
     if valued.iter().all(Option::is_none) {
-        return Err(invalid(format!("sortBy: {} is complex: name one of its sub-attributes", shortened(name))));
+        return Err(invalid(format!("sortBy: {} is complex: name one of its sub-attributes", filter::shortened(name))));
     }
     Ok(valued)
-}
-
-/// What a client wrote, short enough to be told back.
-fn shortened(name: &str) -> Cow<'_, str> {
-    const END: usize = 50;
-    let length = name.chars().count();
-    if length <= 2 * END {
-        return name.into();
-    }
-    let start: String = name.chars().take(END).collect();
-    let end: String = name.chars().skip(length - END).collect();
-    format!("{start}…{end}").into()
 }
 
 fn direction(order: Option<&str>) -> Result<Direction, InvalidQuery> {

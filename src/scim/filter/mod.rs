@@ -95,7 +95,7 @@ impl Literal {
 }
 
 /// A name of at most some hundred characters; the middle of a longer one is left out.
-fn shortened(name: &str) -> Cow<'_, str> {
+pub(super) fn shortened(name: &str) -> Cow<'_, str> {
     const HALF: usize = 50;
     let length = name.chars().count();
     if length <= 2 * HALF {
