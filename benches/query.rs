@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use personio_scim::clock::SystemClock;
 use personio_scim::directory::{
-    Directory, Freshness, Loaded, Malformed, MaxChange, Progress, Source, SourceError, Told,
+    Directory, Freshness, Loaded, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
 };
 use personio_scim::endpoints::{self, State};
 use personio_scim::scim::filter::{Filter, Limits};
@@ -213,7 +213,7 @@ impl Source for Made {
         async { Ok(Loaded { users, ..Loaded::default() }) }.boxed()
     }
 
-    fn again(&self) -> Option<Loaded> {
+    fn again(&self, _: &Arc<dyn Memory>) -> Option<Loaded> {
         None
     }
 

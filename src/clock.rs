@@ -1,7 +1,9 @@
 //! The time, as a parameter: whether a person is active depends on today, and how old data is
 //! must not depend on somebody setting the computer's clock. Waiting is not its business.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(not(target_os = "linux"))]
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -13,9 +15,12 @@ pub trait Clock: Send + Sync + 'static {
     fn monotonic(&self) -> Duration;
 }
 
-/// The clock of the machine.
+/// The clock of the machine. Time in which the machine sleeps passes as well: data gets older then, too.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
+    #[cfg(target_os = "linux")]
+    started: Duration,
+    #[cfg(not(target_os = "linux"))]
     started: Instant,
 }
 
@@ -23,8 +28,20 @@ impl SystemClock {
     /// A clock whose [`Clock::monotonic`] counts from now.
     #[must_use]
     pub fn new() -> Self {
-        Self { started: Instant::now() }
+        Self { started: elapsed() }
     }
+}
+
+/// The time since the machine was started. [`std::time::Instant`] would leave out when it slept.
+#[cfg(target_os = "linux")]
+fn elapsed() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn elapsed() -> Instant {
+    Instant::now()
 }
 
 impl Default for SystemClock {
@@ -39,6 +56,12 @@ impl Clock for SystemClock {
         Timestamp::now()
     }
 
+    #[cfg(target_os = "linux")]
+    fn monotonic(&self) -> Duration {
+        elapsed().saturating_sub(self.started)
+    }
+
+    #[cfg(not(target_os = "linux"))]
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::SourceError;
+use super::{Losses, SourceError};
 
 /// Why nothing can be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +12,14 @@ pub enum Error {
     Loading {
         /// How far it is, in words.
         progress: String,
+        /// When to ask again.
+        retry_after: Duration,
+    },
+    /// What was served is too old, and what is newer is held back.
+    #[error("what was served is too old, and a change is held back: {losses}")]
+    HeldBack {
+        /// Whom the change would take something from.
+        losses: Losses,
         /// When to ask again.
         retry_after: Duration,
     },

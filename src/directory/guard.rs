@@ -115,6 +115,8 @@ pub(super) struct Held {
     pub(super) losses: Losses,
     /// When the first of a row of such loads was held back.
     pub(super) since: Duration,
+    /// How many users would lose something as an operator was told last.
+    pub(super) told: usize,
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ struct Failure {
     reason: SourceError,
 }
 
-type Load = Shared<BoxFuture<'static, Result<Arc<Snapshot>, SourceError>>>;
+type Load = Shared<BoxFuture<'static, Result<(), SourceError>>>;
 
 /// A load that is under way.
 #[derive(Clone)]
@@ -95,6 +95,8 @@ struct Inner {
     fresh: Cache<(), ()>,
     /// The newest snapshot, however old.
     last_good: ArcSwapOption<Snapshot>,
+    /// What the source knew when that was loaded.
+    memory: Mutex<Option<Arc<dyn Memory>>>,
     /// What was loaded since and is not served, because it would take something from too many.
     held: ArcSwapOption<Held>,
     /// Whether the last load was such that nothing is served.
@@ -168,6 +170,7 @@ impl Directory {
             max_change,
             publishing: Turn::default(),
             last_good: ArcSwapOption::empty(),
+            memory: Mutex::default(),
             held: ArcSwapOption::empty(),
             flawed: AtomicBool::new(false),
             baseline: ArcSwapOption::empty(),
@@ -195,7 +198,10 @@ impl Directory {
     /// # Errors
     /// When there is none that may be served.
     pub async fn current(&self) -> Result<Arc<Snapshot>, Error> {
-        self.turn().await;
+        if self.0.freshness.refresh_every.is_none() {
+            // It goes on without whoever does not wait for it.
+            let _ = timeout(self.0.freshness.refresh_wait, self.turn()).await;
+        }
         let newest = self.0.last_good.load_full();
         if (self.0.freshness.refresh_every.is_some() || self.0.fresh.contains_key(&()))
             && let Some(kept) = self.servable()
@@ -206,8 +212,8 @@ impl Directory {
             Refresh::Done(snapshot) => Ok(snapshot),
             Refresh::Paused => self.fallback(),
             Refresh::UnderWay(flight) => match timeout(self.patience(&flight), flight.load).await {
-                // What has landed is the newest now, and may be too old if that took long.
-                Ok(Ok(_) | Err(_)) | Err(_) => self.fallback(),
+                // What has landed may be too old by now, or be held back.
+                Ok(Ok(()) | Err(_)) | Err(_) => self.fallback(),
             },
         }
     }
@@ -283,17 +289,19 @@ impl Directory {
             let retry_after = flight.progress.remaining(taken);
             return Err(Error::Loading { progress: flight.progress.to_string(), retry_after });
         }
-        Err(match self.0.failure.load_full() {
-            Some(failure) => {
+        let pause = self.0.freshness.pause;
+        Err(match (self.0.failure.load_full(), self.0.held.load().as_deref()) {
+            (Some(failure), _) => {
                 let retry_after = failure.until.saturating_sub(self.0.clock.monotonic());
                 Error::Unavailable {
                     reason: failure.reason.clone(),
                     retry_after: retry_after.max(Duration::from_secs(1)),
                 }
             }
-            None => {
+            (None, Some(held)) => Error::HeldBack { losses: held.losses, retry_after: pause },
+            (None, None) => {
                 let reason = SourceError::new("nothing has been loaded yet".to_owned());
-                Error::Unavailable { reason, retry_after: self.0.freshness.pause }
+                Error::Unavailable { reason, retry_after: pause }
             }
         })
     }
@@ -308,6 +316,10 @@ impl Directory {
         if let Some(landed) = self.servable().filter(|landed| newest.is_none_or(|newest| !Arc::ptr_eq(newest, landed)))
         {
             return Refresh::Done(landed);
+        }
+        // A load would be held back like the last one, however old what is served is.
+        if self.0.held.load().is_some() && self.0.fresh.contains_key(&()) {
+            return Refresh::Paused;
         }
         self.take_off(&mut slot).map_or(Refresh::Paused, Refresh::UnderWay)
     }
@@ -327,9 +339,9 @@ impl Directory {
         Some(flight)
     }
 
-    /// One load, from the first request to the published snapshot. Data is as old as the moment at
+    /// One load, from the first request to the snapshot that is published or held back. Data is as old as the moment at
     /// which its load began.
-    async fn load(self, started: Duration, progress: Arc<Progress>) -> Result<Arc<Snapshot>, SourceError> {
+    async fn load(self, started: Duration, progress: Arc<Progress>) -> Result<(), SourceError> {
         let load = async {
             self.land(self.0.source.load(&progress).await?, SignedDuration::try_from(started).unwrap_or_default()).await
         };

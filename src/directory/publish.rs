@@ -1,8 +1,8 @@
 //! What becomes of a load: it is published, or held back where it would take something from too many users
 //! at once. Whatever changes what is served comes through here, one at a time.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +11,7 @@ use tokio::task::block_in_place;
 use super::guard::{Baseline, Held, Losses, WINDOW};
 use super::snapshot::Earlier;
 use super::state::Keepsake;
-use super::{Directory, Loaded, Snapshot, SourceError};
+use super::{Directory, Loaded, Memory, Snapshot, SourceError};
 
 /// A change that is held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,50 +23,63 @@ pub struct HeldBack {
 }
 
 impl Directory {
-    /// Serves what was loaded, or holds it back; either way, what is served then.
-    pub(super) async fn land(&self, loaded: Loaded, started: SignedDuration) -> Result<Arc<Snapshot>, SourceError> {
+    /// Serves what was loaded, or holds it back.
+    pub(super) async fn land(&self, loaded: Loaded, started: SignedDuration) -> Result<(), SourceError> {
         let _turn = self.0.publishing.lock().await;
-        let landed = self.judged(loaded, started).await?;
+        self.judged(loaded, started).await?;
         self.0.failure.store(None);
         self.0.notices.load_lands();
         self.0.fresh.insert((), ()).await;
         // Nobody may come by for long, and what is kept is large.
         self.0.fresh.run_pending_tasks().await;
-        Ok(landed)
+        Ok(())
     }
 
-    async fn judged(&self, mut loaded: Loaded, started: SignedDuration) -> Result<Arc<Snapshot>, SourceError> {
-        let bound = self.0.max_change;
-        let Some(previous) = self.0.last_good.load_full() else {
-            return match loaded.flaw.take().filter(|_| bound.is_bound()) {
-                Some(flaw) => {
-                    self.0.flawed.store(true, Relaxed);
-                    self.0.single.invalidate_all();
-                    Err(flaw)
-                }
-                None => self.publish(loaded, started).await,
-            };
-        };
-        let baseline = self.0.baseline.load_full().map(|baseline| Arc::clone(&baseline.snapshot));
-        for before in [Some(&previous), baseline.as_ref()].into_iter().flatten() {
-            let losses = block_in_place(|| Losses::between(before, &loaded));
-            if bound.is_exceeded_by(&losses) {
-                return self.hold_back(loaded, started, losses);
-            }
+    async fn judged(&self, mut loaded: Loaded, started: SignedDuration) -> Result<(), SourceError> {
+        if self.0.last_good.load().is_none()
+            && let Some(flaw) = loaded.flaw.take().filter(|_| self.0.max_change.is_bound())
+        {
+            self.0.flawed.store(true, Relaxed);
+            self.0.single.invalidate_all();
+            return Err(flaw);
+        }
+        if let Some(losses) = self.too_many_losses(&loaded) {
+            self.hold_back(loaded, started, losses);
+            return Ok(());
         }
         if self.0.held.load().is_some() {
             tracing::info!("the change that was held back is within bounds now");
         }
-        self.publish(loaded, started).await
+        self.publish(loaded, started).await?;
+        self.0.held.store(None);
+        Ok(())
     }
 
-    /// Goes on serving what was served, if it may still be.
-    fn hold_back(&self, loaded: Loaded, started: SignedDuration, losses: Losses) -> Result<Arc<Snapshot>, SourceError> {
-        let earlier = self.0.held.load().as_ref().map(|held| held.since);
-        let since = earlier.unwrap_or_else(|| self.0.clock.monotonic());
-        self.0.held.store(Some(Arc::new(Held { loaded, started, losses, since })));
+    /// What users would lose by this, if that is too much to be served without being asked for.
+    fn too_many_losses(&self, loaded: &Loaded) -> Option<Losses> {
+        let previous = self.0.last_good.load_full();
+        let baseline = self.0.baseline.load_full().map(|baseline| Arc::clone(&baseline.snapshot));
+        let losses = |before| block_in_place(|| Losses::between(before, loaded));
+        [previous.as_ref(), baseline.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|before| losses(before))
+            .find(|losses| self.0.max_change.is_exceeded_by(losses))
+    }
+
+    /// Goes on serving what was served, for as long as it may be.
+    fn hold_back(&self, loaded: Loaded, started: SignedDuration, losses: Losses) {
+        let earlier = self.0.held.load_full();
+        let since = earlier.as_ref().map_or_else(|| self.0.clock.monotonic(), |held| held.since);
         if earlier.is_none() {
             self.0.counters.held_back.fetch_add(1, Relaxed);
+        }
+        let told = earlier.map_or(0, |held| held.told);
+        // Somebody who knows of a few must hear of many.
+        let is_news = losses.users >= told.saturating_mul(2);
+        let told = if is_news { losses.users } else { told };
+        self.0.held.store(Some(Arc::new(Held { loaded, started, losses, since, told })));
+        if is_news {
             tracing::error!(
                 "a change is held back, and what was served is served on: {losses}; if that is right, let it through with \
                  `personio-scim approve` or SIGUSR1, or raise --max-change (SCIM_MAX_CHANGE)"
@@ -74,8 +87,6 @@ impl Directory {
         } else {
             tracing::debug!("the change is still held back: {losses}");
         }
-        let too_old = || SourceError::new(format!("a change is held back, and what was served is too old: {losses}"));
-        self.servable().ok_or_else(too_old)
     }
 
     /// Publishes what is held back, because an operator says that it is right.
@@ -86,8 +97,14 @@ impl Directory {
             return;
         };
         tracing::warn!("approved: {}", held.losses);
-        match self.publish(held.loaded.clone(), held.started).await {
-            Ok(snapshot) => self.compare_with(snapshot),
+        // It may have waited for days.
+        let is_of_today = held.loaded.turns.is_none_or(|at| self.0.clock.now() < at);
+        let again = if is_of_today { None } else { self.made_again(held.loaded.memory.as_ref()) };
+        match self.publish(again.unwrap_or_else(|| held.loaded.clone()), held.started).await {
+            Ok(snapshot) => {
+                self.0.held.store(None);
+                self.compare_with(snapshot);
+            }
             Err(reason) => tracing::error!("what was approved cannot be published: {reason}"),
         }
     }
@@ -114,7 +131,7 @@ impl Directory {
         // Before it can be seen, so that nobody sees it beside a failure that is over.
         self.0.failure.store(None);
         self.0.last_good.store(Some(Arc::clone(&snapshot)));
-        self.0.held.store(None);
+        *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory.clone();
         self.0.flawed.store(false, Relaxed);
         self.0.single.invalidate_all();
         self.0.walks.tidy().await;
@@ -147,15 +164,25 @@ impl Directory {
     async fn turned(&self) {
         let _turn = self.0.publishing.lock().await;
         let Some((snapshot, at)) = self.due() else { return };
-        // What the source knows is what is held back, and that waits for an operator.
-        if self.0.held.load().is_none()
-            && let Some(again) = block_in_place(|| self.0.source.again())
-            && let Err(reason) = self.judged(again, snapshot.loaded()).await
-        {
-            tracing::error!("users could not be made anew at midnight: {reason}");
+        let memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(again) = self.made_again(memory.as_ref()) {
+            match self.too_many_losses(&again) {
+                None => {
+                    if let Err(reason) = self.publish(again, snapshot.loaded()).await {
+                        tracing::error!("users could not be made anew at midnight: {reason}");
+                    }
+                }
+                Some(losses) if self.0.held.load().is_none() => self.hold_back(again, snapshot.loaded(), losses),
+                // What is held back already is newer, and an operator decides on both at once.
+                Some(losses) => tracing::debug!("the new day waits as well: {losses}"),
+            }
         }
         // Once, whatever came of it: the next load does it as well. Whoever asks meanwhile waits for it.
         self.0.turned.store(Some(Arc::new(at)));
+    }
+
+    fn made_again(&self, memory: Option<&Arc<dyn Memory>>) -> Option<Loaded> {
+        block_in_place(|| self.0.source.again(memory?))
     }
 
     /// The snapshot that is served, if the date has made it wrong, and since when.

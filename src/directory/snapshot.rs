@@ -17,6 +17,7 @@ pub struct Snapshot {
     groups: Resources,
     skipped: Skipped,
     outdated: usize,
+    unconfirmed: usize,
     loaded: SignedDuration,
     turns: Option<Timestamp>,
     digest: Digest,
@@ -71,7 +72,8 @@ impl Snapshot {
         let users = resources(&types.user, users, earlier_users, now)?;
         let groups = resources(&types.group, groups, earlier_groups, now)?;
         let digest = digest([&users, &groups]);
-        Ok(Self { users, groups, skipped: load.skipped, outdated: load.outdated, loaded, turns: load.turns, digest })
+        let Loaded { skipped, outdated, unconfirmed, turns, .. } = load;
+        Ok(Self { users, groups, skipped, outdated, unconfirmed, loaded, turns, digest })
     }
 
     /// The users, by creation and id.
@@ -96,6 +98,12 @@ impl Snapshot {
     #[must_use]
     pub fn outdated(&self) -> usize {
         self.outdated
+    }
+
+    /// How many of the users may be gone, which is not confirmed.
+    #[must_use]
+    pub fn unconfirmed(&self) -> usize {
+        self.unconfirmed
     }
 
     /// What its content is recognised by: a snapshot with the same content has the same.

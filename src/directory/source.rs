@@ -1,5 +1,6 @@
 //! Where users come from, as far as the directory needs to know.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,8 +14,9 @@ use crate::scim::{Group, Unwritable, User};
 pub trait Source: Send + Sync + 'static {
     /// All users and groups, or a failure: never a part of them.
     fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>>;
-    /// The same as last time, made anew from what is known; nothing if nothing is. Asks nobody.
-    fn again(&self) -> Option<Loaded>;
+    /// The same as in the load that left this memory, made anew for today; nothing if it is another source's.
+    /// Asks nobody.
+    fn again(&self, memory: &Arc<dyn Memory>) -> Option<Loaded>;
     /// The same as when [`Memory::to_bytes`] was called, in an earlier life of the program. Asks nobody.
     ///
     /// # Errors
@@ -29,8 +31,8 @@ pub trait Source: Send + Sync + 'static {
     fn told(&self, message: &[u8]) -> Result<Told, Malformed>;
 }
 
-/// What a source knows, to be kept through a restart.
-pub trait Memory: fmt::Debug + Send + Sync + 'static {
+/// What a source knows, to make the same users again: on another day, or after a restart.
+pub trait Memory: Any + fmt::Debug + Send + Sync {
     /// The same in bytes.
     ///
     /// # Errors

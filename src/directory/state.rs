@@ -1,6 +1,6 @@
 //! What is served, kept in a file, so that a restart serves it at once. Written after each load; read once.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
@@ -121,6 +121,7 @@ impl Directory {
         let unknown = || SourceError::new("was written by another version of this program".to_owned());
         let Kept { loaded, users, groups, memory } = Kept::from_bytes(content).ok_or_else(unknown)?;
         let recalled = self.0.source.recall(memory)?;
+        *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = recalled.memory.clone();
         let (types, clock) = (&self.0.types, &*self.0.clock);
         let mut age = clock.now().duration_since(loaded);
         if age < -CLOCKS_DIFFER {
@@ -165,8 +166,13 @@ async fn write(directory: Weak<Inner>, file: Arc<StateFile>, mut next: watch::Re
         let file = Arc::clone(&file);
         let written = tokio::task::spawn_blocking(move || put(&file, &keepsake)).await;
         let written = written.unwrap_or_else(|_| Err("that is a fault of this program".to_owned()));
-        if let Some(directory) = directory.upgrade() {
-            directory.state_ended(&written);
+        let ended = match &written {
+            Ok(true) => Some(Ok(())),
+            Ok(false) => None,
+            Err(reason) => Some(Err(reason.clone())),
+        };
+        if let (Some(directory), Some(ended)) = (directory.upgrade(), ended) {
+            directory.state_ended(&ended);
         }
         if let Some(reason) = written.as_ref().err().filter(|_| !has_failed) {
             tracing::error!("the state file cannot be written, so a restart begins with older data or none: {reason}");
@@ -175,11 +181,13 @@ async fn write(directory: Weak<Inner>, file: Arc<StateFile>, mut next: watch::Re
     }
 }
 
-fn put(file: &StateFile, keepsake: &Keepsake) -> Result<(), String> {
-    let Some(bytes) = keepsake.to_bytes().map_err(|error| error.to_string())? else { return Ok(()) };
+/// Whether it was written: there may be nothing to write.
+fn put(file: &StateFile, keepsake: &Keepsake) -> Result<bool, String> {
+    let Some(bytes) = keepsake.to_bytes().map_err(|error| error.to_string())? else { return Ok(false) };
     match file.write(bytes) {
+        Ok(()) => Ok(true),
         // Another server does it.
-        Ok(()) | Err(state_file::Error::Busy { .. }) => Ok(()),
+        Err(state_file::Error::Busy { .. }) => Ok(false),
         Err(error) => Err(error.to_string()),
     }
 }

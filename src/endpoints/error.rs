@@ -70,6 +70,11 @@ fn unavailable(error: &directory::Error) -> String {
         directory::Error::Loading { progress, .. } => {
             format!("the directory is being loaded ({progress}); ask again later")
         }
+        directory::Error::HeldBack { .. } => {
+            "the directory cannot be served, because a change to many users is held back until somebody says that it is \
+             right"
+                .to_owned()
+        }
         directory::Error::Unavailable { .. } => {
             "the directory cannot be served, because the upstream system cannot be read; ask again later".to_owned()
         }
@@ -89,7 +94,9 @@ impl Error {
             Self::ReadOnly => Some((ALLOW, "GET, HEAD".to_owned())),
             Self::OnlySearch | Self::OnlyWebhook => Some((ALLOW, "POST".to_owned())),
             Self::Unavailable(
-                directory::Error::Loading { retry_after, .. } | directory::Error::Unavailable { retry_after, .. },
+                directory::Error::Loading { retry_after, .. }
+                | directory::Error::HeldBack { retry_after, .. }
+                | directory::Error::Unavailable { retry_after, .. },
             ) => Some((RETRY_AFTER, retry_after.as_secs_f64().ceil().to_string())),
             Self::NoRoute
             | Self::NoResource(_)

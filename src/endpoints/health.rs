@@ -53,10 +53,15 @@ fn upstream(now: &directory::State, counters: &Counters) -> Value {
     if let Some((reason, ago)) = &now.failure {
         return part("down", format!("the last load failed {} s ago: {reason}", ago.as_secs()));
     }
-    let outdated = now.snapshot.as_ref().map(|(snapshot, _)| snapshot.outdated()).unwrap_or_default();
+    let newest = now.snapshot.as_ref().map(|(snapshot, _)| (snapshot.outdated(), snapshot.unconfirmed()));
+    let (outdated, unconfirmed) = newest.unwrap_or_default();
     match counters.loads_succeeded() {
         0 => part("unknown", "no load has ended yet".to_owned()),
         _ if outdated > FEW => part("degraded", format!("{outdated} users cannot be read in full")),
+        _ if unconfirmed > FEW => part(
+            "degraded",
+            format!("{unconfirmed} users are missing from Personio's list, and it is not confirmed that they are gone"),
+        ),
         _ => part("ok", "the last load succeeded".to_owned()),
     }
 }
@@ -75,6 +80,7 @@ fn served(snapshot: &Snapshot, age: Duration) -> Value {
     json!({
         "status": "ok", "detail": format!("{users} users, {} s old", age.as_secs()), "users": users,
         "ageSeconds": age.as_secs(), "leftOutWithoutEmail": snapshot.skipped().without_email,
+        "outdated": snapshot.outdated(), "unconfirmed": snapshot.unconfirmed(),
     })
 }
 

@@ -30,6 +30,11 @@ fn registry(state: &State) -> Registry {
         registry.register("users", "Users that are served", ConstGauge::new(users));
         let age = ConstGauge::new(age.as_secs_f64());
         registry.register("snapshot_age_seconds", "Age of the data that is served", age);
+        let outdated = ConstGauge::new(snapshot.outdated() as u64);
+        registry.register("outdated_users", "Users whose employments could not be read again", outdated);
+        let unconfirmed = ConstGauge::new(snapshot.unconfirmed() as u64);
+        let about = "Users who are missing from Personio's list and not confirmed to be gone";
+        registry.register("unconfirmed_users", about, unconfirmed);
     }
     let counters = state.directory.counters();
     let loads = outcomes([("succeeded", counters.loads_succeeded()), ("failed", counters.loads_failed())]);

@@ -122,9 +122,13 @@ impl Client {
         match self.named(kind).await {
             Ok(named) => {
                 let mut known: Known = wanted.iter().map(|id| (id.clone(), None)).collect();
-                // A name is not forgotten because a list leaves it out: somebody may still refer to it.
+                // A name is not forgotten because a list leaves it or its name out: somebody may still refer to it.
                 known.extend(entry.known.iter().map(|(id, name)| (id.clone(), name.clone())));
-                known.extend(named.into_iter().map(|named| (named.id, named.name)));
+                for named in named {
+                    if named.name.is_some() || !known.contains_key(&named.id) {
+                        known.insert(named.id, named.name);
+                    }
+                }
                 *entry = Entry { known: Arc::new(known), read: Some(now), failed: None };
             }
             Err(error) => {

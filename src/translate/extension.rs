@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::employment::{by_number, unit};
-use super::personal;
+use super::records::is_personal;
 use super::user::{Context, People};
 use super::{Custom, Policy};
 use crate::personio::model::{CustomAttribute, Employment, Person, Reference};
@@ -146,8 +146,7 @@ impl Attributes {
     fn allowed<'p>(&self, person: &'p Person, id: &str) -> Option<&'p CustomAttribute> {
         let is_meant = |attribute: &&CustomAttribute| attribute.id == id || attribute.global_id.as_deref() == Some(id);
         let attribute = person.custom_attributes.iter().find(is_meant)?;
-        let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
-        if seen.into_iter().flatten().any(|text| personal::is_personal(text)) {
+        if is_personal(attribute) {
             self.warn_once(id, "this custom attribute is personal data by its global id or label; it is not served");
             return None;
         }

@@ -7,7 +7,7 @@ use super::employment::that_counts;
 use super::records::Record;
 use crate::directory::SourceError;
 
-/// So few may lack anything.
+/// So few may lack something, unless it is everybody.
 const FEW: usize = 10;
 
 /// What most people lack, and what to do about it.
@@ -20,7 +20,7 @@ pub(super) fn flaw<'r>(people: impl ExactSizeIterator<Item = &'r Arc<Record>>) -
         without_email += usize::from(record.person.email.is_none());
         without_status += usize::from(status.is_none());
     }
-    let is_most = |count: usize| count > FEW && count * 2 > all;
+    let is_most = |count: usize| count > 0 && (count == all || (count > FEW && count * 2 > all));
     let (count, what, attribute) = if is_most(without_status) {
         (without_status, "a status", "Status")
     } else if is_most(without_email) {
@@ -50,6 +50,7 @@ mod tests {
             read: Timestamp::UNIX_EPOCH,
             failed: false,
             asked: None,
+            unconfirmed: false,
         };
         let whole = record(Some("ACTIVE"), Some("a@example.com"), None);
         let by_employment = record(None, Some("a@example.com"), Some("ACTIVE"));
@@ -58,7 +59,9 @@ mod tests {
         for (flawed, (whole, others), expected) in [
             ((&nameless, 11), (&whole, 10), Some("Email")),
             ((&nameless, 11), (&whole, 11), None),
-            ((&nameless, 10), (&whole, 0), None),
+            ((&nameless, 10), (&whole, 1), None),
+            ((&nameless, 10), (&whole, 0), Some("Email")),
+            ((&stateless, 1), (&whole, 0), Some("Status")),
             ((&stateless, 11), (&by_employment, 10), Some("Status")),
             ((&by_employment, 50), (&whole, 0), None),
         ] {

@@ -19,9 +19,34 @@ impl Marks {
         }
     }
 
-    /// All who were noted since the last time.
-    pub(super) fn take(&self) -> HashSet<String> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// All who were noted since the last time; they are noted again unless they [are seen](Taken::are_seen).
+    pub(super) fn take(&self) -> Taken<'_> {
+        let ids = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        Taken { marks: self, ids }
+    }
+}
+
+/// Those whom a load reads. It may fail or break off.
+#[derive(Debug)]
+pub(super) struct Taken<'m> {
+    marks: &'m Marks,
+    ids: HashSet<String>,
+}
+
+impl Taken<'_> {
+    pub(super) fn ids(&self) -> &HashSet<String> {
+        &self.ids
+    }
+
+    /// They have been read.
+    pub(super) fn are_seen(mut self) {
+        self.ids.clear();
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.ids.drain().for_each(|id| self.marks.note(id));
     }
 }
 
@@ -30,13 +55,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_is_noted_once_and_taken_once() {
+    fn everybody_is_noted_once_and_until_they_are_seen() {
         let marks = Marks::default();
         for id in ["7", "8", "7"] {
             marks.note(id.to_owned());
         }
-        assert_eq!(marks.take(), HashSet::from(["7".to_owned(), "8".to_owned()]));
-        assert_eq!(marks.take(), HashSet::new());
+        let taken = marks.take();
+        assert_eq!(*taken.ids(), HashSet::from(["7".to_owned(), "8".to_owned()]));
+        assert_eq!(*marks.take().ids(), HashSet::new());
+        marks.note("9".to_owned());
+        drop(taken);
+        let all = marks.take();
+        assert_eq!(all.ids().len(), 3, "the load has failed");
+        all.are_seen();
+        assert_eq!(*marks.take().ids(), HashSet::new());
     }
 
     #[test]
@@ -45,8 +77,10 @@ mod tests {
         for id in 0..=MOST {
             marks.note(id.to_string());
         }
-        assert_eq!(marks.take().len(), MOST);
+        let all = marks.take();
+        assert_eq!(all.ids().len(), MOST);
+        all.are_seen();
         marks.note("7".to_owned());
-        assert_eq!(marks.take().len(), 1, "once they are taken there is room again");
+        assert_eq!(marks.take().ids().len(), 1, "once they are seen there is room again");
     }
 }

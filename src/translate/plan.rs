@@ -15,10 +15,20 @@ use crate::personio::model::Person;
 pub(super) struct Plan {
     /// Those of whom nothing needs to be read.
     pub(super) kept: Vec<Arc<Record>>,
-    /// Those whose employments are to be read, with what is known of them.
-    pub(super) to_read: Vec<(Person, Option<Arc<Record>>)>,
+    /// Those whose employments are to be read.
+    pub(super) to_read: Vec<ToRead>,
     /// Those who are known and not listed; whoever was never asked for, or longest ago, comes first.
     pub(super) missing: Vec<Arc<Record>>,
+}
+
+/// Somebody whose employments are to be read.
+#[derive(Debug)]
+pub(super) struct ToRead {
+    pub(super) person: Person,
+    /// What is known of them.
+    pub(super) earlier: Option<Arc<Record>>,
+    /// Whether nothing says that anything has changed, so that the next load may do it as well.
+    pub(super) can_wait: bool,
 }
 
 /// What a plan is made of besides the listing.
@@ -49,28 +59,36 @@ impl Plan {
             known.people.values().filter(|record| !ids.contains(record.person.id.as_str())).cloned().collect()
         };
         missing.sort_by(|one, other| one.asked.cmp(&other.asked).then_with(|| one.person.id.cmp(&other.person.id)));
-        let (mut to_read, mut same) = (Vec::new(), Vec::new());
+        let (mut to_read, mut failed, mut same) = (Vec::new(), Vec::new(), Vec::new());
         for person in listed {
             let record = known.gleaned.get(&person.id).or_else(|| known.people.get(&person.id)).cloned();
-            let must = record.as_ref().is_none_or(|record| {
-                let unknown = record.employments.is_none() || record.failed;
-                unknown || record.person != person || known.marked.contains(&person.id) || recheck.is_overdue(record)
-            });
             match record {
-                Some(record) if !must => same.push(record),
-                record => to_read.push((person, record)),
+                Some(record) if record.failed => failed.push(ToRead::now(person, Some(record))),
+                Some(record)
+                    if record.employments.is_some()
+                        && record.person == person
+                        && !known.marked.contains(&person.id) =>
+                {
+                    same.push(listed_again(record));
+                }
+                record => to_read.push(ToRead::now(person, record)),
             }
         }
-        // Those whose turn it is, so that they do not all become overdue at once.
-        let turns = recheck.turns(same.len() + to_read.len()).saturating_sub(to_read.len());
-        same.sort_by(|one, other| one.read.cmp(&other.read).then_with(|| one.person.id.cmp(&other.person.id)));
-        let kept = same.split_off(turns.min(same.len()));
-        to_read.extend(same.into_iter().map(|record| (record.person.clone(), Some(record))));
+        // Those whose turn it is, so that they do not all become overdue at once; longest unread first.
+        let people = same.len() + to_read.len() + failed.len();
+        let turns = recheck.turns(people).saturating_sub(to_read.len() + failed.len());
+        let overdue = same.iter().filter(|record| recheck.is_overdue(record)).count();
+        same.sort_by(|one, other| {
+            let rank = |record: &Record| (record.read <= recheck.now, record.read);
+            rank(one).cmp(&rank(other)).then_with(|| one.person.id.cmp(&other.person.id))
+        });
+        let kept = same.split_off(turns.max(overdue).min(same.len()));
+        to_read.extend(same.into_iter().map(|record| {
+            let (person, earlier) = (record.person.clone(), Some(record));
+            ToRead { person, earlier, can_wait: true }
+        }));
         // Those who could not be read come last, and another one first each time: a row of failures ends the
         // asking, and none of them must keep the others from being asked for.
-        let has_failed = |record: &Option<Arc<Record>>| record.as_ref().is_some_and(|record| record.failed);
-        let (mut failed, mut to_read): (Vec<_>, Vec<_>) =
-            to_read.into_iter().partition(|(_, record)| has_failed(record));
         if !failed.is_empty() {
             let turn = recheck.now.as_second().unsigned_abs() % failed.len() as u64;
             failed.rotate_left(turn as usize);
@@ -78,6 +96,21 @@ impl Plan {
         to_read.append(&mut failed);
         Self { kept, to_read, missing }
     }
+}
+
+impl ToRead {
+    fn now(person: Person, earlier: Option<Arc<Record>>) -> Self {
+        Self { person, earlier, can_wait: false }
+    }
+}
+
+/// The record of somebody who may have been missing before.
+fn listed_again(mut record: Arc<Record>) -> Arc<Record> {
+    if record.asked.is_some() || record.unconfirmed {
+        let record = Arc::make_mut(&mut record);
+        (record.asked, record.unconfirmed) = (None, false);
+    }
+    record
 }
 
 impl Recheck {
@@ -117,7 +150,7 @@ mod tests {
     }
 
     fn record(person: Person, read: Timestamp) -> Record {
-        Record { person, employments: Some(Vec::new()), read, failed: false, asked: None }
+        Record { person, employments: Some(Vec::new()), read, failed: false, asked: None, unconfirmed: false }
     }
 
     fn by_id(records: impl IntoIterator<Item = Record>) -> HashMap<String, Arc<Record>> {
@@ -130,7 +163,7 @@ mod tests {
     }
 
     fn ids(plan: &Plan) -> Vec<&str> {
-        plan.to_read.iter().map(|(person, _)| person.id.as_str()).collect()
+        plan.to_read.iter().map(|it| it.person.id.as_str()).collect()
     }
 
     #[test]
@@ -144,7 +177,9 @@ mod tests {
         listed[5].employments.clear();
         let recheck = Recheck { every: HOUR, now: at(0), before: Some(at(0)) };
         let plan = plan(listed, &by_id(people), &["7", "77"], recheck);
-        assert_eq!(ids(&plan), ["3", "4", "5", "6", "7", "9", "2"], "who could not be read comes last");
+        assert_eq!(ids(&plan), ["3", "5", "6", "7", "9", "4", "2"], "who could not be read comes last");
+        let can_wait: Vec<bool> = plan.to_read.iter().map(|it| it.can_wait).collect();
+        assert_eq!(can_wait, [false, false, false, false, false, true, false], "only who is overdue can wait");
         assert_eq!(plan.kept.len(), 2);
     }
 
@@ -184,7 +219,7 @@ mod tests {
                     "{people} every {minutes}: {}",
                     plan.to_read.len()
                 );
-                for (person, _) in plan.to_read {
+                for ToRead { person, .. } in plan.to_read {
                     *read.entry(person.id.clone()).or_insert(0) += 1;
                     records.insert(person.id.clone(), Arc::new(record(person, now)));
                 }

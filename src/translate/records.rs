@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::personal;
 use crate::directory::{self, SourceError};
@@ -27,6 +28,9 @@ pub(super) struct Record {
     pub(super) failed: bool,
     /// When Personio was last asked for this person alone, because the list had none.
     pub(super) asked: Option<Timestamp>,
+    /// Whether they were missing from the last listing, without Personio having said that they are gone.
+    #[serde(default)]
+    pub(super) unconfirmed: bool,
 }
 
 impl Record {
@@ -41,16 +45,12 @@ impl Record {
 pub(super) struct Records {
     pub(super) people: HashMap<String, Arc<Record>>,
     pub(super) names: Names,
-    /// How many of the people were missing from the last listing, without Personio having said that they
-    /// are gone.
-    pub(super) unconfirmed: usize,
 }
 
 /// How records are written.
 #[derive(Serialize, Deserialize)]
 struct Written {
     version: u32,
-    unconfirmed: usize,
     names: Names,
     people: Vec<Arc<Record>>,
 }
@@ -60,34 +60,31 @@ impl Records {
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, SourceError> {
         // The text of a JSON error can quote the value at fault.
         let broken = |_| SourceError::new("holds records that cannot be read".to_owned());
-        let Written { version, unconfirmed, names, people } = serde_json::from_slice(bytes).map_err(broken)?;
+        let Written { version, names, people } = serde_json::from_slice(bytes).map_err(broken)?;
         if version != VERSION {
             return Err(SourceError::new(format!("holds records of version {version} instead of {VERSION}")));
         }
         let people = people.into_iter().map(|record| (record.person.id.clone(), record)).collect();
-        Ok(Self { people, names, unconfirmed })
+        Ok(Self { people, names })
     }
 }
 
 impl directory::Memory for Records {
     fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
-        let people = self.people.values().map(without_personal).collect();
-        let written = Written { version: VERSION, unconfirmed: self.unconfirmed, names: self.names.clone(), people };
+        let people = self.people.values().cloned().collect();
+        let written = Written { version: VERSION, names: self.names.clone(), people };
         serde_json::to_vec(&written).map_err(|error| SourceError::new(error.to_string()))
     }
 }
 
-/// The record without custom attributes that were asked for and are personal, as can be seen of them only
-/// once they have come: they are not served, and must not be found on a disk either.
-fn without_personal(record: &Arc<Record>) -> Arc<Record> {
-    let mut record = Arc::clone(record);
-    if record.person.custom_attributes.iter().any(is_personal) {
-        Arc::make_mut(&mut record).person.custom_attributes.retain(|attribute| !is_personal(attribute));
-    }
-    record
+/// Forgets the values of custom attributes that were asked for and are personal, as can be seen of them only
+/// once they have come: they are not served, and must be found neither in memory nor on a disk.
+pub(super) fn forget_personal(person: &mut Person) {
+    person.custom_attributes.iter_mut().filter(|it| is_personal(it)).for_each(|it| it.value = Value::Null);
 }
 
-fn is_personal(attribute: &CustomAttribute) -> bool {
+/// Whether its id, its global id or its label says so.
+pub(super) fn is_personal(attribute: &CustomAttribute) -> bool {
     let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
     seen.into_iter().flatten().any(|text| personal::is_personal(text))
 }
@@ -110,11 +107,11 @@ mod tests {
             read: "2026-01-01T00:00:00.5Z".parse().unwrap(),
             failed: true,
             asked: Some("2026-01-02T00:00:00Z".parse().unwrap()),
+            unconfirmed: true,
         };
         let records = Records {
             people: [("7".to_owned(), Arc::new(record))].into(),
             names: [(Kind::Team, "1".to_owned(), "Ä".to_owned())].into_iter().collect(),
-            unconfirmed: 3,
         };
         let bytes = records.to_bytes().unwrap();
         assert_eq!(Records::from_bytes(&bytes).unwrap(), records);

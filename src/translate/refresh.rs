@@ -9,8 +9,9 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
-use super::plan::Plan;
-use super::records::Record;
+use super::plan::{Plan, ToRead};
+use super::records::{Record, forget_personal};
+use crate::clock::Clock;
 use crate::directory::Progress;
 use crate::personio::model::{Employment, Person};
 use crate::personio::{Client, Endpoint, Error};
@@ -20,6 +21,9 @@ use crate::personio::{Client, Endpoint, Error};
 const FEW: usize = 10;
 /// … nor may so many in a row, since that is an outage; a large company may have one in five.
 const SHARE: usize = 5;
+/// For so long a load reads again what nothing says to have changed; the rest waits for the next, so that a long
+/// silence does not make one that lasts for hours.
+const RECHECKS: Duration = Duration::from_secs(300);
 /// So many persons who are missing are asked for in one load. The others wait for the next.
 const CONFIRMATIONS: usize = 200;
 
@@ -27,10 +31,20 @@ const CONFIRMATIONS: usize = 200;
 pub(super) struct Refresh<'a> {
     pub(super) client: &'a Client,
     pub(super) progress: &'a Progress,
+    pub(super) clock: &'a dyn Clock,
     /// When it began: nothing that it reads is taken to be newer.
     pub(super) now: Timestamp,
     /// For how long employments that cannot be read again are as good as those that can.
     pub(super) trusted: Duration,
+}
+
+/// What became of asking for somebody's employments.
+enum Answer {
+    Of(Result<Vec<Employment>, Error>),
+    /// It was not asked for: too many before could not be read.
+    InVain,
+    /// It was not asked for: that can wait.
+    NotNow,
 }
 
 /// Those who are missing, after Personio was asked for each.
@@ -42,36 +56,28 @@ struct Confirmed {
     unconfirmed: usize,
 }
 
-/// What a load has found out.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) people: HashMap<String, Arc<Record>>,
-    /// How many of them are missing from the listing without being surely gone.
-    pub(super) unconfirmed: usize,
-}
-
 impl Refresh<'_> {
     /// Carries out a plan. What was read stays in `gleaned` also when the load fails.
     pub(super) async fn carry_out(
         &self,
         plan: Plan,
         gleaned: &mut HashMap<String, Arc<Record>>,
-    ) -> Result<Found, Error> {
+    ) -> Result<HashMap<String, Arc<Record>>, Error> {
         let Plan { kept, to_read, missing } = plan;
         self.progress.complete(kept.len() + to_read.len());
         kept.iter().for_each(|_| self.progress.enriched());
         let confirmed = self.confirmed(missing).await?;
         let read = self.enriched(kept.len(), to_read, gleaned).await?;
         let people = kept.into_iter().chain(read).chain(confirmed.left);
-        let people = people.map(|record| (record.person.id.clone(), record)).collect();
-        Ok(Found { people, unconfirmed: confirmed.unconfirmed })
+        Ok(people.map(|record| (record.person.id.clone(), record)).collect())
     }
 
     /// Asks for those who are missing one by one. Only whom Personio says not to know is gone: a listing can
     /// be short for many reasons.
     async fn confirmed(&self, mut missing: Vec<Arc<Record>>) -> Result<Confirmed, Error> {
         let later = missing.split_off(missing.len().min(CONFIRMATIONS));
-        let mut confirmed = Confirmed { unconfirmed: later.len(), left: later, gone: 0 };
+        let mut confirmed = Confirmed::default();
+        later.into_iter().for_each(|record| confirmed.leave(record));
         let in_vain = Row::default();
         let answers = stream::iter(missing).map(|record| {
             let in_vain = &in_vain;
@@ -97,21 +103,23 @@ impl Refresh<'_> {
     async fn enriched(
         &self,
         kept: usize,
-        to_read: Vec<(Person, Option<Arc<Record>>)>,
+        to_read: Vec<ToRead>,
         gleaned: &mut HashMap<String, Arc<Record>>,
     ) -> Result<Vec<Arc<Record>>, Error> {
         let mut unreadable = Unreadable::among(kept + to_read.len());
-        let in_vain = Row::default();
-        let answers = stream::iter(to_read).map(|(person, earlier)| {
+        let (in_vain, end) = (Row::default(), self.clock.monotonic() + RECHECKS);
+        let answers = stream::iter(to_read).map(|ToRead { person, earlier, can_wait }| {
             let in_vain = &in_vain;
             async move {
-                let answer = if in_vain.is_long() && self.is_trusted(earlier.as_deref()) {
-                    None
+                let answer = if can_wait && self.clock.monotonic() > end {
+                    Answer::NotNow
+                } else if in_vain.is_long() && self.is_trusted(earlier.as_deref()) {
+                    Answer::InVain
                 } else {
                     let answer = self.client.employments(&person.id).await;
                     let answer = answer.and_then(|read| believed(read, &person, earlier.as_deref()));
                     in_vain.note(answer.is_ok());
-                    Some(answer)
+                    Answer::Of(answer)
                 };
                 self.progress.enriched();
                 (person, earlier, answer)
@@ -120,8 +128,14 @@ impl Refresh<'_> {
         let mut answers = answers.buffer_unordered(self.client.max_concurrency());
         let mut read = Vec::new();
         while let Some((person, earlier, answer)) = answers.next().await {
-            let before = self.before(earlier.as_deref());
-            let employments = answer.map(|answer| unreadable.note(answer, before)).transpose()?.flatten();
+            let employments = match (answer, &earlier) {
+                (Answer::NotNow, Some(earlier)) => {
+                    read.push(Arc::clone(earlier));
+                    continue;
+                }
+                (Answer::NotNow | Answer::InVain, _) => None,
+                (Answer::Of(answer), _) => unreadable.note(answer, self.before(earlier.as_deref()))?,
+            };
             let is_read = employments.is_some();
             let record = Arc::new(self.record(person, earlier.as_deref(), employments));
             if is_read {
@@ -148,16 +162,13 @@ impl Refresh<'_> {
 
     /// The person as listed, with the employments as they were read now, or else as they were before.
     fn record(&self, person: Person, earlier: Option<&Record>, employments: Option<Vec<Employment>>) -> Record {
-        match (employments, earlier) {
-            (Some(employments), _) => {
-                Record { person, employments: Some(employments), read: self.now, failed: false, asked: None }
-            }
-            (None, Some(earlier)) => {
-                let Record { employments, read, .. } = earlier.clone();
-                Record { person, employments, read, failed: true, asked: None }
-            }
-            (None, None) => Record { person, employments: None, read: self.now, failed: true, asked: None },
-        }
+        let failed = employments.is_none();
+        let (employments, read) = match (employments, earlier) {
+            (Some(employments), _) => (Some(employments), self.now),
+            (None, Some(earlier)) => (earlier.employments.clone(), earlier.read),
+            (None, None) => (None, self.now),
+        };
+        Record { person, employments, read, failed, asked: None, unconfirmed: false }
     }
 }
 
@@ -171,23 +182,28 @@ impl Confirmed {
     ) -> Result<(), Error> {
         match answer {
             Some(Ok(None)) => self.gone += 1,
-            Some(Ok(Some(person))) => {
+            Some(Ok(Some(mut person))) => {
+                forget_personal(&mut person);
                 let changed = person != record.person;
                 let failed = record.failed || changed;
-                self.left.push(Arc::new(Record { person, asked: Some(now), failed, ..Record::clone(&record) }));
+                let earlier = Record::clone(&record);
+                self.left.push(Arc::new(Record { person, asked: Some(now), failed, unconfirmed: false, ..earlier }));
             }
             Some(Err(error @ Error::Credential { .. })) => return Err(error),
-            Some(Err(_)) => {
-                self.unconfirmed += 1;
-                // Whoever cannot be told must not keep the others from being asked for.
-                self.left.push(Arc::new(Record { asked: Some(now), ..Record::clone(&record) }));
-            }
-            None => {
-                self.unconfirmed += 1;
-                self.left.push(record);
-            }
+            // Whoever cannot be told must not keep the others from being asked for.
+            Some(Err(_)) => self.leave(Arc::new(Record { asked: Some(now), ..Record::clone(&record) })),
+            None => self.leave(record),
         }
         Ok(())
+    }
+
+    /// Somebody stays who may be gone.
+    fn leave(&mut self, mut record: Arc<Record>) {
+        if !record.unconfirmed {
+            Arc::make_mut(&mut record).unconfirmed = true;
+        }
+        self.unconfirmed += 1;
+        self.left.push(record);
     }
 
     fn report(&self) {
@@ -375,6 +391,7 @@ mod tests {
                 read: Timestamp::UNIX_EPOCH,
                 failed: false,
                 asked: None,
+                unconfirmed: false,
             };
             let result = believed(employments(read), &person, Some(&earlier));
             assert_eq!(result.is_ok(), is_believed, "{known:?} {listed:?} {read:?}");

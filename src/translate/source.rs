@@ -1,6 +1,7 @@
 //! Reads everybody from Personio and translates them: what the directory calls when it wants to be
 //! filled. A load is whole or it has failed.
 
+use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,12 +16,12 @@ use super::extension::Attributes;
 use super::flaw::flaw;
 use super::marks::Marks;
 use super::plan::{Known, Plan, Recheck};
-use super::records::{Record, Records};
-use super::refresh::{Found, Refresh, believed};
+use super::records::{Record, Records, forget_personal};
+use super::refresh::{Refresh, believed};
 use super::user::{Context, People, card, user};
 use super::{Policy, employment, groups, user_name};
 use crate::clock::Clock;
-use crate::directory::{self, Loaded, Malformed, Progress, Skipped, SourceError, Told};
+use crate::directory::{self, Loaded, Malformed, Memory, Progress, Skipped, SourceError, Told};
 use crate::personio::model::{Employment, Person};
 use crate::personio::webhook::{self, Notice};
 use crate::personio::{self, Client, Kind, Names};
@@ -73,11 +74,9 @@ impl Source {
     /// Loads everybody. Who was said to have changed is still to be read if that fails.
     async fn everybody(&self, progress: &Progress) -> Result<Loaded, personio::Error> {
         let marked = self.marks.take();
-        let loaded = self.refreshed(&marked, progress).await;
-        if loaded.is_err() {
-            marked.into_iter().for_each(|id| self.marks.note(id));
-        }
-        loaded
+        let loaded = self.refreshed(marked.ids(), progress).await?;
+        marked.are_seen();
+        Ok(loaded)
     }
 
     async fn refreshed(&self, marked: &HashSet<String>, progress: &Progress) -> Result<Loaded, personio::Error> {
@@ -85,12 +84,12 @@ impl Source {
         // Names are asked for at once, so that they are there when one person is asked for alone.
         let every_kind = Kind::ALL.into_iter().map(|kind| (kind, HashSet::new())).collect();
         let (found, _) = tokio::join!(self.people(marked, now, progress), self.client.names(&every_kind));
-        let Found { people, unconfirmed } = found?;
+        let people = found?;
         let employments = people.values().filter_map(|record| record.employments.as_deref());
         let names = self.client.names(&named(employments)).await;
-        let records = Arc::new(Records { people, names, unconfirmed });
+        let records = Arc::new(Records { people, names });
         *self.kept() = Kept { records: Arc::clone(&records), gleaned: HashMap::new(), loaded: Some(now) };
-        Ok(block_in_place(|| self.translated(&records)))
+        Ok(block_in_place(|| Loaded { memory: Some(records.clone()), ..self.translated(&records) }))
     }
 
     async fn people(
@@ -98,25 +97,28 @@ impl Source {
         marked: &HashSet<String>,
         now: Timestamp,
         progress: &Progress,
-    ) -> Result<Found, personio::Error> {
-        let listed = self.client.persons(|count| progress.listed(count)).await?;
+    ) -> Result<HashMap<String, Arc<Record>>, personio::Error> {
+        let mut listed = self.client.persons(|count| progress.listed(count)).await?;
         if listed.is_empty() {
             let reason = "it names no person at all, which the API credential may be the reason for".to_owned();
             return Err(personio::Error::Unreadable { endpoint: personio::Endpoint::Persons, reason });
         }
+        listed.iter_mut().for_each(forget_personal);
         let (plan, mut gleaned) = {
             let mut kept = self.kept();
             let known = Known { people: &kept.records.people, gleaned: &kept.gleaned, marked };
             let plan = Plan::new(listed, &known, Recheck { every: self.recency.recheck, now, before: kept.loaded });
             (plan, mem::take(&mut kept.gleaned))
         };
-        let refresh = Refresh { client: &self.client, progress, now, trusted: self.recency.trusted };
+        let (client, clock) = (&self.client, &*self.clock);
+        let refresh = Refresh { client, progress, clock, now, trusted: self.recency.trusted };
         let found = refresh.carry_out(plan, &mut gleaned).await;
         self.kept().gleaned = gleaned;
         found
     }
 
-    fn translated(&self, records: &Arc<Records>) -> Loaded {
+    /// Without the memory that it is made of.
+    fn translated(&self, records: &Records) -> Loaded {
         let (people, skipped) = self.users_among(records);
         let persons: Vec<&Person> = people.iter().map(|record| &record.person).collect();
         let (user_names, shared) = user_name::all(&persons);
@@ -135,10 +137,10 @@ impl Source {
             users,
             skipped,
             outdated: people.iter().filter(|record| record.failed && record.employments.is_some()).count(),
-            unconfirmed: records.unconfirmed,
+            unconfirmed: people.iter().filter(|record| record.unconfirmed).count(),
             flaw: flaw(records.people.values()),
             turns: self.turns(now),
-            memory: Some(Arc::clone(records) as Arc<dyn directory::Memory>),
+            memory: None,
         }
     }
 
@@ -210,9 +212,9 @@ impl directory::Source for Source {
         self.alone(id).map(|user| user.map_err(failure)).boxed()
     }
 
-    fn again(&self) -> Option<Loaded> {
-        let records = Arc::clone(&self.kept().records);
-        (!records.people.is_empty()).then(|| self.translated(&records))
+    fn again(&self, memory: &Arc<dyn Memory>) -> Option<Loaded> {
+        let known: &dyn Any = &**memory;
+        Some(Loaded { memory: Some(Arc::clone(memory)), ..self.translated(known.downcast_ref()?) })
     }
 
     fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError> {
@@ -220,7 +222,7 @@ impl directory::Source for Source {
         self.client.recall_names(&records.names);
         let loaded = records.people.values().map(|record| record.read).max();
         *self.kept() = Kept { records: Arc::clone(&records), gleaned: HashMap::new(), loaded };
-        Ok(self.translated(&records))
+        Ok(Loaded { memory: Some(records.clone()), ..self.translated(&records) })
     }
 
     fn told(&self, message: &[u8]) -> Result<Told, Malformed> {

@@ -82,14 +82,14 @@ async fn whoever_is_no_server_gets_no_signal() {
 }
 
 /// A `serve` that holds back that most persons have gone, and where it listens.
-async fn held(simulator: &Simulator) -> (Program, String) {
+async fn held(simulator: &Simulator, left: usize) -> (Program, String) {
     let upstream = simulator.base_url();
     let mut settings = settings(&upstream);
     settings.push(("SCIM_CACHE_TTL", "1ms"));
     let program = Program::start(&["serve"], &settings);
     let base_url = program.base_url().await;
     until("everybody is served", async || get(&format!("{base_url}/Users"), TOKEN).await.status == 200).await;
-    simulator.with_world(|world| world.persons.truncate(20));
+    simulator.with_world(|world| world.persons.truncate(left));
     let ready = base_url.replace("/scim/v2", "/health/ready");
     until("the change is held back", async || {
         assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
@@ -102,7 +102,7 @@ async fn held(simulator: &Simulator) -> (Program, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_is_held_back_is_published() {
     let simulator = Setup::persons(60).simulator();
-    let (program, base_url) = held(&simulator).await;
+    let (program, base_url) = held(&simulator, 20).await;
     let listen = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2");
     let ended = run(&["approve", "--listen", listen], &[]).await;
     assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
@@ -115,9 +115,30 @@ async fn a_change_that_is_held_back_is_published() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_back_is_told_once_and_again_when_it_has_doubled() {
+    let simulator = Setup::persons(60).simulator();
+    let (program, base_url) = held(&simulator, 45).await;
+    let errors = || program.log().into_iter().filter(|line| line["level"] == "ERROR").count();
+    for _ in 0..5 {
+        get(&format!("{base_url}/Users"), TOKEN).await;
+    }
+    assert_eq!(errors(), 1);
+    simulator.with_world(|world| world.persons.truncate(5));
+    until("it is told again", async || {
+        get(&format!("{base_url}/Users"), TOKEN).await;
+        errors() > 1
+    })
+    .await;
+    for _ in 0..5 {
+        get(&format!("{base_url}/Users"), TOKEN).await;
+    }
+    assert_eq!(errors(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_signal_alone_publishes_it_too() {
     let simulator = Setup::persons(60).simulator();
-    let (program, base_url) = held(&simulator).await;
+    let (program, base_url) = held(&simulator, 20).await;
     program.signal("USR1");
     until("it is published", async || get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"] == 20)
         .await;

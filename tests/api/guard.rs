@@ -172,21 +172,24 @@ async fn a_truncated_list_changes_nothing_even_if_nobody_can_be_confirmed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_back_does_not_make_old_data_good_for_ever() {
+    const TTL: Duration = Duration::from_secs(2);
     let hour = Duration::from_secs(3600);
-    let bridge = Setup { cache_ttl: SHORT, max_change: 0.2, max_stale: hour, ..Setup::persons(60) }.start();
+    let bridge = Setup { cache_ttl: TTL, max_change: 0.2, max_stale: hour, ..Setup::persons(60) }.start();
     let users = bridge.everybody().await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     bridge.clock.pass(hour);
-    assert_eq!(bridge.reloaded().await, users);
+    tokio::time::sleep(TTL).await;
+    assert_eq!(bridge.everybody().await, users);
     bridge.clock.pass(Duration::from_secs(1));
-    tokio::time::sleep(2 * SHORT).await;
-    bridge.get("/Users").await.scim_error(503, None);
-    let reason = bridge.failure().await;
-    assert!(reason.contains("held back"), "{reason}");
-    assert_eq!(bridge.health().await.1["parts"]["directory"]["heldBack"]["disappeared"], 40, "it can be approved");
+    tokio::time::sleep(TTL).await;
+    let detail = bridge.get("/Users").await.scim_error(503, None);
+    assert!(detail.contains("held back"), "{detail}");
+    let (status, health) = bridge.health().await;
+    assert_eq!((status, &health["parts"]["personio"]["status"]), (503, &"ok".into()), "no load has failed: {health}");
+    assert_eq!(health["parts"]["directory"]["heldBack"]["disappeared"], 40, "it can be approved");
     bridge.simulator.reset_counts();
     bridge.get("/Users").await.scim_error(503, None);
-    assert!(bridge.simulator.log().is_empty(), "a pause, as after every load that brings nothing");
+    assert!(bridge.simulator.log().is_empty(), "no load before the time to live is over");
     bridge.directory().approve().await;
     assert_eq!(bridge.everybody().await.len(), 20);
 }
@@ -214,4 +217,30 @@ async fn employments_that_vanish_take_nothing_from_a_few() {
     assert!(user.get(PERSONIO).is_none(), "one person may really have none");
     assert_eq!(after.len(), users.len());
     bridge.clock.pass(PAUSE_OVER);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_served_is_no_loss() {
+    let mut setup = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::persons(60) };
+    setup.policy.require_email = true;
+    setup.world.persons.iter_mut().take(15).for_each(|person| person.email = None);
+    let bridge = setup.start();
+    let users = bridge.everybody().await;
+    assert_eq!(users.len(), 45);
+    bridge.simulator.with_world(|world| world.persons.drain(..15).count());
+    bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
+    assert_eq!(bridge.reloaded().await, users);
+    assert!(directory(&bridge).await.get("heldBack").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_approval_nothing_is_amiss() {
+    let (bridge, _) = guarded(60).await;
+    bridge.simulator.with_world(|world| world.persons.truncate(20));
+    bridge.reloaded().await;
+    bridge.directory().approve().await;
+    let (status, health) = bridge.health().await;
+    assert_eq!((status, &health["status"], &health["parts"]["personio"]["status"]), (200, &"ok".into(), &"ok".into()));
+    assert_eq!(metric(&bridge, "personio_scim_change_is_held_back").await, "0");
+    assert_eq!(metric(&bridge, "personio_scim_loads_total{outcome=\"failed\"}").await, "0");
 }

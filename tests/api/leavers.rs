@@ -138,3 +138,24 @@ async fn an_answer_about_another_person_tells_nothing() {
         assert_eq!(bridge.reloaded().await, users);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_told_how_many_are_neither_there_nor_gone() {
+    let (bridge, users) = settled(60).await;
+    remove(&bridge, 0..15);
+    bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
+    assert_eq!(bridge.reloaded().await, users);
+    let told = async || {
+        let (status, health) = bridge.health().await;
+        let text = bridge.get("/metrics").await.text;
+        let metric = text.lines().find_map(|line| line.strip_prefix("personio_scim_unconfirmed_users "));
+        let parts = &health["parts"];
+        assert_eq!((status, metric), (200, Some(&*parts["directory"]["unconfirmed"].to_string())), "{health}");
+        (parts["personio"]["status"].clone(), parts["directory"]["unconfirmed"].clone())
+    };
+    assert_eq!(told().await, ("degraded".into(), 15.into()));
+    bridge.simulator.heal();
+    bridge.simulator.with_world(|world| world.persons.truncate(40));
+    assert_eq!(bridge.reloaded().await.len(), 40);
+    assert_eq!(told().await, ("ok".into(), 0.into()));
+}

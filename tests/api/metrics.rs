@@ -49,7 +49,12 @@ const ALWAYS: [&str; 8] = [
     "personio_scim_webhook_notices_total{outcome=\"accepted\"}",
     "personio_scim_webhook_notices_total{outcome=\"refused\"}",
 ];
-const WITH_DATA: [&str; 2] = ["personio_scim_snapshot_age_seconds", "personio_scim_users"];
+const WITH_DATA: [&str; 4] = [
+    "personio_scim_outdated_users",
+    "personio_scim_snapshot_age_seconds",
+    "personio_scim_unconfirmed_users",
+    "personio_scim_users",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loads_and_data_are_counted() {
@@ -69,14 +74,14 @@ async fn loads_and_data_are_counted() {
     let now = scrape(&bridge).await;
     let names: BTreeSet<&str> = ALWAYS.into_iter().chain(WITH_DATA).collect();
     assert_eq!(now.keys().map(String::as_str).collect::<BTreeSet<_>>(), names);
-    assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]], now[WITH_DATA[1]]), (1.0, 1.0, 30.0));
+    assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]], now[WITH_DATA[3]]), (1.0, 1.0, 30.0));
 
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     bridge.reloaded().await;
     bridge.clock.pass(Duration::from_millis(90_500));
     let now = scrape(&bridge).await;
-    assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]], now[WITH_DATA[1]]), (1.0, 2.0, 20.0));
-    assert!((now[WITH_DATA[0]] - 90.5).abs() < 1e-6, "{now:?}");
+    assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]], now[WITH_DATA[3]]), (1.0, 2.0, 20.0));
+    assert!((now[WITH_DATA[1]] - 90.5).abs() < 1e-6, "{now:?}");
     bridge.simulator.reset_counts();
     scrape(&bridge).await;
     assert!(bridge.simulator.log().is_empty(), "whoever measures asks for nothing upstream");

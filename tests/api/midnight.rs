@@ -8,7 +8,7 @@ use personio_scim::clock::Clock;
 use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person, World};
 use serde_json::Value;
 
-use crate::harness::{Bridge, SHORT, Setup, TestClock, by_id};
+use crate::harness::{Bridge, SHORT, Setup, TestClock, by_id, until};
 
 /// A company with somebody who begins on this day, and somebody else.
 fn setup(zone: &str, now: &str) -> Setup {
@@ -97,5 +97,125 @@ async fn a_clock_that_is_set_back_and_forth_leaves_dates_of_change_in_order() {
     let third = one(&bridge, "1").await;
     assert_eq!(third["active"], true);
     assert!(moment(&third) > moment(&second));
+    assert_eq!(bridge.health().await.1["status"], "ok");
+}
+
+/// The company of [`setup`] with fifty others, of whom a load brings news that are held back.
+async fn holding_back() -> Bridge {
+    let mut setup = setup("Europe/Berlin", "2026-11-23T22:00:00Z");
+    let works = setup.world.persons[1].clone();
+    setup.world.persons.extend((3..=52).map(|id| Person {
+        id: id.to_string(),
+        email: Some(format!("{id}@example.com")),
+        employments: vec![Employment { id: format!("e{id}"), ..works.employments[0].clone() }],
+        ..works.clone()
+    }));
+    let max_stale = Duration::from_secs(3 * 24 * 3600);
+    let bridge = Setup { cache_ttl: SHORT, max_change: 0.2, max_stale, ..setup }.start();
+    assert_eq!(bridge.everybody().await.len(), 52);
+    bridge.simulator.with_world(|world| {
+        for person in world.persons.iter_mut().skip(2).take(20) {
+            person.employments[0].status = Some("INACTIVE".into());
+        }
+        // This one begins the day after, by now.
+        world.persons[0].employments[0].employment_start_date = Some(date(2026, 12, 9));
+    });
+    until("the change is held back", async || {
+        tokio::time::sleep(2 * SHORT).await;
+        bridge.everybody().await;
+        bridge.directory().held_back().is_some()
+    })
+    .await;
+    bridge
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn midnight_comes_for_what_is_served_while_a_change_is_held_back() {
+    let bridge = holding_back().await;
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    bridge.clock.pass(Duration::from_secs(2 * 3600));
+    assert_eq!(one(&bridge, "1").await["active"], true, "by the date that is served");
+    assert_eq!(bridge.users("?filter=active+eq+true&count=0").await["totalResults"], 52);
+    let held = bridge.directory().held_back().expect("it is still held back");
+    assert_eq!(held.losses.deactivated, 20);
+    bridge.directory().approve().await;
+    assert_eq!(one(&bridge, "1").await["active"], false, "by the date that was held back");
+    assert_eq!(bridge.users("?filter=active+eq+true&count=0").await["totalResults"], 31);
+    assert!(bridge.directory().held_back().is_none());
+    // What is approved is made anew for the day on which it is.
+    bridge.clock.pass(Duration::from_secs(23 * 3600));
+    assert_eq!(one(&bridge, "1").await["active"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_held_back_over_midnight_is_published_as_of_today() {
+    let bridge = holding_back().await;
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    bridge.clock.pass(Duration::from_secs(26 * 3600));
+    bridge.directory().approve().await;
+    assert_eq!(bridge.users("?filter=active+eq+true&count=0").await["totalResults"], 32, "the newcomer is one of them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_waits_for_loads_nobody_waits_for_midnight_either() {
+    let setup =
+        Setup { refresh_every: Some(Duration::from_secs(3600)), ..setup("Europe/Berlin", "2026-11-23T22:59:59Z") };
+    let bridge = setup.start();
+    bridge.ready().await;
+    assert_eq!(one(&bridge, "1").await["active"], false);
+    bridge.simulator.reset_counts();
+    bridge.clock.pass(Duration::from_secs(1));
+    until("the day has come", async || one(&bridge, "1").await["active"] == true).await;
+    assert!(bridge.simulator.log().is_empty(), "Personio was asked nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn midnight_comes_although_nobody_asks() {
+    let bridge = setup("Europe/Berlin", "2026-11-23T22:59:59Z").start();
+    let before = one(&bridge, "1").await["meta"]["version"].clone();
+    bridge.clock.pass(Duration::from_secs(1));
+    // Ages are told without a look at the users.
+    until("the snapshot is another", async || {
+        let (snapshot, _) = bridge.directory().state().snapshot.unwrap();
+        snapshot.users().find("1").unwrap().text("meta.version") != before.as_str()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_ask_at_midnight_see_the_same_day_once_one_has_seen_it() {
+    let bridge = setup("Europe/Berlin", "2026-11-23T22:59:59Z").start();
+    bridge.ready().await;
+    bridge.clock.pass(Duration::from_secs(1));
+    let all = futures_util::future::join_all((0..40).map(|_| one(&bridge, "1"))).await;
+    assert!(all.iter().all(|user| user == &all[0] && user["active"] == true), "{all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approvals_loads_and_midnight_at_the_same_time_leave_what_upstream_says() {
+    let bridge = holding_back().await;
+    let active = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
+    let ask = async || {
+        for _ in 0..20 {
+            // Before it was approved, on either day; and after, on either day.
+            assert!([51, 52, 31, 32].contains(&active().await));
+            tokio::time::sleep(SHORT).await;
+        }
+    };
+    let approve = async || {
+        for _ in 0..10 {
+            bridge.directory().approve().await;
+            tokio::time::sleep(SHORT).await;
+        }
+    };
+    let days = async || {
+        for _ in 0..10 {
+            bridge.clock.pass(Duration::from_secs(3 * 3600));
+            tokio::time::sleep(2 * SHORT).await;
+        }
+    };
+    tokio::join!(ask(), ask(), approve(), days());
+    tokio::time::sleep(2 * SHORT).await;
+    assert_eq!(active().await, 32);
     assert_eq!(bridge.health().await.1["status"], "ok");
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id};
+use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id, until};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
@@ -97,6 +97,39 @@ async fn after_a_long_silence_everybody_is_read() {
     bridge.clock.pass(HOUR);
     assert_eq!(bridge.reloaded().await, users);
     assert_eq!(counts(&bridge), (2, 0, 60));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_silence_makes_no_load_that_lasts_for_hours() {
+    let setup = Setup { cache_ttl: SHORT, employment_recheck: HOUR, max_concurrency: 2, ..Setup::persons(60) };
+    let bridge = setup.start();
+    let users = bridge.everybody().await;
+    bridge.clock.pass(2 * HOUR);
+    let promoted = change(&bridge, 5, |person| {
+        person.preferred_name = Some("Promoted".to_owned());
+        person.employments[0].position = Some("Promoted".to_owned());
+    });
+    bridge.simulator.reset_counts();
+    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(20))));
+    let (now, ()) = tokio::join!(bridge.reloaded(), async {
+        until("it reads employments", async || counts(&bridge).2 > 10).await;
+        bridge.clock.pass(5 * MINUTE + Duration::from_secs(1));
+    });
+    let first = asked(&bridge);
+    assert!((11..60).contains(&first.len()), "{} are read, the rest waits", first.len());
+    assert!(first.contains(&promoted), "what has changed does not wait");
+    assert_eq!(by_id(&now, &promoted)["title"], "Promoted");
+    assert!(now.iter().filter(|user| !users.contains(user)).count() >= 1 && now.len() == 60);
+    assert_eq!(bridge.health().await.1["status"], "ok", "nobody counts as unreadable");
+
+    bridge.simulator.heal();
+    bridge.simulator.reset_counts();
+    assert_eq!(bridge.reloaded().await, now);
+    let mut all = [first, asked(&bridge)].concat();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 60, "the rest comes first in the next");
+    assert!(asked(&bridge).len() < 60, "and nobody twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,6 +246,19 @@ async fn a_name_in_use_outlives_a_list_that_leaves_it_out() {
     }
     assert_eq!(bridge.reloaded().await, users);
     assert!(bridge.simulator.requests(Endpoint::OrgUnits) >= 2, "they were read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_in_use_outlives_a_list_that_has_the_id_alone() {
+    let (bridge, users) = settled(12).await;
+    let ids = bridge.simulator.with_world(|world| world.workplaces.iter().map(|it| it.id.clone()).collect::<Vec<_>>());
+    let data: Vec<Value> = ids.iter().map(|id| json!({"id": id, "name": null})).collect();
+    let body = json!({"_data": data, "_meta": {"links": {}}}).to_string();
+    bridge.clock.pass(24 * HOUR);
+    bridge.simulator.fail(Fault::on(Endpoint::Workplaces, Action::Body(200, "application/json", body)));
+    assert_eq!(bridge.reloaded().await, users);
+    assert!(users.iter().any(|user| user[PERSONIO]["office"].is_string()));
+    assert_eq!(bridge.simulator.requests(Endpoint::Workplaces), 1, "they were read");
 }
 
 #[tokio::test(flavor = "multi_thread")]

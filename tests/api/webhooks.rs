@@ -222,3 +222,18 @@ async fn a_notice_outlives_failed_loads_and_makes_no_outage_worse() {
     costs(&bridge, 1, "one load saw them all").await;
     assert_eq!(bridge.health().await.1["parts"]["personio"]["status"], Value::from("ok"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_costs_one_load_also_while_a_change_is_held_back_and_what_was_served_is_too_old() {
+    let hour = Duration::from_secs(3600);
+    let bridge = loaded(Setup { max_change: 0.2, max_stale: hour, ..setup(60) }).await;
+    bridge.simulator.with_world(|world| world.persons.truncate(20));
+    bridge.clock.pass(hour + Duration::from_secs(1));
+    notify(&bridge).await;
+    costs(&bridge, 1, "one load has seen it").await;
+    bridge.get("/scim/v2/Users").await.scim_error(503, None);
+    assert_eq!(bridge.health().await.1["parts"]["directory"]["heldBack"]["disappeared"], 40);
+    costs(&bridge, 1, "whoever asks gets the same").await;
+    notify(&bridge).await;
+    costs(&bridge, 2, "another notice, another load").await;
+}
