@@ -14,6 +14,7 @@ mod policy;
 mod records;
 mod refresh;
 pub mod source;
+mod unreadable;
 mod user;
 mod user_name;
 

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -11,16 +10,12 @@ use jiff::Timestamp;
 
 use super::plan::{Plan, ToRead};
 use super::records::{Record, forget_personal};
+use super::unreadable::{Before, Row, Unreadable};
 use crate::clock::Clock;
 use crate::directory::Progress;
 use crate::personio::model::{Employment, Person};
 use crate::personio::{Client, Endpoint, Error};
 
-/// Of so many persons the employments may be unreadable before a load counts as failed, though not of
-/// more than half of a small company …
-const FEW: usize = 10;
-/// … nor may so many in a row, since that is an outage; a large company may have one in five.
-const SHARE: usize = 5;
 /// For so long a load reads again what nothing says to have changed; the rest waits for the next, so that a long
 /// silence does not make one that lasts for hours.
 const RECHECKS: Duration = Duration::from_secs(300);
@@ -241,132 +236,11 @@ pub(super) fn believed(
     Ok(read)
 }
 
-/// Counts failures in a row: after a long one it makes no sense to go on asking.
-#[derive(Debug, Default)]
-struct Row {
-    length: std::sync::atomic::AtomicUsize,
-    was_long: AtomicBool,
-}
-
-impl Row {
-    fn note(&self, succeeded: bool) {
-        if succeeded {
-            self.length.store(0, Relaxed);
-        } else if self.length.fetch_add(1, Relaxed) >= FEW {
-            self.was_long.store(true, Relaxed);
-        }
-    }
-
-    fn is_long(&self) -> bool {
-        self.was_long.load(Relaxed)
-    }
-}
-
-/// What was known of somebody's employments before they were to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Before {
-    /// Some that are as good as new ones.
-    Trusted,
-    /// Nothing, or nothing of worth, since they could not be read then either.
-    Failed,
-    /// Nothing.
-    Unknown,
-}
-
-/// Counts the persons whose employments cannot be read.
-struct Unreadable {
-    tolerated: usize,
-    /// How many persons have no employments that can be trusted, and how many of those came in a row.
-    bare: usize,
-    bare_in_a_row: usize,
-    /// How many persons have those of an earlier load.
-    outdated: usize,
-    first: Option<Error>,
-}
-
-impl Unreadable {
-    fn among(persons: usize) -> Self {
-        let tolerated = FEW.min(persons.div_ceil(2)).max(persons / SHARE);
-        Self { tolerated, bare: 0, bare_in_a_row: 0, outdated: 0, first: None }
-    }
-
-    /// The employments, or none if they may be missing; of somebody whose earlier ones are trusted they may.
-    fn note(
-        &mut self,
-        answer: Result<Vec<Employment>, Error>,
-        before: Before,
-    ) -> Result<Option<Vec<Employment>>, Error> {
-        match answer {
-            Ok(employments) => {
-                self.bare_in_a_row = 0;
-                return Ok(Some(employments));
-            }
-            Err(error @ Error::Credential { .. }) => return Err(error),
-            Err(error) if before == Before::Trusted => {
-                self.outdated += 1;
-                self.first.get_or_insert(error);
-            }
-            Err(error) => {
-                self.bare += 1;
-                // In a later load those who failed before come one after the other: that is no outage.
-                self.bare_in_a_row += usize::from(before == Before::Unknown);
-                if self.bare > self.tolerated || self.bare_in_a_row > FEW {
-                    return Err(error);
-                }
-                self.first.get_or_insert(error);
-            }
-        }
-        Ok(None)
-    }
-
-    fn report(&self) {
-        if let Some(error) = &self.first {
-            let Self { bare, outdated, .. } = self;
-            tracing::warn!(
-                bare,
-                outdated,
-                "the employments of some persons cannot be read: {outdated} are served with the last that could be, {bare} \
-                 without or with old ones; the first failure: {error}"
-            );
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn failure() -> Result<Vec<Employment>, Error> {
-        Err(Error::NotFound { endpoint: Endpoint::Employments })
-    }
-
-    #[test]
-    fn eleven_in_a_row_without_employments_are_an_outage() {
-        let mut unreadable = Unreadable::among(500);
-        for _ in 0..5 {
-            assert!((0..10).all(|_| unreadable.note(failure(), Before::Unknown).is_ok()));
-            assert!(unreadable.note(Ok(Vec::new()), Before::Unknown).is_ok());
-        }
-        assert!((0..10).all(|_| unreadable.note(failure(), Before::Unknown).is_ok()));
-        assert!(unreadable.note(failure(), Before::Unknown).is_err());
-    }
-
-    #[test]
-    fn some_may_be_without_employments_more_may_not() {
-        for (persons, tolerated) in
-            [(1, 1), (2, 1), (3, 2), (4, 2), (20, 10), (49, 10), (50, 10), (60, 12), (1000, 200)]
-        {
-            let mut unreadable = Unreadable::among(persons);
-            for _ in 0..tolerated {
-                assert!(unreadable.note(failure(), Before::Unknown).is_ok(), "{persons}");
-                assert!(unreadable.note(failure(), Before::Trusted).is_ok(), "earlier ones do not count");
-                assert!(unreadable.note(Ok(Vec::new()), Before::Unknown).is_ok());
-            }
-            assert!(unreadable.note(failure(), Before::Unknown).is_err(), "{persons}");
-        }
-    }
 
     #[test]
     fn an_employment_goes_only_if_it_is_missing_everywhere() {
@@ -398,16 +272,5 @@ mod tests {
             let is_empty = read.is_empty() && !person.employments.is_empty();
             assert_eq!(believed(employments(read), &person, None).is_ok(), !is_empty);
         }
-    }
-
-    #[test]
-    fn a_long_row_is_remembered() {
-        let row = Row::default();
-        (0..10).for_each(|_| row.note(false));
-        assert!(!row.is_long());
-        row.note(true);
-        (0..11).for_each(|_| row.note(false));
-        row.note(true);
-        assert!(row.is_long());
     }
 }
