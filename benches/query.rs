@@ -217,6 +217,8 @@ impl Source for Made {
         None
     }
 
+    fn served(&self, _: &Arc<dyn Memory>) {}
+
     fn recall(&self, _: &[u8]) -> Result<Loaded, SourceError> {
         Err(SourceError::new("remembers nothing".to_owned()))
     }

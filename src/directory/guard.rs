@@ -55,7 +55,12 @@ impl Losses {
         let later: std::collections::HashMap<&str, _> = after.users.iter().map(|user| (&*user.id, user)).collect();
         let mut losses = Self { of: before.users().all().len(), ..Self::default() };
         for user in before.users().all() {
-            let Some(later) = user.text("id").and_then(|id| later.get(id)) else {
+            let id = user.text("id").unwrap_or_default();
+            // Who may be gone counted when they became so; otherwise they would have to be approved twice.
+            if before.unconfirmed().contains(id) {
+                continue;
+            }
+            let Some(later) = later.get(id).filter(|_| !after.unconfirmed.contains(id)) else {
                 losses.disappeared += 1;
                 losses.users += 1;
                 continue;
@@ -67,9 +72,6 @@ impl Losses {
             }
             losses.users += usize::from(loses);
         }
-        // Otherwise many could go a few at a time, as they are confirmed.
-        losses.disappeared += after.unconfirmed;
-        losses.users += after.unconfirmed;
         losses
     }
 

@@ -21,12 +21,12 @@ mod walks;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use moka::future::Cache;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as Turn, Semaphore};
@@ -103,8 +103,8 @@ struct Inner {
     flawed: AtomicBool,
     /// What was served some time ago: losses add up.
     baseline: ArcSwapOption<Baseline>,
-    /// The last date at which users were made anew.
-    turned: ArcSwapOption<Timestamp>,
+    /// The last snapshot of which users were made anew for another day, or were to be.
+    turned: ArcSwapOption<Snapshot>,
     /// Where what is served is kept.
     state: Option<state::State>,
     flight: Mutex<Option<Flight>>,
@@ -198,6 +198,7 @@ impl Directory {
     /// # Errors
     /// When there is none that may be served.
     pub async fn current(&self) -> Result<Arc<Snapshot>, Error> {
+        let asked = Instant::now();
         if self.0.freshness.refresh_every.is_none() {
             // It goes on without whoever does not wait for it.
             let _ = timeout(self.0.freshness.refresh_wait, self.turn()).await;
@@ -211,7 +212,7 @@ impl Directory {
         match self.refresh(newest.as_ref()) {
             Refresh::Done(snapshot) => Ok(snapshot),
             Refresh::Paused => self.fallback(),
-            Refresh::UnderWay(flight) => match timeout(self.patience(&flight), flight.load).await {
+            Refresh::UnderWay(flight) => match timeout(self.patience(&flight, asked), flight.load).await {
                 // What has landed may be too old by now, or be held back.
                 Ok(Ok(()) | Err(_)) | Err(_) => self.fallback(),
             },
@@ -266,8 +267,8 @@ impl Directory {
 
     /// How long to wait for a load. Where there is something to serve meanwhile, the waiting ends
     /// for all when the load has taken that long: a slow load must not slow down every request.
-    fn patience(&self, flight: &Flight) -> Duration {
-        let wait = self.0.freshness.refresh_wait;
+    fn patience(&self, flight: &Flight, asked: Instant) -> Duration {
+        let wait = self.0.freshness.refresh_wait.saturating_sub(asked.elapsed());
         if self.servable().is_none() {
             return wait;
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::task::block_in_place;
 
 use super::guard::{Baseline, Held, Losses, WINDOW};
@@ -43,13 +43,21 @@ impl Directory {
             self.0.single.invalidate_all();
             return Err(flaw);
         }
+        // It may have become another day since users were made of it.
+        if !self.is_of_today(&loaded) {
+            loaded = self.made_again(loaded.memory.as_ref()).unwrap_or(loaded);
+        }
         if let Some(losses) = self.too_many_losses(&loaded) {
             self.hold_back(loaded, started, losses);
+            // Otherwise a mistake upstream would be the truth of the next load.
+            self.memory().inspect(|served| self.0.source.served(served));
             return Ok(());
         }
         if self.0.held.load().is_some() {
             tracing::info!("the change that was held back is within bounds now");
         }
+        // Before it can be seen, so that nobody sees it beside a failure that is over.
+        self.0.failure.store(None);
         self.publish(loaded, started).await?;
         self.0.held.store(None);
         Ok(())
@@ -58,7 +66,8 @@ impl Directory {
     /// What users would lose by this, if that is too much to be served without being asked for.
     fn too_many_losses(&self, loaded: &Loaded) -> Option<Losses> {
         let previous = self.0.last_good.load_full();
-        let baseline = self.0.baseline.load_full().map(|baseline| Arc::clone(&baseline.snapshot));
+        let counts = |baseline: &Arc<Baseline>| self.0.held.load().is_some() || self.is_recent(baseline);
+        let baseline = self.0.baseline.load_full().filter(counts).map(|baseline| Arc::clone(&baseline.snapshot));
         let losses = |before| block_in_place(|| Losses::between(before, loaded));
         [previous.as_ref(), baseline.as_ref()]
             .into_iter()
@@ -97,13 +106,14 @@ impl Directory {
             return;
         };
         tracing::warn!("approved: {}", held.losses);
+        let memory = held.loaded.memory.as_ref();
         // It may have waited for days.
-        let is_of_today = held.loaded.turns.is_none_or(|at| self.0.clock.now() < at);
-        let again = if is_of_today { None } else { self.made_again(held.loaded.memory.as_ref()) };
+        let again = if self.is_of_today(&held.loaded) { None } else { self.made_again(memory) };
         match self.publish(again.unwrap_or_else(|| held.loaded.clone()), held.started).await {
             Ok(snapshot) => {
                 self.0.held.store(None);
                 self.compare_with(snapshot);
+                memory.inspect(|approved| self.0.source.served(approved));
             }
             Err(reason) => tracing::error!("what was approved cannot be published: {reason}"),
         }
@@ -124,12 +134,11 @@ impl Directory {
         let earlier = previous.as_deref().map_or(Earlier::Unknown, Earlier::Served);
         let (types, clock) = (&self.0.types, &*self.0.clock);
         let snapshot = Arc::new(block_in_place(|| Snapshot::new(loaded, types, earlier, started, clock))?);
-        let is_recent = |baseline: &Baseline| clock.monotonic().saturating_sub(baseline.since) < WINDOW;
-        if !self.0.baseline.load().as_deref().is_some_and(is_recent) {
+        // While something is held back, it stays so until somebody approves or it is within bounds.
+        let stays = |baseline: &Baseline| self.0.held.load().is_some() || self.is_recent(baseline);
+        if !self.0.baseline.load().as_deref().is_some_and(stays) {
             self.compare_with(previous.unwrap_or_else(|| Arc::clone(&snapshot)));
         }
-        // Before it can be seen, so that nobody sees it beside a failure that is over.
-        self.0.failure.store(None);
         self.0.last_good.store(Some(Arc::clone(&snapshot)));
         *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory.clone();
         self.0.flawed.store(false, Relaxed);
@@ -163,33 +172,43 @@ impl Directory {
 
     async fn turned(&self) {
         let _turn = self.0.publishing.lock().await;
-        let Some((snapshot, at)) = self.due() else { return };
-        let memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(again) = self.made_again(memory.as_ref()) {
-            match self.too_many_losses(&again) {
-                None => {
-                    if let Err(reason) = self.publish(again, snapshot.loaded()).await {
-                        tracing::error!("users could not be made anew at midnight: {reason}");
-                    }
+        let Some(snapshot) = self.due() else { return };
+        // Once, whatever comes of it: the next load does it as well. Whoever asks meanwhile waits for it.
+        self.0.turned.store(Some(Arc::clone(&snapshot)));
+        let Some(again) = self.made_again(self.memory().as_ref()) else { return };
+        match self.too_many_losses(&again) {
+            None => {
+                if let Err(reason) = self.publish(again, snapshot.loaded()).await {
+                    tracing::error!("users could not be made anew at midnight: {reason}");
                 }
-                Some(losses) if self.0.held.load().is_none() => self.hold_back(again, snapshot.loaded(), losses),
-                // What is held back already is newer, and an operator decides on both at once.
-                Some(losses) => tracing::debug!("the new day waits as well: {losses}"),
             }
+            Some(losses) if self.0.held.load().is_none() => self.hold_back(again, snapshot.loaded(), losses),
+            // What is held back already is newer, and an operator decides on both at once.
+            Some(losses) => tracing::debug!("the new day waits as well: {losses}"),
         }
-        // Once, whatever came of it: the next load does it as well. Whoever asks meanwhile waits for it.
-        self.0.turned.store(Some(Arc::new(at)));
     }
 
     fn made_again(&self, memory: Option<&Arc<dyn Memory>>) -> Option<Loaded> {
         block_in_place(|| self.0.source.again(memory?))
     }
 
-    /// The snapshot that is served, if the date has made it wrong, and since when.
-    fn due(&self) -> Option<(Arc<Snapshot>, Timestamp)> {
-        let snapshot = self.servable()?;
-        let at = snapshot.turns().filter(|at| self.0.clock.now() >= *at)?;
-        let is_done = self.0.turned.load().as_ref().is_some_and(|turned| **turned == at);
-        (!is_done).then_some((snapshot, at))
+    /// What the source knew when it loaded what is served.
+    fn memory(&self) -> Option<Arc<dyn Memory>> {
+        self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_of_today(&self, loaded: &Loaded) -> bool {
+        loaded.day.as_ref().is_none_or(|day| day.contains(&self.0.clock.now()))
+    }
+
+    fn is_recent(&self, baseline: &Baseline) -> bool {
+        self.0.clock.monotonic().saturating_sub(baseline.since) < WINDOW
+    }
+
+    /// The snapshot that is served, if the date has made it wrong and nobody has tried to make it right.
+    fn due(&self) -> Option<Arc<Snapshot>> {
+        let snapshot = self.servable().filter(|snapshot| !snapshot.is_of_today(self.0.clock.now()))?;
+        let is_tried = self.0.turned.load().as_ref().is_some_and(|tried| Arc::ptr_eq(tried, &snapshot));
+        (!is_tried).then_some(snapshot)
     }
 }

@@ -1,6 +1,8 @@
 //! A complete, immutable set of users and groups. What did not change since the last snapshot is taken
 //! over from it, so that `meta` moves exactly when something else does.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +19,9 @@ pub struct Snapshot {
     groups: Resources,
     skipped: Skipped,
     outdated: usize,
-    unconfirmed: usize,
+    unconfirmed: HashSet<Box<str>>,
     loaded: SignedDuration,
-    turns: Option<Timestamp>,
+    day: Option<Range<Timestamp>>,
     digest: Digest,
 }
 
@@ -72,8 +74,8 @@ impl Snapshot {
         let users = resources(&types.user, users, earlier_users, now)?;
         let groups = resources(&types.group, groups, earlier_groups, now)?;
         let digest = digest([&users, &groups]);
-        let Loaded { skipped, outdated, unconfirmed, turns, .. } = load;
-        Ok(Self { users, groups, skipped, outdated, unconfirmed, loaded, turns, digest })
+        let Loaded { skipped, outdated, unconfirmed, day, .. } = load;
+        Ok(Self { users, groups, skipped, outdated, unconfirmed, loaded, day, digest })
     }
 
     /// The users, by creation and id.
@@ -100,10 +102,10 @@ impl Snapshot {
         self.outdated
     }
 
-    /// How many of the users may be gone, which is not confirmed.
+    /// The ids of those users who may be gone, which is not confirmed.
     #[must_use]
-    pub fn unconfirmed(&self) -> usize {
-        self.unconfirmed
+    pub fn unconfirmed(&self) -> &HashSet<Box<str>> {
+        &self.unconfirmed
     }
 
     /// What its content is recognised by: a snapshot with the same content has the same.
@@ -124,9 +126,9 @@ impl Snapshot {
         self.loaded
     }
 
-    /// From when on the date makes other users of the same data.
-    pub(super) fn turns(&self) -> Option<Timestamp> {
-        self.turns
+    /// Whether the date makes no other users of the same data.
+    pub(super) fn is_of_today(&self, now: Timestamp) -> bool {
+        self.day.as_ref().is_none_or(|day| day.contains(&now))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Where users come from, as far as the directory needs to know.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -17,6 +19,9 @@ pub trait Source: Send + Sync + 'static {
     /// The same as in the load that left this memory, made anew for today; nothing if it is another source's.
     /// Asks nobody.
     fn again(&self, memory: &Arc<dyn Memory>) -> Option<Loaded>;
+    /// What is served is this, and not what was loaded last: the next load goes by it, and reads again what was
+    /// different.
+    fn served(&self, memory: &Arc<dyn Memory>);
     /// The same as when [`Memory::to_bytes`] was called, in an earlier life of the program. Asks nobody.
     ///
     /// # Errors
@@ -73,12 +78,12 @@ pub struct Loaded {
     pub skipped: Skipped,
     /// How many of the users are partly as they were before, since that could not be read again.
     pub outdated: usize,
-    /// How many of the users may be gone, which is not confirmed.
-    pub unconfirmed: usize,
+    /// The ids of those users who may be gone, which is not confirmed.
+    pub unconfirmed: HashSet<Box<str>>,
     /// Why this must not be served where nothing was served before.
     pub flaw: Option<SourceError>,
-    /// When the same would make other users, by the date alone.
-    pub turns: Option<Timestamp>,
+    /// When the same makes the same users; at other times it makes others, by the date alone.
+    pub day: Option<Range<Timestamp>>,
     /// What the source knows.
     pub memory: Option<Arc<dyn Memory>>,
 }

@@ -53,7 +53,7 @@ fn upstream(now: &directory::State, counters: &Counters) -> Value {
     if let Some((reason, ago)) = &now.failure {
         return part("down", format!("the last load failed {} s ago: {reason}", ago.as_secs()));
     }
-    let newest = now.snapshot.as_ref().map(|(snapshot, _)| (snapshot.outdated(), snapshot.unconfirmed()));
+    let newest = now.snapshot.as_ref().map(|(snapshot, _)| (snapshot.outdated(), snapshot.unconfirmed().len()));
     let (outdated, unconfirmed) = newest.unwrap_or_default();
     match counters.loads_succeeded() {
         0 => part("unknown", "no load has ended yet".to_owned()),
@@ -80,7 +80,7 @@ fn served(snapshot: &Snapshot, age: Duration) -> Value {
     json!({
         "status": "ok", "detail": format!("{users} users, {} s old", age.as_secs()), "users": users,
         "ageSeconds": age.as_secs(), "leftOutWithoutEmail": snapshot.skipped().without_email,
-        "outdated": snapshot.outdated(), "unconfirmed": snapshot.unconfirmed(),
+        "outdated": snapshot.outdated(), "unconfirmed": snapshot.unconfirmed().len(),
     })
 }
 

@@ -32,7 +32,7 @@ fn registry(state: &State) -> Registry {
         registry.register("snapshot_age_seconds", "Age of the data that is served", age);
         let outdated = ConstGauge::new(snapshot.outdated() as u64);
         registry.register("outdated_users", "Users whose employments could not be read again", outdated);
-        let unconfirmed = ConstGauge::new(snapshot.unconfirmed() as u64);
+        let unconfirmed = ConstGauge::new(snapshot.unconfirmed().len() as u64);
         let about = "Users who are missing from Personio's list and not confirmed to be gone";
         registry.register("unconfirmed_users", about, unconfirmed);
     }

@@ -17,8 +17,15 @@ pub(super) struct Plan {
     pub(super) kept: Vec<Arc<Record>>,
     /// Those whose employments are to be read.
     pub(super) to_read: Vec<ToRead>,
-    /// Those who are known and not listed; whoever was never asked for, or longest ago, comes first.
-    pub(super) missing: Vec<Arc<Record>>,
+}
+
+/// Those who are known and not listed; whoever was never asked for, or longest ago, comes first.
+pub(super) fn missing(listed: &[Person], known: &HashMap<String, Arc<Record>>) -> Vec<Arc<Record>> {
+    let ids: HashSet<&str> = listed.iter().map(|person| person.id.as_str()).collect();
+    let mut missing: Vec<Arc<Record>> =
+        known.values().filter(|record| !ids.contains(record.person.id.as_str())).cloned().collect();
+    missing.sort_by(|one, other| one.asked.cmp(&other.asked).then_with(|| one.person.id.cmp(&other.person.id)));
+    missing
 }
 
 /// Somebody whose employments are to be read.
@@ -54,11 +61,6 @@ pub(super) struct Recheck {
 
 impl Plan {
     pub(super) fn new(listed: Vec<Person>, known: &Known<'_>, recheck: Recheck) -> Self {
-        let mut missing: Vec<Arc<Record>> = {
-            let ids: HashSet<&str> = listed.iter().map(|person| person.id.as_str()).collect();
-            known.people.values().filter(|record| !ids.contains(record.person.id.as_str())).cloned().collect()
-        };
-        missing.sort_by(|one, other| one.asked.cmp(&other.asked).then_with(|| one.person.id.cmp(&other.person.id)));
         let (mut to_read, mut failed, mut same) = (Vec::new(), Vec::new(), Vec::new());
         for person in listed {
             let record = known.gleaned.get(&person.id).or_else(|| known.people.get(&person.id)).cloned();
@@ -94,7 +96,7 @@ impl Plan {
             failed.rotate_left(turn as usize);
         }
         to_read.append(&mut failed);
-        Self { kept, to_read, missing }
+        Self { kept, to_read }
     }
 }
 
@@ -197,8 +199,8 @@ mod tests {
     fn who_is_not_listed_is_missing_longest_unasked_first() {
         let asked = [(1, None), (2, Some(at(-10))), (3, None), (4, Some(at(-20)))];
         let people = by_id(asked.map(|(id, asked)| Record { asked, ..record(person(id), at(0)) }));
-        let plan = plan(vec![person(1)], &people, &[], Recheck { every: HOUR, now: at(0), before: Some(at(0)) });
-        assert_eq!(plan.missing.iter().map(|record| record.person.id.as_str()).collect::<Vec<_>>(), ["3", "4", "2"]);
+        let missing = missing(&[person(1)], &people);
+        assert_eq!(missing.iter().map(|record| record.person.id.as_str()).collect::<Vec<_>>(), ["3", "4", "2"]);
     }
 
     /// Everybody has a turn within an hour, and each load about the same share, whatever its rhythm.

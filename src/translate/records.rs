@@ -64,7 +64,11 @@ impl Records {
         if version != VERSION {
             return Err(SourceError::new(format!("holds records of version {version} instead of {VERSION}")));
         }
-        let people = people.into_iter().map(|record| (record.person.id.clone(), record)).collect();
+        let people = people.into_iter().map(|mut record| {
+            forget_personal(&mut Arc::make_mut(&mut record).person);
+            (record.person.id.clone(), record)
+        });
+        let people = people.collect();
         Ok(Self { people, names })
     }
 }

@@ -44,32 +44,18 @@ enum Answer {
 
 /// Those who are missing, after Personio was asked for each.
 #[derive(Debug, Default)]
-struct Confirmed {
-    /// Those who are not gone, or not surely.
-    left: Vec<Arc<Record>>,
+pub(super) struct Confirmed {
+    /// Those who exist all the same, as they are now.
+    pub(super) found: Vec<Person>,
+    /// Those of whom it is not sure whether they exist, as they were.
+    pub(super) unconfirmed: Vec<Arc<Record>>,
     gone: usize,
-    unconfirmed: usize,
 }
 
 impl Refresh<'_> {
-    /// Carries out a plan. What was read stays in `gleaned` also when the load fails.
-    pub(super) async fn carry_out(
-        &self,
-        plan: Plan,
-        gleaned: &mut HashMap<String, Arc<Record>>,
-    ) -> Result<HashMap<String, Arc<Record>>, Error> {
-        let Plan { kept, to_read, missing } = plan;
-        self.progress.complete(kept.len() + to_read.len());
-        kept.iter().for_each(|_| self.progress.enriched());
-        let confirmed = self.confirmed(missing).await?;
-        let read = self.enriched(kept.len(), to_read, gleaned).await?;
-        let people = kept.into_iter().chain(read).chain(confirmed.left);
-        Ok(people.map(|record| (record.person.id.clone(), record)).collect())
-    }
-
     /// Asks for those who are missing one by one. Only whom Personio says not to know is gone: a listing can
     /// be short for many reasons.
-    async fn confirmed(&self, mut missing: Vec<Arc<Record>>) -> Result<Confirmed, Error> {
+    pub(super) async fn confirmed(&self, mut missing: Vec<Arc<Record>>) -> Result<Confirmed, Error> {
         let later = missing.split_off(missing.len().min(CONFIRMATIONS));
         let mut confirmed = Confirmed::default();
         later.into_iter().for_each(|record| confirmed.leave(record));
@@ -93,6 +79,20 @@ impl Refresh<'_> {
         Ok(confirmed)
     }
 
+    /// Carries out a plan. What was read stays in `gleaned` also when the load fails.
+    pub(super) async fn carry_out(
+        &self,
+        plan: Plan,
+        gleaned: &mut HashMap<String, Arc<Record>>,
+    ) -> Result<Vec<Arc<Record>>, Error> {
+        let Plan { mut kept, to_read } = plan;
+        self.progress.complete(kept.len() + to_read.len());
+        kept.iter().for_each(|_| self.progress.enriched());
+        let mut read = self.enriched(kept.len(), to_read, gleaned).await?;
+        kept.append(&mut read);
+        Ok(kept)
+    }
+
     /// Reads employments. Where they cannot be read, those that could last be read are kept; a few persons
     /// may have none, many mean that something larger is wrong, and then nobody is served without.
     async fn enriched(
@@ -106,9 +106,10 @@ impl Refresh<'_> {
         let answers = stream::iter(to_read).map(|ToRead { person, earlier, can_wait }| {
             let in_vain = &in_vain;
             async move {
-                let answer = if can_wait && self.clock.monotonic() > end {
+                let is_trusted = self.is_trusted(earlier.as_deref());
+                let answer = if can_wait && is_trusted && self.clock.monotonic() > end {
                     Answer::NotNow
-                } else if in_vain.is_long() && self.is_trusted(earlier.as_deref()) {
+                } else if in_vain.is_long() && is_trusted {
                     Answer::InVain
                 } else {
                     let answer = self.client.employments(&person.id).await;
@@ -179,10 +180,7 @@ impl Confirmed {
             Some(Ok(None)) => self.gone += 1,
             Some(Ok(Some(mut person))) => {
                 forget_personal(&mut person);
-                let changed = person != record.person;
-                let failed = record.failed || changed;
-                let earlier = Record::clone(&record);
-                self.left.push(Arc::new(Record { person, asked: Some(now), failed, unconfirmed: false, ..earlier }));
+                self.found.push(person);
             }
             Some(Err(error @ Error::Credential { .. })) => return Err(error),
             // Whoever cannot be told must not keep the others from being asked for.
@@ -197,22 +195,20 @@ impl Confirmed {
         if !record.unconfirmed {
             Arc::make_mut(&mut record).unconfirmed = true;
         }
-        self.unconfirmed += 1;
-        self.left.push(record);
+        self.unconfirmed.push(record);
     }
 
     fn report(&self) {
-        let Self { left, gone, unconfirmed } = self;
-        if *gone > 0 {
+        let (gone, unconfirmed, found) = (self.gone, self.unconfirmed.len(), self.found.len());
+        if gone > 0 {
             tracing::info!(gone, "{gone} persons are gone: Personio knows them no longer");
         }
-        if !left.is_empty() {
-            let left = left.len();
+        if unconfirmed + found > 0 {
             tracing::warn!(
-                left,
                 unconfirmed,
-                "{left} persons are missing from Personio's list and are kept: {unconfirmed} of them are not confirmed to \
-                 be gone, the others exist"
+                found,
+                "some persons are missing from Personio's list and are kept: {unconfirmed} are not confirmed to be gone, \
+                 {found} exist"
             );
         }
     }

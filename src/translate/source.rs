@@ -4,20 +4,22 @@
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::mem;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use tokio::task::block_in_place;
 
 use super::extension::Attributes;
 use super::flaw::flaw;
 use super::marks::Marks;
-use super::plan::{Known, Plan, Recheck};
+use super::plan::{Known, Plan, Recheck, missing};
 use super::records::{Record, Records, forget_personal};
-use super::refresh::{Refresh, believed};
+use super::refresh::{Confirmed, Refresh, believed};
 use super::user::{Context, People, card, user};
 use super::{Policy, employment, groups, user_name};
 use crate::clock::Clock;
@@ -104,17 +106,28 @@ impl Source {
             return Err(personio::Error::Unreadable { endpoint: personio::Endpoint::Persons, reason });
         }
         listed.iter_mut().for_each(forget_personal);
+        let (client, clock) = (&self.client, &*self.clock);
+        let refresh = Refresh { client, progress, clock, now, trusted: self.recency.trusted };
+        let missing = missing(&listed, &self.kept().records.people);
+        let Confirmed { found, unconfirmed, .. } = refresh.confirmed(missing).await?;
+        let ids: HashSet<String> = found.iter().map(|person| person.id.clone()).collect();
+        listed.extend(found);
         let (plan, mut gleaned) = {
             let mut kept = self.kept();
             let known = Known { people: &kept.records.people, gleaned: &kept.gleaned, marked };
             let plan = Plan::new(listed, &known, Recheck { every: self.recency.recheck, now, before: kept.loaded });
             (plan, mem::take(&mut kept.gleaned))
         };
-        let (client, clock) = (&self.client, &*self.clock);
-        let refresh = Refresh { client, progress, clock, now, trusted: self.recency.trusted };
-        let found = refresh.carry_out(plan, &mut gleaned).await;
+        let read = refresh.carry_out(plan, &mut gleaned).await;
         self.kept().gleaned = gleaned;
-        found
+        let people = read?.into_iter().map(|mut record| {
+            // Next time those come first who were not asked for.
+            if ids.contains(&record.person.id) {
+                Arc::make_mut(&mut record).asked = Some(now);
+            }
+            record
+        });
+        Ok(people.chain(unconfirmed).map(|record| (record.person.id.clone(), record)).collect())
     }
 
     /// Without the memory that it is made of.
@@ -137,9 +150,9 @@ impl Source {
             users,
             skipped,
             outdated: people.iter().filter(|record| record.failed && record.employments.is_some()).count(),
-            unconfirmed: people.iter().filter(|record| record.unconfirmed).count(),
+            unconfirmed: people.iter().filter(|it| it.unconfirmed).map(|it| it.person.id.as_str().into()).collect(),
             flaw: flaw(records.people.values()),
-            turns: self.turns(now),
+            day: self.day(now),
             memory: None,
         }
     }
@@ -163,13 +176,14 @@ impl Source {
         (served, Skipped { without_email })
     }
 
-    /// When the same records make other users: at the next midnight, where somebody can be active because of
-    /// the date alone.
-    fn turns(&self, now: Timestamp) -> Option<Timestamp> {
+    /// For how long the same records make the same users: for a day, where somebody can be active because of the
+    /// date alone.
+    fn day(&self, now: Timestamp) -> Option<Range<Timestamp>> {
         self.policy.active_before_start_days?;
         let zone = &self.policy.time_zone;
-        let tomorrow = now.to_zoned(zone.clone()).date().tomorrow().ok()?;
-        Some(tomorrow.to_zoned(zone.clone()).ok()?.timestamp())
+        let today = now.to_zoned(zone.clone()).date();
+        let begin = |date: Date| Some(date.to_zoned(zone.clone()).ok()?.timestamp());
+        Some(begin(today)?..begin(today.tomorrow().ok()?)?)
     }
 
     async fn alone(&self, id: &str) -> Result<Option<User>, personio::Error> {
@@ -215,6 +229,29 @@ impl directory::Source for Source {
     fn again(&self, memory: &Arc<dyn Memory>) -> Option<Loaded> {
         let known: &dyn Any = &**memory;
         Some(Loaded { memory: Some(Arc::clone(memory)), ..self.translated(known.downcast_ref()?) })
+    }
+
+    fn served(&self, memory: &Arc<dyn Memory>) {
+        let known: &dyn Any = &**memory;
+        let Some(served) = known.downcast_ref::<Records>() else { return };
+        let mut kept = self.kept();
+        let mut people = HashMap::with_capacity(served.people.len());
+        for (id, was) in &served.people {
+            let record = match kept.records.people.get(id) {
+                Some(now) if now.employments == was.employments => Arc::clone(now),
+                // The person is listed in each load; employments are not.
+                Some(now) => {
+                    self.marks.note(id.clone());
+                    Arc::new(Record { person: now.person.clone(), ..Record::clone(was) })
+                }
+                None => Arc::new(Record { asked: kept.loaded, ..Record::clone(was) }),
+            };
+            people.insert(id.clone(), record);
+        }
+        // Whoever is new need not be read twice.
+        let new = kept.records.people.iter().filter(|(id, _)| !people.contains_key(*id));
+        kept.gleaned = new.map(|(id, record)| (id.clone(), Arc::clone(record))).collect();
+        kept.records = Arc::new(Records { people, names: kept.records.names.clone() });
     }
 
     fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError> {

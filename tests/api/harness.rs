@@ -331,3 +331,17 @@ impl Bridge {
 pub fn by_id<'u>(users: &'u [Value], id: &str) -> &'u Value {
     users.iter().find(|user| user["id"] == id).unwrap_or_else(|| panic!("{id} is not there"))
 }
+
+/// The first page of persons as Personio gives it, but as if it were the only one.
+pub async fn first_page(bridge: &Bridge) -> String {
+    let page = bridge.http.get(format!("{}/v2/persons?limit=50", bridge.simulator.base_url()));
+    let token = bridge.http.post(format!("{}/v2/auth/token", bridge.simulator.base_url()));
+    let credential = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
+    let token =
+        token.header("Content-Type", "application/x-www-form-urlencoded").body(credential).send().await.unwrap();
+    let token: Value = serde_json::from_str(&token.text().await.unwrap()).unwrap();
+    let page = page.bearer_auth(token["access_token"].as_str().unwrap()).send().await.unwrap().text().await.unwrap();
+    let mut page: Value = serde_json::from_str(&page).unwrap();
+    page["_meta"]["links"].as_object_mut().unwrap().remove("next");
+    page.to_string()
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use personio_scim::simulator::{Action, Endpoint, Fault, Person};
 use serde_json::Value;
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup};
+use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id, first_page};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -158,4 +158,37 @@ async fn it_is_told_how_many_are_neither_there_nor_gone() {
     bridge.simulator.with_world(|world| world.persons.truncate(40));
     assert_eq!(bridge.reloaded().await.len(), 40);
     assert_eq!(told().await, ("ok".into(), 0.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_exists_and_is_not_listed_is_read_like_everybody() {
+    let bridge = Setup {
+        cache_ttl: SHORT,
+        employment_recheck: Duration::from_secs(3600),
+        max_stale: Duration::from_secs(7200),
+        ..Setup::persons(60)
+    }
+    .start();
+    bridge.everybody().await;
+    let page = first_page(&bridge).await;
+    let listed: Value = serde_json::from_str(&page).unwrap();
+    let ids: Vec<String> =
+        listed["_data"].as_array().unwrap().iter().map(|it| it["id"].to_string().replace('"', "")).collect();
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
+    let mut unlisted = Vec::new();
+    bridge.simulator.with_world(|world| {
+        for person in world.persons.iter_mut().filter(|person| !ids.contains(&person.id)) {
+            unlisted.push(person.id.clone());
+            person.preferred_name = Some("Gone".into());
+            person.employments.iter_mut().for_each(|it| it.status = Some("INACTIVE".into()));
+        }
+    });
+    let mut now = Vec::new();
+    for _ in 0..50 {
+        bridge.clock.pass(Duration::from_secs(3600));
+        now = bridge.reloaded().await;
+    }
+    let active = unlisted.iter().filter(|id| by_id(&now, id)["active"] == true).count();
+    let health = bridge.health().await.1;
+    assert_eq!(active, 0, "of {} after 50 hours: {health}", unlisted.len());
 }

@@ -219,3 +219,30 @@ async fn approvals_loads_and_midnight_at_the_same_time_leave_what_upstream_says(
     assert_eq!(active().await, 32);
     assert_eq!(bridge.health().await.1["status"], "ok");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn midnight_comes_again_if_the_clock_was_set_back() {
+    let bridge = Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T22:59:59Z") }.start();
+    assert_eq!(by_id(&bridge.everybody().await, "1")["active"], false);
+    bridge.clock.pass(Duration::from_secs(1));
+    assert_eq!(by_id(&bridge.everybody().await, "1")["active"], true);
+    tokio::time::sleep(SHORT).await;
+    bridge.clock.set("2026-11-23T22:59:50Z");
+    assert_eq!(by_id(&bridge.reloaded().await, "1")["active"], false);
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    bridge.clock.pass(Duration::from_secs(20));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(by_id(&bridge.everybody().await, "1")["active"], true, "midnight again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn midnight_does_not_hide_a_failure() {
+    let bridge = Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T22:59:50Z") }.start();
+    bridge.everybody().await;
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    bridge.reloaded().await;
+    bridge.failure().await;
+    bridge.clock.pass(Duration::from_secs(10));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(bridge.health().await.1["parts"]["personio"]["status"], "down");
+}

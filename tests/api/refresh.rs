@@ -293,3 +293,32 @@ async fn no_employments_are_not_believed_of_people_who_have_some() {
     assert!(failure.contains("an employment is missing that the person has"), "{failure}");
     bridge.get("/Users").await.scim_error(503, None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_older_than_anything_may_be_does_not_wait() {
+    let setup = Setup {
+        cache_ttl: SHORT,
+        employment_recheck: HOUR,
+        max_stale: 2 * HOUR,
+        max_concurrency: 2,
+        ..Setup::persons(60)
+    };
+    let bridge = setup.start();
+    let users = bridge.everybody().await;
+    bridge.simulator.with_world(|world| {
+        for person in &mut world.persons {
+            person.employments[0].position = Some("Promoted".to_owned());
+        }
+    });
+    bridge.clock.pass(240 * HOUR);
+    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(20))));
+    let (now, ()) = tokio::join!(bridge.reloaded(), async {
+        until("it reads", async || bridge.simulator.requests(Endpoint::Employments) > 70).await;
+        bridge.clock.pass(Duration::from_secs(301));
+    });
+    let health = bridge.health().await.1;
+    bridge.simulator.heal();
+    let last = bridge.reloaded().await;
+    let old = now.iter().filter(|user| **user != *by_id(&last, user["id"].as_str().unwrap())).count();
+    assert_eq!(old, 0, "of {} have employments ten days old: {health}", users.len());
+}

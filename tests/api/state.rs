@@ -504,3 +504,53 @@ async fn a_change_that_was_held_back_by_an_old_state_can_be_approved() {
     assert!(ended.out.contains("40 of 60 users"), "{ended:?}");
     assert_eq!(get(&format!("{url}/Users"), TOKEN).await.json()["totalResults"], 20);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_old_in_the_file_is_not_served_after_a_load_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |clock: crate::harness::TestClock, simulator| {
+        let state = personio_scim::config::State {
+            path: folder.path().join("state"),
+            key: "the-key-of-state-files-in-these-tests".to_owned().into(),
+        };
+        let setup = Setup {
+            state: Some(state),
+            cache_ttl: SHORT,
+            employment_recheck: Duration::from_secs(3600),
+            max_stale: Duration::from_secs(24 * 3600),
+            max_concurrency: 2,
+            max_change: 0.2,
+            clock,
+            ..Setup::persons(60)
+        };
+        match simulator {
+            Some(simulator) => setup.start_with(simulator),
+            None => setup.start(),
+        }
+    };
+    let bridge = start(crate::harness::TestClock::at("2026-11-01T10:00:00Z"), None);
+    let before = bridge.everybody().await;
+    until("written", async || bridge.get("/metrics").await.text.contains("writes_total{outcome=\"succeeded\"} 1"))
+        .await;
+    let simulator = bridge.simulator.clone();
+    drop(bridge);
+    // Eight leave, of whom no person's record says so.
+    simulator.with_world(|world| {
+        for person in world.persons.iter_mut().rev().take(8) {
+            person.employments.iter_mut().for_each(|it| it.status = Some("INACTIVE".into()));
+        }
+    });
+    simulator.reset_counts();
+    simulator.fail(Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(30))));
+    let bridge = start(crate::harness::TestClock::at("2026-11-23T10:00:00Z"), Some(simulator));
+    until("it reads", async || bridge.simulator.requests(Endpoint::Employments) > 10).await;
+    bridge.clock.pass(Duration::from_secs(301));
+    until("a load has succeeded", async || bridge.directory().counters().loads_succeeded() == 1).await;
+    let now = bridge.get("/scim/v2/Users").await.json()["Resources"].as_array().unwrap().clone();
+    let old = bridge.simulator.with_world(|world| {
+        let left = world.persons.iter().rev().take(8).map(|person| person.id.clone());
+        left.filter(|id| by_id(&now, id)["active"] == true).count()
+    });
+    let same = now.iter().filter(|user| before.contains(user)).count();
+    assert_eq!(old, 0, "are active who left 22 days ago ({same} users as then): {}", bridge.health().await.1);
+}

@@ -1,0 +1,146 @@
+//! What happens at the same time, with a source whose every step can be held.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use personio_scim::clock::Clock;
+use personio_scim::directory::{
+    Directory, Freshness, Loaded, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
+};
+use personio_scim::scim::{Discovery, Group, Locations, Meta, User};
+use tokio::sync::Notify;
+
+use crate::harness::{SHORT, TestClock, until};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// When one day ends and the other begins.
+const MIDNIGHT: &str = "2026-11-24T00:00:00Z";
+
+#[derive(Debug)]
+struct Nothing;
+
+impl Memory for Nothing {
+    fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A source of one group, which is called after the day.
+struct Slow {
+    clock: TestClock,
+    loads: AtomicUsize,
+    /// Lets the second load and those after it end.
+    load: Notify,
+    /// Whoever has this keeps others from making users again.
+    again: Mutex<()>,
+}
+
+impl Slow {
+    fn today(&self) -> Loaded {
+        let midnight: Timestamp = MIDNIGHT.parse().unwrap();
+        let (id, day) = if self.clock.now() < midnight {
+            ("yesterday", midnight - DAY..midnight)
+        } else {
+            ("today", midnight..midnight + DAY)
+        };
+        let group =
+            Group { id: id.into(), display_name: id.into(), members: Vec::new(), meta: Meta::of_group(String::new()) };
+        Loaded { groups: vec![group], day: Some(day), memory: Some(Arc::new(Nothing)), ..Loaded::default() }
+    }
+}
+
+impl Source for Slow {
+    fn load<'a>(&'a self, _: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>> {
+        let made = async {
+            let loaded = self.today();
+            if self.loads.fetch_add(1, SeqCst) > 0 {
+                self.load.notified().await;
+            }
+            Ok(loaded)
+        };
+        made.boxed()
+    }
+
+    fn again(&self, _: &Arc<dyn Memory>) -> Option<Loaded> {
+        let _held = self.again.lock().unwrap();
+        Some(self.today())
+    }
+
+    fn served(&self, _: &Arc<dyn Memory>) {}
+
+    fn recall(&self, _: &[u8]) -> Result<Loaded, SourceError> {
+        Err(SourceError::new("is of no use".to_owned()))
+    }
+
+    fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>> {
+        async { Ok(None) }.boxed()
+    }
+
+    fn told(&self, _: &[u8]) -> Result<Told, Malformed> {
+        Ok(Told::Refresh)
+    }
+}
+
+/// A directory over such a source, one second before midnight.
+fn start(refresh_every: Option<Duration>) -> (Directory, Arc<Slow>) {
+    let clock = TestClock::at("2026-11-23T23:59:59Z");
+    let (loads, load, again) = (AtomicUsize::new(0), Notify::new(), Mutex::new(()));
+    let source = Arc::new(Slow { clock: clock.clone(), loads, load, again });
+    let types = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap().compiled().unwrap();
+    let freshness = Freshness {
+        cache_ttl: Duration::from_secs(3600),
+        refresh_wait: Duration::from_secs(60),
+        refresh_every,
+        max_stale: DAY,
+        pause: Duration::from_secs(15),
+        soon: SHORT,
+    };
+    let (bound, runtime) = (MaxChange(0.2), tokio::runtime::Handle::current());
+    let directory =
+        Directory::new(Arc::clone(&source) as Arc<dyn Source>, types, freshness, bound, None, Arc::new(clock), runtime);
+    directory.keep_fresh();
+    (directory, source)
+}
+
+async fn is_of_today(directory: &Directory) -> bool {
+    directory.current().await.unwrap().groups().find("today").is_some()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_was_made_before_midnight_lands_after_it_as_of_today() {
+    let (directory, source) = start(None);
+    assert!(!is_of_today(&directory).await);
+    directory.told(b"").unwrap();
+    until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
+    source.clock.pass(Duration::from_secs(1));
+    assert!(is_of_today(&directory).await, "midnight");
+    source.load.notify_one();
+    until("it lands", async || directory.counters().loads_succeeded() == 2).await;
+    assert!(is_of_today(&directory).await, "nobody goes back to yesterday");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_waits_for_midnight_where_nobody_waits_for_loads() {
+    let (directory, source) = start(Some(Duration::from_secs(3600)));
+    until("there is something to serve", async || directory.current().await.is_ok()).await;
+    let held = tokio::task::spawn_blocking({
+        let source = Arc::clone(&source);
+        move || {
+            let _held = source.again.lock().unwrap();
+            std::thread::sleep(Duration::from_secs(4));
+        }
+    });
+    source.clock.pass(Duration::from_secs(1));
+    let mut answers = 0;
+    while !held.is_finished() {
+        is_of_today(&directory).await;
+        answers += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(answers > 10, "{answers} answers meanwhile");
+    until("the day has come", async || is_of_today(&directory).await).await;
+}
