@@ -114,7 +114,7 @@ fn mark(person: &mut Person) {
 }
 
 fn setup(clock: TestClock, world: World) -> Setup {
-    Setup {
+    let mut setup = Setup {
         cache_ttl: SHORT,
         max_change: MAX_CHANGE,
         employment_recheck: HOUR,
@@ -122,7 +122,10 @@ fn setup(clock: TestClock, world: World) -> Setup {
         public_url: Some("https://scim.example.com"),
         clock,
         ..Setup::of(world)
-    }
+    };
+    // Midnight comes as well.
+    setup.policy.active_before_start_days = Some(14);
+    setup
 }
 
 fn is_bare(user: &Value) -> bool {
