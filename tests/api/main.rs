@@ -34,6 +34,7 @@ mod listing;
 mod mapping;
 mod metrics;
 mod midnight;
+mod openapi;
 mod privacy;
 mod process;
 mod projection;
