@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::State;
 use crate::scim::{BrokenDocument, Discovery, filter};
 
+/// What is empty there is filled in here.
 const DOCUMENT: &str = include_str!("openapi.json");
 
 /// What SCIM is served below, besides the root.
@@ -50,9 +51,13 @@ pub(super) fn document(
     let page = "/components/schemas/Page/properties";
     set(&mut document, &format!("{page}/itemsPerPage"), "maximum", max_results.into());
     set(&mut document, &format!("{page}/Resources"), "maxItems", max_results.into());
-    // It is counted in bytes, of which there are never fewer than characters.
-    for filter in ["parameters/filter/schema", "schemas/SearchRequest/properties/filter"] {
-        set(&mut document, &format!("/components/{filter}"), "maxLength", filter_limits.length.into());
+    let filter = format!(
+        "What a resource must be like, in the grammar of RFC 7644 §3.4.2.2: at most {} bytes, and at most {} \
+         parentheses and brackets open at once.",
+        filter_limits.length, filter_limits.depth
+    );
+    for place in ["parameters/filter", "schemas/SearchRequest/properties/filter"] {
+        set(&mut document, &format!("/components/{place}"), "description", filter.as_str().into());
     }
 
     let responses = document.pointer("/components/responses").cloned().unwrap_or_default();
