@@ -252,7 +252,8 @@ fn request(criterion: &mut Criterion) {
             Arc::new(SystemClock::default()),
             handle,
         );
-        let state = State::new(directory, discovery, types, &TOKEN.to_owned().into(), None, 10_000, Limits::default());
+        let state =
+            State::new(directory, discovery, types, &TOKEN.to_owned().into(), None, 10_000, Limits::default()).unwrap();
         let state = web::Data::new(state);
         let runtime = actix_web::rt::System::new();
         let app = App::new().app_data(state.clone()).configure(|service| endpoints::configure(service, &state));

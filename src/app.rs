@@ -134,7 +134,7 @@ impl Application {
             scim.webhook_token.as_ref(),
             scim.max_results,
             scim.filter_limits,
-        );
+        )?;
         let state = web::Data::new(state);
         let server = serve(listener, state).map_err(StartError::Server)?;
         Ok(Self { server, directory, address, base_url })

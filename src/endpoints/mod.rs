@@ -10,12 +10,14 @@ mod groups;
 mod health;
 mod lists;
 mod metrics;
+mod openapi;
 mod respond;
 mod users;
 mod webhooks;
 
 use actix_web::guard::{Any, Get, Head, Post};
 use actix_web::middleware::from_fn;
+use actix_web::web::Bytes;
 use actix_web::{Handler, HttpRequest, Resource, Responder, Route, web};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -24,12 +26,13 @@ pub use error::Error;
 pub use respond::request_id;
 
 use crate::directory::Directory;
-use crate::scim::{CursorKey, Discovery, ResourceTypes, filter};
+use crate::scim::{BrokenDocument, CursorKey, Discovery, ResourceTypes, filter};
 
 /// What the endpoints serve from.
 pub struct State {
     directory: Directory,
     discovery: Discovery,
+    openapi: Bytes,
     types: ResourceTypes,
     token: Token,
     webhook_token: Option<Token>,
@@ -42,7 +45,9 @@ pub struct State {
 impl State {
     /// Endpoints over `directory` for clients that present `bearer_token`, and for webhooks that present
     /// `webhook_token`.
-    #[must_use]
+    ///
+    /// # Errors
+    /// When a document in the program is broken, which a test rules out.
     pub fn new(
         directory: Directory,
         discovery: Discovery,
@@ -51,11 +56,23 @@ impl State {
         webhook_token: Option<&SecretString>,
         max_results: usize,
         filter_limits: filter::Limits,
-    ) -> Self {
+    ) -> Result<Self, BrokenDocument> {
+        let openapi = openapi::document(&discovery, webhook_token.is_some(), max_results, filter_limits)?;
         let (token, webhook_token) = (Token::new(bearer_token), webhook_token.map(Token::new));
         let cursor_key = CursorKey::new(bearer_token.expose_secret().as_bytes());
         let notices = webhooks::Notices::default();
-        Self { directory, discovery, types, token, webhook_token, notices, cursor_key, max_results, filter_limits }
+        Ok(Self {
+            directory,
+            discovery,
+            openapi,
+            types,
+            token,
+            webhook_token,
+            notices,
+            cursor_key,
+            max_results,
+            filter_limits,
+        })
     }
 }
 
@@ -80,6 +97,7 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
         .service(
             web::scope("")
                 .service(resource("/", lists::everything))
+                .service(resource("/openapi.json", openapi::read))
                 .configure(scim)
                 .wrap(from_fn(body::read))
                 .wrap(from_fn(auth::check))

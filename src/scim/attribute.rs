@@ -84,7 +84,7 @@ pub(super) struct Attribute {
     pub(super) sub_attributes: Vec<AttributeId>,
 }
 
-/// An attribute in a schema document, as far as answers depend on it.
+/// An attribute in a schema document, as far as answers or their description depend on it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Definition {
@@ -94,6 +94,10 @@ pub(super) struct Definition {
     pub(super) multi_valued: bool,
     pub(super) case_exact: bool,
     pub(super) returned: Returned,
+    #[serde(default)]
+    pub(super) description: Box<str>,
+    #[serde(default)]
+    pub(super) canonical_values: Vec<Box<str>>,
     #[serde(default)]
     pub(super) sub_attributes: Vec<Self>,
 }

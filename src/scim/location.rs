@@ -16,6 +16,12 @@ impl Locations {
         Self { base: base.trim_end_matches('/').into() }
     }
 
+    /// The SCIM base URL, without a trailing slash.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The address of one user.
     #[must_use]
     pub fn user(&self, id: &str) -> String {

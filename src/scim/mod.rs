@@ -10,6 +10,7 @@ mod cursor;
 mod error;
 pub mod filter;
 mod group;
+mod json_schema;
 mod list;
 mod location;
 mod meta;

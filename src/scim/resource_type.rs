@@ -60,6 +60,34 @@ struct SchemaDocument {
     attributes: Vec<Definition>,
 }
 
+/// What the documents say of a type of resources.
+pub(super) struct Defined {
+    pub(super) name: Box<str>,
+    /// URN of the core schema.
+    pub(super) schema: Box<str>,
+    /// The attributes that every resource has, then those of the core schema.
+    pub(super) core: Vec<Definition>,
+    /// The URN of each extension, and its attributes.
+    pub(super) extensions: Vec<(Box<str>, Vec<Definition>)>,
+}
+
+impl Defined {
+    pub(super) fn new(document: &Value, schemas: &[Value]) -> Result<Self, BrokenDocument> {
+        let TypeDocument { name, schema, schema_extensions } = TypeDocument::deserialize(document)?;
+        let definitions = |urn: &str| -> Result<Vec<Definition>, BrokenDocument> {
+            let schema = schemas.iter().find(|schema| schema.get("id").and_then(Value::as_str) == Some(urn));
+            Ok(SchemaDocument::deserialize(schema.ok_or_else(|| BrokenDocument::NoSchema(urn.into()))?)?.attributes)
+        };
+        let SchemaDocument { attributes: mut core } = serde_json::from_str(COMMON)?;
+        core.extend(definitions(&schema)?);
+        let extensions = schema_extensions.into_iter().map(|SchemaExtension { schema }| {
+            let attributes = definitions(&schema)?;
+            Ok((schema, attributes))
+        });
+        Ok(Self { name, schema, core, extensions: extensions.collect::<Result<_, BrokenDocument>>()? })
+    }
+}
+
 /// The resource itself.
 pub(super) const RESOURCE: AttributeId = AttributeId(0);
 
@@ -69,20 +97,12 @@ impl ResourceType {
     /// # Errors
     /// When the documents do not fit together, which a test rules out for those in this program.
     pub fn new(document: &Value, schemas: &[Value]) -> Result<Self, BrokenDocument> {
-        let document = TypeDocument::deserialize(document)?;
-        let definitions = |urn: &str| -> Result<Vec<Definition>, BrokenDocument> {
-            let schema = schemas.iter().find(|schema| schema.get("id").and_then(Value::as_str) == Some(urn));
-            Ok(SchemaDocument::deserialize(schema.ok_or_else(|| BrokenDocument::NoSchema(urn.into()))?)?.attributes)
-        };
-        let common: SchemaDocument = serde_json::from_str(COMMON)?;
-        let mut this = Self { name: document.name, schema: document.schema, attributes: Vec::new() };
+        let Defined { name, schema, core, extensions } = Defined::new(document, schemas)?;
+        let mut this = Self { name, schema, attributes: Vec::new() };
         let resource = this.push(container(this.name.clone(), None));
-        for definition in common.attributes.into_iter().chain(definitions(&this.schema)?) {
-            this.add(resource, definition);
-        }
-        for extension in document.schema_extensions {
-            let members = definitions(&extension.schema)?;
-            let id = this.push(container(extension.schema, Some(resource)));
+        core.into_iter().for_each(|definition| this.add(resource, definition));
+        for (urn, members) in extensions {
+            let id = this.push(container(urn, Some(resource)));
             members.into_iter().for_each(|definition| this.add(id, definition));
         }
         Ok(this)
@@ -183,7 +203,7 @@ impl ResourceType {
     }
 
     fn add(&mut self, parent: AttributeId, definition: Definition) {
-        let Definition { name, kind, multi_valued, case_exact, returned, sub_attributes } = definition;
+        let Definition { name, kind, multi_valued, case_exact, returned, sub_attributes, .. } = definition;
         let parent = Some(parent);
         let attribute =
             Attribute { name, kind, multi_valued, case_exact, returned, parent, sub_attributes: Vec::new() };

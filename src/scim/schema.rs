@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{AttributeType, BrokenDocument, Locations, ResourceType, ResourceTypes};
+use super::{AttributeType, BrokenDocument, Locations, ResourceType, ResourceTypes, json_schema};
 
 const EXTENSION_SCHEMA: &str = include_str!("../../scim-schemas/personio-user.json");
 const SCHEMAS: [&str; 4] = [
@@ -82,6 +82,8 @@ pub struct Discovery {
     pub resource_types: Vec<Value>,
     /// `/Schemas` (RFC 7643 §7).
     pub schemas: Vec<Value>,
+    /// Where all of it is.
+    pub locations: Locations,
 }
 
 impl Discovery {
@@ -115,7 +117,7 @@ impl Discovery {
         }
         let resource_types =
             RESOURCE_TYPES.iter().map(|text| read(text, Some("ResourceTypes"))).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { service_provider_config, resource_types, schemas })
+        Ok(Self { service_provider_config, resource_types, schemas, locations: locations.clone() })
     }
 
     /// The types that are served, compiled from their documents.
@@ -128,6 +130,15 @@ impl Discovery {
             ResourceType::new(document, &self.schemas).map(Arc::new)
         };
         Ok(ResourceTypes { user: compiled("User")?, group: compiled("Group")? })
+    }
+
+    /// What a resource of the type with this id looks like in JSON, as a JSON Schema.
+    ///
+    /// # Errors
+    /// When the documents do not fit together, which a test rules out.
+    pub fn json_schema(&self, id: &str) -> Result<Value, BrokenDocument> {
+        let document = self.resource_type(id).ok_or_else(|| BrokenDocument::NoSchema(id.into()))?;
+        json_schema::of(document, &self.schemas)
     }
 
     /// The schema with this URN, which is matched without regard to case (RFC 8141 §3.1 for its

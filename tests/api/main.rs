@@ -35,6 +35,7 @@ mod listing;
 mod mapping;
 mod metrics;
 mod midnight;
+mod openapi;
 mod privacy;
 mod process;
 mod projection;
