@@ -9,16 +9,18 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::{App, HttpServer, web};
+use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tracing_actix_web::TracingLogger;
 
+use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::directory::state_file::StateFile;
 use crate::directory::{Directory, Freshness, MaxChange};
 use crate::endpoints;
 use crate::personio::{Client, Retry, Settings};
-use crate::scim::{BrokenDocument, Discovery, Locations};
+use crate::scim::{BrokenDocument, CursorKey, Discovery, Locations};
 use crate::telemetry::RequestSpan;
 use crate::translate::source::{Recency, Source};
 
@@ -98,6 +100,8 @@ impl Application {
             .map_err(BrokenDocument::from)?;
         let types = discovery.compiled()?;
 
+        // The one secret that every server has, and that stays when clients come and go.
+        let cursor_key = CursorKey::new(personio.client_secret.expose_secret().as_bytes());
         let settings = Settings {
             base_url: personio.base_url,
             client_id: personio.client_id.clone(),
@@ -120,6 +124,7 @@ impl Application {
             pause: tuning.pause,
             soon: tuning.soon,
         };
+        let access = Access::new(scim.rules, Arc::clone(&clock), Handle::current()).map_err(StartError::Client)?;
         let (max_change, runtime) = (MaxChange(scim.max_change), Handle::current());
         let directory =
             Directory::new(Arc::new(source), types.clone(), freshness, max_change, state_file, clock, runtime);
@@ -130,8 +135,8 @@ impl Application {
             directory.clone(),
             discovery,
             types,
-            &scim.bearer_token,
-            scim.webhook_token.as_ref(),
+            access,
+            cursor_key,
             scim.max_results,
             scim.filter_limits,
         );

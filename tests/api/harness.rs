@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use personio_scim::access::{Caller, Client, Rules, Token};
 use personio_scim::app::{Application, Tuning};
 use personio_scim::clock::Clock;
 use personio_scim::config::{Config, Personio, Scim, State};
@@ -78,6 +79,8 @@ pub struct Setup {
     pub max_results: usize,
     pub public_url: Option<&'static str>,
     pub webhook_token: Option<&'static str>,
+    /// Without them, whoever has [`TOKEN`] may ask.
+    pub rules: Option<Rules>,
     pub tuning: Tuning,
     pub clock: TestClock,
 }
@@ -104,6 +107,7 @@ impl Setup {
             max_results: 10_000,
             public_url: None,
             webhook_token: None,
+            rules: None,
             tuning: Tuning {
                 upstream_timeout: Duration::from_secs(5),
                 retry: Retry { times: 2, first_wait: Duration::from_millis(5) },
@@ -147,8 +151,7 @@ impl Setup {
             scim: Scim {
                 listen: "127.0.0.1:0".parse().unwrap(),
                 public_url: self.public_url.map(|url| url.parse().unwrap()),
-                bearer_token: TOKEN.to_owned().into(),
-                webhook_token: self.webhook_token.map(|token| token.to_owned().into()),
+                rules: self.rules.unwrap_or_else(|| rules(self.webhook_token)),
                 cache_ttl: self.cache_ttl,
                 refresh_wait: self.refresh_wait,
                 refresh_every: self.refresh_every,
@@ -170,6 +173,14 @@ impl Setup {
         }));
         Bridge { origin, directory, simulator, clock: self.clock, http: http(), _stop: stop }
     }
+}
+
+/// One client, which has [`TOKEN`].
+pub fn rules(webhook_token: Option<&str>) -> Rules {
+    let caller = Caller::named("client").unwrap();
+    let client = Client { caller, token: Token::of(TOKEN.as_bytes()), expires: None, networks: None };
+    let webhook_token = webhook_token.map(|token| Token::of(token.as_bytes()));
+    Rules { clients: vec![client], webhook_token, ..Rules::default() }
 }
 
 /// A client without proxies, redirects or certificates.
