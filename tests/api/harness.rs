@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use personio_scim::access::{Caller, Client, Rules, Token};
-use personio_scim::app::{Application, Tuning};
+use personio_scim::app::{Application, Live, Tuning};
 use personio_scim::clock::Clock;
 use personio_scim::config::{Config, Personio, Scim, State};
 use personio_scim::directory::Directory;
@@ -164,14 +164,14 @@ impl Setup {
                 state: self.state,
             },
         };
-        let application = Application::build(config, Arc::new(self.clock.clone()), self.tuning).unwrap();
-        let directory = application.directory();
+        let application = Application::build(config.clone(), Arc::new(self.clock.clone()), self.tuning).unwrap();
+        let (directory, live) = (application.directory(), application.live());
         let origin = format!("http://{}", application.address());
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(application.run(async {
             let _ = stopped.await;
         }));
-        Bridge { origin, directory, simulator, clock: self.clock, http: http(), _stop: stop }
+        Bridge { origin, directory, config, live, simulator, clock: self.clock, http: http(), _stop: stop }
     }
 }
 
@@ -194,6 +194,9 @@ pub struct Bridge {
     /// Without a path: `http://127.0.0.1:…`.
     pub origin: String,
     directory: Directory,
+    /// What it was started with, and what takes another one.
+    pub config: Config,
+    pub live: Live,
     pub simulator: Simulator,
     pub clock: TestClock,
     pub http: reqwest::Client,

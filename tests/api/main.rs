@@ -40,6 +40,7 @@ mod privacy;
 mod process;
 mod projection;
 mod refresh;
+mod reload;
 mod search;
 mod sorting;
 mod state;
