@@ -222,6 +222,19 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_in_the_readme_are_right() {
+        let readme = include_str!("../../README.md");
+        let examples: Vec<&str> =
+            readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        let chosen: Vec<Chosen> = examples.iter().map(|example| parse(example).unwrap()).collect();
+        let [clients, mapping] = &chosen[..] else { panic!("{examples:?}") };
+        assert_eq!((clients.rules.clients.len(), clients.rules.issuers.len()), (1, 1));
+        assert_eq!(mapping.policy.custom.len(), 1);
+        // Both are one file: what has no table comes first.
+        assert!(examples.iter().all(|example| !example.trim_start().starts_with('[')), "{examples:?}");
+    }
+
+    #[test]
     fn a_mistake_is_named() {
         let attribute = |line: &str| format!("[[custom_attribute]]\n{line}\n");
         for (text, part) in [
