@@ -24,7 +24,7 @@ use crate::directory::state_file::StateFile;
 use crate::directory::{self, Directory, Freshness, MaxChange};
 use crate::endpoints;
 use crate::personio::{Client, Retry, Settings};
-use crate::scim::{BrokenDocument, CursorKey, Discovery, Locations};
+use crate::scim::{BrokenDocument, CursorKey, Locations, Vocabulary};
 use crate::telemetry::RequestSpan;
 use crate::translate::source::{Recency, Source};
 
@@ -102,10 +102,7 @@ impl Application {
         let public_url = scim.public_url.map_or_else(|| format!("http://{address}"), |url| url.to_string());
         let base_url = format!("{}/scim/v2", public_url.trim_end_matches('/'));
         let locations = Locations::new(&base_url);
-        let discovery = Discovery::new(&locations, scim.max_results, &scim.policy.served_attributes())
-            .map_err(BrokenDocument::from)?;
-        let types = discovery.compiled()?;
-
+        let vocabulary = Arc::new(Vocabulary::new(&locations, scim.max_results, &scim.policy.served_attributes())?);
         // The one secret that every server has, and that stays when clients come and go.
         let cursor_key = CursorKey::new(personio.client_secret.expose_secret().as_bytes());
         let settings = Settings {
@@ -116,17 +113,16 @@ impl Application {
             max_concurrency: personio.max_concurrency,
             timeout: tuning.upstream_timeout,
             retry: tuning.retry,
-            custom_attributes: scim.policy.wanted_attributes(),
         };
         let state_file = scim.state.map(|state| StateFile::new(state.path, &state.key, &personio.client_id));
         let client = Client::new(settings, Arc::clone(&clock)).map_err(StartError::Client)?;
         let recency = Recency { recheck: scim.employment_recheck, trusted: scim.max_stale };
-        let source = Arc::new(Source::new(client, scim.policy, locations, Arc::clone(&clock), recency));
+        let source =
+            Arc::new(Source::new(client, scim.policy, vocabulary, locations.clone(), Arc::clone(&clock), recency));
         let access = Access::new(scim.rules, Arc::clone(&clock), Handle::current()).map_err(StartError::Client)?;
         let (max_change, runtime) = (MaxChange(scim.max_change), Handle::current());
         let directory = Directory::new(
             Arc::clone(&source) as Arc<dyn directory::Source>,
-            types.clone(),
             freshness,
             max_change,
             state_file,
@@ -136,16 +132,14 @@ impl Application {
         directory.recall();
         directory.warm_up();
         directory.keep_fresh();
-        let live = Live { access: access.clone(), source, directory: directory.clone() };
-        let state = endpoints::State::new(
-            directory.clone(),
-            discovery,
-            types,
-            access,
-            cursor_key,
-            scim.max_results,
-            scim.filter_limits,
-        );
+        let live = Live {
+            access: access.clone(),
+            source,
+            directory: directory.clone(),
+            locations,
+            max_results: scim.max_results,
+        };
+        let state = endpoints::State::new(directory.clone(), access, cursor_key, scim.max_results, scim.filter_limits);
         let state = web::Data::new(state);
         let server = serve(listener, state).map_err(StartError::Server)?;
         Ok(Self { server, live, directory, address, base_url })

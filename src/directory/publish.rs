@@ -105,8 +105,8 @@ impl Directory {
         let previous = self.0.last_good.load_full();
         let memory = loaded.memory.clone();
         let earlier = previous.as_deref().map_or(Earlier::Unknown, Earlier::Served);
-        let (types, clock) = (&self.0.types, &*self.0.clock);
-        let snapshot = Arc::new(block_in_place(|| Snapshot::new(loaded, types, earlier, started, clock))?);
+        let clock = &*self.0.clock;
+        let snapshot = Arc::new(block_in_place(|| Snapshot::new(loaded, earlier, started, clock))?);
         let is_recent = |baseline: &Baseline| clock.monotonic().saturating_sub(baseline.since) < WINDOW;
         if !self.0.baseline.load().as_deref().is_some_and(is_recent) {
             self.compare_with(previous.unwrap_or_else(|| Arc::clone(&snapshot)));

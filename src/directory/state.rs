@@ -121,7 +121,7 @@ impl Directory {
         let unknown = || SourceError::new("was written by another version of this program".to_owned());
         let Kept { loaded, users, groups, memory } = Kept::from_bytes(content).ok_or_else(unknown)?;
         let recalled = self.0.source.recall(memory)?;
-        let (types, clock) = (&self.0.types, &*self.0.clock);
+        let clock = &*self.0.clock;
         let mut age = clock.now().duration_since(loaded);
         if age < -CLOCKS_DIFFER {
             tracing::warn!("the state file is from the future; it is not served, since its age is not known");
@@ -129,7 +129,7 @@ impl Directory {
         }
         let started = SignedDuration::try_from(clock.monotonic()).unwrap_or_default() - age;
         let earlier = Earlier::Stamped { users: &users, groups: &groups };
-        Snapshot::new(recalled, types, earlier, started, clock).map(Arc::new)
+        Snapshot::new(recalled, earlier, started, clock).map(Arc::new)
     }
 
     /// How keeping what is served goes; nothing where there is no state file.

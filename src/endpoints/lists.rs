@@ -10,7 +10,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::{Error, State, auth, extract, respond};
 use crate::access::Caller;
 use crate::directory::{Snapshot, Walk};
-use crate::scim::{self, Cursor, InvalidQuery, ListQuery, Paging, ResourceType, Resources, ScimType, SearchRequest};
+use crate::scim::{
+    self, Cursor, InvalidQuery, ListQuery, Paging, ResourceType, ResourceTypes, Resources, ScimType, SearchRequest,
+    Vocabulary,
+};
 
 /// What is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +76,10 @@ async fn search(request: &HttpRequest, state: &web::Data<State>, listed: Listed)
 /// A query that has been read.
 struct Asked {
     listed: Listed,
+    search: SearchRequest,
     query: ListQuery,
+    /// What the query was read by.
+    vocabulary: Arc<Vocabulary>,
     paging: Paging,
     caller: Caller,
     /// What the pages of one walk have in common.
@@ -110,11 +116,11 @@ struct Found {
 }
 
 impl Listed {
-    fn types(self, state: &State) -> Vec<&ResourceType> {
+    fn types(self, types: &ResourceTypes) -> Vec<&ResourceType> {
         match self {
-            Self::Users => vec![&state.types.user],
-            Self::Groups => vec![&state.types.group],
-            Self::Everything => vec![&state.types.user, &state.types.group],
+            Self::Users => vec![&types.user],
+            Self::Groups => vec![&types.group],
+            Self::Everything => vec![&types.user, &types.group],
         }
     }
 
@@ -144,11 +150,12 @@ impl Asked {
                 (paging, Position::Cursor(place))
             }
         };
-        let query = ListQuery::new(&search, &listed.types(state), state.filter_limits, paging)?;
-        Ok(Self { listed, query, paging, caller, walk, position })
+        let vocabulary = state.directory.vocabulary();
+        let query = ListQuery::new(&search, &listed.types(&vocabulary.types), state.filter_limits, paging)?;
+        Ok(Self { listed, search, query, vocabulary, paging, caller, walk, position })
     }
 
-    async fn answered(self, state: &State) -> Result<Answered, Error> {
+    async fn answered(mut self, state: &State) -> Result<Answered, Error> {
         let snapshot = match &self.position {
             Position::Numbered(walk) if self.paging.start_index() > 1 => state.directory.page(walk).await?,
             Position::Numbered(_) | Position::Cursor(extract::Place::Beginning) => state.directory.current().await?,
@@ -159,6 +166,11 @@ impl Asked {
                 })?
             }
         };
+        // It may be older than the mapping, or newer than the query.
+        if !Arc::ptr_eq(&self.vocabulary, snapshot.vocabulary()) {
+            let types = self.listed.types(&snapshot.vocabulary().types);
+            self.query = ListQuery::new(&self.search, &types, state.filter_limits, self.paging)?;
+        }
         Ok(Answered { asked: self, snapshot })
     }
 }
@@ -169,7 +181,8 @@ impl Answered {
         let Asked { walk, paging, position, .. } = &self.asked;
         let by_cursor = matches!(position, Position::Cursor(_));
         let page = format!("{} {} {by_cursor}", paging.start_index(), paging.count());
-        scim::version(&scim::digest([self.snapshot.digest(), walk.as_bytes(), page.as_bytes()]))
+        let vocabulary = &self.snapshot.vocabulary().digest;
+        scim::version(&scim::digest([&self.snapshot.digest()[..], vocabulary, walk.as_bytes(), page.as_bytes()]))
     }
 
     /// Carries the query out. One that takes long does so in a thread of its own: the worker has others to

@@ -24,13 +24,11 @@ pub use respond::request_id;
 
 use crate::access::Access;
 use crate::directory::Directory;
-use crate::scim::{CursorKey, Discovery, ResourceTypes, filter};
+use crate::scim::{CursorKey, filter};
 
 /// What the endpoints serve from.
 pub struct State {
     directory: Directory,
-    discovery: Discovery,
-    types: ResourceTypes,
     access: Access,
     notices: webhooks::Notices,
     cursor_key: CursorKey,
@@ -43,15 +41,13 @@ impl State {
     #[must_use]
     pub fn new(
         directory: Directory,
-        discovery: Discovery,
-        types: ResourceTypes,
         access: Access,
         cursor_key: CursorKey,
         max_results: usize,
         filter_limits: filter::Limits,
     ) -> Self {
         let notices = webhooks::Notices::default();
-        Self { directory, discovery, types, access, notices, cursor_key, max_results, filter_limits }
+        Self { directory, access, notices, cursor_key, max_results, filter_limits }
     }
 }
 

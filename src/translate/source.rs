@@ -6,6 +6,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -25,7 +26,7 @@ use crate::directory::{self, Loaded, Malformed, Progress, Skipped, SourceError, 
 use crate::personio::model::{Employment, Person};
 use crate::personio::webhook::{self, Notice};
 use crate::personio::{self, Client, Kind, Names};
-use crate::scim::{Locations, User, list_order};
+use crate::scim::{Locations, User, Vocabulary, list_order};
 
 /// How long what was read is good.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +40,7 @@ pub struct Recency {
 /// A source of users: one company's Personio, and its choices.
 pub struct Source {
     client: Client,
-    policy: Policy,
-    attributes: Attributes,
+    choice: ArcSwap<Choice>,
     locations: Locations,
     clock: Arc<dyn Clock>,
     recency: Recency,
@@ -48,23 +48,59 @@ pub struct Source {
     kept: Mutex<Kept>,
 }
 
+/// What a company has chosen, and what follows from it. A load goes by one from its beginning to its end.
+struct Choice {
+    policy: Policy,
+    /// The custom attributes that are read.
+    wanted: Vec<String>,
+    attributes: Attributes,
+    vocabulary: Arc<Vocabulary>,
+}
+
 /// What is kept between loads.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Kept {
     records: Arc<Records>,
+    /// What they were read for.
+    choice: Option<Arc<Choice>>,
     /// What was read by a load that failed then.
     gleaned: HashMap<String, Arc<Record>>,
     /// When the last load began that did not fail.
     loaded: Option<Timestamp>,
 }
 
-impl Source {
-    /// A source that has not asked for anything yet.
-    #[must_use]
-    pub fn new(client: Client, policy: Policy, locations: Locations, clock: Arc<dyn Clock>, recency: Recency) -> Self {
+impl Choice {
+    fn new(policy: Policy, vocabulary: Arc<Vocabulary>) -> Arc<Self> {
         let attributes = Attributes::new(&policy);
+        Arc::new(Self { wanted: policy.wanted_attributes(), attributes, policy, vocabulary })
+    }
+}
+
+impl Source {
+    /// A source that has not asked for anything yet. The `vocabulary` is that of the policy.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        policy: Policy,
+        vocabulary: Arc<Vocabulary>,
+        locations: Locations,
+        clock: Arc<dyn Clock>,
+        recency: Recency,
+    ) -> Self {
+        let choice = ArcSwap::new(Choice::new(policy, vocabulary));
         let (marks, kept) = (Marks::default(), Mutex::default());
-        Self { client, policy, attributes, locations, clock, recency, marks, kept }
+        Self { client, choice, locations, clock, recency, marks, kept }
+    }
+
+    /// Whether this is what the company has chosen already.
+    #[must_use]
+    pub fn has(&self, policy: &Policy) -> bool {
+        self.choice.load().policy == *policy
+    }
+
+    /// From the next load on people are translated in this way.
+    pub fn adopt(&self, policy: Policy, vocabulary: Arc<Vocabulary>) {
+        self.choice.store(Choice::new(policy, vocabulary));
     }
 
     /// From now on Personio is asked with this secret of the credential. Whether it is another one than before.
@@ -88,24 +124,27 @@ impl Source {
 
     async fn refreshed(&self, marked: &HashSet<String>, progress: &Progress) -> Result<Loaded, personio::Error> {
         let now = self.clock.now();
+        let choice = self.choice.load_full();
         // Names are asked for at once, so that they are there when one person is asked for alone.
         let every_kind = Kind::ALL.into_iter().map(|kind| (kind, HashSet::new())).collect();
-        let (found, _) = tokio::join!(self.people(marked, now, progress), self.client.names(&every_kind));
+        let (found, _) = tokio::join!(self.people(&choice, marked, now, progress), self.client.names(&every_kind));
         let Found { people, unconfirmed } = found?;
         let employments = people.values().filter_map(|record| record.employments.as_deref());
         let names = self.client.names(&named(employments)).await;
         let records = Arc::new(Records { people, names, unconfirmed });
-        *self.kept() = Kept { records: Arc::clone(&records), gleaned: HashMap::new(), loaded: Some(now) };
-        Ok(block_in_place(|| self.translated(&records)))
+        let (gleaned, loaded) = (HashMap::new(), Some(now));
+        *self.kept() = Kept { records: Arc::clone(&records), choice: Some(Arc::clone(&choice)), gleaned, loaded };
+        Ok(block_in_place(|| self.translated(&records, &choice)))
     }
 
     async fn people(
         &self,
+        choice: &Choice,
         marked: &HashSet<String>,
         now: Timestamp,
         progress: &Progress,
     ) -> Result<Found, personio::Error> {
-        let listed = self.client.persons(|count| progress.listed(count)).await?;
+        let listed = self.client.persons(&choice.wanted, |count| progress.listed(count)).await?;
         if listed.is_empty() {
             let reason = "it names no person at all, which the API credential may be the reason for".to_owned();
             return Err(personio::Error::Unreadable { endpoint: personio::Endpoint::Persons, reason });
@@ -116,14 +155,15 @@ impl Source {
             let plan = Plan::new(listed, &known, Recheck { every: self.recency.recheck, now, before: kept.loaded });
             (plan, mem::take(&mut kept.gleaned))
         };
-        let refresh = Refresh { client: &self.client, progress, now, trusted: self.recency.trusted };
+        let (client, wanted, trusted) = (&self.client, &choice.wanted[..], self.recency.trusted);
+        let refresh = Refresh { client, progress, wanted, now, trusted };
         let found = refresh.carry_out(plan, &mut gleaned).await;
         self.kept().gleaned = gleaned;
         found
     }
 
-    fn translated(&self, records: &Arc<Records>) -> Loaded {
-        let (people, skipped) = self.users_among(records);
+    fn translated(&self, records: &Arc<Records>, choice: &Choice) -> Loaded {
+        let (people, skipped) = users_among(records, &choice.policy);
         let persons: Vec<&Person> = people.iter().map(|record| &record.person).collect();
         let (user_names, shared) = user_name::all(&persons);
         if shared > 0 {
@@ -131,55 +171,30 @@ impl Source {
         }
         let cards = persons.iter().zip(&user_names).map(|(person, name)| (person.id.as_str(), card(person, name)));
         let now = self.clock.now();
-        let context = self.context(&records.names, People::Served(cards.collect()), now);
+        let context = self.context(choice, &records.names, People::Served(cards.collect()), now);
         let users = people.iter().zip(user_names).map(|(record, user_name)| {
             user(&record.person, user_name, record.employments.as_deref().unwrap_or_default(), &context)
         });
         let users: Vec<User> = users.collect();
         Loaded {
+            vocabulary: Arc::clone(&choice.vocabulary),
             groups: groups::groups(&users, &self.locations),
             users,
             skipped,
             outdated: people.iter().filter(|record| record.failed && record.employments.is_some()).count(),
             unconfirmed: records.unconfirmed,
             flaw: flaw(records.people.values()),
-            turns: self.turns(now),
+            turns: turns(&choice.policy, now),
             memory: Some(Arc::clone(records) as Arc<dyn directory::Memory>),
         }
     }
 
-    /// Whom the company wants to be served, in the order of the list: of two persons with one e-mail address
-    /// always the same one is the first.
-    fn users_among<'r>(&self, records: &'r Records) -> (Vec<&'r Record>, Skipped) {
-        let mut served: Vec<&Record> = records.people.values().map(Arc::as_ref).collect();
-        served.retain(|record| !self.policy.require_email || record.person.email.is_some());
-        served.sort_by(|one, other| {
-            let (one, other) = (&one.person, &other.person);
-            list_order((one.created_at, &one.id), (other.created_at, &other.id))
-        });
-        let without_email = records.people.len() - served.len();
-        if without_email > 0 {
-            tracing::info!(
-                without_email,
-                "{without_email} persons without an e-mail address are left out, as configured"
-            );
-        }
-        (served, Skipped { without_email })
-    }
-
-    /// When the same records make other users: at the next midnight, where somebody can be active because of
-    /// the date alone.
-    fn turns(&self, now: Timestamp) -> Option<Timestamp> {
-        self.policy.active_before_start_days?;
-        let zone = &self.policy.time_zone;
-        let tomorrow = now.to_zoned(zone.clone()).date().tomorrow().ok()?;
-        Some(tomorrow.to_zoned(zone.clone()).ok()?.timestamp())
-    }
-
     async fn alone(&self, id: &str) -> Result<Option<User>, personio::Error> {
-        let (person, employments) = tokio::join!(self.client.person(id), self.client.employments(id));
+        let choice = self.choice.load_full();
+        let person = self.client.person(id, &choice.wanted);
+        let (person, employments) = tokio::join!(person, self.client.employments(id));
         let Some(person) = person? else { return Ok(None) };
-        if self.policy.require_email && person.email.is_none() {
+        if choice.policy.require_email && person.email.is_none() {
             return Ok(None);
         }
         let earlier = self.known(id);
@@ -192,7 +207,8 @@ impl Source {
         };
         let names = self.client.names(&named(employment::that_counts(&employments).map(std::slice::from_ref))).await;
         let user_name = person.email.clone().unwrap_or_else(|| user_name::fallback(&person.id));
-        Ok(Some(user(&person, user_name, &employments, &self.context(&names, People::Unknown, self.clock.now()))))
+        let context = self.context(&choice, &names, People::Unknown, self.clock.now());
+        Ok(Some(user(&person, user_name, &employments, &context)))
     }
 
     /// What is known of this person.
@@ -201,13 +217,43 @@ impl Source {
         kept.gleaned.get(id).or_else(|| kept.records.people.get(id)).cloned()
     }
 
-    fn context<'a>(&'a self, names: &'a Names, people: People<'a>, now: Timestamp) -> Context<'a> {
-        let today = now.to_zoned(self.policy.time_zone.clone()).date();
-        Context { policy: &self.policy, attributes: &self.attributes, locations: &self.locations, names, people, today }
+    fn context<'a>(&'a self, choice: &'a Choice, names: &'a Names, people: People<'a>, now: Timestamp) -> Context<'a> {
+        let Choice { policy, attributes, .. } = choice;
+        let today = now.to_zoned(policy.time_zone.clone()).date();
+        Context { policy, attributes, locations: &self.locations, names, people, today }
     }
 }
 
+/// Whom the company wants to be served, in the order of the list: of two persons with one e-mail address
+/// always the same one is the first.
+fn users_among<'r>(records: &'r Records, policy: &Policy) -> (Vec<&'r Record>, Skipped) {
+    let mut served: Vec<&Record> = records.people.values().map(Arc::as_ref).collect();
+    served.retain(|record| !policy.require_email || record.person.email.is_some());
+    served.sort_by(|one, other| {
+        let (one, other) = (&one.person, &other.person);
+        list_order((one.created_at, &one.id), (other.created_at, &other.id))
+    });
+    let without_email = records.people.len() - served.len();
+    if without_email > 0 {
+        tracing::info!(without_email, "{without_email} persons without an e-mail address are left out, as configured");
+    }
+    (served, Skipped { without_email })
+}
+
+/// When the same records make other users: at the next midnight, where somebody can be active because of
+/// the date alone.
+fn turns(policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+    policy.active_before_start_days?;
+    let zone = &policy.time_zone;
+    let tomorrow = now.to_zoned(zone.clone()).date().tomorrow().ok()?;
+    Some(tomorrow.to_zoned(zone.clone()).ok()?.timestamp())
+}
+
 impl directory::Source for Source {
+    fn vocabulary(&self) -> Arc<Vocabulary> {
+        Arc::clone(&self.choice.load().vocabulary)
+    }
+
     fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, directory::SourceError>> {
         self.everybody(progress).map(|loaded| loaded.map_err(failure)).boxed()
     }
@@ -217,16 +263,20 @@ impl directory::Source for Source {
     }
 
     fn again(&self) -> Option<Loaded> {
-        let records = Arc::clone(&self.kept().records);
-        (!records.people.is_empty()).then(|| self.translated(&records))
+        let (records, choice) = {
+            let kept = self.kept();
+            (Arc::clone(&kept.records), kept.choice.clone()?)
+        };
+        (!records.people.is_empty()).then(|| self.translated(&records, &choice))
     }
 
     fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError> {
         let records = Arc::new(Records::from_bytes(memory)?);
         self.client.recall_names(&records.names);
         let loaded = records.people.values().map(|record| record.read).max();
-        *self.kept() = Kept { records: Arc::clone(&records), gleaned: HashMap::new(), loaded };
-        Ok(self.translated(&records))
+        let (choice, gleaned) = (self.choice.load_full(), HashMap::new());
+        *self.kept() = Kept { records: Arc::clone(&records), choice: Some(Arc::clone(&choice)), gleaned, loaded };
+        Ok(self.translated(&records, &choice))
     }
 
     fn told(&self, message: &[u8]) -> Result<Told, Malformed> {

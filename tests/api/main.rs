@@ -41,6 +41,7 @@ mod process;
 mod projection;
 mod refresh;
 mod reload;
+mod remap;
 mod search;
 mod sorting;
 mod state;
