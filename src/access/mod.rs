@@ -83,6 +83,23 @@ pub enum Refusal {
     Uncheckable(Duration),
 }
 
+impl Refusal {
+    /// The reason in a word or two, for whoever runs the server.
+    #[must_use]
+    pub fn in_short(self) -> &'static str {
+        match self {
+            Self::Missing => "no token",
+            Self::Unknown => "wrong token",
+            Self::Expired => "expired",
+            Self::Early => "not valid yet",
+            Self::Scope => "scope",
+            Self::Network => "network",
+            Self::Slowed(_) => "slowed",
+            Self::Uncheckable(_) => "issuer does not answer",
+        }
+    }
+}
+
 /// Who was refused, where that is known, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {

@@ -24,7 +24,7 @@ pub enum Scheme {
     Other,
 }
 
-/// Lets a request pass whose caller may ask. Whoever that is, the log names them.
+/// Lets a request pass whose caller may ask. The log says who that is, and why others may not.
 pub(super) async fn check(
     state: web::Data<State>,
     request: ServiceRequest,
@@ -47,6 +47,7 @@ pub(super) async fn check(
             Ok(next.call(request).await?.map_into_left_body())
         }
         Err(Refused { why, .. }) => {
+            tracing::Span::current().record("refused", why.in_short());
             let refused = Error::Refused { why, scheme };
             Ok(request.into_response(refused.error_response()).map_into_right_body())
         }

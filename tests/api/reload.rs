@@ -3,10 +3,12 @@
 use std::fs;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use personio_scim::simulator::{Endpoint, Options};
 use serde_json::Value;
 
-use crate::harness::{Setup, until};
+use crate::harness::{Setup, answer, http, until};
 use crate::process::{Program, file, get};
 
 const OKTA: &str = "a-token-of-okta-0123456789";
@@ -34,13 +36,23 @@ async fn reread(program: &Program, part: &str) {
     until(part, async || said(program, part) == before + 1).await;
 }
 
-/// Names of those who asked, as the log has them, in order and each once in a row.
-fn callers(program: &Program) -> Vec<String> {
+/// What the lines of requests say of this, in order and each once in a row.
+fn of_requests(program: &Program, field: &str) -> Vec<String> {
     let log = program.log();
-    let mut callers: Vec<String> =
-        log.iter().filter_map(|line| Some(line["span"]["client"].as_str()?.to_owned())).collect();
-    callers.dedup();
-    callers
+    let of = |line: &Value| Some(line["span"][field].as_str()?.to_owned());
+    let mut all: Vec<String> = log.iter().filter(|line| line["status"].is_u64()).filter_map(of).collect();
+    all.dedup();
+    all
+}
+
+/// Names of those who asked.
+fn callers(program: &Program) -> Vec<String> {
+    of_requests(program, "client")
+}
+
+/// Why others were not let in.
+fn refusals(program: &Program) -> Vec<String> {
+    of_requests(program, "refused")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,8 +111,23 @@ async fn clients_come_and_go_and_a_bad_file_changes_nothing() {
 
     assert_eq!(callers(&program)[..4], ["okta", "client", "okta", "client"]);
     assert!(callers(&program).ends_with(&["other".to_owned(), "client".to_owned()]), "{:?}", callers(&program));
+    // In other forms, and of nobody.
+    let password = STANDARD.encode(format!("somebody-who:{OTHER}"));
+    let payload = URL_SAFE_NO_PAD.encode("{\"iss\": \"somebody\", \"sub\": \"a-subject-of-a-token\"}");
+    let signed = format!("{}.{payload}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode("{\"alg\": \"RS256\"}"));
+    for (header, let_in) in [(format!("Basic {password}"), true), (format!("Bearer {signed}"), false)] {
+        let answer = answer(http().get(format!("{base_url}/Schemas")).header("Authorization", header)).await;
+        assert_eq!(answer.status == 200, let_in, "{answer:?}");
+        let id = answer.header("x-request-id");
+        let is_its = |line: &Value| line["span"]["request_id"] == id && line["status"].is_u64();
+        until("its line is there", async || program.log().iter().any(is_its)).await;
+    }
+    assert!(refusals(&program).starts_with(&["wrong token".to_owned()]), "{:?}", refusals(&program));
+
     let log = format!("{:?}", program.log());
-    for secret in [OKTA, OTHER, SIMPLE, SECOND].into_iter().flat_map(|token| [token.to_owned(), hash(token)]) {
+    let tokens = [OKTA, OTHER, SIMPLE, SECOND].into_iter().flat_map(|token| [token.to_owned(), hash(token)]);
+    let others = [password, payload, "a-subject-of".to_owned(), "somebody-who".to_owned(), "c2lnbmF0".to_owned()];
+    for secret in tokens.chain(others) {
         assert!(!log.contains(&secret), "{secret}");
     }
 }
