@@ -12,6 +12,7 @@ use actix_web::{App, test, web};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use personio_scim::access::{Access, Caller, Client, Rules, Token};
 use personio_scim::clock::SystemClock;
 use personio_scim::directory::{
     Directory, Freshness, Loaded, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
@@ -19,8 +20,8 @@ use personio_scim::directory::{
 use personio_scim::endpoints::{self, State};
 use personio_scim::scim::filter::{Filter, Limits};
 use personio_scim::scim::{
-    Discovery, Email, EnterpriseUser, Extension, ListQuery, Locations, Manager, Membership, Meta, Name, Paging,
-    Resource, ResourceTypes, Resources, SearchRequest, User,
+    CursorKey, Email, EnterpriseUser, Extension, ListQuery, Locations, Manager, Membership, Meta, Name, Paging,
+    Resource, ResourceTypes, Resources, SearchRequest, User, Vocabulary,
 };
 use tokio::runtime::Runtime;
 
@@ -55,10 +56,8 @@ const INDEXED: &str = "userName eq \"Person.4711@example.com\"";
 const SIZES: [usize; 2] = [10_000, 100_000];
 const TOKEN: &str = "a-token-for-benchmarks";
 
-fn discovery() -> (Discovery, ResourceTypes) {
-    let discovery = Discovery::new(&Locations::new("https://scim.example.com/scim/v2"), 10_000, &[]).unwrap();
-    let types = discovery.compiled().unwrap();
-    (discovery, types)
+fn vocabulary() -> Vocabulary {
+    Vocabulary::new(&Locations::new("https://scim.example.com/scim/v2"), 10_000, &[]).unwrap()
 }
 
 fn user(number: usize) -> User {
@@ -127,7 +126,7 @@ fn parse(criterion: &mut Criterion) {
 }
 
 fn select(criterion: &mut Criterion) {
-    let (_, types) = discovery();
+    let types = vocabulary().types;
     let mut group = criterion.benchmark_group("select");
     group.sample_size(20);
     for size in SIZES {
@@ -166,7 +165,7 @@ fn chain(test: &str) -> String {
 /// The filters that are hardest to answer. None of the sensible ones may take longer than 20 ms, and what
 /// somebody makes up to keep the server busy no seconds.
 fn hard(criterion: &mut Criterion) {
-    let (_, types) = discovery();
+    let types = vocabulary().types;
     let users = resources(&types, 100_000);
     let mut group = criterion.benchmark_group("hard");
     group.sample_size(10);
@@ -188,7 +187,7 @@ fn hard(criterion: &mut Criterion) {
 
 /// What the first query after a load costs: nothing must be left to be worked out then.
 fn first(criterion: &mut Criterion) {
-    let (_, types) = discovery();
+    let types = vocabulary().types;
     let mut group = criterion.benchmark_group("first");
     group.sample_size(10);
     for size in SIZES {
@@ -205,12 +204,17 @@ fn first(criterion: &mut Criterion) {
 }
 
 /// Everybody, at once.
-struct Made(usize);
+struct Made(usize, Arc<Vocabulary>);
 
 impl Source for Made {
+    fn vocabulary(&self) -> Arc<Vocabulary> {
+        Arc::clone(&self.1)
+    }
+
     fn load<'a>(&'a self, _: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>> {
         let users = (0..self.0).map(user).collect();
-        async { Ok(Loaded { users, ..Loaded::default() }) }.boxed()
+        let vocabulary = self.vocabulary();
+        async { Ok(Loaded { users, ..Loaded::nobody(vocabulary) }) }.boxed()
     }
 
     fn again(&self, _: &Arc<dyn Memory>) -> Option<Loaded> {
@@ -237,23 +241,18 @@ fn request(criterion: &mut Criterion) {
     group.sample_size(20);
     let uploads = Runtime::new().unwrap();
     for size in SIZES {
-        let (discovery, types) = discovery();
         let day = Duration::from_secs(24 * 3600);
         let freshness =
             Freshness { cache_ttl: day, refresh_wait: day, refresh_every: None, max_stale: day, pause: day, soon: day };
         let handle = uploads.handle().clone();
-        let source = Arc::new(Made(size));
-        let directory = Directory::new(
-            source,
-            types.clone(),
-            freshness,
-            MaxChange(1.0),
-            None,
-            Arc::new(SystemClock::default()),
-            handle,
-        );
-        let state =
-            State::new(directory, discovery, types, &TOKEN.to_owned().into(), None, 10_000, Limits::default()).unwrap();
+        let source = Arc::new(Made(size, Arc::new(vocabulary())));
+        let directory =
+            Directory::new(source, freshness, MaxChange(1.0), None, Arc::new(SystemClock::default()), handle);
+        let client = Client::simple(Caller::named("client").unwrap(), Token::of(TOKEN.as_bytes()));
+        let rules = Rules { clients: vec![client], ..Rules::default() };
+        let access = Access::new(rules, Arc::new(SystemClock::default()), uploads.handle().clone()).unwrap();
+        let cursor_key = CursorKey::new(b"secret");
+        let state = State::new(directory, access, cursor_key, 10_000, Limits::default());
         let state = web::Data::new(state);
         let runtime = actix_web::rt::System::new();
         let app = App::new().app_data(state.clone()).configure(|service| endpoints::configure(service, &state));

@@ -59,7 +59,9 @@ impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         request.extensions_mut().insert(Began(Instant::now()));
         let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
-        tracing::info_span!("request", request_id)
+        // Whoever finds out who asks, or why they may not, fills it in.
+        let empty = tracing::field::Empty;
+        tracing::info_span!("request", request_id, client = empty, refused = empty)
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {

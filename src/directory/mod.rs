@@ -48,7 +48,7 @@ use walks::Walks;
 pub use walks::{WALK_PAUSE, Walk};
 
 use crate::clock::Clock;
-use crate::scim::{Content, Resource, ResourceTypes};
+use crate::scim::{Content, Resource, Vocabulary};
 
 /// Single users that are kept while there is no snapshot.
 const SINGLE_USERS: u64 = 10_000;
@@ -82,7 +82,6 @@ pub struct Directory(Arc<Inner>);
 
 struct Inner {
     source: Arc<dyn Source>,
-    types: ResourceTypes,
     freshness: Freshness,
     clock: Arc<dyn Clock>,
     /// The runtime that all loads run on: they belong to no request, and outlive the one that
@@ -130,7 +129,8 @@ impl Inner {
                 .and_then(Result::ok)
                 .ok_or_else(|| SourceError::new("too many ask for single users".to_owned()))?;
             let user = self.source.find(&id).await?;
-            let rendered = user.map(|user| Resource::new(&self.types.user, &user.versioned()?).map(Arc::new));
+            let vocabulary = self.source.vocabulary();
+            let rendered = user.map(|user| Resource::new(&vocabulary.types.user, &user.versioned()?).map(Arc::new));
             Ok(rendered.transpose()?)
         };
         self.single.try_get_with_by_ref(&id, user).await
@@ -153,7 +153,6 @@ impl Directory {
     #[must_use]
     pub fn new(
         source: Arc<dyn Source>,
-        types: ResourceTypes,
         freshness: Freshness,
         max_change: MaxChange,
         state: Option<StateFile>,
@@ -162,7 +161,6 @@ impl Directory {
     ) -> Self {
         Self(Arc::new(Inner {
             source,
-            types,
             freshness,
             clock,
             runtime,
@@ -184,6 +182,13 @@ impl Directory {
             singles: Semaphore::new(SINGLES_AT_ONCE),
             walks: Walks::new(),
         }))
+    }
+
+    /// What there is to say of users and groups: of those that are served, once there are any.
+    #[must_use]
+    pub fn vocabulary(&self) -> Arc<Vocabulary> {
+        let newest = self.0.last_good.load();
+        newest.as_ref().map_or_else(|| self.0.source.vocabulary(), |newest| Arc::clone(newest.vocabulary()))
     }
 
     /// Starts a load unless one is under way or one has just failed.

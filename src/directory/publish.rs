@@ -132,8 +132,8 @@ impl Directory {
         let previous = self.0.last_good.load_full();
         let memory = loaded.memory.clone();
         let earlier = previous.as_deref().map_or(Earlier::Unknown, Earlier::Served);
-        let (types, clock) = (&self.0.types, &*self.0.clock);
-        let snapshot = Arc::new(block_in_place(|| Snapshot::new(loaded, types, earlier, started, clock))?);
+        let clock = &*self.0.clock;
+        let snapshot = Arc::new(block_in_place(|| Snapshot::new(loaded, earlier, started, clock))?);
         // While something is held back, it stays so until somebody approves or it is within bounds.
         let stays = |baseline: &Baseline| self.0.held.load().is_some() || self.is_recent(baseline);
         if !self.0.baseline.load().as_deref().is_some_and(stays) {

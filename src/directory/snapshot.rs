@@ -10,11 +10,12 @@ use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use super::{Loaded, Skipped, SourceError};
 use crate::clock::Clock;
-use crate::scim::{self, Content, Digest, Resource, ResourceType, ResourceTypes, Resources, Stamps, Unwritable};
+use crate::scim::{self, Content, Digest, Resource, ResourceType, Resources, Stamps, Unwritable, Vocabulary};
 
 /// All users and groups at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
+    vocabulary: Arc<Vocabulary>,
     users: Resources,
     groups: Resources,
     skipped: Skipped,
@@ -56,11 +57,11 @@ impl Snapshot {
     /// When a resource cannot be written as JSON.
     pub fn new(
         load: Loaded,
-        types: &ResourceTypes,
         earlier: Earlier<'_>,
         loaded: SignedDuration,
         clock: &dyn Clock,
     ) -> Result<Self, SourceError> {
+        let types = &load.vocabulary.types;
         let mut users = versioned(load.users)?;
         users.sort_by(scim::User::list_order);
         let groups = versioned(load.groups)?;
@@ -74,8 +75,14 @@ impl Snapshot {
         let users = resources(&types.user, users, earlier_users, now)?;
         let groups = resources(&types.group, groups, earlier_groups, now)?;
         let digest = digest([&users, &groups]);
-        let Loaded { skipped, outdated, unconfirmed, day, .. } = load;
-        Ok(Self { users, groups, skipped, outdated, unconfirmed, loaded, day, digest })
+        let Loaded { vocabulary, skipped, outdated, unconfirmed, day, .. } = load;
+        Ok(Self { vocabulary, users, groups, skipped, outdated, unconfirmed, loaded, day, digest })
+    }
+
+    /// What there is to say of them.
+    #[must_use]
+    pub fn vocabulary(&self) -> &Arc<Vocabulary> {
+        &self.vocabulary
     }
 
     /// The users, by creation and id.
@@ -175,7 +182,12 @@ fn taken_over<C: Content>(
         Previous::Served(previous) => {
             let earlier = previous.find(content.id());
             if let Some(earlier) = earlier.filter(|it| it.text("meta.version") == Some(&content.meta_mut().version)) {
-                return Ok(Arc::clone(earlier));
+                if Arc::ptr_eq(earlier.resource_type(), kind) {
+                    return Ok(Arc::clone(earlier));
+                }
+                // The same is said of it in another vocabulary.
+                content.meta_mut().last_modified = earlier.last_modified();
+                return Resource::new(kind, &content).map(Arc::new);
             }
             earlier.and_then(|earlier| earlier.last_modified())
         }

@@ -10,10 +10,12 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::Progress;
-use crate::scim::{Group, Unwritable, User};
+use crate::scim::{Group, Unwritable, User, Vocabulary};
 
 /// Where users come from.
 pub trait Source: Send + Sync + 'static {
+    /// What there is to say of users and groups now.
+    fn vocabulary(&self) -> Arc<Vocabulary>;
     /// All users and groups, or a failure: never a part of them.
     fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>>;
     /// The same as in the load that left this memory, made anew for today; nothing if it is another source's.
@@ -68,8 +70,10 @@ impl Malformed {
 }
 
 /// What a load brought.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Loaded {
+    /// By what they are rendered.
+    pub vocabulary: Arc<Vocabulary>,
     /// Every user, in any order.
     pub users: Vec<User>,
     /// Every group, in the order in which they are listed.
@@ -86,6 +90,24 @@ pub struct Loaded {
     pub day: Option<Range<Timestamp>>,
     /// What the source knows.
     pub memory: Option<Arc<dyn Memory>>,
+}
+
+impl Loaded {
+    /// Nobody, of a company without anybody.
+    #[must_use]
+    pub fn nobody(vocabulary: Arc<Vocabulary>) -> Self {
+        Self {
+            vocabulary,
+            users: Vec::new(),
+            groups: Vec::new(),
+            skipped: Skipped::default(),
+            outdated: 0,
+            unconfirmed: HashSet::new(),
+            flaw: None,
+            day: None,
+            memory: None,
+        }
+    }
 }
 
 /// Who was left out of a load on purpose.

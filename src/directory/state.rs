@@ -122,7 +122,7 @@ impl Directory {
         let Kept { loaded, users, groups, memory } = Kept::from_bytes(content).ok_or_else(unknown)?;
         let recalled = self.0.source.recall(memory)?;
         *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = recalled.memory.clone();
-        let (types, clock) = (&self.0.types, &*self.0.clock);
+        let clock = &*self.0.clock;
         let mut age = clock.now().duration_since(loaded);
         if age < -CLOCKS_DIFFER {
             tracing::warn!("the state file is from the future; it is not served, since its age is not known");
@@ -130,7 +130,7 @@ impl Directory {
         }
         let started = SignedDuration::try_from(clock.monotonic()).unwrap_or_default() - age;
         let earlier = Earlier::Stamped { users: &users, groups: &groups };
-        Snapshot::new(recalled, types, earlier, started, clock).map(Arc::new)
+        Snapshot::new(recalled, earlier, started, clock).map(Arc::new)
     }
 
     /// How keeping what is served goes; nothing where there is no state file.

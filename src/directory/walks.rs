@@ -165,15 +165,15 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::directory::Loaded;
     use crate::directory::snapshot::Earlier;
-    use crate::scim::{Discovery, Group, Locations, Meta};
+    use crate::scim::{Group, Locations, Meta, Vocabulary};
 
     /// A snapshot with one group.
     fn snapshot(name: &str) -> Arc<Snapshot> {
-        let types = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap().compiled().unwrap();
+        let vocabulary = Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
         let meta = Meta::of_group(String::new());
         let group = Group { id: name.to_owned(), display_name: name.to_owned(), members: Vec::new(), meta };
-        let loaded = Loaded { groups: vec![group], ..Loaded::default() };
-        Arc::new(Snapshot::new(loaded, &types, Earlier::Unknown, SignedDuration::ZERO, &SystemClock::new()).unwrap())
+        let loaded = Loaded { groups: vec![group], ..Loaded::nobody(Arc::new(vocabulary)) };
+        Arc::new(Snapshot::new(loaded, Earlier::Unknown, SignedDuration::ZERO, &SystemClock::new()).unwrap())
     }
 
     fn walk(query: &str, size: usize) -> Walk {

@@ -12,11 +12,11 @@ pub(super) async fn service_provider_config(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     extract::no_filter(&request)?;
-    Ok(respond::document(&state.discovery.service_provider_config))
+    Ok(respond::document(&state.directory.vocabulary().discovery.service_provider_config))
 }
 
 pub(super) async fn resource_types(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
-    whole_list(&request, &state.discovery.resource_types)
+    whole_list(&request, &state.directory.vocabulary().discovery.resource_types)
 }
 
 pub(super) async fn resource_type(
@@ -25,12 +25,13 @@ pub(super) async fn resource_type(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     extract::no_filter(&request)?;
-    let document = state.discovery.resource_type(&id).ok_or(Error::NoResource("ResourceType"))?;
+    let vocabulary = state.directory.vocabulary();
+    let document = vocabulary.discovery.resource_type(&id).ok_or(Error::NoResource("ResourceType"))?;
     Ok(respond::document(document))
 }
 
 pub(super) async fn schemas(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
-    whole_list(&request, &state.discovery.schemas)
+    whole_list(&request, &state.directory.vocabulary().discovery.schemas)
 }
 
 pub(super) async fn schema(
@@ -39,7 +40,8 @@ pub(super) async fn schema(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     extract::no_filter(&request)?;
-    let document = state.discovery.schema(&urn).ok_or(Error::NoResource("Schema"))?;
+    let vocabulary = state.directory.vocabulary();
+    let document = vocabulary.discovery.schema(&urn).ok_or(Error::NoResource("Schema"))?;
     Ok(respond::document(document))
 }
 

@@ -11,8 +11,9 @@ pub(super) async fn read(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     let search = extract::parameters(&request)?;
-    let projection = Projection::new(&state.types.group, &search.attributes, &search.excluded_attributes)?;
+    // What makes no sense is said before anything is loaded.
+    Projection::new(&state.directory.vocabulary().types.group, &search.attributes, &search.excluded_attributes)?;
     let snapshot = state.directory.current().await?;
     let group = snapshot.groups().find(&id).ok_or(Error::NoResource("Group"))?;
-    Ok(respond::resource(&request, group, &projection))
+    respond::resource(&request, group, &search)
 }

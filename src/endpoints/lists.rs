@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderValue, USER_AGENT};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::auth::Caller;
-use super::extract;
-use super::{Error, State, respond};
+use super::{Error, State, auth, extract, respond};
+use crate::access::Caller;
 use crate::directory::{Snapshot, Walk};
-use crate::scim::{self, Cursor, InvalidQuery, ListQuery, Paging, ResourceType, Resources, ScimType, SearchRequest};
+use crate::scim::{
+    self, Cursor, InvalidQuery, ListQuery, Paging, ResourceType, ResourceTypes, Resources, ScimType, SearchRequest,
+    Vocabulary,
+};
 
 /// What is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +76,10 @@ async fn search(request: &HttpRequest, state: &web::Data<State>, listed: Listed)
 /// A query that has been read.
 struct Asked {
     listed: Listed,
+    search: SearchRequest,
     query: ListQuery,
+    /// What the query was read by.
+    vocabulary: Arc<Vocabulary>,
     paging: Paging,
     caller: Caller,
     /// What the pages of one walk have in common.
@@ -111,11 +116,11 @@ struct Found {
 }
 
 impl Listed {
-    fn types(self, state: &State) -> Vec<&ResourceType> {
+    fn types(self, types: &ResourceTypes) -> Vec<&ResourceType> {
         match self {
-            Self::Users => vec![&state.types.user],
-            Self::Groups => vec![&state.types.group],
-            Self::Everything => vec![&state.types.user, &state.types.group],
+            Self::Users => vec![&types.user],
+            Self::Groups => vec![&types.group],
+            Self::Everything => vec![&types.user, &types.group],
         }
     }
 
@@ -130,12 +135,12 @@ impl Listed {
 
 impl Asked {
     fn new(state: &State, request: &HttpRequest, listed: Listed, search: SearchRequest) -> Result<Self, Error> {
-        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+        let caller = auth::caller(request)?;
         let walk = format!("{listed:?} {}", search.walk());
         let (paging, position) = match search.cursor.as_deref() {
             None => {
                 let paging = extract::paging(&search, state.max_results)?;
-                // Programs that share the token mostly differ in what they say they are.
+                // Programs that share a token mostly differ in what they say they are.
                 let agent = request.headers().get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
                 let walk = Walk::new([caller.name().as_bytes(), agent, walk.as_bytes()], paging.count());
                 (paging, Position::Numbered(walk))
@@ -145,11 +150,12 @@ impl Asked {
                 (paging, Position::Cursor(place))
             }
         };
-        let query = ListQuery::new(&search, &listed.types(state), state.filter_limits, paging)?;
-        Ok(Self { listed, query, paging, caller, walk, position })
+        let vocabulary = state.directory.vocabulary();
+        let query = ListQuery::new(&search, &listed.types(&vocabulary.types), state.filter_limits, paging)?;
+        Ok(Self { listed, search, query, vocabulary, paging, caller, walk, position })
     }
 
-    async fn answered(self, state: &State) -> Result<Answered, Error> {
+    async fn answered(mut self, state: &State) -> Result<Answered, Error> {
         let snapshot = match &self.position {
             Position::Numbered(walk) if self.paging.start_index() > 1 => state.directory.page(walk).await?,
             Position::Numbered(_) | Position::Cursor(extract::Place::Beginning) => state.directory.current().await?,
@@ -160,6 +166,11 @@ impl Asked {
                 })?
             }
         };
+        // It may be older than the mapping, or newer than the query.
+        if !Arc::ptr_eq(&self.vocabulary, snapshot.vocabulary()) {
+            let types = self.listed.types(&snapshot.vocabulary().types);
+            self.query = ListQuery::new(&self.search, &types, state.filter_limits, self.paging)?;
+        }
         Ok(Answered { asked: self, snapshot })
     }
 }
@@ -170,7 +181,8 @@ impl Answered {
         let Asked { walk, paging, position, .. } = &self.asked;
         let by_cursor = matches!(position, Position::Cursor(_));
         let page = format!("{} {} {by_cursor}", paging.start_index(), paging.count());
-        scim::version(&scim::digest([self.snapshot.digest(), walk.as_bytes(), page.as_bytes()]))
+        let vocabulary = &self.snapshot.vocabulary().digest;
+        scim::version(&scim::digest([&self.snapshot.digest()[..], vocabulary, walk.as_bytes(), page.as_bytes()]))
     }
 
     /// Carries the query out. One that takes long does so in a thread of its own: the worker has others to

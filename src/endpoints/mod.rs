@@ -17,25 +17,20 @@ mod webhooks;
 
 use actix_web::guard::{Any, Get, Head, Post};
 use actix_web::middleware::from_fn;
-use actix_web::web::Bytes;
 use actix_web::{Handler, HttpRequest, Resource, Responder, Route, web};
-use secrecy::{ExposeSecret, SecretString};
 
-pub use auth::Token;
+pub use auth::Scheme;
 pub use error::Error;
 pub use respond::request_id;
 
+use crate::access::Access;
 use crate::directory::Directory;
-use crate::scim::{BrokenDocument, CursorKey, Discovery, ResourceTypes, filter};
+use crate::scim::{CursorKey, filter};
 
 /// What the endpoints serve from.
 pub struct State {
     directory: Directory,
-    discovery: Discovery,
-    openapi: Bytes,
-    types: ResourceTypes,
-    token: Token,
-    webhook_token: Option<Token>,
+    access: Access,
     notices: webhooks::Notices,
     cursor_key: CursorKey,
     max_results: usize,
@@ -43,43 +38,24 @@ pub struct State {
 }
 
 impl State {
-    /// Endpoints over `directory` for clients that present `bearer_token`, and for webhooks that present
-    /// `webhook_token`.
-    ///
-    /// # Errors
-    /// When a document in the program is broken, which a test rules out.
+    /// Endpoints over `directory` for whom `access` admits. Cursors are signed with `cursor_key`.
+    #[must_use]
     pub fn new(
         directory: Directory,
-        discovery: Discovery,
-        types: ResourceTypes,
-        bearer_token: &SecretString,
-        webhook_token: Option<&SecretString>,
+        access: Access,
+        cursor_key: CursorKey,
         max_results: usize,
         filter_limits: filter::Limits,
-    ) -> Result<Self, BrokenDocument> {
-        let openapi = openapi::document(&discovery, webhook_token.is_some(), max_results, filter_limits)?;
-        let (token, webhook_token) = (Token::new(bearer_token), webhook_token.map(Token::new));
-        let cursor_key = CursorKey::new(bearer_token.expose_secret().as_bytes());
+    ) -> Self {
         let notices = webhooks::Notices::default();
-        Ok(Self {
-            directory,
-            discovery,
-            openapi,
-            types,
-            token,
-            webhook_token,
-            notices,
-            cursor_key,
-            max_results,
-            filter_limits,
-        })
+        Self { directory, access, notices, cursor_key, max_results, filter_limits }
     }
 }
 
 /// All routes: SCIM under `/scim/v2` and, the same, at the root; health and metrics without a token; webhooks where
 /// they have one.
 pub fn configure(service: &mut web::ServiceConfig, state: &State) {
-    if state.webhook_token.is_some() {
+    if state.access.has_webhooks() {
         service.service(webhooks::resource());
     }
     service

@@ -2,11 +2,10 @@
 //! `openapi.json` beside this file; addresses, limits and the attributes of users and groups are those of the
 //! running server. It needs the token, as `/Schemas` does: it tells which attributes a company chose.
 
-use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
-use super::State;
+use super::{Error, State};
 use crate::scim::{BrokenDocument, Discovery, filter};
 
 /// What is empty there is filled in here.
@@ -18,20 +17,23 @@ const PREFIX: &str = "/scim/v2";
 const AT_THE_ROOT: [&str; 5] = ["/openapi.json", "/health/live", "/health/ready", "/metrics", WEBHOOKS];
 const WEBHOOKS: &str = "/webhooks/personio";
 
-pub(super) async fn read(state: web::Data<State>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(state.openapi.clone())
+pub(super) async fn read(state: web::Data<State>) -> Result<HttpResponse, Error> {
+    let vocabulary = state.directory.vocabulary();
+    let has_webhooks = state.access.has_webhooks();
+    let document = document(&vocabulary.discovery, has_webhooks, state.max_results, state.filter_limits);
+    document.map(|json| HttpResponse::Ok().content_type("application/json").body(json)).map_err(|_| Error::BrokeOff)
 }
 
 /// The document of a server that these documents describe.
 ///
 /// # Errors
 /// When a document in the program is broken, which a test rules out.
-pub(super) fn document(
+fn document(
     discovery: &Discovery,
     has_webhooks: bool,
     max_results: usize,
     filter_limits: filter::Limits,
-) -> Result<Bytes, BrokenDocument> {
+) -> Result<String, BrokenDocument> {
     let mut document: Value = serde_json::from_str(DOCUMENT)?;
     if !has_webhooks {
         remove(&mut document, "/paths", WEBHOOKS);
@@ -68,7 +70,7 @@ pub(super) fn document(
         }
         add_head(item, &responses);
     }
-    Ok(document.to_string().into())
+    Ok(document.to_string())
 }
 
 fn object<'d>(document: &'d mut Value, pointer: &str) -> Option<&'d mut Map<String, Value>> {

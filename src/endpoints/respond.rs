@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing_actix_web::RequestId;
 
-use super::extract;
-use crate::scim::{self, Projection, Resource};
+use super::{Error, extract};
+use crate::scim::{self, Projection, Resource, SearchRequest};
 
 /// A document. It is `application/scim+json` whatever was asked for: there are clients that refuse
 /// everything else, and none that refuses it (RFC 7644 §3.8).
@@ -29,8 +29,13 @@ pub(super) fn list(json: Vec<u8>, tag: Option<&str>) -> HttpResponse {
     response.body(json)
 }
 
-/// One resource, or nothing if the client has it already.
-pub(super) fn resource(request: &HttpRequest, resource: &Resource, projection: &Projection) -> HttpResponse {
+/// One resource, or nothing if the client has it already. What is asked for means what it means for this very resource.
+pub(super) fn resource(
+    request: &HttpRequest,
+    resource: &Resource,
+    search: &SearchRequest,
+) -> Result<HttpResponse, Error> {
+    let projection = Projection::new(resource.resource_type(), &search.attributes, &search.excluded_attributes)?;
     let tag = resource.text("meta.version").unwrap_or_default();
     let known = extract::has(request, tag);
     let mut response = if known { not_modified(tag) } else { HttpResponse::Ok() };
@@ -39,11 +44,11 @@ pub(super) fn resource(request: &HttpRequest, resource: &Resource, projection: &
         response.insert_header((CONTENT_LOCATION, location));
     }
     if known {
-        return response.finish();
+        return Ok(response.finish());
     }
     let mut json = Vec::with_capacity(resource.json().len());
     projection.write(resource, &mut json);
-    response.content_type(scim::MEDIA_TYPE).insert_header((ETAG, tag)).body(json)
+    Ok(response.content_type(scim::MEDIA_TYPE).insert_header((ETAG, tag)).body(json))
 }
 
 /// "304 (Not Modified)" (RFC 7644 §3.14).

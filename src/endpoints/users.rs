@@ -11,11 +11,13 @@ pub(super) async fn read(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     let search = extract::parameters(&request)?;
-    let projection = Projection::new(&state.types.user, &search.attributes, &search.excluded_attributes)?;
+    // What makes no sense is said before anybody is asked for.
+    Projection::new(&state.directory.vocabulary().types.user, &search.attributes, &search.excluded_attributes)?;
     // What cannot be an id is not asked for anywhere.
     let is_id = !id.is_empty()
         && id.len() <= 64
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     let user = if is_id { state.directory.find(&id).await? } else { None };
-    user.map(|user| respond::resource(&request, &user, &projection)).ok_or(Error::NoResource("User"))
+    let user = user.ok_or(Error::NoResource("User"))?;
+    respond::resource(&request, &user, &search)
 }

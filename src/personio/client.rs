@@ -44,9 +44,6 @@ pub struct Settings {
     pub max_concurrency: usize,
     /// How failures are retried.
     pub retry: Retry,
-    /// The ids and global ids of the custom attributes that are wanted. All others are dropped as
-    /// soon as they are read.
-    pub custom_attributes: Vec<String>,
 }
 
 /// How often and after how long a failed request is sent again.
@@ -114,11 +111,17 @@ impl Client {
         self.settings.max_concurrency
     }
 
-    /// All persons, each once. `on_page` hears how many each page brought.
+    /// From now on tokens are fetched with this secret of the credential. Whether it is another one than before.
+    pub fn adopt(&self, client_secret: &SecretString) -> bool {
+        self.tokens.adopt(client_secret)
+    }
+
+    /// All persons, each once, with those custom attributes whose ids or global ids are `wanted`: all others are
+    /// dropped as soon as they are read. `on_page` hears how many each page brought.
     ///
     /// # Errors
     /// When any page is missing: part of the persons is worse than none.
-    pub async fn persons(&self, on_page: impl Fn(usize)) -> Result<Vec<Person>, Error> {
+    pub async fn persons(&self, wanted: &[String], on_page: impl Fn(usize)) -> Result<Vec<Person>, Error> {
         let url = self.url(&["persons"]);
         self.list(
             Endpoint::Persons,
@@ -126,25 +129,25 @@ impl Client {
             self.settings.retry,
             |person: &Person| person.id.clone(),
             |persons| {
-                persons.iter_mut().for_each(|person| self.drop_unwanted(person));
+                persons.iter_mut().for_each(|person| drop_unwanted(person, wanted));
                 on_page(persons.len());
             },
         )
         .await
     }
 
-    /// One person; `None` if Personio says that there is none.
+    /// One person, with those custom attributes; `None` if Personio says that there is none.
     ///
     /// # Errors
     /// When it cannot be told.
-    pub async fn person(&self, id: &str) -> Result<Option<Person>, Error> {
+    pub async fn person(&self, id: &str, wanted: &[String]) -> Result<Option<Person>, Error> {
         match self.get::<Person>(Endpoint::Person, &self.url(&["persons", id]), self.settings.retry).await {
             Ok(person) if person.id != id => {
                 let reason = "it is about another person".to_owned();
                 Err(Error::Unreadable { endpoint: Endpoint::Person, reason })
             }
             Ok(mut person) => {
-                self.drop_unwanted(&mut person);
+                drop_unwanted(&mut person, wanted);
                 Ok(Some(person))
             }
             Err(Error::NotFound { .. }) => Ok(None),
@@ -177,13 +180,6 @@ impl Client {
         }
         let retry = Retry { times: self.settings.retry.times.min(1), ..self.settings.retry };
         self.list(endpoint, url, retry, |named: &Named| named.id.clone(), |_| {}).await
-    }
-
-    fn drop_unwanted(&self, person: &mut Person) {
-        let wanted = &self.settings.custom_attributes;
-        person.custom_attributes.retain(|attribute| {
-            wanted.contains(&attribute.id) || attribute.global_id.as_ref().is_some_and(|id| wanted.contains(id))
-        });
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -263,6 +259,12 @@ impl Client {
         request.headers_mut().insert(AUTHORIZATION, authorization);
         self.transport.exchange(endpoint, request).await
     }
+}
+
+fn drop_unwanted(person: &mut Person, wanted: &[String]) {
+    person.custom_attributes.retain(|attribute| {
+        wanted.contains(&attribute.id) || attribute.global_id.as_ref().is_some_and(|id| wanted.contains(id))
+    });
 }
 
 /// The address of a page.

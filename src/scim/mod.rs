@@ -27,6 +27,7 @@ mod standing;
 mod text;
 mod user;
 mod version;
+mod vocabulary;
 
 pub use attribute::{AttributeId, AttributeType, Returned};
 pub use cursor::{Cursor, CursorKey};
@@ -46,6 +47,7 @@ pub use stamp::{Stamp, Stamps};
 pub use standing::{Loss, Standing};
 pub use user::{Email, EnterpriseUser, Extension, Manager, Name, User, list_order};
 pub use version::{Digest, digest, version};
+pub use vocabulary::Vocabulary;
 
 /// URN of the core User schema (RFC 7643 §4.1).
 pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";

@@ -50,8 +50,12 @@ impl Resources {
         Self { kind: Arc::clone(kind), indexes, columns: Columns::new(kind, &all), all, orders }
     }
 
-    /// Works out beforehand the orders that clients made `earlier` work out, so that they need not wait again.
+    /// Works out beforehand the orders that clients made `earlier` work out, so that they need not wait again. Those of another
+    /// type mean nothing here.
     pub fn prepare_like(&self, earlier: &Self) {
+        if !Arc::ptr_eq(&self.kind, &earlier.kind) {
+            return;
+        }
         for (id, order) in self.kind.ids().zip(&earlier.orders) {
             if order.get().is_some() {
                 self.order(id);

@@ -6,7 +6,7 @@ use super::GroupKind;
 use crate::scim;
 
 /// The choices of one company.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// For how many days before the first day of work an ONBOARDING person is active; never, if
     /// nothing is said.
@@ -27,7 +27,7 @@ pub struct Policy {
 }
 
 /// A custom attribute that is served.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Custom {
     /// Its id (`dynamic_305`) or global id in Personio.
     pub id: String,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::personal;
-use crate::directory::{self, SourceError};
+use crate::directory::SourceError;
 use crate::personio::Names;
 use crate::personio::model::{CustomAttribute, Employment, Person};
 
@@ -71,10 +71,9 @@ impl Records {
         let people = people.collect();
         Ok(Self { people, names })
     }
-}
 
-impl directory::Memory for Records {
-    fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
+    /// All of it in bytes.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
         let people = self.people.values().cloned().collect();
         let written = Written { version: VERSION, names: self.names.clone(), people };
         serde_json::to_vec(&written).map_err(|error| SourceError::new(error.to_string()))
@@ -98,7 +97,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::directory::Memory;
     use crate::personio::Kind;
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct Refresh<'a> {
     pub(super) client: &'a Client,
     pub(super) progress: &'a Progress,
     pub(super) clock: &'a dyn Clock,
+    /// The custom attributes that are read.
+    pub(super) wanted: &'a [String],
     /// When it began: nothing that it reads is taken to be newer.
     pub(super) now: Timestamp,
     /// For how long employments that cannot be read again are as good as those that can.
@@ -66,7 +68,7 @@ impl Refresh<'_> {
                 if in_vain.is_long() {
                     return (record, None);
                 }
-                let answer = self.client.person(&record.person.id).await;
+                let answer = self.client.person(&record.person.id, self.wanted).await;
                 in_vain.note(answer.is_ok());
                 (record, Some(answer))
             }

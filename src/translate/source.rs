@@ -3,15 +3,18 @@
 
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::mem;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use secrecy::SecretString;
 use tokio::task::block_in_place;
 
 use super::extension::Attributes;
@@ -27,7 +30,7 @@ use crate::directory::{self, Loaded, Malformed, Memory, Progress, Skipped, Sourc
 use crate::personio::model::{Employment, Person};
 use crate::personio::webhook::{self, Notice};
 use crate::personio::{self, Client, Kind, Names};
-use crate::scim::{Locations, User, list_order};
+use crate::scim::{Locations, User, Vocabulary, list_order};
 
 /// How long what was read is good.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +44,7 @@ pub struct Recency {
 /// A source of users: one company's Personio, and its choices.
 pub struct Source {
     client: Client,
-    policy: Policy,
-    attributes: Attributes,
+    choice: ArcSwap<Choice>,
     locations: Locations,
     clock: Arc<dyn Clock>,
     recency: Recency,
@@ -50,8 +52,17 @@ pub struct Source {
     kept: Mutex<Kept>,
 }
 
+/// What a company has chosen, and what follows from it. A load goes by one from its beginning to its end.
+struct Choice {
+    policy: Policy,
+    /// The custom attributes that are read.
+    wanted: Vec<String>,
+    attributes: Attributes,
+    vocabulary: Arc<Vocabulary>,
+}
+
 /// What is kept between loads.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Kept {
     records: Arc<Records>,
     /// What was read by a load that failed then.
@@ -60,13 +71,68 @@ struct Kept {
     loaded: Option<Timestamp>,
 }
 
-impl Source {
-    /// A source that has not asked for anything yet.
-    #[must_use]
-    pub fn new(client: Client, policy: Policy, locations: Locations, clock: Arc<dyn Clock>, recency: Recency) -> Self {
+/// What users were made of, and by which choice.
+struct Remembered {
+    records: Arc<Records>,
+    choice: Arc<Choice>,
+}
+
+impl Remembered {
+    fn of(memory: &Arc<dyn Memory>) -> Option<&Self> {
+        let remembered: &dyn Any = &**memory;
+        remembered.downcast_ref()
+    }
+}
+
+impl Memory for Remembered {
+    fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
+        self.records.to_bytes()
+    }
+}
+
+impl fmt::Debug for Remembered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remembered").finish_non_exhaustive()
+    }
+}
+
+impl Choice {
+    fn new(policy: Policy, vocabulary: Arc<Vocabulary>) -> Arc<Self> {
         let attributes = Attributes::new(&policy);
+        Arc::new(Self { wanted: policy.wanted_attributes(), attributes, policy, vocabulary })
+    }
+}
+
+impl Source {
+    /// A source that has not asked for anything yet. The `vocabulary` is that of the policy.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        policy: Policy,
+        vocabulary: Arc<Vocabulary>,
+        locations: Locations,
+        clock: Arc<dyn Clock>,
+        recency: Recency,
+    ) -> Self {
+        let choice = ArcSwap::new(Choice::new(policy, vocabulary));
         let (marks, kept) = (Marks::default(), Mutex::default());
-        Self { client, policy, attributes, locations, clock, recency, marks, kept }
+        Self { client, choice, locations, clock, recency, marks, kept }
+    }
+
+    /// Whether this is what the company has chosen already.
+    #[must_use]
+    pub fn has(&self, policy: &Policy) -> bool {
+        self.choice.load().policy == *policy
+    }
+
+    /// From the next load on people are translated in this way.
+    pub fn adopt(&self, policy: Policy, vocabulary: Arc<Vocabulary>) {
+        self.choice.store(Choice::new(policy, vocabulary));
+    }
+
+    /// From now on Personio is asked with this secret of the credential. Whether it is another one than before.
+    pub fn adopt_secret(&self, client_secret: &SecretString) -> bool {
+        self.client.adopt(client_secret)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -83,31 +149,34 @@ impl Source {
 
     async fn refreshed(&self, marked: &HashSet<String>, progress: &Progress) -> Result<Loaded, personio::Error> {
         let now = self.clock.now();
+        let choice = self.choice.load_full();
         // Names are asked for at once, so that they are there when one person is asked for alone.
         let every_kind = Kind::ALL.into_iter().map(|kind| (kind, HashSet::new())).collect();
-        let (found, _) = tokio::join!(self.people(marked, now, progress), self.client.names(&every_kind));
+        let (found, _) = tokio::join!(self.people(&choice, marked, now, progress), self.client.names(&every_kind));
         let people = found?;
         let employments = people.values().filter_map(|record| record.employments.as_deref());
         let names = self.client.names(&named(employments)).await;
         let records = Arc::new(Records { people, names });
         *self.kept() = Kept { records: Arc::clone(&records), gleaned: HashMap::new(), loaded: Some(now) };
-        Ok(block_in_place(|| Loaded { memory: Some(records.clone()), ..self.translated(&records) }))
+        Ok(block_in_place(|| self.translated(records, choice)))
     }
 
     async fn people(
         &self,
+        choice: &Choice,
         marked: &HashSet<String>,
         now: Timestamp,
         progress: &Progress,
     ) -> Result<HashMap<String, Arc<Record>>, personio::Error> {
-        let mut listed = self.client.persons(|count| progress.listed(count)).await?;
+        let mut listed = self.client.persons(&choice.wanted, |count| progress.listed(count)).await?;
         if listed.is_empty() {
             let reason = "it names no person at all, which the API credential may be the reason for".to_owned();
             return Err(personio::Error::Unreadable { endpoint: personio::Endpoint::Persons, reason });
         }
         listed.iter_mut().for_each(forget_personal);
         let (client, clock) = (&self.client, &*self.clock);
-        let refresh = Refresh { client, progress, clock, now, trusted: self.recency.trusted };
+        let (wanted, trusted) = (&choice.wanted[..], self.recency.trusted);
+        let refresh = Refresh { client, progress, clock, wanted, now, trusted };
         let missing = missing(&listed, &self.kept().records.people);
         let Confirmed { found, unconfirmed, .. } = refresh.confirmed(missing).await?;
         let ids: HashSet<String> = found.iter().map(|person| person.id.clone()).collect();
@@ -130,9 +199,8 @@ impl Source {
         Ok(people.chain(unconfirmed).map(|record| (record.person.id.clone(), record)).collect())
     }
 
-    /// Without the memory that it is made of.
-    fn translated(&self, records: &Records) -> Loaded {
-        let (people, skipped) = self.users_among(records);
+    fn translated(&self, records: Arc<Records>, choice: Arc<Choice>) -> Loaded {
+        let (people, skipped) = users_among(&records, &choice.policy);
         let persons: Vec<&Person> = people.iter().map(|record| &record.person).collect();
         let (user_names, shared) = user_name::all(&persons);
         if shared > 0 {
@@ -140,56 +208,30 @@ impl Source {
         }
         let cards = persons.iter().zip(&user_names).map(|(person, name)| (person.id.as_str(), card(person, name)));
         let now = self.clock.now();
-        let context = self.context(&records.names, People::Served(cards.collect()), now);
+        let context = self.context(&choice, &records.names, People::Served(cards.collect()), now);
         let users = people.iter().zip(user_names).map(|(record, user_name)| {
             user(&record.person, user_name, record.employments.as_deref().unwrap_or_default(), &context)
         });
         let users: Vec<User> = users.collect();
         Loaded {
+            vocabulary: Arc::clone(&choice.vocabulary),
             groups: groups::groups(&users, &self.locations),
             users,
             skipped,
             outdated: people.iter().filter(|record| record.failed && record.employments.is_some()).count(),
             unconfirmed: people.iter().filter(|it| it.unconfirmed).map(|it| it.person.id.as_str().into()).collect(),
             flaw: flaw(records.people.values()),
-            day: self.day(now),
-            memory: None,
+            day: day(&choice.policy, now),
+            memory: Some(Arc::new(Remembered { records: Arc::clone(&records), choice: Arc::clone(&choice) })),
         }
-    }
-
-    /// Whom the company wants to be served, in the order of the list: of two persons with one e-mail address
-    /// always the same one is the first.
-    fn users_among<'r>(&self, records: &'r Records) -> (Vec<&'r Record>, Skipped) {
-        let mut served: Vec<&Record> = records.people.values().map(Arc::as_ref).collect();
-        served.retain(|record| !self.policy.require_email || record.person.email.is_some());
-        served.sort_by(|one, other| {
-            let (one, other) = (&one.person, &other.person);
-            list_order((one.created_at, &one.id), (other.created_at, &other.id))
-        });
-        let without_email = records.people.len() - served.len();
-        if without_email > 0 {
-            tracing::info!(
-                without_email,
-                "{without_email} persons without an e-mail address are left out, as configured"
-            );
-        }
-        (served, Skipped { without_email })
-    }
-
-    /// For how long the same records make the same users: for a day, where somebody can be active because of the
-    /// date alone.
-    fn day(&self, now: Timestamp) -> Option<Range<Timestamp>> {
-        self.policy.active_before_start_days?;
-        let zone = &self.policy.time_zone;
-        let today = now.to_zoned(zone.clone()).date();
-        let begin = |date: Date| Some(date.to_zoned(zone.clone()).ok()?.timestamp());
-        Some(begin(today)?..begin(today.tomorrow().ok()?)?)
     }
 
     async fn alone(&self, id: &str) -> Result<Option<User>, personio::Error> {
-        let (person, employments) = tokio::join!(self.client.person(id), self.client.employments(id));
+        let choice = self.choice.load_full();
+        let person = self.client.person(id, &choice.wanted);
+        let (person, employments) = tokio::join!(person, self.client.employments(id));
         let Some(person) = person? else { return Ok(None) };
-        if self.policy.require_email && person.email.is_none() {
+        if choice.policy.require_email && person.email.is_none() {
             return Ok(None);
         }
         let earlier = self.known(id);
@@ -202,7 +244,8 @@ impl Source {
         };
         let names = self.client.names(&named(employment::that_counts(&employments).map(std::slice::from_ref))).await;
         let user_name = person.email.clone().unwrap_or_else(|| user_name::fallback(&person.id));
-        Ok(Some(user(&person, user_name, &employments, &self.context(&names, People::Unknown, self.clock.now()))))
+        let context = self.context(&choice, &names, People::Unknown, self.clock.now());
+        Ok(Some(user(&person, user_name, &employments, &context)))
     }
 
     /// What is known of this person.
@@ -211,13 +254,44 @@ impl Source {
         kept.gleaned.get(id).or_else(|| kept.records.people.get(id)).cloned()
     }
 
-    fn context<'a>(&'a self, names: &'a Names, people: People<'a>, now: Timestamp) -> Context<'a> {
-        let today = now.to_zoned(self.policy.time_zone.clone()).date();
-        Context { policy: &self.policy, attributes: &self.attributes, locations: &self.locations, names, people, today }
+    fn context<'a>(&'a self, choice: &'a Choice, names: &'a Names, people: People<'a>, now: Timestamp) -> Context<'a> {
+        let Choice { policy, attributes, .. } = choice;
+        let today = now.to_zoned(policy.time_zone.clone()).date();
+        Context { policy, attributes, locations: &self.locations, names, people, today }
     }
 }
 
+/// Whom the company wants to be served, in the order of the list: of two persons with one e-mail address
+/// always the same one is the first.
+fn users_among<'r>(records: &'r Records, policy: &Policy) -> (Vec<&'r Record>, Skipped) {
+    let mut served: Vec<&Record> = records.people.values().map(Arc::as_ref).collect();
+    served.retain(|record| !policy.require_email || record.person.email.is_some());
+    served.sort_by(|one, other| {
+        let (one, other) = (&one.person, &other.person);
+        list_order((one.created_at, &one.id), (other.created_at, &other.id))
+    });
+    let without_email = records.people.len() - served.len();
+    if without_email > 0 {
+        tracing::info!(without_email, "{without_email} persons without an e-mail address are left out, as configured");
+    }
+    (served, Skipped { without_email })
+}
+
+/// For how long the same records make the same users: for a day, where somebody can be active because of the
+/// date alone.
+fn day(policy: &Policy, now: Timestamp) -> Option<Range<Timestamp>> {
+    policy.active_before_start_days?;
+    let zone = &policy.time_zone;
+    let today = now.to_zoned(zone.clone()).date();
+    let begin = |date: Date| Some(date.to_zoned(zone.clone()).ok()?.timestamp());
+    Some(begin(today)?..begin(today.tomorrow().ok()?)?)
+}
+
 impl directory::Source for Source {
+    fn vocabulary(&self) -> Arc<Vocabulary> {
+        Arc::clone(&self.choice.load().vocabulary)
+    }
+
     fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, directory::SourceError>> {
         self.everybody(progress).map(|loaded| loaded.map_err(failure)).boxed()
     }
@@ -227,13 +301,12 @@ impl directory::Source for Source {
     }
 
     fn again(&self, memory: &Arc<dyn Memory>) -> Option<Loaded> {
-        let known: &dyn Any = &**memory;
-        Some(Loaded { memory: Some(Arc::clone(memory)), ..self.translated(known.downcast_ref()?) })
+        let Remembered { records, choice } = Remembered::of(memory)?;
+        Some(self.translated(Arc::clone(records), Arc::clone(choice)))
     }
 
     fn served(&self, memory: &Arc<dyn Memory>) {
-        let known: &dyn Any = &**memory;
-        let Some(served) = known.downcast_ref::<Records>() else { return };
+        let Some(Remembered { records: served, .. }) = Remembered::of(memory) else { return };
         let mut kept = self.kept();
         let mut people = HashMap::with_capacity(served.people.len());
         for (id, was) in &served.people {
@@ -259,7 +332,7 @@ impl directory::Source for Source {
         self.client.recall_names(&records.names);
         let loaded = records.people.values().map(|record| record.read).max();
         *self.kept() = Kept { records: Arc::clone(&records), gleaned: HashMap::new(), loaded };
-        Ok(Loaded { memory: Some(records.clone()), ..self.translated(&records) })
+        Ok(self.translated(records, self.choice.load_full()))
     }
 
     fn told(&self, message: &[u8]) -> Result<Told, Malformed> {

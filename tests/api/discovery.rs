@@ -37,9 +37,12 @@ async fn the_server_says_what_it_can_do() {
     }
     assert!(config["bulk"]["maxOperations"].is_u64() && config["bulk"]["maxPayloadSize"].is_u64());
     assert_eq!(config["filter"]["maxResults"], 10_000);
-    let scheme = &config["authenticationSchemes"][0];
-    assert!(["type", "name", "description"].iter().all(|member| scheme[*member].is_string()), "{scheme}");
-    assert_eq!(scheme["type"], "oauthbearertoken");
+    // The first is the one that clients read who read only one.
+    for (place, expected) in ["oauthbearertoken", "httpbasic"].into_iter().enumerate() {
+        let scheme = &config["authenticationSchemes"][place];
+        assert!(["type", "name", "description"].iter().all(|member| scheme[*member].is_string()), "{scheme}");
+        assert_eq!((&scheme["type"], &scheme["primary"]), (&json!(expected), &json!(place == 0)));
+    }
     let pagination = json!({
         "cursor": true,
         "index": true,

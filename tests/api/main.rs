@@ -11,6 +11,7 @@
 )]
 
 mod approve;
+mod auth;
 mod background;
 mod campaign;
 mod clients;
@@ -28,6 +29,7 @@ mod guard;
 mod harness;
 mod health;
 mod held;
+mod jwt;
 mod laws;
 mod leavers;
 mod limits;
@@ -41,6 +43,8 @@ mod process;
 mod projection;
 mod races;
 mod refresh;
+mod reload;
+mod remap;
 mod search;
 mod sorting;
 mod state;

@@ -11,7 +11,7 @@ use personio_scim::clock::Clock;
 use personio_scim::directory::{
     Directory, Freshness, Loaded, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
 };
-use personio_scim::scim::{Discovery, Group, Locations, Meta, User};
+use personio_scim::scim::{Group, Locations, Meta, User, Vocabulary};
 use tokio::sync::Notify;
 
 use crate::harness::{SHORT, TestClock, until};
@@ -32,6 +32,7 @@ impl Memory for Nothing {
 /// A source of one group, which is called after the day.
 struct Slow {
     clock: TestClock,
+    vocabulary: Arc<Vocabulary>,
     loads: AtomicUsize,
     /// Lets the second load and those after it end.
     load: Notify,
@@ -49,11 +50,20 @@ impl Slow {
         };
         let group =
             Group { id: id.into(), display_name: id.into(), members: Vec::new(), meta: Meta::of_group(String::new()) };
-        Loaded { groups: vec![group], day: Some(day), memory: Some(Arc::new(Nothing)), ..Loaded::default() }
+        Loaded {
+            groups: vec![group],
+            day: Some(day),
+            memory: Some(Arc::new(Nothing)),
+            ..Loaded::nobody(self.vocabulary())
+        }
     }
 }
 
 impl Source for Slow {
+    fn vocabulary(&self) -> Arc<Vocabulary> {
+        Arc::clone(&self.vocabulary)
+    }
+
     fn load<'a>(&'a self, _: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>> {
         let made = async {
             let loaded = self.today();
@@ -89,8 +99,8 @@ impl Source for Slow {
 fn start(refresh_every: Option<Duration>) -> (Directory, Arc<Slow>) {
     let clock = TestClock::at("2026-11-23T23:59:59Z");
     let (loads, load, again) = (AtomicUsize::new(0), Notify::new(), Mutex::new(()));
-    let source = Arc::new(Slow { clock: clock.clone(), loads, load, again });
-    let types = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap().compiled().unwrap();
+    let vocabulary = Arc::new(Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap());
+    let source = Arc::new(Slow { clock: clock.clone(), vocabulary, loads, load, again });
     let freshness = Freshness {
         cache_ttl: Duration::from_secs(3600),
         refresh_wait: Duration::from_secs(60),
@@ -101,7 +111,7 @@ fn start(refresh_every: Option<Duration>) -> (Directory, Arc<Slow>) {
     };
     let (bound, runtime) = (MaxChange(0.2), tokio::runtime::Handle::current());
     let directory =
-        Directory::new(Arc::clone(&source) as Arc<dyn Source>, types, freshness, bound, None, Arc::new(clock), runtime);
+        Directory::new(Arc::clone(&source) as Arc<dyn Source>, freshness, bound, None, Arc::new(clock), runtime);
     directory.keep_fresh();
     (directory, source)
 }

@@ -1,0 +1,218 @@
+//! A new mapping while the server runs: it applies as a whole, to users, groups, queries and documents alike, once
+//! people have been read for it. Until then everything is as before.
+
+use personio_scim::config::Config;
+use personio_scim::scim::{AttributeType, CustomAttribute as Served};
+use personio_scim::simulator::{Action, CustomAttribute, Employment, Endpoint, Fault, Person, World};
+use personio_scim::translate::{Custom, Policy};
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Bridge, NOW, PAUSE_OVER, Setup, TestClock, ids, until};
+use crate::process::{Program, file, get, settings};
+
+const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
+
+/// People with a badge, which Personio has as text.
+fn people(count: usize) -> World {
+    let person = |number: usize| Person {
+        id: number.to_string(),
+        email: Some(format!("p{number}@example.com")),
+        status: Some("ACTIVE".to_owned()),
+        custom_attributes: vec![CustomAttribute {
+            id: "dynamic_1".to_owned(),
+            kind: "STRING".to_owned(),
+            value: json!(format!("b{number}")),
+            ..CustomAttribute::default()
+        }],
+        ..Person::default()
+    };
+    World { persons: (1..=count).map(person).collect(), ..World::empty() }
+}
+
+fn serving(id: &str, kind: AttributeType) -> Policy {
+    let attribute = Served { name: "badge".to_owned(), kind, multi_valued: false };
+    Policy { custom: vec![Custom { id: id.to_owned(), attribute }], ..Policy::default() }
+}
+
+/// Two mappings: the first of two attributes, which nobody has, goes, and the other one takes its place in every index.
+fn renumbered() -> (Policy, Policy) {
+    let new = serving("dynamic_1", AttributeType::String);
+    let unused = Served { name: "unused".to_owned(), kind: AttributeType::Boolean, multi_valued: false };
+    let unused = Custom { id: "dynamic_8".to_owned(), attribute: unused };
+    (Policy { custom: [vec![unused], new.custom.clone()].concat(), ..Policy::default() }, new)
+}
+
+fn adopt(bridge: &Bridge, policy: Policy) {
+    let scim = personio_scim::config::Scim { policy, ..bridge.config.scim.clone() };
+    bridge.live.adopt(Config { scim, ..bridge.config.clone() }).unwrap();
+}
+
+/// Whether the documents speak of badges.
+async fn describes(bridge: &Bridge) -> bool {
+    bridge.get("/Schemas").await.text.contains("\"badge\"")
+}
+
+/// The answer to a filter on the badge, whose value is written as in the filter.
+async fn filtered(bridge: &Bridge, value: &str) -> Answer {
+    let filter = format!("{PERSONIO}:badge eq {value}");
+    bridge.get(&format!("/Users?{}", crate::harness::encoded(&[("filter", &filter)]))).await
+}
+
+fn badges(page: &Value) -> Vec<&Value> {
+    page["Resources"].as_array().unwrap().iter().map(|user| &user[PERSONIO]["badge"]).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_mapping_applies_as_a_whole_once_people_have_been_read_for_it() {
+    let bridge = Setup::of(people(30)).start();
+    let first = bridge.users("?count=10").await;
+    let cursor = bridge.users("?count=10&cursor").await["nextCursor"].as_str().unwrap().to_owned();
+    let tag = bridge.get("/Users?attributes=userName").await.header("etag").to_owned();
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(500)));
+    adopt(&bridge, serving("dynamic_1", AttributeType::String));
+    bridge.failure().await;
+    assert!(!describes(&bridge).await);
+    assert_eq!(badges(&bridge.users("").await), vec![&Value::Null; 30]);
+    filtered(&bridge, "\"b7\"").await.scim_error(400, Some("invalidFilter"));
+
+    bridge.simulator.heal();
+    bridge.clock.pass(PAUSE_OVER);
+    until("the mapping applies", async || describes(&bridge).await).await;
+    let badge = format!("b{}", ids(&first)[0]);
+    assert_eq!(badges(&bridge.users("").await)[0], &json!(badge));
+    let found = filtered(&bridge, "\"b7\"").await.json();
+    assert_eq!(ids(&found), ["7"]);
+    let by_id = bridge.get(&format!("/Users/7?attributes={PERSONIO}:badge")).await.json();
+    assert_eq!(by_id[PERSONIO], json!({"badge": "b7"}));
+    assert_ne!(bridge.get("/Users?attributes=userName").await.header("etag"), tag);
+    // Who has begun to walk goes on through what was there then.
+    let second = bridge.users("?count=10&startIndex=11").await;
+    assert_eq!(badges(&second), vec![&Value::Null; 10]);
+    let second = bridge.users(&format!("?count=10&cursor={cursor}")).await;
+    assert_eq!(badges(&second), vec![&Value::Null; 10]);
+    // The same again is no change.
+    let asked = bridge.simulator.requests(Endpoint::Persons);
+    adopt(&bridge, serving("dynamic_1", AttributeType::String));
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(bridge.simulator.requests(Endpoint::Persons), asked);
+
+    // Another type, and then none.
+    adopt(&bridge, serving("dynamic_1", AttributeType::Integer));
+    until("badges are numbers", async || filtered(&bridge, "7").await.status == 200).await;
+    filtered(&bridge, "\"b7\"").await.scim_error(400, Some("invalidFilter"));
+    assert_eq!(badges(&bridge.users("").await), vec![&Value::Null; 30], "the text is none");
+    adopt(&bridge, Policy::default());
+    until("there are no badges", async || !describes(&bridge).await).await;
+    filtered(&bridge, "7").await.scim_error(400, Some("invalidFilter"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_says_the_same_in_another_vocabulary_is_found_by_it_and_has_not_changed() {
+    let (policy, new) = renumbered();
+    let bridge = Setup { policy, ..Setup::of(people(30)) }.start();
+    let before = bridge.everybody().await;
+    let badge = format!("{PERSONIO}:badge");
+    bridge.list("/Users", &[("sortBy", &badge), ("count", "1")]).await;
+    let has_badge = format!("{badge} pr");
+    bridge.clock.pass(std::time::Duration::from_secs(60));
+    adopt(&bridge, new);
+    until("the mapping applies", async || !bridge.get("/Schemas").await.text.contains("\"unused\"")).await;
+    assert_eq!(bridge.everybody().await, before, "meta included");
+    for (filter, expected) in [
+        (has_badge.clone(), 30),
+        (format!("{badge} eq \"b7\""), 1),
+        (format!("{badge} ew \"9\" and active eq true"), 3),
+        (format!("not ({badge} co \"b\")"), 0),
+        ("emails[type eq \"work\" and value sw \"P7@\"]".to_owned(), 1),
+        ("meta.version pr and externalId eq \"7\"".to_owned(), 1),
+    ] {
+        assert_eq!(bridge.list("/Users", &[("filter", &filter)]).await["totalResults"], expected, "{filter}");
+    }
+    let sorted = bridge.list("/Users", &[("sortBy", &badge), ("sortOrder", "descending"), ("count", "2")]).await;
+    assert_eq!(ids(&sorted), ["9", "8"]);
+    let alone = bridge.get(&format!("/Users/7?attributes={badge}")).await.json();
+    assert_eq!(alone[PERSONIO], json!({"badge": "b7"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_goes_on_in_the_vocabulary_in_which_it_began() {
+    let (policy, new) = renumbered();
+    let bridge = Setup { policy, ..Setup::of(people(30)) }.start();
+    let badge = format!("{PERSONIO}:badge");
+    let has_badge = format!("{badge} pr");
+    let page = async |start: &str| {
+        let parameters = [("filter", &*has_badge), ("sortBy", &*badge), ("count", "10"), ("startIndex", start)];
+        bridge.list("/Users", &parameters).await
+    };
+    let first = page("1").await;
+    let alone = bridge.list("/Users", &[("filter", &has_badge), ("count", "10"), ("cursor", "")]).await;
+    bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".to_owned()));
+    adopt(&bridge, new);
+    until("the mapping applies", async || !bridge.get("/Schemas").await.text.contains("\"unused\"")).await;
+    let (second, third) = (page("11").await, page("21").await);
+    let walked: Vec<&Value> = [&first, &second, &third].into_iter().flat_map(badges).collect();
+    assert_eq!(walked.len(), 30);
+    assert!(walked.is_sorted_by_key(|badge| badge.as_str()), "{walked:?}");
+    let cursor = alone["nextCursor"].as_str().unwrap();
+    let next = [("filter", &*has_badge), ("count", "10"), ("cursor", cursor), ("attributes", &*badge)];
+    assert_eq!(bridge.get(&format!("/Users?{}", crate::harness::encoded(&next))).await.status, 400, "another query");
+    let next = bridge.list("/Users", &next[..3]).await;
+    assert_eq!(badges(&next).len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_midnight_people_are_made_anew_by_the_mapping_that_they_were_read_for() {
+    let employment = Employment {
+        id: "e".to_owned(),
+        status: Some("ONBOARDING".to_owned()),
+        employment_start_date: Some("2026-12-10".parse().unwrap()),
+        ..Employment::default()
+    };
+    let mut world = people(1);
+    world.persons[0].status = Some("ONBOARDING".to_owned());
+    world.persons[0].employments = vec![employment];
+    let old = Policy { active_before_start_days: Some(3), ..Policy::default() };
+    let clock = TestClock::at("2026-12-06T22:59:30Z");
+    let bridge = Setup { clock, policy: old, ..Setup::of(world) }.start();
+    assert_eq!(bridge.everybody().await[0]["active"], false);
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(500)));
+    let new = serving("dynamic_1", AttributeType::String);
+    adopt(&bridge, Policy { active_before_start_days: Some(3), ..new });
+    bridge.failure().await;
+    bridge.clock.set("2026-12-06T23:00:30Z");
+    let users = bridge.everybody().await;
+    assert_eq!((&users[0]["active"], &users[0][PERSONIO]["badge"]), (&json!(true), &Value::Null));
+    assert!(!describes(&bridge).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_mapping_that_would_cost_many_is_held_back_with_all_that_belongs_to_it() {
+    let mut world = people(40);
+    world.persons.iter_mut().take(20).for_each(|person| person.email = None);
+    let bridge = Setup { max_change: 0.2, clock: TestClock::at(NOW), ..Setup::of(world) }.start();
+    assert_eq!(bridge.everybody().await.len(), 40);
+    adopt(&bridge, Policy { require_email: true, ..serving("dynamic_1", AttributeType::String) });
+    until("it is held back", async || bridge.directory().held_back().is_some()).await;
+    assert!(!describes(&bridge).await);
+    assert_eq!(badges(&bridge.users("").await), vec![&Value::Null; 40]);
+    bridge.directory().approve().await;
+    assert!(describes(&bridge).await);
+    assert_eq!(filtered(&bridge, "\"b30\"").await.json()["totalResults"], 1);
+    assert_eq!(bridge.everybody().await.len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_takes_a_new_mapping_on_sighup() {
+    let simulator = Setup::persons(40).simulator();
+    let (upstream, config) = (simulator.base_url(), file("[groups]\nfrom = []\n"));
+    let mut settings = settings(&upstream);
+    settings.push(("SCIM_CONFIG", config.path().to_str().unwrap()));
+    let program = Program::start(&["serve"], &settings);
+    let base_url = program.base_url().await;
+    let groups = async || get(&format!("{base_url}/Groups?count=0"), crate::harness::TOKEN).await.json();
+    until("it serves", async || groups().await["totalResults"] == 0).await;
+    std::fs::write(config.path(), "[groups]\nfrom = [\"department\"]\n").unwrap();
+    program.signal("HUP");
+    until("there are groups", async || groups().await["totalResults"].as_u64().is_some_and(|total| total > 0)).await;
+    assert!(program.log().iter().any(|line| line["has_new_mapping"] == true), "{:?}", program.log());
+}
