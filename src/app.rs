@@ -1,6 +1,8 @@
 //! The server, from its configuration to its end: builds everything, binds, runs, stops. The only
 //! file that names all parts of the server.
 
+mod reader;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -12,14 +14,17 @@ use actix_web::{App, HttpServer, web};
 use tokio::runtime::Handle;
 use tracing_actix_web::TracingLogger;
 
+pub use reader::Reader;
+
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::directory::state_file::StateFile;
 use crate::directory::{Directory, Freshness, MaxChange};
 use crate::endpoints;
 use crate::personio::{Client, Retry, Settings};
 use crate::scim::{BrokenDocument, Discovery, Locations};
 use crate::telemetry::RequestSpan;
+use crate::translate::Policy;
 use crate::translate::source::{Recency, Source};
 
 /// How long a request to Personio may take.
@@ -92,24 +97,14 @@ impl Application {
         let listener = TcpListener::bind(scim.listen).map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let public_url = scim.public_url.map_or_else(|| format!("http://{address}"), |url| url.to_string());
-        let base_url = format!("{}/scim/v2", public_url.trim_end_matches('/'));
+        let base_url = base_url(&public_url);
         let locations = Locations::new(&base_url);
         let discovery = Discovery::new(&locations, scim.max_results, &scim.policy.served_attributes())
             .map_err(BrokenDocument::from)?;
         let types = discovery.compiled()?;
 
-        let settings = Settings {
-            base_url: personio.base_url,
-            client_id: personio.client_id.clone(),
-            client_secret: personio.client_secret,
-            app_id: personio.app_id,
-            max_concurrency: personio.max_concurrency,
-            timeout: tuning.upstream_timeout,
-            retry: tuning.retry,
-            custom_attributes: scim.policy.wanted_attributes(),
-        };
         let state_file = scim.state.map(|state| StateFile::new(state.path, &state.key, &personio.client_id));
-        let client = Client::new(settings, Arc::clone(&clock)).map_err(StartError::Client)?;
+        let client = client(personio, &scim.policy, &clock, tuning)?;
         let recency = Recency { recheck: scim.employment_recheck, trusted: scim.max_stale };
         let source = Source::new(client, scim.policy, locations, Arc::clone(&clock), recency);
         let freshness = Freshness {
@@ -174,6 +169,31 @@ impl Application {
         handle.stop(true).await;
         server.await.map_err(io::Error::other)?
     }
+}
+
+/// A client that reads what this policy makes use of.
+fn client(
+    personio: config::Personio,
+    policy: &Policy,
+    clock: &Arc<dyn Clock>,
+    tuning: Tuning,
+) -> Result<Client, StartError> {
+    let settings = Settings {
+        base_url: personio.base_url,
+        client_id: personio.client_id,
+        client_secret: personio.client_secret,
+        app_id: personio.app_id,
+        max_concurrency: personio.max_concurrency,
+        timeout: tuning.upstream_timeout,
+        retry: tuning.retry,
+        custom_attributes: policy.wanted_attributes(),
+    };
+    Client::new(settings, Arc::clone(clock)).map_err(StartError::Client)
+}
+
+/// What the path of every URL of a server at `public_url` begins with.
+fn base_url(public_url: &str) -> String {
+    format!("{}/scim/v2", public_url.trim_end_matches('/'))
 }
 
 fn serve(listener: TcpListener, state: web::Data<endpoints::State>) -> io::Result<Server> {

@@ -2,9 +2,13 @@
 
 mod approve;
 mod demo;
+mod export;
 mod healthcheck;
+mod manual;
+mod print;
 mod serve;
 mod simulator;
+mod token;
 
 use clap::ArgMatches;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -64,6 +68,10 @@ pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> 
         Command::Simulator(args) => simulator::run(&args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Approve(args) => approve::run(&args).await,
+        Command::Export(args) => export::run(&args, matches).await,
+        Command::Token(args) => token::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     }
 }
 

@@ -5,7 +5,9 @@
 
 mod args;
 mod environment;
+mod examples;
 mod mapping;
+mod reading;
 mod state;
 mod value;
 
@@ -19,8 +21,12 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-pub use args::{ApproveArgs, Args, Command, DemoArgs, HealthcheckArgs, Population, ServeArgs, SimulatorArgs};
+pub use args::{
+    ApproveArgs, Args, Command, CompletionsArgs, DemoArgs, HealthcheckArgs, ManArgs, Population, ServeArgs,
+    SimulatorArgs, TokenAction, TokenArgs, TokenOutput,
+};
 use args::{PersonioArgs, ScimArgs};
+pub use reading::{ExportArgs, Format, Reading};
 pub use state::State;
 use value::Setting;
 
@@ -114,9 +120,7 @@ pub fn ask() -> Result<Asked, Error> {
     let matches = match Args::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            return Err(Error(
-                "a command is required: serve, demo, simulator, healthcheck or approve; --help tells more".to_owned(),
-            ));
+            return Err(Error(format!("a command is required: {}; --help tells more", commands())));
         }
         Err(error) if error.use_stderr() => return Err(Error(value::one_line(&error.to_string()))),
         Err(help) => return Ok(Asked::Help(help)),
@@ -124,6 +128,14 @@ pub fn ask() -> Result<Asked, Error> {
     let args = Args::from_arg_matches(&matches).map_err(|error| Error(value::one_line(&error.to_string())))?;
     let matches = matches.subcommand().map(|(_, matches)| matches.clone()).unwrap_or_default();
     Ok(Asked::Command(Box::new((args.command, matches))))
+}
+
+/// The names of all commands, in a sentence.
+fn commands() -> String {
+    let args = Args::command();
+    let mut names: Vec<&str> = args.get_subcommands().map(clap::Command::get_name).collect();
+    let last = names.pop().unwrap_or_default();
+    format!("{} or {last}", names.join(", "))
 }
 
 impl Config {
@@ -215,6 +227,12 @@ fn webhook_token(matches: &ArgMatches, bearer_token: &SecretString) -> Result<Op
         return Err(Error(format!("{} is the same as {}", value::WEBHOOK_TOKEN, value::BEARER_TOKEN)));
     }
     Ok(Some(token))
+}
+
+/// Whether this can be a client's token: it can be sent, and nobody can guess it.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    value::token(value::BEARER_TOKEN, text.into()).is_ok()
 }
 
 /// The address that a `--listen` says.

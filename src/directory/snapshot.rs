@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
-use super::{Loaded, Skipped, SourceError};
+use super::{Loaded, MaxChange, Skipped, SourceError};
 use crate::clock::Clock;
 use crate::scim::{self, Content, Digest, Resource, ResourceType, ResourceTypes, Resources, Stamps, Unwritable};
 
@@ -72,6 +72,22 @@ impl Snapshot {
         let groups = resources(&types.group, groups, earlier_groups, now)?;
         let digest = digest([&users, &groups]);
         Ok(Self { users, groups, skipped: load.skipped, outdated: load.outdated, loaded, turns: load.turns, digest })
+    }
+
+    /// What a first load brought, where nothing else was served before and nobody is to serve it.
+    ///
+    /// # Errors
+    /// When it is such that it must not be served either.
+    pub fn alone(
+        mut load: Loaded,
+        types: &ResourceTypes,
+        max_change: MaxChange,
+        clock: &dyn Clock,
+    ) -> Result<Self, SourceError> {
+        match load.flaw.take().filter(|_| max_change.is_bound()) {
+            Some(flaw) => Err(flaw),
+            None => Self::new(load, types, Earlier::Unknown, SignedDuration::ZERO, clock),
+        }
     }
 
     /// The users, by creation and id.

@@ -89,6 +89,15 @@ impl Retry {
     }
 }
 
+/// What is told of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    /// For how long it is good, if that is said.
+    pub lifetime: Option<Duration>,
+    /// The access rights that it has, if they are said.
+    pub scopes: Vec<String>,
+}
+
 /// A reader of one company's Personio.
 pub struct Client {
     settings: Settings,
@@ -112,6 +121,15 @@ impl Client {
     #[must_use]
     pub fn max_concurrency(&self) -> usize {
         self.settings.max_concurrency
+    }
+
+    /// Asks for a token, where there is none. What is told of it is what it is good for, never the token.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub async fn sign_in(&self) -> Result<SignedIn, Error> {
+        let token = self.tokens.get(&self.transport).await?;
+        Ok(SignedIn { lifetime: token.lifetime, scopes: token.scopes.clone() })
     }
 
     /// All persons, each once. `on_page` hears how many each page brought.

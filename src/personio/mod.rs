@@ -17,7 +17,7 @@ mod token;
 mod transport;
 pub mod webhook;
 
-pub use client::{Client, Retry, Settings};
+pub use client::{Client, Retry, Settings, SignedIn};
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use names::{Kind, Names};

@@ -1,0 +1,52 @@
+//! Everything between Personio and a snapshot, without a server: for commands that read once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{StartError, Tuning, base_url, client};
+use crate::clock::Clock;
+use crate::config::Reading;
+use crate::directory::{MaxChange, Progress, Snapshot, Source as _, SourceError};
+use crate::scim::{BrokenDocument, Discovery, Locations, ResourceTypes};
+use crate::translate::source::{Recency, Source};
+
+/// Reads the directory once.
+pub struct Reader {
+    source: Source,
+    types: ResourceTypes,
+    max_change: MaxChange,
+    clock: Arc<dyn Clock>,
+}
+
+impl Reader {
+    /// A reader that has not asked for anything yet.
+    ///
+    /// # Errors
+    /// When the machine lacks something.
+    pub fn new(reading: Reading, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Self, StartError> {
+        let locations = Locations::new(&base_url(reading.public_url.as_str()));
+        let discovery =
+            Discovery::new(&locations, 0, &reading.policy.served_attributes()).map_err(BrokenDocument::from)?;
+        let client = client(reading.personio, &reading.policy, &clock, tuning)?;
+        // Nothing was read before, so nothing can be old.
+        let recency = Recency { recheck: Duration::ZERO, trusted: Duration::ZERO };
+        let source = Source::new(client, reading.policy, locations, Arc::clone(&clock), recency);
+        Ok(Self { source, types: discovery.compiled()?, max_change: MaxChange(reading.max_change), clock })
+    }
+
+    /// The types of what it reads.
+    #[must_use]
+    pub fn types(&self) -> &ResourceTypes {
+        &self.types
+    }
+
+    /// Everybody, as a server that starts now would serve them.
+    ///
+    /// # Errors
+    /// When a server would serve nothing.
+    pub async fn read(&self, progress: &Progress) -> Result<Snapshot, SourceError> {
+        self.source.sign_in().await?;
+        let loaded = self.source.load(progress).await?;
+        Snapshot::alone(loaded, &self.types, self.max_change, &*self.clock)
+    }
+}

@@ -1,0 +1,28 @@
+//! `completions` and `man`: what shells and `man` read, made of the same description as the help.
+
+use clap::CommandFactory;
+use clap_mangen::Man;
+
+use super::Failure;
+use super::print::print;
+use crate::config::{Args, CompletionsArgs, ManArgs};
+
+const NAME: &str = "personio-scim";
+
+pub(super) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
+    // Not straight to standard output: the crate panics where that is closed.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Args::command(), NAME, &mut script);
+    print(&script)
+}
+
+pub(super) fn man(args: &ManArgs) -> Result<(), Failure> {
+    let command = Args::command().name(NAME);
+    if let Some(folder) = &args.dir {
+        return clap_mangen::generate_to(command, folder)
+            .map_err(|error| Failure::Usage(format!("--dir: {}: {error}", folder.display())));
+    }
+    let mut page = Vec::new();
+    Man::new(command).render(&mut page)?;
+    print(&page)
+}
