@@ -14,7 +14,7 @@ use actix_web::{App, HttpServer, web};
 use tokio::runtime::Handle;
 use tracing_actix_web::TracingLogger;
 
-pub use reader::Reader;
+pub use reader::{Reader, survey};
 
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -69,6 +69,15 @@ pub struct Tuning {
     pub pause: Duration,
     /// How long after a notice of a change a load begins.
     pub soon: Duration,
+}
+
+impl Tuning {
+    /// For a command that somebody waits for: what fails twice, or takes long, is told.
+    #[must_use]
+    pub fn impatient() -> Self {
+        let retry = Retry { times: 1, ..Retry::default() };
+        Self { upstream_timeout: Duration::from_secs(10), retry, ..Self::default() }
+    }
 }
 
 impl Default for Tuning {

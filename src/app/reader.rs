@@ -9,6 +9,7 @@ use crate::config::Reading;
 use crate::directory::{MaxChange, Progress, Snapshot, Source as _, SourceError};
 use crate::scim::{BrokenDocument, Discovery, Locations, ResourceTypes};
 use crate::translate::source::{Recency, Source};
+use crate::translate::survey::Survey;
 
 /// Reads the directory once.
 pub struct Reader {
@@ -16,6 +17,16 @@ pub struct Reader {
     types: ResourceTypes,
     max_change: MaxChange,
     clock: Arc<dyn Clock>,
+}
+
+/// A survey of what the credential of `reading` lets through.
+///
+/// # Errors
+/// When the machine lacks something.
+pub fn survey(reading: Reading, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Survey, StartError> {
+    let locations = Locations::new(&base_url(reading.public_url.as_str()));
+    let client = client(reading.personio, &reading.policy, &clock, tuning)?;
+    Ok(Survey::new(client, reading.policy, locations, clock, reading.max_change < 1.0))
 }
 
 impl Reader {

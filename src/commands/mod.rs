@@ -1,6 +1,7 @@
 //! The commands, one file each: what `main` starts.
 
 mod approve;
+mod check;
 mod demo;
 mod export;
 mod healthcheck;
@@ -68,6 +69,7 @@ pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> 
         Command::Simulator(args) => simulator::run(&args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Approve(args) => approve::run(&args).await,
+        Command::Check(args) => check::run(&args, matches).await,
         Command::Export(args) => export::run(&args, matches).await,
         Command::Token(args) => token::run(&args),
         Command::Completions(args) => manual::completions(&args),

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::examples;
-use super::reading::ExportArgs;
+use super::reading::{CheckArgs, ExportArgs};
 
 /// Serves the people of a Personio company over SCIM 2.0, read-only.
 #[derive(Debug, Parser)]
@@ -26,6 +26,14 @@ pub enum Command {
     /// Serve SCIM from an embedded Personio simulator: to try it out
     #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
+    /// Find out whether the settings are right, and what to change in Personio if not
+    ///
+    /// Asks Personio a few dozen times for a token, a page of persons, some employments and all names, and
+    /// says what can be read, what is missing and what to do about it. Writes nothing, neither in Personio
+    /// nor here. The exit code is 0 if a server would run (warnings included), 1 if it would serve nothing,
+    /// and 64 if a setting is wrong.
+    #[command(after_help = examples::CHECK)]
+    Check(CheckArgs),
     /// Read the whole directory once and write it to a file or standard output
     ///
     /// It needs the same settings as `serve` for Personio and the mapping file, listens nowhere, and

@@ -24,6 +24,13 @@ Whether the settings are right: personio-scim check";
     DEMO = "\
 Example, with a larger company:
   personio-scim demo --persons 100000";
+    CHECK = "\
+Example:
+  export PERSONIO_CLIENT_ID=… PERSONIO_CLIENT_SECRET_FILE=/run/secrets/personio
+  personio-scim check
+
+Example, for a script:
+  personio-scim check --json --sample 0";
     EXPORT = "\
 Examples:
   personio-scim export --format csv --output people.csv

@@ -26,7 +26,7 @@ pub use args::{
     SimulatorArgs, TokenAction, TokenArgs, TokenOutput,
 };
 use args::{PersonioArgs, ScimArgs};
-pub use reading::{ExportArgs, Format, Reading};
+pub use reading::{CheckArgs, ExportArgs, Format, Reading};
 pub use state::State;
 use value::Setting;
 

@@ -69,6 +69,22 @@ pub struct ExportArgs {
     pub count: Option<String>,
 }
 
+/// Settings of `check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    reading: ReadingArgs,
+    /// For so many persons, show how each SCIM attribute was made; up to 20
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=20))]
+    pub sample: u8,
+    /// Show their values, and not only the first letter and the length
+    #[arg(long)]
+    pub show_values: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// How users are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -87,6 +103,14 @@ impl Reading {
     /// # Errors
     /// When a setting is missing or wrong.
     pub fn export(args: &ExportArgs, matches: &ArgMatches) -> Result<Self, Error> {
+        reading(&args.reading, matches)
+    }
+
+    /// The configuration of `check`.
+    ///
+    /// # Errors
+    /// When a setting is missing or wrong.
+    pub fn check(args: &CheckArgs, matches: &ArgMatches) -> Result<Self, Error> {
         reading(&args.reading, matches)
     }
 }

@@ -23,7 +23,7 @@ use super::{Endpoint, Error};
 use crate::clock::Clock;
 
 /// The largest page that Personio gives.
-const PAGE: usize = 50;
+pub(super) const PAGE: usize = 50;
 /// Empty pages in a row that are believed to lead somewhere.
 const BARREN: usize = 2;
 
@@ -100,8 +100,8 @@ pub struct SignedIn {
 
 /// A reader of one company's Personio.
 pub struct Client {
-    settings: Settings,
-    transport: Transport,
+    pub(super) settings: Settings,
+    pub(super) transport: Transport,
     tokens: Tokens,
     pub(super) names: NameCache,
 }
@@ -197,14 +197,14 @@ impl Client {
         self.list(endpoint, url, retry, |named: &Named| named.id.clone(), |_| {}).await
     }
 
-    fn drop_unwanted(&self, person: &mut Person) {
+    pub(super) fn drop_unwanted(&self, person: &mut Person) {
         let wanted = &self.settings.custom_attributes;
         person.custom_attributes.retain(|attribute| {
             wanted.contains(&attribute.id) || attribute.global_id.as_ref().is_some_and(|id| wanted.contains(id))
         });
     }
 
-    fn url(&self, path: &[&str]) -> Url {
+    pub(super) fn url(&self, path: &[&str]) -> Url {
         let mut url = self.settings.base_url.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("v2").extend(path);
@@ -250,7 +250,12 @@ impl Client {
         }
     }
 
-    async fn get<T: DeserializeOwned>(&self, endpoint: Endpoint, url: &Url, retry: Retry) -> Result<T, Error> {
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        endpoint: Endpoint,
+        url: &Url,
+        retry: Retry,
+    ) -> Result<T, Error> {
         let answer = retry.run(endpoint, || self.attempt(endpoint, url)).await?;
         // The text of a JSON error can quote the value at fault, so only its place is told.
         serde_json::from_slice(&answer.body).map_err(|error| Error::Unreadable {
@@ -284,7 +289,7 @@ impl Client {
 }
 
 /// The address of a page.
-fn paged(url: &Url, cursor: Option<&str>) -> Url {
+pub(super) fn paged(url: &Url, cursor: Option<&str>) -> Url {
     let mut url = url.clone();
     url.query_pairs_mut().append_pair("limit", &PAGE.to_string());
     if let Some(cursor) = cursor {

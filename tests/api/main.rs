@@ -13,6 +13,7 @@
 mod approve;
 mod background;
 mod campaign;
+mod check;
 mod clients;
 mod conditional;
 mod connection;

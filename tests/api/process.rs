@@ -155,7 +155,7 @@ pub async fn run(args: &[&str], variables: &[(&str, &str)]) -> Ended {
 }
 
 /// A file with this content.
-fn file(content: &str) -> NamedTempFile {
+pub fn file(content: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(content.as_bytes()).unwrap();
     file
