@@ -1,13 +1,21 @@
-//! `completions` and `man`: what shells and `man` read, made of the same description as the help.
+//! Help, `completions` and `man`: what people, shells and `man` read, made of one description.
 
 use clap::CommandFactory;
 use clap_mangen::Man;
 
 use super::Failure;
-use super::print::print;
+use super::print::{print, unless_closed};
 use crate::config::{Args, CompletionsArgs, ManArgs};
 
 const NAME: &str = "personio-scim";
+
+/// Prints help, or the version.
+///
+/// # Errors
+/// When standard output takes nothing, unless whoever read it has gone.
+pub fn help(help: &clap::Error) -> Result<(), Failure> {
+    unless_closed(help.print())
+}
 
 pub(super) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
     // Not straight to standard output: the crate panics where that is closed.

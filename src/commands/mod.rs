@@ -12,6 +12,7 @@ mod simulator;
 mod token;
 
 use clap::ArgMatches;
+pub use manual::help;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{self, Application};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use personio_scim::simulator::{Action, Endpoint, Fault, Simulator};
 use serde_json::Value;
@@ -134,19 +134,40 @@ async fn a_file_appears_when_it_is_complete_and_a_failure_leaves_the_old_one() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing half-written is left");
 }
 
-#[test]
-fn whoever_stops_reading_ends_it_quietly() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let _on = runtime.enter();
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_reading_ends_it_quietly() {
     // More than fits into a pipe.
     let simulator = Setup::persons(300).simulator();
     let url = simulator.base_url();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
-    command.arg("export").env_clear().envs(settings(&url)).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let command = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
+        command.args(args).env_clear().envs(settings(&url)).stderr(Stdio::piped());
+        command
+    };
+    let quiet = |args: &[&str], child: Child| {
+        let ended = child.wait_with_output().unwrap();
+        let err = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), err.as_str()), (Some(0), ""), "{args:?}");
+    };
+    let mut child = command(&["export"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::with_capacity(64, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     serde_json::from_str::<Value>(&line).unwrap();
-    let ended = child.wait_with_output().unwrap();
-    assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap().as_str()), (Some(0), ""));
+    quiet(&["export"], child);
+
+    for args in [
+        &["export", "--format", "csv"][..],
+        &["export", "--format", "json"],
+        &["check"],
+        &["check", "--json"],
+        &["token", "new"],
+        &["completions", "zsh"],
+        &["man"],
+        &["export", "--help"],
+        &["--version"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        quiet(args, command(args).stdout(writer).spawn().unwrap());
+    }
 }

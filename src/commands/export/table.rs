@@ -46,13 +46,13 @@ impl Table {
     pub(super) fn write(&self, users: &[impl Listed], out: &mut dyn Write) -> io::Result<()> {
         let mut rows =
             WriterBuilder::new().terminator(Terminator::CRLF).quote_style(QuoteStyle::Necessary).from_writer(out);
-        rows.write_record(self.0.iter().map(|column| &column.heading))?;
+        rows.write_record(self.0.iter().map(|column| &column.heading)).map_err(cause)?;
         let mut json = Vec::new();
         for user in users {
             json.clear();
             user.write(&mut json);
             let user: Value = serde_json::from_slice(&json)?;
-            rows.write_record(self.0.iter().map(|column| harmless(column.of(&user))))?;
+            rows.write_record(self.0.iter().map(|column| harmless(column.of(&user)))).map_err(cause)?;
         }
         rows.flush()
     }
@@ -76,6 +76,12 @@ impl Column {
         collect(user, &self.steps, &mut texts);
         texts.join(BETWEEN)
     }
+}
+
+/// What went wrong with the writing itself: the crate's own conversion hides that nobody reads any more.
+fn cause(error: csv::Error) -> io::Error {
+    let csv::ErrorKind::Io(error) = error.into_kind() else { return io::Error::other("a row cannot be written") };
+    error
 }
 
 /// Whether an attribute is a column without being asked for.
