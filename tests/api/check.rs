@@ -328,6 +328,24 @@ async fn no_value_is_shown_unasked_and_what_must_not_leave_never() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_one_of_a_few_words_not_even_the_first_letter_is_shown() {
+    let simulator = Setup::persons(20).simulator();
+    let report = report(&simulator, 0, &["--sample", "20"]).await;
+    let mut count = 0;
+    for row in report["persons"].as_array().unwrap().iter().flat_map(|rows| rows.as_array().unwrap()) {
+        let expected = match row["attribute"].as_str().unwrap().rsplit(':').next().unwrap() {
+            "active" => "…(true or false)",
+            "userType" | "employmentStatus" | "employmentType" => "…(a word)",
+            "emails.type" => "work",
+            _ => continue,
+        };
+        assert_eq!(row["value"], expected, "{row}");
+        count += 1;
+    }
+    assert!(count > 60, "{count}");
+}
+
 /// Markers in everything that must not leave, and a label that a terminal would act on.
 fn mark(person: &mut Person) {
     person.last_name = Some(format!("Lastname{}", person.id));
