@@ -2,6 +2,7 @@
 //! file that names all parts of the server.
 
 mod live;
+mod reader;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -16,6 +17,7 @@ use tokio::runtime::Handle;
 use tracing_actix_web::TracingLogger;
 
 pub use live::Live;
+pub use reader::{Reader, survey};
 
 use crate::access::Access;
 use crate::clock::Clock;
@@ -72,6 +74,15 @@ pub struct Tuning {
     pub soon: Duration,
 }
 
+impl Tuning {
+    /// For a command that somebody waits for: what fails twice, or takes long, is told.
+    #[must_use]
+    pub fn impatient() -> Self {
+        let retry = Retry { times: 1, ..Retry::default() };
+        Self { upstream_timeout: Duration::from_secs(10), retry, ..Self::default() }
+    }
+}
+
 impl Default for Tuning {
     fn default() -> Self {
         Self { upstream_timeout: UPSTREAM_TIMEOUT, retry: Retry::default(), pause: PAUSE, soon: SOON }
@@ -100,22 +111,13 @@ impl Application {
         let listener = TcpListener::bind(scim.listen).map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let public_url = scim.public_url.map_or_else(|| format!("http://{address}"), |url| url.to_string());
-        let base_url = format!("{}/scim/v2", public_url.trim_end_matches('/'));
+        let base_url = base_url(&public_url);
         let locations = Locations::new(&base_url);
         let vocabulary = Arc::new(Vocabulary::new(&locations, scim.max_results, &scim.policy.served_attributes())?);
         // The one secret that every server has, and that stays when clients come and go.
         let cursor_key = CursorKey::new(personio.client_secret.expose_secret().as_bytes());
-        let settings = Settings {
-            base_url: personio.base_url,
-            client_id: personio.client_id.clone(),
-            client_secret: personio.client_secret,
-            app_id: personio.app_id,
-            max_concurrency: personio.max_concurrency,
-            timeout: tuning.upstream_timeout,
-            retry: tuning.retry,
-        };
         let state_file = scim.state.map(|state| StateFile::new(state.path, &state.key, &personio.client_id));
-        let client = Client::new(settings, Arc::clone(&clock)).map_err(StartError::Client)?;
+        let client = client(personio, &clock, tuning)?;
         let recency = Recency { recheck: scim.employment_recheck, trusted: scim.max_stale };
         let source =
             Arc::new(Source::new(client, scim.policy, vocabulary, locations.clone(), Arc::clone(&clock), recency));
@@ -196,6 +198,24 @@ fn freshness(scim: &config::Scim, tuning: Tuning) -> Freshness {
         pause: tuning.pause,
         soon: tuning.soon,
     }
+}
+
+fn client(personio: config::Personio, clock: &Arc<dyn Clock>, tuning: Tuning) -> Result<Client, StartError> {
+    let settings = Settings {
+        base_url: personio.base_url,
+        client_id: personio.client_id,
+        client_secret: personio.client_secret,
+        app_id: personio.app_id,
+        max_concurrency: personio.max_concurrency,
+        timeout: tuning.upstream_timeout,
+        retry: tuning.retry,
+    };
+    Client::new(settings, Arc::clone(clock)).map_err(StartError::Client)
+}
+
+/// What the path of every URL of a server at `public_url` begins with.
+fn base_url(public_url: &str) -> String {
+    format!("{}/scim/v2", public_url.trim_end_matches('/'))
 }
 
 fn serve(listener: TcpListener, state: web::Data<endpoints::State>) -> io::Result<Server> {

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
 
 fn start() -> Result<(), Failure> {
     match config::ask()? {
-        Asked::Help(help) => Ok(help.print()?),
+        Asked::Help(help) => commands::help(&help),
         Asked::Command(asked) => {
             let (command, matches) = *asked;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

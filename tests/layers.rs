@@ -70,9 +70,9 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "commands",
-        uses: &["app", "clock", "config", "simulator", "telemetry"],
+        uses: &["app", "clock", "config", "directory", "scim", "simulator", "telemetry", "translate"],
         never: &[],
-        why: "commands start things; how they are built is for app",
+        why: "commands start things and print what comes of it; how they are built is for app",
     },
     Layer {
         module: "app",

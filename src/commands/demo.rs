@@ -4,14 +4,13 @@ use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
-use aws_lc_rs::rand;
 use clap::ArgMatches;
 use reqwest::header::HeaderValue;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use url::Url;
 
 use super::simulator::world;
-use super::{Failure, approval_signal, pass_on, start_logs, stop_signal};
+use super::{Failure, approval_signal, pass_on, start_logs, stop_signal, token};
 use crate::app::{Application, Tuning};
 use crate::clock::SystemClock;
 use crate::config::{Config, DemoArgs, Personio, Scim};
@@ -24,7 +23,7 @@ const RATE: Rate = Rate { per_second: 2000.0, burst: 4000.0 };
 const MAX_CONCURRENCY: usize = 16;
 
 pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Failure> {
-    let (scim, token) = Scim::demo(args, matches, &random_token()?)?;
+    let (scim, token) = Scim::demo(args, matches, &token::random()?.into())?;
     start_logs()?;
     let (stop, approvals) = (stop_signal()?, approval_signal()?);
 
@@ -49,13 +48,6 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Fai
     application.run(stop).await?;
     upstream_handle.stop(false).await;
     Ok(())
-}
-
-/// A token for this run alone.
-fn random_token() -> Result<SecretString, Failure> {
-    let mut bytes = [0; 16];
-    rand::fill(&mut bytes).map_err(|_| Failure::Failed("the machine gives no random numbers".to_owned()))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
 }
 
 fn greet(out: &mut impl Write, persons: u32, base_url: &str, token: &str) -> std::io::Result<()> {

@@ -1,12 +1,18 @@
 //! The commands, one file each: what `main` starts.
 
 mod approve;
+mod check;
 mod demo;
+mod export;
 mod healthcheck;
+mod manual;
+mod print;
 mod serve;
 mod simulator;
+mod token;
 
 use clap::ArgMatches;
+pub use manual::help;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{self, Application, Live};
@@ -64,6 +70,11 @@ pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> 
         Command::Simulator(args) => simulator::run(&args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Approve(args) => approve::run(&args).await,
+        Command::Check(args) => check::run(&args, matches).await,
+        Command::Export(args) => export::run(&args, matches).await,
+        Command::Token(args) => token::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     }
 }
 

@@ -1,10 +1,16 @@
 //! The command line as it is given, before anything is checked: names, defaults and help.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::examples;
+use super::reading::{CheckArgs, ExportArgs};
 
 /// Serves the people of a Personio company over SCIM 2.0, read-only.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100, after_help = "To see it work, without an account: personio-scim demo")]
+#[command(version, about, max_term_width = 100, after_help = examples::ALL)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -15,12 +21,33 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve SCIM from a real Personio
+    #[command(after_help = examples::SERVE)]
     Serve(ServeArgs),
     /// Serve SCIM from an embedded Personio simulator: to try it out
+    #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
+    /// Find out whether the settings are right, and what to change in Personio if not
+    ///
+    /// Asks Personio a few dozen times for a token, a page of persons, some employments and all names, and
+    /// says what can be read, what is missing and what to do about it. Writes nothing, neither in Personio
+    /// nor here. The exit code is 0 if a server would run (warnings included), 1 if it would serve nothing,
+    /// and 64 if a setting is wrong.
+    #[command(after_help = examples::CHECK)]
+    Check(CheckArgs),
+    /// Read the whole directory once and write it to a file or standard output
+    ///
+    /// It needs the same settings as `serve` for Personio and the mapping file, listens nowhere, and
+    /// takes filters, attributes and orders as the server does. What fails writes nothing.
+    #[command(after_help = examples::EXPORT)]
+    Export(ExportArgs),
+    /// Make a random token for a SCIM client, or hash one
+    #[command(subcommand_required = true, after_help = examples::TOKEN)]
+    Token(TokenArgs),
     /// Run the Personio simulator alone
+    #[command(after_help = examples::SIMULATOR)]
     Simulator(SimulatorArgs),
     /// Ask the server on this machine whether it is alive; exit code 0 if so
+    #[command(after_help = examples::HEALTHCHECK)]
     Healthcheck(HealthcheckArgs),
     /// Have the server on this machine publish what it holds back
     ///
@@ -28,7 +55,14 @@ pub enum Command {
     /// served on. /health/ready and the log say what it is; if it is right, this has the server publish
     /// it. It must run as the server's user, where the server runs. With nothing held back it does
     /// nothing.
+    #[command(after_help = examples::APPROVE)]
     Approve(ApproveArgs),
+    /// Print a script that completes commands and flags in a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one page for each command
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
 }
 
 /// Settings of `serve`.
@@ -127,7 +161,7 @@ pub(super) struct ScimArgs {
     state_key_file: Option<String>,
 }
 
-const LISTEN: &str = "127.0.0.1:8080";
+pub(super) const LISTEN: &str = "127.0.0.1:8080";
 
 /// The people that a simulator makes up.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -190,4 +224,50 @@ pub struct ApproveArgs {
     /// Address on which the server listens
     #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = LISTEN)]
     pub listen: String,
+}
+
+/// Settings of `token`.
+#[derive(Debug, clap::Args)]
+pub struct TokenArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: TokenAction,
+}
+
+/// What to do with a token.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum TokenAction {
+    /// Make a random token, and print it with its hash
+    ///
+    /// The token is for the client. Its hash, the SHA-256 of the token in hexadecimal, is for the
+    /// settings: whoever reads them cannot use it.
+    #[command(after_help = examples::TOKEN_NEW)]
+    New(TokenOutput),
+    /// Read a token from standard input and print its hash
+    #[command(after_help = examples::TOKEN_HASH)]
+    Hash(TokenOutput),
+}
+
+/// How a token is printed.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct TokenOutput {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Settings of `completions`.
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    /// For which shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Settings of `man`.
+#[derive(Debug, clap::Args)]
+pub struct ManArgs {
+    /// Write one page for each command into this folder instead
+    #[arg(long, value_name = "FOLDER")]
+    pub dir: Option<PathBuf>,
 }

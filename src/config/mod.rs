@@ -6,7 +6,9 @@
 mod args;
 mod clients;
 mod environment;
+mod examples;
 mod mapping;
+mod reading;
 mod state;
 mod value;
 
@@ -20,9 +22,13 @@ use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use url::Url;
 
-pub use args::{ApproveArgs, Args, Command, DemoArgs, HealthcheckArgs, Population, ServeArgs, SimulatorArgs};
+pub use args::{
+    ApproveArgs, Args, Command, CompletionsArgs, DemoArgs, HealthcheckArgs, ManArgs, Population, ServeArgs,
+    SimulatorArgs, TokenAction, TokenArgs, TokenOutput,
+};
 use args::{PersonioArgs, ScimArgs};
 use mapping::Chosen;
+pub use reading::{CheckArgs, ExportArgs, Format, Reading};
 pub use state::State;
 use value::Setting;
 
@@ -115,9 +121,7 @@ pub fn ask() -> Result<Asked, Error> {
     let matches = match Args::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            return Err(Error(
-                "a command is required: serve, demo, simulator, healthcheck or approve; --help tells more".to_owned(),
-            ));
+            return Err(Error(format!("a command is required: {}; --help tells more", commands())));
         }
         Err(error) if error.use_stderr() => return Err(Error(value::one_line(&error.to_string()))),
         Err(help) => return Ok(Asked::Help(help)),
@@ -125,6 +129,14 @@ pub fn ask() -> Result<Asked, Error> {
     let args = Args::from_arg_matches(&matches).map_err(|error| Error(value::one_line(&error.to_string())))?;
     let matches = matches.subcommand().map(|(_, matches)| matches.clone()).unwrap_or_default();
     Ok(Asked::Command(Box::new((args.command, matches))))
+}
+
+/// The names of all commands, in a sentence.
+fn commands() -> String {
+    let args = Args::command();
+    let mut names: Vec<&str> = args.get_subcommands().map(clap::Command::get_name).collect();
+    let last = names.pop().unwrap_or_default();
+    format!("{} or {last}", names.join(", "))
 }
 
 impl Config {
@@ -212,6 +224,12 @@ fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Dur
         return Err(Error(format!("{} is not shorter than {}", value::REFRESH_EVERY, value::MAX_STALE)));
     }
     Ok(Some(every))
+}
+
+/// Whether this can be a client's token: it can be sent, and nobody can guess it.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    value::token(&value::BEARER_TOKEN, text.into()).is_ok()
 }
 
 /// The address that a `--listen` says.

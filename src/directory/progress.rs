@@ -28,6 +28,20 @@ impl Progress {
         self.enriched.fetch_add(1, Relaxed);
     }
 
+    /// How many persons are listed so far.
+    #[must_use]
+    pub fn persons(&self) -> usize {
+        self.listed.load(Relaxed)
+    }
+
+    /// Of how many persons the details are there, and of how many they will be; nothing before the list is
+    /// complete.
+    #[must_use]
+    pub fn details(&self) -> Option<(usize, usize)> {
+        let total = self.total.load(Relaxed);
+        (total > 0).then(|| (self.enriched.load(Relaxed), total))
+    }
+
     /// When the load may be through, judged by what it has done since it began: from 1 to 120 s.
     #[must_use]
     pub fn remaining(&self, taken: Duration) -> Duration {
@@ -59,9 +73,11 @@ mod tests {
         progress.listed(50);
         assert_eq!(progress.to_string(), "50 persons listed so far");
         assert_eq!(progress.remaining(Duration::from_secs(3)), Duration::from_secs(10));
+        assert_eq!((progress.persons(), progress.details()), (50, None));
         progress.complete(90);
         (0..30).for_each(|_| progress.enriched());
         assert_eq!(progress.to_string(), "30 of 90 persons read");
+        assert_eq!(progress.details(), Some((30, 90)));
         assert_eq!(progress.remaining(Duration::from_secs(10)), Duration::from_secs(20));
         assert_eq!(progress.remaining(Duration::from_secs(9999)), Duration::from_secs(120));
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
-use super::{Loaded, Skipped, SourceError};
+use super::{Loaded, MaxChange, Skipped, SourceError};
 use crate::clock::Clock;
 use crate::scim::{self, Content, Digest, Resource, ResourceType, Resources, Stamps, Unwritable, Vocabulary};
 
@@ -83,6 +83,17 @@ impl Snapshot {
     #[must_use]
     pub fn vocabulary(&self) -> &Arc<Vocabulary> {
         &self.vocabulary
+    }
+
+    /// What a first load brought, where nothing else was served before and nobody is to serve it.
+    ///
+    /// # Errors
+    /// When it is such that it must not be served either.
+    pub fn alone(mut load: Loaded, max_change: MaxChange, clock: &dyn Clock) -> Result<Self, SourceError> {
+        match load.flaw.take().filter(|_| max_change.is_bound()) {
+            Some(flaw) => Err(flaw),
+            None => Self::new(load, Earlier::Unknown, SignedDuration::ZERO, clock),
+        }
     }
 
     /// The users, by creation and id.

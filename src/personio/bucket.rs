@@ -61,6 +61,8 @@ pub(super) struct Bucket {
     in_flight: u32,
     /// Requests that have ended.
     ended: u32,
+    /// What the endpoint has said last.
+    told: Option<Limit>,
 }
 
 impl Bucket {
@@ -86,7 +88,13 @@ impl Bucket {
             paused_until: now,
             in_flight: 0,
             ended: 0,
+            told: None,
         }
+    }
+
+    /// What the endpoint has said that it allows, if anything.
+    pub(super) fn told(&self) -> Option<Limit> {
+        self.told
     }
 
     fn fill(&mut self, now: Instant) {
@@ -126,6 +134,7 @@ impl Bucket {
     /// The endpoint tells what it allows.
     pub(super) fn learn(&mut self, told: Limit, now: Instant) {
         self.fill(now);
+        self.told = Some(told);
         let ceiling = (told.per_second * SHARE).max(SLOWEST);
         if ceiling != self.ceiling {
             (self.ceiling, self.pace, self.gain) = (ceiling, ceiling, ceiling * TOLD_RECOVERY);

@@ -23,7 +23,7 @@ use super::{Endpoint, Error};
 use crate::clock::Clock;
 
 /// The largest page that Personio gives.
-const PAGE: usize = 50;
+pub(super) const PAGE: usize = 50;
 /// Empty pages in a row that are believed to lead somewhere.
 const BARREN: usize = 2;
 
@@ -86,10 +86,19 @@ impl Retry {
     }
 }
 
+/// What is told of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    /// For how long it is good, if that is said.
+    pub lifetime: Option<Duration>,
+    /// The access rights that it has, if they are said.
+    pub scopes: Vec<String>,
+}
+
 /// A reader of one company's Personio.
 pub struct Client {
-    settings: Settings,
-    transport: Transport,
+    pub(super) settings: Settings,
+    pub(super) transport: Transport,
     tokens: Tokens,
     pub(super) names: NameCache,
 }
@@ -114,6 +123,15 @@ impl Client {
     /// From now on tokens are fetched with this secret of the credential. Whether it is another one than before.
     pub fn adopt(&self, client_secret: &SecretString) -> bool {
         self.tokens.adopt(client_secret)
+    }
+
+    /// Asks for a token, where there is none. What is told of it is what it is good for, never the token.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub async fn sign_in(&self) -> Result<SignedIn, Error> {
+        let token = self.tokens.get(&self.transport).await?;
+        Ok(SignedIn { lifetime: token.lifetime, scopes: token.scopes.clone() })
     }
 
     /// All persons, each once, with those custom attributes whose ids or global ids are `wanted`: all others are
@@ -182,7 +200,7 @@ impl Client {
         self.list(endpoint, url, retry, |named: &Named| named.id.clone(), |_| {}).await
     }
 
-    fn url(&self, path: &[&str]) -> Url {
+    pub(super) fn url(&self, path: &[&str]) -> Url {
         let mut url = self.settings.base_url.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("v2").extend(path);
@@ -228,7 +246,12 @@ impl Client {
         }
     }
 
-    async fn get<T: DeserializeOwned>(&self, endpoint: Endpoint, url: &Url, retry: Retry) -> Result<T, Error> {
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        endpoint: Endpoint,
+        url: &Url,
+        retry: Retry,
+    ) -> Result<T, Error> {
         let answer = retry.run(endpoint, || self.attempt(endpoint, url)).await?;
         // The text of a JSON error can quote the value at fault, so only its place is told.
         serde_json::from_slice(&answer.body).map_err(|error| Error::Unreadable {
@@ -261,14 +284,14 @@ impl Client {
     }
 }
 
-fn drop_unwanted(person: &mut Person, wanted: &[String]) {
+pub(super) fn drop_unwanted(person: &mut Person, wanted: &[String]) {
     person.custom_attributes.retain(|attribute| {
         wanted.contains(&attribute.id) || attribute.global_id.as_ref().is_some_and(|id| wanted.contains(id))
     });
 }
 
 /// The address of a page.
-fn paged(url: &Url, cursor: Option<&str>) -> Url {
+pub(super) fn paged(url: &Url, cursor: Option<&str>) -> Url {
     let mut url = url.clone();
     url.query_pairs_mut().append_pair("limit", &PAGE.to_string());
     if let Some(cursor) = cursor {

@@ -12,12 +12,14 @@ mod error;
 pub mod model;
 mod names;
 mod page;
+mod survey;
 mod throttle;
 mod token;
 mod transport;
 pub mod webhook;
 
-pub use client::{Client, Retry, Settings};
+pub use client::{Client, Retry, Settings, SignedIn};
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use names::{Kind, Names};
+pub use survey::{AttributeHead, FirstPage, ToldLimit};

@@ -75,6 +75,12 @@ impl Throttle {
         }
     }
 
+    /// The limits that endpoints have told so far.
+    pub(super) fn told(&self) -> Vec<(Endpoint, Limit)> {
+        let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.values().filter_map(|gate| Some((gate.endpoint, gate.with(|bucket, _| bucket.told())?))).collect()
+    }
+
     fn gate(&self, endpoint: Endpoint) -> Arc<Gate> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(gates.entry(endpoint).or_insert_with(|| Arc::new(Gate::new(endpoint))))

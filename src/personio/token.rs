@@ -36,6 +36,10 @@ type OAuth = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, Endpoin
 /// A token, and how long to use it.
 pub(super) struct Token {
     pub(super) secret: AccessToken,
+    /// For how long it is good from when it was fetched, if that was said.
+    pub(super) lifetime: Option<Duration>,
+    /// What it is good for, if that was said.
+    pub(super) scopes: Vec<String>,
     usable: Duration,
     fetched: Instant,
     /// Whether the one before it was refused.
@@ -133,7 +137,14 @@ impl Tokens {
         let lifetime = token.expires_in().unwrap_or(UNSAID_LIFETIME);
         let usable = lifetime.saturating_sub(MARGIN.min(lifetime / 10)).max(Duration::from_secs(1));
         let is_replacement = self.refused.swap(false, Relaxed);
-        Ok(Arc::new(Token { secret: token.access_token().clone(), usable, fetched: Instant::now(), is_replacement }))
+        Ok(Arc::new(Token {
+            secret: token.access_token().clone(),
+            lifetime: token.expires_in(),
+            scopes: token.scopes().into_iter().flatten().map(|scope| scope.to_string()).collect(),
+            usable,
+            fetched: Instant::now(),
+            is_replacement,
+        }))
     }
 }
 

@@ -1,11 +1,13 @@
 //! One HTTP exchange with Personio: the turn in the throttle, the time limit, the size limit, and
 //! the statuses that mean the same for every endpoint.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Request, Response, StatusCode, redirect};
 
+use super::bucket::Limit;
 use super::throttle::Throttle;
 use super::{Endpoint, Error, Settings};
 
@@ -24,6 +26,7 @@ pub(super) struct Answer {
 pub(super) struct Transport {
     http: reqwest::Client,
     throttle: Throttle,
+    requests: AtomicUsize,
 }
 
 impl Transport {
@@ -45,12 +48,27 @@ impl Transport {
         } else {
             builder.https_only(true)
         };
-        Ok(Self { http: builder.build()?, throttle: Throttle::new(settings.max_concurrency) })
+        Ok(Self {
+            http: builder.build()?,
+            throttle: Throttle::new(settings.max_concurrency),
+            requests: AtomicUsize::new(0),
+        })
+    }
+
+    /// How many requests were sent so far.
+    pub(super) fn requests(&self) -> usize {
+        self.requests.load(Relaxed)
+    }
+
+    /// The limits that endpoints have told so far.
+    pub(super) fn told_limits(&self) -> Vec<(Endpoint, Limit)> {
+        self.throttle.told()
     }
 
     /// Sends a request and reads its answer.
     pub(super) async fn exchange(&self, endpoint: Endpoint, request: Request) -> Result<Answer, Error> {
         let turn = self.throttle.ready(endpoint).await?;
+        self.requests.fetch_add(1, Relaxed);
         let response = self.http.execute(request).await.map_err(|error| unreachable(endpoint, &error))?;
         let status = response.status();
         if status == StatusCode::TOO_MANY_REQUESTS {

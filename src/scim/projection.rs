@@ -45,6 +45,16 @@ impl Projection {
         Ok(Self { shares: (!whole).then(|| shares.into()) })
     }
 
+    /// The attributes with values of their own that it leaves, in the order of their schemas.
+    #[must_use]
+    pub fn leaves(&self, kind: &ResourceType) -> Vec<AttributeId> {
+        let is_left = |id: AttributeId| match &self.shares {
+            None => kind.get(id).returned != Returned::Never,
+            Some(shares) => shares.get(usize::from(id.0)).is_some_and(|&share| share != Share::Nothing),
+        };
+        kind.ids().filter(|&id| id != RESOURCE && kind.get(id).sub_attributes.is_empty() && is_left(id)).collect()
+    }
+
     /// Writes what is asked for of a resource.
     pub fn write(&self, resource: &Resource, json: &mut Vec<u8>) {
         match &self.shares {

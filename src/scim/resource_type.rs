@@ -142,6 +142,17 @@ impl ResourceType {
         })
     }
 
+    /// The way to an attribute, as a resource writes its steps.
+    pub fn steps(&self, id: AttributeId) -> impl Iterator<Item = &str> {
+        self.way(id).into_iter().map(|id| &*self.get(id).name)
+    }
+
+    /// Whether an attribute is this one or a part of it.
+    #[must_use]
+    pub fn is_within(&self, id: AttributeId, whole: AttributeId) -> bool {
+        self.way(id).contains(&whole)
+    }
+
     /// The attribute called `name` within `holder`.
     pub(super) fn sub_attribute(&self, holder: AttributeId, name: &str) -> Option<AttributeId> {
         let mut candidates = self.get(holder).sub_attributes.iter().copied();

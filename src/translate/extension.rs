@@ -122,7 +122,7 @@ impl Attributes {
 
     /// The value of a custom attribute, if the person has one that may leave and that is of the
     /// type that was announced.
-    fn custom_value(&self, person: &Person, custom: &Custom) -> Option<Value> {
+    pub(super) fn custom_value(&self, person: &Person, custom: &Custom) -> Option<Value> {
         let attribute = self.allowed(person, &custom.id)?;
         match typed(&attribute.value, custom) {
             Ok(value) => value,

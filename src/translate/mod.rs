@@ -4,6 +4,7 @@
 //! It is pure but for [`source`], and knows neither how requests travel nor what is cached.
 
 mod employment;
+mod explain;
 mod extension;
 mod flaw;
 mod groups;
@@ -14,9 +15,11 @@ mod policy;
 mod records;
 mod refresh;
 pub mod source;
+pub mod survey;
 mod unreadable;
 mod user;
 mod user_name;
 
+pub use explain::{Explained, Nature};
 pub use groups::GroupKind;
 pub use policy::{Custom, Policy};

@@ -139,6 +139,14 @@ impl Source {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Asks for a token alone, so that a credential that is refused fails once and not for each request.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub async fn sign_in(&self) -> Result<(), SourceError> {
+        self.client.sign_in().await.map(|_| ()).map_err(failure)
+    }
+
     /// Loads everybody. Who was said to have changed is still to be read if that fails.
     async fn everybody(&self, progress: &Progress) -> Result<Loaded, personio::Error> {
         let marked = self.marks.take();

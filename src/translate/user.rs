@@ -33,7 +33,7 @@ pub(super) enum People<'a> {
 
 /// What is said of a person in another's resource.
 pub(super) struct Card {
-    display_name: String,
+    pub(super) display_name: String,
     pub(super) email: Option<String>,
 }
 

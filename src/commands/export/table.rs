@@ -1,0 +1,149 @@
+//! Users as a table (RFC 4180), for spreadsheets: one column for each attribute, one row for each user.
+
+use std::io::{self, Write};
+
+use csv::{QuoteStyle, Terminator, WriterBuilder};
+use serde_json::Value;
+
+use crate::scim::{AttributeId, InvalidQuery, Listed, Projection, ResourceType, SearchRequest};
+
+/// Between several values of one attribute.
+const BETWEEN: &str = ";";
+/// What spreadsheets take for the beginning of a formula, which then reads and sends what it likes.
+const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+/// Parts that say nothing about a person; they are columns only where somebody asks for them.
+const SILENT: [&str; 3] = ["$ref", "type", "primary"];
+/// The only one of what is about the resource that is a column without being asked for.
+const MODIFIED: &str = "lastModified";
+
+/// The columns.
+pub(super) struct Table(Vec<Column>);
+
+struct Column {
+    heading: String,
+    /// The names from the resource down to the value.
+    steps: Vec<String>,
+}
+
+impl Table {
+    /// The columns for what `request` asks of users.
+    pub(super) fn new(kind: &ResourceType, request: &SearchRequest) -> Result<Self, InvalidQuery> {
+        let SearchRequest { attributes, excluded_attributes, .. } = request;
+        let mut leaves = Projection::new(kind, attributes, excluded_attributes)?.leaves(kind);
+        if attributes.is_empty() {
+            leaves.retain(|&id| speaks(kind, id));
+        } else {
+            // In the order in which they are asked for; `id`, which is always there, comes first.
+            let asked: Vec<Option<AttributeId>> = attributes.iter().map(|name| kind.attribute(name)).collect();
+            let place = |id: AttributeId| asked.iter().position(|whole| whole.is_some_and(|it| kind.is_within(id, it)));
+            leaves.retain(|&id| place(id).is_some() || speaks(kind, id));
+            leaves.sort_by_key(|&id| place(id));
+        }
+        Ok(Self(leaves.into_iter().map(|id| Column::new(kind, id)).collect()))
+    }
+
+    /// Writes a heading and a row for each user.
+    pub(super) fn write(&self, users: &[impl Listed], out: &mut dyn Write) -> io::Result<()> {
+        let mut rows =
+            WriterBuilder::new().terminator(Terminator::CRLF).quote_style(QuoteStyle::Necessary).from_writer(out);
+        rows.write_record(self.0.iter().map(|column| &column.heading)).map_err(cause)?;
+        let mut json = Vec::new();
+        for user in users {
+            json.clear();
+            user.write(&mut json);
+            let user: Value = serde_json::from_slice(&json)?;
+            rows.write_record(self.0.iter().map(|column| harmless(column.of(&user)))).map_err(cause)?;
+        }
+        rows.flush()
+    }
+}
+
+impl Column {
+    fn new(kind: &ResourceType, id: AttributeId) -> Self {
+        let steps: Vec<String> = kind.steps(id).map(str::to_owned).collect();
+        let (urn, names) = steps.split_first().filter(|(first, _)| first.contains(':')).unzip();
+        // As short as it can be without meaning something else.
+        let short = names.map_or_else(|| steps.join("."), |names: &[String]| names.join("."));
+        let heading = match urn {
+            Some(urn) if kind.attribute(&short).is_some() => format!("{urn}:{short}"),
+            _ => short,
+        };
+        Self { heading, steps }
+    }
+
+    fn of(&self, user: &Value) -> String {
+        let mut texts = Vec::new();
+        collect(user, &self.steps, &mut texts);
+        texts.join(BETWEEN)
+    }
+}
+
+/// What went wrong with the writing itself: the crate's own conversion hides that nobody reads any more.
+fn cause(error: csv::Error) -> io::Error {
+    let csv::ErrorKind::Io(error) = error.into_kind() else { return io::Error::other("a row cannot be written") };
+    error
+}
+
+/// Whether an attribute is a column without being asked for.
+fn speaks(kind: &ResourceType, id: AttributeId) -> bool {
+    let steps: Vec<&str> = kind.steps(id).collect();
+    match steps.as_slice() {
+        ["schemas"] => false,
+        ["meta", name] => *name == MODIFIED,
+        [.., _, last] => !SILENT.contains(last),
+        _ => true,
+    }
+}
+
+fn collect(value: &Value, steps: &[String], texts: &mut Vec<String>) {
+    match (value, steps.split_first()) {
+        (Value::Array(values), _) => values.iter().for_each(|value| collect(value, steps, texts)),
+        (Value::Object(members), Some((step, rest))) => {
+            if let Some(member) = members.get(step) {
+                collect(member, rest, texts);
+            }
+        }
+        (Value::String(text), None) => texts.push(text.clone()),
+        (Value::Bool(_) | Value::Number(_), None) => texts.push(value.to_string()),
+        _ => {}
+    }
+}
+
+/// The text so that no spreadsheet carries it out, nor a part of it where `;` or the end of a line is taken
+/// for the end of a cell.
+fn harmless(text: String) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut begins = true;
+    for char in text.chars() {
+        if begins && FORMULA.contains(&char) {
+            safe.push('\'');
+        }
+        begins = matches!(char, ';' | '\n');
+        safe.push(char);
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_spreadsheet_would_carry_out_gets_an_apostrophe() {
+        for (text, expected) in [
+            ("=1+1", "'=1+1"),
+            ("+49", "'+49"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("\r=1", "'\r=1"),
+            ("Ann", "Ann"),
+            ("a=b", "a=b"),
+            ("a;=b;c", "a;'=b;c"),
+            ("a\n=b", "a\n'=b"),
+            ("", ""),
+        ] {
+            assert_eq!(harmless(text.to_owned()), expected);
+        }
+    }
+}

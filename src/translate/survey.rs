@@ -1,0 +1,204 @@
+//! What a credential lets through and what becomes of it, by a first page of persons: for an operator
+//! whose server is not to run yet, or does not. It asks a few dozen times at most, and only reads.
+
+mod custom;
+mod findings;
+mod presence;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+
+pub use custom::{CustomAttribute, Standing};
+pub use findings::{Finding, Outcome};
+pub use presence::Presence;
+
+use super::employment::that_counts;
+use super::explain::{self, Explained, Made};
+use super::extension::Attributes;
+use super::records::Record;
+use super::refresh::believed;
+use super::user::{Card, Context, People, card, user};
+use super::{Policy, user_name};
+use crate::clock::Clock;
+use crate::personio::model::Person;
+use crate::personio::{Client, Error, FirstPage, Kind, Names, ToldLimit};
+use crate::scim::{Content, Locations, list_order};
+
+/// The employments of so many persons are read: enough to see what is never there.
+const EMPLOYMENTS: usize = 20;
+
+/// A survey that has not been taken yet.
+pub struct Survey {
+    client: Client,
+    policy: Policy,
+    attributes: Attributes,
+    locations: Locations,
+    clock: Arc<dyn Clock>,
+    /// Whether a company that mostly lacks what matters is not served.
+    is_bound: bool,
+}
+
+/// What a survey has found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Step by step.
+    pub findings: Vec<Finding>,
+    /// Whether there was no answer at all.
+    pub is_unreachable: bool,
+    /// Which attributes the persons have.
+    pub presence: Vec<Presence>,
+    /// The custom attributes that were seen.
+    pub custom: Vec<CustomAttribute>,
+    /// How a few persons would be served.
+    pub people: Vec<Vec<Explained>>,
+    /// The limits that were told.
+    pub limits: Vec<ToldLimit>,
+    /// How many requests it took.
+    pub requests: usize,
+}
+
+/// The persons of the first page, and what could be read of them.
+struct Sample {
+    page: FirstPage,
+    /// In the order of the page.
+    records: Vec<Arc<Record>>,
+    /// Of the first persons, so many as were asked for.
+    asked: usize,
+    failures: Vec<Error>,
+    names: Names,
+}
+
+impl Survey {
+    /// A survey with this client. Where the operator sets no bound to changes (`is_bound`), a company that mostly
+    /// lacks what matters is served.
+    #[must_use]
+    pub fn new(client: Client, policy: Policy, locations: Locations, clock: Arc<dyn Clock>, is_bound: bool) -> Self {
+        let attributes = Attributes::new(&policy);
+        Self { client, policy, attributes, locations, clock, is_bound }
+    }
+
+    /// Takes it, and explains how so many persons would be served.
+    pub async fn take(&self, persons: usize) -> Report {
+        let mut report = Report::default();
+        let signed_in = self.client.sign_in().await;
+        report.is_unreachable = matches!(signed_in, Err(Error::Unreachable { .. }));
+        report.findings.push(findings::token(&signed_in));
+        if signed_in.is_ok() {
+            self.ask(persons, &mut report).await;
+            report.limits = self.client.told_limits();
+            report.limits.sort_by_key(|limit| limit.endpoint.route());
+            report.findings.push(findings::limits(&report.limits));
+        }
+        report.requests = self.client.requests();
+        report
+    }
+
+    async fn ask(&self, persons: usize, report: &mut Report) {
+        let wanted = self.policy.wanted_attributes();
+        let (page, names) = tokio::join!(self.client.first_persons(&wanted), self.names(&mut report.findings));
+        report.findings.insert(1, findings::persons(&page));
+        let Ok(page) = page else { return };
+        if page.persons.is_empty() {
+            return;
+        }
+        let sample = self.sample(page, names, persons.max(EMPLOYMENTS)).await;
+        report.findings.insert(2, findings::employments(sample.asked, &sample.failures));
+        report.presence = presence::presence(&sample.records);
+        report.findings.push(findings::attributes(&report.presence));
+        report.custom = custom::custom(&sample.page.attributes, &self.policy);
+        report.findings.extend(custom::findings(&self.policy, &self.attributes, &report.custom, &sample.page.persons));
+        report.findings.push(findings::serve(&sample.records, &self.policy, self.is_bound));
+        report.people = self.explained(&sample, persons).await;
+    }
+
+    /// Looks everything up that has names.
+    async fn names(&self, findings: &mut Vec<Finding>) -> Names {
+        let asked = Kind::ALL.map(|kind| async move { (kind, self.client.look_up(kind).await) });
+        let answers = futures_util::future::join_all(asked).await;
+        findings.extend(answers.iter().map(|(kind, answer)| findings::look_up(*kind, answer)));
+        let known = answers.into_iter().filter_map(|(kind, answer)| Some((kind, answer.ok()?)));
+        known
+            .flat_map(|(kind, named)| named.into_iter().filter_map(move |(id, name)| Some((kind, id, name?))))
+            .collect()
+    }
+
+    async fn sample(&self, page: FirstPage, names: Names, asked: usize) -> Sample {
+        let asked = asked.min(page.persons.len());
+        let answers = stream::iter(page.persons.iter().take(asked)).map(|person| async move {
+            let read = self.client.employments(&person.id).await;
+            read.and_then(|read| believed(read, person, None))
+        });
+        let answers: Vec<_> = answers.buffered(self.client.max_concurrency()).collect().await;
+        let mut failures = Vec::new();
+        let employments = answers.into_iter().map(|answer| answer.map_err(|error| failures.push(error)).ok());
+        let employments: Vec<_> = employments.collect();
+        let now = self.clock.now();
+        let employments = employments.into_iter().chain(std::iter::repeat(None));
+        let records = page.persons.iter().zip(employments).map(|(person, employments)| {
+            Arc::new(Record {
+                person: person.clone(),
+                employments,
+                read: now,
+                failed: false,
+                asked: None,
+                unconfirmed: false,
+            })
+        });
+        Sample { records: records.collect(), page, asked, failures, names }
+    }
+
+    /// How the first persons would be served whose employments are known.
+    async fn explained(&self, sample: &Sample, persons: usize) -> Vec<Vec<Explained>> {
+        let is_served = |person: &Person| !self.policy.require_email || person.email.is_some();
+        let mut served: Vec<&Record> =
+            sample.records.iter().map(Arc::as_ref).filter(|record| is_served(&record.person)).collect();
+        // As a server does it: of several persons with one address the first has it.
+        served.sort_by(|one, other| {
+            let (one, other) = (&one.person, &other.person);
+            list_order((one.created_at, &one.id), (other.created_at, &other.id))
+        });
+        let all: Vec<&Person> = served.iter().map(|record| &record.person).collect();
+        let (user_names, _) = user_name::all(&all);
+        let chosen = served.iter().zip(&user_names).filter(|(record, _)| record.employments.is_some());
+        let chosen: Vec<_> = chosen.take(persons).collect();
+
+        let supervisors = self.supervisors(chosen.iter().map(|(record, _)| **record), &all).await;
+        let cards = all.iter().zip(&user_names).map(|(person, name)| (person.id.as_str(), card(person, name)));
+        let others =
+            supervisors.iter().filter(|person| is_served(person)).map(|person| (person.id.as_str(), own(person)));
+        let context = Context {
+            policy: &self.policy,
+            attributes: &self.attributes,
+            locations: &self.locations,
+            names: &sample.names,
+            people: People::Served(cards.chain(others).collect::<HashMap<_, _>>()),
+            today: self.clock.now().to_zoned(self.policy.time_zone.clone()).date(),
+        };
+        let explained = chosen.into_iter().filter_map(|(record, user_name)| {
+            let employments = record.employments.as_deref().unwrap_or_default();
+            let made = Made { person: &record.person, employment: that_counts(employments), context: &context };
+            let user = user(&record.person, user_name.clone(), employments, &context).versioned().ok()?;
+            explain::explained(&user, &made).ok()
+        });
+        explained.collect()
+    }
+
+    /// The supervisors of `chosen` who are not among `all`: a manager is served only who is served as well.
+    async fn supervisors<'r>(&self, chosen: impl Iterator<Item = &'r Record>, all: &[&Person]) -> Vec<Person> {
+        let supervisor =
+            |record: &'r Record| that_counts(record.employments.as_deref()?)?.supervisor.as_ref()?.id.as_deref();
+        let mut ids: Vec<&str> = chosen.filter_map(supervisor).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|id| all.iter().all(|person| person.id != *id));
+        let answers = stream::iter(ids).map(|id| self.client.person(id, &[])).buffered(self.client.max_concurrency());
+        answers.filter_map(|answer| async { answer.ok().flatten() }).collect().await
+    }
+}
+
+/// What is said of somebody whose address is taken to be their own.
+fn own(person: &Person) -> Card {
+    card(person, &person.email.clone().unwrap_or_else(|| user_name::fallback(&person.id)))
+}

@@ -1,0 +1,230 @@
+//! What a survey has found, in words for somebody who has never seen this program, with what to change.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use super::presence::Presence;
+use crate::personio::{Error, FirstPage, Kind, SignedIn, ToldLimit};
+use crate::translate::flaw::flaw;
+use crate::translate::records::Record;
+use crate::translate::{Policy, user_name};
+
+/// Where access rights and readable attributes are chosen.
+const WHERE: &str = "In Personio, under Settings > Integrations > API credentials,";
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The step.
+    pub step: &'static str,
+    /// Whether that is right.
+    pub outcome: Outcome,
+    /// What was found.
+    pub what: String,
+    /// What to change.
+    pub remedy: Option<String>,
+}
+
+/// Whether something is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It is.
+    Fine,
+    /// A server would run, with less than there could be.
+    Doubtful,
+    /// A server would serve nothing.
+    Wrong,
+}
+
+impl Finding {
+    fn fine(step: &'static str, what: String) -> Self {
+        Self { step, outcome: Outcome::Fine, what, remedy: None }
+    }
+
+    fn doubtful(step: &'static str, what: String, remedy: String) -> Self {
+        Self { step, outcome: Outcome::Doubtful, what, remedy: Some(remedy) }
+    }
+
+    fn wrong(step: &'static str, what: String, remedy: String) -> Self {
+        Self { step, outcome: Outcome::Wrong, what, remedy: Some(remedy) }
+    }
+}
+
+pub(super) fn token(signed_in: &Result<SignedIn, Error>) -> Finding {
+    match signed_in {
+        Ok(SignedIn { lifetime, scopes }) => {
+            let time = lifetime.and_then(|lifetime| SignedDuration::try_from(lifetime).ok());
+            let time = time.map_or_else(|| "for a time that is not told".to_owned(), |time| format!("for {time:#}"));
+            let rights = match scopes.as_slice() {
+                [] => "which access rights it has is not told".to_owned(),
+                scopes => format!("it has the access rights {}", scopes.join(", ")),
+            };
+            Finding::fine("token", format!("the credential is accepted; the token is good {time}, {rights}"))
+        }
+        Err(error) => Finding::wrong("token", first_part(error), remedy(error, "be used")),
+    }
+}
+
+pub(super) fn persons(page: &Result<FirstPage, Error>) -> Finding {
+    let right = "read persons (personio:persons:read)";
+    match page {
+        Ok(FirstPage { persons, .. }) if persons.is_empty() => Finding::wrong(
+            "persons",
+            "persons can be read, but there are none".to_owned(),
+            format!("{WHERE} choose the persons that the credential may read."),
+        ),
+        Ok(FirstPage { persons, is_followed, .. }) => {
+            let more = if *is_followed { "on the first page, and there are more" } else { "and no more" };
+            Finding::fine("persons", format!("{} persons {more}", persons.len()))
+        }
+        Err(error) => Finding::wrong("persons", first_part(error), remedy(error, right)),
+    }
+}
+
+pub(super) fn employments(asked: usize, failures: &[Error]) -> Finding {
+    let Some(error) = failures.first() else {
+        return Finding::fine("employments", format!("those of {asked} persons can be read"));
+    };
+    let what = format!("those of {} of {asked} persons cannot be read: {}", failures.len(), first_part(error));
+    let remedy = remedy(error, "read persons with their employments (personio:persons:read)");
+    // A load tolerates fewer than half.
+    if failures.len() * 2 > asked {
+        return Finding::wrong("employments", what, remedy);
+    }
+    Finding::doubtful("employments", what, remedy)
+}
+
+pub(super) fn look_up<T>(kind: Kind, answer: &Result<Vec<T>, Error>) -> Finding {
+    let (step, served) = match kind {
+        Kind::Department => ("departments", "`department`"),
+        Kind::Team => ("teams", "`team` and `division`"),
+        Kind::LegalEntity => ("legal entities", "`organization` and `legalEntity`"),
+        Kind::Workplace => ("workplaces", "`office`"),
+        Kind::CostCenter => ("cost centres", "`costCenter`"),
+    };
+    match answer {
+        Ok(names) => Finding::fine(step, format!("{} names", names.len())),
+        Err(error) => {
+            let what = format!("their names cannot be read, and {served} will be missing: {}", first_part(error));
+            let unit = match kind {
+                Kind::Department | Kind::Team => "org units",
+                Kind::LegalEntity | Kind::Workplace | Kind::CostCenter => step,
+            };
+            let right = format!("read {unit}");
+            // Personio answers so, too, where a look-up is not enabled.
+            let is_refused =
+                matches!(error, Error::NotFound { .. } | Error::UnknownRoute { .. } | Error::Rejected { .. });
+            let remedy = if is_refused { missing(&right) } else { remedy(error, &right) };
+            Finding::doubtful(step, what, remedy)
+        }
+    }
+}
+
+pub(super) fn attributes(presence: &[Presence]) -> Finding {
+    let missing = presence.iter().filter(|it| it.is_usual && it.found == 0 && it.of > 0);
+    let missing: Vec<&str> = missing.map(|it| it.attribute).collect();
+    if missing.is_empty() {
+        return Finding::fine("attributes", "somebody has each of those that most companies use".to_owned());
+    }
+    let names = missing.join(", ");
+    let remedy = format!("{WHERE} allow the credential to read {names}, unless your company does not use them.");
+    Finding::doubtful("attributes", format!("nobody has {names}"), remedy)
+}
+
+pub(super) fn serve(records: &[Arc<Record>], policy: &Policy, is_bound: bool) -> Finding {
+    if let Some(flaw) = flaw(records.iter()) {
+        let flaw = flaw.to_string();
+        let (what, remedy) = flaw.split_once(": ").unwrap_or((&flaw, ""));
+        let (what, remedy) = (what.to_owned(), capitalised(remedy));
+        return if is_bound { Finding::wrong("serve", what, remedy) } else { Finding::doubtful("serve", what, remedy) };
+    }
+    let served = records.iter().filter(|record| !policy.require_email || record.person.email.is_some());
+    let served: Vec<_> = served.collect();
+    let (all, left_out) = (records.len(), records.len() - served.len());
+    if served.is_empty() {
+        let remedy = format!("{WHERE} allow the credential to read Email, or take `require` out of the mapping file.");
+        return Finding::wrong(
+            "serve",
+            format!("none of {all} persons has the e-mail address that is required"),
+            remedy,
+        );
+    }
+    let persons: Vec<_> = served.iter().map(|record| &record.person).collect();
+    let (_, shared) = user_name::all(&persons);
+    let mut what = format!("{} of these {all} persons would be served", served.len());
+    if left_out > 0 {
+        what += &format!("; {left_out} have no e-mail address and are left out, as configured");
+    }
+    if shared == 0 {
+        return Finding::fine("serve", what);
+    }
+    what += &format!("; {shared} have the e-mail address of somebody else");
+    Finding::doubtful(
+        "serve",
+        what,
+        "Give each person an address of their own: these are named by their id.".to_owned(),
+    )
+}
+
+pub(super) fn limits(told: &[ToldLimit]) -> Finding {
+    let slowest = told.iter().min_by(|one, other| one.per_second.total_cmp(&other.per_second));
+    let what = slowest.map_or_else(
+        || "Personio tells none; a server begins politely and looks for them".to_owned(),
+        |limit| {
+            let ToldLimit { endpoint, per_second, burst } = limit;
+            format!(
+                "told by {} endpoints; the lowest is {per_second} requests a second, {burst} at once, of {endpoint}",
+                told.len()
+            )
+        },
+    );
+    Finding::fine("limits", what)
+}
+
+/// What happened, without what the text says is to be done.
+fn first_part(error: &Error) -> String {
+    let text = error.to_string();
+    let until = ["check ", "is the Personio base URL right"].into_iter().filter_map(|word| text.find(word)).min();
+    let Some((first, rest)) = until.and_then(|until| text.split_at_checked(until)) else { return text };
+    // For Personio's support.
+    let trace = rest.find(" (Personio's trace id").and_then(|at| rest.get(at..)).unwrap_or_default();
+    format!("{}{trace}", first.trim_end_matches([':', ' ']))
+}
+
+fn missing(right: &str) -> String {
+    format!("{WHERE} allow the credential to {right}.")
+}
+
+/// What to do about a failure of something that needs the right to do `right`.
+fn remedy(error: &Error, right: &str) -> String {
+    match error {
+        Error::Credential { .. } => format!(
+            "Check the client id and the client secret (PERSONIO_CLIENT_ID, PERSONIO_CLIENT_SECRET). {WHERE} see whether the \
+             credential is active."
+        ),
+        Error::Unauthorized { .. } | Error::Forbidden { .. } => missing(right),
+        Error::NotFound { .. } | Error::UnknownRoute { .. } => {
+            "Check the base URL (--personio-base-url, PERSONIO_BASE_URL): it is https://api.personio.de for most.".to_owned()
+        }
+        Error::RateLimited { .. } => {
+            "Another program may use up the limits of this credential: try again later, or give each its own.".to_owned()
+        }
+        Error::Server { .. } => {
+            "Try again. If it stays so, tell Personio's support the trace id, if there is one.".to_owned()
+        }
+        Error::Unreachable { .. } => {
+            "Check the base URL (--personio-base-url), the network, a proxy (HTTPS_PROXY) and the CA certificates of this \
+             machine."
+                .to_owned()
+        }
+        Error::Rejected { .. } | Error::Unreadable { .. } => {
+            "Check that the base URL (--personio-base-url) is Personio's, and that nothing in between changes answers.".to_owned()
+        }
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

@@ -1,0 +1,546 @@
+//! `check`: what it says of a Personio that is right, and of each that is not; and what it never says.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::ToSpan;
+use jiff::tz::TimeZone;
+use personio_scim::clock::{Clock, SystemClock};
+use personio_scim::scim::{Discovery, Locations, Projection};
+use personio_scim::simulator::{
+    Action, CustomAttribute, Employment, Endpoint, Fault, Options, OrgUnitKind, Person, Simulator, Termination, World,
+};
+use serde_json::{Value, json};
+
+use crate::harness::{Setup, by_id, http};
+use crate::process::{Ended, file, run};
+
+const MARKER: &str = "MARKER-7d21";
+
+fn settings(upstream: &str) -> [(&str, &str); 3] {
+    [("PERSONIO_CLIENT_ID", "demo"), ("PERSONIO_CLIENT_SECRET", "demo-secret"), ("PERSONIO_BASE_URL", upstream)]
+}
+
+async fn check(simulator: &Simulator, args: &[&str]) -> Ended {
+    run(&[&["check"], args].concat(), &settings(&simulator.base_url())).await
+}
+
+/// The report in JSON, from a check that ends with this code.
+async fn report(simulator: &Simulator, code: i32, args: &[&str]) -> Value {
+    let ended = check(simulator, &[&["--json"], args].concat()).await;
+    assert_eq!(ended.status.code(), Some(code), "{ended:?}");
+    serde_json::from_str(&ended.out).unwrap()
+}
+
+#[track_caller]
+fn finding<'r>(report: &'r Value, step: &str) -> &'r Value {
+    let findings = report["findings"].as_array().unwrap();
+    findings.iter().find(|finding| finding["step"] == step).unwrap_or_else(|| panic!("no {step}: {report:#}"))
+}
+
+fn custom(id: &str, label: &str, kind: &str, value: Value) -> CustomAttribute {
+    let (global_id, label) = (None, Some(label.to_owned()));
+    CustomAttribute { id: id.to_owned(), global_id, label, kind: kind.to_owned(), value }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_personio_that_is_right_is_told_to_be_right_with_few_requests_that_only_read() {
+    let simulator = Setup::persons(300).simulator();
+    let ended = check(&simulator, &[]).await;
+    assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    for part in [
+        "ok    token           the credential is accepted; the token is good for 24h, it has the access rights ",
+        "personio:persons:read",
+        "ok    persons         50 persons on the first page, and there are more",
+        "ok    employments     those of 20 persons can be read",
+        "ok    departments     8 names",
+        "ok    serve           50 of these 50 persons would be served",
+        "  Status                 50 of 50\n",
+        "  dynamic_777        string   Personalnummer  50       can be served\n",
+        "  date_of_birth      date     -               50       personal data: never served\n",
+        "\nHow person 3 would be served, and what it is made of:\n",
+        "<- employment.position.title\n",
+        "Everything is right: a server can run. It took ",
+    ] {
+        assert!(ended.out.contains(part), "{part}: {}", ended.out);
+    }
+    assert!(!ended.out.contains("person 4") && !ended.out.contains('\u{1b}'), "{}", ended.out);
+
+    let log = simulator.log();
+    assert!(log.len() < 40, "{} requests", log.len());
+    assert!(ended.out.contains(&format!("It took {} requests, and nothing was written.", log.len())), "{}", ended.out);
+    // The simulator knows no route that is not a GET, but for the token.
+    assert!(log.iter().all(|received| received.endpoint != Endpoint::Unknown), "{log:?}");
+    assert_eq!(simulator.requests(Endpoint::Token), 1);
+    assert_eq!(simulator.requests(Endpoint::Persons), 1);
+    assert_eq!(simulator.requests(Endpoint::Employments), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_named_with_what_to_change() {
+    use Action::{Html, NotFoundRoute, Reset, Status, TooManyRequests, WrongJson};
+    const CHANGE: &str = "In Personio, under Settings > Integrations > API credentials, allow the credential to";
+    let allow = |right: &str| format!("{CHANGE} {right}.");
+    let too_many = TooManyRequests { retry_after: None };
+    let rows = [
+        (Endpoint::Token, Status(401), "token", "fail", "(HTTP 401)", "Check the client id".to_owned()),
+        (
+            Endpoint::Token,
+            NotFoundRoute,
+            "token",
+            "fail",
+            "/v2/auth/token was not found",
+            "Check the base URL".to_owned(),
+        ),
+        (Endpoint::Token, Reset, "network", "fail", "does not answer there", "HTTPS_PROXY".to_owned()),
+        (
+            Endpoint::Persons,
+            Status(401),
+            "persons",
+            "fail",
+            "answered 401",
+            allow("read persons (personio:persons:read)"),
+        ),
+        (
+            Endpoint::Persons,
+            Status(403),
+            "persons",
+            "fail",
+            "answered 403",
+            allow("read persons (personio:persons:read)"),
+        ),
+        (Endpoint::Persons, Html(502), "persons", "fail", "answered 502", "Try again.".to_owned()),
+        (Endpoint::Persons, WrongJson, "persons", "fail", "cannot be read", "nothing in between".to_owned()),
+        (Endpoint::Persons, Action::EmptyListing, "persons", "fail", "there are none", "choose the persons".to_owned()),
+        (Endpoint::Persons, too_many, "persons", "fail", "limits the requests", "try again later".to_owned()),
+        (
+            Endpoint::Employments,
+            Status(403),
+            "employments",
+            "fail",
+            "those of 20 of 20 persons cannot be read",
+            allow("read persons with their employments (personio:persons:read)"),
+        ),
+        (
+            Endpoint::OrgUnits,
+            Status(403),
+            "departments",
+            "warn",
+            "`department` will be missing",
+            allow("read org units"),
+        ),
+        (Endpoint::OrgUnits, NotFoundRoute, "teams", "warn", "`team` and `division`", allow("read org units")),
+        (
+            Endpoint::LegalEntities,
+            Status(401),
+            "legal entities",
+            "warn",
+            "`organization`",
+            allow("read legal entities"),
+        ),
+        (Endpoint::Workplaces, Status(403), "workplaces", "warn", "`office`", allow("read workplaces")),
+        (Endpoint::CostCenters, Status(412), "cost centres", "warn", "`costCenter`", allow("read cost centres")),
+    ];
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let simulator = Setup::persons(60).simulator();
+    for (endpoint, action, step, outcome, what, remedy) in rows {
+        let case = format!("{endpoint:?} {action:?}");
+        simulator.heal();
+        simulator.fail(Fault::on(endpoint, action));
+        let code = i32::from(outcome == "fail");
+        let report = report(&simulator, code, &[]).await;
+        let found = finding(&report, step);
+        assert_eq!((&found["outcome"], &report["outcome"]), (&json!(outcome), &json!(outcome)), "{case}: {report:#}");
+        assert!(found["what"].as_str().unwrap().contains(what), "{case}: {found}");
+        assert!(found["remedy"].as_str().unwrap().contains(&remedy), "{case}: {found}");
+        if step == "departments" {
+            let what = found["what"].as_str().unwrap().split(" (Personio's trace id").next().unwrap();
+            assert!(readme.contains(what) && readme.contains(&remedy), "README.md shows an example: {what}");
+        }
+    }
+    simulator.heal();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    let ended = check(&simulator, &[]).await;
+    assert_eq!(ended.err, "personio-scim: a server would serve nothing, because of: persons\n");
+    assert!(ended.out.contains("\nfail  persons "), "{}", ended.out);
+    assert!(ended.out.contains(&format!("  -> {}\n", allow("read persons (personio:persons:read)"))), "{}", ended.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_person_who_cannot_be_read_is_a_warning() {
+    let simulator = Setup::persons(60).simulator();
+    // The oldest are listed first.
+    let first = simulator.with_world(|world| world.persons.iter().min_by_key(|it| it.created_at).unwrap().id.clone());
+    simulator.fail(Fault::on(Endpoint::Employments, Action::Html(502)).person(first.as_str()));
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Html(502)).times(1));
+    let report = report(&simulator, 0, &[]).await;
+    let found = finding(&report, "employments");
+    assert_eq!(found["outcome"], "warn", "{report:#}");
+    assert!(found["what"].as_str().unwrap().starts_with("those of 1 of 20 persons cannot be read"), "{found}");
+    assert_eq!(finding(&report, "persons")["outcome"], "ok", "it is tried again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attributes_that_nobody_has_are_named_and_those_that_matter_end_it() {
+    let simulator = Setup::persons(60).simulator();
+    let hidden = |attributes: &[&str]| {
+        let attributes = attributes.iter().map(|name| (*name).to_owned()).collect();
+        simulator.set_quirks(|quirks| quirks.hidden_attributes = attributes);
+    };
+    hidden(&["supervisor", "office", "first_name"]);
+    let warned = report(&simulator, 0, &[]).await;
+    let found = finding(&warned, "attributes");
+    assert_eq!(found["what"], "nobody has First name, Supervisor, Office");
+    assert!(found["remedy"].as_str().unwrap().contains("allow the credential to read First name, Supervisor, Office"));
+    assert_eq!(warned["outcome"], "warn");
+
+    hidden(&["email"]);
+    let failed = report(&simulator, 1, &[]).await;
+    let found = finding(&failed, "serve");
+    assert_eq!(found["what"], "50 of 50 persons come without an e-mail address");
+    assert!(found["remedy"].as_str().unwrap().starts_with("Allow the API credential to read the attribute Email"));
+    let accepted = report(&simulator, 0, &["--max-change", "100%"]).await;
+    assert_eq!(finding(&accepted, "serve")["outcome"], "warn");
+    let required = file("[users]\nrequire = [\"email\"]\n");
+    let none = report(&simulator, 1, &["--config", required.path().to_str().unwrap()]).await;
+    assert_eq!(finding(&none, "serve")["outcome"], "fail");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_mapping_file_names_is_looked_for() {
+    let simulator = Setup::persons(30).simulator();
+    simulator.with_world(|world| {
+        for person in &mut world.persons {
+            person.custom_attributes.push(custom("dynamic_1", "Gehalt", "STRING", json!("x")));
+            person.custom_attributes.push(custom("dynamic_2", "Floor", "STRING", json!("second")));
+        }
+    });
+    let mapping = file(
+        "employee_number = \"dynamic_777\"\n\
+         [[custom_attribute]]\nid = \"dynamic_1\"\nname = \"one\"\n\
+         [[custom_attribute]]\nid = \"dynamic_2\"\nname = \"floor\"\ntype = \"integer\"\n\
+         [[custom_attribute]]\nid = \"dynamic_3\"\nname = \"three\"\n",
+    );
+    let report = report(&simulator, 0, &["--config", mapping.path().to_str().unwrap()]).await;
+    let findings = report["findings"].as_array().unwrap().iter().filter(|finding| finding["step"] == "mapping");
+    let findings: Vec<_> = findings.map(|it| (it["outcome"].as_str().unwrap(), it["what"].as_str().unwrap())).collect();
+    assert_eq!(
+        findings,
+        [
+            ("ok", "dynamic_777 is served as employeeNumber, for 30 of 30"),
+            ("warn", "dynamic_1 is personal data by its id, global id or label, and is not served as one"),
+            ("warn", "30 of 30 values of dynamic_2 cannot be served as floor"),
+            ("warn", "dynamic_3, which is to be served as three, is not among the attributes of these persons"),
+        ]
+    );
+    let standings = report["customAttributes"].as_array().unwrap();
+    for (id, standing, name) in [
+        ("dynamic_1", "neverServed", Value::Null),
+        ("dynamic_2", "served", json!("floor")),
+        ("dynamic_777", "served", json!("employeeNumber")),
+        ("dynamic_778", "canBeServed", Value::Null),
+        ("iban", "neverServed", Value::Null),
+    ] {
+        let found = by_id(standings, id);
+        assert_eq!((&found["standing"], &found["name"]), (&json!(standing), &name), "{found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_are_told_or_that_there_are_none() {
+    for (options, part) in [
+        (Options::default(), "the lowest is 30 requests a second, 100 at once"),
+        (Options { rate: None, ..Options::default() }, "Personio tells none"),
+    ] {
+        let simulator = Setup { options, ..Setup::persons(5) }.simulator();
+        let report = report(&simulator, 0, &[]).await;
+        assert!(finding(&report, "limits")["what"].as_str().unwrap().contains(part), "{report:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_is_wrong_ends_it_before_anything_is_asked() {
+    let simulator = Setup::persons(3).simulator();
+    let mapping = file("active_before_start_day = 3\n");
+    for (args, part) in [
+        (vec!["--config", mapping.path().to_str().unwrap()], "active_before_start_day"),
+        (vec!["--sample", "21"], "--sample"),
+        (vec!["--personio-client-id", ""], "--personio-client-id (PERSONIO_CLIENT_ID) is empty"),
+        (vec!["--personio-base-url", "http://api.personio.de"], "plain http"),
+    ] {
+        check(&simulator, &args).await.complains(64, part);
+    }
+    assert_eq!(simulator.log().len(), 0);
+    let nowhere = run(&["check"], &settings("http://127.0.0.1:1")).await;
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(nowhere.out.starts_with("fail  network  127.0.0.1 takes no connection on port 1: connection refused\n"));
+}
+
+/// Every text in a value.
+fn texts(value: &Value, all: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => {
+            all.insert(text.clone());
+        }
+        Value::Array(values) => values.iter().for_each(|value| texts(value, all)),
+        Value::Object(members) => members.values().for_each(|value| texts(value, all)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_value_is_shown_unasked_and_what_must_not_leave_never() {
+    let simulator = Setup::persons(20).simulator();
+    simulator.with_world(|world| {
+        for person in &mut world.persons {
+            mark(person);
+        }
+    });
+    for args in [&[][..], &["--json"]] {
+        let args = [args, &["--sample", "20"]].concat();
+        let masked = check(&simulator, &args).await;
+        let open = check(&simulator, &[&args[..], &["--show-values"]].concat()).await;
+        let exported = run(&["export"], &settings(&simulator.base_url())).await;
+        let mut values = BTreeSet::new();
+        for line in exported.out.lines() {
+            let mut user: Value = serde_json::from_str(line).unwrap();
+            for fixed in ["schemas", "emails"] {
+                user.as_object_mut().unwrap().remove(fixed);
+            }
+            user["meta"].as_object_mut().unwrap().remove("resourceType");
+            texts(&user, &mut values);
+        }
+        // Words that are part of the report itself prove nothing.
+        values.retain(|value| value.len() > 7 && !["department", "INTERNAL", "EXTERNAL"].contains(&value.as_str()));
+        assert!(values.len() > 100, "{values:?}");
+        for value in &values {
+            assert!(!masked.out.contains(value.as_str()), "{value}: {}", masked.out);
+        }
+        for (words, text) in [("masked", &masked.out), ("open", &open.out)] {
+            assert!(!text.contains(MARKER), "{words}: {text}");
+            assert!(!text.contains('\u{1b}'), "{words}: a label must not drive the terminal");
+        }
+        let names = simulator.with_world(|world| world.persons[0].last_name.clone().unwrap());
+        assert!(open.out.contains(&names), "{}", open.out);
+        for word in ["ACTIVE", "ONBOARDING", "LEAVE"] {
+            assert!(!masked.out.contains(word), "{word}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_one_of_a_few_words_not_even_the_first_letter_is_shown() {
+    let simulator = Setup::persons(20).simulator();
+    let report = report(&simulator, 0, &["--sample", "20"]).await;
+    let mut count = 0;
+    for row in report["persons"].as_array().unwrap().iter().flat_map(|rows| rows.as_array().unwrap()) {
+        let expected = match row["attribute"].as_str().unwrap().rsplit(':').next().unwrap() {
+            "active" => "…(true or false)",
+            "userType" | "employmentStatus" | "employmentType" => "…(a word)",
+            "emails.type" => "work",
+            _ => continue,
+        };
+        assert_eq!(row["value"], expected, "{row}");
+        count += 1;
+    }
+    assert!(count > 60, "{count}");
+}
+
+/// Markers in everything that must not leave, and a label that a terminal would act on.
+fn mark(person: &mut Person) {
+    person.last_name = Some(format!("Lastname{}", person.id));
+    person.gender = Some(MARKER.to_owned());
+    person.profile_picture = Some(MARKER.to_owned());
+    for attribute in &mut person.custom_attributes {
+        attribute.value = json!({"a": [MARKER], MARKER: 1});
+    }
+    person.custom_attributes.push(custom("dynamic_9", "\u{1b}[31mFloor", "STRING", json!(MARKER)));
+    for employment in &mut person.employments {
+        let termination = employment.termination.get_or_insert_default();
+        (termination.kind, termination.reason) = (Some(MARKER.to_owned()), Some(MARKER.to_owned()));
+    }
+}
+
+const MAPPING: &str = "active_before_start_days = 14\n\
+    employee_number = \"dynamic_777\"\n\
+    division = \"team\"\n\
+    [groups]\nfrom = [\"department\", \"team\", \"legalEntity\", \"office\"]\n\
+    [[custom_attribute]]\nid = \"dynamic_900\"\nname = \"badges\"\nmulti_valued = true\n\
+    [[custom_attribute]]\nid = \"dynamic_901\"\nname = \"floor\"\ntype = \"integer\"\n\
+    [[custom_attribute]]\nid = \"dynamic_902\"\nname = \"isRemote\"\ntype = \"boolean\"\n\
+    [[custom_attribute]]\nid = \"dynamic_903\"\nname = \"share\"\ntype = \"decimal\"\n";
+
+/// A company in which everything that can be served is, in every way.
+fn varied() -> World {
+    let now = SystemClock::new().now();
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let mut world = World::generate(20, 3, now);
+    for person in &mut world.persons {
+        person.custom_attributes.push(custom("dynamic_900", "Badges", "LIST", json!(["red", " blue "])));
+        person.custom_attributes.push(custom("dynamic_901", "Floor", "STRING", json!(" 7 ")));
+        person.custom_attributes.push(custom("dynamic_902", "Remote", "STRING", json!("True")));
+        person.custom_attributes.push(custom("dynamic_903", "Share", "DECIMAL", json!("0.50")));
+    }
+    let of = |world: &mut World, index: usize, change: &dyn Fn(&mut Employment)| {
+        world.persons[index].employments.iter_mut().for_each(change);
+    };
+    world.persons[0].email = None;
+    world.persons[1].email = world.persons[2].email.clone();
+    let person = &mut world.persons[3];
+    (person.email, person.first_name, person.last_name, person.preferred_name) = (None, None, None, None);
+    for (index, days) in [(4, 5), (5, 50)] {
+        of(&mut world, index, &|it| {
+            (it.status, it.employment_start_date) = (Some("ONBOARDING".to_owned()), Some(today + days.days()));
+        });
+    }
+    for (index, status) in [(6, Some("ACTIVE")), (7, Some("INACTIVE")), (8, None)] {
+        world.persons[index].status = status.map(str::to_owned);
+        of(&mut world, index, &|it| it.status = None);
+    }
+    of(&mut world, 9, &|it| {
+        let day = Some(today - 3.days());
+        (it.employment_end_date, it.probation_end_date, it.contract_end_date) = (day, day, day);
+        it.termination = Some(Termination { termination_date: day, last_working_day: day, ..Termination::default() });
+    });
+    of(&mut world, 10, &|it| {
+        (it.office, it.supervisor, it.kind) =
+            (Some("99".to_owned()), Some("98".to_owned()), Some("EXTERNAL".to_owned()));
+        it.org_units.push((OrgUnitKind::Team, "97".to_owned()));
+    });
+    of(&mut world, 11, &|it| {
+        (it.status, it.kind) = (Some("LEAVE".to_owned()), Some("UNSPECIFIED".to_owned()));
+    });
+    world.persons[12].employments.clear();
+    world.persons[13].updated_at = None;
+    world
+}
+
+/// What Personio says of somebody.
+struct Said {
+    person: Value,
+    employments: Vec<Value>,
+}
+
+/// What Personio says of everybody, as anybody can read it.
+async fn said(simulator: &Simulator) -> Vec<Said> {
+    let base = simulator.base_url();
+    let form = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
+    let request =
+        http().post(format!("{base}/v2/auth/token")).header("Content-Type", "application/x-www-form-urlencoded");
+    let token: Value = serde_json::from_str(&request.body(form).send().await.unwrap().text().await.unwrap()).unwrap();
+    let read = async |path: String| {
+        let request =
+            http().get(format!("{base}/v2/{path}?limit=50")).bearer_auth(token["access_token"].as_str().unwrap());
+        let text = request.timeout(Duration::from_secs(10)).send().await.unwrap().text().await.unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["_data"].as_array().unwrap().clone()
+    };
+    let mut all = Vec::new();
+    for person in read("persons".to_owned()).await {
+        let employments = read(format!("persons/{}/employments", person["id"].as_str().unwrap())).await;
+        all.push(Said { person, employments });
+    }
+    all
+}
+
+/// The texts that Personio itself has where a source says: `employment.position.title` for example.
+fn at(said: &Said, employment: Option<&Value>, source: &str) -> Vec<String> {
+    let (root, way) = source.split_once('.').unwrap();
+    let root = if root == "person" { &said.person } else { employment.unwrap() };
+    let way: Vec<&str> = way.split('.').collect();
+    let found = way.iter().fold(root, |value, step| &value[*step]);
+    let mut all = BTreeSet::new();
+    texts(found, &mut all);
+    all.into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_attribute_that_is_served_is_explained_by_what_personio_says() {
+    let simulator = Setup::of(varied()).simulator();
+    let mapping = file(MAPPING);
+    let config = ["--config", mapping.path().to_str().unwrap()];
+    let exported = run(&[&["export"], &config[..]].concat(), &settings(&simulator.base_url())).await;
+    let users: Vec<Value> = exported.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let report = report(&simulator, 0, &[&config[..], &["--sample", "20", "--show-values"]].concat()).await;
+    let persons = report["persons"].as_array().unwrap();
+    let said = said(&simulator).await;
+    assert_eq!((persons.len(), users.len(), said.len()), (20, 20, 20));
+
+    let (mut attributes, mut sources) = (BTreeSet::new(), BTreeSet::new());
+    for rows in persons {
+        let rows = rows.as_array().unwrap();
+        let value = |name: &str| rows.iter().find(|row| row["attribute"] == name).map(|row| row["value"].clone());
+        let id = value("id").unwrap();
+        let mut served = Vec::new();
+        leaves("", by_id(&users, id.as_str().unwrap()), &mut served);
+        let told = |row: &Value| (text(&row["attribute"]), text(&row["value"]));
+        let mut explained: Vec<_> = rows.iter().map(told).collect();
+        // Whoever has no date of change in Personio gets the moment of the load.
+        let is_late =
+            |(name, _): &(String, String)| name == "meta.lastModified" && value("meta.lastModified").is_none();
+        served.retain(|leaf| !is_late(leaf));
+        explained.sort();
+        served.sort();
+        let differences: Vec<_> = explained.iter().zip(&served).filter(|(one, other)| one != other).collect();
+        assert!(
+            differences.is_empty() && explained.len() == served.len(),
+            "check explains what is served: {differences:#?}"
+        );
+
+        let said = said.iter().find(|said| said.person["id"] == id).unwrap();
+        let employment_id = value("urn:ietf:params:scim:schemas:extension:personio:2.0:User:employmentId");
+        let employment = employment_id.and_then(|id| said.employments.iter().find(|it| it["id"] == id));
+        for row in rows {
+            let (attribute, source) = (text(&row["attribute"]), row["source"].as_str());
+            let source = source.unwrap_or_else(|| panic!("{attribute} is not explained: {row}"));
+            let path =
+                source.split([' ', ',']).find(|word| word.starts_with("person.") || word.starts_with("employment."));
+            let is_path = path.is_some_and(|path| path == source);
+            if is_path && !["active", "userType"].contains(&&*attribute) {
+                let known = at(said, employment, source).iter().map(|it| it.to_lowercase()).collect::<Vec<_>>();
+                assert!(known.contains(&text(&row["value"]).to_lowercase()), "{row}: {known:?}");
+            }
+            attributes.insert(attribute);
+            sources.insert(source.to_owned());
+        }
+    }
+    // So that nothing is missing above for want of somebody who has it.
+    let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
+    let kind = discovery.compiled().unwrap().user;
+    for leaf in Projection::new(&kind, &[], &[]).unwrap().leaves(&kind) {
+        let steps: Vec<&str> = kind.steps(leaf).collect();
+        let name = match steps.split_first() {
+            Some((urn, names)) if urn.contains(':') => format!("{urn}:{}", names.join(".")),
+            _ => steps.join("."),
+        };
+        assert!(attributes.contains(&name), "{name} is announced, and nobody here has it");
+    }
+    for part in ["person.status", "no status that can be read", "`personio-` and person.id", "without a name"] {
+        assert!(sources.iter().any(|source| source.contains(part)), "{part}: {sources:#?}");
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The values of a resource with their names, found without the program's help.
+fn leaves(name: &str, value: &Value, all: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(members) => {
+            for (member, value) in members {
+                let between = if name.is_empty() {
+                    ""
+                } else if name.ends_with(":User") {
+                    ":"
+                } else {
+                    "."
+                };
+                leaves(&format!("{name}{between}{member}"), value, all);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| leaves(name, value, all)),
+        scalar @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            all.push((name.to_owned(), text(scalar)))
+        }
+    }
+}

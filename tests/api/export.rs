@@ -1,0 +1,173 @@
+//! `export`: the directory once, as a server would serve it, or nothing at all.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+
+use personio_scim::simulator::{Action, Endpoint, Fault, Simulator};
+use serde_json::Value;
+
+use crate::harness::{Setup, TOKEN};
+use crate::process::{Ended, get, run, serve};
+
+fn settings(upstream: &str) -> [(&str, &str); 3] {
+    [("PERSONIO_CLIENT_ID", "demo"), ("PERSONIO_CLIENT_SECRET", "demo-secret"), ("PERSONIO_BASE_URL", upstream)]
+}
+
+async fn export(simulator: &Simulator, args: &[&str]) -> Ended {
+    run(&[&["export"], args].concat(), &settings(&simulator.base_url())).await
+}
+
+/// What was printed, line by line; nothing may have gone wrong.
+#[track_caller]
+fn lines(ended: &Ended) -> Vec<&str> {
+    assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    ended.out.lines().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_line_is_the_user_that_a_server_serves() {
+    let simulator = Setup::persons(40).simulator();
+    let server = serve(&simulator);
+    let base_url = server.base_url().await;
+    let public_url = base_url.strip_suffix("/scim/v2").unwrap();
+    for (query, args) in [
+        ("", vec![]),
+        (
+            "?filter=active%20eq%20true&sortBy=userName&sortOrder=descending&count=5",
+            vec!["--filter", "active eq true", "--sort-by", "userName", "--sort-order", "descending", "--count", "5"],
+        ),
+        ("?attributes=userName,emails.value", vec!["--attributes", "userName,emails.value"]),
+        ("?excludedAttributes=meta,name", vec!["--excluded-attributes", "meta,name"]),
+    ] {
+        let list = get(&format!("{base_url}/Users{query}"), TOKEN).await.json();
+        let args = [args, vec!["--public-url", public_url]].concat();
+        let exported = export(&simulator, &args).await;
+        let users: Vec<Value> = lines(&exported).into_iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(users.len() >= 5);
+        assert_eq!(Value::from(users), list["Resources"], "{query}");
+        let exported = export(&simulator, &[args, vec!["--format", "json"]].concat()).await;
+        assert_eq!(serde_json::from_str::<Value>(lines(&exported)[0]).unwrap(), list, "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_has_the_columns_that_are_asked_for_and_carries_nothing_out() {
+    let simulator = Setup::persons(20).simulator();
+    simulator.with_world(|world| {
+        world.persons[0].last_name = Some("=HYPERLINK(\"x\")".to_owned());
+        world.persons[0].first_name = Some("Ann, \"A\"".to_owned());
+    });
+    let attributes = "name.familyName,name.givenName,emails.value,\
+                      urn:ietf:params:scim:schemas:extension:personio:2.0:User:orgUnits.display";
+    let exported = export(&simulator, &["--format", "csv", "--attributes", attributes]).await;
+    assert_eq!(lines(&exported)[0], "id,name.familyName,name.givenName,emails.value,orgUnits.display");
+    assert_eq!(exported.out.matches("\r\n").count(), 21, "RFC 4180 ends lines with CR LF: {:?}", exported.out);
+    let mut rows = csv::Reader::from_reader(exported.out.as_bytes());
+    let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
+    let id = simulator.with_world(|world| world.persons[0].id.clone());
+    let row = rows.iter().find(|row| row[0] == id).unwrap();
+    assert_eq!((&row[1], &row[2]), ("'=HYPERLINK(\"x\")", "Ann, \"A\""));
+    assert!(rows.iter().any(|row| row[4].contains(';')), "department and team: {rows:?}");
+
+    let exported = export(&simulator, &["--format", "csv", "--excluded-attributes", "emails,title"]).await;
+    let heading: Vec<&str> = lines(&exported)[0].split(',').collect();
+    for name in ["id", "userName", "active", "department", "manager.value", "hireDate", "meta.lastModified"] {
+        assert!(heading.contains(&name), "{name}: {heading:?}");
+    }
+    for name in ["emails.value", "title", "schemas", "manager.$ref", "meta.version", "orgUnits.type"] {
+        assert!(!heading.contains(&name), "{name}: {heading:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_query_is_said_before_anything_is_asked() {
+    let simulator = Setup::persons(3).simulator();
+    for (args, part) in [
+        (vec!["--filter", "userName eq"], "(invalidFilter)"),
+        (vec!["--filter", "nickname pr"], "(invalidFilter)"),
+        (vec!["--filter", ""], "(invalidFilter)"),
+        (vec!["--sort-by", "nobody"], "sortBy: there is no attribute `nobody` in User (invalidPath)"),
+        (vec!["--sort-order", "up"], "sortOrder must be ascending or descending (invalidValue)"),
+        (vec!["--attributes", "id", "--excluded-attributes", "id"], "exclude each other (invalidValue)"),
+        (vec!["--count", "many"], "(invalidValue)"),
+        (vec!["--format", "xml"], "xml"),
+        (vec!["--output", "/missing/people.csv"], "--output: /missing/people.csv: no file can be written there"),
+        (vec!["--output", "/"], "--output: /: is a folder"),
+        (vec!["--config", "/missing/mapping.toml"], "--config (SCIM_CONFIG): /missing/mapping.toml"),
+    ] {
+        export(&simulator, &args).await.complains(64, part);
+    }
+    assert_eq!(simulator.log().len(), 0);
+    let warned = export(&simulator, &["--attributes", "id,tilte"]).await;
+    assert!(warned.err.contains("there is no attribute `tilte`"), "{warned:?}");
+    assert!(warned.err.lines().count() == 1 && warned.out.lines().count() == 3, "{warned:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_appears_when_it_is_complete_and_a_failure_leaves_the_old_one() {
+    let simulator = Setup::persons(30).simulator();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("people.ndjson");
+    let output = ["--output", path.to_str().unwrap()];
+    assert!(lines(&export(&simulator, &output).await).is_empty());
+    let written = fs::read_to_string(&path).unwrap();
+    assert_eq!(written.lines().count(), 30);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "only its owner reads it");
+
+    let hidden = |attribute: &str| {
+        simulator.set_quirks(|quirks| quirks.hidden_attributes = vec![attribute.to_owned()]);
+    };
+    hidden("email");
+    let flawed = export(&simulator, &output).await;
+    flawed.complains(1, "30 of 30 persons come without an e-mail address: allow the API credential to read");
+    assert!(lines(&export(&simulator, &["--max-change", "100%", "--count", "1"]).await).len() == 1);
+    hidden("");
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(401)));
+    export(&simulator, &output).await.complains(1, "personio:persons:read");
+    simulator.heal();
+    simulator.fail(Fault::on(Endpoint::Token, Action::Status(401)));
+    export(&simulator, &output).await.complains(1, "Personio refused the API credential");
+
+    assert_eq!(fs::read_to_string(&path).unwrap(), written);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing half-written is left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_reading_ends_it_quietly() {
+    // More than fits into a pipe.
+    let simulator = Setup::persons(300).simulator();
+    let url = simulator.base_url();
+    let command = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
+        command.args(args).env_clear().envs(settings(&url)).stderr(Stdio::piped());
+        command
+    };
+    let quiet = |args: &[&str], child: Child| {
+        let ended = child.wait_with_output().unwrap();
+        let err = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), err.as_str()), (Some(0), ""), "{args:?}");
+    };
+    let mut child = command(&["export"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::with_capacity(64, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    serde_json::from_str::<Value>(&line).unwrap();
+    quiet(&["export"], child);
+
+    for args in [
+        &["export", "--format", "csv"][..],
+        &["export", "--format", "json"],
+        &["check"],
+        &["check", "--json"],
+        &["token", "new"],
+        &["completions", "zsh"],
+        &["man"],
+        &["export", "--help"],
+        &["--version"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        quiet(args, command(args).stdout(writer).spawn().unwrap());
+    }
+}

@@ -1,0 +1,114 @@
+//! What the program says of itself: help, manual pages, completions; and the tokens it makes.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use clap::CommandFactory;
+use personio_scim::config::Args;
+use serde_json::Value;
+
+use crate::process::run;
+
+fn hash(token: &str) -> String {
+    digest(&SHA256, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The ways to all commands, `[token, new]` for example.
+fn commands(command: &clap::Command, way: &[String], all: &mut Vec<Vec<String>>) {
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        let way = [way, &[sub.get_name().to_owned()]].concat();
+        commands(sub, &way, all);
+        all.push(way);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_help_of_every_command_has_an_example() {
+    let mut all = vec![Vec::new()];
+    commands(&Args::command(), &[], &mut all);
+    assert!(all.len() > 10, "{all:?}");
+    for way in all {
+        let args: Vec<&str> = way.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = run(&args, &[]).await;
+        assert_eq!((help.status.code(), help.err.as_str()), (Some(0), ""), "{way:?}");
+        let (_, example) = help.out.split_once("\nExample").unwrap_or_else(|| panic!("{way:?}: {}", help.out));
+        let called = format!("personio-scim {}", way.join(" "));
+        assert!(example.contains(called.trim_end()), "the example of {way:?} does not show it: {example}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_is_named_where_one_is_missing_and_in_the_readme() {
+    let complaint = run(&[], &[]).await.err;
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    for command in Args::command().get_subcommands() {
+        let name = command.get_name();
+        assert!(complaint.contains(name), "{name}: {complaint}");
+        assert!(readme.contains(&format!("\n| `personio-scim {name}")), "README.md has no row for {name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completions_and_manual_pages_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let man = run(&["man"], &[]).await;
+    assert_eq!(man.status.code(), Some(0));
+    assert_eq!(run(&["man", "--dir", path], &[]).await.status.code(), Some(0));
+    run(&["man", "--dir", &format!("{path}/missing")], &[]).await.complains(64, "--dir: ");
+    for command in Args::command().get_subcommands() {
+        let name = command.get_name();
+        assert!(man.out.contains(&format!("personio\\-scim\\-{name}(1)")), "{name}: {}", man.out);
+        let page = std::fs::read_to_string(folder.path().join(format!("personio-scim-{name}.1"))).unwrap();
+        assert!(page.contains(".TH"), "{name}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run(&["completions", shell], &[]).await;
+        assert_eq!((script.status.code(), script.err.as_str()), (Some(0), ""), "{shell}");
+        for command in Args::command().get_subcommands() {
+            assert!(script.out.contains(command.get_name()), "{shell}: {}", command.get_name());
+        }
+    }
+    run(&["completions", "csh"], &[]).await.complains(64, "csh");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_token_comes_with_its_hash_and_is_never_the_same() {
+    let plain = run(&["token", "new"], &[]).await;
+    let line = |label: &str| plain.out.lines().find_map(|line| line.strip_prefix(label)).unwrap().to_owned();
+    let (token, token_hash) = (line("token: "), line("token_sha256: "));
+    assert_eq!((plain.status.code(), plain.err.as_str()), (Some(0), ""));
+    assert_eq!(token.len(), 64);
+    assert!(token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
+    assert_eq!(token_hash, hash(&token));
+
+    let json: Value = serde_json::from_str(&run(&["token", "new", "--json"], &[]).await.out).unwrap();
+    assert_ne!(json["token"], token);
+    assert_eq!(json["token_sha256"], hash(json["token"].as_str().unwrap()));
+}
+
+#[test]
+fn a_token_on_standard_input_is_hashed_without_the_end_of_its_line() {
+    let hashed = |args: &[&str], input: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
+        let command = command.args(["token", "hash"]).args(args).env_clear();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        let [out, err] = [ended.stdout, ended.stderr].map(|text| String::from_utf8(text).unwrap());
+        (ended.status.code(), out, err)
+    };
+    let token = "a-token-that-is-long-enough";
+    assert_eq!(
+        hashed(&[], &format!("{token}\n")),
+        (Some(0), format!("token_sha256: {}\n", hash(token)), String::new())
+    );
+    let json = format!("{{\"token_sha256\":\"{}\"}}\n", hash(token));
+    assert_eq!(hashed(&["--json"], token), (Some(0), json, String::new()));
+    for secret in ["", "short-secret\n", "two words that are secret\n"] {
+        let (code, out, err) = hashed(&[], secret);
+        assert_eq!((code, out.as_str()), (Some(64), ""), "{err}");
+        assert!(err.contains("standard input holds no token") && !err.contains("secret"), "{err}");
+    }
+}
