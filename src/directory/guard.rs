@@ -1,14 +1,15 @@
 //! The mass-change guard: when very many users lose something at once, it is most likely a mistake upstream,
 //! and an identity system would act on it.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use super::{Loaded, Snapshot};
-use crate::scim::Loss;
+use crate::scim::{Loss, Resource, User};
 
 /// So few may lose anything, whatever the share.
 const FEW: usize = 10;
@@ -50,19 +51,18 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// What the users of `before` would lose if `after` were served.
-    pub(super) fn between(before: &Snapshot, after: &Loaded) -> Self {
-        let later: std::collections::HashMap<&str, _> = after.users.iter().map(|user| (&*user.id, user)).collect();
-        let mut losses = Self { of: before.users().all().len(), ..Self::default() };
-        for user in before.users().all() {
+    /// What users would lose by `change`, compared with what was served before.
+    fn between(before: &Before, change: &Change<'_>) -> Self {
+        let mut losses = Self { of: before.users.len(), ..Self::default() };
+        for user in &before.users {
             let id = user.text("id").unwrap_or_default();
-            // Who may be gone counted when they became so; otherwise they would have to be approved twice.
-            if before.unconfirmed().contains(id) {
-                continue;
-            }
-            let Some(later) = later.get(id).filter(|_| !after.unconfirmed.contains(id)) else {
-                losses.disappeared += 1;
-                losses.users += 1;
+            let Some(later) = change.later.get(id).filter(|_| !change.unconfirmed.contains(id)) else {
+                // Who may be gone counted when they became so. Who is gone counts, unless it was approved before it
+                // was sure: otherwise many could become unconfirmed little by little, and then go at once.
+                let is_known = before.unconfirmed.contains(id);
+                let counts = !is_known || !(change.unconfirmed.contains(id) || change.approved.contains(id));
+                losses.disappeared += usize::from(counts);
+                losses.users += usize::from(counts);
                 continue;
             };
             let mut loses = false;
@@ -98,14 +98,87 @@ impl fmt::Display for Losses {
 
 /// For how long losses add up. Employments are read again a few at a time, so what happened to everybody at
 /// once can come in small parts, none of which is too large.
-pub(super) const WINDOW: Duration = Duration::from_secs(2 * 3600);
+const WINDOW: Duration = Duration::from_secs(2 * 3600);
+/// What is compared with lies so far apart.
+const STEP: Duration = Duration::from_secs(1800);
 
-/// What was served at the beginning of such a time.
+/// Users who were served: a snapshot without what makes it fast.
 #[derive(Debug)]
-pub(super) struct Baseline {
-    pub(super) snapshot: Arc<Snapshot>,
-    /// When it became the baseline, on the monotonic clock.
-    pub(super) since: Duration,
+struct Before {
+    users: Vec<Arc<Resource>>,
+    unconfirmed: HashSet<Box<str>>,
+    /// Since when they count, on the monotonic clock.
+    since: Duration,
+}
+
+impl Before {
+    fn new(snapshot: &Snapshot, since: Duration) -> Self {
+        Self { users: snapshot.users().all().to_vec(), unconfirmed: snapshot.unconfirmed().clone(), since }
+    }
+}
+
+/// What would be served.
+struct Change<'a> {
+    later: HashMap<&'a str, &'a User>,
+    unconfirmed: &'a HashSet<Box<str>>,
+    approved: &'a HashSet<Box<str>>,
+}
+
+/// What was served within [`WINDOW`] and is compared with, the newest last.
+#[derive(Debug, Default)]
+pub(super) struct Guard(Mutex<Compared>);
+
+#[derive(Debug, Default)]
+struct Compared {
+    before: Vec<Before>,
+    /// The ids of whom somebody has approved to go when it was not confirmed that they are gone, and still is not.
+    approved: HashSet<Box<str>>,
+}
+
+impl Guard {
+    /// What users would lose if `loaded` were served after `previous`, if that is more than `bound`. While a change is
+    /// held back, nothing that was compared with is too old.
+    pub(super) fn too_many_losses(
+        &self,
+        bound: MaxChange,
+        previous: Option<&Snapshot>,
+        loaded: &Loaded,
+        since: Option<Duration>,
+    ) -> Option<Losses> {
+        let compared = self.compared();
+        let Compared { before, approved } = &*compared;
+        let later = loaded.users.iter().map(|user| (&*user.id, user)).collect();
+        let change = Change { later, unconfirmed: &loaded.unconfirmed, approved };
+        let previous = previous.map(|previous| Before::new(previous, Duration::ZERO));
+        let counts = |before: &&Before| since.is_none_or(|since| before.since >= since);
+        let all = previous.iter().chain(before.iter().filter(counts));
+        all.map(|before| Losses::between(before, &change)).find(|losses| bound.is_exceeded_by(losses))
+    }
+
+    /// `snapshot` is served after `previous`.
+    pub(super) fn published(&self, previous: Option<&Snapshot>, snapshot: &Snapshot, now: Duration, is_held: bool) {
+        let mut compared = self.compared();
+        compared.approved.retain(|id| snapshot.unconfirmed().contains(id));
+        if compared.before.last().is_none_or(|newest| now.saturating_sub(newest.since) >= STEP) {
+            compared.before.retain(|before| is_held || before.since >= beginning(now));
+            compared.before.push(Before::new(previous.unwrap_or(snapshot), now));
+        }
+    }
+
+    /// `snapshot` is served because somebody says that it is right: from now on it is what is compared with.
+    pub(super) fn approved(&self, snapshot: &Snapshot, now: Duration) {
+        let approved = snapshot.unconfirmed().clone();
+        *self.compared() = Compared { before: vec![Before::new(snapshot, now)], approved };
+    }
+
+    fn compared(&self) -> MutexGuard<'_, Compared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The moment before which nothing counts any more. What was noted at some time is what was served until then.
+pub(super) fn beginning(now: Duration) -> Duration {
+    now.saturating_sub(WINDOW + STEP)
 }
 
 /// A change that is not served yet.

@@ -19,7 +19,7 @@ pub mod state_file;
 mod walks;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ use tokio::time::timeout;
 pub use counters::Counters;
 pub use error::Error;
 pub use freshness::Freshness;
-use guard::{Baseline, Held};
+use guard::{Guard, Held};
 pub use guard::{Losses, MaxChange};
 pub use progress::Progress;
 pub use publish::HeldBack;
@@ -101,7 +101,9 @@ struct Inner {
     /// Whether the last load was such that nothing is served.
     flawed: AtomicBool,
     /// What was served some time ago: losses add up.
-    baseline: ArcSwapOption<Baseline>,
+    guard: Guard,
+    /// How often somebody has approved a change.
+    approvals: AtomicU64,
     /// The last snapshot of which users were made anew for another day, or were to be.
     turned: ArcSwapOption<Snapshot>,
     /// Where what is served is kept.
@@ -171,7 +173,8 @@ impl Directory {
             memory: Mutex::default(),
             held: ArcSwapOption::empty(),
             flawed: AtomicBool::new(false),
-            baseline: ArcSwapOption::empty(),
+            guard: Guard::default(),
+            approvals: AtomicU64::default(),
             turned: ArcSwapOption::empty(),
             state: state.map(state::State::new),
             flight: Mutex::default(),
@@ -349,7 +352,9 @@ impl Directory {
     /// which its load began.
     async fn load(self, started: Duration, progress: Arc<Progress>) -> Result<(), SourceError> {
         let load = async {
-            self.land(self.0.source.load(&progress).await?, SignedDuration::try_from(started).unwrap_or_default()).await
+            let approvals = self.0.approvals.load(Relaxed);
+            let loaded = self.0.source.load(&progress).await?;
+            self.land(loaded, SignedDuration::try_from(started).unwrap_or_default(), approvals).await
         };
         // Whatever happens, the flight must end: no other could begin.
         let outcome = AssertUnwindSafe(load).catch_unwind().await.unwrap_or_else(|_| Err(broke_off()));

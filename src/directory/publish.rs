@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::task::block_in_place;
 
-use super::guard::{Baseline, Held, Losses, WINDOW};
+use super::guard::{self, Held, Losses};
 use super::snapshot::Earlier;
 use super::state::Keepsake;
 use super::{Directory, Loaded, Memory, Snapshot, SourceError};
@@ -24,8 +24,19 @@ pub struct HeldBack {
 
 impl Directory {
     /// Serves what was loaded, or holds it back.
-    pub(super) async fn land(&self, loaded: Loaded, started: SignedDuration) -> Result<(), SourceError> {
+    /// Of a load during which something was approved nothing is served: it went by what was served before that.
+    pub(super) async fn land(
+        &self,
+        loaded: Loaded,
+        started: SignedDuration,
+        approvals: u64,
+    ) -> Result<(), SourceError> {
         let _turn = self.0.publishing.lock().await;
+        if self.0.approvals.load(Relaxed) != approvals {
+            tracing::info!("a change was approved during this load, which is not served; the next one is");
+            self.memory().inspect(|served| self.0.source.served(served));
+            return Ok(());
+        }
         self.judged(loaded, started).await?;
         self.0.failure.store(None);
         self.0.notices.load_lands();
@@ -66,14 +77,9 @@ impl Directory {
     /// What users would lose by this, if that is too much to be served without being asked for.
     fn too_many_losses(&self, loaded: &Loaded) -> Option<Losses> {
         let previous = self.0.last_good.load_full();
-        let counts = |baseline: &Arc<Baseline>| self.0.held.load().is_some() || self.is_recent(baseline);
-        let baseline = self.0.baseline.load_full().filter(counts).map(|baseline| Arc::clone(&baseline.snapshot));
-        let losses = |before| block_in_place(|| Losses::between(before, loaded));
-        [previous.as_ref(), baseline.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(|before| losses(before))
-            .find(|losses| self.0.max_change.is_exceeded_by(losses))
+        let is_held = self.0.held.load().is_some();
+        let since = (!is_held).then(|| guard::beginning(self.0.clock.monotonic()));
+        block_in_place(|| self.0.guard.too_many_losses(self.0.max_change, previous.as_deref(), loaded, since))
     }
 
     /// Goes on serving what was served, for as long as it may be.
@@ -112,7 +118,8 @@ impl Directory {
         match self.publish(again.unwrap_or_else(|| held.loaded.clone()), held.started).await {
             Ok(snapshot) => {
                 self.0.held.store(None);
-                self.compare_with(snapshot);
+                self.0.guard.approved(&snapshot, self.0.clock.monotonic());
+                self.0.approvals.fetch_add(1, Relaxed);
                 memory.inspect(|approved| self.0.source.served(approved));
             }
             Err(reason) => tracing::error!("what was approved cannot be published: {reason}"),
@@ -134,11 +141,8 @@ impl Directory {
         let earlier = previous.as_deref().map_or(Earlier::Unknown, Earlier::Served);
         let clock = &*self.0.clock;
         let snapshot = Arc::new(block_in_place(|| Snapshot::new(loaded, earlier, started, clock))?);
-        // While something is held back, it stays so until somebody approves or it is within bounds.
-        let stays = |baseline: &Baseline| self.0.held.load().is_some() || self.is_recent(baseline);
-        if !self.0.baseline.load().as_deref().is_some_and(stays) {
-            self.compare_with(previous.unwrap_or_else(|| Arc::clone(&snapshot)));
-        }
+        let is_held = self.0.held.load().is_some();
+        self.0.guard.published(previous.as_deref(), &snapshot, clock.monotonic(), is_held);
         self.0.last_good.store(Some(Arc::clone(&snapshot)));
         *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory.clone();
         self.0.flawed.store(false, Relaxed);
@@ -149,11 +153,6 @@ impl Directory {
         let users = snapshot.users().all().len();
         tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");
         Ok(snapshot)
-    }
-
-    /// From now on, for a while, changes are compared with this snapshot as well.
-    fn compare_with(&self, snapshot: Arc<Snapshot>) {
-        self.0.baseline.store(Some(Arc::new(Baseline { snapshot, since: self.0.clock.monotonic() })));
     }
 
     /// Makes users anew from what is known, if the date has changed who they are. Nothing is asked upstream,
@@ -199,10 +198,6 @@ impl Directory {
 
     fn is_of_today(&self, loaded: &Loaded) -> bool {
         loaded.day.as_ref().is_none_or(|day| day.contains(&self.0.clock.now()))
-    }
-
-    fn is_recent(&self, baseline: &Baseline) -> bool {
-        self.0.clock.monotonic().saturating_sub(baseline.since) < WINDOW
     }
 
     /// The snapshot that is served, if the date has made it wrong and nobody has tried to make it right.

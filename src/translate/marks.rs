@@ -19,7 +19,7 @@ impl Marks {
         }
     }
 
-    /// All who were noted since the last time; they are noted again unless they [are seen](Taken::are_seen).
+    /// All who were noted since the last time; they are noted again unless they [are seen](Taken::are_seen_but).
     pub(super) fn take(&self) -> Taken<'_> {
         let ids = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         Taken { marks: self, ids }
@@ -38,9 +38,9 @@ impl Taken<'_> {
         &self.ids
     }
 
-    /// They have been read.
-    pub(super) fn are_seen(mut self) {
-        self.ids.clear();
+    /// They have been read, but for those.
+    pub(super) fn are_seen_but(mut self, others: &HashSet<Box<str>>) {
+        self.ids.retain(|id| others.contains(id.as_str()));
     }
 }
 
@@ -67,7 +67,10 @@ mod tests {
         drop(taken);
         let all = marks.take();
         assert_eq!(all.ids().len(), 3, "the load has failed");
-        all.are_seen();
+        all.are_seen_but(&HashSet::from(["8".into(), "88".into()]));
+        let left = marks.take();
+        assert_eq!(*left.ids(), HashSet::from(["8".to_owned()]));
+        left.are_seen_but(&HashSet::new());
         assert_eq!(*marks.take().ids(), HashSet::new());
     }
 
@@ -79,7 +82,7 @@ mod tests {
         }
         let all = marks.take();
         assert_eq!(all.ids().len(), MOST);
-        all.are_seen();
+        all.are_seen_but(&HashSet::new());
         marks.note("7".to_owned());
         assert_eq!(marks.take().ids().len(), 1, "once they are seen there is room again");
     }

@@ -4,7 +4,6 @@
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::mem;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -151,7 +150,7 @@ impl Source {
     async fn everybody(&self, progress: &Progress) -> Result<Loaded, personio::Error> {
         let marked = self.marks.take();
         let loaded = self.refreshed(marked.ids(), progress).await?;
-        marked.are_seen();
+        marked.are_seen_but(&loaded.unconfirmed);
         Ok(loaded)
     }
 
@@ -190,10 +189,10 @@ impl Source {
         let ids: HashSet<String> = found.iter().map(|person| person.id.clone()).collect();
         listed.extend(found);
         let (plan, mut gleaned) = {
-            let mut kept = self.kept();
+            let kept = self.kept();
             let known = Known { people: &kept.records.people, gleaned: &kept.gleaned, marked };
             let plan = Plan::new(listed, &known, Recheck { every: self.recency.recheck, now, before: kept.loaded });
-            (plan, mem::take(&mut kept.gleaned))
+            (plan, kept.gleaned.clone())
         };
         let read = refresh.carry_out(plan, &mut gleaned).await;
         self.kept().gleaned = gleaned;

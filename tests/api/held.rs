@@ -6,7 +6,7 @@ use jiff::civil::date;
 use jiff::tz::TimeZone;
 use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person};
 
-use crate::harness::{SHORT, Setup, TestClock, by_id, first_page};
+use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, TestClock, by_id, first_page, until};
 
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 const HOUR: Duration = Duration::from_secs(3600);
@@ -178,4 +178,214 @@ async fn who_is_new_meanwhile_is_read_once() {
     bridge.simulator.reset_counts();
     assert_eq!(bridge.reloaded().await.len(), 35);
     assert_eq!(bridge.simulator.requests(Endpoint::Person), 0, "nobody is missing any more");
+}
+
+fn leave(bridge: &Bridge, to: usize) {
+    bridge.simulator.with_world(|world| world.persons.truncate(to));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn losses_add_up_over_any_two_hours() {
+    let bridge = Setup { max_stale: 100 * HOUR, ..guarded(60) }.start();
+    bridge.everybody().await;
+    bridge.clock.pass(2 * HOUR - Duration::from_secs(60));
+    leave(&bridge, 48);
+    assert_eq!(bridge.reloaded().await.len(), 48);
+    bridge.clock.pass(Duration::from_secs(120));
+    leave(&bridge, 39);
+    let left = bridge.reloaded().await.len();
+    assert_eq!(left, 48, "21 of 60 within two minutes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_released_still_counts() {
+    let bridge = Setup { max_stale: 100 * HOUR, ..guarded(60) }.start();
+    bridge.everybody().await;
+    let gone = bridge.simulator.with_world(|world| world.persons.split_off(40));
+    assert_eq!(bridge.reloaded().await.len(), 60);
+    bridge.clock.pass(3 * HOUR);
+    bridge.simulator.with_world(|world| world.persons.extend(gone.into_iter().take(8)));
+    assert_eq!(bridge.reloaded().await.len(), 48);
+    assert!(bridge.directory().held_back().is_none());
+    leave(&bridge, 39);
+    let left = bridge.reloaded().await.len();
+    assert_eq!(left, 48, "21 of 60 within a second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_missing_and_is_there_again_counts_like_everybody() {
+    let bridge = guarded(120).start();
+    bridge.everybody().await;
+    let before = bridge.simulator.with_world(|world| world.persons.clone());
+    leave(&bridge, 50);
+    bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
+    bridge.reloaded().await;
+    bridge.directory().approve().await;
+    let active = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
+    let was = active().await;
+    bridge.simulator.with_world(|world| {
+        world.persons = before;
+        world.persons.iter_mut().skip(50).for_each(|person| {
+            person.employments.iter_mut().for_each(|it| it.status = Some("INACTIVE".into()));
+        });
+    });
+    bridge.clock.pass(HOUR);
+    bridge.reloaded().await;
+    let now = active().await;
+    assert!(was - now <= 24, "{was} -> {now}, held {:?}", bridge.directory().held_back());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_missing_for_long_and_is_there_again_counts_like_everybody() {
+    let bridge = guarded(60).start();
+    bridge.everybody().await;
+    let before = bridge.simulator.with_world(|world| world.persons.clone());
+    leave(&bridge, 48);
+    bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
+    assert_eq!(bridge.reloaded().await.len(), 60);
+    bridge.clock.pass(2 * HOUR + Duration::from_secs(1));
+    bridge.reloaded().await;
+    let active = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
+    let was = active().await;
+    bridge.simulator.with_world(|world| {
+        world.persons = before;
+        world.persons.iter_mut().skip(38).for_each(|person| {
+            person.employments.iter_mut().for_each(|it| it.status = Some("INACTIVE".into()));
+        });
+    });
+    bridge.clock.pass(HOUR);
+    bridge.reloaded().await;
+    let now = active().await;
+    assert!(was - now <= 12, "{was} -> {now}, held {:?}", bridge.directory().held_back());
+}
+
+/// Approves while a load is under way that has asked for those who are missing already.
+async fn approve_in_flight(bridge: &Bridge) {
+    let page = Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(1500)));
+    bridge.simulator.fail(page);
+    bridge.simulator.reset_counts();
+    tokio::join!(bridge.reloaded(), async {
+        until("employments", async || bridge.simulator.requests(Endpoint::Employments) > 0).await;
+        bridge.directory().approve().await;
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_approved_to_go_does_not_come_back_by_a_load_under_way() {
+    let bridge = guarded(1000).start();
+    bridge.everybody().await;
+    let gone: Vec<String> = bridge.simulator.with_world(|world| {
+        let gone = world.persons.split_off(700);
+        gone.into_iter().map(|person| person.id).collect()
+    });
+    assert_eq!(bridge.reloaded().await.len(), 1000);
+    assert!(bridge.directory().held_back().is_some());
+    // Somebody is to be read, so that the load lasts.
+    bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".into()));
+    let page = Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(1500)));
+    bridge.simulator.fail(page);
+    bridge.simulator.reset_counts();
+    let left = || -> Vec<String> {
+        let (snapshot, _) = bridge.directory().state().snapshot.unwrap();
+        gone.iter().filter(|id| snapshot.users().find(id).is_some()).cloned().collect()
+    };
+    let (_, approved) = tokio::join!(bridge.reloaded(), async {
+        until("employments", async || bridge.simulator.requests(Endpoint::Employments) > 0).await;
+        bridge.directory().approve().await;
+        left()
+    });
+    let back = left().into_iter().filter(|id| !approved.contains(id)).count();
+    assert_eq!(back, 0, "of {} who were gone when it was approved are there again", 300 - approved.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_approved_to_be_inactive_is_not_active_again_by_a_load_under_way() {
+    let bridge = guarded(60).start();
+    bridge.everybody().await;
+    bridge.simulator.with_world(|world| {
+        world.persons.iter_mut().for_each(|person| {
+            person.employments.iter_mut().for_each(|it| it.status = Some("INACTIVE".into()));
+        });
+    });
+    bridge.clock.pass(HOUR);
+    bridge.reloaded().await;
+    assert!(bridge.directory().held_back().is_some());
+    bridge.simulator.reset_counts();
+    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(1500))).times(1));
+    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Status(500)));
+    let count = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
+    tokio::join!(bridge.reloaded(), async {
+        until("employments", async || bridge.simulator.requests(Endpoint::Employments) > 0).await;
+        bridge.directory().approve().await;
+        bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    });
+    let now = count().await;
+    assert_eq!(now, 0, "all were inactive when it was approved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_approved_to_come_is_not_lost_by_a_load_under_way() {
+    let bridge = guarded(60).start();
+    bridge.everybody().await;
+    bridge.simulator.with_world(|world| {
+        world.persons.truncate(40);
+        world.persons.extend((1..=5).map(|id| Person {
+            id: id.to_string(),
+            email: Some(format!("{id}@example.com")),
+            ..Person::default()
+        }));
+    });
+    assert_eq!(bridge.reloaded().await.len(), 60);
+    assert!(bridge.directory().held_back().is_some());
+    // A short list: those who are new are missing from it, but exist.
+    let new = bridge.simulator.with_world(|world| {
+        world.persons[0].preferred_name = Some("New".into());
+        world.persons.split_off(40)
+    });
+    let page = first_page(&bridge).await;
+    bridge.simulator.with_world(|world| {
+        world.persons.extend(new);
+    });
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
+    approve_in_flight(&bridge).await;
+    let (snapshot, _) = bridge.directory().state().snapshot.unwrap();
+    assert!(snapshot.users().find("1").is_some(), "1 exists and was published, {}", snapshot.users().all().len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_do_not_go_at_once_for_having_been_missing_little_by_little() {
+    let bridge = Setup { max_stale: 100 * HOUR, ..guarded(120) }.start();
+    bridge.everybody().await;
+    bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
+    for step in 1..=5 {
+        bridge.clock.pass(3 * HOUR);
+        leave(&bridge, 120 - 20 * step);
+        assert_eq!(bridge.reloaded().await.len(), 120);
+        assert!(bridge.directory().held_back().is_none());
+    }
+    bridge.clock.pass(3 * HOUR);
+    bridge.simulator.heal();
+    let left = bridge.reloaded().await.len();
+    assert_eq!(left, 120, "100 of 120 disappear at once, and nobody was asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failed_load_has_read_is_known_while_the_next_is_under_way() {
+    let setup = Setup { refresh_wait: Duration::from_millis(3000), max_concurrency: 1, ..guarded(40) };
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Employments, Action::Status(403)).skip(10));
+    let bridge = setup.start_with(simulator);
+    bridge.failure().await;
+    let of = |path: &str| Some(path.strip_prefix("/v2/persons/")?.strip_suffix("/employments")?.to_owned());
+    let id = bridge.simulator.log().iter().find_map(|request| of(&request.path)).unwrap();
+    bridge.simulator.heal();
+    bridge.clock.pass(PAUSE_OVER);
+    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Status(500)).person(&id));
+    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(400))));
+    bridge.simulator.reset_counts();
+    let (_, ()) = tokio::join!(bridge.get("/Users"), async {
+        until("employments", async || bridge.simulator.requests(Endpoint::Employments) > 0).await;
+        let answer = bridge.get(&format!("/Users/{id}")).await;
+        assert!(answer.status != 200 || answer.json().get(PERSONIO).is_some(), "{}", answer.text);
+    });
 }
