@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use personio_scim::clock::SystemClock;
 use personio_scim::directory::{
-    Directory, Freshness, Loaded, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
+    Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
 };
 use personio_scim::endpoints::{self, State};
 use personio_scim::scim::filter::{Filter, Limits};
@@ -223,6 +223,10 @@ impl Source for Made {
 
     fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>> {
         async { Ok(None) }.boxed()
+    }
+
+    fn login(&self) -> Option<Login> {
+        None
     }
 
     fn told(&self, _: &[u8]) -> Result<Told, Malformed> {

@@ -110,6 +110,7 @@ impl Application {
         };
         let state_file = scim.state.map(|state| StateFile::new(state.path, &state.key, &personio.client_id));
         let client = Client::new(settings, Arc::clone(&clock)).map_err(StartError::Client)?;
+        let traffic = client.traffic().clone();
         let recency = Recency { recheck: scim.employment_recheck, trusted: scim.max_stale };
         let source = Source::new(client, scim.policy, locations, Arc::clone(&clock), recency);
         let freshness = Freshness {
@@ -134,6 +135,7 @@ impl Application {
             scim.webhook_token.as_ref(),
             scim.max_results,
             scim.filter_limits,
+            Box::new(move |registry| traffic.register(registry)),
         );
         let state = web::Data::new(state);
         let server = serve(listener, state).map_err(StartError::Server)?;
@@ -182,6 +184,7 @@ fn serve(listener: TcpListener, state: web::Data<endpoints::State>) -> io::Resul
         App::new()
             .app_data(web::Data::clone(&state))
             .configure(|service| endpoints::configure(service, &state))
+            .wrap(from_fn(endpoints::measure))
             .wrap(NormalizePath::trim())
             .wrap(from_fn(endpoints::request_id))
             .wrap(TracingLogger::<RequestSpan>::new())

@@ -11,7 +11,7 @@ use tokio::task::block_in_place;
 use super::guard::{Baseline, Held, Losses, WINDOW};
 use super::snapshot::Earlier;
 use super::state::Keepsake;
-use super::{Directory, Loaded, Memory, Snapshot, SourceError};
+use super::{Directory, Loaded, Memory, Outcome, Snapshot, SourceError};
 
 /// A change that is held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,18 +24,18 @@ pub struct HeldBack {
 
 impl Directory {
     /// Serves what was loaded, or holds it back.
-    pub(super) async fn land(&self, loaded: Loaded, started: SignedDuration) -> Result<(), SourceError> {
+    pub(super) async fn land(&self, loaded: Loaded, started: SignedDuration) -> Result<Outcome, SourceError> {
         let _turn = self.0.publishing.lock().await;
-        self.judged(loaded, started).await?;
+        let outcome = self.judged(loaded, started).await?;
         self.0.failure.store(None);
         self.0.notices.load_lands();
         self.0.fresh.insert((), ()).await;
         // Nobody may come by for long, and what is kept is large.
         self.0.fresh.run_pending_tasks().await;
-        Ok(())
+        Ok(outcome)
     }
 
-    async fn judged(&self, mut loaded: Loaded, started: SignedDuration) -> Result<(), SourceError> {
+    async fn judged(&self, mut loaded: Loaded, started: SignedDuration) -> Result<Outcome, SourceError> {
         if self.0.last_good.load().is_none()
             && let Some(flaw) = loaded.flaw.take().filter(|_| self.0.max_change.is_bound())
         {
@@ -45,14 +45,14 @@ impl Directory {
         }
         if let Some(losses) = self.too_many_losses(&loaded) {
             self.hold_back(loaded, started, losses);
-            return Ok(());
+            return Ok(Outcome::HeldBack);
         }
         if self.0.held.load().is_some() {
             tracing::info!("the change that was held back is within bounds now");
         }
-        self.publish(loaded, started).await?;
+        let snapshot = self.publish(loaded, started).await?;
         self.0.held.store(None);
-        Ok(())
+        Ok(Outcome::Published(snapshot.users().all().len()))
     }
 
     /// What users would lose by this, if that is too much to be served without being asked for.
@@ -131,6 +131,8 @@ impl Directory {
         // Before it can be seen, so that nobody sees it beside a failure that is over.
         self.0.failure.store(None);
         self.0.last_good.store(Some(Arc::clone(&snapshot)));
+        self.0.counters.published.fetch_add(1, Relaxed);
+        self.note_completeness(&snapshot);
         *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory.clone();
         self.0.flawed.store(false, Relaxed);
         self.0.single.invalidate_all();
@@ -140,6 +142,12 @@ impl Directory {
         let users = snapshot.users().all().len();
         tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");
         Ok(snapshot)
+    }
+
+    fn note_completeness(&self, snapshot: &Snapshot) {
+        let is_incomplete = snapshot.outdated() + snapshot.unconfirmed() > 0;
+        let mut since = self.0.incomplete.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = is_incomplete.then(|| since.unwrap_or(self.0.clock.monotonic()));
     }
 
     /// From now on, for a while, changes are compared with this snapshot as well.

@@ -9,6 +9,7 @@ mod extract;
 mod groups;
 mod health;
 mod lists;
+mod measure;
 mod metrics;
 mod respond;
 mod users;
@@ -21,6 +22,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use auth::Token;
 pub use error::Error;
+pub use measure::measure;
+pub use metrics::Register;
 pub use respond::request_id;
 
 use crate::directory::Directory;
@@ -34,6 +37,8 @@ pub struct State {
     token: Token,
     webhook_token: Option<Token>,
     notices: webhooks::Notices,
+    requests: measure::Requests,
+    register: Register,
     cursor_key: CursorKey,
     max_results: usize,
     filter_limits: filter::Limits,
@@ -41,7 +46,7 @@ pub struct State {
 
 impl State {
     /// Endpoints over `directory` for clients that present `bearer_token`, and for webhooks that present
-    /// `webhook_token`.
+    /// `webhook_token`. Numbers of other parts are shown by `register`.
     #[must_use]
     pub fn new(
         directory: Directory,
@@ -51,11 +56,24 @@ impl State {
         webhook_token: Option<&SecretString>,
         max_results: usize,
         filter_limits: filter::Limits,
+        register: Register,
     ) -> Self {
         let (token, webhook_token) = (Token::new(bearer_token), webhook_token.map(Token::new));
         let cursor_key = CursorKey::new(bearer_token.expose_secret().as_bytes());
-        let notices = webhooks::Notices::default();
-        Self { directory, discovery, types, token, webhook_token, notices, cursor_key, max_results, filter_limits }
+        let (notices, requests) = (webhooks::Notices::default(), measure::Requests::default());
+        Self {
+            directory,
+            discovery,
+            types,
+            token,
+            webhook_token,
+            notices,
+            requests,
+            register,
+            cursor_key,
+            max_results,
+            filter_limits,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing_actix_web::RequestId;
 
-use super::extract;
+use super::{extract, measure};
 use crate::scim::{self, Projection, Resource};
 
 /// A document. It is `application/scim+json` whatever was asked for: there are clients that refuse
@@ -41,6 +41,7 @@ pub(super) fn resource(request: &HttpRequest, resource: &Resource, projection: &
     if known {
         return response.finish();
     }
+    measure::rows(request, 1);
     let mut json = Vec::with_capacity(resource.json().len());
     projection.write(resource, &mut json);
     response.content_type(scim::MEDIA_TYPE).insert_header((ETAG, tag)).body(json)

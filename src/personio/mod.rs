@@ -14,6 +14,7 @@ mod names;
 mod page;
 mod throttle;
 mod token;
+mod traffic;
 mod transport;
 pub mod webhook;
 
@@ -21,3 +22,5 @@ pub use client::{Client, Retry, Settings};
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use names::{Kind, Names};
+pub use token::Login;
+pub use traffic::Traffic;

@@ -278,6 +278,12 @@ impl<T: Listed> ListResponse<T> {
         Self { total_results, start_index, next_cursor: None, resources }
     }
 
+    /// How many matches are on this page.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.resources.len()
+    }
+
     /// How many matches are on this page and those before it, if there are more.
     #[must_use]
     pub fn ends_before_the_last(&self) -> Option<usize> {

@@ -73,10 +73,14 @@ impl Source {
 
     /// Loads everybody. Who was said to have changed is still to be read if that fails.
     async fn everybody(&self, progress: &Progress) -> Result<Loaded, personio::Error> {
-        let marked = self.marks.take();
-        let loaded = self.refreshed(marked.ids(), progress).await?;
-        marked.are_seen();
-        Ok(loaded)
+        let (marked, before) = (self.marks.take(), self.client.traffic().requests());
+        let loaded = self.refreshed(marked.ids(), progress).await;
+        // Whoever is asked for alone meanwhile is counted as well; there are few.
+        progress.cost(self.client.traffic().requests() - before);
+        if loaded.is_ok() {
+            marked.are_seen();
+        }
+        loaded
     }
 
     async fn refreshed(&self, marked: &HashSet<String>, progress: &Progress) -> Result<Loaded, personio::Error> {
@@ -223,6 +227,11 @@ impl directory::Source for Source {
         let loaded = records.people.values().map(|record| record.read).max();
         *self.kept() = Kept { records: Arc::clone(&records), gleaned: HashMap::new(), loaded };
         Ok(Loaded { memory: Some(records.clone()), ..self.translated(&records) })
+    }
+
+    fn login(&self) -> Option<directory::Login> {
+        let personio::Login { refusal, since } = self.client.login()?;
+        Some(directory::Login { refusal: refusal.map(failure), since })
     }
 
     fn told(&self, message: &[u8]) -> Result<Told, Malformed> {
