@@ -12,15 +12,16 @@ use actix_web::{App, test, web};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use personio_scim::access::{Access, Caller, Client, Rules, Token};
 use personio_scim::clock::SystemClock;
 use personio_scim::directory::{
     Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
 };
-use personio_scim::endpoints::{self, State};
+use personio_scim::endpoints::{self, Parts, State};
 use personio_scim::scim::filter::{Filter, Limits};
 use personio_scim::scim::{
-    Discovery, Email, EnterpriseUser, Extension, ListQuery, Locations, Manager, Membership, Meta, Name, Paging,
-    Resource, ResourceTypes, Resources, SearchRequest, User,
+    CursorKey, Discovery, Email, EnterpriseUser, Extension, ListQuery, Locations, Manager, Membership, Meta, Name,
+    Paging, Resource, ResourceTypes, Resources, SearchRequest, User,
 };
 use tokio::runtime::Runtime;
 
@@ -254,7 +255,13 @@ fn request(criterion: &mut Criterion) {
             Arc::new(SystemClock::default()),
             handle,
         );
-        let state = State::new(directory, discovery, types, &TOKEN.to_owned().into(), None, 10_000, Limits::default());
+        let client = Client::simple(Caller::named("client").unwrap(), Token::of(TOKEN.as_bytes()));
+        let rules = Rules { clients: vec![client], ..Rules::default() };
+        let access = Access::new(rules, Arc::new(SystemClock::default()), uploads.handle().clone()).unwrap();
+        let cursor_key = CursorKey::new(b"secret");
+        let (max_results, filter_limits, register) = (10_000, Limits::default(), Box::new(|_: &mut _| {}));
+        let parts = Parts { directory, discovery, types, access, cursor_key, max_results, filter_limits, register };
+        let state = State::new(parts);
         let state = web::Data::new(state);
         let runtime = actix_web::rt::System::new();
         let app = App::new().app_data(state.clone()).configure(|service| endpoints::configure(service, &state));

@@ -1,6 +1,8 @@
 //! The server, from its configuration to its end: builds everything, binds, runs, stops. The only
 //! file that names all parts of the server.
 
+mod live;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -9,16 +11,20 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::{App, HttpServer, web};
+use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tracing_actix_web::TracingLogger;
 
+pub use live::Live;
+
+use crate::access::Access;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::directory::state_file::StateFile;
-use crate::directory::{Directory, Freshness, MaxChange};
+use crate::directory::{self, Directory, Freshness, MaxChange};
 use crate::endpoints;
 use crate::personio::{Client, Retry, Settings};
-use crate::scim::{BrokenDocument, Discovery, Locations};
+use crate::scim::{BrokenDocument, CursorKey, Discovery, Locations};
 use crate::telemetry::RequestSpan;
 use crate::translate::source::{Recency, Source};
 
@@ -75,6 +81,7 @@ impl Default for Tuning {
 /// A server that is bound and loads its first data, ready to run.
 pub struct Application {
     server: Server,
+    live: Live,
     directory: Directory,
     address: SocketAddr,
     base_url: String,
@@ -88,6 +95,7 @@ impl Application {
     /// When the address cannot be had or the machine lacks something.
     pub fn build(config: Config, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Self, StartError> {
         let Config { personio, scim } = config;
+        let freshness = freshness(&scim, tuning);
         let listen_error = |error| StartError::Listen { address: scim.listen, error };
         let listener = TcpListener::bind(scim.listen).map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
@@ -98,6 +106,8 @@ impl Application {
             .map_err(BrokenDocument::from)?;
         let types = discovery.compiled()?;
 
+        // The one secret that every server has, and that stays when clients come and go.
+        let cursor_key = CursorKey::new(personio.client_secret.expose_secret().as_bytes());
         let settings = Settings {
             base_url: personio.base_url,
             client_id: personio.client_id.clone(),
@@ -112,34 +122,35 @@ impl Application {
         let client = Client::new(settings, Arc::clone(&clock)).map_err(StartError::Client)?;
         let traffic = client.traffic().clone();
         let recency = Recency { recheck: scim.employment_recheck, trusted: scim.max_stale };
-        let source = Source::new(client, scim.policy, locations, Arc::clone(&clock), recency);
-        let freshness = Freshness {
-            cache_ttl: scim.cache_ttl,
-            refresh_wait: scim.refresh_wait,
-            refresh_every: scim.refresh_every,
-            max_stale: scim.max_stale,
-            pause: tuning.pause,
-            soon: tuning.soon,
-        };
+        let source = Arc::new(Source::new(client, scim.policy, locations, Arc::clone(&clock), recency));
+        let access = Access::new(scim.rules, Arc::clone(&clock), Handle::current()).map_err(StartError::Client)?;
         let (max_change, runtime) = (MaxChange(scim.max_change), Handle::current());
-        let directory =
-            Directory::new(Arc::new(source), types.clone(), freshness, max_change, state_file, clock, runtime);
+        let directory = Directory::new(
+            Arc::clone(&source) as Arc<dyn directory::Source>,
+            types.clone(),
+            freshness,
+            max_change,
+            state_file,
+            clock,
+            runtime,
+        );
         directory.recall();
         directory.warm_up();
         directory.keep_fresh();
-        let state = endpoints::State::new(
-            directory.clone(),
+        let live = Live { access: access.clone(), source, directory: directory.clone() };
+        let state = endpoints::State::new(endpoints::Parts {
+            directory: directory.clone(),
             discovery,
             types,
-            &scim.bearer_token,
-            scim.webhook_token.as_ref(),
-            scim.max_results,
-            scim.filter_limits,
-            Box::new(move |registry| traffic.register(registry)),
-        );
+            access,
+            cursor_key,
+            max_results: scim.max_results,
+            filter_limits: scim.filter_limits,
+            register: Box::new(move |registry| traffic.register(registry)),
+        });
         let state = web::Data::new(state);
         let server = serve(listener, state).map_err(StartError::Server)?;
-        Ok(Self { server, directory, address, base_url })
+        Ok(Self { server, live, directory, address, base_url })
     }
 
     /// The address that is listened on.
@@ -160,6 +171,12 @@ impl Application {
         self.directory.clone()
     }
 
+    /// What can be changed while it runs.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        self.live.clone()
+    }
+
     /// Serves until `stop`, then lets running requests end.
     ///
     /// # Errors
@@ -175,6 +192,17 @@ impl Application {
         tracing::info!("stopping: running requests may end");
         handle.stop(true).await;
         server.await.map_err(io::Error::other)?
+    }
+}
+
+fn freshness(scim: &config::Scim, tuning: Tuning) -> Freshness {
+    Freshness {
+        cache_ttl: scim.cache_ttl,
+        refresh_wait: scim.refresh_wait,
+        refresh_every: scim.refresh_every,
+        max_stale: scim.max_stale,
+        pause: tuning.pause,
+        soon: tuning.soon,
     }
 }
 

@@ -59,7 +59,8 @@ impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         request.extensions_mut().insert(Began(Instant::now()));
         let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
-        tracing::info_span!("request", request_id, rows = tracing::field::Empty)
+        // Whoever finds out who asks and what is answered fills them in.
+        tracing::info_span!("request", request_id, client = tracing::field::Empty, rows = tracing::field::Empty)
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {

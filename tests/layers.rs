@@ -25,6 +25,12 @@ const LAYERS: &[Layer] = &[
         why: "scim is the RFCs as values and pure functions: no network, no clock, no settings",
     },
     Layer { module: "clock", uses: &[], never: &[], why: "time is at the bottom of everything" },
+    Layer {
+        module: "access",
+        uses: &["clock"],
+        never: &["actix_web", "oauth2"],
+        why: "access decides about a token and an address: it does not know how they were sent or what is asked for",
+    },
     Layer { module: "telemetry", uses: &[], never: &[], why: "logs know routes and statuses, no people" },
     Layer {
         module: "personio",
@@ -46,8 +52,8 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "endpoints",
-        uses: &["directory", "scim"],
-        never: &["reqwest", "moka", "oauth2", "jiff"],
+        uses: &["access", "directory", "scim"],
+        never: &["reqwest", "moka", "oauth2", "jiff", "jsonwebtoken"],
         why: "endpoints serve what the directory holds: they know nothing of Personio, of loading or of the day",
     },
     Layer {
@@ -58,7 +64,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "config",
-        uses: &["scim", "translate"],
+        uses: &["access", "scim", "translate"],
         never: &["actix_web", "moka", "tokio"],
         why: "config checks settings and does not know how they are used",
     },
@@ -70,7 +76,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "app",
-        uses: &["clock", "config", "directory", "endpoints", "personio", "scim", "telemetry", "translate"],
+        uses: &["access", "clock", "config", "directory", "endpoints", "personio", "scim", "telemetry", "translate"],
         never: &[],
         why: "app builds the bridge, from whichever command, over whichever Personio",
     },

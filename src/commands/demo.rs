@@ -24,10 +24,9 @@ const RATE: Rate = Rate { per_second: 2000.0, burst: 4000.0 };
 const MAX_CONCURRENCY: usize = 16;
 
 pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Failure> {
-    let scim = Scim::demo(args, matches, random_token()?)?;
+    let (scim, token) = Scim::demo(args, matches, &random_token()?)?;
     start_logs()?;
     let (stop, approvals) = (stop_signal()?, approval_signal()?);
-    let token = scim.bearer_token.clone();
 
     let options = Options { rate: Some(RATE), ..Options::default() };
     let (client_id, client_secret) = (options.client_id.clone(), options.client_secret.clone().into());

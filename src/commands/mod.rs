@@ -9,8 +9,8 @@ mod simulator;
 use clap::ArgMatches;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::{self, Application};
-use crate::config::{self, Command};
+use crate::app::{self, Application, Live};
+use crate::config::{self, Command, Config};
 use crate::telemetry;
 
 /// How a command failed, and with which exit code.
@@ -97,4 +97,22 @@ fn pass_on(mut approvals: Signal, application: &Application) {
             directory.approve().await;
         }
     });
+}
+
+/// SIGHUP, which asks to read the settings again. Without this the signal would end the process.
+fn hangup_signal() -> Result<Signal, Failure> {
+    Ok(signal(SignalKind::hangup())?)
+}
+
+/// Reads the settings again whenever it is asked for, in the way in which they were read at first. Never ends.
+async fn keep_rereading(mut hangups: Signal, live: Live, read: impl Fn() -> Result<Config, config::Error>) {
+    loop {
+        if hangups.recv().await.is_none() {
+            return std::future::pending().await;
+        }
+        let adopted = read().map_err(Failure::from).and_then(|config| Ok(live.adopt(config)?));
+        if let Err(failure) = adopted {
+            tracing::error!("the settings stay as they were: {failure}");
+        }
+    }
 }

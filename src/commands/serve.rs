@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 
-use super::{Failure, approval_signal, pass_on, start_logs, stop_signal};
+use super::{Failure, approval_signal, hangup_signal, keep_rereading, pass_on, start_logs, stop_signal};
 use crate::app::{Application, Tuning};
 use crate::clock::SystemClock;
 use crate::config::{Config, ServeArgs};
@@ -13,7 +13,7 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Fa
     let config = Config::serve(args, matches)?;
     let config_lacks_public_url = config.scim.public_url.is_none() && config.scim.listen.ip().is_unspecified();
     start_logs()?;
-    let (stop, approvals) = (stop_signal()?, approval_signal()?);
+    let (stop, approvals, hangups) = (stop_signal()?, approval_signal()?, hangup_signal()?);
     let application = Application::build(config, Arc::new(SystemClock::new()), Tuning::default())?;
     pass_on(approvals, &application);
     if config_lacks_public_url {
@@ -23,5 +23,9 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Fa
     }
     let (address, base_url) = (application.address(), application.base_url());
     tracing::info!(%address, base_url, "listening on {address}; SCIM clients use {base_url}");
-    Ok(application.run(stop).await?)
+    let rereading = keep_rereading(hangups, application.live(), || Config::serve(args, matches));
+    tokio::select! {
+        ended = application.run(stop) => Ok(ended?),
+        () = rereading => Ok(()),
+    }
 }

@@ -1,11 +1,14 @@
-//! The mapping file (TOML): what a company may choose about its translation.
+//! The configuration file (TOML): what a company may choose about its translation, and who may ask.
 
 use std::collections::HashSet;
+use std::mem;
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use super::clients::{self, ClientTable, IssuerTable};
 use super::{Error, value};
+use crate::access::Rules;
 use crate::scim::{self, AttributeType};
 use crate::translate::{Custom, GroupKind, Policy, personal};
 
@@ -23,6 +26,19 @@ struct File {
     groups: Groups,
     #[serde(default)]
     custom_attribute: Vec<Attribute>,
+    #[serde(default)]
+    trusted_proxies: Vec<String>,
+    #[serde(default)]
+    client: Vec<ClientTable>,
+    #[serde(default)]
+    issuer: Vec<IssuerTable>,
+}
+
+/// The file as it is meant.
+#[derive(Debug, Default)]
+pub(super) struct Chosen {
+    pub(super) policy: Policy,
+    pub(super) rules: Rules,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,17 +99,23 @@ enum Kind {
 }
 
 /// Reads and checks the file.
-pub(super) fn read(path: &str) -> Result<Policy, Error> {
+pub(super) fn read(path: &str) -> Result<Chosen, Error> {
     let text = value::file(path)?;
-    parse(&text).map_err(|what| Error(format!("{path}: {what}")))
+    parse(&text).map_err(|what| Error(format!("{path}: {}", what.split_whitespace().collect::<Vec<_>>().join(" "))))
 }
 
-fn parse(text: &str) -> Result<Policy, String> {
-    let file: File = toml::from_str(text).map_err(|error| {
+pub(super) fn parse(text: &str) -> Result<Chosen, String> {
+    let mut file: File = toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
         let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-        format!("{place}{}", error.message().split_whitespace().collect::<Vec<_>>().join(" "))
+        format!("{place}{}", error.message())
     })?;
+    let (clients, issuers) = (mem::take(&mut file.client), mem::take(&mut file.issuer));
+    let rules = clients::rules(clients, issuers, &file.trusted_proxies)?;
+    Ok(Chosen { policy: policy(file)?, rules })
+}
+
+fn policy(file: File) -> Result<Policy, String> {
     let mut policy = Policy {
         active_before_start_days: file.active_before_start_days,
         team_is_division: matches!(file.division, Some(Division::Team)),
@@ -186,7 +208,8 @@ mod tests {
             name = "jobLevel"
             "#,
         )
-        .unwrap();
+        .unwrap()
+        .policy;
         assert_eq!(policy.active_before_start_days, Some(14));
         assert_eq!(policy.time_zone.iana_name(), Some("Asia/Tokyo"));
         assert!(policy.team_is_division && policy.require_email);
@@ -196,6 +219,19 @@ mod tests {
             scim::CustomAttribute { name: "badges".into(), kind: AttributeType::Integer, multi_valued: true };
         assert_eq!(policy.served_attributes().first(), Some(&expected));
         assert!(parse("").is_ok());
+    }
+
+    #[test]
+    fn the_examples_in_the_readme_are_right() {
+        let readme = include_str!("../../README.md");
+        let examples: Vec<&str> =
+            readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        let chosen: Vec<Chosen> = examples.iter().map(|example| parse(example).unwrap()).collect();
+        let [clients, mapping] = &chosen[..] else { panic!("{examples:?}") };
+        assert_eq!((clients.rules.clients.len(), clients.rules.issuers.len()), (1, 1));
+        assert_eq!(mapping.policy.custom.len(), 1);
+        // Both are one file: what has no table comes first.
+        assert!(examples.iter().all(|example| !example.trim_start().starts_with('[')), "{examples:?}");
     }
 
     #[test]
@@ -224,7 +260,7 @@ mod tests {
             ),
         ] {
             let error = parse(&text).unwrap_err();
-            assert!(error.contains(part) && !error.contains('\n'), "{text}: {error}");
+            assert!(error.contains(part), "{text}: {error}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! [`Args`] is what was given; [`Config`] is what was meant. Nothing else reads the environment.
 
 mod args;
+mod clients;
 mod environment;
 mod mapping;
 mod state;
@@ -16,14 +17,16 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use reqwest::header::HeaderValue;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use url::Url;
 
 pub use args::{ApproveArgs, Args, Command, DemoArgs, HealthcheckArgs, Population, ServeArgs, SimulatorArgs};
 use args::{PersonioArgs, ScimArgs};
+use mapping::Chosen;
 pub use state::State;
 use value::Setting;
 
+use crate::access::Rules;
 use crate::scim::filter;
 use crate::translate::Policy;
 
@@ -72,10 +75,8 @@ pub struct Scim {
     pub listen: SocketAddr,
     /// How clients see this server; from the listen address if nothing is said.
     pub public_url: Option<Url>,
-    /// What clients must present.
-    pub bearer_token: SecretString,
-    /// What webhooks must present; without it there are none.
-    pub webhook_token: Option<SecretString>,
+    /// Who may ask.
+    pub rules: Rules,
     /// Data older than this is refreshed when somebody asks.
     pub cache_ttl: Duration,
     /// How long a request waits for that.
@@ -134,24 +135,27 @@ impl Config {
     pub fn serve(args: &ServeArgs, matches: &ArgMatches) -> Result<Self, Error> {
         environment::refuse_unknown()?;
         let personio = personio(&args.personio, matches)?;
-        let bearer = value::secret(value::BEARER_TOKEN, matches)?.ok_or_else(|| {
-            Error(format!(
-                "{} is required: there is no open server; make one with `openssl rand -hex 32`",
-                value::BEARER_TOKEN
-            ))
-        })?;
-        Ok(Self { personio, scim: scim(&args.scim, matches, bearer)? })
+        let scim = scim(&args.scim, matches, value::secret(value::BEARER_TOKEN, matches)?)?;
+        if scim.rules.clients.is_empty() && scim.rules.issuers.is_empty() {
+            return Err(Error(format!(
+                "{} is required: there is no open server; make one with `openssl rand -hex 32`, or name clients in {}",
+                value::BEARER_TOKEN,
+                value::CONFIG
+            )));
+        }
+        Ok(Self { personio, scim })
     }
 }
 
 impl Scim {
-    /// The configuration of the server of `demo`, whose token is `spare` unless one is given.
+    /// The configuration of the server of `demo` and its token, which is `spare` unless one is given.
     ///
     /// # Errors
     /// When a setting is wrong.
-    pub fn demo(args: &DemoArgs, matches: &ArgMatches, spare: SecretString) -> Result<Self, Error> {
+    pub fn demo(args: &DemoArgs, matches: &ArgMatches, spare: &SecretString) -> Result<(Self, SecretString), Error> {
         environment::refuse_unknown()?;
-        scim(&args.scim, matches, value::secret(value::BEARER_TOKEN, matches)?.unwrap_or(spare))
+        let token = value::secret(value::BEARER_TOKEN, matches)?.unwrap_or_else(|| spare.clone());
+        Ok((scim(&args.scim, matches, Some(token.clone()))?, token))
     }
 }
 
@@ -167,18 +171,21 @@ fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error
     })
 }
 
-fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Result<Scim, Error> {
-    let bearer_token = value::token(value::BEARER_TOKEN, bearer_token)?;
+fn scim(args: &ScimArgs, matches: &ArgMatches, bearer: Option<SecretString>) -> Result<Scim, Error> {
+    let bearer = bearer.map(|token| value::token(&value::BEARER_TOKEN, token)).transpose()?;
     let cache_ttl = value::duration(value::CACHE_TTL, &args.cache_ttl)?;
     let max_stale = value::duration(value::MAX_STALE, &args.max_stale)?;
     if max_stale < cache_ttl {
         return Err(Error(format!("{} is shorter than {}", value::MAX_STALE, value::CACHE_TTL)));
     }
+    let Chosen { policy, rules } =
+        value::given("config", matches).map(|path| mapping::read(path)).transpose()?.unwrap_or_default();
+    let webhook = value::secret(value::WEBHOOK_TOKEN, matches)?;
+    let webhook = webhook.map(|token| value::token(&value::WEBHOOK_TOKEN, token)).transpose()?;
     Ok(Scim {
         listen: value::listen(&args.listen)?,
         public_url: value::given("public_url", matches).map(|url| value::public_url(url)).transpose()?,
-        webhook_token: webhook_token(matches, &bearer_token)?,
-        bearer_token,
+        rules: clients::with_tokens(rules, bearer.as_ref(), webhook.as_ref()).map_err(Error)?,
         cache_ttl,
         refresh_wait: value::duration(value::REFRESH_WAIT, &args.refresh_wait)?,
         refresh_every: refresh_every(matches, max_stale)?,
@@ -190,7 +197,7 @@ fn scim(args: &ScimArgs, matches: &ArgMatches, bearer_token: SecretString) -> Re
             length: value::number(value::MAX_FILTER_LENGTH, &args.max_filter_length, FILTER_LENGTHS)?,
             depth: value::number(value::MAX_FILTER_DEPTH, &args.max_filter_depth, FILTER_DEPTHS)?,
         },
-        policy: value::given("config", matches).map(|path| mapping::read(path)).transpose()?.unwrap_or_default(),
+        policy,
         state: state::state(matches)?,
     })
 }
@@ -205,16 +212,6 @@ fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Dur
         return Err(Error(format!("{} is not shorter than {}", value::REFRESH_EVERY, value::MAX_STALE)));
     }
     Ok(Some(every))
-}
-
-/// Personio keeps its token where others can read it: it must not open the directory, too.
-fn webhook_token(matches: &ArgMatches, bearer_token: &SecretString) -> Result<Option<SecretString>, Error> {
-    let Some(token) = value::secret(value::WEBHOOK_TOKEN, matches)? else { return Ok(None) };
-    let token = value::token(value::WEBHOOK_TOKEN, token)?;
-    if token.expose_secret() == bearer_token.expose_secret() {
-        return Err(Error(format!("{} is the same as {}", value::WEBHOOK_TOKEN, value::BEARER_TOKEN)));
-    }
-    Ok(Some(token))
 }
 
 /// The address that a `--listen` says.

@@ -47,6 +47,7 @@ settings! {
     MAX_RESULTS = "--max-results", "SCIM_MAX_RESULTS";
     MAX_FILTER_LENGTH = "--max-filter-length", "SCIM_MAX_FILTER_LENGTH";
     MAX_FILTER_DEPTH = "--max-filter-depth", "SCIM_MAX_FILTER_DEPTH";
+    CONFIG = "--config", "SCIM_CONFIG";
     STATE_FILE = "--state-file", "SCIM_STATE_FILE";
     STATE_KEY = "--state-key", "SCIM_STATE_KEY";
 }
@@ -113,7 +114,7 @@ pub(super) fn secret(setting: Setting, matches: &ArgMatches) -> Result<Option<Se
 }
 
 /// A token that can be sent (RFC 6750 §2.1) and that nobody can guess.
-pub(super) fn token(setting: Setting, token: SecretString) -> Result<SecretString, Error> {
+pub(super) fn token(setting: &dyn fmt::Display, token: SecretString) -> Result<SecretString, Error> {
     let text = token.expose_secret();
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error(format!("{setting} has characters that cannot be sent; use letters and digits")));
@@ -181,10 +182,7 @@ pub(super) fn app_id(text: &str) -> Result<HeaderValue, Error> {
 
 /// Where Personio's API is. The token must not travel in the clear.
 pub(super) fn personio_url(text: &str) -> Result<Url, Error> {
-    let url = plain_url(BASE_URL, text)?;
-    if url.scheme() == "http" && !is_loopback(&url) {
-        return Err(Error(format!("{BASE_URL}: plain http is for this machine only; write https://")));
-    }
+    let url = guarded_url(&BASE_URL, text)?;
     if url.path().ends_with("/v2") {
         return Err(Error(format!("{BASE_URL}: leave out /v2")));
     }
@@ -193,15 +191,29 @@ pub(super) fn personio_url(text: &str) -> Result<Url, Error> {
 
 /// Where clients find this server.
 pub(super) fn public_url(text: &str) -> Result<Url, Error> {
-    let url = plain_url(PUBLIC_URL, text)?;
+    let url = plain_url(&PUBLIC_URL, text)?;
     if url.path().ends_with("/scim/v2") {
         return Err(Error(format!("{PUBLIC_URL}: leave out /scim/v2")));
     }
     Ok(url)
 }
 
+/// Where an issuer's keys are. Whoever can change them on the way can make tokens.
+pub(super) fn keys_url(place: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
+    guarded_url(place, text)
+}
+
+/// A URL that is asked over TLS, or on this machine.
+fn guarded_url(place: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
+    let url = plain_url(place, text)?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return Err(Error(format!("{place}: plain http is for this machine only; write https://")));
+    }
+    Ok(url)
+}
+
 /// An http or https URL of scheme, host and path alone, without a slash at its end.
-fn plain_url(setting: Setting, text: &str) -> Result<Url, Error> {
+fn plain_url(setting: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
     let mut url = Url::parse(text.trim()).map_err(|error| Error(format!("{setting}: `{text}` is no URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(Error(format!("{setting}: `{text}` does not begin with https://")));
@@ -224,9 +236,9 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The contents of the mapping file.
+/// The contents of the configuration file.
 pub(super) fn file(path: &str) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|error| Error(format!("--config (SCIM_CONFIG): {path}: {error}")))
+    std::fs::read_to_string(path).map_err(|error| Error(format!("{CONFIG}: {path}: {error}")))
 }
 
 #[cfg(test)]
@@ -274,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_token_can_be_sent_and_not_be_guessed() {
-        let check = |text: &str| token(BEARER_TOKEN, text.to_owned().into()).map(|_| ()).map_err(|error| error.0);
+        let check = |text: &str| token(&BEARER_TOKEN, text.to_owned().into()).map(|_| ()).map_err(|error| error.0);
         assert_eq!(check("0123456789abcdef"), Ok(()));
         assert!(check("short").unwrap_err().contains("shorter than 16"));
         assert!(check("with spaces and so on").unwrap_err().contains("cannot be sent"));

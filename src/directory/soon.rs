@@ -70,7 +70,8 @@ impl Directory {
         Ok(())
     }
 
-    fn refresh_soon(&self) {
+    /// Loads anew soon, and again until it succeeds: something has changed.
+    pub fn refresh_soon(&self) {
         if self.0.notices.note() {
             self.0.runtime.spawn(attend(Arc::downgrade(&self.0), self.0.freshness.soon));
         }

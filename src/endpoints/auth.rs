@@ -1,96 +1,120 @@
-//! Who may ask: clients that present the bearer token (RFC 6750 §2.1).
+//! How callers say who they are: a token by the scheme `Bearer` (RFC 6750 §2.1) or as the password of the scheme
+//! `Basic` (RFC 7617), for clients that know nothing else; the user name there means nothing. Who may ask is for
+//! `access` to say.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HeaderName};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, ResponseError, web};
-use aws_lc_rs::digest::{SHA256, digest};
-use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
+use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use super::{Error, State};
+use crate::access::{Caller, Refused};
 
-/// Who asks. There is one client, until there are several.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Caller(&'static str);
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-impl Default for Caller {
-    fn default() -> Self {
-        Self("client")
-    }
+/// How a token came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// As one.
+    Bearer,
+    /// In some other way, or not at all.
+    Other,
 }
 
-impl Caller {
-    pub(super) fn name(&self) -> &str {
-        self.0
-    }
-}
-
-/// A token, kept as its hash: the comparison takes the same time whatever is presented, and tells
-/// nothing about the length either.
-pub struct Token([u8; 32]);
-
-impl Token {
-    /// The token that is accepted.
-    #[must_use]
-    pub fn new(token: &SecretString) -> Self {
-        Self(hash(token.expose_secret().as_bytes()))
-    }
-
-    pub(super) fn is(&self, presented: &[u8]) -> bool {
-        hash(presented).ct_eq(&self.0).into()
-    }
-}
-
-fn hash(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    hash
-}
-
-/// Lets a request pass that presents the token.
+/// Lets a request pass whose caller may ask. Whoever that is, the log names them.
 pub(super) async fn check(
     state: web::Data<State>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let presented = request.headers().get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-    if presented.is_some_and(|presented| state.token.is(presented)) {
-        request.extensions_mut().insert(Caller::default());
-        Ok(next.call(request).await?.map_into_left_body())
-    } else {
-        Ok(request.into_response(Error::Unauthorized.error_response()).map_into_right_body())
+    let (scheme, token) = presented(request.request());
+    let forwarded: Vec<&[u8]> = request.headers().get_all(X_FORWARDED_FOR).map(|value| value.as_bytes()).collect();
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let admitted = state.access.admit(token.as_deref(), peer, &forwarded).await;
+    let caller = match &admitted {
+        Ok(caller) => Some(caller),
+        Err(refused) => refused.caller.as_ref(),
+    };
+    if let Some(caller) = caller {
+        tracing::Span::current().record("client", caller.name());
+    }
+    match admitted {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            Ok(next.call(request).await?.map_into_left_body())
+        }
+        Err(Refused { why, .. }) => {
+            let refused = Error::Refused { why, scheme };
+            Ok(request.into_response(refused.error_response()).map_into_right_body())
+        }
     }
 }
 
-/// The credentials of the scheme `Bearer`, whose name has no case (RFC 9110 §11.1).
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = value.split_at_checked("Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| rest.trim_ascii())
+/// Who asks. What is behind [`check`] knows.
+pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Error> {
+    let why = crate::access::Refusal::Missing;
+    request.extensions().get::<Caller>().cloned().ok_or(Error::Refused { why, scheme: Scheme::Other })
+}
+
+/// The token, and how it came.
+fn presented(request: &HttpRequest) -> (Scheme, Option<Vec<u8>>) {
+    let Some(value) = request.headers().get(AUTHORIZATION) else { return (Scheme::Other, None) };
+    let value = value.as_bytes();
+    match credentials(value, "Bearer ") {
+        Some(token) => (Scheme::Bearer, Some(token.to_vec())),
+        None => (Scheme::Other, credentials(value, "Basic ").and_then(password)),
+    }
+}
+
+/// The credentials of a scheme, whose name has no case (RFC 9110 §11.1).
+fn credentials<'v>(value: &'v [u8], scheme: &str) -> Option<&'v [u8]> {
+    let (name, rest) = value.split_at_checked(scheme.len())?;
+    let rest = rest.trim_ascii();
+    (name.eq_ignore_ascii_case(scheme.as_bytes()) && !rest.is_empty()).then_some(rest)
+}
+
+/// What follows the first colon (RFC 7617 §2).
+fn password(credentials: &[u8]) -> Option<Vec<u8>> {
+    let decoded = STANDARD.decode(credentials).ok()?;
+    let colon = decoded.iter().position(|byte| *byte == b':')?;
+    let password = decoded.get(colon + 1..)?;
+    (!password.is_empty()).then(|| password.to_vec())
 }
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
     use super::*;
 
     #[test]
-    fn only_the_very_token_is_accepted() {
-        let token = Token::new(&"0123456789abcdef".to_owned().into());
+    fn a_token_comes_as_one_or_as_a_password() {
+        let (bearer, other) = (Scheme::Bearer, Scheme::Other);
         for (header, expected) in [
-            ("Bearer 0123456789abcdef", true),
-            ("bearer  0123456789abcdef ", true),
-            ("BEARER 0123456789abcdef", true),
-            ("Bearer 0123456789abcdeg", false),
-            ("Bearer 0123456789abcde", false),
-            ("Bearer 0123456789abcdef0", false),
-            ("Bearer ", false),
-            ("Bearer", false),
-            ("Basic 0123456789abcdef", false),
-            ("0123456789abcdef", false),
-            ("", false),
+            ("Bearer 0123456789abcdef", (bearer, Some("0123456789abcdef"))),
+            ("bearer  0123456789abcdef ", (bearer, Some("0123456789abcdef"))),
+            ("BEARER x", (bearer, Some("x"))),
+            ("Bearer ", (other, None)),
+            ("Bearer", (other, None)),
+            // me:secret, :secret, me:se:cret, me:, me.
+            ("Basic bWU6c2VjcmV0", (other, Some("secret"))),
+            ("bASIC   OnNlY3JldA==", (other, Some("secret"))),
+            ("Basic bWU6c2U6Y3JldA==", (other, Some("se:cret"))),
+            ("Basic bWU6", (other, None)),
+            ("Basic bWU=", (other, None)),
+            ("Basic me:secret", (other, None)),
+            ("Basic", (other, None)),
+            ("Digest bWU6c2VjcmV0", (other, None)),
+            ("0123456789abcdef", (other, None)),
+            ("", (other, None)),
         ] {
-            assert_eq!(bearer(header.as_bytes()).is_some_and(|text| token.is(text)), expected, "{header:?}");
+            let request = TestRequest::default().insert_header((AUTHORIZATION, header)).to_http_request();
+            let (scheme, token) = presented(&request);
+            let token = token.map(|token| String::from_utf8(token).unwrap());
+            assert_eq!((scheme, token.as_deref()), expected, "{header:?}");
         }
     }
 }

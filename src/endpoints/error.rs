@@ -1,18 +1,27 @@
 //! From a failure to a status and a body: the only place that does so, and the only one that logs
 //! a failed request.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 
+use super::Scheme;
+use crate::access::Refusal;
 use crate::{directory, scim};
 
 /// Why a request is not answered as asked. The text is for the client.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No token, or another one.
-    #[error("a valid bearer token is required")]
-    Unauthorized,
+    /// Whoever asks may not.
+    #[error("{why}")]
+    Refused {
+        /// Why not.
+        why: Refusal,
+        /// How their token came.
+        scheme: Scheme,
+    },
     /// No token of the webhooks, or another one.
     #[error("the Authorization header must be the token of the webhooks and nothing else")]
     UnknownSender,
@@ -81,14 +90,42 @@ fn unavailable(error: &directory::Error) -> String {
     }
 }
 
+/// What a client is told beside the reason (RFC 6750 §3, RFC 7617 §2). There are clients that read one challenge
+/// only: the first, and the only one for those who know it.
+fn refused(why: Refusal, scheme: Scheme) -> Vec<(HeaderName, String)> {
+    let bearer = |error: &str| (WWW_AUTHENTICATE, format!("Bearer realm=\"scim\"{error}"));
+    let invalid = format!(", error=\"invalid_token\", error_description=\"{why}\"");
+    let challenge = match why {
+        Refusal::Missing => bearer(""),
+        Refusal::Unknown | Refusal::Expired | Refusal::Early => bearer(&invalid),
+        Refusal::Scope => return vec![bearer(", error=\"insufficient_scope\"")],
+        Refusal::Network => return Vec::new(),
+        Refusal::Slowed(wait) | Refusal::Uncheckable(wait) => return vec![again_after(wait)],
+    };
+    match scheme {
+        Scheme::Bearer => vec![challenge],
+        Scheme::Other => vec![challenge, (WWW_AUTHENTICATE, "Basic realm=\"scim\", charset=\"UTF-8\"".to_owned())],
+    }
+}
+
+fn again_after(wait: Duration) -> (HeaderName, String) {
+    (RETRY_AFTER, wait.as_secs_f64().ceil().to_string())
+}
+
 impl Error {
     fn scim_type(&self) -> Option<scim::ScimType> {
         if let Self::InvalidQuery(invalid) = self { Some(invalid.scim_type) } else { None }
     }
 
+    fn headers(&self) -> Vec<(HeaderName, String)> {
+        if let Self::Refused { why, scheme } = self {
+            return refused(*why, *scheme);
+        }
+        self.header().into_iter().collect()
+    }
+
     fn header(&self) -> Option<(HeaderName, String)> {
         match self {
-            Self::Unauthorized => Some((WWW_AUTHENTICATE, "Bearer realm=\"scim\"".to_owned())),
             // A challenge is due (RFC 9110 §15.5.2), yet no scheme has a name for a token alone.
             Self::UnknownSender => Some((WWW_AUTHENTICATE, "Token realm=\"webhooks\"".to_owned())),
             Self::ReadOnly => Some((ALLOW, "GET, HEAD".to_owned())),
@@ -97,8 +134,9 @@ impl Error {
                 directory::Error::Loading { retry_after, .. }
                 | directory::Error::HeldBack { retry_after, .. }
                 | directory::Error::Unavailable { retry_after, .. },
-            ) => Some((RETRY_AFTER, retry_after.as_secs_f64().ceil().to_string())),
-            Self::NoRoute
+            ) => Some(again_after(*retry_after)),
+            Self::Refused { .. }
+            | Self::NoRoute
             | Self::NoResource(_)
             | Self::Malformed(_)
             | Self::NotImplemented(_)
@@ -116,7 +154,13 @@ impl Error {
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Unauthorized | Self::UnknownSender => StatusCode::UNAUTHORIZED,
+            Self::Refused { why, .. } => match why {
+                Refusal::Missing | Refusal::Unknown | Refusal::Expired | Refusal::Early => StatusCode::UNAUTHORIZED,
+                Refusal::Scope | Refusal::Network => StatusCode::FORBIDDEN,
+                Refusal::Slowed(_) => StatusCode::TOO_MANY_REQUESTS,
+                Refusal::Uncheckable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            },
+            Self::UnknownSender => StatusCode::UNAUTHORIZED,
             Self::NoRoute | Self::NoResource(_) => StatusCode::NOT_FOUND,
             Self::ReadOnly | Self::OnlySearch | Self::OnlyWebhook => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
@@ -140,8 +184,8 @@ impl ResponseError for Error {
         let status = self.status_code();
         let mut response = HttpResponse::build(status);
         response.content_type(scim::MEDIA_TYPE);
-        if let Some(header) = self.header() {
-            response.insert_header(header);
+        for header in self.headers() {
+            response.append_header(header);
         }
         if matches!(self, Self::LargeBody | Self::SlowBody | Self::BrokenBody) {
             // What is left of the body must not be taken for the next request.

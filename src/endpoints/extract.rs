@@ -5,9 +5,9 @@ use actix_web::{HttpMessage, HttpRequest};
 use percent_encoding::percent_decode_str;
 use url::form_urlencoded;
 
-use super::auth::Caller;
 use super::body::Body;
 use super::{Error, State};
+use crate::access::Caller;
 use crate::scim::{self, Cursor, Digest, InvalidQuery, Paging, ScimType, SearchRequest};
 
 /// What the parameters of the URL ask for.

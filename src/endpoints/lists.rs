@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderValue, USER_AGENT};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::auth::Caller;
-use super::extract;
-use super::{Error, State, measure, respond};
+use super::{Error, State, auth, extract, measure, respond};
+use crate::access::Caller;
 use crate::directory::{Snapshot, Walk};
 use crate::scim::{self, Cursor, InvalidQuery, ListQuery, Paging, ResourceType, Resources, ScimType, SearchRequest};
 
@@ -135,12 +134,12 @@ impl Listed {
 
 impl Asked {
     fn new(state: &State, request: &HttpRequest, listed: Listed, search: SearchRequest) -> Result<Self, Error> {
-        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+        let caller = auth::caller(request)?;
         let walk = format!("{listed:?} {}", search.walk());
         let (paging, position) = match search.cursor.as_deref() {
             None => {
                 let paging = extract::paging(&search, state.max_results)?;
-                // Programs that share the token mostly differ in what they say they are.
+                // Programs that share a token mostly differ in what they say they are.
                 let agent = request.headers().get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
                 let walk = Walk::new([caller.name().as_bytes(), agent, walk.as_bytes()], paging.count());
                 (paging, Position::Numbered(walk))

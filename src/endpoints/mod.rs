@@ -15,72 +15,69 @@ mod respond;
 mod users;
 mod webhooks;
 
+use std::ops::Deref;
+
 use actix_web::guard::{Any, Get, Head, Post};
 use actix_web::middleware::from_fn;
 use actix_web::{Handler, HttpRequest, Resource, Responder, Route, web};
-use secrecy::{ExposeSecret, SecretString};
 
-pub use auth::Token;
+pub use auth::Scheme;
 pub use error::Error;
 pub use measure::measure;
 pub use metrics::Register;
 pub use respond::request_id;
 
+use crate::access::Access;
 use crate::directory::Directory;
 use crate::scim::{CursorKey, Discovery, ResourceTypes, filter};
 
 /// What the endpoints serve from.
 pub struct State {
-    directory: Directory,
-    discovery: Discovery,
-    types: ResourceTypes,
-    token: Token,
-    webhook_token: Option<Token>,
+    parts: Parts,
     notices: webhooks::Notices,
     requests: measure::Requests,
-    register: Register,
-    cursor_key: CursorKey,
-    max_results: usize,
-    filter_limits: filter::Limits,
+}
+
+/// What they are given.
+pub struct Parts {
+    /// What is served.
+    pub directory: Directory,
+    /// How it is described.
+    pub discovery: Discovery,
+    /// The same for programs.
+    pub types: ResourceTypes,
+    /// Who may ask.
+    pub access: Access,
+    /// What cursors are signed with.
+    pub cursor_key: CursorKey,
+    /// The largest page.
+    pub max_results: usize,
+    /// How large a filter may be.
+    pub filter_limits: filter::Limits,
+    /// Shows the numbers of what the endpoints do not know.
+    pub register: Register,
 }
 
 impl State {
-    /// Endpoints over `directory` for clients that present `bearer_token`, and for webhooks that present
-    /// `webhook_token`. Numbers of other parts are shown by `register`.
+    /// Endpoints of which nothing was asked yet.
     #[must_use]
-    pub fn new(
-        directory: Directory,
-        discovery: Discovery,
-        types: ResourceTypes,
-        bearer_token: &SecretString,
-        webhook_token: Option<&SecretString>,
-        max_results: usize,
-        filter_limits: filter::Limits,
-        register: Register,
-    ) -> Self {
-        let (token, webhook_token) = (Token::new(bearer_token), webhook_token.map(Token::new));
-        let cursor_key = CursorKey::new(bearer_token.expose_secret().as_bytes());
-        let (notices, requests) = (webhooks::Notices::default(), measure::Requests::default());
-        Self {
-            directory,
-            discovery,
-            types,
-            token,
-            webhook_token,
-            notices,
-            requests,
-            register,
-            cursor_key,
-            max_results,
-            filter_limits,
-        }
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, notices: webhooks::Notices::default(), requests: measure::Requests::default() }
+    }
+}
+
+impl Deref for State {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
     }
 }
 
 /// All routes: SCIM under `/scim/v2` and, the same, at the root; health and metrics without a token; webhooks where
 /// they have one.
 pub fn configure(service: &mut web::ServiceConfig, state: &State) {
-    if state.webhook_token.is_some() {
+    if state.access.has_webhooks() {
         service.service(webhooks::resource());
     }
     service

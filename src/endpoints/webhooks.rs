@@ -60,7 +60,7 @@ async fn check(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let presented = request.headers().get(AUTHORIZATION);
-    let known = presented.zip(state.webhook_token.as_ref()).is_some_and(|(value, token)| token.is(value.as_bytes()));
+    let known = presented.is_some_and(|value| state.access.is_webhook(value.as_bytes()));
     let response = if known {
         next.call(request).await?.map_into_left_body()
     } else {

@@ -129,6 +129,11 @@ impl Client {
         self.settings.max_concurrency
     }
 
+    /// From now on tokens are fetched with this secret of the credential. Whether it is another one than before.
+    pub fn adopt(&self, client_secret: &SecretString) -> bool {
+        self.tokens.adopt(client_secret)
+    }
+
     /// All persons, each once. `on_page` hears how many each page brought.
     ///
     /// # Errors

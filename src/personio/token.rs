@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
@@ -17,7 +17,7 @@ use oauth2::{
     HttpResponse, RequestTokenError, TokenResponse, TokenUrl,
 };
 use reqwest::StatusCode;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::transport::{Answer, Transport};
@@ -44,8 +44,9 @@ pub(super) struct Token {
 
 /// The cached token of one credential.
 pub(super) struct Tokens {
-    oauth: OAuth,
-    cache: Cache<(), Arc<Token>>,
+    credential: RwLock<Credential>,
+    /// By the credential's number: what one has fetched is nothing to the next.
+    cache: Cache<u64, Arc<Token>>,
     refused: AtomicBool,
     /// Its `since` is a moment of the clock.
     login: Mutex<Option<Login>>,
@@ -62,6 +63,14 @@ pub struct Login {
     pub since: Duration,
 }
 
+/// What tokens are fetched with.
+#[derive(Clone)]
+struct Credential {
+    number: u64,
+    oauth: Arc<OAuth>,
+    secret: SecretString,
+}
+
 impl Tokens {
     pub(super) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
         let Settings { base_url, client_id, client_secret, retry, .. } = settings;
@@ -72,7 +81,7 @@ impl Tokens {
             .set_auth_type(AuthType::RequestBody)
             .set_token_uri(TokenUrl::from_url(url));
         Self {
-            oauth,
+            credential: RwLock::new(Credential { number: 0, oauth: Arc::new(oauth), secret: client_secret.clone() }),
             cache: Cache::builder().expire_after(UntilItEnds).build(),
             refused: AtomicBool::new(false),
             login: Mutex::default(),
@@ -95,14 +104,31 @@ impl Tokens {
         *login = Some(Login { refusal, since });
     }
 
+    /// Whether the secret is another one than before. From now on tokens are fetched with it.
+    pub(super) fn adopt(&self, client_secret: &SecretString) -> bool {
+        let mut credential = self.credential.write().unwrap_or_else(PoisonError::into_inner);
+        if credential.secret.expose_secret() == client_secret.expose_secret() {
+            return false;
+        }
+        let secret = ClientSecret::new(client_secret.expose_secret().to_owned());
+        let oauth = Arc::new(OAuth::clone(&credential.oauth).set_client_secret(secret));
+        *credential = Credential { number: credential.number + 1, oauth, secret: client_secret.clone() };
+        true
+    }
+
+    fn credential(&self) -> Credential {
+        self.credential.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The token, fetched if there is none: once, however many ask.
     pub(super) async fn get(&self, transport: &Transport) -> Result<Arc<Token>, Error> {
+        let Credential { number, oauth, .. } = self.credential();
         let fetch = async {
-            let fetched = self.retry.run(Endpoint::Token, &transport.traffic, || self.fetch(transport)).await;
+            let fetched = self.retry.run(Endpoint::Token, &transport.traffic, || self.fetch(&oauth, transport)).await;
             self.note(fetched.as_ref().err().cloned());
             fetched
         };
-        self.cache.try_get_with((), fetch).await.map_err(|error| Error::clone(&error))
+        self.cache.try_get_with(number, fetch).await.map_err(|error| Error::clone(&error))
     }
 
     /// A token other than `refused`, which was answered with 401. Of many callers with the same
@@ -118,7 +144,7 @@ impl Tokens {
             return Ok(None);
         }
         self.cache
-            .entry(())
+            .entry(self.credential().number)
             .and_compute_with(|entry| {
                 let is_refused = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), refused));
                 self.refused.fetch_or(is_refused, Relaxed);
@@ -128,9 +154,9 @@ impl Tokens {
         self.get(transport).await.map(Some)
     }
 
-    async fn fetch(&self, transport: &Transport) -> Result<Arc<Token>, Error> {
+    async fn fetch(&self, oauth: &OAuth, transport: &Transport) -> Result<Arc<Token>, Error> {
         let unreadable = || Error::Unreadable { endpoint: Endpoint::Token, reason: "it is no token response".into() };
-        let answer = self.oauth.exchange_client_credentials().request_async(&Adapter(transport)).await;
+        let answer = oauth.exchange_client_credentials().request_async(&Adapter(transport)).await;
         let token = answer.map_err(|error| match error {
             RequestTokenError::Request(error) => error,
             RequestTokenError::ServerResponse(response) => Error::Credential { code: plain(response.error().as_ref()) },
@@ -164,13 +190,13 @@ fn plain(code: &str) -> String {
 
 struct UntilItEnds;
 
-impl Expiry<(), Arc<Token>> for UntilItEnds {
-    fn expire_after_create(&self, (): &(), token: &Arc<Token>, _: Instant) -> Option<Duration> {
+impl Expiry<u64, Arc<Token>> for UntilItEnds {
+    fn expire_after_create(&self, _: &u64, token: &Arc<Token>, _: Instant) -> Option<Duration> {
         Some(token.usable)
     }
 
     // Without this a renewed token would inherit what was left of the old one's time.
-    fn expire_after_update(&self, (): &(), token: &Arc<Token>, _: Instant, _: Option<Duration>) -> Option<Duration> {
+    fn expire_after_update(&self, _: &u64, token: &Arc<Token>, _: Instant, _: Option<Duration>) -> Option<Duration> {
         Some(token.usable)
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use secrecy::SecretString;
 use tokio::task::block_in_place;
 
 use super::extension::Attributes;
@@ -65,6 +66,11 @@ impl Source {
         let attributes = Attributes::new(&policy);
         let (marks, kept) = (Marks::default(), Mutex::default());
         Self { client, policy, attributes, locations, clock, recency, marks, kept }
+    }
+
+    /// From now on Personio is asked with this secret of the credential. Whether it is another one than before.
+    pub fn adopt_secret(&self, client_secret: &SecretString) -> bool {
+        self.client.adopt(client_secret)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

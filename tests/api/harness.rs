@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use personio_scim::app::{Application, Tuning};
+use personio_scim::access::{Caller, Client, Rules, Token};
+use personio_scim::app::{Application, Live, Tuning};
 use personio_scim::clock::Clock;
 use personio_scim::config::{Config, Personio, Scim, State};
 use personio_scim::directory::Directory;
@@ -78,6 +79,8 @@ pub struct Setup {
     pub max_results: usize,
     pub public_url: Option<&'static str>,
     pub webhook_token: Option<&'static str>,
+    /// Without them, whoever has [`TOKEN`] may ask.
+    pub rules: Option<Rules>,
     pub tuning: Tuning,
     pub clock: TestClock,
 }
@@ -104,6 +107,7 @@ impl Setup {
             max_results: 10_000,
             public_url: None,
             webhook_token: None,
+            rules: None,
             tuning: Tuning {
                 upstream_timeout: Duration::from_secs(5),
                 retry: Retry { times: 2, first_wait: Duration::from_millis(5) },
@@ -147,8 +151,7 @@ impl Setup {
             scim: Scim {
                 listen: "127.0.0.1:0".parse().unwrap(),
                 public_url: self.public_url.map(|url| url.parse().unwrap()),
-                bearer_token: TOKEN.to_owned().into(),
-                webhook_token: self.webhook_token.map(|token| token.to_owned().into()),
+                rules: self.rules.unwrap_or_else(|| rules(self.webhook_token)),
                 cache_ttl: self.cache_ttl,
                 refresh_wait: self.refresh_wait,
                 refresh_every: self.refresh_every,
@@ -161,15 +164,23 @@ impl Setup {
                 state: self.state,
             },
         };
-        let application = Application::build(config, Arc::new(self.clock.clone()), self.tuning).unwrap();
-        let directory = application.directory();
+        let application = Application::build(config.clone(), Arc::new(self.clock.clone()), self.tuning).unwrap();
+        let (directory, live) = (application.directory(), application.live());
         let origin = format!("http://{}", application.address());
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(application.run(async {
             let _ = stopped.await;
         }));
-        Bridge { origin, directory, simulator, clock: self.clock, http: http(), _stop: stop }
+        Bridge { origin, directory, config, live, simulator, clock: self.clock, http: http(), _stop: stop }
     }
+}
+
+/// One client, which has [`TOKEN`].
+pub fn rules(webhook_token: Option<&str>) -> Rules {
+    let caller = Caller::named("client").unwrap();
+    let client = Client { caller, token: Token::of(TOKEN.as_bytes()), expires: None, networks: None };
+    let webhook_token = webhook_token.map(|token| Token::of(token.as_bytes()));
+    Rules { clients: vec![client], webhook_token, ..Rules::default() }
 }
 
 /// A client without proxies, redirects or certificates.
@@ -183,6 +194,9 @@ pub struct Bridge {
     /// Without a path: `http://127.0.0.1:…`.
     pub origin: String,
     directory: Directory,
+    /// What it was started with, and what takes another one.
+    pub config: Config,
+    pub live: Live,
     pub simulator: Simulator,
     pub clock: TestClock,
     pub http: reqwest::Client,

@@ -11,6 +11,7 @@
 )]
 
 mod approve;
+mod auth;
 mod background;
 mod campaign;
 mod clients;
@@ -27,6 +28,7 @@ mod groups;
 mod guard;
 mod harness;
 mod health;
+mod jwt;
 mod laws;
 mod leavers;
 mod limits;
@@ -38,6 +40,7 @@ mod privacy;
 mod process;
 mod projection;
 mod refresh;
+mod reload;
 mod search;
 mod sorting;
 mod state;

@@ -155,7 +155,7 @@ pub async fn run(args: &[&str], variables: &[(&str, &str)]) -> Ended {
 }
 
 /// A file with this content.
-fn file(content: &str) -> NamedTempFile {
+pub fn file(content: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(content.as_bytes()).unwrap();
     file
@@ -189,9 +189,12 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
     let listen = taken.local_addr().unwrap().to_string();
     let unknown_key = file("active_before_start_day = 3\n");
     let personal = file("[[custom_attribute]]\nid = \"date_of_birth\"\nname = \"cake\"\n");
+    let shared = file(&format!("[[client]]\nname = \"okta\"\ntoken = \"{TOKEN}\"\n"));
+    let nowhere = file("[[client]]\nname = \"okta\"\ntoken = \"a-secret-of-okta\"\nnetworks = [\"nowhere\"]\n");
     let secret = file("a-secret-in-a-file");
     let path = |file: &NamedTempFile| file.path().to_str().unwrap().to_owned();
     let (unknown_key, personal, secret) = (path(&unknown_key), path(&personal), path(&secret));
+    let (shared, nowhere) = (path(&shared), path(&nowhere));
     let missing = format!("{secret}.missing");
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
@@ -263,6 +266,13 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         (&["serve", "--config", &unknown_key], &[], "line 1: unknown field `active_before_start_day`"),
         (&["serve"], &[("SCIM_CONFIG", Some(&unknown_key))], &unknown_key),
         (&["demo", "--config", &personal], &[], "`date_of_birth` is personal data"),
+        (&["serve", "--config", &nowhere], &[], "client `okta`: networks: `nowhere` is no network"),
+        (&["serve", "--config", &shared], &[], "is the same as the token of the client `okta`"),
+        (
+            &["serve", "--config", &shared],
+            &[("SCIM_BEARER_TOKEN", None), ("SCIM_WEBHOOK_TOKEN", Some(TOKEN))],
+            "(SCIM_WEBHOOK_TOKEN) is the same as the token of the client `okta`",
+        ),
         (&["serve", "--config", &missing], &[], &missing),
         (&["serve", "--config", &missing], &[], "--config (SCIM_CONFIG)"),
         (

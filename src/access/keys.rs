@@ -1,0 +1,201 @@
+//! The public keys of an issuer (RFC 7517): read when they are needed, kept, and read again when a token names one
+//! that is not among them. However many tokens do so, the issuer is asked once in a while only; and while it does
+//! not answer, the keys that are known stay good for a day.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
+use reqwest::{StatusCode, redirect};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::{Algorithm, Inner, Refusal};
+use crate::clock::Clock;
+
+/// After this long keys are read again before they are used: one may have been withdrawn.
+const FRESH: Duration = Duration::from_secs(3600);
+/// So long they are good if they cannot be read again.
+const USABLE: Duration = Duration::from_secs(24 * 3600);
+/// At most so often the issuer is asked.
+const BETWEEN: Duration = Duration::from_secs(30);
+/// How long the issuer may take to answer. Requests wait for that.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest answer that is read.
+const BODY_LIMIT: usize = 256 * 1024;
+/// So many keys of an issuer are kept.
+const KEYS: usize = 100;
+
+/// The way to an issuer.
+pub(super) struct Way(reqwest::Client);
+
+/// What a token says of its key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// Without it, any key may be the one.
+    pub(super) id: Option<&'a str>,
+    pub(super) algorithm: Algorithm,
+}
+
+/// The keys of one issuer.
+pub(super) struct Keys {
+    url: Url,
+    way: Way,
+    clock: Arc<dyn Clock>,
+    read: ArcSwapOption<Read>,
+    /// Whoever asks the issuer has this.
+    last: Mutex<Option<Asked>>,
+}
+
+/// When the issuer was last asked, on the monotonic clock, and whether it answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    at: Duration,
+    answered: bool,
+}
+
+struct Read {
+    keys: Vec<Key>,
+    /// On the monotonic clock.
+    at: Duration,
+}
+
+struct Key {
+    id: Option<String>,
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+impl Way {
+    /// The way to this URL, and to no other: redirects are not followed.
+    pub(super) fn to(url: &Url) -> Result<Self, reqwest::Error> {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("personio-scim/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .timeout(TIMEOUT);
+        let builder = if url.scheme() == "http" {
+            // Plain http goes to this machine only: no proxy, and no certificates to look for.
+            builder.no_proxy().tls_certs_only([])
+        } else {
+            builder.https_only(true)
+        };
+        builder.build().map(Self)
+    }
+
+    async fn get(&self, url: &Url) -> Result<Vec<u8>, &'static str> {
+        let unreachable = |error: reqwest::Error| {
+            if error.is_timeout() { "it did not answer in time" } else { "it cannot be reached" }
+        };
+        let mut response = self.0.get(url.clone()).send().await.map_err(unreachable)?;
+        if response.status() != StatusCode::OK {
+            return Err("it answered with another status than 200");
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > BODY_LIMIT {
+                return Err("its answer is too large");
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+impl Keys {
+    /// No keys yet.
+    pub(super) fn new(url: Url, way: Way, clock: Arc<dyn Clock>) -> Self {
+        Self { url, way, clock, read: ArcSwapOption::empty(), last: Mutex::default() }
+    }
+
+    /// The keys that a token may have been signed with: at least one.
+    pub(super) async fn find(
+        self: &Arc<Self>,
+        wanted: Wanted<'_>,
+        access: &Inner,
+    ) -> Result<Vec<DecodingKey>, Refusal> {
+        if let Some(known) = self.known(wanted, FRESH) {
+            return Ok(known);
+        }
+        let asked = self.read_again(access).await;
+        if let Some(known) = self.known(wanted, USABLE) {
+            return Ok(known);
+        }
+        // An outage must not look as if the token were wrong.
+        let due = (asked.at + BETWEEN).saturating_sub(self.clock.monotonic());
+        if asked.answered { Err(Refusal::Unknown) } else { Err(Refusal::Uncheckable(due.max(Duration::from_secs(1)))) }
+    }
+
+    /// Asks the issuer, unless it has been asked recently.
+    pub(super) async fn read_again(self: &Arc<Self>, access: &Inner) -> Asked {
+        let keys = Arc::clone(self);
+        // A connection belongs to the runtime that opened it, and what is asked for once is asked for all.
+        let asked = access.runtime.spawn(async move { keys.asked().await });
+        asked.await.unwrap_or(Asked { at: self.clock.monotonic(), answered: false })
+    }
+
+    async fn asked(&self) -> Asked {
+        let mut last = self.last.lock().await;
+        let at = self.clock.monotonic();
+        if let Some(recently) = last.filter(|last| at.saturating_sub(last.at) < BETWEEN) {
+            return recently;
+        }
+        let answer = self.way.get(&self.url).await.and_then(|body| keys(&body));
+        let asked = Asked { at, answered: answer.is_ok() };
+        match answer {
+            Ok(keys) => self.read.store(Some(Arc::new(Read { keys, at }))),
+            Err(reason) => {
+                let host = self.url.host_str().unwrap_or_default();
+                tracing::warn!("the keys of the issuer at {host} (jwks_url) cannot be read: {reason}");
+            }
+        }
+        *last = Some(asked);
+        asked
+    }
+
+    /// The keys that may be the one, of those that are not older than this.
+    fn known(&self, wanted: Wanted<'_>, age: Duration) -> Option<Vec<DecodingKey>> {
+        let read = self.read.load();
+        let read = read.as_ref().filter(|read| self.clock.monotonic().saturating_sub(read.at) <= age)?;
+        let fits =
+            |key: &&Key| key.algorithm == wanted.algorithm && wanted.id.is_none_or(|id| key.id.as_deref() == Some(id));
+        let known: Vec<DecodingKey> = read.keys.iter().filter(fits).map(|key| key.key.clone()).collect();
+        (!known.is_empty()).then_some(known)
+    }
+}
+
+/// The keys in a document, of those kinds that are accepted.
+fn keys(body: &[u8]) -> Result<Vec<Key>, &'static str> {
+    /// A key of a kind that nobody has heard of must not spoil the others (RFC 7517 §5).
+    #[derive(Deserialize)]
+    struct Document {
+        keys: Vec<serde_json::Value>,
+    }
+    let document: Document = serde_json::from_slice(body).map_err(|_| "its answer is no JWK Set")?;
+    let jwks = document.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
+    let keys: Vec<Key> = jwks.filter_map(|jwk| key(&jwk)).take(KEYS).collect();
+    if keys.is_empty() { Err("there is no key for RS256, ES256 or EdDSA in its answer") } else { Ok(keys) }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not ours, and open")]
+fn key(jwk: &Jwk) -> Option<Key> {
+    let (algorithm, named) = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => (Algorithm::Rs256, KeyAlgorithm::RS256),
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
+            (Algorithm::Es256, KeyAlgorithm::ES256)
+        }
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
+            (Algorithm::EdDsa, KeyAlgorithm::EdDSA)
+        }
+        _ => return None,
+    };
+    let common = &jwk.common;
+    let verifies = |uses: &Vec<KeyOperations>| uses.contains(&KeyOperations::Verify);
+    let is_meant = common.key_algorithm.is_none_or(|meant| meant == named)
+        && common.public_key_use.as_ref().is_none_or(|meant| *meant == PublicKeyUse::Signature)
+        && common.key_operations.as_ref().is_none_or(verifies);
+    let key = DecodingKey::from_jwk(jwk).ok()?;
+    is_meant.then(|| Key { id: common.key_id.clone(), algorithm, key })
+}

@@ -1,0 +1,164 @@
+//! From where somebody asks. An IPv4 address that came as an IPv6 one (`::ffff:192.0.2.1`) is the IPv4 address.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+
+/// Networks, perhaps none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Networks(Vec<IpNet>);
+
+/// A text that is no network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotANetwork {
+    /// It is nothing of the kind.
+    #[error("`{0}` is no network; write for example 192.0.2.0/24, 2001:db8::/32 or a single address")]
+    Nonsense(String),
+    /// The address is one within a network.
+    #[error("`{0}` is an address within a network; write {1}")]
+    Within(String, IpNet),
+}
+
+/// How many bits of an IPv6 address say that it is an IPv4 one.
+const MAPPED: u8 = 96;
+
+impl Networks {
+    /// The networks that these texts name.
+    ///
+    /// # Errors
+    /// When one of them names none.
+    pub fn named(names: &[String]) -> Result<Self, NotANetwork> {
+        names.iter().map(|name| network(name)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether the address is in one of them.
+    #[must_use]
+    pub fn contain(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// For whom a request is that comes from `peer`, these networks being those of trusted proxies. Each proxy adds to
+    /// the end of `X-Forwarded-For` from where it was asked, so that only the end can be believed: as far as those
+    /// who wrote it are trusted. Nothing where that end is no address.
+    pub(super) fn origin(&self, peer: IpAddr, forwarded: &[&[u8]]) -> Option<IpAddr> {
+        let mut origin = peer.to_canonical();
+        let entries = forwarded.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b','));
+        for entry in entries {
+            if !self.contain(origin) {
+                break;
+            }
+            origin = address(std::str::from_utf8(entry).ok()?.trim())?;
+        }
+        Some(origin)
+    }
+}
+
+fn network(name: &str) -> Result<IpNet, NotANetwork> {
+    let name = name.trim();
+    let nonsense = || NotANetwork::Nonsense(name.to_owned());
+    let alone = name.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+    let network = alone.or_else(|_| name.parse::<IpNet>()).map_err(|_| nonsense())?;
+    if network.addr() != network.network() {
+        return Err(NotANetwork::Within(name.to_owned(), network.trunc()));
+    }
+    match network.addr().to_canonical() {
+        address @ IpAddr::V4(_) if matches!(network, IpNet::V6(_)) => {
+            let prefix = network.prefix_len().checked_sub(MAPPED).ok_or_else(nonsense)?;
+            IpNet::new(address, prefix).map_err(|_| nonsense())
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => Ok(network),
+    }
+}
+
+/// An address as proxies write it: perhaps with a port, and an IPv6 one perhaps in brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let alone = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = alone.parse::<IpAddr>().ok();
+    Some(address.or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))?.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn networks(names: &[&str]) -> Result<Networks, String> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        Networks::named(&names).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_network_is_written_with_its_prefix_or_is_one_address() {
+        for (name, inside, outside) in [
+            ("192.0.2.0/24", "192.0.2.255", "192.0.3.0"),
+            ("192.0.2.0/24", "::ffff:192.0.2.7", "::192.0.2.7"),
+            ("::ffff:192.0.2.0/120", "192.0.2.7", "192.0.3.7"),
+            ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+            ("::ffff:192.0.2.1", "192.0.2.1", "192.0.2.2"),
+            (" 2001:db8::/32 ", "2001:db8:1::1", "2001:db9::"),
+            ("::1", "::1", "::2"),
+            ("0.0.0.0/0", "203.0.113.9", "2001:db8::1"),
+            ("::/0", "2001:db8::1", "203.0.113.9"),
+        ] {
+            let networks = networks(&[name]).unwrap();
+            assert!(networks.contain(inside.parse().unwrap()), "{inside} is in {name}");
+            assert!(!networks.contain(outside.parse().unwrap()), "{outside} is not in {name}");
+        }
+        for (name, part) in [
+            ("192.0.2.1/24", "write 192.0.2.0/24"),
+            ("2001:db8::1/32", "write 2001:db8::/32"),
+            ("192.0.2.0/33", "is no network"),
+            ("192.0.2", "is no network"),
+            ("192.0.2.1:80", "is no network"),
+            ("example.com", "is no network"),
+            ("", "is no network"),
+        ] {
+            assert!(networks(&["::1", name]).unwrap_err().contains(part), "{name}");
+        }
+        assert!(!networks(&[]).unwrap().contain("127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed_and_only_what_it_wrote_itself() {
+        let proxies = networks(&["10.0.0.0/8", "fd00::/8", "127.0.0.1"]).unwrap();
+        let client = Some("203.0.113.9");
+        for (peer, forwarded, expected) in [
+            // Whoever is no proxy may say what they like.
+            ("203.0.113.9", &["192.0.2.1"][..], client),
+            ("203.0.113.9", &["garbage"], client),
+            ("10.0.0.1", &[], Some("10.0.0.1")),
+            ("10.0.0.1", &["203.0.113.9"], client),
+            ("::ffff:10.0.0.1", &["203.0.113.9"], client),
+            ("fd00::1", &["203.0.113.9"], client),
+            ("10.0.0.1", &["192.0.2.1, 203.0.113.9"], client),
+            ("10.0.0.1", &["192.0.2.1", "203.0.113.9"], client),
+            ("10.0.0.1", &["192.0.2.1, 203.0.113.9, 10.9.9.9"], client),
+            ("10.0.0.1", &["192.0.2.1, 203.0.113.9", "10.9.9.9, fd00::2"], client),
+            ("10.0.0.1", &["garbage, 203.0.113.9 ,127.0.0.1"], client),
+            ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], Some("10.0.0.3")),
+            // As they are written.
+            ("10.0.0.1", &["203.0.113.9:4711"], client),
+            ("10.0.0.1", &["::ffff:203.0.113.9"], client),
+            ("10.0.0.1", &["[::ffff:203.0.113.9]:4711"], client),
+            ("10.0.0.1", &["2001:db8::7"], Some("2001:db8::7")),
+            ("10.0.0.1", &["[2001:db8::7]"], Some("2001:db8::7")),
+            ("10.0.0.1", &["[2001:db8::7]:443"], Some("2001:db8::7")),
+            // Nobody.
+            ("10.0.0.1", &[""], None),
+            ("10.0.0.1", &["203.0.113.9,"], None),
+            ("10.0.0.1", &["203.0.113.9, garbage"], None),
+            ("10.0.0.1", &["203.0.113.9, garbage, 10.0.0.2"], None),
+            ("10.0.0.1", &["203.0.113.009"], None),
+            ("10.0.0.1", &["203.0.113.9:port"], None),
+            ("10.0.0.1", &["fe80::1%eth0"], None),
+            ("10.0.0.1", &["[203.0.113.9"], None),
+            ("10.0.0.1", &["unknown"], None),
+        ] {
+            let values: Vec<&[u8]> = forwarded.iter().map(|value| value.as_bytes()).collect();
+            let origin = proxies.origin(peer.parse().unwrap(), &values);
+            assert_eq!(origin, expected.map(|address| address.parse().unwrap()), "{peer} {forwarded:?}");
+        }
+        assert_eq!(proxies.origin("10.0.0.1".parse().unwrap(), &[b"203.0.113.9\xff"]), None);
+        assert_eq!(Networks::default().origin("10.0.0.1".parse().unwrap(), &[b"::1"]), "10.0.0.1".parse().ok());
+    }
+}

@@ -1,0 +1,77 @@
+//! A token, kept as its hash: the comparison takes the same time whatever is presented, tells nothing about the
+//! length either, and what is kept opens nothing.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use subtle::ConstantTimeEq;
+
+const LENGTH: usize = 32;
+
+/// The SHA-256 of a token.
+#[derive(Clone, Copy)]
+pub struct Token([u8; LENGTH]);
+
+impl Token {
+    /// The token as it is presented.
+    #[must_use]
+    pub fn of(token: &[u8]) -> Self {
+        let mut hash = [0; LENGTH];
+        hash.copy_from_slice(digest(&SHA256, token).as_ref());
+        Self(hash)
+    }
+
+    /// The token whose hash this is, in 64 hexadecimal digits.
+    #[must_use]
+    pub fn from_hash(hash: &str) -> Option<Self> {
+        if hash.len() != 2 * LENGTH || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut bytes = [0; LENGTH];
+        for (place, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(hash.get(2 * place..2 * place + 2)?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// Whether it is this one that is presented.
+    #[must_use]
+    pub fn is(&self, presented: &[u8]) -> bool {
+        *self == Self::of(presented)
+    }
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Token {}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Token;
+
+    #[test]
+    fn a_token_is_known_by_its_hash() {
+        // As `printf %s 0123456789abcdef | sha256sum` prints it.
+        let hash = "9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f";
+        let token = Token::from_hash(hash).unwrap();
+        assert!(Token::from_hash(&hash.to_uppercase()).unwrap() == token);
+        assert!(token.is(b"0123456789abcdef"));
+        for other in ["0123456789abcdeg", "0123456789abcde", "0123456789abcdef0", "", hash] {
+            assert!(!token.is(other.as_bytes()), "{other}");
+        }
+        for text in ["", "9f9f", &hash[1..], &format!("{hash}00"), &hash.replace('9', "g"), &hash.replace("9f", "ä")] {
+            assert!(Token::from_hash(text).is_none(), "{text}");
+        }
+        assert_eq!(format!("{token:?}"), "Token(…)");
+    }
+}

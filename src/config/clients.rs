@@ -1,0 +1,340 @@
+//! Who may ask, in the same file as the mapping: clients, issuers of tokens, trusted proxies. What is wrong is named
+//! by the client's name and the key, and never by the value of a token.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use toml::value::Datetime;
+
+use super::value::{self, BEARER_TOKEN, WEBHOOK_TOKEN};
+use crate::access::{Algorithm, Caller, Client, Issuer, Networks, Rules, Token};
+
+/// What the client with the token of the settings is called.
+const SIMPLE: &str = "client";
+
+/// One `[[client]]` as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClientTable {
+    name: String,
+    token: Option<Unquoted>,
+    token_sha256: Option<Unquoted>,
+    expires: Option<Expiry>,
+    networks: Option<Vec<String>>,
+}
+
+/// One `[[issuer]]` as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IssuerTable {
+    name: String,
+    issuer: String,
+    audience: String,
+    jwks_url: String,
+    scope: Option<String>,
+    algorithms: Option<Vec<Algorithm>>,
+    networks: Option<Vec<String>>,
+}
+
+/// Anything at all: a complaint of the parser would quote a value of the wrong kind.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Unquoted(toml::Value);
+
+impl std::fmt::Debug for Unquoted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Unquoted(…)")
+    }
+}
+
+impl Unquoted {
+    fn text(&self) -> Option<&str> {
+        self.0.as_str()
+    }
+}
+
+/// With or without quotes.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expires: write a date or a time with its offset, for example 2027-12-31")]
+enum Expiry {
+    Moment(Datetime),
+    Text(String),
+}
+
+/// The clients, issuers and proxies of the file.
+pub(super) fn rules(
+    clients: Vec<ClientTable>,
+    issuers: Vec<IssuerTable>,
+    trusted_proxies: &[String],
+) -> Result<Rules, String> {
+    let mut names = HashSet::new();
+    let mut rules = Rules {
+        trusted_proxies: Networks::named(trusted_proxies).map_err(|error| format!("trusted_proxies: {error}"))?,
+        ..Rules::default()
+    };
+    for table in clients {
+        let client = client(table)?;
+        if let Some(other) = rules.clients.iter().find(|other| other.token == client.token) {
+            return Err(format!("client `{}`: it has the same token as `{}`", client.caller, other.caller));
+        }
+        taken(&mut names, "client", &client.caller)?;
+        rules.clients.push(client);
+    }
+    for table in issuers {
+        let issuer = issuer(table)?;
+        taken(&mut names, "issuer", &issuer.caller)?;
+        rules.issuers.push(issuer);
+    }
+    Ok(rules)
+}
+
+/// Adds what is not in the file. Personio keeps the token of the webhooks where others can read it: it must not open
+/// the directory, too.
+pub(super) fn with_tokens(
+    mut rules: Rules,
+    bearer: Option<&SecretString>,
+    webhook: Option<&SecretString>,
+) -> Result<Rules, String> {
+    let token = |secret: &SecretString| Token::of(secret.expose_secret().as_bytes());
+    if let Some(bearer) = bearer {
+        let (caller, token) = (Caller::named(SIMPLE).map_err(|error| error.to_string())?, token(bearer));
+        if let Some(other) = rules.clients.iter().find(|other| other.token == token) {
+            return Err(format!("{BEARER_TOKEN} is the same as the token of the client `{}`", other.caller));
+        }
+        let mut others = rules.clients.iter().map(|client| &client.caller);
+        if others.any(|other| *other == caller) || rules.issuers.iter().any(|issuer| issuer.caller == caller) {
+            return Err(format!("the name `{SIMPLE}` is that of the client with {BEARER_TOKEN}: choose another one"));
+        }
+        rules.clients.push(Client::simple(caller, token));
+    }
+    let Some(webhook) = webhook.map(token) else { return Ok(rules) };
+    if let Some(same) = rules.clients.iter().find(|client| client.token == webhook) {
+        return Err(match same.caller.name() {
+            SIMPLE if bearer.is_some() => format!("{WEBHOOK_TOKEN} is the same as {BEARER_TOKEN}"),
+            name => format!("{WEBHOOK_TOKEN} is the same as the token of the client `{name}`"),
+        });
+    }
+    Ok(Rules { webhook_token: Some(webhook), ..rules })
+}
+
+fn taken(names: &mut HashSet<Caller>, kind: &str, caller: &Caller) -> Result<(), String> {
+    if names.insert(caller.clone()) { Ok(()) } else { Err(format!("{kind} `{caller}`: this name is taken")) }
+}
+
+fn client(table: ClientTable) -> Result<Client, String> {
+    let ClientTable { name, token, token_sha256, expires, networks } = table;
+    let caller = Caller::named(&name).map_err(|error| format!("client `{name}`: {error}"))?;
+    let place = format!("client `{caller}`");
+    let token = match (token, token_sha256) {
+        (Some(token), None) => {
+            let text = token.text().ok_or_else(|| format!("{place}: token is no text in quotes"))?;
+            let token = value::token(&format_args!("{place}: token"), text.into()).map_err(|error| error.0)?;
+            Token::of(token.expose_secret().as_bytes())
+        }
+        (None, Some(hash)) => hash.text().and_then(Token::from_hash).ok_or_else(|| {
+            format!("{place}: token_sha256 is not 64 hexadecimal digits; make it with `printf %s TOKEN | sha256sum`")
+        })?,
+        (None, None) | (Some(_), Some(_)) => return Err(format!("{place}: give either its token or its token_sha256")),
+    };
+    let expires = expires.map(|expires| moment(&expires)).transpose().map_err(|error| format!("{place}: {error}"))?;
+    Ok(Client { networks: networks_of(&place, networks)?, caller, token, expires })
+}
+
+fn issuer(table: IssuerTable) -> Result<Issuer, String> {
+    let IssuerTable { name, issuer, audience, jwks_url, scope, algorithms, networks } = table;
+    let caller = Caller::named(&name).map_err(|error| format!("issuer `{name}`: {error}"))?;
+    let place = format!("issuer `{caller}`");
+    for (key, text) in [("issuer", Some(&issuer)), ("audience", Some(&audience)), ("scope", scope.as_ref())] {
+        if text.is_some_and(|text| text.trim().is_empty()) {
+            return Err(format!("{place}: {key} is empty"));
+        }
+    }
+    if scope.as_ref().is_some_and(|scope| scope.contains(char::is_whitespace)) {
+        return Err(format!("{place}: scope is one scope, without blanks"));
+    }
+    let algorithms = algorithms.unwrap_or_else(|| Algorithm::ALL.to_vec());
+    if algorithms.is_empty() {
+        return Err(format!("{place}: algorithms names none, so that no token could be accepted; leave it out"));
+    }
+    let jwks_url = value::keys_url(&format_args!("{place}: jwks_url"), &jwks_url).map_err(|error| error.0)?;
+    Ok(Issuer { networks: networks_of(&place, networks)?, caller, issuer, audience, jwks_url, scope, algorithms })
+}
+
+fn networks_of(place: &str, names: Option<Vec<String>>) -> Result<Option<Networks>, String> {
+    match names {
+        None => Ok(None),
+        Some(names) if names.is_empty() => {
+            Err(format!("{place}: networks names none, so that nobody could ask; leave it out"))
+        }
+        Some(names) => Networks::named(&names).map(Some).map_err(|error| format!("{place}: networks: {error}")),
+    }
+}
+
+/// The moment from which on something is over. A date is its first moment in UTC.
+fn moment(expiry: &Expiry) -> Result<Timestamp, String> {
+    let text = match expiry {
+        Expiry::Moment(moment) => moment.to_string(),
+        Expiry::Text(text) => text.trim().to_owned(),
+    };
+    let date = || text.parse::<Date>().ok().filter(|_| text.len() == "2027-12-31".len());
+    let day = || Some(date()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    text.parse().ok().or_else(day).ok_or_else(|| {
+        format!("expires: `{text}` is no date and no time with its offset; write for example 2027-12-31")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::mapping::parse;
+
+    const HASH: &str = "9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f";
+    const SECRET: &str = "a-secret-of-a-client";
+
+    #[test]
+    fn a_full_file_is_understood() {
+        let rules = parse(
+            r#"
+            time_zone = "Asia/Tokyo"
+            trusted_proxies = ["10.0.0.0/8", "::1"]
+            [[client]]
+            name = "okta"
+            token_sha256 = "9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f"
+            expires = 2027-12-31
+            networks = ["192.0.2.0/24"]
+            [[client]]
+            name = "c1.prod_2-a"
+            token = "a-secret-of-a-client"
+            [[issuer]]
+            name = "entra"
+            issuer = "https://login.example.com/v2.0"
+            audience = "api://scim"
+            jwks_url = "https://login.example.com/keys"
+            scope = "scim.read"
+            algorithms = ["RS256", "EdDSA"]
+            networks = ["::1"]
+            "#,
+        )
+        .unwrap()
+        .rules;
+        let [okta, c1] = &rules.clients[..] else { panic!("{rules:?}") };
+        assert_eq!((okta.caller.name(), c1.caller.name()), ("okta", "c1.prod_2-a"));
+        assert!(okta.token.is(b"0123456789abcdef") && c1.token.is(SECRET.as_bytes()));
+        assert_eq!(okta.expires, "2027-12-31T00:00:00Z".parse().ok());
+        assert!(okta.networks.as_ref().unwrap().contain("192.0.2.9".parse().unwrap()));
+        assert!(c1.expires.is_none() && c1.networks.is_none());
+        let [issuer] = &rules.issuers[..] else { panic!("{rules:?}") };
+        assert_eq!((issuer.caller.name(), issuer.audience.as_str()), ("entra", "api://scim"));
+        assert_eq!(issuer.algorithms, [Algorithm::Rs256, Algorithm::EdDsa]);
+        assert!(rules.trusted_proxies.contain("10.1.2.3".parse().unwrap()));
+        assert!(!format!("{rules:?}").contains(SECRET));
+    }
+
+    #[test]
+    fn an_end_is_a_date_or_a_moment_with_or_without_quotes() {
+        for (text, expected) in [
+            ("2027-12-31", Some("2027-12-31T00:00:00Z")),
+            ("\"2027-12-31\"", Some("2027-12-31T00:00:00Z")),
+            ("2027-12-31T12:00:00Z", Some("2027-12-31T12:00:00Z")),
+            ("2027-12-31 12:00:00+02:00", Some("2027-12-31T10:00:00Z")),
+            ("\"2027-12-31T12:00:00+02:00\"", Some("2027-12-31T10:00:00Z")),
+            ("2027-12-31T12:00:00", None),
+            ("\"2027-12-31T12:00:00\"", None),
+            ("\"2027-02-29\"", None),
+            ("\"soon\"", None),
+            ("12:00:00", None),
+            ("2027", None),
+        ] {
+            let parsed = parse(&format!("[[client]]\nname = \"x\"\ntoken = \"{SECRET}\"\nexpires = {text}\n"));
+            match expected {
+                Some(expected) => assert_eq!(parsed.unwrap().rules.clients[0].expires, expected.parse().ok(), "{text}"),
+                None => assert!(parsed.unwrap_err().contains("write"), "{text}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_named_and_a_token_is_not() {
+        let client = |lines: &str| format!("[[client]]\nname = \"okta\"\n{lines}\n");
+        let issuer = |lines: &str| {
+            let url = if lines.contains("jwks_url") { "" } else { "jwks_url = \"https://x.example/keys\"\n" };
+            format!("[[issuer]]\nname = \"entra\"\nissuer = \"x\"\naudience = \"y\"\n{url}{lines}\n")
+        };
+        let token = format!("token = \"{SECRET}\"");
+        let hash = format!("token_sha256 = \"{HASH}\"");
+        let other = format!("[[client]]\nname = \"other\"\n{hash}\n");
+        for (text, part) in [
+            (client(""), "client `okta`: give either its token or its token_sha256"),
+            (client(&format!("{token}\n{hash}")), "client `okta`: give either its token or its token_sha256"),
+            (client("token = \"too-secret\""), "client `okta`: token is shorter than 16"),
+            (client("token = \"a secret of a client\""), "client `okta`: token has characters that cannot be sent"),
+            (client("token = 1234567890123456"), "client `okta`: token is no text"),
+            (client("token = [\"a-secret-of-a-client\"]"), "client `okta`: token is no text"),
+            (client("token = a-secret-of-a-client"), "line 3"),
+            (client("token_sha256 = \"a-secret-of-a-client\""), "client `okta`: token_sha256 is not 64"),
+            (client("token_sha256 = 1"), "client `okta`: token_sha256 is not 64"),
+            (client(&format!("{token}\nnetworks = []")), "client `okta`: networks names none"),
+            (client(&format!("{token}\nnetworks = [\"10.0.0.1/8\"]")), "client `okta`: networks: `10.0.0.1/8` is an"),
+            (client(&format!("{token}\nnetwork = [\"::1\"]")), "unknown field `network`"),
+            (client(&token).replace("okta", "o kta"), "client `o kta`: a name has"),
+            (client(&token).replace("okta", ""), "client ``: a name has"),
+            (client(&token).replace("okta", &"o".repeat(65)), "a name has 1 to 64"),
+            (client(&token) + &client(&hash), "client `okta`: this name is taken"),
+            (client(&hash) + &other, "client `other`: it has the same token as `okta`"),
+            (client("token = \"0123456789abcdef\"") + &other, "client `other`: it has the same token as `okta`"),
+            (client(&token) + &issuer("").replace("entra", "okta"), "issuer `okta`: this name is taken"),
+            ("trusted_proxies = [\"proxy\"]".to_owned(), "trusted_proxies: `proxy` is no network"),
+            (issuer("jwks_url = \"http://x.example/keys\""), "issuer `entra`: jwks_url: plain http"),
+            (issuer("jwks_url = \"x.example/keys\""), "issuer `entra`: jwks_url: `x.example/keys` is no URL"),
+            (issuer("algorithms = []"), "issuer `entra`: algorithms names none"),
+            (issuer("algorithms = [\"none\"]"), "unknown variant `none`"),
+            (issuer("algorithms = [\"HS256\"]"), "unknown variant `HS256`"),
+            (issuer("scope = \"a b\""), "issuer `entra`: scope is one scope"),
+            (issuer("scope = \"\""), "issuer `entra`: scope is empty"),
+            (issuer("").replace("\"y\"", "\" \""), "issuer `entra`: audience is empty"),
+            (issuer("").replace("audience = \"y\"", ""), "missing field `audience`"),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+            for token in ["secret", "123456789", HASH] {
+                assert!(!error.contains(token), "{text}: {error}");
+            }
+        }
+        assert!(parse(&issuer("jwks_url = \"http://127.0.0.1:1/keys\"")).is_ok());
+    }
+
+    #[test]
+    fn no_two_tokens_are_the_same() {
+        let file = || parse(&format!("[[client]]\nname = \"okta\"\ntoken = \"{SECRET}\"\n")).unwrap().rules;
+        let secret = |text: &str| SecretString::from(text);
+        let (own, webhook) = (secret("0123456789abcdef"), secret("fedcba9876543210"));
+        for (bearer, webhook, expected) in [
+            (None, None, Ok(1)),
+            (Some(&own), Some(&webhook), Ok(2)),
+            (None, Some(&own), Ok(1)),
+            (
+                Some(&secret(SECRET)),
+                None,
+                Err("--bearer-token (SCIM_BEARER_TOKEN) is the same as the token of the client `okta`"),
+            ),
+            (Some(&own), Some(&own), Err("(SCIM_WEBHOOK_TOKEN) is the same as --bearer-token (SCIM_BEARER_TOKEN)")),
+            (None, Some(&secret(SECRET)), Err("(SCIM_WEBHOOK_TOKEN) is the same as the token of the client `okta`")),
+        ] {
+            match (with_tokens(file(), bearer, webhook), expected) {
+                (Ok(rules), Ok(clients)) => {
+                    assert_eq!(rules.clients.len(), clients);
+                    assert_eq!(rules.webhook_token.is_some(), webhook.is_some());
+                }
+                (Err(error), Err(part)) => assert!(error.contains(part) && !error.contains(SECRET), "{error}"),
+                (found, _) => panic!("{expected:?}: {found:?}"),
+            }
+        }
+        let named = parse(&format!("[[client]]\nname = \"client\"\ntoken = \"{SECRET}\"\n")).unwrap().rules;
+        assert!(with_tokens(named.clone(), None, None).is_ok());
+        assert!(with_tokens(named, Some(&own), None).unwrap_err().contains("the name `client` is that of"));
+    }
+}

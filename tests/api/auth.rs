@@ -1,0 +1,255 @@
+//! Who may ask: several clients, by either scheme, for as long and from where they are meant to, and what
+//! becomes of those who guess.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use personio_scim::access::{Caller, Client, Networks, Rules, Token};
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::harness::{Answer, Bridge, NOW, SHORT, Setup, TOKEN, answer, rules};
+
+const OKTA: &str = "a-token-of-okta";
+const OTHER: &str = "a-token-of-another";
+
+fn client(name: &str, token: &str) -> Client {
+    Client::simple(Caller::named(name).unwrap(), Token::of(token.as_bytes()))
+}
+
+fn networks(names: &[&str]) -> Networks {
+    Networks::named(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
+}
+
+/// A bridge that lets these clients in, once it has data.
+async fn bridge(rules: Rules) -> Bridge {
+    let bridge = Setup { rules: Some(rules), ..Setup::persons(5) }.start();
+    bridge.ready().await;
+    bridge
+}
+
+fn clients() -> Rules {
+    Rules { clients: vec![client("okta", OKTA), client("other", OTHER)], ..Rules::default() }
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// The answer to a GET with these headers.
+async fn get(bridge: &Bridge, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = bridge.http.get(format!("{}{path}", bridge.origin));
+    answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+}
+
+async fn with_token(bridge: &Bridge, path: &str, token: &str) -> Answer {
+    get(bridge, path, &[("Authorization", &format!("Bearer {token}"))]).await
+}
+
+fn challenges(answer: &Answer) -> Vec<&str> {
+    answer.headers.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_client_comes_in_by_its_own_token_and_either_scheme() {
+    let bridge = bridge(clients()).await;
+    for (header, expected) in [
+        (format!("Bearer {OKTA}"), 200),
+        (format!("bearer   {OTHER} "), 200),
+        (basic("okta", OKTA), 200),
+        (basic("anybody", OTHER), 200),
+        (basic("", OKTA), 200),
+        (basic("okta", OKTA).replace("Basic", "bASIC"), 200),
+        (format!("Bearer {TOKEN}"), 401),
+        (format!("Bearer {OKTA}{OTHER}"), 401),
+        (format!("Bearer {OKTA}:"), 401),
+        (format!("Bearer {}", &OKTA[1..]), 401),
+        (format!("Token {OKTA}"), 401),
+        (OKTA.to_owned(), 401),
+        ("Bearer".to_owned(), 401),
+        ("Bearer okta".to_owned(), 401),
+        (basic(OKTA, ""), 401),
+        (basic(OKTA, "okta"), 401),
+        (format!("Basic {OKTA}"), 401),
+        ("Basic".to_owned(), 401),
+        (String::new(), 401),
+    ] {
+        for path in ["/scim/v2/Users", "/Users", "/scim/v2/Schemas"] {
+            let answer = get(&bridge, path, &[("Authorization", &header)]).await;
+            assert_eq!(answer.status, expected, "{header} {path}: {}", answer.text);
+            if expected != 200 {
+                let detail = answer.scim_error(expected, None);
+                assert!(detail.contains("a valid bearer token is required"), "{header}: {detail}");
+                assert!(!answer.text.contains(OKTA) && !format!("{:?}", answer.headers).contains(OKTA), "{answer:?}");
+            }
+            // Nobody is slowed here: the rows are not about that.
+            bridge.clock.pass(Duration::from_secs(60));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenge_says_what_is_missing_and_bearer_comes_first() {
+    let bridge = bridge(clients()).await;
+    let (plain, basic_challenge) = ("Bearer realm=\"scim\"", "Basic realm=\"scim\", charset=\"UTF-8\"");
+    let missing = get(&bridge, "/Users", &[]).await;
+    assert_eq!(challenges(&missing), [plain, basic_challenge]);
+    let wrong = with_token(&bridge, "/Users", "a-wrong-token-of-somebody").await;
+    assert_eq!(challenges(&wrong).len(), 1, "{wrong:?}");
+    assert!(
+        challenges(&wrong)[0].starts_with("Bearer realm=\"scim\", error=\"invalid_token\", error_description=\"the")
+    );
+    let wrong = get(&bridge, "/Users", &[("Authorization", &basic("okta", "wrong"))]).await;
+    assert_eq!(challenges(&wrong).len(), 2, "{wrong:?}");
+    assert!(challenges(&wrong)[0].contains("invalid_token") && challenges(&wrong)[1] == basic_challenge, "{wrong:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_ends_at_its_moment() {
+    let ends = Client { expires: "2026-11-24T00:00:00Z".parse().ok(), ..client("okta", OKTA) };
+    let bridge = bridge(Rules { clients: vec![ends, client("other", OTHER)], ..Rules::default() }).await;
+    for (now, expected) in [
+        (NOW, 200),
+        ("2026-11-23T23:59:59Z", 200),
+        ("2026-11-24T00:00:00Z", 401),
+        ("2027-11-24T00:00:00Z", 401),
+        (NOW, 200),
+    ] {
+        bridge.clock.set(now);
+        let answer = with_token(&bridge, "/Users", OKTA).await;
+        assert_eq!(answer.status, expected, "{now}: {}", answer.text);
+        if expected == 401 {
+            assert_eq!(answer.scim_error(401, None), "the token has expired; a new one is required");
+            assert!(challenges(&answer)[0].contains("error_description=\"the token has expired"), "{answer:?}");
+        }
+        assert_eq!(with_token(&bridge, "/Users", OTHER).await.status, 200);
+    }
+    // Whoever presents it has guessed nothing.
+    bridge.clock.set("2026-11-24T00:00:00Z");
+    for _ in 0..20 {
+        assert_eq!(with_token(&bridge, "/Users", OKTA).await.status, 401);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_good_from_its_networks_only() {
+    let near = Client { networks: Some(networks(&["203.0.113.0/24", "2001:db8::/32"])), ..client("okta", OKTA) };
+    let here = Client { networks: Some(networks(&["127.0.0.0/8"])), ..client("other", OTHER) };
+    let clients = || vec![near.clone(), here.clone(), client("client", TOKEN)];
+    let direct = bridge(Rules { clients: clients(), ..Rules::default() }).await;
+    let trusted_proxies = networks(&["127.0.0.1", "10.0.0.0/8"]);
+    let proxied = bridge(Rules { clients: clients(), trusted_proxies, ..Rules::default() }).await;
+    // What the proxies say; what then becomes of whoever may come from there alone, or from this machine
+    // alone, without trusted proxies and with them.
+    for (forwarded, [okta, other], [okta_proxied, other_proxied]) in [
+        (&[][..], [403, 200], [403, 200]),
+        (&["203.0.113.7"][..], [403, 200], [200, 403]),
+        (&["::ffff:203.0.113.7"], [403, 200], [200, 403]),
+        (&["203.0.113.7:4711"], [403, 200], [200, 403]),
+        (&["[2001:db8::7]:4711"], [403, 200], [200, 403]),
+        (&["198.51.100.1"], [403, 200], [403, 403]),
+        (&["203.0.113.7, 198.51.100.1"], [403, 200], [403, 403]),
+        (&["198.51.100.1, 203.0.113.7"], [403, 200], [200, 403]),
+        (&["198.51.100.1", "203.0.113.7, 10.1.1.1"], [403, 200], [200, 403]),
+        (&["203.0.113.7, garbage"], [403, 200], [403, 403]),
+        (&[""], [403, 200], [403, 403]),
+        (&["127.0.0.1"], [403, 200], [403, 200]),
+    ] {
+        for (bridge, token, expected) in [
+            (&direct, OKTA, okta),
+            (&direct, OTHER, other),
+            (&direct, TOKEN, 200),
+            (&proxied, OKTA, okta_proxied),
+            (&proxied, OTHER, other_proxied),
+            (&proxied, TOKEN, 200),
+        ] {
+            let header = format!("Bearer {token}");
+            let mut headers = vec![("Authorization", header.as_str())];
+            headers.extend(forwarded.iter().map(|value| ("X-Forwarded-For", *value)));
+            let answer = get(bridge, "/Users", &headers).await;
+            assert_eq!(answer.status, expected, "{token} {forwarded:?}: {}", answer.text);
+            if expected == 403 {
+                assert_eq!(answer.scim_error(403, None), "this token is not accepted from this address");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_tokens_are_slowed_and_right_ones_are_not() {
+    let trusted_proxies = networks(&["127.0.0.1"]);
+    let bridge = bridge(Rules { trusted_proxies, ..clients() }).await;
+    let from = async |address: &str, token: &str| {
+        let headers = [("Authorization", &*format!("Bearer {token}")), ("X-Forwarded-For", address)];
+        get(&bridge, "/Users", &headers).await
+    };
+    for guess in 0..5 {
+        assert_eq!(from("203.0.113.7", &format!("a-guess-{guess}")).await.status, 401);
+    }
+    let mut wait = 1;
+    for round in 0..8 {
+        let slowed = from("203.0.113.7", "one-more-guess").await;
+        assert!(slowed.scim_error(429, None).contains("too many wrong tokens"), "{slowed:?}");
+        assert_eq!(slowed.header("retry-after"), wait.to_string(), "{round}");
+        assert!(challenges(&slowed).is_empty(), "{slowed:?}");
+        // Nothing else is touched: the right token from there, no token, wrong ones from elsewhere.
+        assert_eq!(from("203.0.113.7", OKTA).await.status, 200);
+        assert_eq!(get(&bridge, "/Users", &[("X-Forwarded-For", "203.0.113.7")]).await.status, 401);
+        assert_eq!(from(&format!("203.0.113.{}", 100 + round), "a-guess").await.status, 401);
+        assert_eq!(get(&bridge, "/health/live", &[("X-Forwarded-For", "203.0.113.7")]).await.status, 200);
+        // Answers that do not come do not make it longer, and at the end of the pause one guess is free.
+        bridge.clock.pass(Duration::from_secs(wait) - Duration::from_millis(1));
+        assert_eq!(from("203.0.113.7", "one-more-guess").await.header("retry-after"), "1");
+        bridge.clock.pass(Duration::from_millis(1));
+        assert_eq!(from("203.0.113.7", "one-more-guess").await.status, 401);
+        wait = (wait * 2).min(60);
+    }
+    // Whoever has one IPv6 address has many.
+    for guess in 0..5 {
+        assert_eq!(from(&format!("2001:db8::{guess}"), "a-guess").await.status, 401);
+    }
+    assert_eq!(from("2001:db8::ffff", "a-guess").await.status, 429);
+    assert_eq!(from("2001:db8:0:1::", "a-guess").await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_remembered_for_one_client_is_nothing_for_another() {
+    let setup = Setup { rules: Some(clients()), cache_ttl: SHORT, ..Setup::persons(30) };
+    let bridge = setup.start();
+    bridge.ready().await;
+    let total = async |query: &str, token: &str| {
+        let answer = with_token(&bridge, &format!("/Users{query}"), token).await;
+        answer.json()["totalResults"].clone()
+    };
+    let cursor = with_token(&bridge, "/Users?count=10&cursor", OKTA).await.json();
+    let next = format!("/Users?count=10&cursor={}", cursor["nextCursor"].as_str().unwrap());
+    assert_eq!(with_token(&bridge, &next, OKTA).await.status, 200);
+    with_token(&bridge, &next, OTHER).await.scim_error(400, Some("invalidCursor"));
+
+    // One begins to walk before a change and one after it: each goes on as it began.
+    assert_eq!(total("?count=10", OKTA).await, 30);
+    bridge.simulator.with_world(|world| world.persons.truncate(25));
+    tokio::time::sleep(SHORT * 2).await;
+    let mut first = Value::Null;
+    crate::harness::until("the change is seen", async || {
+        first = total("?count=10", OTHER).await;
+        first == 25
+    })
+    .await;
+    assert_eq!(total("?count=10&startIndex=11", OKTA).await, 30);
+    assert_eq!(total("?count=10&startIndex=11", OTHER).await, 25);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_no_token_still_needs_none() {
+    let bridge = bridge(rules(Some("a-token-of-webhooks"))).await;
+    for path in ["/health/live", "/health/ready", "/metrics"] {
+        assert_eq!(get(&bridge, path, &[("Authorization", "Bearer wrong")]).await.status, 200, "{path}");
+    }
+    let options = bridge.http.request(Method::OPTIONS, format!("{}/Users", bridge.origin));
+    assert_eq!(answer(options).await.status, 401);
+    assert_eq!(answer(bridge.request(Method::HEAD, "/Users")).await.status, 200);
+    // The token of the webhooks opens nothing else.
+    assert_eq!(with_token(&bridge, "/Users", "a-token-of-webhooks").await.status, 401);
+}

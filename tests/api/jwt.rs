@@ -1,0 +1,433 @@
+//! Tokens of other issuers, signed with keys that are made here and served by a server beside the bridge.
+
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use aws_lc_rs::{hmac, rsa};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use personio_scim::access::{Algorithm, Caller, Issuer, Networks, Rules};
+use serde_json::{Value, json};
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::harness::{Answer, Bridge, NOW, Setup, TOKEN, answer, rules};
+
+const ISSUER: &str = "https://login.example.com/v2.0";
+const AUDIENCE: &str = "api://scim";
+
+/// A key that can sign.
+enum Signer {
+    Rsa(Box<RsaKeyPair>),
+    Ec(EcdsaKeyPair),
+    Ed(Ed25519KeyPair),
+}
+
+fn encoded(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+impl Signer {
+    fn rsa() -> Self {
+        Self::Rsa(Box::new(rsa::KeyPair::generate(KeySize::Rsa2048).unwrap()))
+    }
+
+    fn ec() -> Self {
+        Self::Ec(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
+    }
+
+    fn ed() -> Self {
+        Self::Ed(Ed25519KeyPair::generate().unwrap())
+    }
+
+    fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Rsa(_) => "RS256",
+            Self::Ec(_) => "ES256",
+            Self::Ed(_) => "EdDSA",
+        }
+    }
+
+    /// The public key, without what may stand beside it.
+    fn jwk(&self) -> Value {
+        match self {
+            Self::Rsa(pair) => {
+                let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());
+                json!({"kty": "RSA", "n": encoded(n.big_endian_without_leading_zero()),
+                       "e": encoded(e.big_endian_without_leading_zero())})
+            }
+            Self::Ec(pair) => {
+                let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+                json!({"kty": "EC", "crv": "P-256", "x": encoded(x), "y": encoded(y)})
+            }
+            Self::Ed(pair) => json!({"kty": "OKP", "crv": "Ed25519", "x": encoded(pair.public_key())}),
+        }
+    }
+
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).unwrap();
+                signature
+            }
+            Self::Ec(pair) => pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec(),
+            Self::Ed(pair) => pair.sign(message).as_ref().to_vec(),
+        }
+    }
+
+    fn token(&self, id: &str, claims: &Value) -> String {
+        self.token_with(&json!({"alg": self.algorithm(), "kid": id, "typ": "JWT"}), claims)
+    }
+
+    fn token_with(&self, header: &Value, claims: &Value) -> String {
+        let message = format!("{}.{}", encoded(header.to_string()), encoded(claims.to_string()));
+        format!("{message}.{}", encoded(self.sign(message.as_bytes())))
+    }
+}
+
+fn with(mut object: Value, changes: &Value) -> Value {
+    for (name, value) in changes.as_object().unwrap() {
+        if value.is_null() {
+            object.as_object_mut().unwrap().remove(name);
+        } else {
+            object[name] = value.clone();
+        }
+    }
+    object
+}
+
+fn seconds(now: &str) -> i64 {
+    now.parse::<jiff::Timestamp>().unwrap().as_second()
+}
+
+/// The claims of a good token, with some changed.
+fn claims(changes: &Value) -> Value {
+    let now = seconds(NOW);
+    let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "somebody", "iat": now, "exp": now + 600});
+    with(claims, changes)
+}
+
+/// An issuer with these keys, each under its id.
+async fn issuer(keys: &[(&str, &Signer)]) -> MockServer {
+    let server = MockServer::start().await;
+    publish(&server, keys).await;
+    server
+}
+
+async fn publish(server: &MockServer, keys: &[(&str, &Signer)]) {
+    let keys = keys.iter().map(|(id, key)| with(key.jwk(), &json!({"kid": id, "use": "sig"}))).collect::<Vec<_>>();
+    respond(server, ResponseTemplate::new(200).set_body_json(json!({"keys": keys}))).await;
+}
+
+async fn respond(server: &MockServer, response: ResponseTemplate) {
+    // What was asked before counts on.
+    let mock = Mock::given(method("GET")).and(path("/keys")).respond_with(response);
+    let earlier = server.received_requests().await.unwrap().len();
+    assert!(earlier < 250, "mounted mocks have a priority each");
+    mock.with_priority(u8::try_from(250 - earlier).unwrap()).mount(server).await;
+}
+
+async fn fetches(server: &MockServer) -> usize {
+    server.received_requests().await.unwrap().len()
+}
+
+fn rule(server: &MockServer) -> Issuer {
+    Issuer {
+        caller: Caller::named("entra").unwrap(),
+        issuer: ISSUER.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        jwks_url: format!("{}/keys", server.uri()).parse().unwrap(),
+        scope: None,
+        algorithms: Algorithm::ALL.to_vec(),
+        networks: None,
+    }
+}
+
+async fn bridge(issuers: Vec<Issuer>) -> Bridge {
+    let bridge = Setup { rules: Some(Rules { issuers, ..rules(None) }), ..Setup::persons(5) }.start();
+    bridge.ready().await;
+    bridge
+}
+
+async fn ask(bridge: &Bridge, token: &str) -> Answer {
+    let request = bridge.http.get(format!("{}/Users", bridge.origin));
+    answer(request.header("Authorization", format!("Bearer {token}"))).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_each_algorithm_is_accepted_and_the_keys_are_read_once() {
+    let keys = [("r", Signer::rsa()), ("e", Signer::ec()), ("d", Signer::ed())];
+    let server = issuer(&keys.each_ref().map(|(id, key)| (*id, key))).await;
+    let bridge = bridge(vec![rule(&server)]).await;
+    assert_eq!(ask(&bridge, TOKEN).await.status, 200);
+    assert_eq!(fetches(&server).await, 0, "nobody has come with such a token");
+    for (id, key) in &keys {
+        let token = key.token(id, &claims(&json!({})));
+        let accepted = ask(&bridge, &token).await;
+        assert_eq!(accepted.status, 200, "{}: {}", key.algorithm(), accepted.text);
+        let basic = format!("Basic {}", STANDARD.encode(format!("x:{token}")));
+        let request = bridge.http.get(format!("{}/Users", bridge.origin)).header("Authorization", basic);
+        assert_eq!(answer(request).await.status, 200);
+        // Without an id, any key may be the one.
+        let nameless = key.token_with(&json!({"alg": key.algorithm()}), &claims(&json!({})));
+        assert_eq!(ask(&bridge, &nameless).await.status, 200, "{}", key.algorithm());
+    }
+    assert_eq!(fetches(&server).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_token_says_decides() {
+    let key = Signer::ed();
+    let server = issuer(&[("d", &key)]).await;
+    let scoped = Issuer { scope: Some("scim.read".to_owned()), ..rule(&server) };
+    let bridge = bridge(vec![scoped]).await;
+    let now = seconds(NOW);
+    let unknown = "the token is not valid; a valid bearer token is required";
+    let (expired, early) = ("the token has expired; a new one is required", "the token is not valid yet");
+    let scope = "the token does not have the scope that is required here";
+    for (changes, status, detail) in [
+        (json!({"scope": "scim.read"}), 200, ""),
+        (json!({"scope": "openid scim.read x"}), 200, ""),
+        (json!({"scp": "scim.read"}), 200, ""),
+        (json!({"scp": ["x", "scim.read"]}), 200, ""),
+        (json!({"scope": "x", "scp": ["scim.read"]}), 200, ""),
+        (json!({}), 403, scope),
+        (json!({"scope": "scim.reader"}), 403, scope),
+        (json!({"scope": "SCIM.READ"}), 403, scope),
+        (json!({"scp": []}), 403, scope),
+        (json!({"roles": ["scim.read"]}), 403, scope),
+        (json!({"scope": "scim.read", "aud": ["x", AUDIENCE]}), 200, ""),
+        (json!({"scope": "scim.read", "aud": "api://other"}), 401, unknown),
+        (json!({"scope": "scim.read", "aud": ["x"]}), 401, unknown),
+        (json!({"scope": "scim.read", "aud": []}), 401, unknown),
+        (json!({"scope": "scim.read", "aud": null}), 401, unknown),
+        (json!({"scope": "scim.read", "iss": "https://login.example.com/v2.0/"}), 401, unknown),
+        (json!({"scope": "scim.read", "iss": [ISSUER]}), 401, unknown),
+        (json!({"scope": "scim.read", "iss": null}), 401, unknown),
+        (json!({"scope": "scim.read", "exp": null}), 401, unknown),
+        (json!({"scope": "scim.read", "exp": "tomorrow"}), 401, unknown),
+        (json!({"scope": "scim.read", "exp": now - 59}), 200, ""),
+        (json!({"scope": "scim.read", "exp": now - 60}), 401, expired),
+        (json!({"scope": "scim.read", "exp": 0}), 401, expired),
+        (json!({"scope": "scim.read", "exp": now as f64 + 0.5}), 200, ""),
+        (json!({"scope": "scim.read", "nbf": now + 60}), 200, ""),
+        (json!({"scope": "scim.read", "nbf": now + 61}), 401, early),
+        (json!({"scope": "scim.read", "nbf": now - 5}), 200, ""),
+    ] {
+        let answer = ask(&bridge, &key.token("d", &claims(&changes))).await;
+        assert_eq!(answer.status, status, "{changes}: {}", answer.text);
+        if status != 200 {
+            assert_eq!(answer.scim_error(status, None), detail, "{changes}");
+        }
+        if status == 403 {
+            assert!(answer.header("www-authenticate").contains("error=\"insufficient_scope\""), "{answer:?}");
+        }
+        reset(&bridge);
+    }
+}
+
+/// Lets the pause after wrong tokens pass, without a second on the calendar: rows are not about slowing.
+fn reset(bridge: &Bridge) {
+    bridge.clock.pass(Duration::from_secs(60));
+    bridge.clock.set(NOW);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_signature_by_a_known_key_is_one() {
+    let (rsa, ec, ed, stranger) = (Signer::rsa(), Signer::ec(), Signer::ed(), Signer::ed());
+    let server = issuer(&[("r", &rsa), ("e", &ec), ("d", &ed)]).await;
+    let only_rsa = Issuer {
+        caller: Caller::named("narrow").unwrap(),
+        issuer: "narrow".to_owned(),
+        algorithms: vec![Algorithm::Rs256],
+        ..rule(&server)
+    };
+    let bridge = bridge(vec![rule(&server), only_rsa]).await;
+    let good = claims(&json!({}));
+    let narrow = claims(&json!({"iss": "narrow"}));
+    let symmetric = |secret: &[u8], algorithm: &str, kid: &str| {
+        let header = json!({"alg": algorithm, "kid": kid});
+        let message = format!("{}.{}", encoded(header.to_string()), encoded(good.to_string()));
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
+        format!("{message}.{}", encoded(tag))
+    };
+    let jwk = |key: &Signer| key.jwk();
+    let modulus = URL_SAFE_NO_PAD.decode(jwk(&rsa)["n"].as_str().unwrap()).unwrap();
+    let point = URL_SAFE_NO_PAD.decode(jwk(&ed)["x"].as_str().unwrap()).unwrap();
+    let unsigned = format!("{}.{}.", encoded(json!({"alg": "none"}).to_string()), encoded(good.to_string()));
+    let valid = ed.token("d", &good);
+    let (message, signature) = valid.rsplit_once('.').unwrap();
+    let altered = claims(&json!({"sub": "root"})).to_string();
+    let header = valid.split('.').next().unwrap();
+    let evil = format!("{}/evil", server.uri());
+    for (what, token, expected) in [
+        ("good", valid.clone(), 200),
+        ("good, of the narrow one", rsa.token("r", &narrow), 200),
+        ("an algorithm that the narrow one does not allow", ed.token("d", &narrow), 401),
+        ("none", unsigned.clone(), 401),
+        ("None", unsigned.replace(&encoded(r#"{"alg":"none"}"#), &encoded(r#"{"alg":"None"}"#)), 401),
+        ("none with a signature", format!("{unsigned}{signature}"), 401),
+        ("the RSA key as a secret", symmetric(&modulus, "HS256", "r"), 401),
+        ("the Ed25519 key as a secret", symmetric(&point, "HS256", "d"), 401),
+        ("the document as a secret", symmetric(jwk(&rsa).to_string().as_bytes(), "HS256", "r"), 401),
+        ("a key of another kind", ed.token_with(&json!({"alg": "EdDSA", "kid": "r"}), &good), 401),
+        ("another algorithm than the key's", rsa.token_with(&json!({"alg": "RS512", "kid": "r"}), &good), 401),
+        ("PS256", rsa.token_with(&json!({"alg": "PS256", "kid": "r"}), &good), 401),
+        ("ES256 said, Ed25519 meant", ed.token_with(&json!({"alg": "ES256", "kid": "e"}), &good), 401),
+        ("a stranger", stranger.token("d", &good), 401),
+        ("a stranger without an id", stranger.token_with(&json!({"alg": "EdDSA"}), &good), 401),
+        (
+            "a stranger who brings the key",
+            stranger.token_with(&json!({"alg": "EdDSA", "kid": "d", "jwk": stranger.jwk()}), &good),
+            401,
+        ),
+        ("a stranger's address", stranger.token_with(&json!({"alg": "EdDSA", "kid": "x", "jku": evil}), &good), 401),
+        (
+            "a stranger's certificate",
+            stranger.token_with(&json!({"alg": "EdDSA", "kid": "x", "x5u": evil}), &good),
+            401,
+        ),
+        (
+            "what is critical",
+            ed.token_with(&json!({"alg": "EdDSA", "kid": "d", "crit": ["b64"], "b64": true}), &good),
+            401,
+        ),
+        ("other claims", format!("{header}.{}.{signature}", encoded(altered)), 401),
+        ("no signature", format!("{message}."), 401),
+        ("half a signature", format!("{message}.{}", &signature[..40]), 401),
+        ("one part more", format!("{valid}.x"), 401),
+        ("one part less", message.to_owned(), 401),
+        ("points", "..".to_owned(), 401),
+        ("no JSON", format!("{}.{}.x", encoded("x"), encoded("x")), 401),
+    ] {
+        let answer = ask(&bridge, &token).await;
+        assert_eq!(answer.status, expected, "{what}: {}", answer.text);
+        assert!(!answer.text.contains(&token), "{what}");
+        reset(&bridge);
+    }
+    let asked = server.received_requests().await.unwrap();
+    assert!(asked.iter().all(|request| request.url.path() == "/keys"), "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_not_for_this_are_not_used() {
+    let (key, other) = (Signer::ed(), Signer::rsa());
+    for (marks, expected) in [
+        (json!({}), 200),
+        (json!({"use": "sig", "alg": "EdDSA", "key_ops": ["verify"]}), 200),
+        (json!({"use": "enc"}), 401),
+        (json!({"alg": "RS256"}), 401),
+        (json!({"key_ops": ["encrypt"]}), 401),
+        (json!({"crv": "X25519"}), 401),
+        (json!({"kid": "another"}), 401),
+    ] {
+        let server = MockServer::start().await;
+        let oddities = [json!({"kty": "oct", "k": "c2VjcmV0", "kid": "d"}), json!({"kty": "PQ"}), json!(7)];
+        let mut keys = vec![with(with(key.jwk(), &json!({"kid": "d"})), &marks), other.jwk()];
+        keys.extend(oddities);
+        respond(&server, ResponseTemplate::new(200).set_body_json(json!({"keys": keys}))).await;
+        let bridge = bridge(vec![rule(&server)]).await;
+        let answer = ask(&bridge, &key.token("d", &claims(&json!({})))).await;
+        assert_eq!(answer.status, expected, "{marks}: {}", answer.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_key_costs_one_question_and_a_storm_of_them_few() {
+    let (old, new) = (Signer::ec(), Signer::ec());
+    let server = issuer(&[("old", &old)]).await;
+    let bridge = bridge(vec![rule(&server)]).await;
+    let good = claims(&json!({"exp": seconds(NOW) + 90_000}));
+    assert_eq!(ask(&bridge, &old.token("old", &good)).await.status, 200);
+    assert_eq!(fetches(&server).await, 1);
+    // The key is replaced.
+    publish(&server, &[("new", &new)]).await;
+    bridge.clock.pass(Duration::from_secs(31));
+    assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200);
+    assert_eq!(fetches(&server).await, 2);
+    assert_eq!(ask(&bridge, &old.token("old", &good)).await.status, 401, "it is withdrawn");
+    // Garbage, all at once and one by one.
+    let garbage: Vec<String> = (0..40).map(|number| old.token(&format!("garbage-{number}"), &good)).collect();
+    let storm = futures_util::future::join_all(garbage.iter().map(|token| ask(&bridge, token)));
+    let stormed = storm.await;
+    assert!(stormed.iter().all(|answer| [401, 429].contains(&answer.status.as_u16())), "{stormed:?}");
+    assert_eq!(fetches(&server).await, 2);
+    bridge.clock.pass(Duration::from_secs(31));
+    for token in &garbage {
+        ask(&bridge, token).await;
+    }
+    assert_eq!(fetches(&server).await, 3);
+    // A token with the known id and another signature is no reason to ask more often either.
+    for _ in 0..20 {
+        ask(&bridge, &old.token("new", &good)).await;
+    }
+    assert_eq!(fetches(&server).await, 3);
+    // Tokens of nobody known cost nothing at all.
+    bridge.clock.pass(Duration::from_secs(31));
+    ask(&bridge, &old.token("x", &claims(&json!({"iss": "https://elsewhere.example"})))).await;
+    assert_eq!(fetches(&server).await, 3);
+    assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200);
+    // After an hour keys are read again before they are used: one may have been withdrawn.
+    publish(&server, &[("old", &old)]).await;
+    bridge.clock.pass(Duration::from_secs(3600));
+    assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 401);
+    assert_eq!(fetches(&server).await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_an_issuer_is_down_known_keys_stay_good_for_a_day_and_others_cannot_be_checked() {
+    let (key, other) = (Signer::ed(), Signer::ed());
+    let server = issuer(&[("d", &key)]).await;
+    let bridge = bridge(vec![rule(&server)]).await;
+    let good = claims(&json!({"exp": seconds(NOW) + 100 * 3600}));
+    assert_eq!(ask(&bridge, &key.token("d", &good)).await.status, 200);
+    for (what, broken) in [
+        ("an error", ResponseTemplate::new(500)),
+        ("a redirect", ResponseTemplate::new(302).insert_header("location", "/elsewhere")),
+        ("no JSON", ResponseTemplate::new(200).set_body_string("<html>")),
+        ("no keys", ResponseTemplate::new(200).set_body_json(json!({"keys": []}))),
+        ("too much", ResponseTemplate::new(200).set_body_bytes(vec![b' '; 300 * 1024])),
+    ] {
+        respond(&server, broken).await;
+        bridge.clock.pass(Duration::from_secs(3 * 3600));
+        let before = fetches(&server).await;
+        assert_eq!(ask(&bridge, &key.token("d", &good)).await.status, 200, "{what}");
+        let unknown = ask(&bridge, &other.token("other", &good)).await;
+        assert!(unknown.scim_error(503, None).contains("its issuer does not answer"), "{what}: {unknown:?}");
+        assert_eq!(unknown.header("retry-after"), "30", "{what}");
+        // Nobody has guessed anything, so nobody is slowed.
+        for _ in 0..10 {
+            assert_eq!(ask(&bridge, &other.token("other", &good)).await.status, 503, "{what}");
+        }
+        assert_eq!(fetches(&server).await, before + 1, "{what}");
+        assert_eq!(ask(&bridge, TOKEN).await.status, 200, "whoever has a token of their own is not concerned");
+    }
+    bridge.clock.pass(Duration::from_secs(10 * 3600));
+    assert_eq!(ask(&bridge, &key.token("d", &good)).await.status, 503, "after a day");
+    publish(&server, &[("d", &key)]).await;
+    bridge.clock.pass(Duration::from_secs(31));
+    assert_eq!(ask(&bridge, &key.token("d", &good)).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_may_serve_several_audiences_and_from_some_networks_only() {
+    let key = Signer::ed();
+    let server = issuer(&[("d", &key)]).await;
+    let second = Issuer {
+        caller: Caller::named("second").unwrap(),
+        audience: "api://second".to_owned(),
+        networks: Some(Networks::named(&["192.0.2.0/24".to_owned()]).unwrap()),
+        ..rule(&server)
+    };
+    let bridge = bridge(vec![rule(&server), second]).await;
+    for (audience, expected) in [(AUDIENCE, 200), ("api://second", 403), ("api://third", 401)] {
+        let answer = ask(&bridge, &key.token("d", &claims(&json!({"aud": audience})))).await;
+        assert_eq!(answer.status, expected, "{audience}: {}", answer.text);
+    }
+    assert_eq!(fetches(&server).await, 1, "they have their keys in common");
+}

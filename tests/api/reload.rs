@@ -1,0 +1,133 @@
+//! What changes while the server runs: the real program is sent SIGHUP. What a token is stays out of every log.
+
+use std::fs;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use personio_scim::simulator::{Endpoint, Options};
+use serde_json::Value;
+
+use crate::harness::{Setup, until};
+use crate::process::{Program, file, get};
+
+const OKTA: &str = "a-token-of-okta-0123456789";
+const OTHER: &str = "a-token-of-another-0123456789";
+const SIMPLE: &str = "a-token-in-a-file-0123456789";
+const SECOND: &str = "its-successor-0123456789";
+
+fn hash(token: &str) -> String {
+    digest(&SHA256, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn client(name: &str, token: &str) -> String {
+    format!("[[client]]\nname = \"{name}\"\ntoken_sha256 = \"{}\"\n", hash(token))
+}
+
+fn said(program: &Program, part: &str) -> usize {
+    let has = |line: &Value| line["message"].as_str().is_some_and(|message| message.contains(part));
+    program.log().iter().filter(|line| has(line)).count()
+}
+
+/// Sends SIGHUP and waits until the log has one more line with `part`.
+async fn reread(program: &Program, part: &str) {
+    let before = said(program, part);
+    program.signal("HUP");
+    until(part, async || said(program, part) == before + 1).await;
+}
+
+/// Names of those who asked, as the log has them, in order and each once in a row.
+fn callers(program: &Program) -> Vec<String> {
+    let log = program.log();
+    let mut callers: Vec<String> =
+        log.iter().filter_map(|line| Some(line["span"]["client"].as_str()?.to_owned())).collect();
+    callers.dedup();
+    callers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_come_and_go_and_a_bad_file_changes_nothing() {
+    let simulator = Setup::persons(5).simulator();
+    let upstream = simulator.base_url();
+    let (config, token) = (file(&client("okta", OKTA)), file(SIMPLE));
+    let (config_path, token_path) = (config.path().to_str().unwrap(), token.path().to_str().unwrap());
+    let variables = [
+        ("PERSONIO_CLIENT_ID", "demo"),
+        ("PERSONIO_CLIENT_SECRET", "demo-secret"),
+        ("PERSONIO_BASE_URL", upstream.as_str()),
+        ("SCIM_BEARER_TOKEN_FILE", token_path),
+        ("SCIM_CONFIG", config_path),
+        ("SCIM_LISTEN", "127.0.0.1:0"),
+        ("RUST_LOG", "trace"),
+    ];
+    let program = Program::start(&["serve"], &variables);
+    let base_url = program.base_url().await;
+    // Whether OKTA, OTHER, SIMPLE and SECOND are let in. Wrong ones are slowed after a few.
+    let let_in = async || {
+        let mut let_in = Vec::new();
+        for token in [OKTA, OTHER, SIMPLE, SECOND] {
+            let answer = get(&format!("{base_url}/Schemas"), token).await;
+            assert!([200, 401, 429].contains(&answer.status.as_u16()), "{answer:?}");
+            let_in.push(answer.status == 200);
+        }
+        let_in
+    };
+    assert_eq!(let_in().await, [true, false, true, false]);
+
+    fs::write(config.path(), client("other", OTHER) + &client("third", "whatever")).unwrap();
+    fs::write(token.path(), format!("{SECOND}\n")).unwrap();
+    assert_eq!(let_in().await, [true, false, true, false], "nobody has asked to read it again");
+    reread(&program, "the settings were read again: 3 clients").await;
+    assert_eq!(let_in().await, [false, true, false, true]);
+
+    for (text, mistake) in [
+        (client("okta", OKTA) + "[[client]]\nname = 7\n", "line 5: invalid type"),
+        (client("okta", OKTA) + &client("okta", OTHER), "client `okta`: this name is taken"),
+        (client("okta", SECOND), "is the same as the token of the client `okta`"),
+        ("time_zone = \"Nowhere\"".to_owned(), "`Nowhere` is no time zone"),
+    ] {
+        fs::write(config.path(), text).unwrap();
+        reread(&program, mistake).await;
+        assert_eq!(let_in().await, [false, true, false, true], "{mistake}");
+    }
+    fs::remove_file(token.path()).unwrap();
+    reread(&program, "--bearer-token-file (SCIM_BEARER_TOKEN_FILE)").await;
+    assert_eq!(let_in().await, [false, true, false, true]);
+    let errors = program.log().into_iter().filter(|line| line["level"] == "ERROR").collect::<Vec<_>>();
+    assert_eq!(errors.len(), 5, "one for each: {errors:?}");
+    assert!(
+        errors.iter().all(|line| line["message"].as_str().unwrap().starts_with("the settings stay as they were: "))
+    );
+
+    assert_eq!(callers(&program)[..4], ["okta", "client", "okta", "client"]);
+    assert!(callers(&program).ends_with(&["other".to_owned(), "client".to_owned()]), "{:?}", callers(&program));
+    let log = format!("{:?}", program.log());
+    for secret in [OKTA, OTHER, SIMPLE, SECOND].into_iter().flat_map(|token| [token.to_owned(), hash(token)]) {
+        assert!(!log.contains(&secret), "{secret}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_of_personio_is_used_for_the_next_token() {
+    let setup = Setup::persons(5);
+    let options = Options { client_secret: "the-new-secret".to_owned(), ..setup.options.clone() };
+    let simulator = Setup { options, ..Setup::persons(5) }.simulator();
+    let bridge = setup.start_with(simulator);
+    assert!(bridge.failure().await.contains("credential"), "{}", bridge.failure().await);
+    let asked = bridge.simulator.requests(Endpoint::Token);
+
+    let mut config = bridge.config.clone();
+    config.personio.client_secret = "the-new-secret".into();
+    bridge.live.adopt(config.clone()).unwrap();
+    bridge.clock.pass(crate::harness::PAUSE_OVER);
+    bridge.ready().await;
+    assert_eq!(bridge.simulator.requests(Endpoint::Token), asked + 1);
+    // The same again costs no token.
+    bridge.live.adopt(config.clone()).unwrap();
+    bridge.ready().await;
+    assert_eq!(bridge.simulator.requests(Endpoint::Token), asked + 1);
+    // One that is wrong is tried soon, though there is still a good token.
+    config.personio.client_secret = "a-wrong-secret".into();
+    bridge.live.adopt(config).unwrap();
+    bridge.failure().await;
+    assert!(bridge.simulator.requests(Endpoint::Token) > asked + 1);
+    assert_eq!(bridge.health().await.0, 200, "what was read is served on");
+}
