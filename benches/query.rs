@@ -17,7 +17,7 @@ use personio_scim::clock::SystemClock;
 use personio_scim::directory::{
     Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
 };
-use personio_scim::endpoints::{self, Parts, State};
+use personio_scim::endpoints::{self, Pages, Parts, State};
 use personio_scim::scim::filter::{Filter, Limits};
 use personio_scim::scim::{
     CursorKey, Discovery, Email, EnterpriseUser, Extension, ListQuery, Locations, Manager, Membership, Meta, Name,
@@ -260,7 +260,19 @@ fn request(criterion: &mut Criterion) {
         let access = Access::new(rules, Arc::new(SystemClock::default()), uploads.handle().clone()).unwrap();
         let cursor_key = CursorKey::new(b"secret");
         let (max_results, filter_limits, register) = (10_000, Limits::default(), Box::new(|_: &mut _| {}));
-        let parts = Parts { directory, discovery, types, access, cursor_key, max_results, filter_limits, register };
+        let (settings, pages) = (Vec::new(), Pages { status: false, metrics: true });
+        let parts = Parts {
+            directory,
+            discovery,
+            types,
+            access,
+            cursor_key,
+            max_results,
+            filter_limits,
+            settings,
+            pages,
+            register,
+        };
         let state = State::new(parts);
         let state = web::Data::new(state);
         let runtime = actix_web::rt::System::new();

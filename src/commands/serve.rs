@@ -23,6 +23,9 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Fa
     }
     let (address, base_url) = (application.address(), application.base_url());
     tracing::info!(%address, base_url, "listening on {address}; SCIM clients use {base_url}");
+    if let Some(address) = application.metrics_address() {
+        tracing::info!(%address, "metrics are at http://{address}/metrics");
+    }
     let rereading = keep_rereading(hangups, application.live(), || Config::serve(args, matches));
     tokio::select! {
         ended = application.run(stop) => Ok(ended?),

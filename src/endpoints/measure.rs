@@ -90,7 +90,8 @@ impl Requests {
             [("route", Arc::clone(&route)), ("status", status.to_string().into()), ("client", Arc::clone(&client))];
         self.answers.get_or_create(&labels).inc();
         self.times.get_or_create(&[("route", Arc::clone(&route))]).observe(took.as_secs_f64());
-        if caller.is_some() {
+        // Whoever looks at the status page wants to see what others ask for.
+        if caller.is_some() && &*route != super::STATUS {
             self.visited(client, Last { at: Instant::now(), route, status, rows });
         }
     }

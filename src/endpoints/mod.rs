@@ -12,6 +12,7 @@ mod lists;
 mod measure;
 mod metrics;
 mod respond;
+mod status;
 mod users;
 mod webhooks;
 
@@ -26,10 +27,14 @@ pub use error::Error;
 pub use measure::measure;
 pub use metrics::Register;
 pub use respond::request_id;
+pub use status::Setting;
 
 use crate::access::Access;
 use crate::directory::Directory;
 use crate::scim::{CursorKey, Discovery, ResourceTypes, filter};
+
+/// Where the status page is.
+const STATUS: &str = "/status";
 
 /// What the endpoints serve from.
 pub struct State {
@@ -54,8 +59,21 @@ pub struct Parts {
     pub max_results: usize,
     /// How large a filter may be.
     pub filter_limits: filter::Limits,
+    /// The settings in force; the status page tells them.
+    pub settings: Vec<Setting>,
+    /// Which pages there are besides.
+    pub pages: Pages,
     /// Shows the numbers of what the endpoints do not know.
     pub register: Register,
+}
+
+/// Which pages there are besides SCIM and health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pages {
+    /// Whether there is a status page, to which browsers are sent.
+    pub status: bool,
+    /// Whether metrics are here. Otherwise they have an address of their own.
+    pub metrics: bool,
 }
 
 impl State {
@@ -80,10 +98,16 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
     if state.access.has_webhooks() {
         service.service(webhooks::resource());
     }
+    if state.pages.status {
+        let page = resource(STATUS, status::read).wrap(from_fn(auth::check));
+        service.service(page).service(web::resource("/").guard(status::is_browser()).to(status::see));
+    }
+    if state.pages.metrics {
+        service.service(resource("/metrics", metrics::read));
+    }
     service
         .service(resource("/health/live", health::live))
         .service(resource("/health/ready", health::ready))
-        .service(resource("/metrics", metrics::read))
         .service(
             web::scope("/scim/v2")
                 .service(resource("", lists::everything))
@@ -101,6 +125,15 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
                 .default_service(web::to(no_route)),
         )
         // What has no path, such as `OPTIONS *`.
+        .default_service(web::to(no_route));
+}
+
+/// Metrics, where they have an address of their own, and health.
+pub fn configure_metrics(service: &mut web::ServiceConfig) {
+    service
+        .service(resource("/metrics", metrics::read))
+        .service(resource("/health/live", health::live))
+        .service(resource("/health/ready", health::ready))
         .default_service(web::to(no_route));
 }
 

@@ -278,6 +278,12 @@ impl<T: Listed> ListResponse<T> {
         Self { total_results, start_index, next_cursor: None, resources }
     }
 
+    /// How many matches there are.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.total_results
+    }
+
     /// How many matches are on this page.
     #[must_use]
     pub fn rows(&self) -> usize {

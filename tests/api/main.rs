@@ -44,6 +44,7 @@ mod reload;
 mod search;
 mod sorting;
 mod state;
+mod status;
 mod token;
 mod translation;
 mod traps;

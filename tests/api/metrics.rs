@@ -222,3 +222,28 @@ async fn what_was_there_and_what_had_to_be_fetched_is_counted() {
     };
     assert_eq!((single("hit"), single("miss")), (1.0, 1.0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readme_names_every_metric_and_no_other() {
+    let setup = Setup { cache_ttl: SHORT, ..Setup::persons(30) };
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(503)).times(1));
+    let bridge = setup.start_with(simulator);
+    bridge.everybody().await;
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(500)));
+    bridge.reloaded().await;
+    bridge.failure().await;
+    let text = bridge.get("/metrics").await.text;
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let names: BTreeSet<String> = families
+        .map(|(name, kind)| match kind {
+            "counter" => format!("{name}_total"),
+            "info" => format!("{name}_info"),
+            _ => name.to_owned(),
+        })
+        .collect();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let told: BTreeSet<String> =
+        readme.split('`').filter(|word| word.starts_with("personio_scim_")).map(str::to_owned).collect();
+    assert_eq!(told, names);
+}
