@@ -2,6 +2,9 @@
 //! named by its route, never by its query string, its headers or what they hold. When it
 //! ends one line says how; where nothing could be served, a second one says why.
 
+#[cfg(feature = "otlp")]
+mod otlp;
+
 use std::env::VarError;
 use std::error::Error as _;
 use std::io::IsTerminal;
@@ -16,6 +19,9 @@ use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+
+#[cfg(feature = "otlp")]
+pub use otlp::Traces;
 
 /// What is logged without `RUST_LOG`. The server's crates report every worker, and as an error every
 /// stranger who does not speak HTTP.

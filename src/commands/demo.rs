@@ -27,6 +27,8 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Fai
     let (scim, token) = Scim::demo(args, matches, &random_token()?)?;
     let has_status_page = scim.status_page;
     start_logs()?;
+    #[cfg(feature = "otlp")]
+    let traces = super::start_traces(&scim)?;
     let (stop, approvals) = (stop_signal()?, approval_signal()?);
 
     let options = Options { rate: Some(RATE), ..Options::default() };
@@ -50,6 +52,8 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Fai
     greet(&mut std::io::stdout(), args.population.persons, application.base_url(), token.expose_secret(), status_page)?;
     application.run(stop).await?;
     upstream_handle.stop(false).await;
+    #[cfg(feature = "otlp")]
+    traces.end().await;
     Ok(())
 }
 

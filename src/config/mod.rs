@@ -103,6 +103,9 @@ pub struct Scim {
     pub metrics_listen: Option<SocketAddr>,
     /// Whether there is a status page.
     pub status_page: bool,
+    /// Where traces are sent, if anywhere.
+    #[cfg(feature = "otlp")]
+    pub otlp_endpoint: Option<Url>,
     /// All settings as they are in force.
     pub told: Vec<Told>,
 }
@@ -210,6 +213,8 @@ fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<Sec
         state: state::state(matches)?,
         metrics_listen: metrics_listen(matches)?,
         status_page: value::switch(value::STATUS_PAGE, &args.status_page)?,
+        #[cfg(feature = "otlp")]
+        otlp_endpoint: value::given("otlp_endpoint", matches).map(|url| value::otlp_endpoint(url)).transpose()?,
         told: told::settings::<A>(matches),
     })
 }

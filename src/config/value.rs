@@ -54,6 +54,11 @@ settings! {
     STATUS_PAGE = "--status-page", "SCIM_STATUS_PAGE";
 }
 
+#[cfg(feature = "otlp")]
+settings! {
+    OTLP_ENDPOINT = "--otlp-endpoint", "SCIM_OTLP_ENDPOINT";
+}
+
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.flag, self.variable)
@@ -205,6 +210,16 @@ pub(super) fn public_url(text: &str) -> Result<Url, Error> {
     let url = plain_url(&PUBLIC_URL, text)?;
     if url.path().ends_with("/scim/v2") {
         return Err(Error(format!("{PUBLIC_URL}: leave out /scim/v2")));
+    }
+    Ok(url)
+}
+
+/// Where traces are sent. They hold nothing that must not be read on the way.
+#[cfg(feature = "otlp")]
+pub(super) fn otlp_endpoint(text: &str) -> Result<Url, Error> {
+    let url = plain_url(&OTLP_ENDPOINT, text)?;
+    if url.path().ends_with("/v1/traces") {
+        return Err(Error(format!("{OTLP_ENDPOINT}: leave out /v1/traces")));
     }
     Ok(url)
 }

@@ -81,10 +81,7 @@ impl Requests {
 
     fn note(&self, request: &HttpRequest, status: u16, took: Duration) {
         let route: Arc<str> = route(request).into();
-        let (caller, rows) = {
-            let extensions = request.extensions();
-            (extensions.get::<Caller>().cloned(), extensions.get::<Rows>().map(|rows| rows.0))
-        };
+        let (caller, rows) = (caller(request), request.extensions().get::<Rows>().map(|rows| rows.0));
         let client: Arc<str> = caller.as_ref().map_or(NOBODY, Caller::name).into();
         let labels =
             [("route", Arc::clone(&route)), ("status", status.to_string().into()), ("client", Arc::clone(&client))];
@@ -120,8 +117,12 @@ pub async fn measure(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let began = Instant::now();
+    #[cfg(feature = "otlp")]
+    let traced = super::trace::Traced::begin(request.headers());
     let response = next.call(request).await?;
     state.requests.note(response.request(), response.status().as_u16(), began.elapsed());
+    #[cfg(feature = "otlp")]
+    traced.end(response.request(), response.status().as_u16());
     Ok(response)
 }
 
@@ -131,7 +132,12 @@ pub(super) fn rows(request: &HttpRequest, rows: usize) {
     tracing::Span::current().record("rows", rows);
 }
 
+/// Who asks, as far as that is known.
+pub(super) fn caller(request: &HttpRequest) -> Option<Caller> {
+    request.extensions().get::<Caller>().cloned()
+}
+
 /// The route as it is written in this program: it holds nothing of the request.
-fn route(request: &HttpRequest) -> String {
+pub(super) fn route(request: &HttpRequest) -> String {
     request.match_pattern().filter(|route| !route.is_empty()).unwrap_or_else(|| "(no route)".to_owned())
 }

@@ -13,6 +13,8 @@ mod measure;
 mod metrics;
 mod respond;
 mod status;
+#[cfg(feature = "otlp")]
+mod trace;
 mod users;
 mod webhooks;
 

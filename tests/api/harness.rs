@@ -172,6 +172,8 @@ impl Setup {
                 state: self.state,
                 metrics_listen: self.has_metrics_address.then(|| "127.0.0.1:0".parse().unwrap()),
                 status_page: self.status_page,
+                #[cfg(feature = "otlp")]
+                otlp_endpoint: None,
                 told: self.told,
             },
         };

@@ -46,6 +46,8 @@ mod sorting;
 mod state;
 mod status;
 mod token;
+#[cfg(feature = "otlp")]
+mod traces;
 mod translation;
 mod traps;
 mod upstream;

@@ -87,7 +87,7 @@ impl Program {
     }
 
     /// Waits for the end, for as long as [`until`] does.
-    async fn ended(mut self) -> Ended {
+    pub async fn ended(mut self) -> Ended {
         let mut status = None;
         until("the program has ended", async || {
             status = self.child.try_wait().unwrap();
