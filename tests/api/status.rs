@@ -240,7 +240,7 @@ async fn a_change_that_is_held_back_is_told_with_its_numbers() {
     assert!(held.contains(headline) && held.contains("from 11 of 30 users"), "{held}");
     assert_eq!((number(&held, "would disappear"), number(&held, "would become inactive")), (2, 9));
     assert_eq!((number(&held, "users"), number(&held, "active")), (30, 30), "what was served is served on");
-    let [.., newest] = after::<5>(&held, "outcome");
+    let [.., newest] = after::<4>(&held, "outcome");
     assert_eq!(newest, "held back");
 }
 

@@ -139,24 +139,26 @@ fn loads(loads: &[PastLoad]) -> Markup {
                 (chart(loads))
                 p.soft {
                     "How long each of the last loads took, the newest on the right; the longest " (time(longest(loads))) "."
+                }
+                p.soft {
                     @for (kind, word) in [("done", "published"), ("held", "held back"), ("failed", "failed")] {
                         @let count = loads.iter().filter(|load| self::kind(&load.outcome) == kind).count();
-                        @if count > 0 { " " span class={ "key " (kind) } { (count) " " (word) } }
+                        @if count > 0 { span class={ "key " (kind) } { (count) " " (word) } " " }
                     }
                 }
                 div.wide {
-                    table {
+                    table.stack {
                         thead {
                             tr { th { "began (UTC)" } th.number { "took" } th.number { "requests" } th { "outcome" } }
                         }
                         tbody {
                             @for load in loads.iter().rev().take(TOLD) {
                                 tr {
-                                    td.when {
-                                        span { (load.began.strftime("%Y-%m-%d")) } " " span { (load.began.strftime("%H:%M:%S")) }
+                                    td.when data-label="began (UTC)" {
+                                        (load.began.strftime("%Y-%m-%d %H:%M:%S"))
                                     }
-                                    td.number { (time(load.took)) }
-                                    td.number { (load.requests) }
+                                    td.number data-label="took" { (time(load.took)) }
+                                    td.number data-label="requests" { (load.requests) }
                                     (outcome(&load.outcome))
                                 }
                             }
@@ -170,9 +172,9 @@ fn loads(loads: &[PastLoad]) -> Markup {
 
 fn outcome(outcome: &Outcome) -> Markup {
     match outcome {
-        Outcome::Published(users) => html! { td.outcome { (users) " users" } },
-        Outcome::HeldBack => html! { td.outcome.warn { "held back" } },
-        Outcome::Failed(reason) => html! { td.outcome.bad { (reason) } },
+        Outcome::Published(users) => html! { td.outcome data-label="outcome" { (users) " users" } },
+        Outcome::HeldBack => html! { td.outcome.warn data-label="outcome" { "held back" } },
+        Outcome::Failed(reason) => html! { td.outcome.bad data-label="outcome" { (reason) } },
     }
 }
 
@@ -253,7 +255,9 @@ fn attributes(served: &Served) -> Markup {
             h2 { "Attributes" }
             p.soft { "How many of the " (served.users) " users have a value." }
             @for group in served.filled.chunk_by(|(one, _), (other, _)| schema(one) == schema(other)) {
-                @if let Some(urn) = group.first().and_then(|(path, _)| schema(path)) { h3 { (urn) } }
+                @if let Some(urn) = group.first().and_then(|(path, _)| schema(path)) {
+                    h3 { @for part in urn.split_inclusive(':') { (part) wbr; } }
+                }
                 ul.filled {
                     @for (path, count) in group {
                         li {
@@ -293,7 +297,7 @@ fn settings(settings: &[Setting]) -> Markup {
                             td { code { (name) } }
                             td {
                                 @match value { Some(value) => code { (value) }, None => span.soft { "not set" } }
-                                @if !is_chosen && value.is_some() { span.soft { " (default)" } }
+                                @if !is_chosen && value.is_some() { " " span.soft { "(default)" } }
                             }
                         }
                     }
