@@ -15,9 +15,9 @@ use futures_util::future::BoxFuture;
 use personio_scim::access::{Access, Caller, Client, Rules, Token};
 use personio_scim::clock::SystemClock;
 use personio_scim::directory::{
-    Directory, Freshness, Loaded, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
+    Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
 };
-use personio_scim::endpoints::{self, State};
+use personio_scim::endpoints::{self, Pages, Parts, State};
 use personio_scim::scim::filter::{Filter, Limits};
 use personio_scim::scim::{
     CursorKey, Email, EnterpriseUser, Extension, ListQuery, Locations, Manager, Membership, Meta, Name, Paging,
@@ -231,6 +231,10 @@ impl Source for Made {
         async { Ok(None) }.boxed()
     }
 
+    fn login(&self) -> Option<Login> {
+        None
+    }
+
     fn told(&self, _: &[u8]) -> Result<Told, Malformed> {
         Ok(Told::Nothing)
     }
@@ -252,7 +256,10 @@ fn request(criterion: &mut Criterion) {
         let rules = Rules { clients: vec![client], ..Rules::default() };
         let access = Access::new(rules, Arc::new(SystemClock::default()), uploads.handle().clone()).unwrap();
         let cursor_key = CursorKey::new(b"secret");
-        let state = State::new(directory, access, cursor_key, 10_000, Limits::default());
+        let (max_results, filter_limits, register) = (10_000, Limits::default(), Box::new(|_: &mut _| {}));
+        let (settings, pages) = (Vec::new(), Pages { status: false, metrics: true });
+        let parts = Parts { directory, access, cursor_key, max_results, filter_limits, settings, pages, register };
+        let state = State::new(parts);
         let state = web::Data::new(state);
         let runtime = actix_web::rt::System::new();
         let app = App::new().app_data(state.clone()).configure(|service| endpoints::configure(service, &state));

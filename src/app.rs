@@ -9,11 +9,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::{App, HttpServer, web};
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tracing_actix_web::TracingLogger;
 
 pub use live::Live;
@@ -21,10 +22,10 @@ pub use reader::{Reader, survey};
 
 use crate::access::Access;
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Told};
 use crate::directory::state_file::StateFile;
 use crate::directory::{self, Directory, Freshness, MaxChange};
-use crate::endpoints;
+use crate::endpoints::{self, Pages};
 use crate::personio::{Client, Retry, Settings};
 use crate::scim::{BrokenDocument, CursorKey, Locations, Vocabulary};
 use crate::telemetry::RequestSpan;
@@ -36,15 +37,22 @@ const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(15);
 /// How long after a notice of a change a load begins: one change is told by several.
 const SOON: Duration = Duration::from_secs(5);
+/// The settings that name addresses to listen on.
+const LISTEN: &str = "--listen, SCIM_LISTEN";
+const METRICS_LISTEN: &str = "--metrics-listen, SCIM_METRICS_LISTEN";
 /// How long running requests may go on once the server is to stop, in seconds.
 const GRACE: u64 = 8;
+/// The same for requests for metrics.
+const METRICS_GRACE: u64 = 1;
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address cannot be had.
-    #[error("cannot listen on {address} (--listen, SCIM_LISTEN): {error}")]
+    #[error("cannot listen on {address} ({setting}): {error}")]
     Listen {
+        /// The setting that names it.
+        setting: &'static str,
         /// The address.
         address: SocketAddr,
         /// Why not.
@@ -92,6 +100,7 @@ impl Default for Tuning {
 /// A server that is bound and loads its first data, ready to run.
 pub struct Application {
     server: Server,
+    metrics: Option<(Server, SocketAddr)>,
     live: Live,
     directory: Directory,
     address: SocketAddr,
@@ -107,9 +116,8 @@ impl Application {
     pub fn build(config: Config, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Self, StartError> {
         let Config { personio, scim } = config;
         let freshness = freshness(&scim, tuning);
-        let listen_error = |error| StartError::Listen { address: scim.listen, error };
-        let listener = TcpListener::bind(scim.listen).map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
+        let (listener, address) = bind(LISTEN, scim.listen)?;
+        let metrics = scim.metrics_listen.map(|address| bind(METRICS_LISTEN, address)).transpose()?;
         let public_url = scim.public_url.map_or_else(|| format!("http://{address}"), |url| url.to_string());
         let base_url = base_url(&public_url);
         let locations = Locations::new(&base_url);
@@ -118,6 +126,7 @@ impl Application {
         let cursor_key = CursorKey::new(personio.client_secret.expose_secret().as_bytes());
         let state_file = scim.state.map(|state| StateFile::new(state.path, &state.key, &personio.client_id));
         let client = client(personio, &clock, tuning)?;
+        let traffic = client.traffic().clone();
         let recency = Recency { recheck: scim.employment_recheck, trusted: scim.max_stale };
         let source =
             Arc::new(Source::new(client, scim.policy, vocabulary, locations.clone(), Arc::clone(&clock), recency));
@@ -141,16 +150,31 @@ impl Application {
             locations,
             max_results: scim.max_results,
         };
-        let state = endpoints::State::new(directory.clone(), access, cursor_key, scim.max_results, scim.filter_limits);
-        let state = web::Data::new(state);
+        let state = web::Data::new(endpoints::State::new(endpoints::Parts {
+            directory: directory.clone(),
+            access,
+            cursor_key,
+            max_results: scim.max_results,
+            filter_limits: scim.filter_limits,
+            settings: scim.told.into_iter().map(setting).collect(),
+            pages: Pages { status: scim.status_page, metrics: metrics.is_none() },
+            register: Box::new(move |registry| traffic.register(registry)),
+        }));
+        let metrics = metrics.map(|bound| serve_metrics(bound, &state)).transpose().map_err(StartError::Server)?;
         let server = serve(listener, state).map_err(StartError::Server)?;
-        Ok(Self { server, live, directory, address, base_url })
+        Ok(Self { server, metrics, live, directory, address, base_url })
     }
 
     /// The address that is listened on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address where metrics are, if they have one of their own.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, address)| *address)
     }
 
     /// Where SCIM clients find the server.
@@ -176,16 +200,21 @@ impl Application {
     /// # Errors
     /// When the server breaks.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let handle = self.server.handle();
-        let server = tokio::spawn(self.server);
-        tokio::pin!(server);
+        let servers: Vec<Server> = [self.server].into_iter().chain(self.metrics.map(|(server, _)| server)).collect();
+        let handles: Vec<ServerHandle> = servers.iter().map(Server::handle).collect();
+        let mut running: JoinSet<io::Result<()>> = servers.into_iter().collect();
         tokio::select! {
-            ended = &mut server => return ended.map_err(io::Error::other)?,
+            Some(ended) = running.join_next() => return ended.map_err(io::Error::other)?,
             () = stop => {}
         }
         tracing::info!("stopping: running requests may end");
-        handle.stop(true).await;
-        server.await.map_err(io::Error::other)?
+        for handle in handles {
+            handle.stop(true).await;
+        }
+        while let Some(ended) = running.join_next().await {
+            ended.map_err(io::Error::other)??;
+        }
+        Ok(())
     }
 }
 
@@ -218,12 +247,26 @@ fn base_url(public_url: &str) -> String {
     format!("{}/scim/v2", public_url.trim_end_matches('/'))
 }
 
+fn setting(told: Told) -> endpoints::Setting {
+    let Told { flag: name, value, is_chosen } = told;
+    endpoints::Setting { name, value, is_chosen }
+}
+
+fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    bound.map_err(|error| StartError::Listen { setting, address, error })
+}
+
 fn serve(listener: TcpListener, state: web::Data<endpoints::State>) -> io::Result<Server> {
     let server = HttpServer::new(move || {
         // The last one is the outermost: every answer is logged and carries the id of its request.
         App::new()
             .app_data(web::Data::clone(&state))
             .configure(|service| endpoints::configure(service, &state))
+            .wrap(from_fn(endpoints::measure))
             .wrap(NormalizePath::trim())
             .wrap(from_fn(endpoints::request_id))
             .wrap(TracingLogger::<RequestSpan>::new())
@@ -231,4 +274,22 @@ fn serve(listener: TcpListener, state: web::Data<endpoints::State>) -> io::Resul
     // Polling clients keep their connections; Nagle's algorithm would cost 40 ms an answer.
     let server = server.keep_alive(Duration::from_secs(75)).tcp_nodelay(true).shutdown_timeout(GRACE).disable_signals();
     Ok(server.listen(listener)?.run())
+}
+
+/// Metrics at an address of their own. Who asks there is not counted: it is no client.
+fn serve_metrics(
+    (listener, address): (TcpListener, SocketAddr),
+    state: &web::Data<endpoints::State>,
+) -> io::Result<(Server, SocketAddr)> {
+    let state = web::Data::clone(state);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::clone(&state))
+            .configure(endpoints::configure_metrics)
+            .wrap(NormalizePath::trim())
+            .wrap(from_fn(endpoints::request_id))
+            .wrap(TracingLogger::<RequestSpan>::new())
+    });
+    let server = server.workers(1).shutdown_timeout(METRICS_GRACE).disable_signals();
+    Ok((server.listen(listener)?.run(), address))
 }

@@ -2,6 +2,9 @@
 //! named by its route, never by its query string, its headers or what they hold. When it
 //! ends one line says how; where nothing could be served, a second one says why.
 
+#[cfg(feature = "otlp")]
+mod otlp;
+
 use std::env::VarError;
 use std::error::Error as _;
 use std::io::IsTerminal;
@@ -16,6 +19,9 @@ use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+
+#[cfg(feature = "otlp")]
+pub use otlp::Traces;
 
 /// What is logged without `RUST_LOG`. The server's crates report every worker, and as an error every
 /// stranger who does not speak HTTP.
@@ -59,9 +65,9 @@ impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         request.extensions_mut().insert(Began(Instant::now()));
         let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
-        // Whoever finds out who asks, or why they may not, fills it in.
+        // Whoever finds out who asks, or why they may not, and what is answered fills it in.
         let empty = tracing::field::Empty;
-        tracing::info_span!("request", request_id, client = empty, refused = empty)
+        tracing::info_span!("request", request_id, client = empty, refused = empty, rows = empty)
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {

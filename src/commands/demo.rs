@@ -24,7 +24,10 @@ const MAX_CONCURRENCY: usize = 16;
 
 pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Failure> {
     let (scim, token) = Scim::demo(args, matches, &token::random()?.into())?;
+    let has_status_page = scim.status_page;
     start_logs()?;
+    #[cfg(feature = "otlp")]
+    let traces = super::start_traces(&scim)?;
     let (stop, approvals) = (stop_signal()?, approval_signal()?);
 
     let options = Options { rate: Some(RATE), ..Options::default() };
@@ -44,19 +47,31 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Fai
     };
     let application = Application::build(Config { personio, scim }, Arc::new(SystemClock::new()), Tuning::default())?;
     pass_on(approvals, &application);
-    greet(&mut std::io::stdout(), args.population.persons, application.base_url(), token.expose_secret())?;
+    let status_page = has_status_page.then(|| application.base_url().trim_end_matches("/scim/v2"));
+    greet(&mut std::io::stdout(), args.population.persons, application.base_url(), token.expose_secret(), status_page)?;
     application.run(stop).await?;
     upstream_handle.stop(false).await;
+    #[cfg(feature = "otlp")]
+    traces.end().await;
     Ok(())
 }
 
-fn greet(out: &mut impl Write, persons: u32, base_url: &str, token: &str) -> std::io::Result<()> {
+fn greet(
+    out: &mut impl Write,
+    persons: u32,
+    base_url: &str,
+    token: &str,
+    status_page: Option<&str>,
+) -> std::io::Result<()> {
     writeln!(out, "A simulated Personio with {persons} persons is served over SCIM.\n")?;
     writeln!(out, "  base URL: {base_url}")?;
     writeln!(out, "  token:    {token}\n")?;
     writeln!(out, "Try:\n")?;
     for path in ["Users?count=3", "Users?filter=active+eq+false&attributes=userName", "Schemas"] {
         writeln!(out, "  curl -sS -H 'Authorization: Bearer {token}' '{base_url}/{path}'")?;
+    }
+    if let Some(origin) = status_page {
+        writeln!(out, "\nOr open {origin}/status in a browser; the token is the password, and any user name will do.")?;
     }
     writeln!(out, "\nStop it with Ctrl-C.")?;
     out.flush()

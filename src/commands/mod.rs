@@ -82,6 +82,11 @@ fn start_logs() -> Result<(), Failure> {
     telemetry::start().map_err(Failure::Usage)
 }
 
+#[cfg(feature = "otlp")]
+fn start_traces(scim: &config::Scim) -> Result<telemetry::Traces, Failure> {
+    telemetry::Traces::start(scim.otlp_endpoint.as_ref()).map_err(Failure::Failed)
+}
+
 /// SIGTERM or SIGINT.
 fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let mut terminate = signal(SignalKind::terminate())?;

@@ -13,6 +13,8 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Fa
     let config = Config::serve(args, matches)?;
     let config_lacks_public_url = config.scim.public_url.is_none() && config.scim.listen.ip().is_unspecified();
     start_logs()?;
+    #[cfg(feature = "otlp")]
+    let traces = super::start_traces(&config.scim)?;
     let (stop, approvals, hangups) = (stop_signal()?, approval_signal()?, hangup_signal()?);
     let application = Application::build(config, Arc::new(SystemClock::new()), Tuning::default())?;
     pass_on(approvals, &application);
@@ -23,9 +25,15 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Fa
     }
     let (address, base_url) = (application.address(), application.base_url());
     tracing::info!(%address, base_url, "listening on {address}; SCIM clients use {base_url}");
+    if let Some(address) = application.metrics_address() {
+        tracing::info!(%address, "metrics are at http://{address}/metrics");
+    }
     let rereading = keep_rereading(hangups, application.live(), || Config::serve(args, matches));
     tokio::select! {
-        ended = application.run(stop) => Ok(ended?),
-        () = rereading => Ok(()),
+        ended = application.run(stop) => ended?,
+        () = rereading => {}
     }
+    #[cfg(feature = "otlp")]
+    traces.end().await;
+    Ok(())
 }

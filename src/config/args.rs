@@ -118,6 +118,16 @@ pub(super) struct ScimArgs {
     /// File that holds the token of the webhooks
     #[arg(long, env = "SCIM_WEBHOOK_TOKEN_FILE", value_name = "FILE")]
     webhook_token_file: Option<String>,
+    /// Address and port for /metrics alone, with /health; without it they are where everything is
+    #[arg(long, env = "SCIM_METRICS_LISTEN", value_name = "ADDRESS")]
+    metrics_listen: Option<String>,
+    /// Whether there is a page at /status for people with a browser and a token: on or off
+    #[arg(long, env = "SCIM_STATUS_PAGE", value_name = "SWITCH", default_value = "on")]
+    pub(super) status_page: String,
+    /// OpenTelemetry collector that gets a trace of each request by OTLP over HTTP, without /v1/traces
+    #[cfg(feature = "otlp")]
+    #[arg(long, env = "SCIM_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<String>,
     /// How old served data may be before a request refreshes it
     #[arg(long, env = "SCIM_CACHE_TTL", value_name = "TIME", default_value = "5m")]
     pub(super) cache_ttl: String,

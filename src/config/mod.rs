@@ -10,6 +10,7 @@ mod examples;
 mod mapping;
 mod reading;
 mod state;
+mod told;
 mod value;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ use args::{PersonioArgs, ScimArgs};
 use mapping::Chosen;
 pub use reading::{CheckArgs, ExportArgs, Format, Reading};
 pub use state::State;
+pub use told::Told;
 use value::Setting;
 
 use crate::access::Rules;
@@ -103,6 +105,15 @@ pub struct Scim {
     pub policy: Policy,
     /// Where what was loaded is kept through restarts, if anywhere.
     pub state: Option<State>,
+    /// Where metrics are, if they have an address of their own.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Whether there is a status page.
+    pub status_page: bool,
+    /// Where traces are sent, if anywhere.
+    #[cfg(feature = "otlp")]
+    pub otlp_endpoint: Option<Url>,
+    /// All settings as they are in force.
+    pub told: Vec<Told>,
 }
 
 /// What was asked for on the command line.
@@ -147,7 +158,7 @@ impl Config {
     pub fn serve(args: &ServeArgs, matches: &ArgMatches) -> Result<Self, Error> {
         environment::refuse_unknown()?;
         let personio = personio(&args.personio, matches)?;
-        let scim = scim(&args.scim, matches, value::secret(value::BEARER_TOKEN, matches)?)?;
+        let scim = scim::<ServeArgs>(&args.scim, matches, value::secret(value::BEARER_TOKEN, matches)?)?;
         if scim.rules.clients.is_empty() && scim.rules.issuers.is_empty() {
             return Err(Error(format!(
                 "{} is required: there is no open server; make one with `openssl rand -hex 32`, or name clients in {}",
@@ -167,7 +178,7 @@ impl Scim {
     pub fn demo(args: &DemoArgs, matches: &ArgMatches, spare: &SecretString) -> Result<(Self, SecretString), Error> {
         environment::refuse_unknown()?;
         let token = value::secret(value::BEARER_TOKEN, matches)?.unwrap_or_else(|| spare.clone());
-        Ok((scim(&args.scim, matches, Some(token.clone()))?, token))
+        Ok((scim::<DemoArgs>(&args.scim, matches, Some(token.clone()))?, token))
     }
 }
 
@@ -183,7 +194,8 @@ fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error
     })
 }
 
-fn scim(args: &ScimArgs, matches: &ArgMatches, bearer: Option<SecretString>) -> Result<Scim, Error> {
+/// Of the settings of the command `A`, those of the server.
+fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<SecretString>) -> Result<Scim, Error> {
     let bearer = bearer.map(|token| value::token(&value::BEARER_TOKEN, token)).transpose()?;
     let cache_ttl = value::duration(value::CACHE_TTL, &args.cache_ttl)?;
     let max_stale = value::duration(value::MAX_STALE, &args.max_stale)?;
@@ -195,7 +207,7 @@ fn scim(args: &ScimArgs, matches: &ArgMatches, bearer: Option<SecretString>) -> 
     let webhook = value::secret(value::WEBHOOK_TOKEN, matches)?;
     let webhook = webhook.map(|token| value::token(&value::WEBHOOK_TOKEN, token)).transpose()?;
     Ok(Scim {
-        listen: value::listen(&args.listen)?,
+        listen: listen_address(&args.listen)?,
         public_url: value::given("public_url", matches).map(|url| value::public_url(url)).transpose()?,
         rules: clients::with_tokens(rules, bearer.as_ref(), webhook.as_ref()).map_err(Error)?,
         cache_ttl,
@@ -211,7 +223,16 @@ fn scim(args: &ScimArgs, matches: &ArgMatches, bearer: Option<SecretString>) -> 
         },
         policy,
         state: state::state(matches)?,
+        metrics_listen: metrics_listen(matches)?,
+        status_page: value::switch(value::STATUS_PAGE, &args.status_page)?,
+        #[cfg(feature = "otlp")]
+        otlp_endpoint: value::given("otlp_endpoint", matches).map(|url| value::otlp_endpoint(url)).transpose()?,
+        told: told::settings::<A>(matches),
     })
+}
+
+fn metrics_listen(matches: &ArgMatches) -> Result<Option<SocketAddr>, Error> {
+    value::given("metrics_listen", matches).map(|text| value::address(value::METRICS_LISTEN, text)).transpose()
 }
 
 fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Duration>, Error> {
@@ -237,7 +258,7 @@ pub fn is_token(text: &str) -> bool {
 /// # Errors
 /// When it is none.
 pub fn listen_address(listen: &str) -> Result<SocketAddr, Error> {
-    value::listen(listen)
+    value::address(value::LISTEN, listen)
 }
 
 /// Where a server that listens as `listen` says can be asked from the same machine.

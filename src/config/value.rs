@@ -50,6 +50,13 @@ settings! {
     CONFIG = "--config", "SCIM_CONFIG";
     STATE_FILE = "--state-file", "SCIM_STATE_FILE";
     STATE_KEY = "--state-key", "SCIM_STATE_KEY";
+    METRICS_LISTEN = "--metrics-listen", "SCIM_METRICS_LISTEN";
+    STATUS_PAGE = "--status-page", "SCIM_STATUS_PAGE";
+}
+
+#[cfg(feature = "otlp")]
+settings! {
+    OTLP_ENDPOINT = "--otlp-endpoint", "SCIM_OTLP_ENDPOINT";
 }
 
 impl fmt::Display for Setting {
@@ -163,11 +170,20 @@ pub(super) fn number(setting: Setting, text: &str, range: RangeInclusive<usize>)
 }
 
 /// An address to listen on.
-pub(super) fn listen(text: &str) -> Result<SocketAddr, Error> {
+pub(super) fn address(setting: Setting, text: &str) -> Result<SocketAddr, Error> {
     let address = text.trim().to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
     address.ok_or_else(|| {
-        Error(format!("{LISTEN}: `{text}` is no address and port; write for example 127.0.0.1:8080 or 0.0.0.0:8080"))
+        Error(format!("{setting}: `{text}` is no address and port; write for example 127.0.0.1:8080 or 0.0.0.0:8080"))
     })
+}
+
+/// Whether something is wanted.
+pub(super) fn switch(setting: Setting, text: &str) -> Result<bool, Error> {
+    match text.trim() {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(Error(format!("{setting}: `{text}` is neither on nor off"))),
+    }
 }
 
 /// The header that names this program to Personio.
@@ -194,6 +210,16 @@ pub(super) fn public_url(text: &str) -> Result<Url, Error> {
     let url = plain_url(&PUBLIC_URL, text)?;
     if url.path().ends_with("/scim/v2") {
         return Err(Error(format!("{PUBLIC_URL}: leave out /scim/v2")));
+    }
+    Ok(url)
+}
+
+/// Where traces are sent. They hold nothing that must not be read on the way.
+#[cfg(feature = "otlp")]
+pub(super) fn otlp_endpoint(text: &str) -> Result<Url, Error> {
+    let url = plain_url(&OTLP_ENDPOINT, text)?;
+    if url.path().ends_with("/v1/traces") {
+        return Err(Error(format!("{OTLP_ENDPOINT}: leave out /v1/traces")));
     }
     Ok(url)
 }

@@ -7,8 +7,10 @@
 mod background;
 mod counters;
 mod error;
+mod flight;
 mod freshness;
 mod guard;
+mod history;
 mod progress;
 mod publish;
 mod snapshot;
@@ -18,15 +20,11 @@ mod state;
 pub mod state_file;
 mod walks;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
-use jiff::SignedDuration;
 use moka::future::Cache;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as Turn, Semaphore};
@@ -34,14 +32,17 @@ use tokio::time::timeout;
 
 pub use counters::Counters;
 pub use error::Error;
+use flight::{Failure, Flight, Load, Refresh};
 pub use freshness::Freshness;
 use guard::{Guard, Held};
 pub use guard::{Losses, MaxChange};
+use history::History;
+pub use history::{Outcome, PastLoad};
 pub use progress::Progress;
 pub use publish::HeldBack;
 pub use snapshot::Snapshot;
 use soon::Notices;
-pub use source::{Loaded, Malformed, Memory, Skipped, Source, SourceError, Told};
+pub use source::{Loaded, Login, Malformed, Memory, Skipped, Source, SourceError, Told};
 pub use state::Keeping;
 use state_file::StateFile;
 use walks::Walks;
@@ -54,27 +55,6 @@ use crate::scim::{Content, Resource, Vocabulary};
 const SINGLE_USERS: u64 = 10_000;
 /// Single users that are fetched at once.
 const SINGLES_AT_ONCE: usize = 4;
-/// The longest pause after a failed load.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-
-/// How the last load went, if it went wrong.
-#[derive(Debug)]
-struct Failure {
-    at: Duration,
-    /// When the next load may begin.
-    until: Duration,
-    reason: SourceError,
-}
-
-type Load = Shared<BoxFuture<'static, Result<(), SourceError>>>;
-
-/// A load that is under way.
-#[derive(Clone)]
-struct Flight {
-    started: Duration,
-    progress: Arc<Progress>,
-    load: Load,
-}
 
 /// The directory.
 #[derive(Clone)]
@@ -111,6 +91,9 @@ struct Inner {
     flight: Mutex<Option<Flight>>,
     failure: ArcSwapOption<Failure>,
     counters: Counters,
+    history: History,
+    /// Since when some users are not as they should be, on the monotonic clock.
+    incomplete: Mutex<Option<Duration>>,
     /// What was told of changes.
     notices: Notices,
     /// Users that were asked for one by one while there was no snapshot.
@@ -124,6 +107,11 @@ struct Inner {
 impl Inner {
     /// Fetches one user, once for all who ask at the same time.
     async fn single(self: Arc<Self>, id: String) -> Result<Option<Arc<Resource>>, Arc<SourceError>> {
+        if self.single.contains_key(&id) {
+            self.counters.single.hit();
+        } else {
+            self.counters.single.miss();
+        }
         let user = async {
             let turn = timeout(self.freshness.refresh_wait, self.singles.acquire()).await;
             let _turn = turn
@@ -139,15 +127,30 @@ impl Inner {
     }
 }
 
+/// A load that failed, with none since that did not.
+#[derive(Debug, Clone)]
+pub struct LastFailure {
+    /// Why.
+    pub reason: SourceError,
+    /// How long ago.
+    pub ago: Duration,
+    /// For how long no load has succeeded: since the first of them.
+    pub since: Duration,
+}
+
 /// What [`Directory::state`] tells.
 #[derive(Debug, Clone)]
 pub struct State {
     /// The snapshot that would be served, if any, and its age.
     pub snapshot: Option<(Arc<Snapshot>, Duration)>,
-    /// How far the load that is under way has come.
-    pub loading: Option<String>,
-    /// Why the last load failed, if it did, and how long ago.
-    pub failure: Option<(SourceError, Duration)>,
+    /// For how long some of the users have been outdated or unconfirmed.
+    pub incomplete: Option<Duration>,
+    /// For how long there has been nothing to serve.
+    pub missing: Option<Duration>,
+    /// How far the load that is under way has come, and for how long it has been.
+    pub loading: Option<(String, Duration)>,
+    /// Why the last load failed, if it did.
+    pub failure: Option<LastFailure>,
 }
 
 impl Directory {
@@ -180,6 +183,8 @@ impl Directory {
             flight: Mutex::default(),
             failure: ArcSwapOption::empty(),
             counters: Counters::default(),
+            history: History::default(),
+            incomplete: Mutex::default(),
             notices: Notices::default(),
             single: Cache::builder().time_to_live(freshness.cache_ttl).max_capacity(SINGLE_USERS).build(),
             singles: Semaphore::new(SINGLES_AT_ONCE),
@@ -215,8 +220,10 @@ impl Directory {
         if (self.0.freshness.refresh_every.is_some() || self.0.fresh.contains_key(&()))
             && let Some(kept) = self.servable()
         {
+            self.0.counters.snapshot.hit();
             return Ok(kept);
         }
+        self.0.counters.snapshot.miss();
         match self.refresh(newest.as_ref()) {
             Refresh::Done(snapshot) => Ok(snapshot),
             Refresh::Paused => self.fallback(),
@@ -262,9 +269,36 @@ impl Directory {
         let failure = self.0.failure.load_full();
         State {
             snapshot: self.servable().map(|snapshot| (Arc::clone(&snapshot), snapshot.age(now))),
-            loading: flight.as_ref().map(|flight| flight.progress.to_string()),
-            failure: failure.map(|failure| (failure.reason.clone(), now.saturating_sub(failure.at))),
+            incomplete: self
+                .0
+                .incomplete
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .map(|at| now.saturating_sub(at)),
+            missing: self.missing(now),
+            loading: flight.as_ref().map(|it| (it.progress.to_string(), now.saturating_sub(it.started))),
+            failure: failure.map(|failure| LastFailure {
+                reason: failure.reason.clone(),
+                ago: now.saturating_sub(failure.at),
+                since: now.saturating_sub(failure.since),
+            }),
         }
+    }
+
+    /// For how long there has been nothing to serve: since the start, or since what there was became too old.
+    fn missing(&self, now: Duration) -> Option<Duration> {
+        if self.servable().is_some() {
+            return None;
+        }
+        let newest = self.0.last_good.load();
+        let since_too_old = newest.as_ref().map(|newest| newest.age(now).saturating_sub(self.0.freshness.max_stale));
+        Some(since_too_old.map_or(now, |since| since.min(now)))
+    }
+
+    /// Whether the source lets us in, as it said last.
+    #[must_use]
+    pub fn login(&self) -> Option<Login> {
+        self.0.source.login()
     }
 
     /// The newest snapshot, unless it is too old to be served.
@@ -314,76 +348,4 @@ impl Directory {
             }
         })
     }
-
-    /// The load that is under way, or a new one. Whoever asks has seen that `newest` is too old; if
-    /// a load has landed since then, its snapshot is the answer.
-    fn refresh(&self, newest: Option<&Arc<Snapshot>>) -> Refresh {
-        let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = slot.as_ref() {
-            return Refresh::UnderWay(flight.clone());
-        }
-        if let Some(landed) = self.servable().filter(|landed| newest.is_none_or(|newest| !Arc::ptr_eq(newest, landed)))
-        {
-            return Refresh::Done(landed);
-        }
-        // A load would be held back like the last one, however old what is served is.
-        if self.0.held.load().is_some() && self.0.fresh.contains_key(&()) {
-            return Refresh::Paused;
-        }
-        self.take_off(&mut slot).map_or(Refresh::Paused, Refresh::UnderWay)
-    }
-
-    /// A new load, where none is under way, unless the last one has only just failed.
-    fn take_off(&self, slot: &mut Option<Flight>) -> Option<Flight> {
-        let now = self.0.clock.monotonic();
-        if self.0.failure.load().as_ref().is_some_and(|failure| now < failure.until) {
-            return None;
-        }
-        let progress = Arc::new(Progress::default());
-        self.0.notices.load_begins();
-        let task = self.0.runtime.spawn(self.clone().load(now, Arc::clone(&progress)));
-        let load = task.map(|ended| ended.unwrap_or_else(|_| Err(broke_off())));
-        let flight = Flight { started: now, progress, load: load.boxed().shared() };
-        *slot = Some(flight.clone());
-        Some(flight)
-    }
-
-    /// One load, from the first request to the snapshot that is published or held back. Data is as old as the moment at
-    /// which its load began.
-    async fn load(self, started: Duration, progress: Arc<Progress>) -> Result<(), SourceError> {
-        let load = async {
-            let approvals = self.0.approvals.load(Relaxed);
-            let loaded = self.0.source.load(&progress).await?;
-            self.land(loaded, SignedDuration::try_from(started).unwrap_or_default(), approvals).await
-        };
-        // Whatever happens, the flight must end: no other could begin.
-        let outcome = AssertUnwindSafe(load).catch_unwind().await.unwrap_or_else(|_| Err(broke_off()));
-        self.0.counters.load_ended(&outcome);
-        if let Err(reason) = &outcome {
-            tracing::error!("the directory could not be loaded: {reason}");
-            let at = self.0.clock.monotonic();
-            // What took long to fail is not begun again at once.
-            let pause =
-                at.saturating_sub(started).clamp(self.0.freshness.pause, LONGEST_PAUSE.max(self.0.freshness.pause));
-            self.0.failure.store(Some(Arc::new(Failure { at, until: at + pause, reason: reason.clone() })));
-        }
-        // Last, so that nobody starts a load who could have had this one's outcome.
-        self.0.flight.lock().unwrap_or_else(PoisonError::into_inner).take();
-        outcome
-    }
-}
-
-/// What came of asking for newer data.
-enum Refresh {
-    /// There is some already.
-    Done(Arc<Snapshot>),
-    /// It is on its way.
-    UnderWay(Flight),
-    /// Not now: the last load has only just failed, and an outage must not be made worse by
-    /// everybody who asks.
-    Paused,
-}
-
-fn broke_off() -> SourceError {
-    SourceError::new("the load broke off, which is a fault of this program".to_owned())
 }

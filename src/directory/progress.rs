@@ -1,7 +1,7 @@
 //! How far a load is, for those who wait for it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The progress of one load. Numbers only.
@@ -10,6 +10,7 @@ pub struct Progress {
     listed: AtomicUsize,
     total: AtomicUsize,
     enriched: AtomicUsize,
+    cost: AtomicU64,
 }
 
 impl Progress {
@@ -40,6 +41,16 @@ impl Progress {
     pub fn details(&self) -> Option<(usize, usize)> {
         let total = self.total.load(Relaxed);
         (total > 0).then(|| (self.enriched.load(Relaxed), total))
+    }
+
+    /// The load has sent so many requests.
+    pub fn cost(&self, requests: u64) {
+        self.cost.store(requests, Relaxed);
+    }
+
+    /// How many requests the load has sent, as far as it has been told.
+    pub(super) fn requests(&self) -> u64 {
+        self.cost.load(Relaxed)
     }
 
     /// When the load may be through, judged by what it has done since it began: from 1 to 120 s.

@@ -11,7 +11,7 @@ use tokio::task::block_in_place;
 use super::guard::{self, Held, Losses};
 use super::snapshot::Earlier;
 use super::state::Keepsake;
-use super::{Directory, Loaded, Memory, Snapshot, SourceError};
+use super::{Directory, Loaded, Memory, Outcome, Snapshot, SourceError};
 
 /// A change that is held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,23 +30,23 @@ impl Directory {
         loaded: Loaded,
         started: SignedDuration,
         approvals: u64,
-    ) -> Result<(), SourceError> {
+    ) -> Result<Outcome, SourceError> {
         let _turn = self.0.publishing.lock().await;
         if self.0.approvals.load(Relaxed) != approvals {
             tracing::info!("a change was approved during this load, which is not served; the next one is");
             self.memory().inspect(|served| self.0.source.served(served));
-            return Ok(());
+            return Ok(Outcome::Overtaken);
         }
-        self.judged(loaded, started).await?;
+        let outcome = self.judged(loaded, started).await?;
         self.0.failure.store(None);
         self.0.notices.load_lands();
         self.0.fresh.insert((), ()).await;
         // Nobody may come by for long, and what is kept is large.
         self.0.fresh.run_pending_tasks().await;
-        Ok(())
+        Ok(outcome)
     }
 
-    async fn judged(&self, mut loaded: Loaded, started: SignedDuration) -> Result<(), SourceError> {
+    async fn judged(&self, mut loaded: Loaded, started: SignedDuration) -> Result<Outcome, SourceError> {
         if self.0.last_good.load().is_none()
             && let Some(flaw) = loaded.flaw.take().filter(|_| self.0.max_change.is_bound())
         {
@@ -62,16 +62,16 @@ impl Directory {
             self.hold_back(loaded, started, losses);
             // Otherwise a mistake upstream would be the truth of the next load.
             self.memory().inspect(|served| self.0.source.served(served));
-            return Ok(());
+            return Ok(Outcome::HeldBack);
         }
         if self.0.held.load().is_some() {
             tracing::info!("the change that was held back is within bounds now");
         }
         // Before it can be seen, so that nobody sees it beside a failure that is over.
         self.0.failure.store(None);
-        self.publish(loaded, started).await?;
+        let snapshot = self.publish(loaded, started).await?;
         self.0.held.store(None);
-        Ok(())
+        Ok(Outcome::Published(snapshot.users().all().len()))
     }
 
     /// What users would lose by this, if that is too much to be served without being asked for.
@@ -144,6 +144,8 @@ impl Directory {
         let is_held = self.0.held.load().is_some();
         self.0.guard.published(previous.as_deref(), &snapshot, clock.monotonic(), is_held);
         self.0.last_good.store(Some(Arc::clone(&snapshot)));
+        self.0.counters.published.fetch_add(1, Relaxed);
+        self.note_completeness(&snapshot);
         *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory.clone();
         self.0.flawed.store(false, Relaxed);
         self.0.single.invalidate_all();
@@ -153,6 +155,12 @@ impl Directory {
         let users = snapshot.users().all().len();
         tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");
         Ok(snapshot)
+    }
+
+    fn note_completeness(&self, snapshot: &Snapshot) {
+        let is_incomplete = snapshot.outdated() + snapshot.unconfirmed().len() > 0;
+        let mut since = self.0.incomplete.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = is_incomplete.then(|| since.unwrap_or(self.0.clock.monotonic()));
     }
 
     /// Makes users anew from what is known, if the date has changed who they are. Nothing is asked upstream,

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -31,11 +32,22 @@ pub trait Source: Send + Sync + 'static {
     fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError>;
     /// One user; `None` if it is certain that there is none.
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>>;
+    /// Whether it lets us in, as it said last; nothing if it was not asked yet.
+    fn login(&self) -> Option<Login>;
     /// What follows from a message that has come from there.
     ///
     /// # Errors
     /// When it cannot be understood.
     fn told(&self, message: &[u8]) -> Result<Told, Malformed>;
+}
+
+/// Whether a source lets us in.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Why not.
+    pub refusal: Option<SourceError>,
+    /// For how long that has been so.
+    pub since: Duration,
 }
 
 /// What a source knows, to make the same users again: on another day, or after a restart.

@@ -1,6 +1,7 @@
 //! What is served, kept in a file, so that a restart serves it at once. Written after each load; read once.
 
 use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
@@ -76,7 +77,7 @@ fn stamps(bytes: &[u8]) -> Option<(Stamps, &[u8])> {
 pub(super) struct State {
     file: Arc<StateFile>,
     next: watch::Sender<Option<Keepsake>>,
-    /// What came of the last attempt.
+    /// What came of the last attempt; `since` is a moment of the clock.
     keeping: ArcSwap<Keeping>,
 }
 
@@ -88,8 +89,13 @@ pub enum Keeping {
     Unwritten,
     /// The file is as new as what is served.
     Written,
-    /// The file could not be written, and why.
-    Failed(String),
+    /// The file could not be written.
+    Failed {
+        /// Why.
+        reason: String,
+        /// For how long.
+        since: Duration,
+    },
 }
 
 impl State {
@@ -136,7 +142,12 @@ impl Directory {
     /// How keeping what is served goes; nothing where there is no state file.
     #[must_use]
     pub fn keeping(&self) -> Option<Keeping> {
-        Some(Keeping::clone(&self.0.state.as_ref()?.keeping.load()))
+        let keeping = Keeping::clone(&self.0.state.as_ref()?.keeping.load());
+        let now = self.0.clock.monotonic();
+        Some(match keeping {
+            Keeping::Failed { reason, since } => Keeping::Failed { reason, since: now.saturating_sub(since) },
+            keeping @ (Keeping::Unwritten | Keeping::Written) => keeping,
+        })
     }
 
     /// Has this written in a while; what waits to be written is not needed any more.
@@ -152,8 +163,12 @@ impl Inner {
     fn state_ended(&self, written: &Result<(), String>) {
         self.counters.state_ended(written);
         if let Some(state) = &self.state {
-            let keeping = written.clone().map_or_else(Keeping::Failed, |()| Keeping::Written);
-            state.keeping.store(Arc::new(keeping));
+            let since = match &**state.keeping.load() {
+                Keeping::Failed { since, .. } => *since,
+                Keeping::Unwritten | Keeping::Written => self.clock.monotonic(),
+            };
+            let failed = |reason| Keeping::Failed { reason, since };
+            state.keeping.store(Arc::new(written.clone().map_or_else(failed, |()| Keeping::Written)));
         }
     }
 }

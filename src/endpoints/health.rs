@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 use super::{State, respond};
-use crate::directory::{self, Counters, HeldBack, Keeping, Losses, Snapshot};
+use crate::directory::{self, Counters, Directory, HeldBack, Keeping, LastFailure, Login, Losses};
 
 /// So few users may be incomplete without anybody being told: one that cannot be read for a while is
 /// nothing unusual.
@@ -22,92 +22,174 @@ pub(super) async fn live() -> HttpResponse {
 
 /// 200 once there is something to serve, and how each part is.
 pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
-    let mut now = state.directory.state();
-    if now.snapshot.is_none() {
+    if state.directory.state().snapshot.is_none() {
         // Nobody sends requests to a server that is not ready, so nobody else would start a load.
         state.directory.warm_up();
-        now = state.directory.state();
     }
-    let is_ready = now.snapshot.is_some();
-    let upstream = upstream(&now, state.directory.counters());
-    let mut directory = directory(now);
-    if let Some(held) = state.directory.held_back() {
-        tell_of(held, &mut directory);
-    }
-    let mut parts = vec![("personio", upstream), ("directory", directory)];
-    parts.extend(state.directory.keeping().map(|keeping| ("state", kept(keeping))));
-    let is_well = parts.iter().all(|(_, part)| part["status"] == "ok" || part["status"] == "unknown");
-    let (code, status) = match (is_ready, is_well) {
-        (true, true) => (StatusCode::OK, "ok"),
-        (true, false) => (StatusCode::OK, "degraded"),
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "down"),
-    };
-    let parts: Map<String, Value> = parts.into_iter().map(|(name, part)| (name.to_owned(), part)).collect();
+    let health = Health::of(&state.directory);
+    let code = if health.standing == Standing::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let parts = health.parts.into_iter().map(|part| (part.name.to_owned(), part.to_json()));
+    let parts: Map<String, Value> = parts.collect();
     // `approve` sends its signal to this process.
-    respond::json(code, &json!({"status": status, "pid": std::process::id(), "parts": parts}))
+    respond::json(code, &json!({"status": health.standing.word(), "pid": std::process::id(), "parts": parts}))
+}
+
+/// How something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Ok,
+    /// It was not tried yet.
+    Unknown,
+    Loading,
+    Degraded,
+    Down,
+}
+
+impl Standing {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unknown => "unknown",
+            Self::Loading => "loading",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// How one part is, in words without anything of a person.
+pub(super) struct Part {
+    pub(super) name: &'static str,
+    pub(super) standing: Standing,
+    pub(super) detail: String,
+    /// For how long, unless all is well.
+    pub(super) since: Option<Duration>,
+    more: Map<String, Value>,
+}
+
+impl Part {
+    fn new(name: &'static str, standing: Standing, detail: impl Into<String>) -> Self {
+        Self { name, standing, detail: detail.into(), since: None, more: Map::new() }
+    }
+
+    fn since(self, since: Duration) -> Self {
+        Self { since: Some(since), ..self }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut json = Map::from_iter([
+            ("status".to_owned(), self.standing.word().into()),
+            ("detail".to_owned(), self.detail.as_str().into()),
+        ]);
+        json.extend(self.since.map(|since| ("sinceSeconds".to_owned(), since.as_secs().into())));
+        json.extend(self.more.clone());
+        json.into()
+    }
+}
+
+/// How the server is.
+pub(super) struct Health {
+    /// `Ok`, `Degraded`, or `Down` where nothing can be served.
+    pub(super) standing: Standing,
+    pub(super) parts: Vec<Part>,
+}
+
+impl Health {
+    pub(super) fn of(directory: &Directory) -> Self {
+        let now = directory.state();
+        let mut parts = vec![upstream(&now, directory.counters()), token(directory.login())];
+        parts.push(served(&now, directory.held_back()));
+        parts.extend(directory.keeping().map(kept));
+        let is_well = parts.iter().all(|part| matches!(part.standing, Standing::Ok | Standing::Unknown));
+        let standing = match (now.snapshot, is_well) {
+            (None, _) => Standing::Down,
+            (Some(_), true) => Standing::Ok,
+            (Some(_), false) => Standing::Degraded,
+        };
+        Self { standing, parts }
+    }
 }
 
 /// How loads go. That there is something to serve does not mean that one has succeeded: after a restart it
 /// comes from the state file.
-fn upstream(now: &directory::State, counters: &Counters) -> Value {
-    if let Some((reason, ago)) = &now.failure {
-        return part("down", format!("the last load failed {} s ago: {reason}", ago.as_secs()));
+fn upstream(now: &directory::State, counters: &Counters) -> Part {
+    let part = |standing, detail| Part::new("personio", standing, detail);
+    if let Some(LastFailure { reason, ago, since }) = &now.failure {
+        let detail = format!("the last load failed {} s ago: {reason}", ago.as_secs());
+        return part(Standing::Down, detail).since(*since);
     }
     let newest = now.snapshot.as_ref().map(|(snapshot, _)| (snapshot.outdated(), snapshot.unconfirmed().len()));
     let (outdated, unconfirmed) = newest.unwrap_or_default();
+    let since = now.incomplete.unwrap_or_default();
     match counters.loads_succeeded() {
-        0 => part("unknown", "no load has ended yet".to_owned()),
-        _ if outdated > FEW => part("degraded", format!("{outdated} users cannot be read in full")),
+        0 => part(Standing::Unknown, "no load has ended yet".to_owned()),
+        _ if outdated > FEW => {
+            part(Standing::Degraded, format!("{outdated} users cannot be read in full")).since(since)
+        }
         _ if unconfirmed > FEW => part(
-            "degraded",
+            Standing::Degraded,
             format!("{unconfirmed} users are missing from Personio's list, and it is not confirmed that they are gone"),
-        ),
-        _ => part("ok", "the last load succeeded".to_owned()),
+        )
+        .since(since),
+        _ => part(Standing::Ok, "the last load succeeded".to_owned()),
     }
 }
 
-/// What is served.
-fn directory(now: directory::State) -> Value {
-    match (now.snapshot, now.loading) {
-        (Some((snapshot, age)), _) => served(&snapshot, age),
-        (None, Some(progress)) => part("loading", progress),
-        (None, None) => part("down", "there is nothing that may be served".to_owned()),
+/// Whether Personio gives us tokens.
+fn token(login: Option<Login>) -> Part {
+    match login {
+        None => Part::new("token", Standing::Unknown, "none was asked for yet"),
+        Some(Login { refusal: None, .. }) => {
+            Part::new("token", Standing::Ok, "the last one that was asked for was given")
+        }
+        Some(Login { refusal: Some(reason), since }) => {
+            Part::new("token", Standing::Down, reason.to_string()).since(since)
+        }
     }
 }
 
-fn served(snapshot: &Snapshot, age: Duration) -> Value {
-    let users = snapshot.users().all().len();
-    json!({
-        "status": "ok", "detail": format!("{users} users, {} s old", age.as_secs()), "users": users,
-        "ageSeconds": age.as_secs(), "leftOutWithoutEmail": snapshot.skipped().without_email,
-        "outdated": snapshot.outdated(), "unconfirmed": snapshot.unconfirmed().len(),
-    })
-}
-
-/// Adds whom a change that is held back would take something from, also where nothing is served: it can be
-/// approved.
-fn tell_of(held: HeldBack, directory: &mut Value) {
-    let Losses { of, users, disappeared, deactivated, renamed, without_email, without_employment } = held.losses;
-    if directory["status"] == "ok" {
-        directory["status"] = "degraded".into();
+/// What is served, and what is not although it was read: it can be approved also where nothing is served.
+fn served(now: &directory::State, held: Option<HeldBack>) -> Part {
+    let mut part = match (&now.snapshot, &now.loading) {
+        (Some((snapshot, age)), _) => {
+            let users = snapshot.users().all().len();
+            let detail = format!("{users} users, {} s old", age.as_secs());
+            let mut part = Part::new("directory", Standing::Ok, detail);
+            part.more.extend([
+                ("users".to_owned(), users.into()),
+                ("ageSeconds".to_owned(), age.as_secs().into()),
+                ("leftOutWithoutEmail".to_owned(), snapshot.skipped().without_email.into()),
+                ("outdated".to_owned(), snapshot.outdated().into()),
+                ("unconfirmed".to_owned(), snapshot.unconfirmed().len().into()),
+            ]);
+            part
+        }
+        (None, Some((progress, since))) => Part::new("directory", Standing::Loading, progress).since(*since),
+        (None, None) => {
+            let since = now.missing.unwrap_or_default();
+            Part::new("directory", Standing::Down, "there is nothing that may be served").since(since)
+        }
+    };
+    if let Some(held) = held {
+        let Losses { of, users, disappeared, deactivated, renamed, without_email, without_employment } = held.losses;
+        if part.standing == Standing::Ok {
+            part = Part { standing: Standing::Degraded, since: Some(held.since), ..part };
+        }
+        part.detail = format!("{}; a change is held back: {}", part.detail, held.losses);
+        let numbers = json!({
+            "sinceSeconds": held.since.as_secs(), "users": users, "of": of, "disappeared": disappeared,
+            "deactivated": deactivated, "renamed": renamed, "withoutEmail": without_email,
+            "withoutEmployment": without_employment,
+        });
+        part.more.insert("heldBack".to_owned(), numbers);
     }
-    let detail = directory["detail"].as_str().unwrap_or_default();
-    directory["detail"] = format!("{detail}; a change is held back: {}", held.losses).into();
-    directory["heldBack"] = json!({
-        "sinceSeconds": held.since.as_secs(), "users": users, "of": of, "disappeared": disappeared,
-        "deactivated": deactivated, "renamed": renamed, "withoutEmail": without_email,
-        "withoutEmployment": without_employment,
-    });
+    part
 }
 
-fn kept(keeping: Keeping) -> Value {
+fn kept(keeping: Keeping) -> Part {
     match keeping {
-        Keeping::Unwritten => part("ok", "nothing was to be written since the start".to_owned()),
-        Keeping::Written => part("ok", "the last write succeeded".to_owned()),
-        Keeping::Failed(reason) => part("degraded", reason),
+        Keeping::Unwritten => Part::new("state", Standing::Ok, "nothing was to be written since the start"),
+        Keeping::Written => Part::new("state", Standing::Ok, "the last write succeeded"),
+        Keeping::Failed { reason, since } => Part::new("state", Standing::Degraded, reason).since(since),
     }
-}
-
-fn part(status: &str, detail: String) -> Value {
-    json!({"status": status, "detail": detail})
 }

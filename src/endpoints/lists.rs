@@ -7,7 +7,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::{Error, State, auth, extract, respond};
+use super::{Error, State, auth, extract, measure, respond};
 use crate::access::Caller;
 use crate::directory::{Snapshot, Walk};
 use crate::scim::{
@@ -58,7 +58,10 @@ async fn read(request: &HttpRequest, state: &web::Data<State>, listed: Listed) -
         answered.remember(state).await;
     }
     Ok(match found.json {
-        Some(json) => respond::list(json, Some(&tag)),
+        Some(json) => {
+            measure::rows(request, found.rows);
+            respond::list(json, Some(&tag))
+        }
         None => respond::not_modified(&tag).finish(),
     })
 }
@@ -70,6 +73,7 @@ async fn search(request: &HttpRequest, state: &web::Data<State>, listed: Listed)
     if found.is_followed {
         answered.remember(state).await;
     }
+    measure::rows(request, found.rows);
     Ok(respond::list(found.json.unwrap_or_default(), None))
 }
 
@@ -111,6 +115,7 @@ enum Wanted {
 /// What the client is sent.
 struct Found {
     json: Option<Vec<u8>>,
+    rows: usize,
     /// Whether there is a page after this one.
     is_followed: bool,
 }
@@ -199,13 +204,14 @@ impl Answered {
     fn select(&self, state: &State, wanted: Wanted) -> Found {
         let Asked { listed, query, paging, .. } = &self.asked;
         let response = query.select(&listed.of(&self.snapshot));
+        let rows = response.rows();
         // After a page of no resources comes none that would hold any.
         let end = response.ends_before_the_last().filter(|_| paging.count() > 0);
         let json = match wanted {
             Wanted::Page => Some(response.followed_by(end.and_then(|end| self.cursor(state, end))).to_json()),
             Wanted::NotAgain => None,
         };
-        Found { json, is_followed: end.is_some() }
+        Found { json, rows, is_followed: end.is_some() }
     }
 
     /// The cursor to what comes after so many resources, if the client walks by cursors.

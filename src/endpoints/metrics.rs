@@ -7,6 +7,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::State;
@@ -21,9 +22,25 @@ pub(super) async fn read(state: web::Data<State>) -> HttpResponse {
     HttpResponse::Ok().content_type(MEDIA_TYPE).body(text)
 }
 
+/// Shows the numbers of a part that the endpoints do not know.
+pub type Register = Box<dyn Fn(&mut Registry) + Send + Sync>;
+
 /// Everything that is measured. The names of counters get `_total`, and each text a full stop.
 fn registry(state: &State) -> Registry {
     let mut registry = Registry::with_prefix("personio_scim");
+    let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+    registry.register("build", "What runs here", version);
+    served(state, &mut registry);
+    loads(state, &mut registry);
+    let notices = outcomes([("accepted", state.notices.accepted()), ("refused", state.notices.refused())]);
+    registry.register("webhook_notices", "Webhooks, by whether they were accepted", notices);
+    state.requests.register(&mut registry);
+    (state.register)(&mut registry);
+    registry
+}
+
+fn served(state: &State, registry: &mut Registry) {
+    let counters = state.directory.counters();
     // Nothing rather than 0: a server without data does not serve a company without people.
     if let Some((snapshot, age)) = state.directory.state().snapshot {
         let users = snapshot.users().all().len() as u64;
@@ -36,19 +53,40 @@ fn registry(state: &State) -> Registry {
         let about = "Users who are missing from Personio's list and not confirmed to be gone";
         registry.register("unconfirmed_users", about, unconfirmed);
     }
-    let counters = state.directory.counters();
-    let loads = outcomes([("succeeded", counters.loads_succeeded()), ("failed", counters.loads_failed())]);
-    registry.register("loads", "Loads of the directory that have ended", loads);
-    let held: Counter = Counter::default();
-    held.inc_by(counters.held_back());
-    registry.register("changes_held_back", "Changes that were held back, each once", held);
+    registry.register("snapshots_published", "Snapshots that were published", counted(counters.published()));
+    registry.register("changes_held_back", "Changes that were held back, each once", counted(counters.held_back()));
     let is_held = ConstGauge::new(u64::from(state.directory.held_back().is_some()));
     registry.register("change_is_held_back", "1 while a change is held back", is_held);
     let written = outcomes([("succeeded", counters.state_written()), ("failed", counters.state_failed())]);
     registry.register("state_file_writes", "Attempts to write the state file", written);
-    let notices = outcomes([("accepted", state.notices.accepted()), ("refused", state.notices.refused())]);
-    registry.register("webhook_notices", "Webhooks, by whether they were accepted", notices);
-    registry
+    let hits = Family::<[(&str, &str); 2], Counter>::default();
+    for (cache, kept) in [("snapshot", counters.snapshot()), ("single", counters.single())] {
+        hits.get_or_create(&[("cache", cache), ("outcome", "hit")]).inc_by(kept.hits());
+        hits.get_or_create(&[("cache", cache), ("outcome", "miss")]).inc_by(kept.misses());
+    }
+    let about = "Requests that found what they wanted in memory, or had to wait for Personio";
+    registry.register("cache_requests", about, hits);
+}
+
+fn loads(state: &State, registry: &mut Registry) {
+    let counters = state.directory.counters();
+    let loads = outcomes([("succeeded", counters.loads_succeeded()), ("failed", counters.loads_failed())]);
+    registry.register("loads", "Loads of the directory that have ended", loads);
+    registry.register("load_seconds", "How long loads of the directory took", counters.load_seconds().clone());
+    if let Some(moment) = counters.last_success() {
+        let about = "When a load last succeeded, in seconds since 1970";
+        registry.register("last_load_success_timestamp_seconds", about, ConstGauge::new(moment));
+    }
+    if let Some(moment) = counters.last_failure() {
+        let about = "When a load last failed, in seconds since 1970";
+        registry.register("last_load_failure_timestamp_seconds", about, ConstGauge::new(moment));
+    }
+}
+
+fn counted(count: u64) -> Counter {
+    let counter = Counter::default();
+    counter.inc_by(count);
+    counter
 }
 
 /// A counter with one value for each outcome.

@@ -9,11 +9,17 @@ mod extract;
 mod groups;
 mod health;
 mod lists;
+mod measure;
 mod metrics;
 mod openapi;
 mod respond;
+mod status;
+#[cfg(feature = "otlp")]
+mod trace;
 mod users;
 mod webhooks;
+
+use std::ops::Deref;
 
 use actix_web::guard::{Any, Get, Head, Post};
 use actix_web::middleware::from_fn;
@@ -21,34 +27,67 @@ use actix_web::{Handler, HttpRequest, Resource, Responder, Route, web};
 
 pub use auth::Scheme;
 pub use error::Error;
+pub use measure::measure;
+pub use metrics::Register;
 pub use respond::request_id;
+pub use status::Setting;
 
 use crate::access::Access;
 use crate::directory::Directory;
 use crate::scim::{CursorKey, filter};
 
+/// Where the status page is.
+const STATUS: &str = "/status";
+
 /// What the endpoints serve from.
 pub struct State {
-    directory: Directory,
-    access: Access,
+    parts: Parts,
     notices: webhooks::Notices,
-    cursor_key: CursorKey,
-    max_results: usize,
-    filter_limits: filter::Limits,
+    requests: measure::Requests,
+}
+
+/// What they are given.
+pub struct Parts {
+    /// What is served.
+    pub directory: Directory,
+    /// Who may ask.
+    pub access: Access,
+    /// What cursors are signed with.
+    pub cursor_key: CursorKey,
+    /// The largest page.
+    pub max_results: usize,
+    /// How large a filter may be.
+    pub filter_limits: filter::Limits,
+    /// The settings in force; the status page tells them.
+    pub settings: Vec<Setting>,
+    /// Which pages there are besides.
+    pub pages: Pages,
+    /// Shows the numbers of what the endpoints do not know.
+    pub register: Register,
+}
+
+/// Which pages there are besides SCIM and health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pages {
+    /// Whether there is a status page, to which browsers are sent.
+    pub status: bool,
+    /// Whether metrics are here. Otherwise they have an address of their own.
+    pub metrics: bool,
 }
 
 impl State {
-    /// Endpoints over `directory` for whom `access` admits. Cursors are signed with `cursor_key`.
+    /// Endpoints of which nothing was asked yet.
     #[must_use]
-    pub fn new(
-        directory: Directory,
-        access: Access,
-        cursor_key: CursorKey,
-        max_results: usize,
-        filter_limits: filter::Limits,
-    ) -> Self {
-        let notices = webhooks::Notices::default();
-        Self { directory, access, notices, cursor_key, max_results, filter_limits }
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, notices: webhooks::Notices::default(), requests: measure::Requests::default() }
+    }
+}
+
+impl Deref for State {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
     }
 }
 
@@ -58,10 +97,16 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
     if state.access.has_webhooks() {
         service.service(webhooks::resource());
     }
+    if state.pages.status {
+        let page = resource("/status", status::read).wrap(from_fn(auth::check));
+        service.service(page).service(web::resource("/").guard(status::is_browser()).to(status::see));
+    }
+    if state.pages.metrics {
+        service.service(resource("/metrics", metrics::read));
+    }
     service
         .service(resource("/health/live", health::live))
         .service(resource("/health/ready", health::ready))
-        .service(resource("/metrics", metrics::read))
         .service(
             web::scope("/scim/v2")
                 .service(resource("", lists::everything))
@@ -80,6 +125,15 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
                 .default_service(web::to(no_route)),
         )
         // What has no path, such as `OPTIONS *`.
+        .default_service(web::to(no_route));
+}
+
+/// Metrics, where they have an address of their own, and health.
+pub fn configure_metrics(service: &mut web::ServiceConfig) {
+    service
+        .service(resource("/metrics", metrics::read))
+        .service(resource("/health/live", health::live))
+        .service(resource("/health/ready", health::ready))
         .default_service(web::to(no_route));
 }
 

@@ -5,7 +5,7 @@
 use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
-use super::{Error, State};
+use super::{Error, Pages, STATUS, State};
 use crate::scim::{BrokenDocument, Discovery, filter};
 
 /// What is empty there is filled in here.
@@ -14,13 +14,14 @@ const DOCUMENT: &str = include_str!("openapi.json");
 /// What SCIM is served below, besides the root.
 const PREFIX: &str = "/scim/v2";
 /// What is served at the root only.
-const AT_THE_ROOT: [&str; 5] = ["/openapi.json", "/health/live", "/health/ready", "/metrics", WEBHOOKS];
+const AT_THE_ROOT: [&str; 6] = ["/openapi.json", "/health/live", "/health/ready", METRICS, STATUS, WEBHOOKS];
+const METRICS: &str = "/metrics";
 const WEBHOOKS: &str = "/webhooks/personio";
 
 pub(super) async fn read(state: web::Data<State>) -> Result<HttpResponse, Error> {
     let vocabulary = state.directory.vocabulary();
     let has_webhooks = state.access.has_webhooks();
-    let document = document(&vocabulary.discovery, has_webhooks, state.max_results, state.filter_limits);
+    let document = document(&vocabulary.discovery, state.pages, has_webhooks, state.max_results, state.filter_limits);
     document.map(|json| HttpResponse::Ok().content_type("application/json").body(json)).map_err(|_| Error::BrokeOff)
 }
 
@@ -30,11 +31,18 @@ pub(super) async fn read(state: web::Data<State>) -> Result<HttpResponse, Error>
 /// When a document in the program is broken, which a test rules out.
 fn document(
     discovery: &Discovery,
+    pages: Pages,
     has_webhooks: bool,
     max_results: usize,
     filter_limits: filter::Limits,
 ) -> Result<String, BrokenDocument> {
     let mut document: Value = serde_json::from_str(DOCUMENT)?;
+    if !pages.status {
+        remove(&mut document, "/paths", STATUS);
+    }
+    if !pages.metrics {
+        remove(&mut document, "/paths", METRICS);
+    }
     if !has_webhooks {
         remove(&mut document, "/paths", WEBHOOKS);
         remove(&mut document, "/components/securitySchemes", "webhook");

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing_actix_web::RequestId;
 
-use super::{Error, extract};
+use super::{Error, extract, measure};
 use crate::scim::{self, Projection, Resource, SearchRequest};
 
 /// A document. It is `application/scim+json` whatever was asked for: there are clients that refuse
@@ -46,6 +46,7 @@ pub(super) fn resource(
     if known {
         return Ok(response.finish());
     }
+    measure::rows(request, 1);
     let mut json = Vec::with_capacity(resource.json().len());
     projection.write(resource, &mut json);
     Ok(response.content_type(scim::MEDIA_TYPE).insert_header((ETAG, tag)).body(json))

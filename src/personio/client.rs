@@ -17,9 +17,9 @@ use super::model::{Employment, Named, Person};
 use super::names::{Kind, NameCache};
 use super::page::{Next, Page};
 use super::throttle::PATIENCE;
-use super::token::{Token, Tokens};
+use super::token::{Login, Token, Tokens};
 use super::transport::{Answer, Transport, trace_id};
-use super::{Endpoint, Error};
+use super::{Endpoint, Error, Traffic};
 use crate::clock::Clock;
 
 /// The largest page that Personio gives.
@@ -64,7 +64,7 @@ impl Default for Retry {
 impl Retry {
     /// Makes an attempt at `endpoint`, and more where that can help. What failed somewhere else, for
     /// want of a token, has been tried again there.
-    pub(super) async fn run<T, F, R>(self, endpoint: Endpoint, attempt: F) -> Result<T, Error>
+    pub(super) async fn run<T, F, R>(self, endpoint: Endpoint, traffic: &Traffic, attempt: F) -> Result<T, Error>
     where
         F: FnMut() -> R,
         R: Future<Output = Result<T, Error>>,
@@ -81,7 +81,10 @@ impl Retry {
                 let asked = error.retry_after().unwrap_or_default();
                 delay.filter(|_| asked <= PATIENCE).map(|delay| delay.max(asked))
             })
-            .notify(|error, delay| tracing::debug!(?delay, "{error}; trying again"))
+            .notify(|error, delay| {
+                traffic.retried(error);
+                tracing::debug!(?delay, "{error}; trying again");
+            })
             .await
     }
 }
@@ -110,8 +113,20 @@ impl Client {
     /// When the machine offers no certificates to trust.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
         let transport = Transport::new(&settings)?;
-        let tokens = Tokens::new(&settings.base_url, &settings.client_id, &settings.client_secret, settings.retry);
+        let tokens = Tokens::new(&settings, Arc::clone(&clock));
         Ok(Self { settings, transport, tokens, names: NameCache::new(clock) })
+    }
+
+    /// What was asked of Personio so far.
+    #[must_use]
+    pub fn traffic(&self) -> &Traffic {
+        &self.transport.traffic
+    }
+
+    /// Whether Personio gives us tokens, if it was asked for one.
+    #[must_use]
+    pub fn login(&self) -> Option<Login> {
+        self.tokens.login()
     }
 
     /// Requests that may be in flight at once: to have more ready makes nothing faster.
@@ -252,7 +267,7 @@ impl Client {
         url: &Url,
         retry: Retry,
     ) -> Result<T, Error> {
-        let answer = retry.run(endpoint, || self.attempt(endpoint, url)).await?;
+        let answer = retry.run(endpoint, &self.transport.traffic, || self.attempt(endpoint, url)).await?;
         // The text of a JSON error can quote the value at fault, so only its place is told.
         serde_json::from_slice(&answer.body).map_err(|error| Error::Unreadable {
             endpoint,

@@ -15,6 +15,7 @@ mod page;
 mod survey;
 mod throttle;
 mod token;
+mod traffic;
 mod transport;
 pub mod webhook;
 
@@ -23,3 +24,5 @@ pub use endpoint::Endpoint;
 pub use error::Error;
 pub use names::{Kind, Names};
 pub use survey::{AttributeHead, FirstPage, ToldLimit};
+pub use token::Login;
+pub use traffic::Traffic;

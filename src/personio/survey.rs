@@ -107,12 +107,6 @@ impl Client {
         Ok(self.named(kind).await?.into_iter().map(|named| (named.id, named.name)).collect())
     }
 
-    /// How many requests were made so far.
-    #[must_use]
-    pub fn requests(&self) -> usize {
-        self.transport.requests()
-    }
-
     /// The limits that were told so far.
     #[must_use]
     pub fn told_limits(&self) -> Vec<ToldLimit> {

@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
@@ -19,10 +19,10 @@ use oauth2::{
 use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use url::Url;
 
 use super::transport::{Answer, Transport};
-use super::{Endpoint, Error, Retry};
+use super::{Endpoint, Error, Retry, Settings};
+use crate::clock::Clock;
 
 /// How long a token is used whose answer does not say when it ends.
 const UNSAID_LIFETIME: Duration = Duration::from_secs(3600);
@@ -52,7 +52,19 @@ pub(super) struct Tokens {
     /// By the credential's number: what one has fetched is nothing to the next.
     cache: Cache<u64, Arc<Token>>,
     refused: AtomicBool,
+    /// Its `since` is a moment of the clock.
+    login: Mutex<Option<Login>>,
+    clock: Arc<dyn Clock>,
     retry: Retry,
+}
+
+/// What Personio said last when it was asked for a token.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Why there was none.
+    pub refusal: Option<Error>,
+    /// For how long it has been saying that.
+    pub since: Duration,
 }
 
 /// What tokens are fetched with.
@@ -64,7 +76,8 @@ struct Credential {
 }
 
 impl Tokens {
-    pub(super) fn new(base_url: &Url, client_id: &str, client_secret: &SecretString, retry: Retry) -> Self {
+    pub(super) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
+        let Settings { base_url, client_id, client_secret, retry, .. } = settings;
         let mut url = base_url.clone();
         url.set_path(&format!("{}{}", base_url.path().trim_end_matches('/'), Endpoint::Token.route()));
         let oauth = BasicClient::new(ClientId::new(client_id.to_owned()))
@@ -75,8 +88,24 @@ impl Tokens {
             credential: RwLock::new(Credential { number: 0, oauth: Arc::new(oauth), secret: client_secret.clone() }),
             cache: Cache::builder().expire_after(UntilItEnds).build(),
             refused: AtomicBool::new(false),
-            retry,
+            login: Mutex::default(),
+            clock,
+            retry: *retry,
         }
+    }
+
+    /// What Personio said last, if it was asked.
+    pub(super) fn login(&self) -> Option<Login> {
+        let login = self.login.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(Login { since: self.clock.monotonic().saturating_sub(login.since), ..login })
+    }
+
+    fn note(&self, refusal: Option<Error>) {
+        let now = self.clock.monotonic();
+        let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = |before: &Login| before.refusal.is_some() == refusal.is_some();
+        let since = login.as_ref().filter(|before| is_same(before)).map_or(now, |before| before.since);
+        *login = Some(Login { refusal, since });
     }
 
     /// Whether the secret is another one than before. From now on tokens are fetched with it.
@@ -98,7 +127,11 @@ impl Tokens {
     /// The token, fetched if there is none: once, however many ask.
     pub(super) async fn get(&self, transport: &Transport) -> Result<Arc<Token>, Error> {
         let Credential { number, oauth, .. } = self.credential();
-        let fetch = self.retry.run(Endpoint::Token, || self.fetch(&oauth, transport));
+        let fetch = async {
+            let fetched = self.retry.run(Endpoint::Token, &transport.traffic, || self.fetch(&oauth, transport)).await;
+            self.note(fetched.as_ref().err().cloned());
+            fetched
+        };
         self.cache.try_get_with(number, fetch).await.map_err(|error| Error::clone(&error))
     }
 

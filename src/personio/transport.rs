@@ -1,14 +1,14 @@
 //! One HTTP exchange with Personio: the turn in the throttle, the time limit, the size limit, and
 //! the statuses that mean the same for every endpoint.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Request, Response, StatusCode, redirect};
 
 use super::bucket::Limit;
 use super::throttle::Throttle;
+use super::traffic::Traffic;
 use super::{Endpoint, Error, Settings};
 
 /// The largest answer that is read. A page of 50 persons is far below.
@@ -26,7 +26,7 @@ pub(super) struct Answer {
 pub(super) struct Transport {
     http: reqwest::Client,
     throttle: Throttle,
-    requests: AtomicUsize,
+    pub(super) traffic: Traffic,
 }
 
 impl Transport {
@@ -51,13 +51,8 @@ impl Transport {
         Ok(Self {
             http: builder.build()?,
             throttle: Throttle::new(settings.max_concurrency),
-            requests: AtomicUsize::new(0),
+            traffic: Traffic::default(),
         })
-    }
-
-    /// How many requests were sent so far.
-    pub(super) fn requests(&self) -> usize {
-        self.requests.load(Relaxed)
     }
 
     /// The limits that endpoints have told so far.
@@ -67,10 +62,15 @@ impl Transport {
 
     /// Sends a request and reads its answer.
     pub(super) async fn exchange(&self, endpoint: Endpoint, request: Request) -> Result<Answer, Error> {
+        let lined_up = Instant::now();
         let turn = self.throttle.ready(endpoint).await?;
-        self.requests.fetch_add(1, Relaxed);
-        let response = self.http.execute(request).await.map_err(|error| unreachable(endpoint, &error))?;
+        self.traffic.waited(lined_up.elapsed());
+        let response = self.http.execute(request).await.map_err(|error| {
+            self.traffic.failed(endpoint);
+            unreachable(endpoint, &error)
+        })?;
         let status = response.status();
+        self.traffic.answered(endpoint, status.as_u16());
         if status == StatusCode::TOO_MANY_REQUESTS {
             let retry_after = retry_after(response.headers());
             turn.refused(response.headers(), retry_after);

@@ -284,6 +284,18 @@ impl<T: Listed> ListResponse<T> {
         &self.resources
     }
 
+    /// How many matches there are.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.total_results
+    }
+
+    /// How many matches are on this page.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.resources.len()
+    }
+
     /// How many matches are on this page and those before it, if there are more.
     #[must_use]
     pub fn ends_before_the_last(&self) -> Option<usize> {

@@ -183,6 +183,33 @@ impl ResourceType {
         way.into()
     }
 
+    /// The paths of all attributes that have a value of their own, as clients write them: those within a complex
+    /// attribute instead of it, and a multi-valued one as a whole. Those that every resource has are left out
+    /// (RFC 7643 §3.1, `schemas`).
+    #[must_use]
+    pub fn paths(&self) -> Vec<String> {
+        let has_own = |&id: &AttributeId| {
+            let attribute = self.get(id);
+            let is_whole = attribute.multi_valued || attribute.kind != AttributeType::Complex;
+            is_whole && self.holder(id).is_none_or(|holder| holder == id)
+        };
+        let paths = self.ids().filter(has_own).map(|id| self.path(id));
+        paths.filter(|path| !matches!(path.as_str(), "id" | "schemas") && !path.starts_with("meta.")).collect()
+    }
+
+    fn path(&self, id: AttributeId) -> String {
+        let mut path = String::new();
+        let mut separator = "";
+        for part in self.way(id) {
+            let name = &self.get(part).name;
+            path.push_str(separator);
+            path.push_str(name);
+            // Only the URN of an extension has colons.
+            separator = if name.contains(':') { ":" } else { "." };
+        }
+        path
+    }
+
     /// The multi-valued attribute whose elements the values of this one are, or are in.
     pub(super) fn holder(&self, id: AttributeId) -> Option<AttributeId> {
         self.way(id).into_iter().find(|id| self.get(*id).multi_valued)

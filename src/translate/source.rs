@@ -148,8 +148,11 @@ impl Source {
 
     /// Loads everybody. Who was said to have changed is still to be read if that fails.
     async fn everybody(&self, progress: &Progress) -> Result<Loaded, personio::Error> {
-        let marked = self.marks.take();
-        let loaded = self.refreshed(marked.ids(), progress).await?;
+        let (marked, before) = (self.marks.take(), self.client.traffic().requests());
+        let loaded = self.refreshed(marked.ids(), progress).await;
+        // Whoever is asked for alone meanwhile is counted as well; there are few.
+        progress.cost(self.client.traffic().requests() - before);
+        let loaded = loaded?;
         marked.are_seen_but(&loaded.unconfirmed);
         Ok(loaded)
     }
@@ -340,6 +343,11 @@ impl directory::Source for Source {
         let loaded = records.people.values().map(|record| record.read).max();
         *self.kept() = Kept { records: Arc::clone(&records), gleaned: HashMap::new(), loaded };
         Ok(self.translated(records, self.choice.load_full()))
+    }
+
+    fn login(&self) -> Option<directory::Login> {
+        let personio::Login { refusal, since } = self.client.login()?;
+        Some(directory::Login { refusal: refusal.map(failure), since })
     }
 
     fn told(&self, message: &[u8]) -> Result<Told, Malformed> {

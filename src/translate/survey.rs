@@ -56,7 +56,7 @@ pub struct Report {
     /// The limits that were told.
     pub limits: Vec<ToldLimit>,
     /// How many requests it took.
-    pub requests: usize,
+    pub requests: u64,
 }
 
 /// The persons of the first page, and what could be read of them.
@@ -91,7 +91,7 @@ impl Survey {
             report.limits.sort_by_key(|limit| limit.endpoint.route());
             report.findings.push(findings::limits(&report.limits));
         }
-        report.requests = self.client.requests();
+        report.requests = self.client.traffic().requests();
         report
     }
 

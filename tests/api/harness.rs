@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use personio_scim::access::{Caller, Client, Rules, Token};
 use personio_scim::app::{Application, Live, Tuning};
 use personio_scim::clock::Clock;
-use personio_scim::config::{Config, Personio, Scim, State};
+use personio_scim::config::{Config, Personio, Scim, State, Told};
 use personio_scim::directory::Directory;
 use personio_scim::personio::Retry;
 use personio_scim::scim::filter;
@@ -79,6 +79,11 @@ pub struct Setup {
     pub max_results: usize,
     pub public_url: Option<&'static str>,
     pub webhook_token: Option<&'static str>,
+    /// Whether metrics have an address of their own.
+    pub has_metrics_address: bool,
+    pub status_page: bool,
+    /// The settings that the status page shows.
+    pub told: Vec<Told>,
     /// Without them, whoever has [`TOKEN`] may ask.
     pub rules: Option<Rules>,
     pub tuning: Tuning,
@@ -107,6 +112,9 @@ impl Setup {
             max_results: 10_000,
             public_url: None,
             webhook_token: None,
+            has_metrics_address: false,
+            status_page: true,
+            told: Vec::new(),
             rules: None,
             tuning: Tuning {
                 upstream_timeout: Duration::from_secs(5),
@@ -162,16 +170,32 @@ impl Setup {
                 filter_limits: filter::Limits::default(),
                 policy: self.policy,
                 state: self.state,
+                metrics_listen: self.has_metrics_address.then(|| "127.0.0.1:0".parse().unwrap()),
+                status_page: self.status_page,
+                #[cfg(feature = "otlp")]
+                otlp_endpoint: None,
+                told: self.told,
             },
         };
         let application = Application::build(config.clone(), Arc::new(self.clock.clone()), self.tuning).unwrap();
         let (directory, live) = (application.directory(), application.live());
         let origin = format!("http://{}", application.address());
+        let metrics_origin = application.metrics_address().map(|address| format!("http://{address}"));
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(application.run(async {
             let _ = stopped.await;
         }));
-        Bridge { origin, directory, config, live, simulator, clock: self.clock, http: http(), _stop: stop }
+        Bridge {
+            origin,
+            metrics_origin,
+            directory,
+            config,
+            live,
+            simulator,
+            clock: self.clock,
+            http: http(),
+            _stop: stop,
+        }
     }
 }
 
@@ -193,6 +217,8 @@ pub fn http() -> reqwest::Client {
 pub struct Bridge {
     /// Without a path: `http://127.0.0.1:…`.
     pub origin: String,
+    /// Where metrics are, if they have an address of their own.
+    pub metrics_origin: Option<String>,
     directory: Directory,
     /// What it was started with, and what takes another one.
     pub config: Config,

@@ -49,3 +49,35 @@ async fn readiness_follows_the_snapshot_and_liveness_does_not() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_part_says_since_when_it_is_not_well() {
+    let setup = Setup { cache_ttl: SHORT, ..Setup::persons(30) };
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(
+        Endpoint::Token,
+        Action::Body(401, "application/json", r#"{"error":"invalid_client"}"#.into()),
+    ));
+    let bridge = setup.start_with(simulator);
+    bridge.failure().await;
+    bridge.clock.pass(PAUSE_OVER);
+    bridge.health().await;
+    let part = async |name: &str| bridge.health().await.1["parts"][name].clone();
+    until("the second load has failed, too", async || {
+        part("personio").await["detail"].as_str().unwrap().contains(" 0 s")
+    })
+    .await;
+    let (token, personio, directory) = (part("token").await, part("personio").await, part("directory").await);
+    assert_eq!((&token["status"], &token["sinceSeconds"]), (&json!("down"), &json!(16)), "{token}");
+    assert!(token["detail"].as_str().unwrap().contains("check the client id and the client secret"), "{token}");
+    assert_eq!((&personio["status"], &personio["sinceSeconds"]), (&json!("down"), &json!(16)), "{personio}");
+    assert_eq!((&directory["status"], &directory["sinceSeconds"]), (&json!("down"), &json!(16)), "{directory}");
+
+    bridge.simulator.heal();
+    bridge.clock.pass(PAUSE_OVER);
+    bridge.ready().await;
+    until("all is well", async || bridge.health().await.1["status"] == "ok").await;
+    let (_, health) = bridge.health().await;
+    assert!(!health.to_string().contains("sinceSeconds"), "{health}");
+    assert_eq!(health["parts"]["token"]["status"], "ok");
+}

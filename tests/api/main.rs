@@ -51,7 +51,10 @@ mod remap;
 mod search;
 mod sorting;
 mod state;
+mod status;
 mod token;
+#[cfg(feature = "otlp")]
+mod traces;
 mod translation;
 mod traps;
 mod upstream;

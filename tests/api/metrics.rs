@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use personio_scim::clock::Clock;
+use personio_scim::directory::Outcome;
 use personio_scim::simulator::{Action, Endpoint, Fault};
 use reqwest::Method;
 
@@ -38,8 +40,15 @@ async fn scrape(bridge: &Bridge) -> BTreeMap<String, f64> {
     samples(&answer.text)
 }
 
-/// All that is ever said, without data to serve and with some.
-const ALWAYS: [&str; 8] = [
+/// The names of those samples that are there from the beginning, whatever is asked for or loaded.
+fn plain(samples: &BTreeMap<String, f64>) -> BTreeSet<&str> {
+    let busy = ["http_", "upstream_", "load_seconds_", "last_load_"].map(|name| format!("personio_scim_{name}"));
+    let names = samples.keys().map(String::as_str);
+    names.filter(|name| !busy.iter().any(|busy| name.starts_with(busy))).collect()
+}
+
+/// All of them, without data to serve and with some.
+const ALWAYS: [&str; 14] = [
     "personio_scim_change_is_held_back",
     "personio_scim_changes_held_back_total",
     "personio_scim_loads_total{outcome=\"failed\"}",
@@ -48,6 +57,12 @@ const ALWAYS: [&str; 8] = [
     "personio_scim_state_file_writes_total{outcome=\"succeeded\"}",
     "personio_scim_webhook_notices_total{outcome=\"accepted\"}",
     "personio_scim_webhook_notices_total{outcome=\"refused\"}",
+    concat!("personio_scim_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"),
+    "personio_scim_cache_requests_total{cache=\"single\",outcome=\"hit\"}",
+    "personio_scim_cache_requests_total{cache=\"single\",outcome=\"miss\"}",
+    "personio_scim_cache_requests_total{cache=\"snapshot\",outcome=\"hit\"}",
+    "personio_scim_cache_requests_total{cache=\"snapshot\",outcome=\"miss\"}",
+    "personio_scim_snapshots_published_total",
 ];
 const WITH_DATA: [&str; 4] = [
     "personio_scim_outdated_users",
@@ -64,7 +79,7 @@ async fn loads_and_data_are_counted() {
     let bridge = setup.start_with(simulator);
     bridge.failure().await;
     let now = scrape(&bridge).await;
-    assert_eq!(now.keys().collect::<Vec<_>>(), ALWAYS, "no users are not the same as none");
+    assert_eq!(plain(&now), BTreeSet::from(ALWAYS), "no users are not the same as none");
     assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]]), (1.0, 0.0));
 
     bridge.simulator.heal();
@@ -73,7 +88,7 @@ async fn loads_and_data_are_counted() {
     until("the load is counted", async || scrape(&bridge).await[ALWAYS[3]] > 0.0).await;
     let now = scrape(&bridge).await;
     let names: BTreeSet<&str> = ALWAYS.into_iter().chain(WITH_DATA).collect();
-    assert_eq!(now.keys().map(String::as_str).collect::<BTreeSet<_>>(), names);
+    assert_eq!(plain(&now), names);
     assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]], now[WITH_DATA[3]]), (1.0, 1.0, 30.0));
 
     bridge.simulator.with_world(|world| world.persons.truncate(20));
@@ -118,4 +133,117 @@ async fn metrics_are_read_and_nothing_else() {
     }
     let head = answer(bridge.http.head(&url)).await;
     assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_counted_by_route_status_and_client() {
+    let bridge = Setup::persons(30).start();
+    let users = bridge.everybody().await;
+    bridge.get(&format!("/scim/v2/Users/{}", users[0]["id"].as_str().unwrap())).await;
+    bridge.get("/scim/v2/Users?filter=userName+eq+%22somebody%40example.com%22").await;
+    bridge.get("/scim/v2/Users/nobody").await.scim_error(404, None);
+    bridge.get("/scim/v2/Nothing/somebody@example.com").await.scim_error(404, None);
+    bridge.get("/scim/v2/Users?filter=x").await.scim_error(400, Some("invalidFilter"));
+    answer(bridge.http.get(format!("{}/scim/v2/Users", bridge.origin))).await.scim_error(401, None);
+    let strange = Method::from_bytes(b"SOMEBODY").unwrap();
+    answer(bridge.request(strange, "/scim/v2/Users")).await;
+    let text = bridge.get("/metrics").await.text;
+    let samples = samples(&text);
+    let count = |route: &str, status: u16, client: &str| {
+        let labels = format!("{{route=\"{route}\",status=\"{status}\",client=\"{client}\"}}");
+        samples.get(&format!("personio_scim_http_requests_total{labels}")).copied().unwrap_or_default()
+    };
+    assert_eq!(count("/scim/v2/Users", 200, "client"), 2.0);
+    assert_eq!(count("/scim/v2/Users", 400, "client"), 1.0);
+    assert_eq!(count("/scim/v2/Users", 401, "none"), 1.0);
+    assert_eq!((count("/scim/v2/Users/{id}", 200, "client"), count("/scim/v2/Users/{id}", 404, "client")), (1.0, 1.0));
+    let times = "personio_scim_http_request_seconds_count{route=\"/scim/v2/Users/{id}\"}";
+    assert_eq!(samples[times], 2.0);
+    for secret in ["example.com", "nobody", "Nothing", "SOMEBODY", "filter"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_personio_is_asked_is_counted_and_what_a_load_costs() {
+    let setup = Setup { cache_ttl: SHORT, ..Setup::persons(60) };
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(503)).times(1));
+    simulator.fail(Fault::on(Endpoint::Workplaces, Action::Reset).times(1));
+    let bridge = setup.start_with(simulator);
+    bridge.everybody().await;
+    let samples = scrape(&bridge).await;
+    let upstream = |route: &str, status: &str| {
+        let labels = format!("{{endpoint=\"{route}\",status=\"{status}\"}}");
+        samples.get(&format!("personio_scim_upstream_requests_total{labels}")).copied().unwrap_or_default()
+    };
+    assert_eq!((upstream("/v2/persons", "200"), upstream("/v2/persons", "503")), (2.0, 1.0));
+    assert_eq!(upstream("/v2/persons/{id}/employments", "200"), 60.0);
+    assert_eq!((upstream("/v2/auth/token", "200"), upstream("/v2/workplaces", "no answer")), (1.0, 1.0));
+    let retries = "personio_scim_upstream_retries_total{endpoint=\"/v2/persons\"}";
+    assert_eq!(samples[retries], 1.0);
+    let all: f64 = samples.iter().filter(|(name, _)| name.contains("upstream_requests_total")).map(|(_, n)| n).sum();
+    assert_eq!(samples["personio_scim_upstream_wait_seconds_count"], all);
+    assert_eq!(samples["personio_scim_load_seconds_count"], 1.0);
+    let now = bridge.clock.now().as_second() as f64;
+    assert_eq!(samples["personio_scim_last_load_success_timestamp_seconds"], now);
+    let [load] = &bridge.directory().history()[..] else { panic!("one load has ended") };
+    assert_eq!((load.requests as f64, &load.outcome), (all, &Outcome::Published(60)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_there_and_what_had_to_be_fetched_is_counted() {
+    let bridge = Setup::persons(30).start();
+    bridge.ready().await;
+    let hits = async |cache: &str| {
+        let samples = scrape(&bridge).await;
+        let of = |outcome: &str| {
+            samples[&format!("personio_scim_cache_requests_total{{cache=\"{cache}\",outcome=\"{outcome}\"}}")]
+        };
+        (of("hit"), of("miss"))
+    };
+    for _ in 0..3 {
+        bridge.everybody().await;
+    }
+    assert_eq!(hits("snapshot").await, (3.0, 0.0));
+    assert_eq!(scrape(&bridge).await["personio_scim_snapshots_published_total"], 1.0);
+
+    let setup = Setup::persons(30);
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    let id = setup.world.persons[3].id.clone();
+    let bridge = setup.start_with(simulator);
+    for _ in 0..2 {
+        assert_eq!(bridge.get(&format!("/Users/{id}")).await.status, 200);
+    }
+    let samples = scrape(&bridge).await;
+    let single = |outcome: &str| {
+        samples[&format!("personio_scim_cache_requests_total{{cache=\"single\",outcome=\"{outcome}\"}}")]
+    };
+    assert_eq!((single("hit"), single("miss")), (1.0, 1.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readme_names_every_metric_and_no_other() {
+    let setup = Setup { cache_ttl: SHORT, ..Setup::persons(30) };
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(503)).times(1));
+    let bridge = setup.start_with(simulator);
+    bridge.everybody().await;
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(500)));
+    bridge.reloaded().await;
+    bridge.failure().await;
+    let text = bridge.get("/metrics").await.text;
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let names: BTreeSet<String> = families
+        .map(|(name, kind)| match kind {
+            "counter" => format!("{name}_total"),
+            "info" => format!("{name}_info"),
+            _ => name.to_owned(),
+        })
+        .collect();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let told: BTreeSet<String> =
+        readme.split('`').filter(|word| word.starts_with("personio_scim_")).map(str::to_owned).collect();
+    assert_eq!(told, names);
 }

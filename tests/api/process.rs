@@ -87,7 +87,7 @@ impl Program {
     }
 
     /// Waits for the end, for as long as [`until`] does.
-    async fn ended(mut self) -> Ended {
+    pub async fn ended(mut self) -> Ended {
         let mut status = None;
         until("the program has ended", async || {
             status = self.child.try_wait().unwrap();
@@ -221,6 +221,8 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         (&["serve", "--webhook-token", ""], &[], "--webhook-token (SCIM_WEBHOOK_TOKEN) is empty"),
         (&["serve", "--webhook-token", TOKEN], &[], "(SCIM_WEBHOOK_TOKEN) is the same as --bearer-token"),
         (&["serve"], &[("SCIM_WEBHOOK_TOKEN_FILE", Some(&missing))], "--webhook-token-file (SCIM_WEBHOOK_TOKEN_FILE)"),
+        (&["serve", "--status-page", "yes"], &[], "--status-page (SCIM_STATUS_PAGE): `yes` is neither on nor off"),
+        (&["serve"], &[("SCIM_METRICS_LISTEN", Some("9090"))], "--metrics-listen (SCIM_METRICS_LISTEN): `9090` is no"),
         (&["serve", "--cache-ttl", "5"], &[], "--cache-ttl (SCIM_CACHE_TTL): `5`"),
         (&["serve"], &[("SCIM_CACHE_TTL", Some("0s"))], "--cache-ttl (SCIM_CACHE_TTL): `0s`"),
         (&["serve", "--refresh-wait", "soon"], &[], "--refresh-wait (SCIM_REFRESH_WAIT): `soon`"),
@@ -640,14 +642,15 @@ async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
         .unwrap()
         .to_owned();
     let rows = [
-        ("/scim/v2/Users?count=2&marker=1", TOKEN, "/scim/v2/Users", 200),
-        ("/scim/v2/Users?filter=marker", TOKEN, "/scim/v2/Users", 400),
-        (&format!("/scim/v2/Users/{id}?attributes=marker"), TOKEN, "/scim/v2/Users/{id}", 200),
-        ("/scim/v2/Users/marker", TOKEN, "/scim/v2/Users/{id}", 404),
-        ("/scim/v2/Users?marker=1", "a-marker-that-is-no-token", "/scim/v2/Users", 401),
-        ("/marker?marker=1", TOKEN, "(no route)", 404),
+        ("/scim/v2/Users?count=2&marker=1", TOKEN, "/scim/v2/Users", 200, Some("client"), Some(2)),
+        ("/scim/v2/Users?filter=marker", TOKEN, "/scim/v2/Users", 400, Some("client"), None),
+        (&format!("/scim/v2/Users/{id}?attributes=marker"), TOKEN, "/scim/v2/Users/{id}", 200, Some("client"), Some(1)),
+        ("/scim/v2/Users/marker", TOKEN, "/scim/v2/Users/{id}", 404, Some("client"), None),
+        ("/scim/v2/Users?marker=1", "a-marker-that-is-no-token", "/scim/v2/Users", 401, None, None),
+        ("/status?marker=1", TOKEN, "/status", 200, Some("client"), None),
+        ("/marker?marker=1", TOKEN, "(no route)", 404, Some("client"), None),
     ];
-    for (path, token, route, status) in rows {
+    for (path, token, route, status, client, rows) in rows {
         let answer = get(&format!("{origin}{path}"), token).await;
         assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text);
         let request_id = answer.header("x-request-id").to_owned();
@@ -659,6 +662,7 @@ async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
         assert_eq!(line["method"], "GET", "{line}");
         assert_eq!(line["route"], route, "{line}");
         assert_eq!(line["status"], status, "{line}");
+        assert_eq!((line["span"]["client"].as_str(), line["span"]["rows"].as_u64()), (client, rows), "{line}");
         assert!(line["millis"].is_u64() && line["level"] == "INFO" && line["timestamp"].is_string(), "{line}");
     }
     program.signal("TERM");

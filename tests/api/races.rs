@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use personio_scim::clock::Clock;
 use personio_scim::directory::{
-    Directory, Freshness, Loaded, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
+    Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
 };
 use personio_scim::scim::{Group, Locations, Meta, User, Vocabulary};
 use tokio::sync::Notify;
@@ -88,6 +88,10 @@ impl Source for Slow {
 
     fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>> {
         async { Ok(None) }.boxed()
+    }
+
+    fn login(&self) -> Option<Login> {
+        None
     }
 
     fn told(&self, _: &[u8]) -> Result<Told, Malformed> {

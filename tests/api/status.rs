@@ -1,0 +1,367 @@
+//! The status page: who may see it, what it says, and that it holds nothing of anybody and takes nothing from
+//! elsewhere. How it looks is for `tests/conformance/browser`.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use personio_scim::config::Told;
+use personio_scim::simulator::{Action, Endpoint, Fault, Person, World};
+
+use crate::harness::{Answer, Bridge, NOW, SHORT, Setup, TOKEN, answer, until};
+use crate::process::{Program, file, get, run, settings};
+
+/// The page without what is for browsers alone: the texts in it, in their order.
+fn texts(page: &str) -> Vec<String> {
+    let body = page.split_once("<body>").unwrap().1;
+    let texts = body.split('<').filter_map(|part| Some(part.split_once('>')?.1.trim()));
+    texts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
+}
+
+/// The text before the one that is `label`: how a tile shows a number.
+#[track_caller]
+fn number(page: &str, label: &str) -> usize {
+    let texts = texts(page);
+    let at = texts.iter().position(|text| text == label).unwrap_or_else(|| panic!("{label}: {texts:?}"));
+    texts[at - 1].parse().unwrap()
+}
+
+/// The texts after the one that is `label`.
+#[track_caller]
+fn after<const N: usize>(page: &str, label: &str) -> [String; N] {
+    let texts = texts(page);
+    let at = texts.iter().position(|text| text == label).unwrap_or_else(|| panic!("{label}: {texts:?}"));
+    texts[at + 1..=at + N].to_vec().try_into().unwrap()
+}
+
+async fn page(bridge: &Bridge) -> String {
+    let answer = bridge.get("/status").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.text
+}
+
+fn with(bridge: &Bridge, path: &str, headers: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    let request = bridge.http.get(format!("{}{path}", bridge.origin));
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+}
+
+const HTML: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_is_for_those_who_have_a_token() {
+    let bridge = Setup::persons(3).start();
+    bridge.ready().await;
+    let basic = |password: &str| format!("Basic {}", STANDARD.encode(format!("whoever:{password}")));
+    let challenges = |answer: &Answer| {
+        let all = answer.headers.get_all("www-authenticate").iter();
+        all.map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let wrong = basic("a-token-that-is-wrong");
+    for headers in [vec![], vec![("Authorization", wrong.as_str())]] {
+        let refused = answer(with(&bridge, "/status", &headers)).await;
+        assert_eq!(refused.status, 401, "{headers:?}");
+        assert!(challenges(&refused).iter().any(|challenge| challenge.starts_with("Basic ")), "{refused:?}");
+        assert!(!refused.text.contains("<html"), "{}", refused.text);
+    }
+    for authorization in [basic(TOKEN), format!("Bearer {TOKEN}")] {
+        let seen = answer(with(&bridge, "/status", &[("Authorization", &authorization)])).await;
+        assert_eq!((seen.status.as_u16(), seen.header("content-type")), (200, "text/html; charset=utf-8"));
+        assert!(seen.text.starts_with("<!DOCTYPE html>"), "{}", seen.text);
+    }
+    let posted = answer(bridge.request(reqwest::Method::POST, "/status")).await;
+    posted.scim_error(405, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_is_sent_to_the_page_and_a_client_is_not() {
+    let bridge = Setup::persons(3).start();
+    bridge.ready().await;
+    // A browser is sent there before it has a token, and a proxy may have put us under a path.
+    for accept in [HTML, "text/html"] {
+        let sent = answer(with(&bridge, "/", &[("Accept", accept)])).await;
+        assert_eq!((sent.status.as_u16(), sent.header("location")), (303, "status"), "{accept}");
+    }
+    let token = format!("Bearer {TOKEN}");
+    for accept in [None, Some("*/*"), Some("application/scim+json"), Some("application/json, text/html")] {
+        let mut headers = vec![("Authorization", token.as_str())];
+        headers.extend(accept.map(|accept| ("Accept", accept)));
+        let list = answer(with(&bridge, "/", &headers)).await;
+        assert_eq!(list.status, 200, "{accept:?}: {}", list.text);
+        assert_eq!(list.json()["totalResults"], 3, "{accept:?}");
+    }
+    let elsewhere = answer(with(&bridge, "/Users", &[("Accept", HTML), ("Authorization", &token)])).await;
+    assert_eq!(elsewhere.json()["totalResults"], 3, "only the root is for browsers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_can_be_switched_off() {
+    let bridge = Setup { status_page: false, ..Setup::persons(3) }.start();
+    bridge.ready().await;
+    bridge.get("/status").await.scim_error(404, None);
+    let token = format!("Bearer {TOKEN}");
+    let list = answer(with(&bridge, "/", &[("Accept", HTML), ("Authorization", &token)])).await;
+    assert_eq!(list.json()["totalResults"], 3, "nobody is sent to where nothing is");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_takes_nothing_from_elsewhere() {
+    let bridge = Setup::persons(30).start();
+    bridge.everybody().await;
+    let answer = bridge.get("/status").await;
+    let style = answer.text.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
+    let hash = STANDARD.encode(digest(&SHA256, style.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    assert_eq!(answer.header("content-security-policy"), policy);
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    assert_eq!(answer.header("referrer-policy"), "no-referrer");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    for never in ["<script", "http:", "https:", "//", "url(", "@import", "style=", " src=", " href=", "javascript:"] {
+        assert!(!answer.text.contains(never), "{never}");
+    }
+}
+
+/// Thirty persons, each with one employment of the status that is theirs.
+fn world(states: &[(&str, usize)]) -> World {
+    let mut world = World::generate(30, 1, NOW.parse().unwrap());
+    let employment = world.persons.iter().find_map(|person| person.employments.first()).unwrap().clone();
+    let states = states.iter().flat_map(|&(state, count)| std::iter::repeat_n(state, count));
+    for (person, state) in world.persons.iter_mut().zip(states) {
+        let mut employment = employment.clone();
+        employment.id = format!("of-{}", person.id);
+        employment.status = Some(state.to_owned());
+        person.employments = vec![employment];
+        person.email = Some(format!("person.{}@example.com", person.id));
+    }
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_numbers_are_those_of_the_company() {
+    let mut world = world(&[("ACTIVE", 12), ("LEAVE", 8), ("ONBOARDING", 5), ("INACTIVE", 3), ("SABBATICAL", 2)]);
+    world.persons[..3].iter_mut().for_each(|person| person.email = None);
+    world.persons[20..].iter_mut().for_each(|person| person.employments[0].position = None);
+    let bridge = Setup::of(world).start();
+    bridge.ready().await;
+    let page = page(&bridge).await;
+    for (label, count) in
+        [("users", 30), ("active", 12), ("on leave", 8), ("onboarding", 5), ("inactive", 3), ("other", 2)]
+    {
+        assert_eq!(number(&page, label), count, "{label}");
+    }
+    for (attribute, share, count) in [
+        ("userName", "100 %", "30"),
+        ("emails", "90 %", "27"),
+        ("title", "66 %", "20"),
+        ("employmentStatus", "100 %", "30"),
+        ("groups", "0 %", "0"),
+    ] {
+        assert_eq!(after(&page, attribute), [share, count], "{attribute}");
+    }
+    assert!(page.contains("<title>healthy · personio-scim</title>"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_users_and_one_before_the_first_load_have_a_page() {
+    let mut setup = Setup::persons(3);
+    setup.world.persons.iter_mut().for_each(|person| person.email = None);
+    setup.policy.require_email = true;
+    let bridge = setup.start();
+    bridge.ready().await;
+    let empty = page(&bridge).await;
+    assert_eq!(number(&empty, "users"), 0);
+    assert_eq!(after(&empty, "userName"), ["0 %", "0"]);
+
+    let setup = Setup::persons(3);
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    let bridge = setup.start_with(simulator);
+    let early = page(&bridge).await;
+    let expected = ["not ready", "There is nothing that may be served.", "None has ended yet."];
+    for text in expected {
+        assert!(texts(&early).iter().any(|found| found == text), "{text}: {early}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_asks_personio_for_nothing() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(5) }.start();
+    bridge.ready().await;
+    tokio::time::sleep(SHORT * 3).await;
+    bridge.simulator.reset_counts();
+    for _ in 0..3 {
+        page(&bridge).await;
+    }
+    // Longer than the wait after a notice.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(bridge.simulator.log().is_empty(), "{:?}", bridge.simulator.log());
+    assert_eq!(bridge.directory().history().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_loads_and_clients_did_is_told() {
+    let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(5) }.start();
+    bridge.reloaded().await;
+    bridge.get("/scim/v2/Users?filter=x").await.scim_error(400, Some("invalidFilter"));
+    bridge.get("/scim/v2/Users?count=1").await;
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(500)));
+    bridge.reloaded().await;
+    bridge.failure().await;
+    // Who looks at the page is no client that anybody wants to see there.
+    page(&bridge).await;
+    let failed = page(&bridge).await;
+    let texts = texts(&failed);
+    let begin = texts.iter().position(|text| text == "Clients").unwrap();
+    let client: Vec<&str> = texts[begin + 7..begin + 14].iter().map(String::as_str).collect();
+    assert_eq!((client[0], client[2], client[3]), ("client", "/scim/v2/Users", "200, 5 resources"), "{texts:?}");
+    assert_eq!(client[5], "1", "one was refused: {texts:?}");
+    assert!(texts.iter().any(|text| text == "1 failed"), "{texts:?}");
+    assert!(texts.iter().any(|text| text.contains("500") && text.contains("/v2/persons")), "{texts:?}");
+    assert!(failed.contains("<title>degraded · personio-scim</title>"), "{failed}");
+    assert!(!texts.iter().any(|text| text == "/status"), "{texts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_held_back_is_told_with_its_numbers() {
+    let setup = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::of(world(&[("ACTIVE", 30)])) };
+    let bridge = Setup { refresh_wait: Duration::from_secs(60), ..setup }.start();
+    bridge.everybody().await;
+    let headline = "A change is held back";
+    assert!(!page(&bridge).await.contains(headline));
+    let change = |person: &mut Person| person.employments[0].status = Some("INACTIVE".to_owned());
+    bridge.simulator.with_world(|world| {
+        world.persons.truncate(28);
+        world.persons[..9].iter_mut().for_each(change);
+    });
+    bridge.reloaded().await;
+    let held = page(&bridge).await;
+    assert!(held.contains(headline) && held.contains("from 11 of 30 users"), "{held}");
+    assert_eq!((number(&held, "would disappear"), number(&held, "would become inactive")), (2, 9));
+    assert_eq!((number(&held, "users"), number(&held, "active")), (30, 30), "what was served is served on");
+    let [.., newest] = after::<4>(&held, "outcome");
+    assert_eq!(newest, "held back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_told_and_whatever_they_hold_is_text() {
+    let told = |flag: &str, value: Option<&str>, is_chosen| Told {
+        flag: flag.to_owned(),
+        value: value.map(str::to_owned),
+        is_chosen,
+    };
+    let settings = vec![
+        told("--config", Some("<b>&\"'.toml"), true),
+        told("--cache-ttl", Some("5m"), false),
+        told("--state-file", None, false),
+    ];
+    let bridge = Setup { told: settings, ..Setup::persons(3) }.start();
+    let page = page(&bridge).await;
+    assert!(page.contains("&lt;b&gt;&amp;&quot;'.toml") && !page.contains("<b>&"), "{page}");
+    assert_eq!(after(&page, "--cache-ttl"), ["5m", "(default)"]);
+    assert_eq!(after(&page, "--state-file"), ["not set"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_anybody_is_on_the_page() {
+    let setup = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::persons(200) };
+    let bridge = Setup { refresh_wait: Duration::from_secs(60), ..setup }.start();
+    let users = bridge.everybody().await;
+    let persons = bridge.simulator.with_world(|world| {
+        let persons = world.persons.clone();
+        world.persons.truncate(20);
+        persons
+    });
+    bridge.get(&format!("/scim/v2/Users/{}", persons[0].id)).await;
+    bridge.get(&format!("/scim/v2/Users/{}", persons[1].email.as_deref().unwrap_or("x@example.com"))).await;
+    bridge.reloaded().await;
+    assert!(bridge.directory().held_back().is_some());
+    bridge
+        .simulator
+        .fail(Fault::on(Endpoint::Persons, Action::Body(400, "text/html", "<script>Erika</script>".into())));
+    bridge.reloaded().await;
+    bridge.failure().await;
+    let page = page(&bridge).await;
+    assert!(!page.contains("<script") && !page.contains("Erika"), "{page}");
+    let texts = texts(&page);
+    let words: Vec<&str> = texts.iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric())).collect();
+    let mut looked_for = 0;
+    for person in &persons {
+        let names =
+            [&person.first_name, &person.last_name, &person.preferred_name, &person.email].into_iter().flatten();
+        let titles = person.employments.iter().filter_map(|employment| employment.position.as_ref());
+        for text in names.chain(titles) {
+            let is_there = if text.contains(' ') || text.contains('@') {
+                page.contains(text.as_str())
+            } else {
+                words.contains(&text.as_str())
+            };
+            assert!(!is_there, "{text}");
+            looked_for += 1;
+        }
+        assert!(!words.contains(&person.id.as_str()), "{}", person.id);
+    }
+    assert!(looked_for > 400 && users.len() == 200, "{looked_for}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_can_have_an_address_of_their_own() {
+    let bridge = Setup { has_metrics_address: true, ..Setup::persons(3) }.start();
+    bridge.ready().await;
+    let origin = bridge.metrics_origin.clone().unwrap();
+    let at = async |path: &str| answer(bridge.http.get(format!("{origin}{path}"))).await;
+    assert!(at("/metrics").await.text.contains("personio_scim_users 3"));
+    assert_eq!(at("/health/ready").await.json()["status"], "ok");
+    assert_eq!(at("/health/live").await.json()["status"], "ok");
+    for path in ["/Users", "/scim/v2/Users", "/status", "/"] {
+        at(path).await.scim_error(404, None);
+        let request = bridge.http.get(format!("{origin}{path}")).header("Authorization", format!("Bearer {TOKEN}"));
+        answer(request).await.scim_error(404, None);
+    }
+    bridge.get("/metrics").await.scim_error(404, None);
+    assert_eq!(bridge.health().await.0, 200, "health is at both");
+    let counted = at("/metrics").await.text;
+    assert!(!counted.contains("route=\"/metrics\""), "who measures is not counted: {counted}");
+    drop(bridge);
+    let http = crate::harness::http();
+    until("both have stopped", async || http.get(format!("{origin}/metrics")).send().await.is_err()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_of_a_running_server_is_on_the_page() {
+    let simulator = Setup::persons(3).simulator();
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let clients = file("[[client]]\nname = \"okta\"\ntoken = \"a-secret-token-of-okta\"\n");
+    let upstream = simulator.base_url();
+    let mut variables = settings(&upstream);
+    variables.extend([
+        ("SCIM_WEBHOOK_TOKEN", "a-secret-of-the-webhooks"),
+        ("SCIM_STATE_FILE", state.to_str().unwrap()),
+        ("SCIM_CONFIG", clients.path().to_str().unwrap()),
+        ("SCIM_METRICS_LISTEN", "127.0.0.1:0"),
+    ]);
+    let key = "a-secret-that-is-long-enough-to-be-a-key";
+    let program = Program::start(&["serve", "--state-key", key], &variables);
+    let url = program.base_url().await.replace("/scim/v2", "/status");
+    let page = get(&url, TOKEN).await.text;
+    for secret in ["demo-secret", TOKEN, "a-secret-of-the-webhooks", "a-secret-token-of-okta", key] {
+        assert!(!page.contains(secret), "{secret}: {page}");
+    }
+    for setting in ["--personio-client-secret", "--bearer-token", "--webhook-token", "--state-key"] {
+        assert_eq!(after(&page, setting), ["(a secret)"], "{setting}");
+    }
+    assert_eq!(after(&page, "--personio-base-url"), [upstream]);
+    assert_eq!(after(&page, "--cache-ttl"), ["5m", "(default)"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_for_metrics_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let mut variables = settings("http://127.0.0.1:9");
+    variables.push(("SCIM_METRICS_LISTEN", &listen));
+    run(&["serve"], &variables).await.complains(1, "(--metrics-listen, SCIM_METRICS_LISTEN)");
+}
