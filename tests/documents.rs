@@ -1,26 +1,51 @@
-//! What README.md and the Dockerfile say of other files must be true.
+//! What README.md, SECURITY.md, the pages about clients and the Dockerfile say of other files must be true.
 
 use std::fs;
 use std::path::Path;
 
+/// The document, the section with the table, how the table's heading begins, and how many rows there are at least.
+const TABLES: [(&str, &str, &str, usize); 2] =
+    [("README.md", "What happens when", "| when", 15), ("SECURITY.md", "Threats", "| if", 15)];
+
 #[test]
-fn every_test_that_the_readme_names_is_there() {
+fn every_test_that_a_table_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let section = readme.split("\n## ").find(|section| section.starts_with("What happens when")).unwrap();
-    let rows: Vec<&str> =
-        section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| when")).collect();
-    assert!(rows.len() > 15, "{rows:?}");
-    for row in rows {
-        let tests = row.rsplit(" | ").next().unwrap().split('`').filter_map(|part| part.split_once("::"));
-        let mut count = 0;
-        for (file, name) in tests {
-            let text = fs::read_to_string(root.join(format!("tests/api/{file}.rs"))).unwrap_or_default();
-            assert!(text.contains(&format!("async fn {name}()")), "{file}::{name}, of this row: {row}");
+    for (document, heading, first_row, least) in TABLES {
+        let text = fs::read_to_string(root.join(document)).unwrap();
+        let section = text.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+        let rows: Vec<&str> =
+            section.lines().filter(|line| line.starts_with("| ") && !line.starts_with(first_row)).collect();
+        assert!(rows.len() > least, "{document}: {rows:?}");
+        for row in rows {
+            let names: Vec<&str> =
+                row.rsplit(" | ").next().unwrap().split('`').filter(|part| part.contains("::")).collect();
+            assert!(!names.is_empty(), "{document}: this row names no test: {row}");
+            names.iter().for_each(|name| is_there(root, name));
+        }
+    }
+}
+
+/// What a client sends is replayed by a test, and the client's page names it.
+#[test]
+fn every_test_that_a_page_about_a_client_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for page in fs::read_dir(root.join("docs/clients")).unwrap() {
+        let text = fs::read_to_string(page.unwrap().path()).unwrap();
+        for name in text.split('`').filter(|part| part.starts_with("clients::")) {
+            is_there(root, name);
             count += 1;
         }
-        assert!(count > 0, "this row names no test: {row}");
     }
+    assert!(count >= 8, "{count}");
+}
+
+/// Whether `file::name` is a test in `tests/api/`.
+fn is_there(root: &Path, test: &str) {
+    let (file, name) = test.split_once("::").unwrap_or_default();
+    let read = |file: String| fs::read_to_string(root.join("tests/api").join(file));
+    let text = read(format!("{file}.rs")).or_else(|_| read(format!("{file}/mod.rs"))).unwrap_or_default();
+    assert!(text.contains(&format!("fn {name}()")), "{test} does not exist");
 }
 
 /// Cargo reads no manifest whose targets are missing.
