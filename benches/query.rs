@@ -257,7 +257,7 @@ fn request(criterion: &mut Criterion) {
         let access = Access::new(rules, Arc::new(SystemClock::default()), uploads.handle().clone()).unwrap();
         let cursor_key = CursorKey::new(b"secret");
         let (max_results, filter_limits, register) = (10_000, Limits::default(), Box::new(|_: &mut _| {}));
-        let (settings, pages) = (Vec::new(), Pages { status: false, metrics: true });
+        let (settings, pages) = (Arc::default(), Pages { status: false, metrics: true });
         let parts = Parts { directory, access, cursor_key, max_results, filter_limits, settings, pages, register };
         let state = State::new(parts);
         let state = web::Data::new(state);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::{App, HttpServer, web};
+use arc_swap::ArcSwap;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -143,7 +144,9 @@ impl Application {
         directory.recall();
         directory.warm_up();
         directory.keep_fresh();
+        let settings = Arc::new(ArcSwap::from_pointee(told(scim.told)));
         let live = Live {
+            settings: Arc::clone(&settings),
             access: access.clone(),
             source,
             directory: directory.clone(),
@@ -156,7 +159,7 @@ impl Application {
             cursor_key,
             max_results: scim.max_results,
             filter_limits: scim.filter_limits,
-            settings: scim.told.into_iter().map(setting).collect(),
+            settings,
             pages: Pages { status: scim.status_page, metrics: metrics.is_none() },
             register: Box::new(move |registry| traffic.register(registry)),
         }));
@@ -247,9 +250,9 @@ fn base_url(public_url: &str) -> String {
     format!("{}/scim/v2", public_url.trim_end_matches('/'))
 }
 
-fn setting(told: Told) -> endpoints::Setting {
-    let Told { flag: name, value, is_chosen } = told;
-    endpoints::Setting { name, value, is_chosen }
+fn told(settings: Vec<Told>) -> Vec<endpoints::Setting> {
+    let setting = |Told { flag: name, value, is_chosen }| endpoints::Setting { name, value, is_chosen };
+    settings.into_iter().map(setting).collect()
 }
 
 fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -67,7 +67,7 @@ impl RootSpanBuilder for RequestSpan {
         let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
         // Whoever finds out who asks, or why they may not, and what is answered fills it in.
         let empty = tracing::field::Empty;
-        tracing::info_span!("request", request_id, client = empty, refused = empty, rows = empty)
+        tracing::info_span!("request", request_id, client = empty, refused = empty, address = empty, rows = empty)
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {

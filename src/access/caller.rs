@@ -11,7 +11,7 @@ pub struct Caller(Arc<str>);
 
 /// A text that is no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a name has 1 to {LONGEST} letters, digits, points, hyphens and underscores")]
+#[error("a name has 1 to {LONGEST} letters, digits, points, hyphens and underscores, and is not `none`")]
 pub struct NotAName;
 
 impl Caller {
@@ -21,7 +21,9 @@ impl Caller {
     /// When it is none.
     pub fn named(name: &str) -> Result<Self, NotAName> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        if (1..=LONGEST).contains(&name.len()) && name.bytes().all(plain) {
+        // Metrics say so of whoever is nobody.
+        let is_none = name.eq_ignore_ascii_case("none");
+        if (1..=LONGEST).contains(&name.len()) && name.bytes().all(plain) && !is_none {
             Ok(Self(name.into()))
         } else {
             Err(NotAName)

@@ -75,6 +75,7 @@ struct Claims {
     nbf: Option<f64>,
     scope: Option<Scopes>,
     scp: Option<Scopes>,
+    roles: Option<Scopes>,
 }
 
 /// One text with blanks in between (RFC 8693 §4.2), or a list.
@@ -156,7 +157,7 @@ impl Issuer {
             Ok(token) => Signed::Well(token.claims),
             Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => Signed::Otherwise,
             Err(error) => {
-                tracing::debug!(issuer = %self.caller, "a signed token is not accepted: {}", fault(error.kind()));
+                tracing::info!(issuer = %self.caller, "a signed token is not accepted: {}", fault(error.kind()));
                 Signed::Elsewhere
             }
         }
@@ -170,7 +171,9 @@ impl Issuer {
         if claims.nbf.is_some_and(|nbf| now < nbf - LEEWAY) {
             return Err(Refusal::Early);
         }
-        let has = |wanted: &String| [&claims.scope, &claims.scp].into_iter().flatten().any(|all| all.contain(wanted));
+        let has = |wanted: &String| {
+            [&claims.scope, &claims.scp, &claims.roles].into_iter().flatten().any(|all| all.contain(wanted))
+        };
         if self.scope.as_ref().is_none_or(has) { Ok(()) } else { Err(Refusal::Scope) }
     }
 }

@@ -105,6 +105,8 @@ impl Refusal {
 pub struct Refused {
     /// Whose token it is.
     pub caller: Option<Caller>,
+    /// From where it came, as far as proxies can be believed.
+    pub address: Option<IpAddr>,
     /// Why it is not accepted.
     pub why: Refusal,
 }
@@ -172,19 +174,20 @@ impl Access {
     ) -> Result<Caller, Refused> {
         let active = self.0.active.load_full();
         let address = peer.and_then(|peer| active.rules.trusted_proxies.origin(peer, forwarded));
-        let Some(presented) = presented else { return Err(Refused { caller: None, why: Refusal::Missing }) };
+        let refused = |caller, why| Refused { caller, address, why };
+        let Some(presented) = presented else { return Err(refused(None, Refusal::Missing)) };
         let Some((caller, networks, verdict)) = active.recognised(presented, &self.0).await else {
             // Somebody who cannot be told apart from the proxy counts as the proxy.
             let why = match address.or(peer) {
                 Some(address) => self.0.slow.wrong(address, self.0.clock.monotonic()).await,
                 None => None,
             };
-            return Err(Refused { caller: None, why: why.map_or(Refusal::Unknown, Refusal::Slowed) });
+            return Err(refused(None, why.map_or(Refusal::Unknown, Refusal::Slowed)));
         };
         let is_near = networks.is_none_or(|networks| address.is_some_and(|address| networks.contain(address)));
         match verdict.and(if is_near { Ok(()) } else { Err(Refusal::Network) }) {
             Ok(()) => Ok(caller.clone()),
-            Err(why) => Err(Refused { caller: Some(caller.clone()), why }),
+            Err(why) => Err(refused(Some(caller.clone()), why)),
         }
     }
 }

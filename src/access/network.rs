@@ -1,5 +1,6 @@
 //! From where somebody asks. An IPv4 address that came as an IPv6 one (`::ffff:192.0.2.1`) is the IPv4 address.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
@@ -22,7 +23,20 @@ pub enum NotANetwork {
 /// How many bits of an IPv6 address say that it is an IPv4 one.
 const MAPPED: u8 = 96;
 
+impl fmt::Display for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.0.iter().map(IpNet::to_string).collect();
+        f.write_str(&names.join(", "))
+    }
+}
+
 impl Networks {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The networks that these texts name.
     ///
     /// # Errors

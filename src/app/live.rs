@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
-use super::StartError;
+use arc_swap::ArcSwap;
+
+use super::{StartError, told};
 use crate::access::Access;
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::endpoints;
 use crate::scim::{Locations, Vocabulary};
 use crate::translate::source::Source;
 
@@ -18,6 +21,7 @@ pub struct Live {
     pub(super) directory: Directory,
     pub(super) locations: Locations,
     pub(super) max_results: usize,
+    pub(super) settings: Arc<ArcSwap<Vec<endpoints::Setting>>>,
 }
 
 impl Live {
@@ -30,6 +34,7 @@ impl Live {
         let vocabulary = Vocabulary::new(&self.locations, self.max_results, &scim.policy.served_attributes())?;
         let (clients, issuers) = (scim.rules.clients.len(), scim.rules.issuers.len());
         self.access.replace(scim.rules).map_err(StartError::Client)?;
+        self.settings.store(Arc::new(told(scim.told)));
         let has_new_secret = self.source.adopt_secret(&personio.client_secret);
         let has_new_mapping = !self.source.has(&scim.policy);
         if has_new_mapping {

@@ -106,7 +106,7 @@ pub(super) struct ScimArgs {
     /// URL under which clients reach this server, without /scim/v2 [default: http:// and the listen address]
     #[arg(long, env = "SCIM_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// Token that SCIM clients present (required by `serve`)
+    /// Token that SCIM clients present; `serve` needs this one, or clients in the configuration file
     #[arg(long, env = "SCIM_BEARER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     bearer_token: Option<String>,
     /// File that holds the token
@@ -137,8 +137,8 @@ pub(super) struct ScimArgs {
     /// How old employments may be before they are read again although nothing says that they have changed
     #[arg(long, env = "SCIM_EMPLOYMENT_RECHECK", value_name = "TIME", default_value = "1h")]
     pub(super) employment_recheck: String,
-    /// Share of the users that may disappear, become inactive, or lose their userName, e-mail address or employment from
-    /// one refresh to the next; a larger change is held back. 100% switches this off
+    /// Share of the users that may disappear, become inactive, or lose their userName, e-mail address or employment at
+    /// once or within two hours; a larger change is held back. 100% switches this off
     #[arg(long, env = "SCIM_MAX_CHANGE", value_name = "PERCENT", default_value = "20%")]
     pub(super) max_change: String,
     /// Refresh the data in the background this often, so that no request waits for it; at least 10s
@@ -157,7 +157,7 @@ pub(super) struct ScimArgs {
     /// Most parentheses and brackets that may be open at once in a filter
     #[arg(long, env = "SCIM_MAX_FILTER_DEPTH", value_name = "NUMBER", default_value = "50")]
     pub(super) max_filter_depth: String,
-    /// Mapping file (TOML)
+    /// Configuration file (TOML): the mapping, and who may ask
     #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
     config: Option<String>,
     /// File that keeps what was loaded through restarts, encrypted; needs a key

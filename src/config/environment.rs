@@ -15,6 +15,9 @@ pub(super) fn refuse_unknown() -> Result<(), Error> {
     unknown.sort();
     match unknown.as_slice() {
         [] => Ok(()),
+        [one] if one == "SCIM_OTLP_ENDPOINT" => {
+            Err(Error(format!("{one} is set, but this program is built without the feature otlp")))
+        }
         [one] => Err(Error(format!("{one} is set but is no setting; `personio-scim serve --help` names all"))),
         many => Err(Error(format!(
             "{} are set but are no settings; `personio-scim serve --help` names all",

@@ -206,10 +206,13 @@ fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<Sec
         value::given("config", matches).map(|path| mapping::read(path)).transpose()?.unwrap_or_default();
     let webhook = value::secret(value::WEBHOOK_TOKEN, matches)?;
     let webhook = webhook.map(|token| value::token(&value::WEBHOOK_TOKEN, token)).transpose()?;
+    let rules = clients::with_tokens(rules, bearer.as_ref(), webhook.as_ref()).map_err(Error)?;
+    let mut told = told::settings::<A>(matches);
+    told.extend(told::of_file(&policy, &rules));
     Ok(Scim {
         listen: listen_address(&args.listen)?,
         public_url: value::given("public_url", matches).map(|url| value::public_url(url)).transpose()?,
-        rules: clients::with_tokens(rules, bearer.as_ref(), webhook.as_ref()).map_err(Error)?,
+        rules,
         cache_ttl,
         refresh_wait: value::duration(value::REFRESH_WAIT, &args.refresh_wait)?,
         refresh_every: refresh_every(matches, max_stale)?,
@@ -227,7 +230,7 @@ fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<Sec
         status_page: value::switch(value::STATUS_PAGE, &args.status_page)?,
         #[cfg(feature = "otlp")]
         otlp_endpoint: value::given("otlp_endpoint", matches).map(|url| value::otlp_endpoint(url)).transpose()?,
-        told: told::settings::<A>(matches),
+        told,
     })
 }
 

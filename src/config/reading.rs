@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgMatches, ValueEnum};
+use clap::{ArgMatches, Args as _, FromArgMatches as _, ValueEnum};
 use url::Url;
 
-use super::args::{LISTEN, PersonioArgs};
-use super::{Error, Personio, environment, mapping, personio, value};
+use super::args::{LISTEN, PersonioArgs, ScimArgs};
+use super::{Error, Personio, environment, mapping, personio, scim, value};
 use crate::translate::Policy;
 
 /// What to read, and how to translate it: as `serve` does it.
@@ -14,7 +14,7 @@ use crate::translate::Policy;
 pub(super) struct ReadingArgs {
     #[command(flatten)]
     personio: PersonioArgs,
-    /// Mapping file (TOML)
+    /// Configuration file (TOML): the mapping, and who may ask
     #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
     config: Option<String>,
     /// URL under which clients reach the server, without /scim/v2: it begins `meta.location`
@@ -111,8 +111,19 @@ impl Reading {
     /// # Errors
     /// When a setting is missing or wrong.
     pub fn check(args: &CheckArgs, matches: &ArgMatches) -> Result<Self, Error> {
-        reading(&args.reading, matches)
+        let reading = reading(&args.reading, matches)?;
+        serving()?;
+        Ok(reading)
     }
+}
+
+/// Whether what the environment says of a server is right. That nobody may ask it yet is no mistake.
+fn serving() -> Result<(), Error> {
+    let command = ScimArgs::augment_args(clap::Command::new("serve"));
+    let wrong = |error: clap::Error| Error(value::one_line(&error.to_string()));
+    let matches = command.try_get_matches_from(["serve"]).map_err(wrong)?;
+    let args = ScimArgs::from_arg_matches(&matches).map_err(wrong)?;
+    scim::<ScimArgs>(&args, &matches, value::secret(value::BEARER_TOKEN, &matches)?).map(|_| ())
 }
 
 fn reading(args: &ReadingArgs, matches: &ArgMatches) -> Result<Reading, Error> {

@@ -3,10 +3,13 @@
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
 
+use crate::access::Rules;
+use crate::translate::Policy;
+
 /// One setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// Its flag, such as `--listen`.
+    /// Its flag, such as `--listen`, or its place in the configuration file.
     pub flag: String,
     /// Its value; nothing if it is not set.
     pub value: Option<String>,
@@ -32,6 +35,40 @@ pub(super) fn settings<A: Args>(matches: &ArgMatches) -> Vec<Told> {
         Some(Told { flag, value, is_chosen })
     });
     told.collect()
+}
+
+/// What the configuration file has led to; of tokens only whose they are.
+pub(super) fn of_file(policy: &Policy, rules: &Rules) -> Vec<Told> {
+    let told = |name: &str, value: Option<String>, is_chosen: bool| Told { flag: name.to_owned(), value, is_chosen };
+    let default = Policy::default();
+    let joined = |names: Vec<String>| Some(names.join(", ")).filter(|names| !names.is_empty());
+    let days = policy.active_before_start_days.map(|days| days.to_string());
+    let zone = policy.time_zone.iana_name().map(str::to_owned);
+    let groups = joined(policy.groups.iter().map(|kind| kind.word().to_owned()).collect());
+    let custom = policy.custom.iter().map(|custom| format!("{} as {}", custom.id, custom.attribute.name));
+    let proxies = Some(rules.trusted_proxies.to_string()).filter(|names| !names.is_empty());
+    let mut all = vec![
+        told("active_before_start_days", days.clone(), days.is_some()),
+        told("time_zone", zone, policy.time_zone != default.time_zone),
+        told("employee_number", policy.employee_number.clone(), policy.employee_number.is_some()),
+        told("division", policy.team_is_division.then(|| "team".to_owned()), policy.team_is_division),
+        told("users.require", policy.require_email.then(|| "email".to_owned()), policy.require_email),
+        told("groups.from", groups.clone(), groups.is_some()),
+        told("custom_attribute", joined(custom.collect()), !policy.custom.is_empty()),
+        told("trusted_proxies", proxies.clone(), proxies.is_some()),
+    ];
+    all.extend(rules.clients.iter().map(|client| {
+        let networks = client.networks.as_ref().map(|networks| format!("from {networks}"));
+        let expires = client.expires.map(|moment| format!("until {moment}"));
+        let limits = joined(expires.into_iter().chain(networks).collect());
+        told(&format!("client {}", client.caller), Some(limits.unwrap_or_else(|| "a token".to_owned())), true)
+    }));
+    all.extend(rules.issuers.iter().map(|issuer| {
+        let scope = issuer.scope.as_ref().map(|scope| format!(" with {scope}")).unwrap_or_default();
+        let value = format!("{} for {}{scope}", issuer.issuer, issuer.audience);
+        told(&format!("issuer {}", issuer.caller), Some(value), true)
+    }));
+    all
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Error, State};
+use super::{Error, State, measure};
 use crate::access::{Caller, Refused};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -40,14 +40,19 @@ pub(super) async fn check(
     };
     if let Some(caller) = caller {
         tracing::Span::current().record("client", caller.name());
+        measure::asked_by(request.request(), caller.clone());
     }
     match admitted {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             Ok(next.call(request).await?.map_into_left_body())
         }
-        Err(Refused { why, .. }) => {
-            tracing::Span::current().record("refused", why.in_short());
+        Err(Refused { why, address, .. }) => {
+            let span = tracing::Span::current();
+            span.record("refused", why.in_short());
+            if let Some(address) = address {
+                span.record("address", tracing::field::display(address));
+            }
             let refused = Error::Refused { why, scheme };
             Ok(request.into_response(refused.error_response()).map_into_right_body())
         }

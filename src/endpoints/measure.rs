@@ -55,6 +55,10 @@ pub(super) struct Last {
     pub(super) rows: Option<usize>,
 }
 
+/// Whose token came with a request.
+#[derive(Debug, Clone)]
+struct By(Caller);
+
 /// How many resources an answer holds.
 #[derive(Debug, Clone, Copy)]
 struct Rows(usize);
@@ -126,6 +130,11 @@ pub async fn measure(
     Ok(response)
 }
 
+/// Says who has sent `request`, whether they may or not.
+pub(super) fn asked_by(request: &HttpRequest, caller: Caller) {
+    request.extensions_mut().insert(By(caller));
+}
+
 /// Says how many resources the answer to `request` holds, in the log as well.
 pub(super) fn rows(request: &HttpRequest, rows: usize) {
     request.extensions_mut().insert(Rows(rows));
@@ -134,7 +143,7 @@ pub(super) fn rows(request: &HttpRequest, rows: usize) {
 
 /// Who asks, as far as that is known.
 pub(super) fn caller(request: &HttpRequest) -> Option<Caller> {
-    request.extensions().get::<Caller>().cloned()
+    request.extensions().get::<By>().map(|by| by.0.clone())
 }
 
 /// The route as it is written in this program: it holds nothing of the request.

@@ -20,11 +20,13 @@ mod users;
 mod webhooks;
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use actix_web::guard::{Any, Get, Head, Post};
 use actix_web::middleware::from_fn;
 use actix_web::{Handler, HttpRequest, Resource, Responder, Route, web};
 
+use arc_swap::ArcSwap;
 pub use auth::Scheme;
 pub use error::Error;
 pub use measure::measure;
@@ -59,7 +61,7 @@ pub struct Parts {
     /// How large a filter may be.
     pub filter_limits: filter::Limits,
     /// The settings in force; the status page tells them.
-    pub settings: Vec<Setting>,
+    pub settings: Arc<ArcSwap<Vec<Setting>>>,
     /// Which pages there are besides.
     pub pages: Pages,
     /// Shows the numbers of what the endpoints do not know.

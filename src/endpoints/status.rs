@@ -52,7 +52,7 @@ struct Facts {
     loading: Option<(String, Duration)>,
     loads: Vec<PastLoad>,
     visits: BTreeMap<Arc<str>, Visits>,
-    settings: Vec<Setting>,
+    settings: Arc<Vec<Setting>>,
 }
 
 /// What is known of the users that are served.
@@ -109,7 +109,7 @@ impl Facts {
             loading: now.loading,
             loads: state.directory.history(),
             visits: state.requests.visits(),
-            settings: state.settings.clone(),
+            settings: state.settings.load_full(),
         }
     }
 }

@@ -26,7 +26,8 @@ impl GroupKind {
     const ALL: [Self; 4] = [Self::Department, Self::Team, Self::LegalEntity, Self::Office];
 
     /// What the ids of such groups begin with.
-    fn word(self) -> &'static str {
+    #[must_use]
+    pub fn word(self) -> &'static str {
         match self {
             Self::Department => "department",
             Self::Team => "team",

@@ -130,6 +130,12 @@ async fn a_token_ends_at_its_moment() {
     for _ in 0..20 {
         assert_eq!(with_token(&bridge, "/Users", OKTA).await.status, 401);
     }
+    // Whoever looks after the server sees whose token it is.
+    let metrics = with_token(&bridge, "/metrics", OTHER).await.text;
+    let refused = "personio_scim_http_requests_total{route=\"/Users\",status=\"401\",client=\"okta\"} 22";
+    assert!(metrics.lines().any(|line| line == refused), "{metrics}");
+    let page = with_token(&bridge, "/status", OTHER).await.text;
+    assert!(page.contains("okta"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

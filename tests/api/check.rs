@@ -270,7 +270,22 @@ async fn a_setting_that_is_wrong_ends_it_before_anything_is_asked() {
     ] {
         check(&simulator, &args).await.complains(64, part);
     }
+    // What the environment says of a server as well; not that nobody may ask it.
+    let upstream = simulator.base_url();
+    for (name, value, part) in [
+        ("SCIM_BEARER_TOKEN", "short", "--bearer-token (SCIM_BEARER_TOKEN) is shorter than 16 characters"),
+        ("SCIM_LISTEN", "garbage", "--listen (SCIM_LISTEN)"),
+        ("SCIM_CACHE_TTL", "x", "--cache-ttl (SCIM_CACHE_TTL)"),
+        ("SCIM_MAX_STALE", "1s", "--max-stale (SCIM_MAX_STALE) is shorter than"),
+        ("SCIM_STATE_KEY", "short", "SCIM_STATE_KEY"),
+        ("SCIM_METRICS_LISTEN", "garbage", "--metrics-listen (SCIM_METRICS_LISTEN)"),
+    ] {
+        let mut variables = settings(&upstream).to_vec();
+        variables.push((name, value));
+        run(&["check"], &variables).await.complains(64, part);
+    }
     assert_eq!(simulator.log().len(), 0);
+    assert_eq!(run(&["check"], &settings(&upstream)).await.status.code(), Some(0));
     let nowhere = run(&["check"], &settings("http://127.0.0.1:1")).await;
     assert_eq!(nowhere.status.code(), Some(1));
     assert!(nowhere.out.starts_with("fail  network  127.0.0.1 takes no connection on port 1: connection refused\n"));

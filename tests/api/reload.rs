@@ -89,6 +89,9 @@ async fn clients_come_and_go_and_a_bad_file_changes_nothing() {
     assert_eq!(let_in().await, [true, false, true, false], "nobody has asked to read it again");
     reread(&program, "the settings were read again: 3 clients").await;
     assert_eq!(let_in().await, [false, true, false, true]);
+    let page = get(&base_url.replace("/scim/v2", "/status"), OTHER).await.text;
+    assert!(page.contains("client other") && page.contains("client third"), "{page}");
+    assert!(!page.contains("client okta"), "what holds now is told");
 
     for (text, mistake) in [
         (client("okta", OKTA) + "[[client]]\nname = 7\n", "line 5: invalid type"),
@@ -123,6 +126,7 @@ async fn clients_come_and_go_and_a_bad_file_changes_nothing() {
         until("its line is there", async || program.log().iter().any(is_its)).await;
     }
     assert!(refusals(&program).starts_with(&["wrong token".to_owned()]), "{:?}", refusals(&program));
+    assert_eq!(of_requests(&program, "address"), ["127.0.0.1"], "of those who were not let in");
 
     let log = format!("{:?}", program.log());
     let tokens = [OKTA, OTHER, SIMPLE, SECOND].into_iter().flat_map(|token| [token.to_owned(), hash(token)]);
