@@ -49,6 +49,24 @@ async fn every_command_is_named_where_one_is_missing_and_in_the_readme() {
     }
 }
 
+#[test]
+fn the_readme_names_every_setting_and_every_flag() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let args = Args::command();
+    let mut known = 0;
+    for arg in args.get_subcommands().flat_map(clap::Command::get_arguments) {
+        let variable = arg.get_env().map(|name| format!("`{}`", name.to_str().unwrap()));
+        let flag = arg.get_long().filter(|flag| !["help", "version"].contains(flag)).map(|flag| format!("--{flag}"));
+        for name in [variable, flag].into_iter().flatten() {
+            // A flag may be shown with a value.
+            let is_named = [" ", "`", ",", "\n"].iter().any(|end| readme.contains(&format!("{name}{end}")));
+            assert!(readme.contains(&name) && (name.starts_with('`') || is_named), "README.md does not name {name}");
+            known += 1;
+        }
+    }
+    assert!(known > 80, "{known}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn completions_and_manual_pages_know_every_command() {
     let folder = tempfile::tempdir().unwrap();
