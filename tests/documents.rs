@@ -1,4 +1,4 @@
-//! What README.md, SECURITY.md, the pages about clients and the Dockerfile say of other files must be true.
+//! What README.md, SECURITY.md, the pages about clients, the Dockerfile and `deploy/` say of other files must be true.
 
 use std::fs;
 use std::path::Path;
@@ -60,4 +60,34 @@ fn the_image_is_built_around_a_crate_that_has_every_target() {
         count += 1;
     }
     assert!(count > 0, "without benchmarks this test is not needed");
+}
+
+/// A setting that is misspelt there would end the server at its start, or be missing.
+#[test]
+fn every_setting_that_a_deployment_names_is_in_the_readme() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let files = fs::read_dir(root.join("deploy")).unwrap().map(|entry| entry.unwrap().path());
+    let mut count = 0;
+    for file in files.chain([root.join("Dockerfile")]) {
+        let text = fs::read_to_string(&file).unwrap();
+        let words = text.split(|char: char| !char.is_ascii_uppercase() && char != '_');
+        for setting in words.filter(|word| word.starts_with("SCIM_") || word.starts_with("PERSONIO_")) {
+            assert!(readme.contains(&format!("`{setting}`")), "{setting}, in {}", file.display());
+            count += 1;
+        }
+    }
+    assert!(count > 15, "{count}");
+}
+
+#[test]
+fn the_readme_links_to_every_file_for_deployment() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let files: Vec<_> = fs::read_dir(root.join("deploy")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(files.len() > 4, "{files:?}");
+    for file in files {
+        let link = format!("(deploy/{})", file.display());
+        assert!(readme.contains(&link), "{link}");
+    }
 }
