@@ -131,7 +131,8 @@ pub(super) struct Guard(Mutex<Compared>);
 #[derive(Debug, Default)]
 struct Compared {
     before: Vec<Before>,
-    /// The ids of whom somebody has approved to go when it was not confirmed that they are gone, and still is not.
+    /// The ids of whom somebody has approved to go when it was not confirmed that they are gone; for as long as
+    /// something is compared with in which it was not.
     approved: HashSet<Box<str>>,
 }
 
@@ -158,11 +159,14 @@ impl Guard {
     /// `snapshot` is served after `previous`.
     pub(super) fn published(&self, previous: Option<&Snapshot>, snapshot: &Snapshot, now: Duration, is_held: bool) {
         let mut compared = self.compared();
-        compared.approved.retain(|id| snapshot.unconfirmed().contains(id));
         if compared.before.last().is_none_or(|newest| now.saturating_sub(newest.since) >= STEP) {
             compared.before.retain(|before| is_held || before.since >= beginning(now));
             compared.before.push(Before::new(previous.unwrap_or(snapshot), now));
         }
+        // Who is gone by now is still compared with what was served when that was not sure.
+        let Compared { before, approved } = &mut *compared;
+        let sets = || before.iter().map(|before| &before.unconfirmed).chain([snapshot.unconfirmed()]);
+        approved.retain(|id| sets().any(|unconfirmed| unconfirmed.contains(id)));
     }
 
     /// `snapshot` is served because somebody says that it is right: from now on it is what is compared with.

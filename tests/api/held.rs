@@ -259,6 +259,27 @@ async fn who_was_missing_for_long_and_is_there_again_counts_like_everybody() {
     assert!(was - now <= 12, "{was} -> {now}, held {:?}", bridge.directory().held_back());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_approved_before_it_was_sure_is_not_held_back_once_it_is() {
+    let bridge = guarded(120).start();
+    bridge.everybody().await;
+    leave(&bridge, 50);
+    bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
+    bridge.reloaded().await;
+    bridge.directory().approve().await;
+    assert_eq!(bridge.reloaded().await.len(), 120, "nobody is surely gone");
+    bridge.simulator.heal();
+    for _ in 0..3 {
+        bridge.clock.pass(Duration::from_secs(1000));
+        assert_eq!(bridge.reloaded().await.len(), 50);
+        assert!(bridge.directory().held_back().is_none(), "{:?}", bridge.directory().held_back());
+    }
+    // It was about those, and about nobody else.
+    leave(&bridge, 38);
+    assert_eq!(bridge.reloaded().await.len(), 50);
+    assert_eq!(bridge.directory().held_back().unwrap().losses.disappeared, 12);
+}
+
 /// Approves while a load is under way that has asked for those who are missing already.
 async fn approve_in_flight(bridge: &Bridge) {
     let page = Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(1500)));

@@ -68,17 +68,8 @@ async fn nothing_but_a_404_of_that_person_means_gone() {
 async fn who_is_only_missing_from_the_list_stays() {
     let (bridge, users) = settled(60).await;
     // A list of one page without a next one: the other ten are missing, and exist.
-    let page = bridge.http.get(format!("{}/v2/persons?limit=50", bridge.simulator.base_url()));
-    let token = bridge.http.post(format!("{}/v2/auth/token", bridge.simulator.base_url()));
-    let credential = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
-    let token =
-        token.header("Content-Type", "application/x-www-form-urlencoded").body(credential).send().await.unwrap();
-    let token: Value = serde_json::from_str(&token.text().await.unwrap()).unwrap();
-    let page = page.bearer_auth(token["access_token"].as_str().unwrap()).send().await.unwrap().text().await.unwrap();
-    let mut page: Value = serde_json::from_str(&page).unwrap();
-    assert_eq!(page["_data"].as_array().unwrap().len(), 50);
-    page["_meta"]["links"].as_object_mut().unwrap().remove("next");
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page.to_string())));
+    let page = first_page(&bridge).await;
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
     for _ in 0..3 {
         bridge.simulator.reset_counts();
         assert_eq!(bridge.reloaded().await, users);
