@@ -166,13 +166,12 @@ impl Directory {
     /// Makes users anew from what is known, if the date has changed who they are. Nothing is asked upstream,
     /// and data does not become younger.
     pub(super) async fn turn(&self) {
-        if self.due().is_none() {
-            return;
-        }
+        let Some(due) = self.due() else { return };
         // Not on the runtime of whoever asks: it takes long.
         let directory = self.clone();
         let turned = self.0.runtime.spawn(async move { directory.turned().await });
         if turned.await.is_err() {
+            self.0.turned.store(Some(due));
             tracing::error!("users could not be made anew at midnight, which is a fault of this program");
         }
     }
@@ -180,19 +179,20 @@ impl Directory {
     async fn turned(&self) {
         let _turn = self.0.publishing.lock().await;
         let Some(snapshot) = self.due() else { return };
-        // Once, whatever comes of it: the next load does it as well. Whoever asks meanwhile waits for it.
-        self.0.turned.store(Some(Arc::clone(&snapshot)));
-        let Some(again) = self.made_again(self.memory().as_ref()) else { return };
-        match self.too_many_losses(&again) {
-            None => {
-                if let Err(reason) = self.publish(again, snapshot.loaded()).await {
-                    tracing::error!("users could not be made anew at midnight: {reason}");
+        if let Some(again) = self.made_again(self.memory().as_ref()) {
+            match self.too_many_losses(&again) {
+                None => {
+                    if let Err(reason) = self.publish(again, snapshot.loaded()).await {
+                        tracing::error!("users could not be made anew at midnight: {reason}");
+                    }
                 }
+                Some(losses) if self.0.held.load().is_none() => self.hold_back(again, snapshot.loaded(), losses),
+                // What is held back already is newer, and an operator decides on both at once.
+                Some(losses) => tracing::debug!("the new day waits as well: {losses}"),
             }
-            Some(losses) if self.0.held.load().is_none() => self.hold_back(again, snapshot.loaded(), losses),
-            // What is held back already is newer, and an operator decides on both at once.
-            Some(losses) => tracing::debug!("the new day waits as well: {losses}"),
         }
+        // Once, whatever came of it: the next load does it as well. Not before, so that whoever asks meanwhile waits.
+        self.0.turned.store(Some(snapshot));
     }
 
     fn made_again(&self, memory: Option<&Arc<dyn Memory>>) -> Option<Loaded> {

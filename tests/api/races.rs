@@ -138,6 +138,25 @@ async fn a_load_that_was_made_before_midnight_lands_after_it_as_of_today() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_asks_while_midnight_comes_waits_for_it() {
+    let (directory, source) = start(None);
+    assert!(!is_of_today(&directory).await);
+    let held = source.again.lock().unwrap();
+    source.clock.pass(Duration::from_secs(1));
+    let ask = |directory: &Directory| {
+        let directory = directory.clone();
+        tokio::spawn(async move { is_of_today(&directory).await })
+    };
+    let first = ask(&directory);
+    // By now it is being made.
+    std::thread::sleep(Duration::from_millis(500));
+    let second = ask(&directory);
+    std::thread::sleep(Duration::from_millis(500));
+    drop(held);
+    assert!(first.await.unwrap() && second.await.unwrap(), "nobody sees yesterday");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nobody_waits_for_midnight_where_nobody_waits_for_loads() {
     let (directory, source) = start(Some(Duration::from_secs(3600)));
     until("there is something to serve", async || directory.current().await.is_ok()).await;
