@@ -1,0 +1,42 @@
+//! The ceiling that the server is measured against: nothing but actix-web, which answers every request for a name with
+//! the bytes of the file of that name, kept in memory. `ceiling FOLDER ADDRESS`
+
+#![expect(clippy::print_stderr, reason = "a program for people at a terminal")]
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use actix_web::web::{self, Bytes, Data, Path};
+use actix_web::{App, HttpResponse, HttpServer};
+
+type Bodies = HashMap<String, Bytes>;
+
+async fn answer(name: Path<String>, bodies: Data<Bodies>) -> HttpResponse {
+    match bodies.get(name.as_str()) {
+        Some(body) => HttpResponse::Ok().content_type("application/scim+json").body(body.clone()),
+        None => HttpResponse::NotFound().finish(),
+    }
+}
+
+fn bodies(folder: &str) -> io::Result<Bodies> {
+    let mut bodies = Bodies::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        bodies.insert(entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path())?.into());
+    }
+    Ok(bodies)
+}
+
+#[tokio::main]
+async fn main() -> io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(folder), Some(address)) = (arguments.next(), arguments.next()) else {
+        eprintln!("ceiling FOLDER ADDRESS");
+        std::process::exit(64);
+    };
+    let bodies = Data::new(bodies(&folder)?);
+    let server =
+        HttpServer::new(move || App::new().app_data(Data::clone(&bodies)).route("/{name}", web::get().to(answer)));
+    server.keep_alive(Duration::from_secs(75)).tcp_nodelay(true).bind(address)?.run().await
+}
