@@ -16,7 +16,6 @@ use arc_swap::ArcSwap;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
-use tracing_actix_web::TracingLogger;
 
 pub use live::Live;
 pub use reader::{Reader, survey};
@@ -29,7 +28,6 @@ use crate::directory::{self, Directory, Freshness, MaxChange};
 use crate::endpoints::{self, Pages};
 use crate::personio::{Client, Retry, Settings};
 use crate::scim::{BrokenDocument, CursorKey, Locations, Vocabulary};
-use crate::telemetry::RequestSpan;
 use crate::translate::source::{Recency, Source};
 
 /// How long a request to Personio may take.
@@ -265,14 +263,12 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, Sock
 
 fn serve(listener: TcpListener, state: web::Data<endpoints::State>) -> io::Result<Server> {
     let server = HttpServer::new(move || {
-        // The last one is the outermost: every answer is logged and carries the id of its request.
+        // The last one is the outermost: every answer is counted and logged, and carries the id of its request.
         App::new()
             .app_data(web::Data::clone(&state))
             .configure(|service| endpoints::configure(service, &state))
-            .wrap(from_fn(endpoints::measure))
             .wrap(NormalizePath::trim())
-            .wrap(from_fn(endpoints::request_id))
-            .wrap(TracingLogger::<RequestSpan>::new())
+            .wrap(from_fn(endpoints::watch))
     });
     // Polling clients keep their connections; Nagle's algorithm would cost 40 ms an answer.
     let server = server.keep_alive(Duration::from_secs(75)).tcp_nodelay(true).shutdown_timeout(GRACE).disable_signals();
@@ -290,8 +286,7 @@ fn serve_metrics(
             .app_data(web::Data::clone(&state))
             .configure(endpoints::configure_metrics)
             .wrap(NormalizePath::trim())
-            .wrap(from_fn(endpoints::request_id))
-            .wrap(TracingLogger::<RequestSpan>::new())
+            .wrap(from_fn(endpoints::watch_metrics))
     });
     let server = server.workers(1).shutdown_timeout(METRICS_GRACE).disable_signals();
     Ok((server.listen(listener)?.run(), address))

@@ -1,6 +1,7 @@
 #![doc = include_str!("../docs/architecture.md")]
 
 pub mod access;
+pub mod answers;
 pub mod app;
 pub mod clock;
 pub mod commands;

@@ -1,20 +1,15 @@
-//! Logs: text for people at a terminal, JSON for everything else, on standard error. A request is
-//! named by its route, never by its query string, its headers or what they hold. When it
-//! ends one line says how; where nothing could be served, a second one says why.
+//! Logs: text for people at a terminal, JSON for everything else, on standard error. What a line says of a request is
+//! for the endpoints to say.
 
 #[cfg(feature = "otlp")]
 mod otlp;
 
 use std::env::VarError;
 use std::error::Error as _;
-use std::io::IsTerminal;
-use std::time::Instant;
+use std::io::{BufWriter, IsTerminal};
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::{Error, HttpMessage, HttpRequest};
-use tracing::{Level, Metadata, Span};
-use tracing_actix_web::{RequestId, RootSpanBuilder};
+use tracing::{Level, Metadata};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -27,11 +22,21 @@ pub use otlp::Traces;
 /// stranger who does not speak HTTP.
 const DEFAULT: &str = "info,actix_server=warn,actix_http::h1::dispatcher=off";
 
-/// Starts the logs, as `RUST_LOG` says.
+/// So many lines may wait to be written. Then whoever has another one waits: none is lost.
+const WAITING: usize = 8192;
+
+/// Logs that have begun. What waits to be written when this goes is written then.
+#[must_use]
+pub struct Logs {
+    _writer: WorkerGuard,
+}
+
+/// Starts the logs, as `RUST_LOG` says. A thread of its own writes them, as many lines at once as there are: a request
+/// does not wait for its line.
 ///
 /// # Errors
 /// When `RUST_LOG` cannot be understood: one line.
-pub fn start() -> Result<(), String> {
+pub fn start() -> Result<Logs, String> {
     let filter = match EnvFilter::try_from_default_env() {
         Ok(filter) => filter,
         Err(error) if error.source().is_some_and(|source| !source.is::<VarError>()) => {
@@ -40,52 +45,21 @@ pub fn start() -> Result<(), String> {
         Err(_) => EnvFilter::new(DEFAULT),
     };
     let filter = filter.and(filter_fn(is_discreet));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let writer = NonBlockingBuilder::default().lossy(false).buffered_lines_limit(WAITING);
+    let (writer, guard) = writer.finish(BufWriter::new(std::io::stderr()));
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let started = if std::io::stderr().is_terminal() {
         tracing_subscriber::registry().with(lines.with_target(false).with_filter(filter)).try_init()
     } else {
-        let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+        let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
         tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()
     };
-    started.map_err(|error| format!("logs: {error}"))
+    started.map_err(|error| format!("logs: {error}"))?;
+    Ok(Logs { _writer: guard })
 }
 
 /// The server's crate quotes headers that it cannot read when it is made to tell everything. It is
 /// not, whatever `RUST_LOG` says.
 fn is_discreet(event: &Metadata<'_>) -> bool {
     !event.target().starts_with("actix_http") || *event.level() <= Level::INFO
-}
-
-/// The span around a request. The usual one of the crate records path and query.
-pub struct RequestSpan;
-
-struct Began(Instant);
-
-impl RootSpanBuilder for RequestSpan {
-    fn on_request_start(request: &ServiceRequest) -> Span {
-        request.extensions_mut().insert(Began(Instant::now()));
-        let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
-        // Whoever finds out who asks, or why they may not, and what is answered fills it in.
-        let empty = tracing::field::Empty;
-        tracing::info_span!("request", request_id, client = empty, refused = empty, address = empty, rows = empty)
-    }
-
-    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
-        let _entered = span.enter();
-        match outcome {
-            Ok(response) => log(response.request(), response.status().as_u16()),
-            Err(error) => tracing::warn!(status = error.as_response_error().status_code().as_u16(), "a request failed"),
-        }
-    }
-}
-
-fn log(request: &HttpRequest, status: u16) {
-    let (method, pattern) = (request.method().as_str(), request.match_pattern());
-    let route = pattern.as_deref().filter(|route| !route.is_empty()).unwrap_or("(no route)");
-    let millis = request.extensions().get::<Began>().map_or(0, |began| began.0.elapsed().as_millis() as u64);
-    if route.starts_with("/health/") || route == "/metrics" {
-        tracing::debug!(method, route, status, millis, "{method} {route} {status}");
-    } else {
-        tracing::info!(method, route, status, millis, "{method} {route} {status}");
-    }
 }

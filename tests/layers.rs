@@ -31,6 +31,12 @@ const LAYERS: &[Layer] = &[
         never: &["actix_web", "oauth2"],
         why: "access decides about a token and an address: it does not know how they were sent or what is asked for",
     },
+    Layer {
+        module: "answers",
+        uses: &["scim"],
+        never: &["actix_web", "tokio", "reqwest", "serde_json"],
+        why: "answers keeps bytes: it does not know what they say, nor how they are asked for",
+    },
     Layer { module: "telemetry", uses: &[], never: &[], why: "logs know routes and statuses, no people" },
     Layer {
         module: "personio",
@@ -52,8 +58,8 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "endpoints",
-        uses: &["access", "directory", "scim"],
-        never: &["reqwest", "moka", "oauth2", "jiff", "jsonwebtoken"],
+        uses: &["access", "answers", "directory", "scim"],
+        never: &["reqwest", "moka", "flate2", "brotli", "zstd", "oauth2", "jiff", "jsonwebtoken"],
         why: "endpoints serve what the directory holds: they know nothing of Personio, of loading or of the day",
     },
     Layer {
@@ -76,7 +82,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "app",
-        uses: &["access", "clock", "config", "directory", "endpoints", "personio", "scim", "telemetry", "translate"],
+        uses: &["access", "answers", "clock", "config", "directory", "endpoints", "personio", "scim", "telemetry", "translate"],
         never: &[],
         why: "app builds the bridge, from whichever command, over whichever Personio",
     },

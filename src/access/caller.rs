@@ -35,6 +35,12 @@ impl Caller {
     pub fn name(&self) -> &str {
         &self.0
     }
+
+    /// The name, for whoever keeps it.
+    #[must_use]
+    pub fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
 }
 
 impl fmt::Display for Caller {

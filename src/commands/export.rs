@@ -26,7 +26,7 @@ const LIMITS: Limits = Limits { length: 100_000, depth: 250 };
 
 pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), Failure> {
     let reading = Reading::export(args, matches)?;
-    start_logs()?;
+    let _logs = start_logs()?;
     let reader = Reader::new(reading, Arc::new(SystemClock::new()), Tuning::default())?;
     let kind = &reader.types().user;
     // Whatever can be wrong is found before anything is asked for: a load can take long.

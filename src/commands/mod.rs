@@ -78,7 +78,7 @@ pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> 
     }
 }
 
-fn start_logs() -> Result<(), Failure> {
+fn start_logs() -> Result<telemetry::Logs, Failure> {
     telemetry::start().map_err(Failure::Usage)
 }
 

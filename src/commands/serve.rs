@@ -12,7 +12,7 @@ use crate::config::{Config, ServeArgs};
 pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Failure> {
     let config = Config::serve(args, matches)?;
     let config_lacks_public_url = config.scim.public_url.is_none() && config.scim.listen.ip().is_unspecified();
-    start_logs()?;
+    let _logs = start_logs()?;
     #[cfg(feature = "otlp")]
     let traces = super::start_traces(&config.scim)?;
     let (stop, approvals, hangups) = (stop_signal()?, approval_signal()?, hangup_signal()?);

@@ -10,7 +10,7 @@ use crate::simulator::{Options, Rate, Simulator, World};
 
 pub(super) async fn run(args: &SimulatorArgs) -> Result<(), Failure> {
     let address = config::listen_address(&args.listen)?;
-    start_logs()?;
+    let _logs = start_logs()?;
     let stop = stop_signal()?;
     let listener = TcpListener::bind(address)
         .map_err(|error| Failure::Failed(format!("cannot listen on {address} (--listen): {error}")))?;

@@ -205,23 +205,41 @@ impl Directory {
         let _ = self.refresh(newest.as_ref());
     }
 
+    /// The snapshot to serve, if that is certain without waiting.
+    #[must_use]
+    pub fn ready(&self) -> Option<Arc<Snapshot>> {
+        // Where nobody waits for data, nobody waits for it to be made anew at midnight either.
+        let may_wait = self.0.freshness.refresh_every.is_none() && self.due().is_some();
+        if may_wait { None } else { self.fresh() }
+    }
+
+    /// The newest snapshot, if it is young enough, or nobody waits for a younger one.
+    fn fresh(&self) -> Option<Arc<Snapshot>> {
+        if self.0.freshness.refresh_every.is_none() && !self.0.fresh.contains_key(&()) {
+            return None;
+        }
+        let kept = self.servable()?;
+        self.0.counters.snapshot.hit();
+        Some(kept)
+    }
+
     /// The snapshot to serve: a fresh one, or after waiting for it as long as requests wait, the
     /// last good one. Where data is refreshed in the background, that at once.
     ///
     /// # Errors
     /// When there is none that may be served.
     pub async fn current(&self) -> Result<Arc<Snapshot>, Error> {
+        if let Some(ready) = self.ready() {
+            return Ok(ready);
+        }
         let asked = Instant::now();
         if self.0.freshness.refresh_every.is_none() {
             // It goes on without whoever does not wait for it.
             let _ = timeout(self.0.freshness.refresh_wait, self.turn()).await;
         }
         let newest = self.0.last_good.load_full();
-        if (self.0.freshness.refresh_every.is_some() || self.0.fresh.contains_key(&()))
-            && let Some(kept) = self.servable()
-        {
-            self.0.counters.snapshot.hit();
-            return Ok(kept);
+        if let Some(fresh) = self.fresh() {
+            return Ok(fresh);
         }
         self.0.counters.snapshot.miss();
         match self.refresh(newest.as_ref()) {

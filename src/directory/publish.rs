@@ -209,7 +209,7 @@ impl Directory {
     }
 
     /// The snapshot that is served, if the date has made it wrong and nobody has tried to make it right.
-    fn due(&self) -> Option<Arc<Snapshot>> {
+    pub(super) fn due(&self) -> Option<Arc<Snapshot>> {
         let snapshot = self.servable().filter(|snapshot| !snapshot.is_of_today(self.0.clock.now()))?;
         let is_tried = self.0.turned.load().as_ref().is_some_and(|tried| Arc::ptr_eq(tried, &snapshot));
         (!is_tried).then_some(snapshot)

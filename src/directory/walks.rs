@@ -7,7 +7,7 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 
-use super::{Directory, Error, Snapshot};
+use super::{Directory, Snapshot};
 use crate::scim::{Digest, digest};
 
 /// For how long after its last page a walk is remembered.
@@ -114,19 +114,12 @@ impl Walks {
 }
 
 impl Directory {
-    /// The snapshot for a further page of a list. A client that goes through the pages of one `walk` reads
-    /// them all from the snapshot on which it began, even when a newer one has been published in between:
+    /// The snapshot for a further page of a list, if the walk is known. A client that goes through the pages of one
+    /// `walk` reads them all from the snapshot on which it began, even when a newer one has been published in between:
     /// otherwise somebody could be on no page, or on two.
-    ///
-    /// # Errors
-    /// When there is none that may be served.
-    pub async fn page(&self, walk: &Walk) -> Result<Arc<Snapshot>, Error> {
-        if let Some(digest) = self.0.walks.digest(walk).await
-            && let Some(snapshot) = self.kept(&digest).await
-        {
-            return Ok(snapshot);
-        }
-        self.current().await
+    pub async fn page(&self, walk: &Walk) -> Option<Arc<Snapshot>> {
+        let digest = self.0.walks.digest(walk).await?;
+        self.kept(&digest).await
     }
 
     /// The snapshot was that of the first page of `walk`, and there are more.

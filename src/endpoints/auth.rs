@@ -6,12 +6,12 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderName};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
+use actix_web::{HttpRequest, ResponseError, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Error, State, measure};
-use crate::access::{Caller, Refused};
+use super::{Error, State, watch};
+use crate::access::Caller;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -34,26 +34,14 @@ pub(super) async fn check(
     let forwarded: Vec<&[u8]> = request.headers().get_all(X_FORWARDED_FOR).map(|value| value.as_bytes()).collect();
     let peer = request.peer_addr().map(|peer| peer.ip());
     let admitted = state.access.admit(token.as_deref(), peer, &forwarded).await;
-    let caller = match &admitted {
-        Ok(caller) => Some(caller),
-        Err(refused) => refused.caller.as_ref(),
-    };
-    if let Some(caller) = caller {
-        tracing::Span::current().record("client", caller.name());
-        measure::asked_by(request.request(), caller.clone());
-    }
     match admitted {
         Ok(caller) => {
-            request.extensions_mut().insert(caller);
+            watch::asked_by(request.request(), caller);
             Ok(next.call(request).await?.map_into_left_body())
         }
-        Err(Refused { why, address, .. }) => {
-            let span = tracing::Span::current();
-            span.record("refused", why.in_short());
-            if let Some(address) = address {
-                span.record("address", tracing::field::display(address));
-            }
-            let refused = Error::Refused { why, scheme };
+        Err(refused) => {
+            watch::refused(request.request(), &refused);
+            let refused = Error::Refused { why: refused.why, scheme };
             Ok(request.into_response(refused.error_response()).map_into_right_body())
         }
     }
@@ -62,7 +50,7 @@ pub(super) async fn check(
 /// Who asks. What is behind [`check`] knows.
 pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Error> {
     let why = crate::access::Refusal::Missing;
-    request.extensions().get::<Caller>().cloned().ok_or(Error::Refused { why, scheme: Scheme::Other })
+    watch::caller(request).ok_or(Error::Refused { why, scheme: Scheme::Other })
 }
 
 /// The token, and how it came.

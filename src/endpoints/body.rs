@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
@@ -29,9 +29,12 @@ pub(super) async fn read(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let end = end(&request);
     let offers_upgrade = request.head().upgrade();
     let mut payload = request.take_payload();
+    if matches!(payload, Payload::None) && !offers_upgrade {
+        return Ok(next.call(request).await?.map_into_left_body());
+    }
+    let end = end(&request);
     let keep = request.method() == Method::POST;
     let read = async {
         let (mut size, mut body) = (0, Vec::new());

@@ -12,11 +12,12 @@ pub(super) async fn service_provider_config(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     extract::no_filter(&request)?;
-    Ok(respond::document(&state.directory.vocabulary().discovery.service_provider_config))
+    let document = state.directory.vocabulary().discovery.service_provider_config.to_string();
+    respond::document(&request, &state, document).await
 }
 
 pub(super) async fn resource_types(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
-    whole_list(&request, &state.directory.vocabulary().discovery.resource_types)
+    whole_list(&request, &state, &state.directory.vocabulary().discovery.resource_types).await
 }
 
 pub(super) async fn resource_type(
@@ -27,11 +28,11 @@ pub(super) async fn resource_type(
     extract::no_filter(&request)?;
     let vocabulary = state.directory.vocabulary();
     let document = vocabulary.discovery.resource_type(&id).ok_or(Error::NoResource("ResourceType"))?;
-    Ok(respond::document(document))
+    respond::document(&request, &state, document.to_string()).await
 }
 
 pub(super) async fn schemas(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
-    whole_list(&request, &state.directory.vocabulary().discovery.schemas)
+    whole_list(&request, &state, &state.directory.vocabulary().discovery.schemas).await
 }
 
 pub(super) async fn schema(
@@ -42,11 +43,12 @@ pub(super) async fn schema(
     extract::no_filter(&request)?;
     let vocabulary = state.directory.vocabulary();
     let document = vocabulary.discovery.schema(&urn).ok_or(Error::NoResource("Schema"))?;
-    Ok(respond::document(document))
+    respond::document(&request, &state, document.to_string()).await
 }
 
 /// "filter, sort, pagination … SHALL be ignored", but a filter "403" (RFC 7644 §4).
-fn whole_list(request: &HttpRequest, documents: &[Value]) -> Result<HttpResponse, Error> {
+async fn whole_list(request: &HttpRequest, state: &State, documents: &[Value]) -> Result<HttpResponse, Error> {
     extract::no_filter(request)?;
-    Ok(respond::list(ListResponse::new(documents.len(), 1, documents.iter().collect()).to_json(), None))
+    let list = ListResponse::new(documents.len(), 1, documents.iter().collect());
+    respond::document(request, state, list.to_json()).await
 }

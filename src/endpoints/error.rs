@@ -65,6 +65,9 @@ pub enum Error {
     /// A body that cannot be read.
     #[error("the body cannot be read")]
     BrokenBody,
+    /// Too many ask for what takes long.
+    #[error("too many ask for what takes long; ask again later")]
+    Busy,
     /// Working out the answer broke off.
     #[error("the answer could not be worked out, which is a fault of this server")]
     BrokeOff,
@@ -112,6 +115,9 @@ fn again_after(wait: Duration) -> (HeaderName, String) {
     (RETRY_AFTER, wait.as_secs_f64().ceil().to_string())
 }
 
+/// When to ask again for what takes long.
+const BUSY: Duration = Duration::from_secs(5);
+
 impl Error {
     fn scim_type(&self) -> Option<scim::ScimType> {
         if let Self::InvalidQuery(invalid) = self { Some(invalid.scim_type) } else { None }
@@ -135,6 +141,7 @@ impl Error {
                 | directory::Error::HeldBack { retry_after, .. }
                 | directory::Error::Unavailable { retry_after, .. },
             ) => Some(again_after(*retry_after)),
+            Self::Busy => Some(again_after(BUSY)),
             Self::Refused { .. }
             | Self::NoRoute
             | Self::NoResource(_)
@@ -170,17 +177,11 @@ impl ResponseError for Error {
             Self::LargeBody => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::BrokeOff => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
-        if let Self::Unavailable(error) = self {
-            tracing::warn!("a request could not be answered: {error}");
-        }
-        if matches!(self, Self::BrokeOff) {
-            tracing::error!("a request could not be answered: {self}");
-        }
         let status = self.status_code();
         let mut response = HttpResponse::build(status);
         response.content_type(scim::MEDIA_TYPE);

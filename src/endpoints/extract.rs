@@ -12,6 +12,9 @@ use crate::scim::{self, Cursor, Digest, InvalidQuery, Paging, ScimType, SearchRe
 
 /// What the parameters of the URL ask for.
 pub(super) fn parameters(request: &HttpRequest) -> Result<SearchRequest, Error> {
+    if request.query_string().is_empty() {
+        return Ok(SearchRequest::default());
+    }
     let pairs = request.query_string().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let decoded = pairs.map(|(name, value)| {
         let name = decoded(name).ok_or_else(|| not_text("a parameter", ScimType::InvalidValue))?;
@@ -56,6 +59,7 @@ pub(super) fn paging(search: &SearchRequest, max_results: usize) -> Result<Pagin
 }
 
 /// Where a walk with a cursor has come to.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Place {
     Beginning,
     After(Digest),

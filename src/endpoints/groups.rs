@@ -15,5 +15,5 @@ pub(super) async fn read(
     Projection::new(&state.directory.vocabulary().types.group, &search.attributes, &search.excluded_attributes)?;
     let snapshot = state.directory.current().await?;
     let group = snapshot.groups().find(&id).ok_or(Error::NoResource("Group"))?;
-    respond::resource(&request, group, &search)
+    respond::resource(&request, &state, group, &search).await
 }

@@ -7,12 +7,13 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderValue, USER_AGENT};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::{Error, State, auth, extract, measure, respond};
+use super::{Error, State, auth, extract, respond, watch};
 use crate::access::Caller;
+use crate::answers::{Answer, Coding};
 use crate::directory::{Snapshot, Walk};
 use crate::scim::{
-    self, Cursor, InvalidQuery, ListQuery, Paging, ResourceType, ResourceTypes, Resources, ScimType, SearchRequest,
-    Vocabulary,
+    self, Cursor, Digest, InvalidQuery, ListQuery, Paging, ResourceType, ResourceTypes, Resources, ScimType,
+    SearchRequest, Vocabulary,
 };
 
 /// What is listed.
@@ -48,76 +49,70 @@ pub(super) async fn search_everything(request: HttpRequest, state: web::Data<Sta
 }
 
 async fn read(request: &HttpRequest, state: &web::Data<State>, listed: Listed) -> Result<HttpResponse, Error> {
+    let coding = respond::coding(request);
     let asked = Asked::new(state, request, listed, extract::parameters(request)?)?;
-    let answered = Arc::new(asked.answered(state).await?);
-    let tag = answered.tag();
-    let wanted = if extract::has(request, &tag) { Wanted::NotAgain } else { Wanted::Page };
-    let found = answered.found(state, wanted).await?;
+    let Answered { answer, question, snapshot } = asked.answered(state, coding).await?;
+    let tag = scim::version(&question);
     // Who asks by HEAD reads no page, and so none after it.
-    if found.is_followed && request.method() != Method::HEAD {
-        answered.remember(state).await;
+    if answer.is_followed && request.method() != Method::HEAD {
+        asked.remember(state, &snapshot).await;
     }
-    Ok(match found.json {
-        Some(json) => {
-            measure::rows(request, found.rows);
-            respond::list(json, Some(&tag))
-        }
-        None => respond::not_modified(&tag).finish(),
-    })
+    if extract::has(request, &tag) {
+        return Ok(respond::not_modified(&tag).finish());
+    }
+    watch::rows(request, answer.rows);
+    Ok(respond::list(answer, Some(&tag)))
 }
 
 async fn search(request: &HttpRequest, state: &web::Data<State>, listed: Listed) -> Result<HttpResponse, Error> {
+    let coding = respond::coding(request);
     let asked = Asked::new(state, request, listed, extract::body(request)?)?;
-    let answered = Arc::new(asked.answered(state).await?);
-    let found = answered.found(state, Wanted::Page).await?;
-    if found.is_followed {
-        answered.remember(state).await;
+    let Answered { answer, snapshot, .. } = asked.answered(state, coding).await?;
+    if answer.is_followed {
+        asked.remember(state, &snapshot).await;
     }
-    measure::rows(request, found.rows);
-    Ok(respond::list(found.json.unwrap_or_default(), None))
+    watch::rows(request, answer.rows);
+    Ok(respond::list(answer, None))
 }
 
-/// A query that has been read.
+/// A query as it was asked. What is right about it shows when it is read.
 struct Asked {
     listed: Listed,
     search: SearchRequest,
-    query: ListQuery,
-    /// What the query was read by.
-    vocabulary: Arc<Vocabulary>,
     paging: Paging,
     caller: Caller,
+    /// What the client says that it is.
+    agent: Option<HeaderValue>,
     /// What the pages of one walk have in common.
     walk: String,
     position: Position,
 }
 
 /// Where on its walk a client is.
+#[derive(Debug, Clone, Copy)]
 enum Position {
     /// On a page by number.
-    Numbered(Walk),
+    Numbered,
     /// On a page by cursor.
     Cursor(extract::Place),
 }
 
-/// A query, and the snapshot that answers it.
+/// An answer, and what it answers.
 struct Answered {
-    asked: Asked,
+    answer: Answer,
+    /// The same for the same content and the same query.
+    question: Digest,
     snapshot: Arc<Snapshot>,
 }
 
-/// Whether the client has the page already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    Page,
-    NotAgain,
-}
-
-/// What the client is sent.
-struct Found {
-    json: Option<Vec<u8>>,
-    rows: usize,
-    /// Whether there is a page after this one.
-    is_followed: bool,
+/// An answer that is to be worked out.
+struct Task {
+    query: ListQuery,
+    listed: Listed,
+    snapshot: Arc<Snapshot>,
+    paging: Paging,
+    /// Who walks by cursors, and through what.
+    cursors: Option<(Caller, String)>,
 }
 
 impl Listed {
@@ -143,94 +138,143 @@ impl Asked {
         let caller = auth::caller(request)?;
         let walk = format!("{listed:?} {}", search.walk());
         let (paging, position) = match search.cursor.as_deref() {
-            None => {
-                let paging = extract::paging(&search, state.max_results)?;
-                // Programs that share a token mostly differ in what they say they are.
-                let agent = request.headers().get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
-                let walk = Walk::new([caller.name().as_bytes(), agent, walk.as_bytes()], paging.count());
-                (paging, Position::Numbered(walk))
-            }
+            None => (extract::paging(&search, state.max_results)?, Position::Numbered),
             Some(cursor) => {
                 let (paging, place) = extract::by_cursor(state, &search, cursor, &caller, &walk)?;
                 (paging, Position::Cursor(place))
             }
         };
-        let vocabulary = state.directory.vocabulary();
-        let query = ListQuery::new(&search, &listed.types(&vocabulary.types), state.filter_limits, paging)?;
-        Ok(Self { listed, search, query, vocabulary, paging, caller, walk, position })
+        let agent = request.headers().get(USER_AGENT).cloned();
+        Ok(Self { listed, search, paging, caller, agent, walk, position })
     }
 
-    async fn answered(mut self, state: &State) -> Result<Answered, Error> {
-        let snapshot = match &self.position {
-            Position::Numbered(walk) if self.paging.start_index() > 1 => state.directory.page(walk).await?,
-            Position::Numbered(_) | Position::Cursor(extract::Place::Beginning) => state.directory.current().await?,
-            Position::Cursor(extract::Place::After(digest)) => {
-                state.directory.kept(digest).await.ok_or_else(|| InvalidQuery {
-                    scim_type: ScimType::ExpiredCursor,
-                    detail: "this cursor has expired: begin again without one".to_owned(),
-                })?
+    /// The answer: as it was given before, or worked out.
+    async fn answered(&self, state: &web::Data<State>, coding: Coding) -> Result<Answered, Error> {
+        let snapshot = match self.ready(state).await? {
+            Some(ready) => ready,
+            None => {
+                // What makes no sense is said before anybody waits.
+                self.query(state, &state.directory.vocabulary())?;
+                state.directory.current().await?
             }
         };
-        // It may be older than the mapping, or newer than the query.
-        if !Arc::ptr_eq(&self.vocabulary, snapshot.vocabulary()) {
-            let types = self.listed.types(&snapshot.vocabulary().types);
-            self.query = ListQuery::new(&self.search, &types, state.filter_limits, self.paging)?;
+        let question = self.question(&snapshot);
+        let answer = match self.given(state, &question, coding).await {
+            Some(given) => given,
+            None => self.worked_out(state, &snapshot, &question, coding).await?,
+        };
+        Ok(Answered { answer, question, snapshot })
+    }
+
+    /// The answer, if it was given before. Who walks by cursors is given them for nobody else, and asks once for each
+    /// page.
+    async fn given(&self, state: &State, question: &Digest, coding: Coding) -> Option<Answer> {
+        match self.position {
+            Position::Numbered => state.answers.get(question, coding).await,
+            Position::Cursor(_) => None,
         }
-        Ok(Answered { asked: self, snapshot })
+    }
+
+    /// Works the answer out. What takes long is done in a thread of its own, a few at a time: the worker has others to
+    /// answer.
+    async fn worked_out(
+        &self,
+        state: &web::Data<State>,
+        snapshot: &Arc<Snapshot>,
+        question: &Digest,
+        coding: Coding,
+    ) -> Result<Answer, Error> {
+        let query = self.query(state, snapshot.vocabulary())?;
+        let takes_long = query.may_take_long(&self.listed.of(snapshot));
+        let cursors = match self.position {
+            Position::Numbered => None,
+            Position::Cursor(_) => Some((self.caller.clone(), self.walk.clone())),
+        };
+        let (listed, snapshot, paging) = (self.listed, Arc::clone(snapshot), self.paging);
+        let task = Task { query, listed, snapshot, paging, cursors };
+        let answer = if takes_long {
+            let turn = state.turns.next().await?;
+            // Many may have waited for a turn to ask the same.
+            if let Some(given) = self.given(state, question, coding).await {
+                return Ok(given);
+            }
+            let state = web::Data::clone(state);
+            let answer = web::block(move || {
+                let _turn = turn;
+                task.carried_out(&state).coded(coding)
+            });
+            answer.await.map_err(|_| Error::BrokeOff)?
+        } else {
+            respond::coded(task.carried_out(state), coding).await?
+        };
+        if matches!(self.position, Position::Numbered) {
+            state.answers.keep(question, coding, &answer).await;
+        }
+        Ok(answer)
+    }
+
+    /// The snapshot that the walk goes through, or the one that is served at once.
+    async fn ready(&self, state: &State) -> Result<Option<Arc<Snapshot>>, Error> {
+        let walked = match &self.position {
+            Position::Numbered if self.paging.start_index() > 1 => state.directory.page(&self.walk()).await,
+            Position::Numbered | Position::Cursor(extract::Place::Beginning) => None,
+            Position::Cursor(extract::Place::After(digest)) => {
+                let kept = state.directory.kept(digest).await;
+                return Ok(Some(kept.ok_or_else(|| InvalidQuery {
+                    scim_type: ScimType::ExpiredCursor,
+                    detail: "this cursor has expired: begin again without one".to_owned(),
+                })?));
+            }
+        };
+        Ok(walked.or_else(|| state.directory.ready()))
+    }
+
+    /// What is asked, in the words of a snapshot: it may be older than the mapping.
+    fn query(&self, state: &State, vocabulary: &Vocabulary) -> Result<ListQuery, InvalidQuery> {
+        ListQuery::new(&self.search, &self.listed.types(&vocabulary.types), state.filter_limits, self.paging)
+    }
+
+    fn question(&self, snapshot: &Snapshot) -> Digest {
+        let by_cursor = matches!(self.position, Position::Cursor(_));
+        let Self { walk, paging, .. } = self;
+        let (start_index, count) = (paging.start_index().to_be_bytes(), paging.count().to_be_bytes());
+        let page = [&start_index[..], &count, &[u8::from(by_cursor)]];
+        let content = [&snapshot.digest()[..], &snapshot.vocabulary().digest, walk.as_bytes()];
+        scim::digest(content.into_iter().chain(page))
+    }
+
+    /// Programs that share a token mostly differ in what they say they are.
+    fn walk(&self) -> Walk {
+        let agent = self.agent.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
+        Walk::new([self.caller.name().as_bytes(), agent, self.walk.as_bytes()], self.paging.count())
+    }
+
+    /// Remembers what the next page is read from.
+    async fn remember(&self, state: &State, snapshot: &Arc<Snapshot>) {
+        match &self.position {
+            Position::Numbered if self.paging.start_index() == 1 => state.directory.begin(&self.walk(), snapshot).await,
+            Position::Numbered => {}
+            Position::Cursor(extract::Place::Beginning) => state.directory.keep(snapshot).await,
+            Position::Cursor(extract::Place::After(_)) => state.directory.keep_on(snapshot).await,
+        }
     }
 }
 
-impl Answered {
-    /// What the answer is recognised by: the same for the same content and the same query.
-    fn tag(&self) -> String {
-        let Asked { walk, paging, position, .. } = &self.asked;
-        let by_cursor = matches!(position, Position::Cursor(_));
-        let page = format!("{} {} {by_cursor}", paging.start_index(), paging.count());
-        let vocabulary = &self.snapshot.vocabulary().digest;
-        scim::version(&scim::digest([&self.snapshot.digest()[..], vocabulary, walk.as_bytes(), page.as_bytes()]))
-    }
-
-    /// Carries the query out. One that takes long does so in a thread of its own: the worker has others to
-    /// answer.
-    async fn found(self: &Arc<Self>, state: &web::Data<State>, wanted: Wanted) -> Result<Found, Error> {
-        let Asked { listed, query, .. } = &self.asked;
-        if !query.may_take_long(&listed.of(&self.snapshot)) {
-            return Ok(self.select(state, wanted));
-        }
-        let (this, state) = (Arc::clone(self), web::Data::clone(state));
-        web::block(move || this.select(&state, wanted)).await.map_err(|_| Error::BrokeOff)
-    }
-
-    fn select(&self, state: &State, wanted: Wanted) -> Found {
-        let Asked { listed, query, paging, .. } = &self.asked;
-        let response = query.select(&listed.of(&self.snapshot));
+impl Task {
+    fn carried_out(&self, state: &State) -> Answer {
+        let response = self.query.select(&self.listed.of(&self.snapshot));
         let rows = response.rows();
         // After a page of no resources comes none that would hold any.
-        let end = response.ends_before_the_last().filter(|_| paging.count() > 0);
-        let json = match wanted {
-            Wanted::Page => Some(response.followed_by(end.and_then(|end| self.cursor(state, end))).to_json()),
-            Wanted::NotAgain => None,
-        };
-        Found { json, rows, is_followed: end.is_some() }
+        let end = response.ends_before_the_last().filter(|_| self.paging.count() > 0);
+        let json = response.followed_by(end.and_then(|end| self.cursor(state, end))).to_json();
+        Answer { body: json.into(), coding: Coding::Identity, rows, is_followed: end.is_some() }
     }
 
     /// The cursor to what comes after so many resources, if the client walks by cursors.
     fn cursor(&self, state: &State, end: usize) -> Option<String> {
-        let Asked { paging, caller, walk, position, .. } = &self.asked;
-        let Position::Cursor(_) = position else { return None };
-        let (offset, count) = (u32::try_from(end).ok()?, u32::try_from(paging.count()).ok()?);
+        let (caller, walk) = self.cursors.as_ref()?;
+        let (offset, count) = (u32::try_from(end).ok()?, u32::try_from(self.paging.count()).ok()?);
         let cursor = Cursor { snapshot: *self.snapshot.digest(), offset, count };
         Some(state.cursor_key.seal(&cursor, caller.name(), walk))
-    }
-
-    /// Remembers what the next page is read from.
-    async fn remember(&self, state: &State) {
-        let Self { asked, snapshot } = self;
-        match &asked.position {
-            Position::Numbered(walk) if asked.paging.start_index() == 1 => state.directory.begin(walk, snapshot).await,
-            Position::Numbered(_) => {}
-            Position::Cursor(extract::Place::Beginning) => state.directory.keep(snapshot).await,
-            Position::Cursor(extract::Place::After(_)) => state.directory.keep_on(snapshot).await,
-        }
     }
 }

@@ -16,7 +16,9 @@ mod respond;
 mod status;
 #[cfg(feature = "otlp")]
 mod trace;
+mod turns;
 mod users;
+mod watch;
 mod webhooks;
 
 use std::ops::Deref;
@@ -24,17 +26,19 @@ use std::sync::Arc;
 
 use actix_web::guard::{Any, Get, Head, Post};
 use actix_web::middleware::from_fn;
-use actix_web::{Handler, HttpRequest, Resource, Responder, Route, web};
+use actix_web::{Handler, HttpRequest, Resource, Responder, web};
 
 use arc_swap::ArcSwap;
 pub use auth::Scheme;
 pub use error::Error;
-pub use measure::measure;
 pub use metrics::Register;
-pub use respond::request_id;
 pub use status::Setting;
+pub use watch::{watch, watch_metrics};
+
+use watch::Route;
 
 use crate::access::Access;
+use crate::answers::Answers;
 use crate::directory::Directory;
 use crate::scim::{CursorKey, filter};
 
@@ -46,6 +50,8 @@ pub struct State {
     parts: Parts,
     notices: webhooks::Notices,
     requests: measure::Requests,
+    answers: Answers,
+    turns: turns::Turns,
 }
 
 /// What they are given.
@@ -81,7 +87,13 @@ impl State {
     /// Endpoints of which nothing was asked yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts, notices: webhooks::Notices::default(), requests: measure::Requests::default() }
+        Self {
+            parts,
+            notices: webhooks::Notices::default(),
+            requests: measure::Requests::default(),
+            answers: Answers::default(),
+            turns: turns::Turns::default(),
+        }
     }
 }
 
@@ -93,6 +105,9 @@ impl Deref for State {
     }
 }
 
+/// Where SCIM is; the same is at the root.
+const SCIM: &str = "/scim/v2";
+
 /// All routes: SCIM under `/scim/v2` and, the same, at the root; health and metrics without a token; webhooks where
 /// they have one.
 pub fn configure(service: &mut web::ServiceConfig, state: &State) {
@@ -100,28 +115,29 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
         service.service(webhooks::resource());
     }
     if state.pages.status {
-        let page = resource("/status", status::read).wrap(from_fn(auth::check));
-        service.service(page).service(web::resource("/").guard(status::is_browser()).to(status::see));
+        let page = resource("", STATUS, status::read).wrap(from_fn(auth::check));
+        let see = web::resource("/").app_data(Route::in_scope("", "/")).guard(status::is_browser()).to(status::see);
+        service.service(page).service(see);
     }
     if state.pages.metrics {
-        service.service(resource("/metrics", metrics::read));
+        service.service(resource("", "/metrics", metrics::read));
     }
     service
-        .service(resource("/health/live", health::live))
-        .service(resource("/health/ready", health::ready))
+        .service(resource("", "/health/live", health::live))
+        .service(resource("", "/health/ready", health::ready))
         .service(
-            web::scope("/scim/v2")
-                .service(resource("", lists::everything))
-                .configure(scim)
+            web::scope(SCIM)
+                .service(resource(SCIM, "", lists::everything))
+                .configure(|service| scim(service, SCIM))
                 .wrap(from_fn(body::read))
                 .wrap(from_fn(auth::check))
                 .default_service(web::to(no_route)),
         )
         .service(
             web::scope("")
-                .service(resource("/", lists::everything))
-                .service(resource("/openapi.json", openapi::read))
-                .configure(scim)
+                .service(resource("", "/", lists::everything))
+                .service(resource("", "/openapi.json", openapi::read))
+                .configure(|service| scim(service, ""))
                 .wrap(from_fn(body::read))
                 .wrap(from_fn(auth::check))
                 .default_service(web::to(no_route)),
@@ -133,50 +149,58 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
 /// Metrics, where they have an address of their own, and health.
 pub fn configure_metrics(service: &mut web::ServiceConfig) {
     service
-        .service(resource("/metrics", metrics::read))
-        .service(resource("/health/live", health::live))
-        .service(resource("/health/ready", health::ready))
+        .service(resource("", "/metrics", metrics::read))
+        .service(resource("", "/health/live", health::live))
+        .service(resource("", "/health/ready", health::ready))
         .default_service(web::to(no_route));
 }
 
-fn scim(service: &mut web::ServiceConfig) {
+/// SCIM, in a scope that begins with `scope`.
+fn scim(service: &mut web::ServiceConfig, scope: &str) {
+    let nothing = |path: &str| web::resource(path.to_owned()).app_data(Route::in_scope(scope, path));
     service
-        .service(resource("/Users", lists::users))
-        .service(search("/Users/.search", lists::search_users))
-        .service(resource("/Users/{id}", users::read))
-        .service(resource("/Groups", lists::groups))
-        .service(search("/Groups/.search", lists::search_groups))
-        .service(resource("/Groups/{id}", groups::read))
-        .service(search("/.search", lists::search_everything))
-        .service(web::resource("/Me").to(me))
-        .service(web::resource("/Bulk").to(bulk))
-        .service(resource("/ServiceProviderConfig", discovery::service_provider_config))
-        .service(resource("/ResourceTypes", discovery::resource_types))
-        .service(resource("/ResourceTypes/{id}", discovery::resource_type))
-        .service(resource("/Schemas", discovery::schemas))
-        .service(resource("/Schemas/{urn}", discovery::schema));
+        .service(resource(scope, "/Users", lists::users))
+        .service(search(scope, "/Users/.search", lists::search_users))
+        .service(resource(scope, "/Users/{id}", users::read))
+        .service(resource(scope, "/Groups", lists::groups))
+        .service(search(scope, "/Groups/.search", lists::search_groups))
+        .service(resource(scope, "/Groups/{id}", groups::read))
+        .service(search(scope, "/.search", lists::search_everything))
+        .service(nothing("/Me").to(me))
+        .service(nothing("/Bulk").to(bulk))
+        .service(resource(scope, "/ServiceProviderConfig", discovery::service_provider_config))
+        .service(resource(scope, "/ResourceTypes", discovery::resource_types))
+        .service(resource(scope, "/ResourceTypes/{id}", discovery::resource_type))
+        .service(resource(scope, "/Schemas", discovery::schemas))
+        .service(resource(scope, "/Schemas/{urn}", discovery::schema));
 }
 
 /// Something that can be read, and only read.
-fn resource<F, Args>(path: &str, read: F) -> Resource
+fn resource<F, Args>(scope: &str, path: &str, read: F) -> Resource
 where
     F: Handler<Args>,
     Args: actix_web::FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let route = Route::new().guard(Any(Get()).or(Head())).to(read);
-    web::resource(path.to_owned()).route(route).default_service(web::to(read_only))
+    let route = actix_web::Route::new().guard(Any(Get()).or(Head())).to(read);
+    web::resource(path.to_owned())
+        .app_data(Route::in_scope(scope, path))
+        .route(route)
+        .default_service(web::to(read_only))
 }
 
 /// Something that is asked by a body (RFC 7644 §3.4.3).
-fn search<F, Args>(path: &str, search: F) -> Resource
+fn search<F, Args>(scope: &str, path: &str, search: F) -> Resource
 where
     F: Handler<Args>,
     Args: actix_web::FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let route = Route::new().guard(Post()).to(search);
-    web::resource(path.to_owned()).route(route).default_service(web::to(only_search))
+    let route = actix_web::Route::new().guard(Post()).to(search);
+    web::resource(path.to_owned())
+        .app_data(Route::in_scope(scope, path))
+        .route(route)
+        .default_service(web::to(only_search))
 }
 
 async fn only_search() -> Result<&'static str, Error> {

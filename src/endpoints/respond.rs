@@ -1,37 +1,44 @@
-//! From an answer to a response: the media type, the id of the request.
+//! From an answer to a response: the media type, the entity tag, the coding.
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_LOCATION, ETAG, HeaderName, HeaderValue};
-use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::http::header::{
+    ACCEPT_ENCODING, AcceptEncoding, CONTENT_ENCODING, CONTENT_LOCATION, ContentEncoding, ETAG, Encoding, Header,
+    HeaderName, HeaderValue, VARY,
+};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
-use serde_json::Value;
-use tracing_actix_web::RequestId;
 
-use super::{Error, extract, measure};
+use super::{Error, State, extract, watch};
+use crate::answers::{Answer, Coding};
 use crate::scim::{self, Projection, Resource, SearchRequest};
+
+/// A larger answer is coded in a thread of its own: the worker has others to answer.
+const LARGE: usize = 32 * 1024;
+/// Whoever passes answers on must not give somebody what another can read.
+const BY_CODING: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Accept-Encoding"));
 
 /// A document. It is `application/scim+json` whatever was asked for: there are clients that refuse
 /// everything else, and none that refuses it (RFC 7644 §3.8).
-pub(super) fn document(document: &Value) -> HttpResponse {
-    HttpResponse::Ok().content_type(scim::MEDIA_TYPE).body(document.to_string())
+pub(super) async fn document(request: &HttpRequest, state: &State, json: impl Into<Bytes>) -> Result<HttpResponse, Error> {
+    let answer = kept(request, state, json.into()).await?;
+    Ok(sent(HttpResponse::Ok().content_type(scim::MEDIA_TYPE), answer))
 }
 
 /// A list, with its entity tag if it was asked for by a URL.
-pub(super) fn list(json: Vec<u8>, tag: Option<&str>) -> HttpResponse {
+pub(super) fn list(answer: Answer, tag: Option<&str>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.content_type(scim::MEDIA_TYPE);
     if let Some(tag) = tag {
         response.insert_header((ETAG, tag));
     }
-    response.body(json)
+    sent(&mut response, answer)
 }
 
 /// One resource, or nothing if the client has it already. What is asked for means what it means for this very resource.
-pub(super) fn resource(
+pub(super) async fn resource(
     request: &HttpRequest,
+    state: &State,
     resource: &Resource,
     search: &SearchRequest,
 ) -> Result<HttpResponse, Error> {
@@ -46,36 +53,74 @@ pub(super) fn resource(
     if known {
         return Ok(response.finish());
     }
-    measure::rows(request, 1);
+    watch::rows(request, 1);
     let mut json = Vec::with_capacity(resource.json().len());
     projection.write(resource, &mut json);
-    Ok(response.content_type(scim::MEDIA_TYPE).insert_header((ETAG, tag)).body(json))
+    let answer = kept(request, state, json.into()).await?;
+    Ok(sent(response.content_type(scim::MEDIA_TYPE).insert_header((ETAG, tag)), answer))
+}
+
+/// The coding that the client likes best of those that there are (RFC 9110 §12.5.3). Who takes none of them, and nothing
+/// uncoded either, gets that all the same.
+pub(super) fn coding(request: &HttpRequest) -> Coding {
+    if !request.headers().contains_key(ACCEPT_ENCODING) {
+        return Coding::Identity;
+    }
+    let known = [Encoding::zstd(), Encoding::brotli(), Encoding::gzip(), Encoding::identity()];
+    let accepted = AcceptEncoding::parse(request).ok().and_then(|accepted| accepted.negotiate(known.iter()));
+    match accepted {
+        Some(Encoding::Known(ContentEncoding::Zstd)) => Coding::Zstd,
+        Some(Encoding::Known(ContentEncoding::Brotli)) => Coding::Brotli,
+        Some(Encoding::Known(ContentEncoding::Gzip)) => Coding::Gzip,
+        _ => Coding::Identity,
+    }
+}
+
+/// A body in the coding that the client likes; coded once for all who ask.
+async fn kept(request: &HttpRequest, state: &State, body: Bytes) -> Result<Answer, Error> {
+    let coding = coding(request);
+    let answer = |body| Answer { body, coding: Coding::Identity, rows: 0, is_followed: false };
+    if coding == Coding::Identity {
+        return Ok(answer(body));
+    }
+    let question = scim::digest([&body[..]]);
+    if let Some(given) = state.answers.get(&question, coding).await {
+        return Ok(given);
+    }
+    let coded = coded(answer(body), coding).await?;
+    state.answers.keep(&question, coding, &coded).await;
+    Ok(coded)
+}
+
+/// An answer in this coding.
+pub(super) async fn coded(answer: Answer, coding: Coding) -> Result<Answer, Error> {
+    if coding == Coding::Identity || answer.body.len() < LARGE {
+        return Ok(answer.coded(coding));
+    }
+    web::block(move || answer.coded(coding)).await.map_err(|_| Error::BrokeOff)
+}
+
+fn sent(response: &mut HttpResponseBuilder, answer: Answer) -> HttpResponse {
+    let name = match answer.coding {
+        Coding::Identity => None,
+        Coding::Gzip => Some("gzip"),
+        Coding::Brotli => Some("br"),
+        Coding::Zstd => Some("zstd"),
+    };
+    if let Some(name) = name {
+        response.insert_header((CONTENT_ENCODING, name));
+    }
+    response.insert_header(BY_CODING).body(answer.body)
 }
 
 /// "304 (Not Modified)" (RFC 7644 §3.14).
 pub(super) fn not_modified(tag: &str) -> HttpResponseBuilder {
     let mut response = HttpResponse::NotModified();
-    response.insert_header((ETAG, tag));
+    response.insert_header((ETAG, tag)).insert_header(BY_CODING);
     response
 }
 
 /// Plain JSON, for what is not SCIM.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     HttpResponse::build(status).content_type("application/json").body(serde_json::to_vec(body).unwrap_or_default())
-}
-
-/// Writes the id of the request into the response, so that a client's report leads to the log.
-///
-/// # Errors
-/// Those of the request.
-pub async fn request_id(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let id = request.extensions().get::<RequestId>().map(ToString::to_string);
-    let mut response = next.call(request).await?;
-    if let Some(id) = id.and_then(|id| HeaderValue::from_str(&id).ok()) {
-        response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
-    }
-    Ok(response)
 }

@@ -1,6 +1,5 @@
 //! A span of OpenTelemetry for each request, which says no more than metrics do. Who collects spans is not known here.
 
-use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use opentelemetry::global::{self, BoxedSpan};
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
@@ -8,7 +7,7 @@ use opentelemetry::trace::{Span as _, SpanKind, Status, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-use super::measure;
+use crate::access::Caller;
 
 const TRACEPARENT: &str = "traceparent";
 
@@ -23,21 +22,20 @@ impl Traced {
         Self(tracer.span_builder("request").with_kind(SpanKind::Server).start_with_context(&tracer, &parent))
     }
 
-    pub(super) fn end(self, request: &HttpRequest, status: u16) {
+    pub(super) fn end(self, method: &str, route: &str, caller: Option<&Caller>, status: u16) {
         let Self(mut span) = self;
         // Any word can be a method.
-        let method = match request.method().as_str() {
+        let method = match method {
             method @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => method,
             _ => "_OTHER",
         };
-        let route = measure::route(request);
         span.update_name(format!("{method} {route}"));
         span.set_attributes([
             KeyValue::new("http.request.method", method.to_owned()),
-            KeyValue::new("http.route", route),
+            KeyValue::new("http.route", route.to_owned()),
             KeyValue::new("http.response.status_code", i64::from(status)),
         ]);
-        if let Some(caller) = measure::caller(request) {
+        if let Some(caller) = caller {
             span.set_attribute(KeyValue::new("scim.client", caller.name().to_owned()));
         }
         if status >= 500 {

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{Error, State, extract, respond};
-use crate::scim::Projection;
+use crate::scim::{Projection, SearchRequest};
 
 pub(super) async fn read(
     request: HttpRequest,
@@ -12,12 +12,14 @@ pub(super) async fn read(
 ) -> Result<HttpResponse, Error> {
     let search = extract::parameters(&request)?;
     // What makes no sense is said before anybody is asked for.
-    Projection::new(&state.directory.vocabulary().types.user, &search.attributes, &search.excluded_attributes)?;
+    if search != SearchRequest::default() {
+        Projection::new(&state.directory.vocabulary().types.user, &search.attributes, &search.excluded_attributes)?;
+    }
     // What cannot be an id is not asked for anywhere.
     let is_id = !id.is_empty()
         && id.len() <= 64
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     let user = if is_id { state.directory.find(&id).await? } else { None };
     let user = user.ok_or(Error::NoResource("User"))?;
-    respond::resource(&request, &user, &search)
+    respond::resource(&request, &state, &user, &search).await
 }

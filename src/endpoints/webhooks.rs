@@ -12,7 +12,10 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, Route, web};
 
 use super::body::{self, Body};
-use super::{Error, State};
+use super::{Error, State, watch};
+
+/// Where they are sent to.
+const PATH: &str = "/webhooks/personio";
 
 /// How many there were since the start.
 #[derive(Debug, Default)]
@@ -34,7 +37,8 @@ impl Notices {
 
 /// The route and what guards it.
 pub(super) fn resource() -> impl HttpServiceFactory + 'static {
-    web::resource("/webhooks/personio")
+    web::resource(PATH)
+        .app_data(watch::Route::in_scope("", PATH))
         .route(Route::new().guard(Post()).to(notice))
         .default_service(web::to(only_webhook))
         .wrap(from_fn(body::read))

@@ -31,6 +31,9 @@ impl Projection {
             let detail = "attributes and excludedAttributes exclude each other".to_owned();
             return Err(InvalidQuery { scim_type: ScimType::InvalidValue, detail });
         }
+        if attributes.is_empty() && excluded.is_empty() && kind.is_returned_whole() {
+            return Ok(Self { shares: None });
+        }
         let (wanted, unwanted) = (named(kind, attributes), named(kind, excluded));
         let mut shares = vec![Share::Nothing; kind.len()];
         let chosen = |id: AttributeId, inherited: bool| match kind.get(id).returned {

@@ -19,6 +19,8 @@ pub struct ResourceType {
     schema: Box<str>,
     /// The resource itself, then every attribute after what it is a part of.
     attributes: Vec<Attribute>,
+    /// Whether whoever asks for nothing in particular gets all that there is.
+    returned_whole: bool,
 }
 
 /// The types that are served.
@@ -98,14 +100,20 @@ impl ResourceType {
     /// When the documents do not fit together, which a test rules out for those in this program.
     pub fn new(document: &Value, schemas: &[Value]) -> Result<Self, BrokenDocument> {
         let Defined { name, schema, core, extensions } = Defined::new(document, schemas)?;
-        let mut this = Self { name, schema, attributes: Vec::new() };
+        let mut this = Self { name, schema, attributes: Vec::new(), returned_whole: false };
         let resource = this.push(container(this.name.clone(), None));
         core.into_iter().for_each(|definition| this.add(resource, definition));
         for (urn, members) in extensions {
             let id = this.push(container(urn, Some(resource)));
             members.into_iter().for_each(|definition| this.add(id, definition));
         }
+        let mut returned = this.attributes.iter().map(|attribute| attribute.returned);
+        this.returned_whole = returned.all(|returned| matches!(returned, Returned::Always | Returned::Default));
         Ok(this)
+    }
+
+    pub(super) fn is_returned_whole(&self) -> bool {
+        self.returned_whole
     }
 
     /// Its name: `User`, `Group`.

@@ -98,7 +98,21 @@ impl SearchRequest {
     #[must_use]
     pub fn walk(&self) -> String {
         let Self { filter, sort_by, sort_order, attributes, excluded_attributes, .. } = self;
-        serde_json::json!([filter, sort_by, sort_order, attributes, excluded_attributes]).to_string()
+        // With its length in front, no text can look like the end of another.
+        let mut walk = String::with_capacity(64 + filter.as_ref().map_or(0, String::len));
+        let mut put = |text: &str| {
+            walk.push_str(&text.len().to_string());
+            walk.push(':');
+            walk.push_str(text);
+        };
+        for one in [filter, sort_by, sort_order] {
+            put(if one.is_some() { "is" } else { "is not" });
+            put(one.as_deref().unwrap_or_default());
+        }
+        for names in [attributes, excluded_attributes] {
+            put(&names.join(","));
+        }
+        walk
     }
 }
 

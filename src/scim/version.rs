@@ -24,6 +24,7 @@ pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Digest {
 /// The weak entity tag of a digest.
 #[must_use]
 pub fn version(digest: &Digest) -> String {
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("W/\"{hex}\"")
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+    let digits = digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    ['W', '/', '"'].into_iter().chain(digits).chain(['"']).collect()
 }

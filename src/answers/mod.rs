@@ -1,0 +1,74 @@
+//! Answers as they go onto the wire, kept for whoever asks the same again. Who asks for it has them compressed.
+//!
+//! What an answer is about, and whether it is still right, is not known here: a question names the content that answers
+//! it, so that one about newer content is another question.
+
+mod coding;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use moka::future::Cache;
+
+pub use coding::Coding;
+
+use crate::scim::Digest;
+
+/// So many bytes of answers are kept.
+const CAPACITY: u64 = 16 * 1024 * 1024;
+/// A larger answer is not kept: it would drive out all others, and takes long to send anyway.
+const LARGEST: usize = 4 * 1024 * 1024;
+/// What a kept answer takes besides its body.
+const OVERHEAD: usize = 256;
+/// An answer for which nobody asks is kept for so long.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// As it is sent.
+    pub body: Bytes,
+    /// How that is coded.
+    pub coding: Coding,
+    /// How many resources are in it.
+    pub rows: usize,
+    /// Whether there are more after them.
+    pub is_followed: bool,
+}
+
+impl Answer {
+    /// The same in this coding, if that is worth the while.
+    #[must_use]
+    pub fn coded(self, coding: Coding) -> Self {
+        match coding.encode(&self.body) {
+            Some(body) => Self { body, coding, ..self },
+            None => self,
+        }
+    }
+}
+
+/// Answers that were given.
+pub struct Answers(Cache<(Digest, Coding), Answer>);
+
+impl Default for Answers {
+    fn default() -> Self {
+        let weight = |_: &(Digest, Coding), answer: &Answer| {
+            u32::try_from(answer.body.len() + OVERHEAD).unwrap_or(u32::MAX)
+        };
+        Self(Cache::builder().max_capacity(CAPACITY).weigher(weight).time_to_idle(IDLE).build())
+    }
+}
+
+impl Answers {
+    /// The answer to a question, if it was given before in this coding.
+    pub async fn get(&self, question: &Digest, coding: Coding) -> Option<Answer> {
+        self.0.get(&(*question, coding)).await
+    }
+
+    /// Keeps an answer.
+    pub async fn keep(&self, question: &Digest, coding: Coding, answer: &Answer) {
+        if answer.body.len() <= LARGEST {
+            self.0.insert((*question, coding), answer.clone()).await;
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What happens to every request, whatever it asks for: it gets an id, is counted, and when it ends one line in the log
+//! says how. Where nothing could be served, a second line says why. A request is named by its route, never by its query
+//! string, its headers or what they hold.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, web};
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
+
+use super::measure::Request;
+use super::{Error, State};
+use crate::access::{Caller, Refused};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What stands for a route where there is none.
+const NO_ROUTE: &str = "(no route)";
+
+/// A route as it is written in this program: it holds nothing of a request.
+#[derive(Debug, Clone)]
+pub(super) struct Route(Arc<str>);
+
+impl Route {
+    /// The route of `path` in a scope.
+    pub(super) fn in_scope(scope: &str, path: &str) -> Self {
+        Self(format!("{scope}{path}").into())
+    }
+}
+
+/// What is found out about a request while it is answered.
+#[derive(Debug, Default)]
+pub(super) struct About {
+    /// Who has sent it, whether they may or not.
+    caller: Option<Caller>,
+    /// Why they may not, and from where they asked.
+    refused: Option<(&'static str, Option<IpAddr>)>,
+    /// How many resources the answer holds.
+    rows: Option<usize>,
+}
+
+/// Answers a request of a client.
+///
+/// # Errors
+/// Those of the request.
+pub async fn watch(
+    state: web::Data<State>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    watched(Some(state), request, next).await
+}
+
+/// Answers a request for metrics where they have an address of their own. Who asks there is not counted: it is no client.
+///
+/// # Errors
+/// Those of the request.
+pub async fn watch_metrics(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    watched(None, request, next).await
+}
+
+async fn watched<B: MessageBody + 'static>(
+    counted: Option<web::Data<State>>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let began = Instant::now();
+    let mut id = [0; Hyphenated::LENGTH];
+    let id: &str = Uuid::new_v4().hyphenated().encode_lower(&mut id);
+    request.extensions_mut().insert(About::default());
+    #[cfg(feature = "otlp")]
+    let traced = counted.is_some().then(|| super::trace::Traced::begin(request.headers()));
+    let ended = next.call(request).await.inspect_err(|error| {
+        let status = error.as_response_error().status_code().as_u16();
+        tracing::warn!(request_id = id, status, "a request failed");
+    });
+    let mut response = ended?;
+    if let Ok(id) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    let (status, took) = (response.status().as_u16(), began.elapsed());
+    let (route, about) = (route(response.request()), about(response.request()));
+    if let Some(reason) = response.response().error().and_then(|error| error.as_error::<Error>()) {
+        explain(id, reason);
+    }
+    log(id, response.request().method().as_str(), &route, status, took.as_millis() as u64, &about);
+    #[cfg(feature = "otlp")]
+    if let Some(traced) = traced {
+        traced.end(response.request().method().as_str(), &route, about.caller.as_ref(), status);
+    }
+    if let Some(state) = counted {
+        state.requests.note(Request { route, caller: about.caller, status, rows: about.rows, began, took });
+    }
+    Ok(response)
+}
+
+/// Says why nothing could be served. A client is told less.
+fn explain(request_id: &str, reason: &Error) {
+    match reason {
+        Error::Unavailable(error) => tracing::warn!(request_id, "a request could not be answered: {error}"),
+        Error::BrokeOff => tracing::error!(request_id, "a request could not be answered: {reason}"),
+        _ => {}
+    }
+}
+
+fn log(request_id: &str, method: &str, route: &str, status: u16, millis: u64, about: &About) {
+    let client = about.caller.as_ref().map(Caller::name);
+    let (refused, address) = about.refused.unzip();
+    let (rows, address) = (about.rows, address.flatten().map(tracing::field::display));
+    if route.starts_with("/health/") || route == "/metrics" {
+        tracing::debug!(request_id, client, rows, method, route, status, millis, "{method} {route} {status}");
+    } else {
+        tracing::info!(
+            request_id, client, refused, address, rows, method, route, status, millis, "{method} {route} {status}"
+        );
+    }
+}
+
+fn route(request: &HttpRequest) -> Arc<str> {
+    request.app_data::<Route>().map_or_else(|| NO_ROUTE.into(), |route| Arc::clone(&route.0))
+}
+
+fn about(request: &HttpRequest) -> About {
+    request.extensions_mut().get_mut::<About>().map(std::mem::take).unwrap_or_default()
+}
+
+/// Says who has sent `request`.
+pub(super) fn asked_by(request: &HttpRequest, caller: Caller) {
+    note(request, |about| about.caller = Some(caller));
+}
+
+/// Says why whoever has sent `request` may not ask.
+pub(super) fn refused(request: &HttpRequest, refused: &Refused) {
+    note(request, |about| {
+        about.caller.clone_from(&refused.caller);
+        about.refused = Some((refused.why.in_short(), refused.address));
+    });
+}
+
+/// Says how many resources the answer to `request` holds.
+pub(super) fn rows(request: &HttpRequest, rows: usize) {
+    note(request, |about| about.rows = Some(rows));
+}
+
+fn note(request: &HttpRequest, note: impl FnOnce(&mut About)) {
+    if let Some(about) = request.extensions_mut().get_mut::<About>() {
+        note(about);
+    }
+}
+
+/// Who asks and was let in.
+pub(super) fn caller(request: &HttpRequest) -> Option<Caller> {
+    request.extensions().get::<About>().filter(|about| about.refused.is_none()).and_then(|about| about.caller.clone())
+}
