@@ -1,20 +1,22 @@
 //! Logs: text for people at a terminal, JSON for everything else, on standard error. What a line says of a request is
 //! for the endpoints to say.
 
+mod json;
+mod lines;
 #[cfg(feature = "otlp")]
 mod otlp;
 
 use std::env::VarError;
 use std::error::Error as _;
-use std::io::{BufWriter, IsTerminal};
+use std::io::IsTerminal;
 
 use tracing::{Level, Metadata};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use json::Json;
 #[cfg(feature = "otlp")]
 pub use otlp::Traces;
 
@@ -22,17 +24,13 @@ pub use otlp::Traces;
 /// stranger who does not speak HTTP.
 const DEFAULT: &str = "info,actix_server=warn,actix_http::h1::dispatcher=off";
 
-/// So many lines may wait to be written. Then whoever has another one waits: none is lost.
-const WAITING: usize = 8192;
-
 /// Logs that have begun. What waits to be written when this goes is written then.
 #[must_use]
 pub struct Logs {
-    _writer: WorkerGuard,
+    _writer: Option<lines::Writer>,
 }
 
-/// Starts the logs, as `RUST_LOG` says. A thread of its own writes them, as many lines at once as there are: a request
-/// does not wait for its line.
+/// Starts the logs, as `RUST_LOG` says.
 ///
 /// # Errors
 /// When `RUST_LOG` cannot be understood: one line.
@@ -45,17 +43,15 @@ pub fn start() -> Result<Logs, String> {
         Err(_) => EnvFilter::new(DEFAULT),
     };
     let filter = filter.and(filter_fn(is_discreet));
-    let writer = NonBlockingBuilder::default().lossy(false).buffered_lines_limit(WAITING);
-    let (writer, guard) = writer.finish(BufWriter::new(std::io::stderr()));
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-    let started = if std::io::stderr().is_terminal() {
-        tracing_subscriber::registry().with(lines.with_target(false).with_filter(filter)).try_init()
+    let (started, writer) = if std::io::stderr().is_terminal() {
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+        (tracing_subscriber::registry().with(lines.with_filter(filter)).try_init(), None)
     } else {
-        let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
-        tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()
+        let (lines, writer) = lines::start(std::io::stderr()).map_err(|error| format!("logs: {error}"))?;
+        (tracing_subscriber::registry().with(Json(lines).with_filter(filter)).try_init(), Some(writer))
     };
     started.map_err(|error| format!("logs: {error}"))?;
-    Ok(Logs { _writer: guard })
+    Ok(Logs { _writer: writer })
 }
 
 /// The server's crate quotes headers that it cannot read when it is made to tell everything. It is

@@ -14,6 +14,8 @@ use crate::scim::{Digest, digest};
 pub const WALK_PAUSE: Duration = Duration::from_secs(300);
 /// For how long after its first.
 const WALK: Duration = Duration::from_secs(3600);
+/// A walk that begins again so soon has not begun anew.
+const AGAIN: Duration = Duration::from_secs(60);
 /// So many walks are remembered.
 const WALKS: u64 = 10_000;
 /// So many snapshots are kept for them.
@@ -40,6 +42,8 @@ struct Began {
     snapshot: Digest,
     /// When that was loaded, on the monotonic clock.
     loaded: Duration,
+    /// When the walk began, on the same.
+    at: Duration,
 }
 
 impl Walk {
@@ -69,9 +73,12 @@ impl Walks {
     }
 
     /// A walk begins on `snapshot`, unless it has begun on a newer one.
-    pub(super) async fn begin(&self, walk: &Walk, snapshot: &Arc<Snapshot>, loaded: Duration) {
+    pub(super) async fn begin(&self, walk: &Walk, snapshot: &Arc<Snapshot>, loaded: Duration, at: Duration) {
+        if self.has_just_begun(walk, snapshot.digest(), at).await {
+            return;
+        }
         self.keep(snapshot).await;
-        let began = Began { snapshot: *snapshot.digest(), loaded };
+        let began = Began { snapshot: *snapshot.digest(), loaded, at };
         for key in [walk.of_this_size, walk.of_any_size] {
             let newest = self.began.entry(key).and_compute_with(async |earlier| match earlier {
                 Some(earlier) if earlier.value().loaded > loaded => Op::Nop,
@@ -79,6 +86,18 @@ impl Walks {
             });
             newest.await;
         }
+    }
+
+    /// Whether the walk has begun on this content a moment ago, so that all of it is remembered for long enough. There
+    /// are clients that ask for nothing but first pages.
+    async fn has_just_begun(&self, walk: &Walk, content: &Digest, at: Duration) -> bool {
+        for key in [walk.of_this_size, walk.of_any_size] {
+            let began = self.began.get(&key).await;
+            if !began.is_some_and(|began| began.snapshot == *content && at.saturating_sub(began.at) < AGAIN) {
+                return false;
+            }
+        }
+        self.kept.get(content).await.is_some()
     }
 
     /// The content that a walk goes through. Looking for it in both places keeps both.
@@ -125,7 +144,7 @@ impl Directory {
     /// The snapshot was that of the first page of `walk`, and there are more.
     pub async fn begin(&self, walk: &Walk, snapshot: &Arc<Snapshot>) {
         let now = self.0.clock.monotonic();
-        self.0.walks.begin(walk, snapshot, now.saturating_sub(snapshot.age(now))).await;
+        self.0.walks.begin(walk, snapshot, now.saturating_sub(snapshot.age(now)), now).await;
     }
 
     /// A client begins on this snapshot, and remembers so itself.
@@ -183,7 +202,7 @@ mod tests {
         let (pause, life) = (Duration::from_millis(600), Duration::from_millis(1800));
         let (one, walks) = (snapshot("one"), Walks::remembered(pause, life));
         for query in ["idle", "touched"] {
-            walks.begin(&walk(query, 10), &one, Duration::ZERO).await;
+            walks.begin(&walk(query, 10), &one, Duration::ZERO, Duration::ZERO).await;
         }
         let began = Instant::now();
         while began.elapsed() < life - pause / 2 {
@@ -200,7 +219,7 @@ mod tests {
         }
         assert_eq!(walks.digest(&walk("touched", 10)).await, None, "its life is over");
         assert!(walks.kept(one.digest()).await.is_none());
-        walks.begin(&walk("touched", 10), &one, Duration::ZERO).await;
+        walks.begin(&walk("touched", 10), &one, Duration::ZERO, Duration::ZERO).await;
         sleep(pause * 2).await;
         assert!(walks.kept(one.digest()).await.is_none(), "a snapshot too rests only so long");
     }
@@ -210,11 +229,11 @@ mod tests {
         let (walks, one) = (Walks::new(), snapshot("one"));
         for other in 0..2 * WALKS {
             let other = walk(&other.to_string(), 10);
-            walks.begin(&other, &one, Duration::ZERO).await;
+            walks.begin(&other, &one, Duration::ZERO, Duration::ZERO).await;
             walks.digest(&other).await;
             walks.digest(&other).await;
         }
-        walks.begin(&walk("mine", 10), &one, Duration::ZERO).await;
+        walks.begin(&walk("mine", 10), &one, Duration::ZERO, Duration::ZERO).await;
         walks.began.run_pending_tasks().await;
         assert_eq!(walks.digest(&walk("mine", 10)).await, Some(*one.digest()));
         assert!(walks.began.entry_count() <= 2 * WALKS);
@@ -237,11 +256,11 @@ mod tests {
     async fn of_two_beginnings_the_newer_data_counts_and_each_size_is_a_walk() {
         let (walks, old, new) = (Walks::new(), snapshot("old"), snapshot("new"));
         let [early, late] = [1, 2].map(Duration::from_secs);
-        walks.begin(&walk("a", 10), &new, late).await;
-        walks.begin(&walk("a", 10), &old, early).await;
+        walks.begin(&walk("a", 10), &new, late, Duration::ZERO).await;
+        walks.begin(&walk("a", 10), &old, early, Duration::ZERO).await;
         assert_eq!(walks.digest(&walk("a", 10)).await, Some(*new.digest()));
-        walks.begin(&walk("b", 10), &old, early).await;
-        walks.begin(&walk("b", 20), &new, late).await;
+        walks.begin(&walk("b", 10), &old, early, Duration::ZERO).await;
+        walks.begin(&walk("b", 20), &new, late, Duration::ZERO).await;
         for (size, expected) in [(10, &old), (20, &new), (5, &new)] {
             assert_eq!(walks.digest(&walk("b", size)).await, Some(*expected.digest()), "{size}");
         }

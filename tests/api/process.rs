@@ -655,14 +655,14 @@ async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
         assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text);
         let request_id = answer.header("x-request-id").to_owned();
         assert!(!request_id.is_empty(), "{path}: {answer:?}");
-        let of_request = |line: &Value| line["span"]["request_id"] == request_id.as_str() && line["route"].is_string();
+        let of_request = |line: &Value| line["request_id"] == request_id.as_str() && line["route"].is_string();
         until("the request is logged", async || program.log().iter().any(of_request)).await;
         let lines: Vec<Value> = program.log().into_iter().filter(of_request).collect();
         let [line] = lines.as_slice() else { panic!("{path}: {lines:?}") };
         assert_eq!(line["method"], "GET", "{line}");
         assert_eq!(line["route"], route, "{line}");
         assert_eq!(line["status"], status, "{line}");
-        assert_eq!((line["span"]["client"].as_str(), line["span"]["rows"].as_u64()), (client, rows), "{line}");
+        assert_eq!((line["client"].as_str(), line["rows"].as_u64()), (client, rows), "{line}");
         assert!(line["millis"].is_u64() && line["level"] == "INFO" && line["timestamp"].is_string(), "{line}");
     }
     program.signal("TERM");

@@ -39,7 +39,7 @@ async fn reread(program: &Program, part: &str) {
 /// What the lines of requests say of this, in order and each once in a row.
 fn of_requests(program: &Program, field: &str) -> Vec<String> {
     let log = program.log();
-    let of = |line: &Value| Some(line["span"][field].as_str()?.to_owned());
+    let of = |line: &Value| Some(line[field].as_str()?.to_owned());
     let mut all: Vec<String> = log.iter().filter(|line| line["status"].is_u64()).filter_map(of).collect();
     all.dedup();
     all
@@ -122,7 +122,7 @@ async fn clients_come_and_go_and_a_bad_file_changes_nothing() {
         let answer = answer(http().get(format!("{base_url}/Schemas")).header("Authorization", header)).await;
         assert_eq!(answer.status == 200, let_in, "{answer:?}");
         let id = answer.header("x-request-id");
-        let is_its = |line: &Value| line["span"]["request_id"] == id && line["status"].is_u64();
+        let is_its = |line: &Value| line["request_id"] == id && line["status"].is_u64();
         until("its line is there", async || program.log().iter().any(is_its)).await;
     }
     assert!(refusals(&program).starts_with(&["wrong token".to_owned()]), "{:?}", refusals(&program));

@@ -1,0 +1,185 @@
+//! Events as lines of JSON. The usual formatter goes through several layers of abstraction for every field: for the line
+//! that each request has, that took a tenth of all the time that the request did.
+
+use std::cell::RefCell;
+use std::fmt::{self, Write as _};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_log::NormalizeEvent;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+use super::lines::Lines;
+
+/// What events of the crate `log` say of themselves, besides what they say.
+const OF_LOG: &str = "log.";
+
+/// Writes events as lines of JSON.
+pub(super) struct Json(pub(super) Lines);
+
+impl<S: Subscriber> Layer<S> for Json {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        thread_local! {
+            static LINE: RefCell<Line> = RefCell::default();
+        }
+        LINE.with(|line| match line.try_borrow_mut() {
+            Ok(mut line) => line.write(event, &self.0),
+            // Something that is logged logs.
+            Err(_) => Line::default().write(event, &self.0),
+        });
+    }
+}
+
+/// A line, and room for a text on its way into it.
+#[derive(Default)]
+struct Line {
+    json: Vec<u8>,
+    text: String,
+}
+
+impl Line {
+    fn write(&mut self, event: &Event<'_>, lines: &Lines) {
+        let normalized = event.normalized_metadata();
+        let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
+        self.json.clear();
+        self.json.extend_from_slice(b"{\"timestamp\":");
+        self.debug(format_args!("{:.6}", Timestamp::now()));
+        self.json.extend_from_slice(b",\"level\":");
+        self.value(metadata.level().as_str());
+        event.record(self);
+        self.json.extend_from_slice(b",\"target\":");
+        self.value(metadata.target());
+        self.json.extend_from_slice(b"}\n");
+        lines.put(&self.json);
+    }
+
+    fn name(&mut self, field: &Field) -> bool {
+        if field.name().starts_with(OF_LOG) {
+            return false;
+        }
+        self.json.push(b',');
+        self.value(field.name());
+        self.json.push(b':');
+        true
+    }
+
+    /// A value, or null if it is none in JSON.
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) {
+        let length = self.json.len();
+        if serde_json::to_writer(&mut self.json, value).is_err() {
+            self.json.truncate(length);
+            self.json.extend_from_slice(b"null");
+        }
+    }
+
+    fn debug(&mut self, value: fmt::Arguments<'_>) {
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        // What cannot be told is told as far as it can.
+        let _ = text.write_fmt(value);
+        self.value(&text);
+        self.text = text;
+    }
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if self.name(field) {
+            self.debug(format_args!("{value:?}"));
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if self.name(field) {
+            self.value(value);
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if self.name(field) {
+            self.value(&value);
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        if self.name(field) {
+            self.value(&value);
+        }
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        if self.name(field) {
+            self.value(&value);
+        }
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        if self.name(field) {
+            self.value(&value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::super::lines;
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn each_event_is_a_line_of_json_with_its_fields() {
+        let kept = Kept::default();
+        let (lines, writer) = lines::start(kept.clone()).unwrap();
+        let nothing: Option<&str> = None;
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(Json(lines)), || {
+            tracing::info!(
+                text = "a \"b\"\n\u{1}ü",
+                count = 7_u64,
+                less = -1,
+                share = 0.5,
+                odd = f64::NAN,
+                yes = true,
+                nothing,
+                shown = %"c\"d",
+                seen = ?Some("e"),
+                "said \"{}\"",
+                1
+            );
+            tracing::error!("second");
+        });
+        drop(writer);
+        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut first = lines[0].clone();
+        let timestamp = first.as_object_mut().unwrap().remove("timestamp").unwrap();
+        assert!(timestamp.as_str().unwrap().parse::<Timestamp>().is_ok(), "{timestamp}");
+        assert_eq!(timestamp.as_str().unwrap().len(), "2026-01-01T00:00:00.000000Z".len());
+        let expected = serde_json::json!({
+            "level": "INFO", "message": "said \"1\"", "text": "a \"b\"\n\u{1}ü", "count": 7, "less": -1, "share": 0.5,
+            "odd": null, "yes": true, "shown": "c\"d", "seen": "Some(\"e\")", "target": module_path!(),
+        });
+        assert_eq!(first, expected);
+        assert_eq!((lines.len(), lines[1]["message"].as_str()), (2, Some("second")));
+    }
+}
