@@ -12,8 +12,9 @@ use actix_web::{App, HttpResponse, HttpServer};
 
 type Bodies = HashMap<String, Bytes>;
 
-async fn answer(name: Path<String>, bodies: Data<Bodies>) -> HttpResponse {
-    match bodies.get(name.as_str()) {
+/// Whatever follows the name is for whoever wants to ask differently each time.
+async fn answer(path: Path<(String, String)>, bodies: Data<Bodies>) -> HttpResponse {
+    match bodies.get(&path.0) {
         Some(body) => HttpResponse::Ok().content_type("application/scim+json").body(body.clone()),
         None => HttpResponse::NotFound().finish(),
     }
@@ -36,7 +37,8 @@ async fn main() -> io::Result<()> {
         std::process::exit(64);
     };
     let bodies = Data::new(bodies(&folder)?);
-    let server =
-        HttpServer::new(move || App::new().app_data(Data::clone(&bodies)).route("/{name}", web::get().to(answer)));
+    let server = HttpServer::new(move || {
+        App::new().app_data(Data::clone(&bodies)).route("/{name}/{rest}", web::get().to(answer))
+    });
     server.keep_alive(Duration::from_secs(75)).tcp_nodelay(true).bind(address)?.run().await
 }

@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn what_is_coded_can_be_read_again_and_is_smaller() {
-        let body: Vec<u8> = (0..2000).flat_map(|number: u32| format!("{{\"id\":\"{number}\"}},").into_bytes()).collect();
+        let body: Vec<u8> =
+            (0..2000).flat_map(|number: u32| format!("{{\"id\":\"{number}\"}},").into_bytes()).collect();
         for coding in [Coding::Gzip, Coding::Brotli, Coding::Zstd] {
             for body in [&body[..], &body[..SMALLEST]] {
                 let coded = coding.encode(body).unwrap();

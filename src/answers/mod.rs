@@ -52,9 +52,8 @@ pub struct Answers(Cache<(Digest, Coding), Answer>);
 
 impl Default for Answers {
     fn default() -> Self {
-        let weight = |_: &(Digest, Coding), answer: &Answer| {
-            u32::try_from(answer.body.len() + OVERHEAD).unwrap_or(u32::MAX)
-        };
+        let weight =
+            |_: &(Digest, Coding), answer: &Answer| u32::try_from(answer.body.len() + OVERHEAD).unwrap_or(u32::MAX);
         Self(Cache::builder().max_capacity(CAPACITY).weigher(weight).time_to_idle(IDLE).build())
     }
 }

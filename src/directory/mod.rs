@@ -208,17 +208,17 @@ impl Directory {
     /// The snapshot to serve, if that is certain without waiting.
     #[must_use]
     pub fn ready(&self) -> Option<Arc<Snapshot>> {
+        let kept = self.servable()?;
         // Where nobody waits for data, nobody waits for it to be made anew at midnight either.
-        let may_wait = self.0.freshness.refresh_every.is_none() && self.due().is_some();
-        if may_wait { None } else { self.fresh() }
+        let may_wait = self.0.freshness.refresh_every.is_none() && self.is_due(&kept);
+        if may_wait { None } else { self.fresh(kept) }
     }
 
-    /// The newest snapshot, if it is young enough, or nobody waits for a younger one.
-    fn fresh(&self) -> Option<Arc<Snapshot>> {
+    /// This snapshot, if it is young enough, or nobody waits for a younger one.
+    fn fresh(&self, kept: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
         if self.0.freshness.refresh_every.is_none() && !self.0.fresh.contains_key(&()) {
             return None;
         }
-        let kept = self.servable()?;
         self.0.counters.snapshot.hit();
         Some(kept)
     }
@@ -238,7 +238,7 @@ impl Directory {
             let _ = timeout(self.0.freshness.refresh_wait, self.turn()).await;
         }
         let newest = self.0.last_good.load_full();
-        if let Some(fresh) = self.fresh() {
+        if let Some(fresh) = self.servable().and_then(|kept| self.fresh(kept)) {
             return Ok(fresh);
         }
         self.0.counters.snapshot.miss();
@@ -257,6 +257,9 @@ impl Directory {
     /// # Errors
     /// When it cannot be told who that is, or whether there is such a user.
     pub async fn find(&self, id: &str) -> Result<Option<Arc<Resource>>, Error> {
+        if let Some(ready) = self.ready() {
+            return Ok(ready.users().find(id).cloned());
+        }
         // What must not be served as a whole must not be served one by one either.
         if self.0.last_good.load().is_some() || self.0.flawed.load(Relaxed) {
             return Ok(self.current().await?.users().find(id).cloned());

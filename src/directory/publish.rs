@@ -209,9 +209,13 @@ impl Directory {
     }
 
     /// The snapshot that is served, if the date has made it wrong and nobody has tried to make it right.
-    pub(super) fn due(&self) -> Option<Arc<Snapshot>> {
-        let snapshot = self.servable().filter(|snapshot| !snapshot.is_of_today(self.0.clock.now()))?;
-        let is_tried = self.0.turned.load().as_ref().is_some_and(|tried| Arc::ptr_eq(tried, &snapshot));
-        (!is_tried).then_some(snapshot)
+    fn due(&self) -> Option<Arc<Snapshot>> {
+        self.servable().filter(|snapshot| self.is_due(snapshot))
+    }
+
+    /// Whether the date has made this snapshot wrong, and nobody has tried to make it right.
+    pub(super) fn is_due(&self, snapshot: &Arc<Snapshot>) -> bool {
+        let is_tried = || self.0.turned.load().as_ref().is_some_and(|tried| Arc::ptr_eq(tried, snapshot));
+        !snapshot.is_of_today(self.0.clock.now()) && !is_tried()
     }
 }

@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, ResponseError, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Error, State, watch};
+use super::{Error, State, body, watch};
 use crate::access::Caller;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -24,7 +24,7 @@ pub enum Scheme {
     Other,
 }
 
-/// Lets a request pass whose caller may ask. The log says who that is, and why others may not.
+/// Lets a request pass whose caller may ask, after its body was read. The log says who that is, and why others may not.
 pub(super) async fn check(
     state: web::Data<State>,
     request: ServiceRequest,
@@ -37,7 +37,7 @@ pub(super) async fn check(
     match admitted {
         Ok(caller) => {
             watch::asked_by(request.request(), caller);
-            Ok(next.call(request).await?.map_into_left_body())
+            Ok(body::read(request, next).await?.map_into_left_body())
         }
         Err(refused) => {
             watch::refused(request.request(), &refused);

@@ -115,30 +115,28 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
         service.service(webhooks::resource());
     }
     if state.pages.status {
-        let page = resource("", STATUS, status::read).wrap(from_fn(auth::check));
+        let page = resource("/status", "", status::read).wrap(from_fn(auth::check));
         let see = web::resource("/").app_data(Route::in_scope("", "/")).guard(status::is_browser()).to(status::see);
         service.service(page).service(see);
     }
     if state.pages.metrics {
-        service.service(resource("", "/metrics", metrics::read));
+        service.service(resource("/metrics", "", metrics::read));
     }
     service
-        .service(resource("", "/health/live", health::live))
-        .service(resource("", "/health/ready", health::ready))
+        .service(resource("/health/live", "", health::live))
+        .service(resource("/health/ready", "", health::ready))
         .service(
             web::scope(SCIM)
-                .service(resource(SCIM, "", lists::everything))
+                .service(resource("", SCIM, lists::everything))
                 .configure(|service| scim(service, SCIM))
-                .wrap(from_fn(body::read))
                 .wrap(from_fn(auth::check))
                 .default_service(web::to(no_route)),
         )
         .service(
             web::scope("")
-                .service(resource("", "/", lists::everything))
-                .service(resource("", "/openapi.json", openapi::read))
+                .service(resource("/", "", lists::everything))
+                .service(resource("/openapi.json", "", openapi::read))
                 .configure(|service| scim(service, ""))
-                .wrap(from_fn(body::read))
                 .wrap(from_fn(auth::check))
                 .default_service(web::to(no_route)),
         )
@@ -149,34 +147,34 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
 /// Metrics, where they have an address of their own, and health.
 pub fn configure_metrics(service: &mut web::ServiceConfig) {
     service
-        .service(resource("", "/metrics", metrics::read))
-        .service(resource("", "/health/live", health::live))
-        .service(resource("", "/health/ready", health::ready))
+        .service(resource("/metrics", "", metrics::read))
+        .service(resource("/health/live", "", health::live))
+        .service(resource("/health/ready", "", health::ready))
         .default_service(web::to(no_route));
 }
 
 /// SCIM, in a scope that begins with `scope`.
 fn scim(service: &mut web::ServiceConfig, scope: &str) {
-    let nothing = |path: &str| web::resource(path.to_owned()).app_data(Route::in_scope(scope, path));
+    let named_resource = |path: &str| web::resource(path.to_owned()).app_data(Route::in_scope(scope, path));
     service
-        .service(resource(scope, "/Users", lists::users))
-        .service(search(scope, "/Users/.search", lists::search_users))
-        .service(resource(scope, "/Users/{id}", users::read))
-        .service(resource(scope, "/Groups", lists::groups))
-        .service(search(scope, "/Groups/.search", lists::search_groups))
-        .service(resource(scope, "/Groups/{id}", groups::read))
-        .service(search(scope, "/.search", lists::search_everything))
-        .service(nothing("/Me").to(me))
-        .service(nothing("/Bulk").to(bulk))
-        .service(resource(scope, "/ServiceProviderConfig", discovery::service_provider_config))
-        .service(resource(scope, "/ResourceTypes", discovery::resource_types))
-        .service(resource(scope, "/ResourceTypes/{id}", discovery::resource_type))
-        .service(resource(scope, "/Schemas", discovery::schemas))
-        .service(resource(scope, "/Schemas/{urn}", discovery::schema));
+        .service(resource("/Users", scope, lists::users))
+        .service(search("/Users/.search", scope, lists::search_users))
+        .service(resource("/Users/{id}", scope, users::read))
+        .service(resource("/Groups", scope, lists::groups))
+        .service(search("/Groups/.search", scope, lists::search_groups))
+        .service(resource("/Groups/{id}", scope, groups::read))
+        .service(search("/.search", scope, lists::search_everything))
+        .service(named_resource("/Me").to(me))
+        .service(named_resource("/Bulk").to(bulk))
+        .service(resource("/ServiceProviderConfig", scope, discovery::service_provider_config))
+        .service(resource("/ResourceTypes", scope, discovery::resource_types))
+        .service(resource("/ResourceTypes/{id}", scope, discovery::resource_type))
+        .service(resource("/Schemas", scope, discovery::schemas))
+        .service(resource("/Schemas/{urn}", scope, discovery::schema));
 }
 
 /// Something that can be read, and only read.
-fn resource<F, Args>(scope: &str, path: &str, read: F) -> Resource
+fn resource<F, Args>(path: &str, scope: &str, read: F) -> Resource
 where
     F: Handler<Args>,
     Args: actix_web::FromRequest + 'static,
@@ -190,7 +188,7 @@ where
 }
 
 /// Something that is asked by a body (RFC 7644 §3.4.3).
-fn search<F, Args>(scope: &str, path: &str, search: F) -> Resource
+fn search<F, Args>(path: &str, scope: &str, search: F) -> Resource
 where
     F: Handler<Args>,
     Args: actix_web::FromRequest + 'static,

@@ -2,8 +2,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ACCEPT_ENCODING, AcceptEncoding, CONTENT_ENCODING, CONTENT_LOCATION, ContentEncoding, ETAG, Encoding, Header,
-    HeaderName, HeaderValue, VARY,
+    ACCEPT_ENCODING, AcceptEncoding, CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE, ContentEncoding, ETAG, Encoding,
+    Header, HeaderName, HeaderValue, VARY,
 };
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
@@ -15,20 +15,25 @@ use crate::scim::{self, Projection, Resource, SearchRequest};
 
 /// A larger answer is coded in a thread of its own: the worker has others to answer.
 const LARGE: usize = 32 * 1024;
+const SCIM_JSON: HeaderValue = HeaderValue::from_static(scim::MEDIA_TYPE);
 /// Whoever passes answers on must not give somebody what another can read.
 const BY_CODING: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Accept-Encoding"));
 
 /// A document. It is `application/scim+json` whatever was asked for: there are clients that refuse
 /// everything else, and none that refuses it (RFC 7644 §3.8).
-pub(super) async fn document(request: &HttpRequest, state: &State, json: impl Into<Bytes>) -> Result<HttpResponse, Error> {
+pub(super) async fn document(
+    request: &HttpRequest,
+    state: &State,
+    json: impl Into<Bytes>,
+) -> Result<HttpResponse, Error> {
     let answer = kept(request, state, json.into()).await?;
-    Ok(sent(HttpResponse::Ok().content_type(scim::MEDIA_TYPE), answer))
+    Ok(sent(HttpResponse::Ok().insert_header((CONTENT_TYPE, SCIM_JSON)), answer))
 }
 
 /// A list, with its entity tag if it was asked for by a URL.
 pub(super) fn list(answer: Answer, tag: Option<&str>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
-    response.content_type(scim::MEDIA_TYPE);
+    response.insert_header((CONTENT_TYPE, SCIM_JSON));
     if let Some(tag) = tag {
         response.insert_header((ETAG, tag));
     }
@@ -57,7 +62,7 @@ pub(super) async fn resource(
     let mut json = Vec::with_capacity(resource.json().len());
     projection.write(resource, &mut json);
     let answer = kept(request, state, json.into()).await?;
-    Ok(sent(response.content_type(scim::MEDIA_TYPE).insert_header((ETAG, tag)), answer))
+    Ok(sent(response.insert_header((CONTENT_TYPE, SCIM_JSON)).insert_header((ETAG, tag)), answer))
 }
 
 /// The coding that the client likes best of those that there are (RFC 9110 §12.5.3). Who takes none of them, and nothing

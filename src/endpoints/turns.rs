@@ -36,3 +36,19 @@ impl Turns {
         Ok(Turn { _permit: permit })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_too_long_is_told_to_come_again() {
+        let turns = Turns(Arc::new(Semaphore::new(1)));
+        let first = turns.next().await.unwrap();
+        let began = tokio::time::Instant::now();
+        assert!(matches!(turns.next().await, Err(Error::Busy)));
+        assert_eq!(began.elapsed(), PATIENCE);
+        drop(first);
+        assert!(turns.next().await.is_ok());
+    }
+}

@@ -119,13 +119,26 @@ fn log(request_id: &str, method: &str, route: &str, status: u16, millis: u64, ab
         tracing::debug!(request_id, client, rows, method, route, status, millis, "{method} {route} {status}");
     } else {
         tracing::info!(
-            request_id, client, refused, address, rows, method, route, status, millis, "{method} {route} {status}"
+            request_id,
+            client,
+            refused,
+            address,
+            rows,
+            method,
+            route,
+            status,
+            millis,
+            "{method} {route} {status}"
         );
     }
 }
 
+/// The route that has answered, or would have if the request had come so far.
 fn route(request: &HttpRequest) -> Arc<str> {
-    request.app_data::<Route>().map_or_else(|| NO_ROUTE.into(), |route| Arc::clone(&route.0))
+    if let Some(Route(route)) = request.app_data::<Route>() {
+        return Arc::clone(route);
+    }
+    request.match_pattern().filter(|route| !route.is_empty()).map_or_else(|| NO_ROUTE.into(), Arc::from)
 }
 
 fn about(request: &HttpRequest) -> About {

@@ -14,9 +14,6 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, Route, we
 use super::body::{self, Body};
 use super::{Error, State, watch};
 
-/// Where they are sent to.
-const PATH: &str = "/webhooks/personio";
-
 /// How many there were since the start.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
@@ -37,8 +34,8 @@ impl Notices {
 
 /// The route and what guards it.
 pub(super) fn resource() -> impl HttpServiceFactory + 'static {
-    web::resource(PATH)
-        .app_data(watch::Route::in_scope("", PATH))
+    web::resource("/webhooks/personio")
+        .app_data(watch::Route::in_scope("", "/webhooks/personio"))
         .route(Route::new().guard(Post()).to(notice))
         .default_service(web::to(only_webhook))
         .wrap(from_fn(body::read))
