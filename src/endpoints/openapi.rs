@@ -2,10 +2,10 @@
 //! `openapi.json` beside this file; addresses, limits and the attributes of users and groups are those of the
 //! running server. It needs the token, as `/Schemas` does: it tells which attributes a company chose.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value, json};
 
-use super::{Error, Pages, STATUS, State};
+use super::{Error, Pages, STATUS, State, respond};
 use crate::scim::{BrokenDocument, Discovery, filter};
 
 /// What is empty there is filled in here.
@@ -18,11 +18,11 @@ const AT_THE_ROOT: [&str; 6] = ["/openapi.json", "/health/live", "/health/ready"
 const METRICS: &str = "/metrics";
 const WEBHOOKS: &str = "/webhooks/personio";
 
-pub(super) async fn read(state: web::Data<State>) -> Result<HttpResponse, Error> {
+pub(super) async fn read(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
     let vocabulary = state.directory.vocabulary();
     let has_webhooks = state.access.has_webhooks();
     let document = document(&vocabulary.discovery, state.pages, has_webhooks, state.max_results, state.filter_limits);
-    document.map(|json| HttpResponse::Ok().content_type("application/json").body(json)).map_err(|_| Error::BrokeOff)
+    respond::plain_document(&request, &state, document.map_err(|_| Error::BrokeOff)?).await
 }
 
 /// The document of a server that these documents describe.

@@ -30,6 +30,12 @@ pub(super) async fn document(
     Ok(sent(HttpResponse::Ok().insert_header((CONTENT_TYPE, SCIM_JSON)), answer))
 }
 
+/// A document in plain JSON.
+pub(super) async fn plain_document(request: &HttpRequest, state: &State, json: String) -> Result<HttpResponse, Error> {
+    let answer = kept(request, state, json.into()).await?;
+    Ok(sent(HttpResponse::Ok().content_type("application/json"), answer))
+}
+
 /// A list, with its entity tag if it was asked for by a URL.
 pub(super) fn list(answer: Answer, tag: Option<&str>) -> HttpResponse {
     let mut response = HttpResponse::Ok();

@@ -57,7 +57,6 @@ async fn each_client_gets_the_coding_that_it_likes_best_and_the_same_content() {
         "/scim/v2/Users?filter=active+eq+true&attributes=userName",
         &format!("/scim/v2/Users/{id}"),
         "/scim/v2/Schemas",
-        "/scim/v2/ServiceProviderConfig",
         "/openapi.json",
     ] {
         let plain = get(&bridge, path, &[]).await;
