@@ -1,6 +1,7 @@
 //! A complete, immutable set of users and groups. What did not change since the last snapshot is taken
 //! over from it, so that `meta` moves exactly when something else does.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use crate::scim::{self, Content, Digest, Resource, ResourceType, Resources, Stam
 #[derive(Debug)]
 pub struct Snapshot {
     vocabulary: Arc<Vocabulary>,
-    users: Resources,
-    groups: Resources,
+    /// Also in the snapshot before, if nothing changed.
+    users: Arc<Resources>,
+    groups: Arc<Resources>,
     skipped: Skipped,
     outdated: usize,
     unconfirmed: HashSet<Box<str>>,
@@ -46,7 +48,7 @@ pub enum Earlier<'a> {
 #[derive(Debug, Clone, Copy)]
 enum Previous<'a> {
     Unknown,
-    Served(&'a Resources),
+    Served(&'a Arc<Resources>),
     Stamped(&'a Stamps),
 }
 
@@ -63,7 +65,7 @@ impl Snapshot {
     ) -> Result<Self, SourceError> {
         let types = &load.vocabulary.types;
         let mut users = versioned(load.users)?;
-        users.sort_by(scim::User::list_order);
+        users.sort_by_cached_key(scim::User::list_key);
         let groups = versioned(load.groups)?;
         // Only now, after what takes long: a change must not be dated to before it can be seen.
         let now = moment(clock.now());
@@ -74,9 +76,17 @@ impl Snapshot {
         };
         let users = resources(&types.user, users, earlier_users, now)?;
         let groups = resources(&types.group, groups, earlier_groups, now)?;
-        let digest = digest([&users, &groups]);
+        let digest = match earlier {
+            Earlier::Served(earlier) if earlier.holds(&users, &groups) => earlier.digest,
+            Earlier::Unknown | Earlier::Served(_) | Earlier::Stamped { .. } => digest([&users, &groups]),
+        };
         let Loaded { vocabulary, skipped, outdated, unconfirmed, day, .. } = load;
         Ok(Self { vocabulary, users, groups, skipped, outdated, unconfirmed, loaded, day, digest })
+    }
+
+    /// Whether its users and groups are these very ones.
+    fn holds(&self, users: &Arc<Resources>, groups: &Arc<Resources>) -> bool {
+        Arc::ptr_eq(&self.users, users) && Arc::ptr_eq(&self.groups, groups)
     }
 
     /// What there is to say of them.
@@ -160,18 +170,24 @@ fn versioned<C: Content>(contents: Vec<C>) -> Result<Vec<C>, SourceError> {
     Ok(contents.into_iter().map(Content::versioned).collect::<Result<_, _>>()?)
 }
 
+/// The same set as before, if nothing in it has changed: then nothing about it needs to be worked out again.
 fn resources<C: Content>(
     kind: &Arc<ResourceType>,
     contents: Vec<C>,
     previous: Previous<'_>,
     now: Timestamp,
-) -> Result<Resources, SourceError> {
+) -> Result<Arc<Resources>, SourceError> {
     let all = contents.into_iter().map(|content| taken_over(kind, content, previous, now));
-    let resources = Resources::new(kind, all.collect::<Result<_, _>>()?);
-    if let Previous::Served(previous) = previous {
-        resources.prepare_like(previous);
+    let all: Vec<Arc<Resource>> = all.collect::<Result<_, _>>()?;
+    match previous {
+        Previous::Served(previous) if previous.are(kind, &all) => Ok(Arc::clone(previous)),
+        Previous::Served(previous) => {
+            let resources = Resources::new(kind, all);
+            resources.prepare_like(previous);
+            Ok(Arc::new(resources))
+        }
+        Previous::Unknown | Previous::Stamped(_) => Ok(Arc::new(Resources::new(kind, all))),
     }
-    Ok(resources)
 }
 
 /// The resource as it was, if nothing that a client sees has changed. Otherwise, and when it is new to
@@ -192,7 +208,7 @@ fn taken_over<C: Content>(
         }
         Previous::Served(previous) => {
             let earlier = previous.find(content.id());
-            if let Some(earlier) = earlier.filter(|it| it.text("meta.version") == Some(&content.meta_mut().version)) {
+            if let Some(earlier) = earlier.filter(|it| it.version().as_deref() == Some(&content.meta_mut().version)) {
                 if Arc::ptr_eq(earlier.resource_type(), kind) {
                     return Ok(Arc::clone(earlier));
                 }
@@ -220,7 +236,8 @@ fn taken_over<C: Content>(
 fn digest(sets: [&Resources; 2]) -> Digest {
     let resources = sets.into_iter().flat_map(|resources| resources.all());
     let parts = resources.flat_map(|resource| {
-        ["id", "meta.version", "meta.lastModified"].map(|path| resource.text(path).unwrap_or_default().as_bytes())
+        let (version, last_modified) = (resource.version(), resource.last_modified_text());
+        [resource.id(), version.unwrap_or_default(), last_modified.unwrap_or_default()].map(Cow::into_owned)
     });
     scim::digest(parts)
 }

@@ -4,8 +4,11 @@
 use super::check::Check;
 use super::condition::Condition;
 use crate::scim::bits::Bits;
-use crate::scim::column::{ABSENT, Column, Elements};
+use crate::scim::column::{Column, Elements};
 use crate::scim::{AttributeId, Resources};
+
+/// To ask more resources than this takes longer than to look at the columns.
+const MANY: usize = 2000;
 
 /// The places of the resources for which the condition holds, in the list's order.
 pub(in crate::scim) fn matches(condition: &Condition, resources: &Resources) -> Vec<u32> {
@@ -17,14 +20,30 @@ pub(in crate::scim) fn matches(condition: &Condition, resources: &Resources) -> 
     found.numbers().filter_map(|place| u32::try_from(place).ok()).collect()
 }
 
-/// The few places that the indexes leave. None if an index is no help.
-fn candidates(condition: &Condition, resources: &Resources) -> Option<Vec<u32>> {
-    let certain = condition.certain(&|id| resources.is_indexed(id))?;
-    let found: Option<Vec<_>> = certain.into_iter().map(|(id, value)| resources.with(id, value)).collect();
-    let mut places = found?.concat();
-    places.sort_unstable();
-    places.dedup();
-    Some(places)
+/// The few places that the indexes leave: whoever the condition holds for is among them, in the list's order. None if an
+/// index is no help.
+pub(in crate::scim) fn candidates(condition: &Condition, resources: &Resources) -> Option<Vec<u32>> {
+    match condition {
+        Condition::All(parts) | Condition::Element(_, _, parts) => {
+            let each = parts.iter().filter_map(|part| candidates(part, resources));
+            each.min_by_key(Vec::len)
+        }
+        Condition::Any(parts) => {
+            let mut places = Vec::new();
+            for part in parts {
+                places.append(&mut candidates(part, resources)?);
+                if places.len() > MANY {
+                    return None;
+                }
+            }
+            places.sort_unstable();
+            places.dedup();
+            Some(places)
+        }
+        Condition::Value(attribute) => resources.few_with(attribute.id, attribute.check.equal_to()?),
+        Condition::Always(false) => Some(Vec::new()),
+        Condition::Not(_) | Condition::Always(true) => None,
+    }
 }
 
 fn asked(condition: &Condition, resources: &Resources, place: usize) -> bool {
@@ -69,18 +88,17 @@ impl<'a> Plan<'a> {
             About::Resources => Some(Self::new(part, resources)),
             About::Object | About::Elements(_) => Self::of(part, resources, about),
         };
-        let columns = resources.columns();
         Some(match condition {
             Condition::All(parts) => Self::All(parts.iter().map(part).collect::<Option<_>>()?),
             Condition::Any(parts) => Self::Any(parts.iter().map(part).collect::<Option<_>>()?),
             Condition::Not(inner) => Self::Not(Box::new(part(inner)?)),
             Condition::Always(holds) => Self::Always(*holds),
             Condition::Value(attribute) => {
-                let (check, column) = (&attribute.check, columns.column(attribute.id)?);
+                let (check, column) = (&attribute.check, resources.column(attribute.id)?);
                 match (resources.resource_type().holder(attribute.id), about) {
                     (Some(holder), About::Elements(id)) if holder == id => Self::One(check, column),
                     (_, About::Elements(_)) => return None,
-                    (Some(holder), _) => Self::Several(columns.elements(holder)?, check, column),
+                    (Some(holder), _) => Self::Several(resources.elements(holder)?, check, column),
                     (None, _) => Self::One(check, column),
                 }
             }
@@ -89,7 +107,7 @@ impl<'a> Plan<'a> {
                 let about = if multi_valued { About::Elements(*id) } else { About::Object };
                 let parts = parts.iter().map(|part| Self::of(part, resources, about));
                 let all = Self::All(parts.collect::<Option<_>>()?);
-                if multi_valued { Self::Element(columns.elements(*id)?, Box::new(all)) } else { all }
+                if multi_valued { Self::Element(resources.elements(*id)?, Box::new(all)) } else { all }
             }
         })
     }
@@ -149,21 +167,20 @@ fn one(check: &Check, column: &Column) -> Bits {
     let values = holding(check, column);
     let absent = check.holds_without_value();
     if values.is_empty() && !absent {
-        return Bits::none(column.codes().len());
+        return Bits::none(column.len());
     }
-    column.codes().iter().map(|code| values.get(*code as usize).unwrap_or(absent)).collect()
+    column.having(&values, absent)
 }
 
 fn several(elements: &Elements, check: &Check, column: &Column) -> Bits {
     let values = holding(check, column);
-    let holds = |code: &u32| values.get(*code as usize).unwrap_or_default();
     let mut found = if values.is_empty() {
         Bits::none(elements.holder_count())
     } else {
-        elements.holders(&column.codes().iter().map(holds).collect())
+        elements.holders(&column.having(&values, false))
     };
     if check.holds_without_value() {
-        let present = column.codes().iter().map(|code| *code != ABSENT).collect();
+        let present = column.having(&Bits::all(column.count()), false);
         found.add(&without(&Bits::all(elements.holder_count()), &elements.holders(&present)));
     }
     found
@@ -172,7 +189,7 @@ fn several(elements: &Elements, check: &Check, column: &Column) -> Bits {
 /// The codes of the values for which the check holds.
 fn holding(check: &Check, column: &Column) -> Bits {
     let searched = check.contained().and_then(|part| column.containing(part));
-    searched.unwrap_or_else(|| column.values().map(|value| check.holds_folded(value)).collect())
+    searched.unwrap_or_else(|| column.values().map(|value| check.holds_folded(&value)).collect())
 }
 
 #[cfg(test)]
