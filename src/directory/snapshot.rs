@@ -241,3 +241,79 @@ fn digest(sets: [&Resources; 2]) -> Digest {
     });
     scim::digest(parts)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::scim::{Group, Locations, Meta, Name, User};
+
+    fn vocabulary() -> Arc<Vocabulary> {
+        Arc::new(Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap())
+    }
+
+    fn user(id: &str, title: &str) -> User {
+        User {
+            id: id.to_owned(),
+            external_id: id.to_owned(),
+            user_name: format!("{id}@example.com"),
+            name: Name::default(),
+            display_name: id.to_owned(),
+            title: Some(title.to_owned()),
+            user_type: None,
+            active: true,
+            emails: Vec::new(),
+            groups: Vec::new(),
+            enterprise: scim::EnterpriseUser::default(),
+            extension: scim::Extension::default(),
+            meta: Meta::of_user(format!("https://scim.example.com/Users/{id}"), None, None),
+        }
+    }
+
+    fn group(id: &str) -> Group {
+        let meta = Meta::of_group(format!("https://scim.example.com/Groups/{id}"));
+        Group { id: id.to_owned(), display_name: id.to_owned(), members: Vec::new(), meta }
+    }
+
+    fn made(vocabulary: &Arc<Vocabulary>, users: Vec<User>, groups: Vec<Group>, earlier: Earlier<'_>) -> Snapshot {
+        let load = Loaded { users, groups, ..Loaded::nobody(Arc::clone(vocabulary)) };
+        Snapshot::new(load, earlier, SignedDuration::ZERO, &SystemClock::default()).unwrap()
+    }
+
+    #[test]
+    fn what_has_not_changed_is_the_same_set() {
+        let words = vocabulary();
+        let users = || vec![user("10", "a"), user("9", "b"), user("x", "c")];
+        let first = made(&words, users(), vec![group("g")], Earlier::Unknown);
+        let ids: Vec<_> = first.users().all().iter().map(|user| user.id()).collect();
+        assert_eq!(ids, ["9", "10", "x"]);
+
+        let mut turned = users();
+        turned.reverse();
+        let same = made(&words, turned, vec![group("g")], Earlier::Served(&first));
+        assert!(ptr::eq(same.users(), first.users()) && ptr::eq(same.groups(), first.groups()));
+        assert_eq!(same.digest(), first.digest());
+
+        for (users, groups, are_users_same) in [
+            (vec![user("10", "a"), user("9", "b"), user("x", "d")], vec![group("g")], false),
+            (vec![user("10", "a"), user("9", "b")], vec![group("g")], false),
+            (vec![user("10", "a"), user("9", "b"), user("x", "c"), user("y", "c")], vec![group("g")], false),
+            (users(), vec![group("h")], true),
+            (users(), Vec::new(), true),
+        ] {
+            let other = made(&words, users, groups, Earlier::Served(&same));
+            assert_eq!(ptr::eq(other.users(), first.users()), are_users_same);
+            assert_eq!(ptr::eq(other.groups(), first.groups()), !are_users_same);
+            assert_ne!(other.digest(), first.digest());
+            for user in other.users().all() {
+                let is_kept = first.users().find(&user.id()).is_some_and(|earlier| Arc::ptr_eq(earlier, user));
+                assert_eq!(is_kept, !matches!(&*user.text("title").unwrap(), "d") && user.id() != "y");
+            }
+        }
+        let another = made(&vocabulary(), users(), vec![group("g")], Earlier::Served(&first));
+        assert!(!ptr::eq(another.users(), first.users()), "another vocabulary has other types");
+        assert_eq!(another.digest(), first.digest());
+    }
+}

@@ -122,3 +122,87 @@ fn hash(nodes: &[Node]) -> u64 {
     });
     hash ^ hash >> 32
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::{Discovery, Locations, Resource};
+
+    fn kind() -> Arc<ResourceType> {
+        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
+        discovery.compiled().unwrap().user
+    }
+
+    #[test]
+    fn resources_of_the_same_shape_share_a_layout_and_others_do_not() {
+        let kind = kind();
+        let layout = |content| {
+            let resource = Resource::new(&kind, &content).unwrap();
+            (Arc::as_ptr(resource.layout()), resource)
+        };
+        let (first, _kept) = layout(json!({"id": "1", "title": "a", "active": true}));
+        for same in [
+            json!({"id": "a much longer id", "title": "b", "active": false}),
+            json!({"id": "2", "name": null, "title": "c", "emails": [], "active": false, "unheard": 1}),
+        ] {
+            assert_eq!(layout(same.clone()).0, first, "{same}");
+        }
+        for other in [
+            json!({"id": "1", "title": "a"}),
+            json!({"title": "a", "id": "1", "active": true}),
+            json!({"id": "1", "title": "\"", "active": true}),
+            json!({"id": "1", "title": ["a"], "active": true}),
+            json!({"id": "1", "title": "a", "active": "true"}),
+            json!({"id": "1", "title": "a", "active": true, "emails": [{}]}),
+        ] {
+            assert_ne!(layout(other.clone()).0, first, "{other}");
+        }
+        let null = layout(json!({"schemas": ["a", null, "b"]})).1;
+        assert_ne!(Arc::as_ptr(null.layout()), layout(json!({"schemas": ["a", "b"]})).0);
+    }
+
+    #[test]
+    fn what_no_resource_has_any_more_is_forgotten() {
+        let kind = kind();
+        let emails = |count| json!({"emails": vec![json!({"value": "a"}); count]});
+        let kept = Resource::new(&kind, &emails(1)).unwrap();
+        for count in 2..2000 {
+            let layout = Arc::downgrade(Resource::new(&kind, &emails(count % 50 + 2)).unwrap().layout());
+            assert!(layout.upgrade().is_none());
+        }
+        assert!(kind.layouts().len() < 20, "{}", kind.layouts().len());
+        let again = Resource::new(&kind, &emails(1)).unwrap();
+        assert!(Arc::ptr_eq(kept.layout(), again.layout()));
+        // A resource keeps its type, and the type no resource.
+        let weak = Arc::downgrade(&kind);
+        drop((kind, kept));
+        assert!(weak.upgrade().is_some());
+        drop(again);
+        assert!(weak.upgrade().is_none());
+    }
+
+    #[test]
+    fn layouts_are_shared_by_threads() {
+        let kind = kind();
+        let made = |shift: usize| {
+            let kind = &kind;
+            move || -> Vec<Resource> {
+                let content = |number: usize| json!({"schemas": vec!["a"; (number + shift) % 100 + 1]});
+                (0..200).map(|number| Resource::new(kind, &content(number)).unwrap()).collect()
+            }
+        };
+        let all: Vec<Resource> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|thread| scope.spawn(made(thread * 13))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        let mut layouts: Vec<_> = all.iter().map(|resource| Arc::as_ptr(resource.layout())).collect();
+        layouts.sort_unstable();
+        layouts.dedup();
+        assert_eq!(layouts.len(), 100);
+        assert!(all.iter().all(|it| it.value().parts().next().unwrap().parts().all(|one| one.json() == "\"a\"")));
+    }
+}

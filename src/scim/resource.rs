@@ -35,8 +35,11 @@ impl Resource {
     /// When it cannot be written as JSON.
     pub fn new(kind: &Arc<ResourceType>, content: &impl Serialize) -> Result<Self, Unwritable> {
         let Rendered { json, nodes, starts } = render(kind, content)?;
-        let short: Result<Box<[u16]>, _> = starts.iter().map(|start| u16::try_from(*start)).collect();
-        let starts = short.map_or_else(|_| Starts::Long(starts.into()), Starts::Short);
+        let starts = if json.len() <= usize::from(u16::MAX) {
+            Starts::Short(starts.iter().map(|start| u16::try_from(*start).unwrap_or(u16::MAX)).collect())
+        } else {
+            Starts::Long(starts.into())
+        };
         Ok(Self { layout: kind.layouts().shared(kind, &nodes), json, starts })
     }
 
@@ -106,6 +109,11 @@ impl Resource {
             }
         }
         Ok(found)
+    }
+
+    #[cfg(test)]
+    pub(super) fn layout(&self) -> &Arc<Layout> {
+        &self.layout
     }
 
     pub(super) fn value(&self) -> Value<'_> {
@@ -247,3 +255,5 @@ impl<'a> Value<'a> {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -39,7 +39,7 @@ impl Resources {
     #[must_use]
     pub fn new(kind: &Arc<ResourceType>, all: Vec<Arc<Resource>>) -> Self {
         let indexed = INDEXED.iter().filter_map(|path| kind.attribute(path));
-        let indexes = indexed.map(|id| Index::new(kind, id, &all)).collect();
+        let indexes = Index::all(kind, indexed, &all);
         let orders = kind.ids().map(|_| OnceLock::new()).collect();
         Self { kind: Arc::clone(kind), indexes, columns: Columns::new(kind), all, orders }
     }

@@ -36,8 +36,8 @@ impl Standing<'_> {
     pub fn losses(&self, later: &Standing<'_>) -> impl Iterator<Item = Loss> + use<> {
         let lost = |loss, is_lost: bool| is_lost.then_some(loss);
         // Nearly always they are the same.
-        let is_renamed = self.user_name != later.user_name
-            && self.user_name.to_lowercase() != later.user_name.to_lowercase();
+        let is_renamed =
+            self.user_name != later.user_name && self.user_name.to_lowercase() != later.user_name.to_lowercase();
         [
             lost(Loss::Active, self.active && !later.active),
             lost(Loss::UserName, is_renamed),

@@ -194,14 +194,14 @@ fn holding(check: &Check, column: &Column) -> Bits {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, LazyLock};
 
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
     use crate::scim::filter::{Filter, Limits};
-    use crate::scim::{Discovery, Locations, Resource};
+    use crate::scim::{AttributeType, CustomAttribute, Discovery, EXTENSION_USER, Locations, Resource, ResourceType};
 
     const FILTERS: &[&str] = &[
         "title pr",
@@ -241,6 +241,12 @@ mod tests {
         "schemas eq \"a\"",
         "schemas ne \"a\"",
         "schemas pr",
+        "name.givenName sw \"a\" or name.givenName ew \"\\\"\"",
+        "urn:ietf:params:scim:schemas:extension:personio:2.0:User:badge gt 2",
+        "urn:ietf:params:scim:schemas:extension:personio:2.0:User:badge ne 3",
+        "urn:ietf:params:scim:schemas:extension:personio:2.0:User:tags eq \"A\"",
+        "urn:ietf:params:scim:schemas:extension:personio:2.0:User:tags ne \"a\"",
+        "urn:ietf:params:scim:schemas:extension:personio:2.0:User pr",
     ];
 
     /// Values that an attribute has, or has in an unusual shape.
@@ -249,6 +255,7 @@ mod tests {
             json!("a"),
             json!("A"),
             json!("b"),
+            json!("\"b\""),
             json!(""),
             json!("2026-01-01T00:00:00Z"),
             json!("2026-05-01T00:00:00Z"),
@@ -256,6 +263,8 @@ mod tests {
             json!(false),
             json!(null),
             json!(3),
+            json!(3.0),
+            json!(1e300),
             json!({}),
             json!([]),
         ]);
@@ -273,25 +282,40 @@ mod tests {
         let name = (odd(), odd()).prop_map(|(family, given)| json!({"familyName": family, "givenName": given}));
         let name = prop_oneof![9 => name, 1 => odd()];
         let schemas = prop::collection::vec(odd(), 0..3).prop_map(Value::from);
-        (odd(), odd(), name, emails, odd(), schemas).prop_map(|(title, active, name, emails, created, schemas)| {
+        let tags = prop_oneof![9 => prop::collection::vec(odd(), 0..3).prop_map(Value::from), 1 => odd()];
+        let extension = (odd(), tags).prop_map(|(badge, tags)| json!({"badge": badge, "tags": tags}));
+        let extension = prop_oneof![14 => extension, 1 => odd()];
+        let rest = (odd(), schemas, extension);
+        (odd(), odd(), name, emails, rest).prop_map(|(title, active, name, emails, (created, schemas, extension))| {
             let meta = json!({"created": created});
-            json!({"title": title, "active": active, "name": name, "emails": emails, "meta": meta, "schemas": schemas})
+            json!({"title": title, "active": active, "name": name, "emails": emails, "meta": meta, "schemas": schemas,
+                EXTENSION_USER: extension})
         })
     }
+
+    static KIND: LazyLock<Arc<ResourceType>> = LazyLock::new(|| {
+        let attribute = |name: &str, kind, multi_valued| CustomAttribute { name: name.to_owned(), kind, multi_valued };
+        let custom =
+            [attribute("badge", AttributeType::Decimal, false), attribute("tags", AttributeType::String, true)];
+        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &custom).unwrap();
+        discovery.compiled().unwrap().user
+    });
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
         fn columns_say_what_the_resources_say(users in prop::collection::vec(user(), 0..5)) {
-            let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
-            let kind = discovery.compiled().unwrap().user;
-            let all = users.iter().map(|user| Arc::new(Resource::new(&kind, user).unwrap())).collect();
-            let resources = Resources::new(&kind, all);
+            let kind = &*KIND;
+            let all: Vec<_> = users.iter().map(|user| Arc::new(Resource::new(kind, user).unwrap())).collect();
+            let resources = Resources::new(kind, all.clone());
+            let later = Resources::new(kind, all);
             for text in FILTERS {
                 let filter = Filter::parse(text, Limits::default()).unwrap();
-                let condition = Condition::new(&filter, text, &kind, &[&kind]).unwrap();
+                let condition = Condition::new(&filter, text, kind, &[kind]).unwrap();
                 let found = Plan::new(&condition, &resources).among(&Bits::all(users.len()));
+                later.prepare_like(&resources);
+                prop_assert_eq!(&Plan::new(&condition, &later).among(&Bits::all(users.len())), &found);
                 for (at, resource) in resources.all().iter().enumerate() {
                     let expected = condition.holds(resource.value());
                     prop_assert_eq!(found.get(at), Some(expected), "{}: {}", text, resource.json());
