@@ -124,7 +124,7 @@ fn hard(criterion: &mut Criterion) {
     }
 }
 
-/// What the first query after a load costs: nothing must be left to be worked out then.
+/// What the first query after a start costs, when no column is worked out yet.
 fn first(criterion: &mut Criterion) {
     let types = vocabulary().types;
     let mut group = criterion.benchmark_group("first");

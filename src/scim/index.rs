@@ -289,7 +289,7 @@ mod tests {
     fn what_many_have_is_left_to_the_columns() {
         let user = |number: usize| {
             let department = if number < 1000 { "Few" } else { "Many" };
-            json!({"id": number.to_string(), "active": number % 10 == 0, ENTERPRISE_USER: {"department": department}})
+            json!({"id": number.to_string(), "active": number.is_multiple_of(10), ENTERPRISE_USER: {"department": department}})
         };
         let resources = resources(&(0..10_000).map(user).collect::<Vec<_>>());
         let department = |name| format!("{ENTERPRISE_USER}:department eq \"{name}\"");

@@ -99,10 +99,10 @@ impl Check {
 
     /// What a value must be equal to, as it is looked up.
     pub(super) fn equal_to(&self) -> Option<&str> {
-        match self {
-            Self::Boolean { equal: true, to } => Some(if *to { "true" } else { "false" }),
-            _ => self.text_of(CompareOp::Eq),
+        if let Self::Boolean { equal: true, to } = self {
+            return Some(if *to { "true" } else { "false" });
         }
+        self.text_of(CompareOp::Eq)
     }
 
     /// The text that a value must contain.
