@@ -19,7 +19,7 @@ RUN cargo install cargo-auditable --version 0.7.7 --locked
 # Cargo.toml or Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src benches/load \
-    && touch src/lib.rs benches/query.rs benches/load/ceiling.rs \
+    && touch src/lib.rs benches/query.rs benches/snapshot.rs benches/load/ceiling.rs \
     && echo 'fn main() {}' > src/main.rs \
     && cargo auditable build --release --locked
 

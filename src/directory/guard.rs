@@ -55,7 +55,7 @@ impl Losses {
     fn between(before: &Before, change: &Change<'_>) -> Self {
         let mut losses = Self { of: before.users.len(), ..Self::default() };
         for user in &before.users {
-            let id = user.text("id").unwrap_or_default();
+            let id = &*user.id();
             let Some(later) = change.later.get(id).filter(|_| !change.unconfirmed.contains(id)) else {
                 // Who may be gone counted when they became so. Who is gone counts, unless it was approved before it
                 // was sure: otherwise many could become unconfirmed little by little, and then go at once.
@@ -66,7 +66,7 @@ impl Losses {
                 continue;
             };
             let mut loses = false;
-            for loss in user.standing().losses(later.standing()) {
+            for loss in user.standing().losses(&later.standing()) {
                 loses = true;
                 *losses.of_kind(loss) += 1;
             }

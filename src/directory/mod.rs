@@ -40,7 +40,7 @@ use history::History;
 pub use history::{Outcome, PastLoad};
 pub use progress::Progress;
 pub use publish::HeldBack;
-pub use snapshot::Snapshot;
+pub use snapshot::{Earlier, Snapshot};
 use soon::Notices;
 pub use source::{Loaded, Login, Malformed, Memory, Skipped, Source, SourceError, Told};
 pub use state::Keeping;

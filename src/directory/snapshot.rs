@@ -1,6 +1,7 @@
 //! A complete, immutable set of users and groups. What did not change since the last snapshot is taken
 //! over from it, so that `meta` moves exactly when something else does.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use crate::scim::{self, Content, Digest, Resource, ResourceType, Resources, Stam
 #[derive(Debug)]
 pub struct Snapshot {
     vocabulary: Arc<Vocabulary>,
-    users: Resources,
-    groups: Resources,
+    /// Also in the snapshot before, if nothing changed.
+    users: Arc<Resources>,
+    groups: Arc<Resources>,
     skipped: Skipped,
     outdated: usize,
     unconfirmed: HashSet<Box<str>>,
@@ -46,7 +48,7 @@ pub enum Earlier<'a> {
 #[derive(Debug, Clone, Copy)]
 enum Previous<'a> {
     Unknown,
-    Served(&'a Resources),
+    Served(&'a Arc<Resources>),
     Stamped(&'a Stamps),
 }
 
@@ -63,7 +65,7 @@ impl Snapshot {
     ) -> Result<Self, SourceError> {
         let types = &load.vocabulary.types;
         let mut users = versioned(load.users)?;
-        users.sort_by(scim::User::list_order);
+        users.sort_by_cached_key(scim::User::list_key);
         let groups = versioned(load.groups)?;
         // Only now, after what takes long: a change must not be dated to before it can be seen.
         let now = moment(clock.now());
@@ -74,9 +76,17 @@ impl Snapshot {
         };
         let users = resources(&types.user, users, earlier_users, now)?;
         let groups = resources(&types.group, groups, earlier_groups, now)?;
-        let digest = digest([&users, &groups]);
+        let digest = match earlier {
+            Earlier::Served(earlier) if earlier.holds(&users, &groups) => earlier.digest,
+            Earlier::Unknown | Earlier::Served(_) | Earlier::Stamped { .. } => digest([&users, &groups]),
+        };
         let Loaded { vocabulary, skipped, outdated, unconfirmed, day, .. } = load;
         Ok(Self { vocabulary, users, groups, skipped, outdated, unconfirmed, loaded, day, digest })
+    }
+
+    /// Whether its users and groups are these very ones.
+    fn holds(&self, users: &Arc<Resources>, groups: &Arc<Resources>) -> bool {
+        Arc::ptr_eq(&self.users, users) && Arc::ptr_eq(&self.groups, groups)
     }
 
     /// What there is to say of them.
@@ -160,18 +170,24 @@ fn versioned<C: Content>(contents: Vec<C>) -> Result<Vec<C>, SourceError> {
     Ok(contents.into_iter().map(Content::versioned).collect::<Result<_, _>>()?)
 }
 
+/// The same set as before, if nothing in it has changed: then nothing about it needs to be worked out again.
 fn resources<C: Content>(
     kind: &Arc<ResourceType>,
     contents: Vec<C>,
     previous: Previous<'_>,
     now: Timestamp,
-) -> Result<Resources, SourceError> {
+) -> Result<Arc<Resources>, SourceError> {
     let all = contents.into_iter().map(|content| taken_over(kind, content, previous, now));
-    let resources = Resources::new(kind, all.collect::<Result<_, _>>()?);
-    if let Previous::Served(previous) = previous {
-        resources.prepare_like(previous);
+    let all: Vec<Arc<Resource>> = all.collect::<Result<_, _>>()?;
+    match previous {
+        Previous::Served(previous) if previous.are(kind, &all) => Ok(Arc::clone(previous)),
+        Previous::Served(previous) => {
+            let resources = Resources::new(kind, all);
+            resources.prepare_like(previous);
+            Ok(Arc::new(resources))
+        }
+        Previous::Unknown | Previous::Stamped(_) => Ok(Arc::new(Resources::new(kind, all))),
     }
-    Ok(resources)
 }
 
 /// The resource as it was, if nothing that a client sees has changed. Otherwise, and when it is new to
@@ -192,7 +208,7 @@ fn taken_over<C: Content>(
         }
         Previous::Served(previous) => {
             let earlier = previous.find(content.id());
-            if let Some(earlier) = earlier.filter(|it| it.text("meta.version") == Some(&content.meta_mut().version)) {
+            if let Some(earlier) = earlier.filter(|it| it.version().as_deref() == Some(&content.meta_mut().version)) {
                 if Arc::ptr_eq(earlier.resource_type(), kind) {
                     return Ok(Arc::clone(earlier));
                 }
@@ -220,7 +236,84 @@ fn taken_over<C: Content>(
 fn digest(sets: [&Resources; 2]) -> Digest {
     let resources = sets.into_iter().flat_map(|resources| resources.all());
     let parts = resources.flat_map(|resource| {
-        ["id", "meta.version", "meta.lastModified"].map(|path| resource.text(path).unwrap_or_default().as_bytes())
+        let (version, last_modified) = (resource.version(), resource.last_modified_text());
+        [resource.id(), version.unwrap_or_default(), last_modified.unwrap_or_default()].map(Cow::into_owned)
     });
     scim::digest(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::scim::{Group, Locations, Meta, Name, User};
+
+    fn vocabulary() -> Arc<Vocabulary> {
+        Arc::new(Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap())
+    }
+
+    fn user(id: &str, title: &str) -> User {
+        User {
+            id: id.to_owned(),
+            external_id: id.to_owned(),
+            user_name: format!("{id}@example.com"),
+            name: Name::default(),
+            display_name: id.to_owned(),
+            title: Some(title.to_owned()),
+            user_type: None,
+            active: true,
+            emails: Vec::new(),
+            groups: Vec::new(),
+            enterprise: scim::EnterpriseUser::default(),
+            extension: scim::Extension::default(),
+            meta: Meta::of_user(format!("https://scim.example.com/Users/{id}"), None, None),
+        }
+    }
+
+    fn group(id: &str) -> Group {
+        let meta = Meta::of_group(format!("https://scim.example.com/Groups/{id}"));
+        Group { id: id.to_owned(), display_name: id.to_owned(), members: Vec::new(), meta }
+    }
+
+    fn made(vocabulary: &Arc<Vocabulary>, users: Vec<User>, groups: Vec<Group>, earlier: Earlier<'_>) -> Snapshot {
+        let load = Loaded { users, groups, ..Loaded::nobody(Arc::clone(vocabulary)) };
+        Snapshot::new(load, earlier, SignedDuration::ZERO, &SystemClock::default()).unwrap()
+    }
+
+    #[test]
+    fn what_has_not_changed_is_the_same_set() {
+        let words = vocabulary();
+        let users = || vec![user("10", "a"), user("9", "b"), user("x", "c")];
+        let first = made(&words, users(), vec![group("g")], Earlier::Unknown);
+        let ids: Vec<_> = first.users().all().iter().map(|user| user.id()).collect();
+        assert_eq!(ids, ["9", "10", "x"]);
+
+        let mut turned = users();
+        turned.reverse();
+        let same = made(&words, turned, vec![group("g")], Earlier::Served(&first));
+        assert!(ptr::eq(same.users(), first.users()) && ptr::eq(same.groups(), first.groups()));
+        assert_eq!(same.digest(), first.digest());
+
+        for (users, groups, are_users_same) in [
+            (vec![user("10", "a"), user("9", "b"), user("x", "d")], vec![group("g")], false),
+            (vec![user("10", "a"), user("9", "b")], vec![group("g")], false),
+            (vec![user("10", "a"), user("9", "b"), user("x", "c"), user("y", "c")], vec![group("g")], false),
+            (users(), vec![group("h")], true),
+            (users(), Vec::new(), true),
+        ] {
+            let other = made(&words, users, groups, Earlier::Served(&same));
+            assert_eq!(ptr::eq(other.users(), first.users()), are_users_same);
+            assert_eq!(ptr::eq(other.groups(), first.groups()), !are_users_same);
+            assert_ne!(other.digest(), first.digest());
+            for user in other.users().all() {
+                let is_kept = first.users().find(&user.id()).is_some_and(|earlier| Arc::ptr_eq(earlier, user));
+                assert_eq!(is_kept, !matches!(&*user.text("title").unwrap(), "d") && user.id() != "y");
+            }
+        }
+        let another = made(&vocabulary(), users(), vec![group("g")], Earlier::Served(&first));
+        assert!(!ptr::eq(another.users(), first.users()), "another vocabulary has other types");
+        assert_eq!(another.digest(), first.digest());
+    }
 }

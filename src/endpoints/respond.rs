@@ -54,12 +54,12 @@ pub(super) async fn resource(
     search: &SearchRequest,
 ) -> Result<HttpResponse, Error> {
     let projection = Projection::new(resource.resource_type(), &search.attributes, &search.excluded_attributes)?;
-    let tag = resource.text("meta.version").unwrap_or_default();
+    let tag = &*resource.version().unwrap_or_default();
     let known = extract::has(request, tag);
     let mut response = if known { not_modified(tag) } else { HttpResponse::Ok() };
     // A 304 too has the Content-Location "that would have been sent in a 200" (RFC 9110 §15.4.5).
     if let Some(location) = resource.text("meta.location") {
-        response.insert_header((CONTENT_LOCATION, location));
+        response.insert_header((CONTENT_LOCATION, &*location));
     }
     if known {
         return Ok(response.finish());

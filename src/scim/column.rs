@@ -1,8 +1,9 @@
-//! The values of each attribute for all resources side by side. A filter tests each distinct value once,
+//! The values of an attribute for all resources side by side. A filter tests each distinct value once,
 //! and then only looks up who has which: it does not go through the resources themselves.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use memchr::memmem::Finder;
@@ -13,25 +14,34 @@ use super::resource::{Content, Resource, Value};
 use super::text::Case;
 use super::{AttributeId, ResourceType};
 
-/// The columns of all attributes.
+/// The columns of those attributes that somebody has filtered by.
 #[derive(Debug)]
 pub(super) struct Columns {
-    /// For each attribute; none where somebody has it in an unusual shape, which only the resource tells.
-    columns: Box<[Option<Column>]>,
-    elements: Box<[Option<Elements>]>,
+    /// For each attribute, once somebody has filtered by it; none where somebody has it in an unusual shape, which only
+    /// the resource tells.
+    columns: Box<[OnceLock<Option<Column>>]>,
+    elements: Box<[OnceLock<Option<Elements>>]>,
 }
 
 /// The values of an attribute that everybody has at most once, or of one within the elements of another.
 #[derive(Debug)]
 pub(super) struct Column {
-    /// For each resource or element the number of its value.
-    codes: Box<[u32]>,
+    codes: Codes,
     /// In the case that counts.
     texts: Box<str>,
     /// For each value where its text ends; it begins where the one before ends.
     ends: Box<[u32]>,
     /// For each value what it is; empty if all are texts.
     kinds: Box<[Kind]>,
+}
+
+/// For each resource or element the number of its value, in as few bytes as these take. The largest number is of who
+/// has none.
+#[derive(Debug)]
+enum Codes {
+    Byte(Box<[u8]>),
+    Short(Box<[u16]>),
+    Long(Box<[u32]>),
 }
 
 /// Where the elements of a multi-valued attribute are: those of a resource come one after the other.
@@ -41,8 +51,8 @@ pub(super) struct Elements {
     starts: Box<[u32]>,
 }
 
-/// The code of who has no value.
-pub(super) const ABSENT: u32 = u32::MAX;
+/// The code of who has no value, before codes are made short.
+const ABSENT: u32 = u32::MAX;
 
 #[derive(Debug, Clone)]
 enum Kind {
@@ -54,48 +64,98 @@ enum Kind {
 }
 
 impl Columns {
-    /// The columns of these resources.
-    pub(super) fn new(kind: &ResourceType, all: &[Arc<Resource>]) -> Self {
-        let mut builder = Builder {
-            kind,
-            columns: kind.ids().map(|id| Some(ColumnBuilder::new(Case::of(kind.get(id).case_exact)))).collect(),
-            elements: kind.ids().map(|id| kind.get(id).multi_valued.then(Vec::new)).collect(),
-            counts: vec![0; kind.len()],
-        };
-        for (place, resource) in all.iter().enumerate() {
-            builder.members(resource.value(), place);
+    /// Those of a type, of which nobody has filtered by any.
+    pub(super) fn new(kind: &ResourceType) -> Self {
+        Self {
+            columns: kind.ids().map(|_| OnceLock::new()).collect(),
+            elements: kind.ids().map(|_| OnceLock::new()).collect(),
         }
-        let Builder { columns, elements, counts, .. } = builder;
-        let elements: Box<[_]> = elements
-            .into_iter()
-            .zip(&counts)
-            .map(|(starts, count)| {
-                let mut starts = starts?;
-                starts.resize(all.len() + 1, *count);
-                Some(Elements { starts: starts.into() })
-            })
-            .collect();
-        let length = |id: AttributeId| {
-            let holder = kind.holder(id).and_then(|holder| counts.get(usize::from(holder.0)));
-            holder.map_or(all.len(), |count| *count as usize)
-        };
-        let columns = kind.ids().zip(columns).map(|(id, column)| Some(column?.finish(length(id))));
-        Self { columns: columns.collect(), elements }
     }
 
-    pub(super) fn column(&self, id: AttributeId) -> Option<&Column> {
-        self.columns.get(usize::from(id.0))?.as_ref()
+    /// The column of an attribute of these resources, which must always be the same ones.
+    pub(super) fn column(&self, kind: &ResourceType, all: &[Arc<Resource>], id: AttributeId) -> Option<&Column> {
+        let cell = self.columns.get(usize::from(id.0))?;
+        let made = || match kind.holder(id) {
+            None => Column::of_resources(kind, id, all),
+            Some(holder) => Column::of_elements(kind, id, holder, self.elements(kind, all, holder)?, all),
+        };
+        cell.get_or_init(made).as_ref()
     }
 
     /// Where the elements of this attribute are; none if it is not multi-valued.
-    pub(super) fn elements(&self, id: AttributeId) -> Option<&Elements> {
-        self.elements.get(usize::from(id.0))?.as_ref()
+    pub(super) fn elements(&self, kind: &ResourceType, all: &[Arc<Resource>], id: AttributeId) -> Option<&Elements> {
+        let cell = self.elements.get(usize::from(id.0))?;
+        cell.get_or_init(|| Elements::new(kind, id, all)).as_ref()
+    }
+
+    /// The attributes that somebody has filtered by.
+    pub(super) fn used<'a>(&'a self, kind: &'a ResourceType) -> impl Iterator<Item = AttributeId> {
+        kind.ids().zip(&self.columns).filter(|(_, cell)| cell.get().is_some()).map(|(id, _)| id)
     }
 }
 
 impl Column {
-    pub(super) fn codes(&self) -> &[u32] {
-        &self.codes
+    /// The column of an attribute that is not within the elements of another.
+    fn of_resources(kind: &ResourceType, id: AttributeId, all: &[Arc<Resource>]) -> Option<Self> {
+        let way = kind.way(id);
+        let mut builder = Builder::new(Case::of(kind.get(id).case_exact));
+        for resource in all {
+            builder.note(resource.single_on(&way).ok()?);
+        }
+        Some(builder.finish())
+    }
+
+    /// The column of an attribute of elements, or of the elements themselves.
+    fn of_elements(
+        kind: &ResourceType,
+        id: AttributeId,
+        holder: AttributeId,
+        elements: &Elements,
+        all: &[Arc<Resource>],
+    ) -> Option<Self> {
+        let way = kind.way(id);
+        let within = way.get(kind.way(holder).len()..).unwrap_or_default();
+        // Elements of elements are not told apart.
+        if within.iter().any(|id| kind.get(*id).multi_valued) {
+            return None;
+        }
+        let mut builder = Builder::new(Case::of(kind.get(id).case_exact));
+        builder.codes.reserve(elements.count());
+        for element in all.iter().filter_map(|resource| resource.single(holder)).flat_map(Value::parts) {
+            let mut value = Some(element);
+            for id in within {
+                value = value.and_then(|value| value.get(*id));
+                if value.is_some_and(Value::is_array) {
+                    return None;
+                }
+            }
+            builder.note(value);
+        }
+        Some(builder.finish())
+    }
+
+    /// The resources or elements whose value has one of these codes; with those without a value if `absent`.
+    pub(super) fn having(&self, values: &Bits, absent: bool) -> Bits {
+        let holds = |code: usize| values.get(code).unwrap_or(absent);
+        match &self.codes {
+            Codes::Byte(codes) => codes.iter().map(|code| holds(usize::from(*code))).collect(),
+            Codes::Short(codes) => codes.iter().map(|code| holds(usize::from(*code))).collect(),
+            Codes::Long(codes) => codes.iter().map(|code| holds(*code as usize)).collect(),
+        }
+    }
+
+    /// How many values there are, each counted once.
+    pub(super) fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// How many resources or elements there are, with a value or without.
+    pub(super) fn len(&self) -> usize {
+        match &self.codes {
+            Codes::Byte(codes) => codes.len(),
+            Codes::Short(codes) => codes.len(),
+            Codes::Long(codes) => codes.len(),
+        }
     }
 
     /// The codes of the values that contain a text, if all values are texts. The text is searched as a whole,
@@ -130,9 +190,9 @@ impl Column {
             let text = self.texts.get(start..*end as usize).unwrap_or_default();
             start = *end as usize;
             match self.kinds.get(code) {
-                None | Some(Kind::Text) => Content::Text(text),
+                None | Some(Kind::Text) => Content::Text(Cow::Borrowed(text)),
                 Some(Kind::Boolean(value)) => Content::Boolean(*value),
-                Some(Kind::Number(number)) => Content::Number(number),
+                Some(Kind::Number(number)) => Content::Number(number.clone()),
                 Some(Kind::DateTime(moment)) => Content::DateTime(*moment, text),
                 Some(Kind::Nested) => Content::Nested,
             }
@@ -141,6 +201,26 @@ impl Column {
 }
 
 impl Elements {
+    /// None where there is something else than elements.
+    fn new(kind: &ResourceType, id: AttributeId, all: &[Arc<Resource>]) -> Option<Self> {
+        let way = kind.way(id);
+        let (last, above) = way.split_last().filter(|_| kind.get(id).multi_valued)?;
+        let mut starts = Vec::with_capacity(all.len() + 1);
+        let mut count = 0;
+        starts.push(count);
+        for resource in all {
+            resource.single_on(above).ok()?;
+            if let Some(array) = resource.single(*last) {
+                if !array.is_array() || array.parts().any(Value::is_array) {
+                    return None;
+                }
+                count += narrow(array.parts().count());
+            }
+            starts.push(count);
+        }
+        Some(Self { starts: starts.into() })
+    }
+
     /// How many elements there are.
     pub(super) fn count(&self) -> usize {
         self.starts.last().map_or(0, |count| *count as usize)
@@ -165,82 +245,8 @@ impl Elements {
     }
 }
 
-/// Goes through every resource once, and notes each of its values in its column.
+/// A column that is being made, value by value.
 struct Builder<'a> {
-    kind: &'a ResourceType,
-    /// None where there is no column, or can be none any more.
-    columns: Vec<Option<ColumnBuilder<'a>>>,
-    elements: Vec<Option<Vec<u32>>>,
-    /// For each attribute how many elements were seen.
-    counts: Vec<u32>,
-}
-
-impl<'a> Builder<'a> {
-    /// Notes the members of an object, which is the resource or element number `at`.
-    fn members(&mut self, object: Value<'a>, at: usize) {
-        for member in object.parts() {
-            let id = member.attribute();
-            if self.kind.get(id).multi_valued {
-                self.array(member, at);
-            } else {
-                self.value(member, at);
-            }
-        }
-    }
-
-    fn value(&mut self, value: Value<'a>, at: usize) {
-        let id = value.attribute();
-        if value.is_array() {
-            self.give_up(id);
-            return;
-        }
-        if let Some(Some(column)) = self.columns.get_mut(usize::from(id.0))
-            && !value.is_empty()
-        {
-            column.note(at, value);
-        }
-        if value.is_object() {
-            self.members(value, at);
-        }
-    }
-
-    /// No column can tell of this attribute, nor of what is in it.
-    fn give_up(&mut self, id: AttributeId) {
-        if let Some(slot) = self.columns.get_mut(usize::from(id.0)) {
-            *slot = None;
-        }
-        let kind = self.kind;
-        kind.get(id).sub_attributes.iter().for_each(|id| self.give_up(*id));
-    }
-
-    fn array(&mut self, array: Value<'a>, at: usize) {
-        let place = usize::from(array.attribute().0);
-        let (Some(slot), Some(count)) = (self.elements.get_mut(place), self.counts.get_mut(place)) else { return };
-        let Some(starts) = slot else { return };
-        if !array.is_array() {
-            *slot = None;
-            return;
-        }
-        let first = *count as usize;
-        starts.resize(at, *count);
-        starts.push(*count);
-        let mut elements = 0;
-        for (offset, element) in array.parts().enumerate() {
-            elements += 1;
-            self.value(element, first + offset);
-            if element.is_array()
-                && let Some(slot) = self.elements.get_mut(place)
-            {
-                *slot = None;
-            }
-        }
-        if let Some(count) = self.counts.get_mut(place) {
-            *count += elements;
-        }
-    }
-}
-
-struct ColumnBuilder<'a> {
     case: Case,
     codes: Vec<u32>,
     texts: String,
@@ -254,7 +260,7 @@ struct ColumnBuilder<'a> {
 /// After so many values it shows whether they repeat.
 const SAMPLE: usize = 4096;
 
-impl<'a> ColumnBuilder<'a> {
+impl<'a> Builder<'a> {
     fn new(case: Case) -> Self {
         Self {
             case,
@@ -267,11 +273,9 @@ impl<'a> ColumnBuilder<'a> {
         }
     }
 
-    fn note(&mut self, at: usize, value: Value<'a>) {
-        if self.codes.len() > at {
-            // There twice: the first one counts.
-            return;
-        }
+    /// Notes what the next resource or element has.
+    fn note(&mut self, value: Option<Value<'a>>) {
+        let Some(value) = value.filter(|value| !value.is_empty()) else { return self.codes.push(ABSENT) };
         // Who has something nested has something: it makes no difference what.
         let key = if value.is_object() { "{}" } else { value.json() };
         let known = match self.last {
@@ -281,7 +285,6 @@ impl<'a> ColumnBuilder<'a> {
         };
         let number = known.unwrap_or_else(|| self.add(key, value));
         self.last = Some((key, number));
-        self.codes.resize(at, ABSENT);
         self.codes.push(number);
     }
 
@@ -294,7 +297,7 @@ impl<'a> ColumnBuilder<'a> {
         let number = narrow(self.ends.len());
         let kind = match value.content() {
             Content::Text(text) => {
-                self.texts.push_str(&self.case.fold(text));
+                self.texts.push_str(&self.case.fold(&text));
                 Kind::Text
             }
             Content::DateTime(moment, text) => {
@@ -302,7 +305,7 @@ impl<'a> ColumnBuilder<'a> {
                 Kind::DateTime(moment)
             }
             Content::Boolean(value) => Kind::Boolean(value),
-            Content::Number(number) => Kind::Number(number.clone()),
+            Content::Number(number) => Kind::Number(number),
             Content::Nested => Kind::Nested,
         };
         if !matches!(kind, Kind::Text) || !self.kinds.is_empty() {
@@ -316,10 +319,22 @@ impl<'a> ColumnBuilder<'a> {
         number
     }
 
-    fn finish(self, length: usize) -> Column {
-        let Self { mut codes, texts, ends, kinds, .. } = self;
-        codes.resize(length, ABSENT);
-        Column { codes: codes.into(), texts: texts.into(), ends: ends.into(), kinds: kinds.into() }
+    fn finish(self) -> Column {
+        let Self { codes, texts, ends, kinds, .. } = self;
+        Column { codes: Codes::new(&codes, ends.len()), texts: texts.into(), ends: ends.into(), kinds: kinds.into() }
+    }
+}
+
+impl Codes {
+    /// The same codes, which are below `count` or [`ABSENT`].
+    fn new(codes: &[u32], count: usize) -> Self {
+        if count <= usize::from(u8::MAX) {
+            Self::Byte(codes.iter().map(|code| u8::try_from(*code).unwrap_or(u8::MAX)).collect())
+        } else if count <= usize::from(u16::MAX) {
+            Self::Short(codes.iter().map(|code| u16::try_from(*code).unwrap_or(u16::MAX)).collect())
+        } else {
+            Self::Long(codes.into())
+        }
     }
 }
 

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::filter::{self, Condition, Filter};
-use super::resource::Value;
-use super::resources::{Order, Sorting};
+use super::order::{self, Key, Order, Sorting};
 use super::{
     AttributeId, InvalidQuery, Paging, Projection, Resource, ResourceType, Resources, ScimType, SearchRequest,
 };
@@ -91,7 +90,7 @@ impl ListQuery {
     pub fn may_take_long(&self, sets: &[&Resources]) -> bool {
         let [(part, resources)] = self.parts.iter().zip(sets).collect::<Vec<_>>()[..] else { return true };
         let is_large = || self.paging.range(resources.all().len()).len() > LARGE;
-        let scans = |condition: &Condition| condition.certain(&|id| resources.is_indexed(id)).is_none();
+        let scans = |condition: &Condition| filter::candidates(condition, resources).is_none();
         part.sort_by.is_some() || part.condition.as_ref().map_or_else(is_large, scans)
     }
 
@@ -121,10 +120,9 @@ impl ListQuery {
     fn merged(&self, found: &[Places<'_>], sets: &[&Resources], page: Range<usize>) -> Vec<Found> {
         let sorting = |(part, set): (&Part, &&Resources)| Some(Sorting::new(set.resource_type(), part.sort_by?));
         // An attribute that two types have is of the same type in both.
-        let Some(by) = self.parts.iter().zip(sets).find_map(sorting) else { return Vec::new() };
-        let compare = |one: &Keyed<'_>, other: &Keyed<'_>| match self.direction {
-            Direction::Ascending => by.compare(one.0, other.0),
-            Direction::Descending => by.compare(other.0, one.0),
+        let compare = |(one, _): &Keyed<'_>, (other, _): &Keyed<'_>| match self.direction {
+            Direction::Ascending => order::compare(one.as_ref(), other.as_ref()),
+            Direction::Descending => order::compare(other.as_ref(), one.as_ref()),
         };
         let parts = self.parts.iter().zip(sets).zip(found).enumerate();
         let keyed = parts.map(|(set, ((part, resources), places))| {
@@ -143,7 +141,7 @@ impl ListQuery {
 }
 
 /// A resource and what it is sorted by.
-type Keyed<'a> = (Option<Value<'a>>, Found);
+type Keyed<'a> = (Option<Key<'a>>, Found);
 
 /// Takes the smallest of what comes next; of equal ones the first.
 fn smallest<I: Iterator>(

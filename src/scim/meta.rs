@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Unwritable;
+use super::render::written;
 use super::version::{digest, version};
 
 /// Data about the resource (RFC 7643 §3.1).
@@ -54,7 +55,7 @@ pub trait Content: Serialize + Sized {
     fn versioned(mut self) -> Result<Self, Unwritable> {
         let last_modified = self.meta_mut().last_modified.take();
         self.meta_mut().version = String::new();
-        let content = serde_json::to_vec(&self)?;
+        let content = written(&self)?;
         let meta = self.meta_mut();
         meta.version = version(&digest([content.as_slice()]));
         meta.last_modified = last_modified;

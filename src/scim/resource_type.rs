@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::attribute::{Attribute, Definition};
+use super::layout::Layouts;
 use super::{AttributeId, AttributeType, Returned};
 
 const COMMON: &str = include_str!("../../scim-schemas/common.json");
@@ -21,6 +22,23 @@ pub struct ResourceType {
     attributes: Vec<Attribute>,
     /// Whether whoever asks for nothing in particular gets all that there is.
     returned_whole: bool,
+    known: Known,
+    layouts: Layouts,
+}
+
+/// Attributes that are read of every resource, if the type has them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known {
+    pub(super) id: Option<AttributeId>,
+    pub(super) version: Option<AttributeId>,
+    pub(super) last_modified: Option<AttributeId>,
+    pub(super) user_name: Option<AttributeId>,
+    pub(super) active: Option<AttributeId>,
+    pub(super) emails: Option<AttributeId>,
+    /// `emails.value`.
+    pub(super) email: Option<AttributeId>,
+    /// The attribute of our extension that tells the employment.
+    pub(super) employment: Option<AttributeId>,
 }
 
 /// The types that are served.
@@ -100,7 +118,8 @@ impl ResourceType {
     /// When the documents do not fit together, which a test rules out for those in this program.
     pub fn new(document: &Value, schemas: &[Value]) -> Result<Self, BrokenDocument> {
         let Defined { name, schema, core, extensions } = Defined::new(document, schemas)?;
-        let mut this = Self { name, schema, attributes: Vec::new(), returned_whole: false };
+        let (known, layouts) = (Known::default(), Layouts::default());
+        let mut this = Self { name, schema, attributes: Vec::new(), known, layouts, returned_whole: false };
         let resource = this.push(container(this.name.clone(), None));
         core.into_iter().for_each(|definition| this.add(resource, definition));
         for (urn, members) in extensions {
@@ -109,6 +128,16 @@ impl ResourceType {
         }
         let mut returned = this.attributes.iter().map(|attribute| attribute.returned);
         this.returned_whole = returned.all(|returned| matches!(returned, Returned::Always | Returned::Default));
+        this.known = Known {
+            id: this.attribute("id"),
+            version: this.attribute("meta.version"),
+            last_modified: this.attribute("meta.lastModified"),
+            user_name: this.attribute("userName"),
+            active: this.attribute("active"),
+            emails: this.attribute("emails"),
+            email: this.attribute("emails.value"),
+            employment: this.attribute(&format!("{}:{}", super::EXTENSION_USER, super::standing::EMPLOYMENT)),
+        };
         Ok(this)
     }
 
@@ -165,6 +194,27 @@ impl ResourceType {
     pub(super) fn sub_attribute(&self, holder: AttributeId, name: &str) -> Option<AttributeId> {
         let mut candidates = self.get(holder).sub_attributes.iter().copied();
         candidates.find(|&id| self.get(id).name.eq_ignore_ascii_case(name))
+    }
+
+    /// The same, looked for from the place `near` on, which is then the one behind: members mostly come in the order of
+    /// the schema.
+    pub(super) fn sub_attribute_near(&self, holder: AttributeId, name: &str, near: &mut usize) -> Option<AttributeId> {
+        let all = &self.get(holder).sub_attributes;
+        let (earlier, later) = all.split_at_checked(*near).unwrap_or((all, &[]));
+        let named = |id: &&AttributeId| self.get(**id).name.eq_ignore_ascii_case(name);
+        let found = later.iter().chain(earlier).position(|id| named(&id))?;
+        let place = (found + *near) % all.len();
+        *near = place + 1;
+        all.get(place).copied()
+    }
+
+    pub(super) fn known(&self) -> Known {
+        self.known
+    }
+
+    /// What resources of this type have in common.
+    pub(super) fn layouts(&self) -> &Layouts {
+        &self.layouts
     }
 
     /// The attribute with this number, which must be one of this type.

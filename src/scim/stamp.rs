@@ -26,9 +26,9 @@ impl Stamps {
     #[must_use]
     pub fn of(resources: &Resources) -> Self {
         let stamps = resources.all().iter().filter_map(|resource| {
-            let version = resource.text("meta.version")?.to_owned();
+            let version = resource.version()?.into_owned();
             let last_modified = resource.last_modified();
-            Some((resource.text("id")?.to_owned(), Stamp { version, last_modified }))
+            Some((resource.id().into_owned(), Stamp { version, last_modified }))
         });
         Self(stamps.collect())
     }

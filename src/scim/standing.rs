@@ -1,16 +1,19 @@
 //! What an identity system goes by when it locks somebody out or deletes an account, so that two states of a
 //! directory can be compared by it.
 
+use std::borrow::Cow;
+
+use super::resource::Value;
 use super::{Resource, User};
 
 /// The attribute of our extension that tells the employment.
-const EMPLOYMENT: &str = "employmentId";
+pub(super) const EMPLOYMENT: &str = "employmentId";
 
 /// How somebody stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing<'a> {
     active: bool,
-    user_name: &'a str,
+    user_name: Cow<'a, str>,
     has_email: bool,
     has_employment: bool,
 }
@@ -30,9 +33,11 @@ pub enum Loss {
 
 impl Standing<'_> {
     /// What is lost on the way from here to `later`.
-    pub fn losses(self, later: Standing<'_>) -> impl Iterator<Item = Loss> {
+    pub fn losses(&self, later: &Standing<'_>) -> impl Iterator<Item = Loss> + use<> {
         let lost = |loss, is_lost: bool| is_lost.then_some(loss);
-        let is_renamed = self.user_name.to_lowercase() != later.user_name.to_lowercase();
+        // Nearly always they are the same.
+        let is_renamed =
+            self.user_name != later.user_name && self.user_name.to_lowercase() != later.user_name.to_lowercase();
         [
             lost(Loss::Active, self.active && !later.active),
             lost(Loss::UserName, is_renamed),
@@ -50,7 +55,7 @@ impl User {
     pub fn standing(&self) -> Standing<'_> {
         Standing {
             active: self.active,
-            user_name: &self.user_name,
+            user_name: Cow::Borrowed(&self.user_name),
             has_email: !self.emails.is_empty(),
             has_employment: self.extension.has(EMPLOYMENT),
         }
@@ -61,11 +66,15 @@ impl Resource {
     /// How this user stands.
     #[must_use]
     pub fn standing(&self) -> Standing<'_> {
+        let known = self.resource_type().known();
+        let first = |holder| self.single(holder)?.parts().next();
+        let email = known.emails.and_then(first).zip(known.email).and_then(|(email, value)| email.get(value));
+        let is_there = |value: Value<'_>| !value.is_empty();
         Standing {
-            active: self.is_true("active"),
-            user_name: self.text("userName").unwrap_or_default(),
-            has_email: self.has("emails.value"),
-            has_employment: self.has(&format!("{}:{EMPLOYMENT}", super::EXTENSION_USER)),
+            active: known.active.and_then(|id| self.single(id)?.boolean()).unwrap_or_default(),
+            user_name: known.user_name.and_then(|id| self.text_of(id)).unwrap_or_default(),
+            has_email: email.is_some_and(is_there),
+            has_employment: known.employment.and_then(|id| self.single(id)).is_some_and(is_there),
         }
     }
 }
@@ -76,12 +85,12 @@ mod tests {
 
     #[test]
     fn only_what_was_there_can_be_lost() {
-        let whole = Standing { active: true, user_name: "Ann@x", has_email: true, has_employment: true };
-        let bare = Standing { active: false, user_name: "personio-1", has_email: false, has_employment: false };
-        let losses = |one: Standing<'_>, other| one.losses(other).collect::<Vec<_>>();
-        assert_eq!(losses(whole, bare), [Loss::Active, Loss::UserName, Loss::Email, Loss::Employment]);
-        assert_eq!(losses(bare, whole), [Loss::UserName]);
-        assert_eq!(losses(whole, Standing { user_name: "ann@X", ..whole }), []);
-        assert_eq!(losses(whole, Standing { active: false, ..whole }), [Loss::Active]);
+        let whole = Standing { active: true, user_name: "Ann@x".into(), has_email: true, has_employment: true };
+        let bare = Standing { active: false, user_name: "personio-1".into(), has_email: false, has_employment: false };
+        let losses = |one: &Standing<'_>, other: &Standing<'_>| one.losses(other).collect::<Vec<_>>();
+        assert_eq!(losses(&whole, &bare), [Loss::Active, Loss::UserName, Loss::Email, Loss::Employment]);
+        assert_eq!(losses(&bare, &whole), [Loss::UserName]);
+        assert_eq!(losses(&whole, &Standing { user_name: "ann@X".into(), ..whole.clone() }), []);
+        assert_eq!(losses(&whole, &Standing { active: false, ..whole.clone() }), [Loss::Active]);
     }
 }

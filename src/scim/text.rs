@@ -29,6 +29,30 @@ impl Case {
         }
     }
 
+    /// Gives out the text as it counts, in parts: equal texts are the same parts then. Nothing is allocated.
+    pub(super) fn fold_into(self, text: &str, mut part: impl FnMut(&[u8])) {
+        let mut buffer = [0; PART];
+        let mut length = 0;
+        let mut push = |byte: u8| {
+            if let Some(slot) = buffer.get_mut(length) {
+                *slot = byte;
+            }
+            length += 1;
+            if length == PART {
+                part(&buffer);
+                length = 0;
+            }
+        };
+        match self {
+            Self::Exact => text.bytes().for_each(push),
+            Self::Ignored if text.is_ascii() => text.bytes().for_each(|byte| push(byte.to_ascii_lowercase())),
+            Self::Ignored => {
+                folded(text).for_each(|char| char.encode_utf8(&mut [0; 4]).bytes().for_each(&mut push));
+            }
+        }
+        part(buffer.get(..length).unwrap_or_default());
+    }
+
     /// Nothing is allocated: orders and indexes compare the texts of everybody.
     pub(super) fn compare(self, one: &str, other: &str) -> Ordering {
         match self {
@@ -41,6 +65,9 @@ impl Case {
         }
     }
 }
+
+/// So many bytes are folded at a time.
+const PART: usize = 64;
 
 /// In lower case, whatever follows: the small sigma at the end of a word is the same letter.
 fn folded(text: &str) -> impl Iterator<Item = char> {

@@ -132,11 +132,11 @@ impl Serialize for Extension {
 }
 
 impl User {
-    /// The one total order of lists: by creation, then by id, numbers as numbers. It depends on
-    /// nothing that changes, so pages stay in step across refreshes.
+    /// What lists are ordered by: creation, then the id, numbers as numbers. It depends on nothing that changes, so
+    /// pages stay in step across refreshes.
     #[must_use]
-    pub fn list_order(&self, other: &Self) -> Ordering {
-        list_order((self.meta.created, &self.id), (other.meta.created, &other.id))
+    pub fn list_key(&self) -> impl Ord + use<> {
+        (numbered(self.meta.created, &self.id), self.id.clone())
     }
 }
 
@@ -150,12 +150,14 @@ impl Content for User {
     }
 }
 
-/// The order of two users by when they were created and by their ids.
+/// The order of two users by when they were created and by their ids: that of [`User::list_key`].
 #[must_use]
 pub fn list_order(one: (Option<Timestamp>, &str), other: (Option<Timestamp>, &str)) -> Ordering {
-    let key =
-        |(created, id): (Option<Timestamp>, &str)| (created.unwrap_or(Timestamp::MAX), id.parse().unwrap_or(u64::MAX));
-    key(one).cmp(&key(other)).then_with(|| one.1.cmp(other.1))
+    numbered(one.0, one.1).cmp(&numbered(other.0, other.1)).then_with(|| one.1.cmp(other.1))
+}
+
+fn numbered(created: Option<Timestamp>, id: &str) -> (Timestamp, u64) {
+    (created.unwrap_or(Timestamp::MAX), id.parse().unwrap_or(u64::MAX))
 }
 
 impl Serialize for User {

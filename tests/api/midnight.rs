@@ -177,7 +177,7 @@ async fn midnight_comes_although_nobody_asks() {
     // Ages are told without a look at the users.
     until("the snapshot is another", async || {
         let (snapshot, _) = bridge.directory().state().snapshot.unwrap();
-        snapshot.users().find("1").unwrap().text("meta.version") != before.as_str()
+        snapshot.users().find("1").unwrap().version().as_deref() != before.as_str()
     })
     .await;
 }

@@ -57,29 +57,32 @@ impl Check {
     }
 
     /// Whether it holds for a value that is there.
-    pub(super) fn holds(&self, value: Content<'_>) -> bool {
+    pub(super) fn holds(&self, value: &Content<'_>) -> bool {
         match (self, value) {
-            (Self::Text(_, case, _), Content::Text(text) | Content::DateTime(_, text)) => {
-                self.holds_folded(Content::Text(&case.fold(text)))
-            }
+            (Self::Text(_, case, _), Content::Text(text)) => self.holds_text(&case.fold(text)),
+            (Self::Text(_, case, _), Content::DateTime(_, text)) => self.holds_text(&case.fold(text)),
             _ => self.holds_folded(value),
         }
     }
 
     /// Whether it holds for a value that is there, whose text is in the case that counts.
-    pub(super) fn holds_folded(&self, value: Content<'_>) -> bool {
+    pub(super) fn holds_folded(&self, value: &Content<'_>) -> bool {
         match (self, value) {
             (Self::Present, _) => true,
-            (Self::Boolean { equal, to }, Content::Boolean(value)) => (value == *to) == *equal,
+            (Self::Boolean { equal, to }, Content::Boolean(value)) => (value == to) == *equal,
             (Self::Number(operator, to), Content::Number(value)) => {
                 number::compare(value, to).is_some_and(|order| meets(*operator, order))
             }
-            (Self::DateTime(operator, to), Content::DateTime(value, _)) => meets(*operator, (value, false).cmp(to)),
-            (Self::Text(operator, _, to), Content::Text(text) | Content::DateTime(_, text)) => {
-                text_meets(*operator, text, to)
-            }
+            (Self::DateTime(operator, to), Content::DateTime(value, _)) => meets(*operator, (*value, false).cmp(to)),
+            (Self::Text(..), Content::Text(text)) => self.holds_text(text),
+            (Self::Text(..), Content::DateTime(_, text)) => self.holds_text(text),
             (Self::Absent | Self::Boolean { .. } | Self::Number(..) | Self::DateTime(..) | Self::Text(..), _) => false,
         }
+    }
+
+    /// Whether it holds for a text in the case that counts.
+    fn holds_text(&self, text: &str) -> bool {
+        if let Self::Text(operator, _, to) = self { text_meets(*operator, text, to) } else { false }
     }
 
     /// Whether it holds where there is no value.
@@ -94,8 +97,11 @@ impl Check {
         }
     }
 
-    /// The text that a value must be equal to.
+    /// What a value must be equal to, as it is looked up.
     pub(super) fn equal_to(&self) -> Option<&str> {
+        if let Self::Boolean { equal: true, to } = self {
+            return Some(if *to { "true" } else { "false" });
+        }
         self.text_of(CompareOp::Eq)
     }
 

@@ -54,20 +54,6 @@ impl Condition {
             Self::Always(holds) => *holds,
         }
     }
-
-    /// Attributes and texts: whoever this holds for has at least one of them. None if that is not certain.
-    pub(in crate::scim) fn certain(&self, indexed: &impl Fn(AttributeId) -> bool) -> Option<Vec<(AttributeId, &str)>> {
-        match self {
-            Self::All(parts) | Self::Element(_, _, parts) => parts.iter().find_map(|part| part.certain(indexed)),
-            Self::Any(parts) => {
-                let parts: Option<Vec<_>> = parts.iter().map(|part| part.certain(indexed)).collect();
-                Some(parts?.concat())
-            }
-            Self::Value(attribute) if indexed(attribute.id) => Some(vec![(attribute.id, attribute.check.equal_to()?)]),
-            Self::Always(false) => Some(Vec::new()),
-            Self::Value(_) | Self::Not(_) | Self::Always(true) => None,
-        }
-    }
 }
 
 impl Attribute {
@@ -77,7 +63,7 @@ impl Attribute {
         let matched = any(value, &self.way, &mut |value| {
             let present = !value.is_empty();
             found |= present;
-            present && self.check.holds(value.content())
+            present && self.check.holds(&value.content())
         });
         matched || (!found && self.check.holds_without_value())
     }

@@ -30,7 +30,7 @@ use serde_json::Value;
 pub(super) use condition::Condition;
 pub use operator::CompareOp;
 pub use parse::{Limits, ParseError};
-pub(super) use plan::matches;
+pub(super) use plan::{candidates, matches};
 
 /// A filter as a client wrote it.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,8 +4,11 @@
 use super::check::Check;
 use super::condition::Condition;
 use crate::scim::bits::Bits;
-use crate::scim::column::{ABSENT, Column, Elements};
+use crate::scim::column::{Column, Elements};
 use crate::scim::{AttributeId, Resources};
+
+/// To ask more resources than this takes longer than to look at the columns.
+const MANY: usize = 2000;
 
 /// The places of the resources for which the condition holds, in the list's order.
 pub(in crate::scim) fn matches(condition: &Condition, resources: &Resources) -> Vec<u32> {
@@ -17,14 +20,30 @@ pub(in crate::scim) fn matches(condition: &Condition, resources: &Resources) -> 
     found.numbers().filter_map(|place| u32::try_from(place).ok()).collect()
 }
 
-/// The few places that the indexes leave. None if an index is no help.
-fn candidates(condition: &Condition, resources: &Resources) -> Option<Vec<u32>> {
-    let certain = condition.certain(&|id| resources.is_indexed(id))?;
-    let found: Option<Vec<_>> = certain.into_iter().map(|(id, value)| resources.with(id, value)).collect();
-    let mut places = found?.concat();
-    places.sort_unstable();
-    places.dedup();
-    Some(places)
+/// The few places that the indexes leave: whoever the condition holds for is among them, in the list's order. None if an
+/// index is no help.
+pub(in crate::scim) fn candidates(condition: &Condition, resources: &Resources) -> Option<Vec<u32>> {
+    match condition {
+        Condition::All(parts) | Condition::Element(_, _, parts) => {
+            let each = parts.iter().filter_map(|part| candidates(part, resources));
+            each.min_by_key(Vec::len)
+        }
+        Condition::Any(parts) => {
+            let mut places = Vec::new();
+            for part in parts {
+                places.append(&mut candidates(part, resources)?);
+                if places.len() > MANY {
+                    return None;
+                }
+            }
+            places.sort_unstable();
+            places.dedup();
+            Some(places)
+        }
+        Condition::Value(attribute) => resources.few_with(attribute.id, attribute.check.equal_to()?),
+        Condition::Always(false) => Some(Vec::new()),
+        Condition::Not(_) | Condition::Always(true) => None,
+    }
 }
 
 fn asked(condition: &Condition, resources: &Resources, place: usize) -> bool {
@@ -69,18 +88,17 @@ impl<'a> Plan<'a> {
             About::Resources => Some(Self::new(part, resources)),
             About::Object | About::Elements(_) => Self::of(part, resources, about),
         };
-        let columns = resources.columns();
         Some(match condition {
             Condition::All(parts) => Self::All(parts.iter().map(part).collect::<Option<_>>()?),
             Condition::Any(parts) => Self::Any(parts.iter().map(part).collect::<Option<_>>()?),
             Condition::Not(inner) => Self::Not(Box::new(part(inner)?)),
             Condition::Always(holds) => Self::Always(*holds),
             Condition::Value(attribute) => {
-                let (check, column) = (&attribute.check, columns.column(attribute.id)?);
+                let (check, column) = (&attribute.check, resources.column(attribute.id)?);
                 match (resources.resource_type().holder(attribute.id), about) {
                     (Some(holder), About::Elements(id)) if holder == id => Self::One(check, column),
                     (_, About::Elements(_)) => return None,
-                    (Some(holder), _) => Self::Several(columns.elements(holder)?, check, column),
+                    (Some(holder), _) => Self::Several(resources.elements(holder)?, check, column),
                     (None, _) => Self::One(check, column),
                 }
             }
@@ -89,7 +107,7 @@ impl<'a> Plan<'a> {
                 let about = if multi_valued { About::Elements(*id) } else { About::Object };
                 let parts = parts.iter().map(|part| Self::of(part, resources, about));
                 let all = Self::All(parts.collect::<Option<_>>()?);
-                if multi_valued { Self::Element(columns.elements(*id)?, Box::new(all)) } else { all }
+                if multi_valued { Self::Element(resources.elements(*id)?, Box::new(all)) } else { all }
             }
         })
     }
@@ -149,21 +167,20 @@ fn one(check: &Check, column: &Column) -> Bits {
     let values = holding(check, column);
     let absent = check.holds_without_value();
     if values.is_empty() && !absent {
-        return Bits::none(column.codes().len());
+        return Bits::none(column.len());
     }
-    column.codes().iter().map(|code| values.get(*code as usize).unwrap_or(absent)).collect()
+    column.having(&values, absent)
 }
 
 fn several(elements: &Elements, check: &Check, column: &Column) -> Bits {
     let values = holding(check, column);
-    let holds = |code: &u32| values.get(*code as usize).unwrap_or_default();
     let mut found = if values.is_empty() {
         Bits::none(elements.holder_count())
     } else {
-        elements.holders(&column.codes().iter().map(holds).collect())
+        elements.holders(&column.having(&values, false))
     };
     if check.holds_without_value() {
-        let present = column.codes().iter().map(|code| *code != ABSENT).collect();
+        let present = column.having(&Bits::all(column.count()), false);
         found.add(&without(&Bits::all(elements.holder_count()), &elements.holders(&present)));
     }
     found
@@ -172,19 +189,19 @@ fn several(elements: &Elements, check: &Check, column: &Column) -> Bits {
 /// The codes of the values for which the check holds.
 fn holding(check: &Check, column: &Column) -> Bits {
     let searched = check.contained().and_then(|part| column.containing(part));
-    searched.unwrap_or_else(|| column.values().map(|value| check.holds_folded(value)).collect())
+    searched.unwrap_or_else(|| column.values().map(|value| check.holds_folded(&value)).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, LazyLock};
 
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
     use crate::scim::filter::{Filter, Limits};
-    use crate::scim::{Discovery, Locations, Resource};
+    use crate::scim::{AttributeType, CustomAttribute, Discovery, EXTENSION_USER, Locations, Resource, ResourceType};
 
     const FILTERS: &[&str] = &[
         "title pr",
@@ -224,6 +241,12 @@ mod tests {
         "schemas eq \"a\"",
         "schemas ne \"a\"",
         "schemas pr",
+        "name.givenName sw \"a\" or name.givenName ew \"\\\"\"",
+        "urn:ietf:params:scim:schemas:extension:personio:2.0:User:badge gt 2",
+        "urn:ietf:params:scim:schemas:extension:personio:2.0:User:badge ne 3",
+        "urn:ietf:params:scim:schemas:extension:personio:2.0:User:tags eq \"A\"",
+        "urn:ietf:params:scim:schemas:extension:personio:2.0:User:tags ne \"a\"",
+        "urn:ietf:params:scim:schemas:extension:personio:2.0:User pr",
     ];
 
     /// Values that an attribute has, or has in an unusual shape.
@@ -232,6 +255,7 @@ mod tests {
             json!("a"),
             json!("A"),
             json!("b"),
+            json!("\"b\""),
             json!(""),
             json!("2026-01-01T00:00:00Z"),
             json!("2026-05-01T00:00:00Z"),
@@ -239,6 +263,8 @@ mod tests {
             json!(false),
             json!(null),
             json!(3),
+            json!(3.0),
+            json!(1e300),
             json!({}),
             json!([]),
         ]);
@@ -256,25 +282,40 @@ mod tests {
         let name = (odd(), odd()).prop_map(|(family, given)| json!({"familyName": family, "givenName": given}));
         let name = prop_oneof![9 => name, 1 => odd()];
         let schemas = prop::collection::vec(odd(), 0..3).prop_map(Value::from);
-        (odd(), odd(), name, emails, odd(), schemas).prop_map(|(title, active, name, emails, created, schemas)| {
+        let tags = prop_oneof![9 => prop::collection::vec(odd(), 0..3).prop_map(Value::from), 1 => odd()];
+        let extension = (odd(), tags).prop_map(|(badge, tags)| json!({"badge": badge, "tags": tags}));
+        let extension = prop_oneof![14 => extension, 1 => odd()];
+        let rest = (odd(), schemas, extension);
+        (odd(), odd(), name, emails, rest).prop_map(|(title, active, name, emails, (created, schemas, extension))| {
             let meta = json!({"created": created});
-            json!({"title": title, "active": active, "name": name, "emails": emails, "meta": meta, "schemas": schemas})
+            json!({"title": title, "active": active, "name": name, "emails": emails, "meta": meta, "schemas": schemas,
+                EXTENSION_USER: extension})
         })
     }
+
+    static KIND: LazyLock<Arc<ResourceType>> = LazyLock::new(|| {
+        let attribute = |name: &str, kind, multi_valued| CustomAttribute { name: name.to_owned(), kind, multi_valued };
+        let custom =
+            [attribute("badge", AttributeType::Decimal, false), attribute("tags", AttributeType::String, true)];
+        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &custom).unwrap();
+        discovery.compiled().unwrap().user
+    });
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
         fn columns_say_what_the_resources_say(users in prop::collection::vec(user(), 0..5)) {
-            let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
-            let kind = discovery.compiled().unwrap().user;
-            let all = users.iter().map(|user| Arc::new(Resource::new(&kind, user).unwrap())).collect();
-            let resources = Resources::new(&kind, all);
+            let kind = &*KIND;
+            let all: Vec<_> = users.iter().map(|user| Arc::new(Resource::new(kind, user).unwrap())).collect();
+            let resources = Resources::new(kind, all.clone());
+            let later = Resources::new(kind, all);
             for text in FILTERS {
                 let filter = Filter::parse(text, Limits::default()).unwrap();
-                let condition = Condition::new(&filter, text, &kind, &[&kind]).unwrap();
+                let condition = Condition::new(&filter, text, kind, &[kind]).unwrap();
                 let found = Plan::new(&condition, &resources).among(&Bits::all(users.len()));
+                later.prepare_like(&resources);
+                prop_assert_eq!(&Plan::new(&condition, &later).among(&Bits::all(users.len())), &found);
                 for (at, resource) in resources.all().iter().enumerate() {
                     let expected = condition.holds(resource.value());
                     prop_assert_eq!(found.get(at), Some(expected), "{}: {}", text, resource.json());

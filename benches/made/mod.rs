@@ -1,0 +1,71 @@
+//! Users as they are measured with.
+
+use std::sync::Arc;
+
+use personio_scim::scim::{
+    Email, EnterpriseUser, Extension, Locations, Manager, Membership, Meta, Name, Resource, ResourceTypes, Resources,
+    User, Vocabulary,
+};
+
+pub(crate) const SIZES: [usize; 2] = [10_000, 100_000];
+
+pub(crate) fn vocabulary() -> Vocabulary {
+    Vocabulary::new(&Locations::new("https://scim.example.com/scim/v2"), 10_000, &[]).unwrap()
+}
+
+pub(crate) fn user(number: usize) -> User {
+    let pick = |words: &[&str]| words.get(number % words.len()).copied().unwrap_or_default().to_owned();
+    let family = pick(&["Müller", "Meyer", "Østergård", "Rossi", "Nowak", "García", "O'Brien"]);
+    let day = |number: usize| format!("2025-{:02}-{:02}T08:00:00Z", number % 12 + 1, number % 28 + 1).parse().ok();
+    let id = (1_200_000 + number).to_string();
+    let names: [Arc<str>; 3] = ["employmentStatus".into(), "hireDate".into(), "office".into()];
+    let mut extension = Extension::default();
+    for (name, value) in names.iter().zip(["ACTIVE", "2021-04-01", "München"]) {
+        extension.push(name, value.into());
+    }
+    User {
+        external_id: id.clone(),
+        user_name: format!("person.{number}@example.com"),
+        name: Name {
+            formatted: Some(format!("Anna {family}")),
+            family_name: Some(family.clone()),
+            given_name: Some("Anna".to_owned()),
+        },
+        display_name: format!("Anna {family} {number}"),
+        title: Some(pick(&["Software Engineer", "Account Executive", "Controller", "Head of People"])),
+        user_type: Some("Employee"),
+        active: !number.is_multiple_of(11),
+        emails: vec![Email { value: format!("person.{number}@example.com"), kind: "work", primary: true }],
+        groups: (0..2).map(|more| membership(number % 40 + more)).collect(),
+        enterprise: EnterpriseUser {
+            employee_number: Some(id.clone()),
+            cost_center: Some(pick(&["Research", "Sales International"])),
+            organization: Some("Beispiel GmbH".to_owned()),
+            division: None,
+            department: Some(pick(&["Engineering", "Sales", "People", "Finance", "Legal"])),
+            manager: Some(Manager {
+                value: "1200001".to_owned(),
+                reference: "https://scim.example.com/scim/v2/Users/1200001".to_owned(),
+                display_name: Some("Grace Fitzgerald".to_owned()),
+            }),
+        },
+        extension,
+        meta: Meta::of_user(format!("https://scim.example.com/scim/v2/Users/{id}"), day(number), day(number / 7)),
+        id,
+    }
+}
+
+fn membership(number: usize) -> Membership {
+    let id = format!("department-{number}");
+    Membership {
+        reference: format!("https://scim.example.com/scim/v2/Groups/{id}"),
+        display: format!("Department {number}"),
+        kind: "direct",
+        value: id,
+    }
+}
+
+pub(crate) fn resources(types: &ResourceTypes, size: usize) -> Resources {
+    let all = (0..size).map(|number| Arc::new(Resource::new(&types.user, &user(number)).unwrap())).collect();
+    Resources::new(&types.user, all)
+}

@@ -1,0 +1,81 @@
+//! What a refresh costs once everything is loaded: versions, rendering, indexes, and a whole snapshot after another.
+//! `cargo bench --bench snapshot`
+
+#![expect(clippy::unwrap_used, reason = "a benchmark that meets something unexpected fails by panicking")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use jiff::SignedDuration;
+use personio_scim::clock::SystemClock;
+use personio_scim::directory::{Earlier, Loaded, Snapshot};
+use personio_scim::scim::filter::Limits;
+use personio_scim::scim::{Content, ListQuery, Paging, Resource, Resources, SearchRequest, User, Vocabulary};
+
+mod made;
+
+use made::{SIZES, resources, user, vocabulary};
+
+/// One user of many.
+fn one(criterion: &mut Criterion) {
+    let types = vocabulary().types;
+    let users: Vec<User> = (0..1000).map(|number| user(number).versioned().unwrap()).collect();
+    let mut next = users.iter().cycle();
+    let mut another = || next.next().unwrap();
+    criterion.bench_function("one/version", |bencher| {
+        bencher.iter_batched(|| another().clone(), User::versioned, BatchSize::SmallInput);
+    });
+    criterion.bench_function("one/render", |bencher| {
+        bencher.iter(|| Resource::new(&types.user, black_box(another())));
+    });
+}
+
+fn loaded(vocabulary: &Arc<Vocabulary>, users: &[User]) -> Loaded {
+    Loaded { users: users.to_vec(), ..Loaded::nobody(Arc::clone(vocabulary)) }
+}
+
+fn refresh(criterion: &mut Criterion) {
+    let vocabulary = Arc::new(vocabulary());
+    let clock = SystemClock::default();
+    let mut group = criterion.benchmark_group("refresh");
+    group.sample_size(10);
+    for size in SIZES {
+        let users: Vec<User> = (0..size).map(user).collect();
+        let mut changed = users.clone();
+        changed.iter_mut().step_by(100).for_each(|user| user.active = !user.active);
+        let made = |load, earlier| Snapshot::new(load, earlier, SignedDuration::ZERO, &clock).unwrap();
+        let earlier = made(loaded(&vocabulary, &users), Earlier::Unknown);
+        for (name, users, earlier) in [
+            ("first", &users, Earlier::Unknown),
+            ("no change", &users, Earlier::Served(&earlier)),
+            ("1 % changed", &changed, Earlier::Served(&earlier)),
+        ] {
+            group.bench_function(BenchmarkId::new(name, size), |bencher| {
+                let load = || loaded(&vocabulary, users);
+                bencher.iter_batched(load, |load| made(load, earlier), BatchSize::PerIteration);
+            });
+        }
+    }
+}
+
+fn set(criterion: &mut Criterion) {
+    let types = vocabulary().types;
+    let mut group = criterion.benchmark_group("set");
+    group.sample_size(10);
+    for size in SIZES {
+        let users = resources(&types, size);
+        group.bench_function(BenchmarkId::new("indexes", size), |bencher| {
+            let all = || users.all().to_vec();
+            bencher.iter_batched(all, |all| Resources::new(&types.user, all), BatchSize::PerIteration);
+        });
+        let paging = Paging::after(size / 2, 100);
+        let query = ListQuery::new(&SearchRequest::default(), &[&types.user], Limits::default(), paging).unwrap();
+        group.bench_function(BenchmarkId::new("page of 100", size), |bencher| {
+            bencher.iter(|| black_box(query.select(&[&users]).to_json()));
+        });
+    }
+}
+
+criterion_group!(benches, one, refresh, set);
+criterion_main!(benches);
