@@ -31,6 +31,12 @@ const LAYERS: &[Layer] = &[
         never: &["actix_web", "oauth2"],
         why: "access decides about a token and an address: it does not know how they were sent or what is asked for",
     },
+    Layer {
+        module: "tls",
+        uses: &["clock"],
+        never: &["actix_web", "reqwest", "moka", "oauth2"],
+        why: "tls is about a certificate and its key: what is served with it is for app",
+    },
     Layer { module: "telemetry", uses: &[], never: &[], why: "logs know routes and statuses, no people" },
     Layer {
         module: "personio",
@@ -64,7 +70,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "config",
-        uses: &["access", "scim", "translate"],
+        uses: &["access", "scim", "tls", "translate"],
         never: &["actix_web", "moka", "tokio"],
         why: "config checks settings and does not know how they are used",
     },
@@ -76,7 +82,18 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "app",
-        uses: &["access", "clock", "config", "directory", "endpoints", "personio", "scim", "telemetry", "translate"],
+        uses: &[
+            "access",
+            "clock",
+            "config",
+            "directory",
+            "endpoints",
+            "personio",
+            "scim",
+            "telemetry",
+            "tls",
+            "translate",
+        ],
         never: &[],
         why: "app builds the bridge, from whichever command, over whichever Personio",
     },

@@ -52,6 +52,7 @@ mod search;
 mod sorting;
 mod state;
 mod status;
+mod tls;
 mod token;
 #[cfg(feature = "otlp")]
 mod traces;
