@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// The document, the section with the table, how the table's heading begins, and how many rows there are at least.
 const TABLES: [(&str, &str, &str, usize); 2] =
-    [("README.md", "What happens when", "| when", 15), ("SECURITY.md", "Threats", "| if", 15)];
+    [("docs/operations.md", "What happens when", "| when", 15), ("SECURITY.md", "Threats", "| if", 15)];
 
 #[test]
 fn every_test_that_a_table_names_is_there() {
@@ -64,16 +64,16 @@ fn the_image_is_built_around_a_crate_that_has_every_target() {
 
 /// A setting that is misspelt there would end the server at its start, or be missing.
 #[test]
-fn every_setting_that_a_deployment_names_is_in_the_readme() {
+fn every_setting_that_a_deployment_names_is_told() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let told = fs::read_to_string(root.join("docs/settings.md")).unwrap();
     let files = fs::read_dir(root.join("deploy")).unwrap().map(|entry| entry.unwrap().path());
     let mut count = 0;
     for file in files.chain([root.join("Dockerfile")]) {
         let text = fs::read_to_string(&file).unwrap();
         let words = text.split(|char: char| !char.is_ascii_uppercase() && char != '_');
         for setting in words.filter(|word| word.starts_with("SCIM_") || word.starts_with("PERSONIO_")) {
-            assert!(readme.contains(&format!("`{setting}`")), "{setting}, in {}", file.display());
+            assert!(told.contains(&format!("`{setting}`")), "{setting}, in {}", file.display());
             count += 1;
         }
     }

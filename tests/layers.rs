@@ -134,7 +134,7 @@ fn a_module_does_not_know_the_libraries_of_another() {
 
 #[test]
 fn only_settings_and_logs_read_the_environment() {
-    check("a setting that is read elsewhere has no flag, no check and no line in the README", |file, found| {
+    check("a setting that is read elsewhere has no flag, no check and no line in docs/settings.md", |file, found| {
         if matches!(file.module.as_str(), "config" | "telemetry") {
             return;
         }

@@ -222,10 +222,10 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_in_the_readme_are_right() {
-        let readme = include_str!("../../README.md");
+    fn the_examples_in_the_documents_are_right() {
+        let pages = [include_str!("../../docs/clients-and-tokens.md"), include_str!("../../docs/mapping.md")].concat();
         let examples: Vec<&str> =
-            readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+            pages.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
         let chosen: Vec<Chosen> = examples.iter().map(|example| parse(example).unwrap()).collect();
         let [clients, mapping] = &chosen[..] else { panic!("{examples:?}") };
         assert_eq!((clients.rules.clients.len(), clients.rules.issuers.len()), (1, 1));
