@@ -16,6 +16,7 @@ mod background;
 mod campaign;
 mod check;
 mod clients;
+mod commands;
 mod conditional;
 mod connection;
 mod crash;
