@@ -28,6 +28,7 @@ use crate::directory::{self, Directory, Freshness, MaxChange};
 use crate::endpoints::{self, Pages};
 use crate::personio::{Client, Retry, Settings};
 use crate::scim::{BrokenDocument, CursorKey, Locations, Vocabulary};
+use crate::tls::Served;
 use crate::translate::source::{Recency, Source};
 
 /// How long a request to Personio may take.
@@ -36,6 +37,13 @@ const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(15);
 /// How long after a notice of a change a load begins: one change is told by several.
 const SOON: Duration = Duration::from_secs(5);
+/// So often the files with the certificate are looked at: whoever renews it need not tell.
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(10);
+/// How long a client may take until TLS is spoken; the same as for the head of a request.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// So many clients may be about to speak TLS at once, for each worker. Many that begin and say no more must not keep
+/// others out; a connection itself costs as little here as without TLS.
+const HANDSHAKES: usize = 4096;
 /// The settings that name addresses to listen on.
 const LISTEN: &str = "--listen, SCIM_LISTEN";
 const METRICS_LISTEN: &str = "--metrics-listen, SCIM_METRICS_LISTEN";
@@ -60,6 +68,9 @@ pub enum StartError {
     /// There is no way to talk TLS.
     #[error("no HTTPS client: {0}; are CA certificates installed?")]
     Client(reqwest::Error),
+    /// There is no way to serve TLS.
+    #[error("no HTTPS server: {0}")]
+    Tls(#[from] rustls::Error),
     /// A document in the program is broken.
     #[error("a discovery document is broken: {0}")]
     Discovery(#[from] BrokenDocument),
@@ -79,6 +90,8 @@ pub struct Tuning {
     pub pause: Duration,
     /// How long after a notice of a change a load begins.
     pub soon: Duration,
+    /// So often the files with the certificate are looked at.
+    pub certificate_look: Duration,
 }
 
 impl Tuning {
@@ -92,7 +105,13 @@ impl Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { upstream_timeout: UPSTREAM_TIMEOUT, retry: Retry::default(), pause: PAUSE, soon: SOON }
+        Self {
+            upstream_timeout: UPSTREAM_TIMEOUT,
+            retry: Retry::default(),
+            pause: PAUSE,
+            soon: SOON,
+            certificate_look: CERTIFICATE_LOOK,
+        }
     }
 }
 
@@ -117,8 +136,10 @@ impl Application {
         let freshness = freshness(&scim, tuning);
         let (listener, address) = bind(LISTEN, scim.listen)?;
         let metrics = scim.metrics_listen.map(|address| bind(METRICS_LISTEN, address)).transpose()?;
-        let public_url = scim.public_url.map_or_else(|| format!("http://{address}"), |url| url.to_string());
+        let scheme = if scim.tls.is_some() { "https" } else { "http" };
+        let public_url = scim.public_url.map_or_else(|| format!("{scheme}://{address}"), |url| url.to_string());
         let base_url = base_url(&public_url);
+        let tls = scim.tls.map(|pair| Served::new(pair, Arc::clone(&clock)));
         let locations = Locations::new(&base_url);
         let vocabulary = Arc::new(Vocabulary::new(&locations, scim.max_results, &scim.policy.served_attributes())?);
         // The one secret that every server has, and that stays when clients come and go.
@@ -145,6 +166,7 @@ impl Application {
         let settings = Arc::new(ArcSwap::from_pointee(told(scim.told)));
         let live = Live {
             settings: Arc::clone(&settings),
+            tls: tls.clone(),
             access: access.clone(),
             source,
             directory: directory.clone(),
@@ -162,7 +184,7 @@ impl Application {
             register: Box::new(move |registry| traffic.register(registry)),
         }));
         let metrics = metrics.map(|bound| serve_metrics(bound, &state)).transpose().map_err(StartError::Server)?;
-        let server = serve(listener, state).map_err(StartError::Server)?;
+        let server = serve(listener, state, tls.as_ref(), tuning)?;
         Ok(Self { server, metrics, live, directory, address, base_url })
     }
 
@@ -261,7 +283,12 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, Sock
     bound.map_err(|error| StartError::Listen { setting, address, error })
 }
 
-fn serve(listener: TcpListener, state: web::Data<endpoints::State>) -> io::Result<Server> {
+fn serve(
+    listener: TcpListener,
+    state: web::Data<endpoints::State>,
+    tls: Option<&Arc<Served>>,
+    tuning: Tuning,
+) -> Result<Server, StartError> {
     let server = HttpServer::new(move || {
         // The last one is the outermost: every answer is counted and logged, and carries the id of its request.
         App::new()
@@ -272,7 +299,15 @@ fn serve(listener: TcpListener, state: web::Data<endpoints::State>) -> io::Resul
     });
     // Polling clients keep their connections; Nagle's algorithm would cost 40 ms an answer.
     let server = server.keep_alive(Duration::from_secs(75)).tcp_nodelay(true).shutdown_timeout(GRACE).disable_signals();
-    Ok(server.listen(listener)?.run())
+    let server = match tls {
+        None => server.listen(listener),
+        Some(served) => {
+            served.keep_fresh(tuning.certificate_look);
+            let server = server.tls_handshake_timeout(HANDSHAKE).max_connection_rate(HANDSHAKES);
+            server.listen_rustls_0_23(listener, served.server_config()?)
+        }
+    };
+    Ok(server.map_err(StartError::Server)?.run())
 }
 
 /// Metrics at an address of their own. Who asks there is not counted: it is no client.

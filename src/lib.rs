@@ -12,4 +12,5 @@ pub mod personio;
 pub mod scim;
 pub mod simulator;
 pub mod telemetry;
+pub mod tls;
 pub mod translate;

@@ -1,11 +1,18 @@
-//! What README.md, SECURITY.md, the pages about clients, the Dockerfile and `deploy/` say of other files must be true.
+//! What README.md, SECURITY.md, CHANGELOG.md, `docs/`, the Dockerfile and `deploy/` say of the program and of other files must
+//! be true, and all that an operator can meet must be there. What their commands do is for `tests/api/commands.rs`.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets something unexpected fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use personio_scim::config::Args;
 
 /// The document, the section with the table, how the table's heading begins, and how many rows there are at least.
 const TABLES: [(&str, &str, &str, usize); 2] =
-    [("README.md", "What happens when", "| when", 15), ("SECURITY.md", "Threats", "| if", 15)];
+    [("docs/operations.md", "What happens when", "| when", 15), ("SECURITY.md", "Threats", "| if", 15)];
 
 #[test]
 fn every_test_that_a_table_names_is_there() {
@@ -64,16 +71,16 @@ fn the_image_is_built_around_a_crate_that_has_every_target() {
 
 /// A setting that is misspelt there would end the server at its start, or be missing.
 #[test]
-fn every_setting_that_a_deployment_names_is_in_the_readme() {
+fn every_setting_that_a_deployment_names_is_told() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let told = fs::read_to_string(root.join("docs/settings.md")).unwrap();
     let files = fs::read_dir(root.join("deploy")).unwrap().map(|entry| entry.unwrap().path());
     let mut count = 0;
     for file in files.chain([root.join("Dockerfile")]) {
         let text = fs::read_to_string(&file).unwrap();
         let words = text.split(|char: char| !char.is_ascii_uppercase() && char != '_');
         for setting in words.filter(|word| word.starts_with("SCIM_") || word.starts_with("PERSONIO_")) {
-            assert!(readme.contains(&format!("`{setting}`")), "{setting}, in {}", file.display());
+            assert!(told.contains(&format!("`{setting}`")), "{setting}, in {}", file.display());
             count += 1;
         }
     }
@@ -89,5 +96,218 @@ fn the_readme_links_to_every_file_for_deployment() {
     for file in files {
         let link = format!("(deploy/{})", file.display());
         assert!(readme.contains(&link), "{link}");
+    }
+}
+
+/// All documents, by their paths from the root.
+fn documents() -> BTreeMap<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths: Vec<PathBuf> = ["README.md", "SECURITY.md", "CHANGELOG.md"].map(PathBuf::from).to_vec();
+    for folder in ["docs", "docs/clients"] {
+        let files =
+            fs::read_dir(root.join(folder)).unwrap().map(|entry| Path::new(folder).join(entry.unwrap().file_name()));
+        paths.extend(files.filter(|file| file.extension().is_some_and(|extension| extension == "md")));
+    }
+    assert!(paths.len() > 15, "{paths:?}");
+    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(root.join(path)).unwrap())).collect()
+}
+
+/// The text without fenced blocks.
+fn prose(text: &str) -> String {
+    let mut fenced = false;
+    let mut outside = |line: &&str| {
+        let is_fence = line.trim_start().starts_with("```");
+        fenced ^= is_fence;
+        !fenced && !is_fence
+    };
+    text.lines().filter(|line| outside(line)).map(|line| format!("{line}\n")).collect()
+}
+
+/// What is written as code: the spans, and the lines of fenced blocks.
+fn code(text: &str) -> Vec<String> {
+    let prose = prose(text);
+    let spans = prose.split("\n\n").flat_map(|paragraph| {
+        // A pair of backquotes never goes beyond a paragraph or a row.
+        let spans: Vec<&str> = paragraph.split('`').skip(1).step_by(2).collect();
+        spans
+    });
+    let mut fenced = false;
+    let mut inside = |line: &&str| {
+        let is_fence = line.trim_start().starts_with("```");
+        fenced ^= is_fence;
+        fenced && !is_fence
+    };
+    let blocks: Vec<&str> = text.lines().filter(|line| inside(line)).collect();
+    spans.chain(blocks).map(|code| code.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// The anchors of a page, as GitHub makes them of its headings.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = prose(text);
+    let headings =
+        headings.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let kept = |char: char| char.is_alphanumeric() || ['-', '_', ' '].contains(&char);
+    headings
+        .map(|heading| heading.to_lowercase().chars().filter(|char| kept(*char)).collect::<String>().replace(' ', "-"))
+        .collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documents = documents();
+    let mut count = 0;
+    for (path, text) in &documents {
+        let prose = prose(text);
+        for link in prose.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { root.join(path) } else { root.join(path).parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link}", path.display());
+            let there = || anchors(&fs::read_to_string(&target).unwrap());
+            assert!(anchor.is_empty() || there().contains(anchor), "{}: {link}: {:?}", path.display(), there());
+            count += 1;
+        }
+    }
+    assert!(count > 60, "{count}");
+}
+
+/// A page that no other leads to is read by nobody.
+#[test]
+fn the_readme_leads_to_every_page() {
+    let documents = documents();
+    let readme = &documents[Path::new("README.md")];
+    assert!(readme.lines().count() <= 160, "README.md is for one's first minutes; what is longer belongs into docs/");
+    for path in documents.keys().filter(|path| path.starts_with("docs") || path.ends_with("SECURITY.md")) {
+        assert!(readme.contains(&format!("({})", path.display())), "{}", path.display());
+    }
+}
+
+/// What is called so elsewhere.
+const FOREIGN_VARIABLES: [&str; 2] = [
+    // The name of this program to Personio.
+    "PERSONIO_SCIM",
+    // Only with the feature `otlp`.
+    "SCIM_OTLP_ENDPOINT",
+];
+/// Of curl, of ConductorOne's program, and of this one with the feature `otlp`.
+const FOREIGN_FLAGS: &[&str] = &[
+    "--data-urlencode",
+    "--etag-save",
+    "--etag-compare",
+    "--scim-config",
+    "--scim-config-file",
+    "--provisioning",
+    "--otlp-endpoint",
+];
+
+/// The names that are settings somewhere, and the flags of each command, `token new` for example.
+fn known() -> (BTreeSet<String>, BTreeMap<String, BTreeSet<String>>) {
+    fn add(command: &clap::Command, way: &str, flags: &mut BTreeMap<String, BTreeSet<String>>) {
+        for sub in command.get_subcommands() {
+            let way = format!("{way} {}", sub.get_name()).trim().to_owned();
+            let long = sub.get_arguments().filter_map(|arg| Some(format!("--{}", arg.get_long()?)));
+            flags.insert(way.clone(), long.chain(["--help".to_owned()]).collect());
+            add(sub, &way, flags);
+        }
+    }
+    let args = Args::command();
+    let named = |arg: &clap::Arg| Some(arg.get_env()?.to_str().unwrap().to_owned());
+    let variables = args.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(named).collect();
+    let mut flags = BTreeMap::new();
+    add(&args, "", &mut flags);
+    (variables, flags)
+}
+
+#[test]
+fn every_variable_and_every_flag_that_is_named_exists() {
+    let (variables, flags) = known();
+    let any: BTreeSet<&String> = flags.values().flatten().collect();
+    let mut count = 0;
+    for (path, text) in documents() {
+        let words = text.split(|char: char| !char.is_ascii_uppercase() && char != '_');
+        let ours = |word: &&str| word.starts_with("SCIM_") || word.starts_with("PERSONIO_");
+        for name in words.filter(ours).filter(|word| !word.ends_with('_')) {
+            assert!(variables.contains(name) || FOREIGN_VARIABLES.contains(&name), "{}: {name}", path.display());
+            count += 1;
+        }
+        for code in code(&text) {
+            let words: Vec<&str> = code.split([' ', '=', '`']).collect();
+            if code.starts_with("--") {
+                let flag = words[0].to_owned();
+                assert!(any.contains(&flag) || FOREIGN_FLAGS.contains(&words[0]), "{}: {flag}", path.display());
+                count += 1;
+            }
+            let Some(at) = words.iter().position(|word| *word == "personio-scim") else { continue };
+            let command = words[at + 1..].iter().take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
+            let command = command.copied().collect::<Vec<_>>().join(" ");
+            let has = flags.iter().filter(|(known, _)| command == **known || command.starts_with(&format!("{known} ")));
+            let Some((known, has)) = has.max_by_key(|(known, _)| known.len()) else { continue };
+            for flag in words[at + 1..].iter().filter(|word| word.starts_with("--") && word.len() > 2) {
+                assert!(has.contains(*flag), "{}: `{code}`: {known} has no {flag}", path.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 150, "{count}");
+}
+
+/// Every route in `endpoints`, as it is written there.
+fn routes() -> BTreeSet<String> {
+    let source = ["mod.rs", "webhooks.rs"].map(|file| {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoints").join(file)).unwrap()
+    });
+    let source = source.concat();
+    let starts = ["resource(\"", "search(\"", "scope(\""];
+    let found = starts.iter().flat_map(|start| source.split(start).skip(1).map(|rest| rest.split('"').next().unwrap()));
+    found.filter(|route| !route.is_empty()).map(str::to_owned).collect()
+}
+
+/// Whether a path belongs to a route, which may have `{id}` for a part of it.
+fn is_one(route: &str, path: &str) -> bool {
+    let (route, path): (Vec<&str>, Vec<&str>) = (route.split('/').collect(), path.split('/').collect());
+    let same = |(known, part): (&&str, &&str)| known == part || (known.starts_with('{') && !part.starts_with('.'));
+    route.len() == path.len() && route.iter().zip(&path).all(same)
+}
+
+/// Paths of others: of Personio's API and of a collector, of files, and of proxies, which put one in front.
+const FOREIGN_PATHS: &[&str] = &["/api/v1", "/v1/traces", "/v2", "/var/", "/etc/", "/run/", "/personio", "/64"];
+
+#[test]
+fn every_route_is_told_and_every_route_that_is_told_exists() {
+    let routes = routes();
+    assert!(routes.len() > 15 && routes.contains("/webhooks/personio"), "{routes:?}");
+    let mut told = BTreeSet::new();
+    for (path, text) in documents() {
+        for code in code(&text) {
+            let word = code.trim_start_matches("GET ").trim_start_matches("POST ").trim_start_matches('…');
+            if !word.starts_with('/') || word.contains(' ') || FOREIGN_PATHS.iter().any(|own| word.starts_with(own)) {
+                continue;
+            }
+            let word = word.split(['?', '#']).next().unwrap();
+            let route = word.strip_prefix("/scim/v2").filter(|rest| !rest.is_empty()).unwrap_or(word);
+            let found = routes.iter().find(|known| is_one(known, route));
+            assert!(found.is_some(), "{}: `{code}` is no route: {routes:?}", path.display());
+            told.extend(found.cloned());
+        }
+    }
+    let missing: Vec<_> = routes.difference(&told).collect();
+    assert!(missing.is_empty(), "no document names {missing:?}");
+}
+
+#[test]
+fn every_metric_that_is_named_is_told_with_the_others() {
+    let documents = documents();
+    let names = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|char: char| !char.is_ascii_lowercase() && char != '_');
+        words.filter(|word| word.starts_with("personio_scim_")).map(str::to_owned).collect()
+    };
+    let all = names(&documents[Path::new("docs/operations.md")]);
+    assert!(all.len() > 15, "{all:?}");
+    for (path, text) in &documents {
+        let unknown: Vec<String> = names(text).difference(&all).cloned().collect();
+        assert!(unknown.is_empty(), "{}: {unknown:?}", path.display());
     }
 }

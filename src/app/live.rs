@@ -1,4 +1,4 @@
-//! What can be changed while the server runs: who may ask, the secret for Personio, the mapping. Everything else that
+//! What can be changed while the server runs: who may ask, the secret for Personio, the certificate, the mapping. Everything else that
 //! is configured stays as it was at the start.
 
 use std::sync::Arc;
@@ -11,12 +11,14 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::endpoints;
 use crate::scim::{Locations, Vocabulary};
+use crate::tls::Served;
 use crate::translate::source::Source;
 
 /// The parts of a running server that take new settings.
 #[derive(Clone)]
 pub struct Live {
     pub(super) access: Access,
+    pub(super) tls: Option<Arc<Served>>,
     pub(super) source: Arc<Source>,
     pub(super) directory: Directory,
     pub(super) locations: Locations,
@@ -35,6 +37,9 @@ impl Live {
         let (clients, issuers) = (scim.rules.clients.len(), scim.rules.issuers.len());
         self.access.replace(scim.rules).map_err(StartError::Client)?;
         self.settings.store(Arc::new(told(scim.told)));
+        if let (Some(served), Some(pair)) = (&self.tls, scim.tls) {
+            served.adopt(pair);
+        }
         let has_new_secret = self.source.adopt_secret(&personio.client_secret);
         let has_new_mapping = !self.source.has(&scim.policy);
         if has_new_mapping {

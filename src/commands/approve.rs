@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Failure;
 use super::healthcheck::ask;
-use crate::config::{self, ApproveArgs};
+use crate::config::ApproveArgs;
 
 /// How long the server may take to publish.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,11 +21,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 const PROGRAM: &str = "personio-scim";
 
 pub(super) async fn run(args: &ApproveArgs) -> Result<(), Failure> {
-    approve(&args.listen, &mut std::io::stdout(), PATIENCE).await
+    approve(&args.server.url()?, &mut std::io::stdout(), PATIENCE).await
 }
 
-async fn approve(listen: &str, out: &mut impl Write, patience: Duration) -> Result<(), Failure> {
-    let url = format!("{}/health/ready", config::local_url(listen)?);
+async fn approve(server: &str, out: &mut impl Write, patience: Duration) -> Result<(), Failure> {
+    let url = format!("{server}/health/ready");
     let before = ready(&url).await?;
     if !before.holds_back {
         return Ok(writeln!(out, "Nothing is held back: {}", before.detail)?);
@@ -108,7 +108,7 @@ mod tests {
 
     async fn run(listen: &str) -> (Result<(), String>, String) {
         let mut out = Vec::new();
-        let outcome = approve(listen, &mut out, Duration::ZERO).await;
+        let outcome = approve(&format!("http://{listen}"), &mut out, Duration::ZERO).await;
         (outcome.map_err(|failure| failure.to_string()), String::from_utf8(out).unwrap())
     }
 

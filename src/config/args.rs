@@ -103,7 +103,14 @@ pub(super) struct ScimArgs {
     /// Address and port to listen on
     #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = LISTEN)]
     pub(super) listen: String,
-    /// URL under which clients reach this server, without /scim/v2 [default: http:// and the listen address]
+    /// PEM file with the certificate of the server, and after it those that lead to a root: clients speak TLS then
+    #[arg(long, env = "SCIM_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// PEM file with its private key
+    #[arg(long, env = "SCIM_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<String>,
+    /// URL under which clients reach this server, without /scim/v2 [default: http:// or, with TLS, https:// and the
+    /// listen address]
     #[arg(long, env = "SCIM_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
     /// Token that SCIM clients present; `serve` needs this one, or clients in the configuration file
@@ -220,9 +227,9 @@ pub struct SimulatorArgs {
 /// Settings of `healthcheck`.
 #[derive(Debug, clap::Args)]
 pub struct HealthcheckArgs {
-    /// Address on which the server listens
-    #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = LISTEN)]
-    pub listen: String,
+    /// Which server.
+    #[command(flatten)]
+    pub server: LocalServer,
     /// Ask whether it has data to serve, not only whether it is alive
     #[arg(long)]
     pub ready: bool,
@@ -231,9 +238,20 @@ pub struct HealthcheckArgs {
 /// Settings of `approve`.
 #[derive(Debug, clap::Args)]
 pub struct ApproveArgs {
+    /// Which server.
+    #[command(flatten)]
+    pub server: LocalServer,
+}
+
+/// The server on this machine, as it was told where it is.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LocalServer {
     /// Address on which the server listens
     #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = LISTEN)]
-    pub listen: String,
+    pub(super) listen: String,
+    /// The server's certificate: with one it is asked over TLS. The file is not read
+    #[arg(long, env = "SCIM_TLS_CERT", value_name = "FILE")]
+    pub(super) tls_cert: Option<String>,
 }
 
 /// Settings of `token`.

@@ -1,10 +1,13 @@
 //! The configuration file (TOML): what a company may choose about its translation, and who may ask.
 
 use std::collections::HashSet;
+use std::fmt;
+use std::marker::PhantomData;
 use std::mem;
 
 use jiff::tz::TimeZone;
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::clients::{self, ClientTable, IssuerTable};
 use super::{Error, value};
@@ -24,14 +27,39 @@ struct File {
     users: Users,
     #[serde(default)]
     groups: Groups,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tables")]
     custom_attribute: Vec<Attribute>,
     #[serde(default)]
     trusted_proxies: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tables")]
     client: Vec<ClientTable>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tables")]
     issuer: Vec<IssuerTable>,
+}
+
+/// Tables of which there may be several. `[client]` would be the only one, and the parser's complaint about that helps nobody.
+fn tables<'de, D, T>(file: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Tables<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Tables<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("tables of which there may be several: two brackets, for example `[[client]]`")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut tables: A) -> Result<Vec<T>, A::Error> {
+            let mut all = Vec::new();
+            while let Some(table) = tables.next_element()? {
+                all.push(table);
+            }
+            Ok(all)
+        }
+    }
+    file.deserialize_seq(Tables(PhantomData))
 }
 
 /// The file as it is meant.
@@ -222,10 +250,10 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_in_the_readme_are_right() {
-        let readme = include_str!("../../README.md");
+    fn the_examples_in_the_documents_are_right() {
+        let pages = [include_str!("../../docs/clients-and-tokens.md"), include_str!("../../docs/mapping.md")].concat();
         let examples: Vec<&str> =
-            readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+            pages.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
         let chosen: Vec<Chosen> = examples.iter().map(|example| parse(example).unwrap()).collect();
         let [clients, mapping] = &chosen[..] else { panic!("{examples:?}") };
         assert_eq!((clients.rules.clients.len(), clients.rules.issuers.len()), (1, 1));
@@ -246,6 +274,9 @@ mod tests {
             ("[groups]\nfrom = [\"room\"]".to_owned(), "unknown variant `room`"),
             ("active_before_start_days = -1".to_owned(), "line 1"),
             ("x = ".to_owned(), "line 1"),
+            ("time_zone = \"UTC\"\n[client]\nname = \"okta\"".to_owned(), "line 2: invalid type: map, expected tables"),
+            ("[issuer]".to_owned(), "two brackets, for example `[[client]]`"),
+            ("[custom_attribute]\nname = \"x\"".to_owned(), "of which there may be several"),
             ("employee_number = \"date_of_birth\"".to_owned(), "`date_of_birth` is personal data"),
             (attribute("id = \"dynamic_1\""), "missing field `name`"),
             (attribute("name = \"x\""), "either its id or its global_id"),

@@ -10,6 +10,7 @@ mod examples;
 mod mapping;
 mod reading;
 mod state;
+mod tls;
 mod told;
 mod value;
 
@@ -24,8 +25,8 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use args::{
-    ApproveArgs, Args, Command, CompletionsArgs, DemoArgs, HealthcheckArgs, ManArgs, Population, ServeArgs,
-    SimulatorArgs, TokenAction, TokenArgs, TokenOutput,
+    ApproveArgs, Args, Command, CompletionsArgs, DemoArgs, HealthcheckArgs, LocalServer, ManArgs, Population,
+    ServeArgs, SimulatorArgs, TokenAction, TokenArgs, TokenOutput,
 };
 use args::{PersonioArgs, ScimArgs};
 use mapping::Chosen;
@@ -36,6 +37,7 @@ use value::Setting;
 
 use crate::access::Rules;
 use crate::scim::filter;
+use crate::tls::Pair;
 use crate::translate::Policy;
 
 /// Each takes memory for an answer, and perhaps a connection.
@@ -81,6 +83,8 @@ pub struct Personio {
 pub struct Scim {
     /// Where to listen; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// What is shown to clients that speak TLS; without it they speak plain HTTP.
+    pub tls: Option<Pair>,
     /// How clients see this server; from the listen address if nothing is said.
     pub public_url: Option<Url>,
     /// Who may ask.
@@ -211,6 +215,7 @@ fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<Sec
     told.extend(told::of_file(&policy, &rules));
     Ok(Scim {
         listen: listen_address(&args.listen)?,
+        tls: tls::pair(matches)?,
         public_url: value::given("public_url", matches).map(|url| value::public_url(url)).transpose()?,
         rules,
         cache_ttl,
@@ -264,17 +269,20 @@ pub fn listen_address(listen: &str) -> Result<SocketAddr, Error> {
     value::address(value::LISTEN, listen)
 }
 
-/// Where a server that listens as `listen` says can be asked from the same machine.
-///
-/// # Errors
-/// When it is no address.
-pub fn local_url(listen: &str) -> Result<String, Error> {
-    let mut address = listen_address(listen)?;
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
+impl LocalServer {
+    /// Where it can be asked from the same machine.
+    ///
+    /// # Errors
+    /// When it listens on no address.
+    pub fn url(&self) -> Result<String, Error> {
+        let mut address = listen_address(&self.listen)?;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        let has_tls = self.tls_cert.as_ref().is_some_and(|file| !file.trim().is_empty());
+        Ok(format!("{}://{address}", if has_tls { "https" } else { "http" }))
     }
-    Ok(format!("http://{address}"))
 }

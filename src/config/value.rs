@@ -35,6 +35,8 @@ settings! {
     APP_ID = "--personio-app-id", "PERSONIO_APP_ID";
     MAX_CONCURRENCY = "--personio-max-concurrency", "PERSONIO_MAX_CONCURRENCY";
     LISTEN = "--listen", "SCIM_LISTEN";
+    TLS_CERT = "--tls-cert", "SCIM_TLS_CERT";
+    TLS_KEY = "--tls-key", "SCIM_TLS_KEY";
     PUBLIC_URL = "--public-url", "SCIM_PUBLIC_URL";
     BEARER_TOKEN = "--bearer-token", "SCIM_BEARER_TOKEN";
     WEBHOOK_TOKEN = "--webhook-token", "SCIM_WEBHOOK_TOKEN";

@@ -1,4 +1,4 @@
-//! What a company may choose about its translation; the mapping file, as it is meant.
+//! What a company may choose about its translation; its part of the configuration file, as it is meant.
 
 use jiff::tz::TimeZone;
 

@@ -141,7 +141,7 @@ async fn what_is_wrong_is_named_with_what_to_change() {
         (Endpoint::Workplaces, Status(403), "workplaces", "warn", "`office`", allow("read workplaces")),
         (Endpoint::CostCenters, Status(412), "cost centres", "warn", "`costCenter`", allow("read cost centres")),
     ];
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/commands.md")).unwrap();
     let simulator = Setup::persons(60).simulator();
     for (endpoint, action, step, outcome, what, remedy) in rows {
         let case = format!("{endpoint:?} {action:?}");
@@ -155,7 +155,7 @@ async fn what_is_wrong_is_named_with_what_to_change() {
         assert!(found["remedy"].as_str().unwrap().contains(&remedy), "{case}: {found}");
         if step == "departments" {
             let what = found["what"].as_str().unwrap().split(" (Personio's trace id").next().unwrap();
-            assert!(readme.contains(what) && readme.contains(&remedy), "README.md shows an example: {what}");
+            assert!(page.contains(what) && page.contains(&remedy), "docs/commands.md shows an example: {what}");
         }
     }
     simulator.heal();

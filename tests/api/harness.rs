@@ -14,6 +14,7 @@ use personio_scim::directory::Directory;
 use personio_scim::personio::Retry;
 use personio_scim::scim::filter;
 use personio_scim::simulator::{Options, Rate, Simulator, World};
+use personio_scim::tls::Pair;
 use personio_scim::translate::Policy;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -77,6 +78,7 @@ pub struct Setup {
     pub state: Option<State>,
     pub max_stale: Duration,
     pub max_results: usize,
+    pub tls: Option<Pair>,
     pub public_url: Option<&'static str>,
     pub webhook_token: Option<&'static str>,
     /// Whether metrics have an address of their own.
@@ -110,6 +112,7 @@ impl Setup {
             state: None,
             max_stale: Duration::from_secs(24 * 3600),
             max_results: 10_000,
+            tls: None,
             public_url: None,
             webhook_token: None,
             has_metrics_address: false,
@@ -121,6 +124,7 @@ impl Setup {
                 retry: Retry { times: 2, first_wait: Duration::from_millis(5) },
                 pause: Duration::from_secs(15),
                 soon: Duration::from_millis(50),
+                certificate_look: Duration::from_millis(50),
             },
             clock: TestClock::at(NOW),
         }
@@ -158,6 +162,7 @@ impl Setup {
             },
             scim: Scim {
                 listen: "127.0.0.1:0".parse().unwrap(),
+                tls: self.tls,
                 public_url: self.public_url.map(|url| url.parse().unwrap()),
                 rules: self.rules.unwrap_or_else(|| rules(self.webhook_token)),
                 cache_ttl: self.cache_ttl,
@@ -179,7 +184,8 @@ impl Setup {
         };
         let application = Application::build(config.clone(), Arc::new(self.clock.clone()), self.tuning).unwrap();
         let (directory, live) = (application.directory(), application.live());
-        let origin = format!("http://{}", application.address());
+        let scheme = if config.scim.tls.is_some() { "https" } else { "http" };
+        let origin = format!("{scheme}://{}", application.address());
         let metrics_origin = application.metrics_address().map(|address| format!("http://{address}"));
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(application.run(async {

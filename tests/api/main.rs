@@ -17,6 +17,7 @@ mod campaign;
 mod check;
 mod clients;
 mod coding;
+mod commands;
 mod conditional;
 mod connection;
 mod crash;
@@ -53,6 +54,7 @@ mod search;
 mod sorting;
 mod state;
 mod status;
+mod tls;
 mod token;
 #[cfg(feature = "otlp")]
 mod traces;

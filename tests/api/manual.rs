@@ -1,6 +1,7 @@
 //! What the program says of itself: help, manual pages, completions; and the tokens it makes.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -39,19 +40,21 @@ async fn the_help_of_every_command_has_an_example() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_command_is_named_where_one_is_missing_and_in_the_readme() {
+async fn every_command_is_named_where_one_is_missing_and_told() {
     let complaint = run(&[], &[]).await.err;
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/commands.md")).unwrap();
     for command in Args::command().get_subcommands() {
         let name = command.get_name();
         assert!(complaint.contains(name), "{name}: {complaint}");
-        assert!(readme.contains(&format!("\n| `personio-scim {name}")), "README.md has no row for {name}");
+        assert!(page.contains(&format!("\n| `personio-scim {name}")), "docs/commands.md has no row for {name}");
     }
 }
 
 #[test]
-fn the_readme_names_every_setting_and_every_flag() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+fn every_setting_and_every_flag_is_told() {
+    let page = |page: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+    let settings = page("docs/settings.md");
+    let pages = ["README.md", "docs/commands.md"].map(page).concat() + &settings;
     let args = Args::command();
     let mut known = 0;
     for arg in args.get_subcommands().flat_map(clap::Command::get_arguments) {
@@ -59,8 +62,8 @@ fn the_readme_names_every_setting_and_every_flag() {
         let flag = arg.get_long().filter(|flag| !["help", "version"].contains(flag)).map(|flag| format!("--{flag}"));
         for name in [variable, flag].into_iter().flatten() {
             // A flag may be shown with a value.
-            let is_named = [" ", "`", ",", "\n"].iter().any(|end| readme.contains(&format!("{name}{end}")));
-            assert!(readme.contains(&name) && (name.starts_with('`') || is_named), "README.md does not name {name}");
+            let is_named = [" ", "`", ",", "\n"].iter().any(|end| pages.contains(&format!("{name}{end}")));
+            assert!(settings.contains(&name) || (is_named && !name.starts_with('`')), "{name}");
             known += 1;
         }
     }

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 work, port, path, direct, demo = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])
-token, near = os.environ["TOKEN"], os.environ["NEAR"]
+is_open = sys.argv[6] == "open"
+token, near, webhooks = os.environ["TOKEN"], os.environ["NEAR"], os.environ["WEBHOOKS"]
 HOST, CERTIFICATE = "scim.example.com", work / "tls/scim.example.com.crt"
 SERVER = f"https://{HOST}:{port}"
 SEARCH = ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]
@@ -150,12 +151,24 @@ def addresses():
 
 
 def what_stays_inside():
-    for what in ["metrics", "health/ready", "status", "webhooks/personio", "Users", "", "scim/v2/../../metrics",
+    for what in [*([] if is_open else ["status", "webhooks/personio"]), "metrics", "health/ready", "Users", "", "scim/v2/../../metrics",
                  "scim/v2/%2e%2e/%2e%2e/metrics", "scim/v2/..%2f..%2fmetrics", "scim/v2/../metrics"]:
         got = outside(what)
         assert got.status == 404 and b"personio_scim_" not in got.body, f"{what}: {got.status}"
     hidden = outside("metrics/../scim/v2/../metrics")
     assert hidden.status == 404, hidden.status
+
+
+def what_is_passed_on_if_somebody_says_so():
+    page = outside("status")
+    assert page.status == 200 and page.header("content-type")[0].startswith("text/html"), page.headers
+    nobody = outside("status", token=None)
+    assert nobody.status == 401 and nobody.header("www-authenticate"), nobody.headers
+    notice = {"company_id": "1", "event_name": "ping", "occurred_at": "2026-11-25T12:00:00Z", "payload": {}}
+    sent = [*JSON, "-d", json.dumps(notice)]
+    assert outside("webhooks/personio", *sent, "-H", f"Authorization: {webhooks}", token=None).status == 202
+    assert outside("webhooks/personio", *sent).status == 401, "the token of a client opens no webhooks"
+    assert outside("status/").status == outside("webhooks/personio/more").status == 404
 
 
 def while_it_is_down():
@@ -171,7 +184,7 @@ def what_was_written(someone):
     text = "".join(file.read_text() for file in (work / "log").iterdir())
     lines = (work / "log/personio-scim.log").read_text().splitlines()
     assert any(" GET Users 503 " in line for line in lines) and len(lines) > 40, lines[-3:]
-    for secret in [token, near, "Bearer", "anybody", "filter", "count=", "?", "anna", someone["id"], someone["userName"],
+    for secret in [token, near, webhooks, "Bearer", "anybody", "filter", "count=", "?", "anna", someone["id"], someone["userName"],
                    someone["userName"].split("@")[0]]:
         found = [line for line in text.splitlines() if secret in line]
         assert not found, f"{secret} is in a log: {found[0][:300]}"
@@ -187,6 +200,9 @@ other_requests()
 limits()
 addresses()
 what_stays_inside()
+if is_open:
+    what_is_passed_on_if_somebody_says_so()
 while_it_is_down()
 what_was_written(someone)
-print(f"nginx: list, search, 304, large pages and all else are as without it, at {path or '/'}")
+also = ", and the status page and webhooks are passed on" if is_open else ""
+print(f"nginx: list, search, 304, large pages and all else are as without it, at {path or '/'}{also}")

@@ -1,5 +1,5 @@
 //! Filters and who they find, worked out from RFC 7644 §3.4.2.2 and, where it is silent, from what
-//! README.md says. `{C}`, `{E}` and `{O}` stand for the URNs of the core schema, the enterprise extension
+//! docs/scim.md says. `{C}`, `{E}` and `{O}` stand for the URNs of the core schema, the enterprise extension
 //! and the extension of our own; the ids of who is found are separated by blanks.
 
 pub const VALID: &[(&str, &str)] = &[

@@ -1,0 +1,28 @@
+//! The certificate that is shown to clients, and its key: both or neither.
+
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+
+use super::Error;
+use super::value::{self, TLS_CERT, TLS_KEY};
+use crate::tls::{Files, Pair, Part};
+
+/// The certificate and its key, read, if clients are to speak TLS.
+pub(super) fn pair(matches: &ArgMatches) -> Result<Option<Pair>, Error> {
+    let path = |id| value::given(id, matches).map(|path| PathBuf::from(path.trim()));
+    let files = match (path("tls_cert"), path("tls_key")) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => Files { certificate, key },
+        (Some(_), None) => return Err(Error(format!("{TLS_CERT} is given without {TLS_KEY}: TLS needs both"))),
+        (None, Some(_)) => return Err(Error(format!("{TLS_KEY} is given without {TLS_CERT}: TLS needs both"))),
+    };
+    let pair = Pair::read(&files).map_err(|error| {
+        let setting = match error.part {
+            Part::Certificate => TLS_CERT,
+            Part::Key => TLS_KEY,
+        };
+        Error(format!("{setting}: {error}"))
+    })?;
+    Ok(Some(pair))
+}

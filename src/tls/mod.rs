@@ -1,0 +1,155 @@
+//! TLS for whoever asks this server: a certificate and its key, read from PEM files, checked, and exchanged while the
+//! server runs. Which settings name the files, and what is served, is not known here; who may ask is not decided by it.
+//!
+//! Nothing that is said of a file quotes it: it may be the key.
+
+mod served;
+mod validity;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use rustls::InconsistentKeys;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use secrecy::{ExposeSecret, SecretString};
+
+pub use served::Served;
+
+/// Where a certificate and its key are.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// The certificate of the server, and after it those that lead to a root.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// One of the two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The certificate.
+    Certificate,
+    /// The key.
+    Key,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {why}", path.display())]
+pub struct Error {
+    /// Which file it is.
+    pub part: Part,
+    path: PathBuf,
+    why: String,
+}
+
+/// A certificate and its key, which belong together.
+#[derive(Clone)]
+pub struct Pair {
+    files: Files,
+    /// Of both files, to see whether they have changed.
+    digest: Vec<u8>,
+    certified: Arc<CertifiedKey>,
+}
+
+impl fmt::Debug for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pair").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl Pair {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// When one of them cannot be read or used, or they do not belong together.
+    pub fn read(files: &Files) -> Result<Self, Error> {
+        Contents::read(files)?.pair(files)
+    }
+
+    /// The same files, if they hold something else now.
+    fn read_again(&self) -> Result<Option<Self>, Error> {
+        let contents = Contents::read(&self.files)?;
+        if contents.digest() == self.digest {
+            return Ok(None);
+        }
+        contents.pair(&self.files).map(Some)
+    }
+}
+
+/// What is in the files.
+struct Contents {
+    certificate: Vec<u8>,
+    key: SecretString,
+}
+
+impl Contents {
+    fn read(files: &Files) -> Result<Self, Error> {
+        let certificate = fs::read(&files.certificate)
+            .map_err(|error| wrong(Part::Certificate, &files.certificate, error.to_string()))?;
+        let key =
+            fs::read_to_string(&files.key).map_err(|error| wrong(Part::Key, &files.key, error.to_string()))?.into();
+        Ok(Self { certificate, key })
+    }
+
+    fn digest(&self) -> Vec<u8> {
+        let mut both = digest::Context::new(&digest::SHA256);
+        for file in [self.certificate.as_slice(), self.key.expose_secret().as_bytes()] {
+            both.update(digest::digest(&digest::SHA256, file).as_ref());
+        }
+        both.finish().as_ref().to_vec()
+    }
+
+    fn pair(&self, files: &Files) -> Result<Pair, Error> {
+        let chain = chain(&self.certificate).map_err(|why| wrong(Part::Certificate, &files.certificate, why))?;
+        let key = key(self.key.expose_secret()).map_err(|why| wrong(Part::Key, &files.key, why))?;
+        let key = default_provider().key_provider.load_private_key(key).map_err(|_| {
+            let why = "holds a key that cannot be used; RSA of 2048 to 8192 bits, ECDSA over P-256, P-384 or P-521, and Ed25519 can";
+            wrong(Part::Key, &files.key, why)
+        })?;
+        let certified = CertifiedKey::new(chain, key);
+        match certified.keys_match() {
+            Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+            Err(rustls::Error::InconsistentKeys(_)) => {
+                let why = format!("does not belong to the certificate in {}", files.certificate.display());
+                return Err(wrong(Part::Key, &files.key, why));
+            }
+            Err(_) => {
+                return Err(wrong(Part::Certificate, &files.certificate, "its first certificate cannot be read"));
+            }
+        }
+        Ok(Pair { files: files.clone(), digest: self.digest(), certified: Arc::new(certified) })
+    }
+}
+
+fn wrong(part: Part, path: &Path, why: impl Into<String>) -> Error {
+    Error { part, path: path.to_owned(), why: why.into() }
+}
+
+const DAMAGED: &str = "is cut short or damaged";
+
+fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(text).collect::<Result<_, _>>().map_err(|_| DAMAGED)?;
+    if chain.is_empty() {
+        return Err("holds no certificate; a PEM file with `BEGIN CERTIFICATE` is needed");
+    }
+    Ok(chain)
+}
+
+fn key(text: &str) -> Result<PrivateKeyDer<'static>, &'static str> {
+    // As PKCS #8, and as OpenSSL wrote it before there was that (RFC 1421 §4.6.1.1).
+    let is_encrypted =
+        |line: &str| line.starts_with("-----BEGIN ENCRYPTED") || line.starts_with("Proc-Type: 4,ENCRYPTED");
+    if text.lines().any(is_encrypted) {
+        return Err("holds an encrypted key; a key without a passphrase is needed, in a file that others cannot read");
+    }
+    let none = "holds no private key; a PEM file with `BEGIN PRIVATE KEY` is needed";
+    let why = |error| if matches!(error, pem::Error::NoItemsFound) { none } else { DAMAGED };
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(why)
+}

@@ -1,0 +1,219 @@
+//! The pair that is in force: every new connection gets it, and running ones go on with theirs.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::{Error, Pair, validity};
+use crate::clock::Clock;
+
+/// The pair that is in force.
+pub struct Served {
+    pair: ArcSwap<Pair>,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pair.load().fmt(f)
+    }
+}
+
+impl ResolvesServerCert for Served {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.pair.load().certified))
+    }
+}
+
+impl Served {
+    /// Begins with this pair.
+    #[must_use]
+    pub fn new(pair: Pair, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let served = Arc::new(Self { pair: ArcSwap::from_pointee(pair), clock });
+        served.warn();
+        served
+    }
+
+    /// How a server talks that serves it: TLS 1.2 and 1.3, with nobody's certificate asked for.
+    ///
+    /// # Errors
+    /// When the library was built without what that takes.
+    pub fn server_config(self: &Arc<Self>) -> Result<ServerConfig, rustls::Error> {
+        let resolver = Arc::clone(self) as Arc<dyn ResolvesServerCert>;
+        let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+        Ok(builder.with_safe_default_protocol_versions()?.with_no_client_auth().with_cert_resolver(resolver))
+    }
+
+    /// From now on this one is in force.
+    pub fn adopt(&self, pair: Pair) {
+        if self.pair.load().digest == pair.digest {
+            return;
+        }
+        self.pair.store(Arc::new(pair));
+        tracing::info!("a new certificate is served, to every new connection");
+        self.warn();
+    }
+
+    /// Looks at the files so often, until nothing serves this any more.
+    pub fn keep_fresh(self: &Arc<Self>, every: Duration) {
+        let served = Arc::downgrade(self);
+        tokio::spawn(watch(served, every));
+    }
+
+    /// Clients refuse a certificate outside its time, and their messages reach nobody here.
+    fn warn(&self) {
+        let pair = self.pair.load();
+        let Some(validity) = pair.certified.cert.first().and_then(|certificate| validity::of(certificate)) else {
+            return;
+        };
+        if let Some(doubt) = validity.doubt(self.clock.now()) {
+            tracing::warn!("{}: the certificate {doubt}", pair.files.certificate.display());
+        }
+    }
+}
+
+/// What is wrong at one look may be half written. Seen a second time it is a mistake, which is told once.
+async fn watch(served: Weak<Served>, every: Duration) {
+    let mut seen: Option<Error> = None;
+    let mut is_told = false;
+    loop {
+        tokio::time::sleep(every).await;
+        let Some(served) = served.upgrade() else { return };
+        let pair = served.pair.load_full();
+        // Files may be on a network that hangs.
+        let Ok(read) = tokio::task::spawn_blocking(move || pair.read_again()).await else { return };
+        match read {
+            Ok(new) => {
+                (seen, is_told) = (None, false);
+                if let Some(pair) = new {
+                    served.adopt(pair);
+                }
+            }
+            Err(error) if seen.as_ref() == Some(&error) => {
+                if !is_told {
+                    tracing::warn!("the certificate stays as it was: {error}");
+                }
+                is_told = true;
+            }
+            Err(error) => (seen, is_told) = (Some(error), false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::tls::Files;
+
+    const LOOK: Duration = Duration::from_secs(10);
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Lines {
+        /// What was logged since this was asked last.
+        fn take(&self) -> Vec<String> {
+            let text = std::mem::take(&mut *self.0.lock().unwrap());
+            String::from_utf8(text).unwrap().lines().map(str::to_owned).collect()
+        }
+    }
+
+    fn pair() -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn write(folder: &TempDir, certificate: &str, key: &str) -> Files {
+        let files = Files { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
+        fs::write(&files.certificate, certificate).unwrap();
+        fs::write(&files.key, key).unwrap();
+        files
+    }
+
+    /// So many looks have been taken.
+    async fn looks(number: u32) {
+        tokio::time::sleep(LOOK * number + LOOK / 2).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mistake_is_told_once_and_what_is_half_written_not_at_all() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _logged = tracing::subscriber::set_default(subscriber);
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (pair(), pair());
+        let files = write(&folder, &first.0, &first.1);
+        let served = Served::new(Pair::read(&files).unwrap(), Arc::new(SystemClock::new()));
+        served.keep_fresh(LOOK);
+        looks(5).await;
+        assert_eq!(lines.take(), Vec::<String>::new(), "nothing has changed");
+
+        // The key comes after the certificate.
+        write(&folder, &second.0, &first.1);
+        looks(0).await;
+        tokio::time::sleep(LOOK / 2).await;
+        assert_eq!(lines.take(), Vec::<String>::new());
+        write(&folder, &second.0, &second.1);
+        looks(5).await;
+        let [line] = &*lines.take() else { panic!("one line") };
+        assert!(line.contains("INFO") && line.contains("a new certificate is served"), "{line}");
+
+        for (certificate, key, why) in [
+            (&first.0, &second.1, "tls.key: does not belong to the certificate in "),
+            (&first.0, &first.0, "tls.key: holds no private key"),
+        ] {
+            write(&folder, certificate, key);
+            looks(10).await;
+            let [line] = &*lines.take() else { panic!("one line: {why}") };
+            assert!(line.contains("WARN") && line.contains("the certificate stays as it was: "), "{line}");
+            assert!(line.contains(why), "{line}");
+        }
+        write(&folder, &second.0, &second.1);
+        looks(3).await;
+        assert_eq!(lines.take(), Vec::<String>::new(), "it is what is served");
+        write(&folder, &first.0, &second.1);
+        looks(3).await;
+        assert_eq!(lines.take().len(), 1, "a mistake that was mended and made again is told again");
+        assert!(served.pair.load().digest == Pair::read(&write(&folder, &second.0, &second.1)).unwrap().digest);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_looks_at_the_files_of_a_server_that_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = pair();
+        let files = write(&folder, &certificate, &key);
+        let served = Served::new(Pair::read(&files).unwrap(), Arc::new(SystemClock::new()));
+        let watching = tokio::spawn(watch(Arc::downgrade(&served), LOOK));
+        looks(3).await;
+        assert!(!watching.is_finished());
+        drop(served);
+        looks(1).await;
+        assert!(watching.is_finished());
+    }
+}

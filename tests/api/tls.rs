@@ -1,0 +1,339 @@
+//! The server speaks TLS itself: with which files, to whom, and what happens when the files change.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use personio_scim::tls::{Files, Pair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, Issuer, KeyPair, PKCS_RSA_SHA256, date_time_ymd,
+};
+use reqwest::Version;
+use tempfile::TempDir;
+
+use crate::harness::{Setup, TOKEN, until};
+use crate::process::{Program, run, settings};
+
+/// An authority that nobody knows but whoever is told, with one more below it, as public ones have.
+struct Authority {
+    root: String,
+    below: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let params = |name: &str| {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params
+        };
+        let root = CertifiedIssuer::self_signed(params("root"), KeyPair::generate().unwrap()).unwrap();
+        let issuer: &Issuer<'_, KeyPair> = &root;
+        let below = CertifiedIssuer::signed_by(params("below"), KeyPair::generate().unwrap(), issuer).unwrap();
+        Self { root: root.pem(), below }
+    }
+
+    /// A certificate for this name with those that lead to the root, and its key.
+    fn certify(&self, name: &str, key: &KeyPair, until: i32) -> String {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_after = date_time_ymd(until, 1, 1);
+        let issuer: &Issuer<'_, KeyPair> = &self.below;
+        format!("{}{}", params.signed_by(key, issuer).unwrap().pem(), self.below.pem())
+    }
+
+    /// A client that trusts this authority alone.
+    fn client(&self) -> reqwest::Client {
+        trusting(&self.root)
+    }
+}
+
+fn trusting(root: &str) -> reqwest::Client {
+    let root = reqwest::Certificate::from_pem(root.as_bytes()).unwrap();
+    reqwest::Client::builder().no_proxy().tls_certs_only([root]).timeout(Duration::from_secs(10)).build().unwrap()
+}
+
+/// Two files in a folder.
+struct Folder {
+    folder: TempDir,
+    files: Files,
+}
+
+impl Folder {
+    fn with(certificate: &str, key: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
+        let folder = Self { folder, files };
+        folder.write(certificate, key);
+        folder
+    }
+
+    fn write(&self, certificate: &str, key: &str) {
+        fs::write(&self.files.certificate, certificate).unwrap();
+        fs::write(&self.files.key, key).unwrap();
+    }
+
+    fn certificate(&self) -> &str {
+        self.files.certificate.to_str().unwrap()
+    }
+
+    fn key(&self) -> &str {
+        self.files.key.to_str().unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// A folder with a good pair for this machine, which ends in this year.
+fn good(authority: &Authority, until: i32) -> Folder {
+    let key = KeyPair::generate().unwrap();
+    Folder::with(&authority.certify("127.0.0.1", &key, until), &key.serialize_pem())
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+/// The key as it was written before PKCS #8, which is a wrapping around it (RFC 5208 §5): the first octet string.
+fn unwrapped(pkcs8: &[u8]) -> Vec<u8> {
+    let contents = |der: &[u8]| match der[1] {
+        length @ ..=0x7f => (2, usize::from(length)),
+        0x81 => (3, usize::from(der[2])),
+        _ => (4, usize::from(der[2]) << 8 | usize::from(der[3])),
+    };
+    // Into the sequence, over the version and the algorithm.
+    let mut rest = &pkcs8[contents(pkcs8).0..];
+    for _ in 0..2 {
+        let (head, length) = contents(rest);
+        rest = &rest[head + length..];
+    }
+    assert_eq!(rest[0], 4);
+    let (head, length) = contents(rest);
+    rest[head..head + length].to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_read_over_tls_whatever_the_form_of_the_key() {
+    let authority = Authority::new();
+    let elliptic = KeyPair::generate().unwrap();
+    let rsa = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
+    let sec1 = pem("EC PRIVATE KEY", &unwrapped(elliptic.serialized_der()));
+    let pkcs1 = pem("RSA PRIVATE KEY", &unwrapped(rsa.serialized_der()));
+    for (key, text) in
+        [(&elliptic, elliptic.serialize_pem()), (&elliptic, sec1), (&rsa, rsa.serialize_pem()), (&rsa, pkcs1)]
+    {
+        let folder = Folder::with(&authority.certify("127.0.0.1", key, 2090), &text);
+        let bridge = Setup { tls: Some(Pair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
+        assert!(bridge.origin.starts_with("https://"));
+        let url = format!("{}/scim/v2/Users", bridge.origin);
+        let response = authority.client().get(&url).bearer_auth(TOKEN).send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.version()), (200, Version::HTTP_11));
+        let page: serde_json::Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        assert_eq!(page["totalResults"], 3);
+        assert_eq!(page["Resources"][0]["meta"]["location"].as_str().unwrap().rsplit_once('/').unwrap().0, url);
+        let refused = trusting(&Authority::new().root).get(&url).bearer_auth(TOKEN).send().await;
+        assert!(refused.is_err(), "of another authority");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_speak_tls_gets_nothing_and_the_server_goes_on() {
+    let authority = Authority::new();
+    let folder = good(&authority, 2090);
+    let bridge = Setup { tls: Some(Pair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
+    let plain = format!("GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+    // TLS 1.1: a client hello (RFC 4346 §7.4.1.2) with two ciphers of its time and no extensions.
+    let body = [&[3, 2], [7; 32].as_slice(), &[0, 0, 4, 0, 0x2f, 0, 0x35, 1, 0]].concat();
+    let length = u8::try_from(body.len()).unwrap();
+    let old = [&[22, 3, 1, 0, length + 4, 1, 0, 0, length], body.as_slice()].concat();
+    let said = |first: &[u8]| {
+        let mut stream = TcpStream::connect(bridge.origin.trim_start_matches("https://")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(first).unwrap();
+        let (begun, mut answer) = (Instant::now(), Vec::new());
+        // Whether it ends or is reset is no matter.
+        if let Err(error) = stream.read_to_end(&mut answer) {
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+        }
+        (answer, begun.elapsed())
+    };
+    let (answer, _) = said(plain.as_bytes());
+    assert!(answer.len() <= 7 && !answer.starts_with(b"HTTP"), "an alert at most: {answer:?}");
+    // One fatal alert (RFC 5246 §7.2).
+    let (answer, _) = said(&old);
+    assert!(matches!(answer.as_slice(), [21, 3, _, 0, 2, 2, 40 | 70]), "{answer:?}");
+    // Who begins and says no more is left.
+    for slow in [&[][..], &old[..20]] {
+        let (answer, time) = said(slow);
+        assert!(answer.is_empty() && time < Duration::from_secs(10), "{answer:?} after {time:?}");
+    }
+    let url = format!("{}/scim/v2/Users", bridge.origin);
+    assert_eq!(authority.client().get(url).bearer_auth(TOKEN).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_pair_is_one_line_and_exit_code_64_and_shows_no_key() {
+    // Whatever is let through fails with 1 instead: this port is taken.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let authority = Authority::new();
+    let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap().serialize_pem());
+    let (certificate, key) = (authority.certify("127.0.0.1", &key, 2090), key.serialize_pem());
+    let (cert_flag, key_flag) = ("--tls-cert (SCIM_TLS_CERT)", "--tls-key (SCIM_TLS_KEY)");
+    let half = &key[..key.len() / 2];
+    let old_encrypted = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nMIIB\n-----END RSA PRIVATE KEY-----\n";
+    let rows = [
+        ("", key.as_str(), cert_flag, "tls.crt: holds no certificate"),
+        (&key, &key, cert_flag, "tls.crt: holds no certificate"),
+        (&certificate[..certificate.len() / 3], &key, cert_flag, "tls.crt: is cut short or damaged"),
+        (&pem("CERTIFICATE", b"no certificate"), &key, cert_flag, "tls.crt: its first certificate cannot be read"),
+        (&certificate, "", key_flag, "tls.key: holds no private key"),
+        (&certificate, &certificate, key_flag, "tls.key: holds no private key"),
+        (&certificate, half, key_flag, "tls.key: is cut short or damaged"),
+        (
+            &certificate,
+            &pem("PRIVATE KEY", b"a-secret-that-is-no-key"),
+            key_flag,
+            "tls.key: holds a key that cannot be used",
+        ),
+        (&certificate, &pem("ENCRYPTED PRIVATE KEY", b"a-secret"), key_flag, "tls.key: holds an encrypted key"),
+        (&certificate, old_encrypted, key_flag, "tls.key: holds an encrypted key"),
+        (&certificate, &other, key_flag, "tls.key: does not belong to the certificate in "),
+    ];
+    let said = async |variables: &[(&str, &str)], parts: &[&str]| {
+        let mut all = settings("http://127.0.0.1:1");
+        all.retain(|(name, _)| *name != "SCIM_LISTEN");
+        all.push(("SCIM_LISTEN", &listen));
+        all.extend(variables);
+        let ended = run(&["serve"], &all).await;
+        for text in [&key, &other, &pem("", b"a-secret-that-is-no-key")] {
+            for line in text.lines().filter(|line| !line.starts_with("-----")) {
+                assert!(!ended.err.contains(&line[..16.min(line.len())]), "{ended:?}");
+            }
+        }
+        parts.iter().for_each(|part| ended.complains(64, part));
+    };
+    for (certificate, key, setting, part) in rows {
+        let folder = Folder::with(certificate, key);
+        said(&[("SCIM_TLS_CERT", folder.certificate()), ("SCIM_TLS_KEY", folder.key())], &[setting, part]).await;
+    }
+    let folder = Folder::with(&certificate, &key);
+    let missing = folder.path("missing");
+    let missing = missing.to_str().unwrap();
+    said(&[("SCIM_TLS_CERT", missing), ("SCIM_TLS_KEY", folder.key())], &[cert_flag, "missing: No such file"]).await;
+    said(&[("SCIM_TLS_CERT", folder.certificate()), ("SCIM_TLS_KEY", missing)], &[key_flag, "missing: No such"]).await;
+    let without = format!("{cert_flag} is given without {key_flag}");
+    said(&[("SCIM_TLS_CERT", folder.certificate()), ("SCIM_TLS_KEY", "")], &[&without]).await;
+    said(&[("SCIM_TLS_KEY", folder.key())], &[&format!("{key_flag} is given without {cert_flag}")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_certificate_is_served_to_new_connections_and_running_ones_go_on() {
+    let (old, new) = (Authority::new(), Authority::new());
+    // As Kubernetes exchanges a secret: a link to the folder that holds both.
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (good(&old, 2090), good(&new, 2090));
+    let link = folder.path().join("data");
+    std::os::unix::fs::symlink(first.folder.path(), &link).unwrap();
+    let files = Files { certificate: link.join("tls.crt"), key: link.join("tls.key") };
+    let bridge = Setup { tls: Some(Pair::read(&files).unwrap()), ..Setup::persons(3) }.start();
+    let url = format!("{}/scim/v2/Users", bridge.origin);
+    let asks = async |client: &reqwest::Client| client.get(&url).bearer_auth(TOKEN).send().await.is_ok();
+    let kept = old.client();
+    assert_eq!((asks(&kept).await, asks(&new.client()).await), (true, false));
+
+    std::os::unix::fs::symlink(second.folder.path(), folder.path().join("next")).unwrap();
+    fs::rename(folder.path().join("next"), &link).unwrap();
+    until("the new one is served", async || asks(&new.client()).await).await;
+    assert!(!asks(&old.client()).await, "the old one is not served any more");
+    assert!(asks(&kept).await, "a running connection goes on");
+
+    // What is wrong changes nothing, for as long as it is so.
+    for (certificate, key) in [
+        (first.certificate(), second.key()),
+        (second.certificate(), first.key()),
+        (second.certificate(), second.certificate()),
+    ] {
+        let read = |path: &str| fs::read_to_string(path).unwrap();
+        let wrong = Folder::with(&read(certificate), &read(key));
+        std::os::unix::fs::symlink(wrong.folder.path(), folder.path().join("next")).unwrap();
+        fs::rename(folder.path().join("next"), &link).unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!((asks(&new.client()).await, asks(&old.client()).await), (true, false));
+    }
+    fs::remove_file(&link).unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(asks(&new.client()).await, "nothing is there, and nothing changes");
+    std::os::unix::fs::symlink(first.folder.path(), &link).unwrap();
+    until("what is right is served again", async || asks(&old.client()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_has_the_certificate_read_again_and_a_wrong_one_changes_nothing() {
+    let simulator = Setup::persons(3).simulator();
+    let upstream = simulator.base_url();
+    let (authority, next) = (Authority::new(), Authority::new());
+    let folder = good(&authority, 2020);
+    let mut variables = settings(&upstream);
+    variables.extend([("SCIM_TLS_CERT", folder.certificate()), ("SCIM_TLS_KEY", folder.key())]);
+    let program = Program::start(&["serve"], &variables);
+    let base_url = program.base_url().await;
+    assert!(base_url.starts_with("https://127.0.0.1:"), "{base_url}");
+    let said = |level: &str, part: &str| {
+        let has = |line: &serde_json::Value| line["level"] == level && line["message"].as_str().unwrap().contains(part);
+        program.log().iter().filter(|line| has(line)).count()
+    };
+    assert_eq!(said("WARN", "tls.crt: the certificate expired at 2020-01-01T00:00:00Z, and clients refuse it"), 1);
+
+    // Long before anybody looks at the files.
+    let renewed = good(&next, 2090);
+    let read = |path: &str| fs::read_to_string(path).unwrap();
+    folder.write(&read(renewed.certificate()), &read(renewed.key()));
+    program.signal("HUP");
+    let asks = async || next.client().get(format!("{base_url}/Users")).bearer_auth(TOKEN).send().await.is_ok();
+    until("the settings are read", async || said("INFO", "the settings were read again") == 1).await;
+    assert_eq!(said("INFO", "a new certificate is served"), 1, "with them, and not at the next look");
+    assert!(asks().await);
+    fs::write(&folder.files.key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    program.signal("HUP");
+    let mistake = "the settings stay as they were: --tls-key (SCIM_TLS_KEY): ";
+    until("that is wrong", async || said("ERROR", mistake) == 1).await;
+    assert!(asks().await);
+    assert_eq!((said("WARN", ""), said("INFO", "a new certificate is served")), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_health_check_asks_over_tls_whatever_the_name_in_the_certificate() {
+    let simulator = Setup::persons(3).simulator();
+    let upstream = simulator.base_url();
+    let key = KeyPair::generate().unwrap();
+    // For another name, and expired.
+    let folder = Folder::with(&Authority::new().certify("scim.example.com", &key, 2020), &key.serialize_pem());
+    let mut variables = settings(&upstream);
+    variables.extend([("SCIM_TLS_CERT", folder.certificate()), ("SCIM_TLS_KEY", folder.key())]);
+    let program = Program::start(&["serve"], &variables);
+    let base_url = program.base_url().await;
+    let listen = base_url.trim_start_matches("https://").trim_end_matches("/scim/v2");
+    let (listen, over_tls) = (("SCIM_LISTEN", listen), ("SCIM_TLS_CERT", folder.certificate()));
+    for args in [&["healthcheck"][..], &["healthcheck", "--ready"]] {
+        until("it is well", async || run(args, &[listen, over_tls]).await.status.success()).await;
+    }
+    let nothing = run(&["approve"], &[listen, over_tls]).await;
+    assert!(nothing.status.success() && nothing.out.starts_with("Nothing is held back"), "{nothing:?}");
+    run(&["healthcheck"], &[listen, ("SCIM_TLS_CERT", "")]).await.complains(1, "http://127.0.0.1:");
+    // Whoever goes by the names of certificates refuses this server.
+    assert!(answer_of(&base_url).await.is_err());
+}
+
+async fn answer_of(base_url: &str) -> reqwest::Result<()> {
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
+    client.get(format!("{base_url}/Users")).send().await.map(|_| ())
+}
