@@ -1,6 +1,7 @@
 //! Lists of users, of groups and of both: by the parameters of a URL or by a SearchRequest, which are
 //! answered alike (RFC 7644 §3.4.2, §3.4.3).
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use actix_web::http::Method;
@@ -200,12 +201,13 @@ impl Asked {
             }
             let state = web::Data::clone(state);
             let answer = web::block(move || {
-                let _turn = turn;
-                task.carried_out(&state).coded(coding)
+                let answer = task.carried_out(&state, &|| turn.goes_on())?;
+                Ok::<Answer, InvalidQuery>(answer.coded(coding))
             });
-            answer.await.map_err(|_| Error::BrokeOff)?
+            answer.await.map_err(|_| Error::BrokeOff)??
         } else {
-            respond::coded(task.carried_out(state), coding).await?
+            let Ok(answer) = task.carried_out(state, &|| Ok::<(), Infallible>(()));
+            respond::coded(answer, coding).await?
         };
         if matches!(self.position, Position::Numbered) {
             state.answers.keep(question, coding, &answer).await;
@@ -261,13 +263,13 @@ impl Asked {
 }
 
 impl Task {
-    fn carried_out(&self, state: &State) -> Answer {
-        let response = self.query.select(&self.listed.of(&self.snapshot));
+    fn carried_out<E>(&self, state: &State, go_on: &impl Fn() -> Result<(), E>) -> Result<Answer, E> {
+        let response = self.query.select_while(&self.listed.of(&self.snapshot), go_on)?;
         let rows = response.rows();
         // After a page of no resources comes none that would hold any.
         let end = response.ends_before_the_last().filter(|_| self.paging.count() > 0);
         let json = response.followed_by(end.and_then(|end| self.cursor(state, end))).to_json();
-        Answer { body: json.into(), coding: Coding::Identity, rows, is_followed: end.is_some() }
+        Ok(Answer { body: json.into(), coding: Coding::Identity, rows, is_followed: end.is_some() })
     }
 
     /// The cursor to what comes after so many resources, if the client walks by cursors.

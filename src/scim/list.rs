@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
+use std::convert::Infallible;
 use std::iter::Peekable;
 use std::ops::Range;
 use std::sync::Arc;
@@ -71,8 +72,22 @@ impl ListQuery {
     /// The answer of this query over `sets`, one for each type.
     #[must_use]
     pub fn select<'a>(&'a self, sets: &[&'a Resources]) -> ListResponse<Selected<'a>> {
-        let found: Vec<Places<'_>> =
-            self.parts.iter().zip(sets).map(|(part, resources)| self.places(part, resources)).collect();
+        let Ok(response) = self.select_while(sets, &|| Ok::<(), Infallible>(()));
+        response
+    }
+
+    /// The same, for as long as `go_on` says so, which is asked now and then.
+    ///
+    /// # Errors
+    /// Those of `go_on`.
+    pub fn select_while<'a, E>(
+        &'a self,
+        sets: &[&'a Resources],
+        go_on: &impl Fn() -> Result<(), E>,
+    ) -> Result<ListResponse<Selected<'a>>, E> {
+        let parts = self.parts.iter().zip(sets);
+        let found = parts.map(|(part, resources)| self.places(part, resources, go_on));
+        let found: Vec<Places<'_>> = found.collect::<Result<_, E>>()?;
         let total_results = found.iter().map(Places::len).sum();
         let range = self.paging.range(total_results);
         let is_sorted = self.parts.iter().any(|part| part.sort_by.is_some());
@@ -81,7 +96,7 @@ impl ListQuery {
             let resource = sets.get(set)?.all().get(place as usize)?;
             Some(Selected { resource, projection: &self.parts.get(set)?.projection })
         });
-        ListResponse::new(total_results, self.paging.start_index(), selected.collect())
+        Ok(ListResponse::new(total_results, self.paging.start_index(), selected.collect()))
     }
 
     /// Whether carrying it out on these sets can take so long that others should not wait for it: to sort, to
@@ -95,10 +110,15 @@ impl ListQuery {
     }
 
     /// What is found among the resources of one type, in the order that is asked for.
-    fn places<'a>(&self, part: &Part, resources: &'a Resources) -> Places<'a> {
-        let matches = part.matches(resources);
+    fn places<'a, E>(
+        &self,
+        part: &Part,
+        resources: &'a Resources,
+        go_on: &impl Fn() -> Result<(), E>,
+    ) -> Result<Places<'a>, E> {
+        let matches = part.condition.as_ref().map(|condition| filter::matches(condition, resources, go_on));
         let order = part.sort_by.and_then(|id| resources.order(id));
-        match (matches, order) {
+        Ok(match (matches.transpose()?, order) {
             (None, None) => Places::All(resources.all().len()),
             (None, Some(order)) => Places::These(match self.direction {
                 Direction::Ascending => Cow::Borrowed(&order.ascending),
@@ -113,7 +133,7 @@ impl ListQuery {
                 }
                 Places::These(matches.into())
             }
-        }
+        })
     }
 
     /// A page of several sets that are sorted each: what comes behind the page is not looked at.
@@ -186,13 +206,6 @@ fn joined(found: &[Places<'_>], page: Range<usize>) -> Vec<Found> {
         earlier += places.len();
     }
     joined
-}
-
-impl Part {
-    /// The places of those that the filter lets pass; none if there is no filter.
-    fn matches(&self, resources: &Resources) -> Option<Vec<u32>> {
-        Some(filter::matches(self.condition.as_ref()?, resources))
-    }
 }
 
 /// From the largest to the smallest; those without a value first, equal ones in the list's own order.

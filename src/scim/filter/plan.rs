@@ -10,14 +10,24 @@ use crate::scim::{AttributeId, Resources};
 /// To ask more resources than this takes longer than to look at the columns.
 const MANY: usize = 2000;
 
+/// So many resources are asked before it is asked again whether to go on.
+const SOME: usize = 1000;
+
 /// The places of the resources for which the condition holds, in the list's order.
-pub(in crate::scim) fn matches(condition: &Condition, resources: &Resources) -> Vec<u32> {
+///
+/// # Errors
+/// Those of `go_on`, which is asked now and then.
+pub(in crate::scim) fn matches<E>(
+    condition: &Condition,
+    resources: &Resources,
+    go_on: &impl Fn() -> Result<(), E>,
+) -> Result<Vec<u32>, E> {
     if let Some(candidates) = candidates(condition, resources) {
-        return candidates.into_iter().filter(|place| asked(condition, resources, *place as usize)).collect();
+        return Ok(candidates.into_iter().filter(|place| asked(condition, resources, *place as usize)).collect());
     }
     let all = Bits::all(resources.all().len());
-    let found = Plan::new(condition, resources).among(&all);
-    found.numbers().filter_map(|place| u32::try_from(place).ok()).collect()
+    let found = Plan::new(condition, resources).among(&all, go_on)?;
+    Ok(found.numbers().filter_map(|place| u32::try_from(place).ok()).collect())
 }
 
 /// The few places that the indexes leave: whoever the condition holds for is among them, in the list's order. None if an
@@ -113,14 +123,15 @@ impl<'a> Plan<'a> {
     }
 
     /// Those among these resources or elements for which it holds.
-    fn among(&self, among: &Bits) -> Bits {
-        match self {
+    fn among<E>(&self, among: &Bits, go_on: &impl Fn() -> Result<(), E>) -> Result<Bits, E> {
+        go_on()?;
+        Ok(match self {
             Self::All(parts) => {
                 let mut left = among.clone();
                 // A test that comes after one that left nobody has nothing to say.
                 let mut parts = parts.iter();
                 while let Some(part) = parts.next().filter(|_| !left.is_empty()) {
-                    left = part.among(&left);
+                    left = part.among(&left, go_on)?;
                 }
                 left
             }
@@ -128,27 +139,33 @@ impl<'a> Plan<'a> {
                 let (mut found, mut left) = (Bits::none(among.len()), among.clone());
                 let mut parts = parts.iter();
                 while let Some(part) = parts.next().filter(|_| !left.is_empty()) {
-                    let more = part.among(&left);
+                    let more = part.among(&left, go_on)?;
                     left.remove(&more);
                     found.add(&more);
                 }
                 found
             }
-            Self::Not(inner) => without(among, &inner.among(among)),
+            Self::Not(inner) => without(among, &inner.among(among, go_on)?),
             Self::Always(true) => among.clone(),
             Self::Always(false) => Bits::none(among.len()),
             Self::One(check, column) => both(among, one(check, column)),
             Self::Several(elements, check, column) => both(among, several(elements, check, column)),
-            Self::Element(elements, part) => both(among, elements.holders(&part.among(&Bits::all(elements.count())))),
+            Self::Element(elements, part) => {
+                both(among, elements.holders(&part.among(&Bits::all(elements.count()), go_on)?))
+            }
             Self::Ask(condition, resources) => {
                 let mut found = Bits::none(among.len());
-                among
-                    .numbers()
-                    .filter(|place| asked(condition, resources, *place))
-                    .for_each(|place| found.insert(place));
+                for (number, place) in among.numbers().enumerate() {
+                    if number % SOME == SOME - 1 {
+                        go_on()?;
+                    }
+                    if asked(condition, resources, place) {
+                        found.insert(place);
+                    }
+                }
                 found
             }
-        }
+        })
     }
 }
 
@@ -194,6 +211,8 @@ fn holding(check: &Check, column: &Column) -> Bits {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::convert::Infallible;
     use std::sync::{Arc, LazyLock};
 
     use proptest::prelude::*;
@@ -313,13 +332,45 @@ mod tests {
             for text in FILTERS {
                 let filter = Filter::parse(text, Limits::default()).unwrap();
                 let condition = Condition::new(&filter, text, kind, &[kind]).unwrap();
-                let found = Plan::new(&condition, &resources).among(&Bits::all(users.len()));
+                let go_on = || Ok::<(), Infallible>(());
+                let Ok(found) = Plan::new(&condition, &resources).among(&Bits::all(users.len()), &go_on);
                 later.prepare_like(&resources);
-                prop_assert_eq!(&Plan::new(&condition, &later).among(&Bits::all(users.len())), &found);
+                let Ok(again) = Plan::new(&condition, &later).among(&Bits::all(users.len()), &go_on);
+                prop_assert_eq!(&again, &found);
                 for (at, resource) in resources.all().iter().enumerate() {
                     let expected = condition.holds(resource.value());
                     prop_assert_eq!(found.get(at), Some(expected), "{}: {}", text, resource.json());
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_search_ends_when_it_is_to() {
+        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
+        let kind = discovery.compiled().unwrap().user;
+        // An object instead of a text: only the resources themselves can tell.
+        let user = json!({"title": {"a": "b"}, "userName": "a"});
+        let all = (0..3 * SOME).map(|_| Arc::new(Resource::new(&kind, &user).unwrap())).collect();
+        let resources = Resources::new(&kind, all);
+        for text in ["userName co \"x\" or userName co \"y\" or userName co \"z\"", "not (title pr)"] {
+            let filter = Filter::parse(text, Limits::default()).unwrap();
+            let condition = Condition::new(&filter, text, &kind, &[&kind]).unwrap();
+            let asked = Cell::new(0);
+            let most = |most: usize| {
+                let asked = &asked;
+                asked.set(0);
+                move || {
+                    asked.set(asked.get() + 1);
+                    if asked.get() > most { Err(()) } else { Ok(()) }
+                }
+            };
+            assert!(matches(&condition, &resources, &most(usize::MAX)).is_ok());
+            let times = asked.get();
+            assert!(times > 1, "{text}: {times}");
+            for fewer in 0..times {
+                assert_eq!(matches(&condition, &resources, &most(fewer)), Err(()), "{text}");
+                assert_eq!(asked.get(), fewer + 1, "{text}");
             }
         }
     }
