@@ -111,3 +111,47 @@ impl Resources {
         Some(cell.get_or_init(|| Order::new(&self.kind, id, &self.all)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::filter::{Condition, Filter, Limits, matches};
+    use crate::scim::{Discovery, Locations};
+
+    #[test]
+    fn what_clients_made_one_set_work_out_the_next_one_works_out_before() {
+        let types = || {
+            let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
+            discovery.compiled().unwrap().user
+        };
+        let kind = types();
+        let resources = |kind| {
+            let user = json!({"id": "1", "title": "a", "emails": [{"type": "work", "value": "a@x"}]});
+            Resources::new(kind, vec![Arc::new(Resource::new(kind, &user).unwrap())])
+        };
+        let worked_out = |resources: &Resources| {
+            let sorted = resources.kind.ids().zip(&resources.orders).filter(|(_, order)| order.get().is_some());
+            let sorted: Vec<AttributeId> = sorted.map(|(id, _)| id).collect();
+            (resources.columns.used(&resources.kind).collect::<Vec<_>>(), sorted)
+        };
+        let first = resources(&kind);
+        assert_eq!(worked_out(&first), (Vec::new(), Vec::new()), "nothing is, before somebody asks");
+        let filter = "title sw \"a\" and emails[type ne \"home\"] and id eq \"1\" or title pr";
+        let condition = Condition::new(&Filter::parse(filter, Limits::default()).unwrap(), filter, &kind, &[&kind]);
+        assert_eq!(matches(&condition.unwrap(), &first), [0]);
+        let [id, title, kind_of_email] = ["id", "title", "emails.type"].map(|path| kind.attribute(path).unwrap());
+        first.order(title);
+        let mut used = vec![id, title, kind_of_email];
+        used.sort_unstable();
+        assert_eq!(worked_out(&first), (used, vec![title]));
+
+        let next = resources(&kind);
+        next.prepare_like(&first);
+        assert_eq!(worked_out(&next), worked_out(&first));
+        let other = resources(&types());
+        other.prepare_like(&first);
+        assert_eq!(worked_out(&other), (Vec::new(), Vec::new()));
+    }
+}
