@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::employment::{by_number, unit};
-use super::records::is_personal;
+use super::packed::is_personal;
 use super::user::{Context, People};
 use super::{Custom, Policy};
 use crate::personio::model::{CustomAttribute, Employment, Person, Reference};
@@ -114,7 +114,7 @@ impl Attributes {
         }
         let supervisor = reference(&employment.supervisor);
         if let (Some(supervisor), People::Served(people)) = (supervisor, &context.people)
-            && let Some(email) = people.get(supervisor.as_str()).and_then(|card| card.email.as_deref())
+            && let Some(email) = people.get(supervisor.as_str()).and_then(|card| card.head.email)
         {
             extension.push(&names.manager_email, email.into());
         }

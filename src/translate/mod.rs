@@ -9,6 +9,8 @@ mod extension;
 mod flaw;
 mod groups;
 mod marks;
+mod named;
+mod packed;
 pub mod personal;
 mod plan;
 mod policy;
