@@ -9,10 +9,14 @@ const EMPLOYMENT: &str = "employmentId";
 /// How somebody stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing<'a> {
-    active: bool,
-    user_name: &'a str,
-    has_email: bool,
-    has_employment: bool,
+    /// Whether `active` is true.
+    pub active: bool,
+    /// The `userName`.
+    pub user_name: &'a str,
+    /// Whether there is an e-mail address.
+    pub has_email: bool,
+    /// Whether there is an employment.
+    pub has_employment: bool,
 }
 
 /// What somebody can lose.
@@ -32,7 +36,8 @@ impl Standing<'_> {
     /// What is lost on the way from here to `later`.
     pub fn losses(self, later: Standing<'_>) -> impl Iterator<Item = Loss> {
         let lost = |loss, is_lost: bool| is_lost.then_some(loss);
-        let is_renamed = self.user_name.to_lowercase() != later.user_name.to_lowercase();
+        let is_renamed =
+            self.user_name != later.user_name && self.user_name.to_lowercase() != later.user_name.to_lowercase();
         [
             lost(Loss::Active, self.active && !later.active),
             lost(Loss::UserName, is_renamed),

@@ -191,3 +191,138 @@ pub(super) fn is_personal(attribute: &CustomAttribute) -> bool {
     let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
     seen.into_iter().flatten().any(|text| personal::is_personal(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let single = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[ a-zÄ\"]{0,9}".prop_map(Value::from),
+        ];
+        single.prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec(("[a-c]{1,2}", inner), 0..4).prop_map(|members| members.into_iter().collect()),
+            ]
+        })
+    }
+
+    /// A value as documented, or another.
+    fn field(documented: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
+        prop_oneof![3 => documented, 1 => Just(Value::Null), 1 => value()]
+    }
+
+    fn word() -> impl Strategy<Value = Value> {
+        "[A-Za-zß ]{0,12}".prop_map(Value::from)
+    }
+
+    fn date() -> impl Strategy<Value = Value> {
+        "20[0-2][0-9]-(0[1-9]|1[0-2])-([0-2][0-9]|31)".prop_map(Value::from)
+    }
+
+    fn moment() -> impl Strategy<Value = Value> {
+        "20[0-2][0-9]-(0[1-9]|1[0-2])-1[0-9]T2[0-3]:59:0[0-9](\\.[0-9]{1,9})?(Z|\\+02:00)".prop_map(Value::from)
+    }
+
+    fn entries(of: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
+        field(prop::collection::vec(of, 0..4).prop_map(Value::from))
+    }
+
+    fn persons() -> impl Strategy<Value = Person> {
+        let custom = (word(), word(), word(), value()).prop_map(
+            |(id, global_id, label, value)| json!({"id": id, "global_id": global_id, "label": label, "value": value}),
+        );
+        let reference = field(word()).prop_map(|id| json!({"id": id}));
+        let names = prop::collection::vec(prop::option::of(word()), 4);
+        (1u32.., names, field(word()), field(moment()), field(moment()), entries(custom), entries(reference))
+            .prop_filter_map(
+                "a text that is none makes a person unreadable",
+                |(id, names, status, created_at, updated_at, custom_attributes, employments)| {
+                    serde_json::from_value(json!({
+                        "id": id, "email": names[0], "first_name": names[1], "last_name": names[2],
+                        "preferred_name": names[3], "created_at": created_at, "updated_at": updated_at,
+                        "status": status.as_str(), "custom_attributes": custom_attributes, "employments": employments,
+                    }))
+                    .ok()
+                },
+            )
+    }
+
+    fn employments() -> impl Strategy<Value = Option<Vec<Employment>>> {
+        let reference = || field(word().prop_map(|id| json!({"id": id})));
+        let unit = (word(), word()).prop_map(|(id, kind)| json!({"id": id, "type": kind}));
+        let center = (word(), field(any::<f64>().prop_map(Value::from)));
+        let center = center.prop_map(|(id, weight)| json!({"id": id, "weight": weight}));
+        let dates = prop::collection::vec(field(date()), 7);
+        let employment = (1u32.., word(), reference(), reference(), entries(unit), entries(center), dates, moment())
+            .prop_filter_map(
+                "what an employment cannot be",
+                |(id, word, supervisor, office, org_units, cost_centers, dates, updated_at)| {
+                    serde_json::from_value(json!({
+                        "id": id, "status": word, "type": word, "position": {"title": word}, "supervisor": supervisor,
+                        "office": office, "org_units": org_units, "legal_entity": office, "cost_centers": cost_centers,
+                        "employment_start_date": dates[0], "employment_end_date": dates[1],
+                        "probation_end_date": dates[2], "contract_end_date": dates[3],
+                        "termination": {
+                            "termination_date": dates[4], "last_working_day": dates[5], "last_working_date": dates[6],
+                        },
+                        "updated_at": updated_at,
+                    }))
+                    .ok()
+                },
+            );
+        prop::option::of(prop::collection::vec(employment, 0..3))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_is_unpacked_as_the_same(person in persons(), employments in employments()) {
+            let listed = Listed::new(person.clone()).unwrap();
+            let mut person = person;
+            forget_personal(&mut person);
+            prop_assert_eq!(listed.person().unwrap(), person.clone());
+            prop_assert_eq!(&*listed.id, person.id.as_str());
+
+            let packed = Packed::new(&listed, employments.as_deref()).unwrap();
+            prop_assert!(packed.is_of(&listed));
+            prop_assert_eq!(packed.listed(&listed.id), listed);
+            prop_assert_eq!(packed.knows_employments(), employments.is_some());
+            prop_assert_eq!(packed.head().unwrap(), Head::of(&person));
+            prop_assert_eq!(packed.facts().unwrap(), Facts { person, employments });
+        }
+
+        #[test]
+        fn parts_are_put_together_as_they_are(
+            one in persons(), other in persons(), known in employments(), read in employments(),
+        ) {
+            let (one, other) = (Listed::new(one).unwrap(), Listed::new(other).unwrap());
+            let packed = Packed::new(&one, known.as_deref()).unwrap();
+            let newer = Packed::new(&other, read.as_deref()).unwrap();
+            prop_assert_eq!(packed.is_of(&other), one.person().unwrap() == other.person().unwrap());
+            prop_assert_eq!(packed.has_same_employments(&newer), known == read);
+            prop_assert_eq!(packed.with_person(&other), Packed::new(&other, known.as_deref()).unwrap());
+            prop_assert_eq!(packed.with_employments_of(&newer), Packed::new(&one, read.as_deref()).unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_personal_is_not_packed() {
+        let person = json!({
+            "id": "7", "custom_attributes": [
+                {"id": "dynamic_1", "label": "Gehalt", "value": "MARKER"}, {"id": "dynamic_2", "value": "kept"},
+            ],
+        });
+        let listed = Listed::new(serde_json::from_value(person).unwrap()).unwrap();
+        let text = String::from_utf8_lossy(&listed.bytes).into_owned();
+        assert!(text.contains("Gehalt") && text.contains("kept") && !text.contains("MARKER"), "{text}");
+    }
+}
