@@ -16,8 +16,8 @@ use crate::scim::{self, Content, Digest, Resource, ResourceType, Resources, Stam
 #[derive(Debug)]
 pub struct Snapshot {
     vocabulary: Arc<Vocabulary>,
-    users: Resources,
-    groups: Resources,
+    users: Arc<Resources>,
+    groups: Arc<Resources>,
     skipped: Skipped,
     outdated: usize,
     unconfirmed: HashSet<Box<str>>,
@@ -75,8 +75,24 @@ impl Snapshot {
         let users = resources(&types.user, users, earlier_users, now)?;
         let groups = resources(&types.group, groups, earlier_groups, now)?;
         let digest = digest([&users, &groups]);
+        let (users, groups) = (Arc::new(users), Arc::new(groups));
         let Loaded { vocabulary, skipped, outdated, unconfirmed, day, .. } = load;
         Ok(Self { vocabulary, users, groups, skipped, outdated, unconfirmed, loaded, day, digest })
+    }
+
+    /// The same, as a load found it again that began at `loaded` on the monotonic clock.
+    pub(super) fn found_again(&self, loaded: SignedDuration) -> Self {
+        Self {
+            vocabulary: Arc::clone(&self.vocabulary),
+            users: Arc::clone(&self.users),
+            groups: Arc::clone(&self.groups),
+            skipped: self.skipped,
+            outdated: self.outdated,
+            unconfirmed: self.unconfirmed.clone(),
+            loaded,
+            day: self.day.clone(),
+            digest: self.digest.clone(),
+        }
     }
 
     /// What there is to say of them.

@@ -20,7 +20,6 @@ macro_rules! attribute_names {
         /// The names of the attributes, each stored once for all users.
         struct AttributeNames { $($name: Arc<str>),* }
 
-        #[cfg(test)]
         const NAMES: &[&str] = &[$($text),*];
 
         impl Default for AttributeNames {
@@ -69,24 +68,20 @@ impl Attributes {
         employment: Option<&Employment>,
         context: &Context<'_>,
     ) -> Extension {
-        let mut extension = Extension::default();
+        let mut found = Vec::with_capacity(NAMES.len() + self.custom.len());
         if let Some(employment) = employment {
-            self.of_employment(&mut extension, employment, context);
+            self.of_employment(&mut found, employment, context);
         }
         for (name, custom) in &self.custom {
-            if let Some(value) = self.custom_value(person, custom) {
-                extension.push(name, value);
-            }
+            found.extend(self.custom_value(person, custom).map(|value| (Arc::clone(name), value)));
         }
-        extension
+        found.into_iter().collect()
     }
 
-    fn of_employment(&self, extension: &mut Extension, employment: &Employment, context: &Context<'_>) {
+    fn of_employment(&self, found: &mut Vec<(Arc<str>, Value)>, employment: &Employment, context: &Context<'_>) {
         let names = &self.names;
-        let mut text = |name, value: Option<String>| {
-            if let Some(value) = value {
-                extension.push(name, Value::String(value));
-            }
+        let mut text = |name: &Arc<str>, value: Option<String>| {
+            found.extend(value.map(|value| (Arc::clone(name), Value::String(value))));
         };
         text(&names.employment_id, Some(employment.id.clone()));
         text(&names.employment_status, employment.status.as_ref().map(|status| status.word().to_owned()));
@@ -108,13 +103,13 @@ impl Attributes {
         text(&names.legal_entity, named(Kind::LegalEntity, referred(employment.legal_entity.as_ref())));
         let units = org_units(employment, context.names);
         if !units.is_empty() {
-            extension.push(&names.org_units, units.into());
+            found.push((Arc::clone(&names.org_units), units.into()));
         }
         let supervisor = referred(employment.supervisor.as_ref());
         if let (Some(supervisor), People::Served(people)) = (supervisor, &context.people)
             && let Some(email) = people.get(supervisor).and_then(|card| card.head.email)
         {
-            extension.push(&names.manager_email, email.into());
+            found.push((Arc::clone(&names.manager_email), email.into()));
         }
     }
 

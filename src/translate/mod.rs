@@ -16,6 +16,7 @@ mod plan;
 mod policy;
 mod records;
 mod refresh;
+mod remembered;
 pub mod source;
 pub mod survey;
 mod unreadable;

@@ -44,6 +44,11 @@ impl Record {
         Ok(Self { id: person.id.clone(), packed, read, failed, asked: None, unconfirmed: false })
     }
 
+    /// Whether the same user is made of both.
+    fn makes_the_same_as(&self, other: &Self) -> bool {
+        self.packed == other.packed && (self.failed, self.unconfirmed) == (other.failed, other.unconfirmed)
+    }
+
     /// The person, as listed last.
     pub(super) fn listed(&self) -> Listed {
         self.packed.listed(&self.id)
@@ -107,6 +112,10 @@ impl People {
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Record>> {
         self.0.iter().map(|ById(record)| record)
     }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 impl FromIterator<Arc<Record>> for People {
@@ -143,6 +152,15 @@ struct Read {
 }
 
 impl Records {
+    /// Whether the same users are made of both, whenever what is known was read.
+    pub(super) fn make_the_same_as(&self, other: &Self) -> bool {
+        let is_same = |one: &Arc<Record>| {
+            let other = other.people.get(&one.id);
+            other.is_some_and(|other| Arc::ptr_eq(one, other) || one.makes_the_same_as(other))
+        };
+        self.people.len() == other.people.len() && self.names == other.names && self.people.iter().all(is_same)
+    }
+
     /// The records that `bytes` were made of, and what their employments name.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<(Self, Named), SourceError> {
         // The text of an error can quote the value at fault.
@@ -203,6 +221,35 @@ mod tests {
         for broken in cut.chain([&bytes[1..], b"{}", b"[]"]) {
             let reason = Records::from_bytes(broken).unwrap_err().to_string();
             assert!(!reason.contains("example.com"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_same_users_are_made_of_the_same_records_only() {
+        let listed = |email: &str| Listed::new(serde_json::from_value(json!({"id": "7", "email": email})).unwrap());
+        let record = Record::new(&listed("a@example.com").unwrap(), Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
+        let employment: Employment = serde_json::from_value(json!({"id": "e"})).unwrap();
+        let employed = Record::new(&listed("a@example.com").unwrap(), Some(&[employment]), record.read).unwrap();
+        let renamed = Record::new(&listed("b@example.com").unwrap(), Some(&[]), record.read).unwrap();
+        let other = Record { id: "8".into(), ..record.clone() };
+        let records = |people: &[&Record], name: &str| {
+            let names = [(Kind::Team, "1".to_owned(), name.to_owned())].into_iter().collect();
+            Records { people: people.iter().map(|record| Arc::new(Record::clone(record))).collect(), names }
+        };
+        let before = records(&[&record], "A");
+        let read_later = Record { read: Timestamp::MAX, asked: Some(Timestamp::MAX), ..record.clone() };
+        assert!(records(&[&read_later], "A").make_the_same_as(&before));
+        for changed in [
+            records(&[&record], "B"),
+            records(&[], "A"),
+            records(&[&record, &other], "A"),
+            records(&[&other], "A"),
+            records(&[&employed], "A"),
+            records(&[&renamed], "A"),
+            records(&[&Record { failed: true, ..record.clone() }], "A"),
+            records(&[&Record { unconfirmed: true, ..record.clone() }], "A"),
+        ] {
+            assert!(!changed.make_the_same_as(&before) && !before.make_the_same_as(&changed), "{changed:?}");
         }
     }
 

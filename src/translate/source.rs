@@ -1,9 +1,7 @@
 //! Reads everybody from Personio and translates them: what the directory calls when it wants to be
 //! filled. A load is whole or it has failed.
 
-use std::any::Any;
 use std::collections::HashSet;
-use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,10 +22,11 @@ use super::packed::{Facts, Fault, Head, Listed};
 use super::plan::{Known, Plan, Recheck, missing};
 use super::records::{People, Record, Records};
 use super::refresh::{Confirmed, Gleaned, Refresh, believed, known_employments};
+use super::remembered::Remembered;
 use super::user::{self, Card, Context};
 use super::{Policy, groups, user_name};
 use crate::clock::Clock;
-use crate::directory::{self, Loaded, Malformed, Memory, Progress, Skipped, SourceError, Told};
+use crate::directory::{self, Loaded, Malformed, Memory, News, Progress, Skipped, SourceError, Told};
 use crate::personio::webhook::{self, Notice};
 use crate::personio::{self, Client, Kind, Names};
 use crate::scim::{Locations, User, Vocabulary, list_order};
@@ -53,7 +52,7 @@ pub struct Source {
 }
 
 /// What a company has chosen, and what follows from it. A load goes by one from its beginning to its end.
-struct Choice {
+pub(super) struct Choice {
     policy: Policy,
     /// The custom attributes that are read.
     wanted: Vec<String>,
@@ -68,31 +67,6 @@ struct Kept {
     gleaned: Gleaned,
     /// When the last load began that did not fail.
     loaded: Option<Timestamp>,
-}
-
-/// What users were made of, and by which choice.
-struct Remembered {
-    records: Arc<Records>,
-    choice: Arc<Choice>,
-}
-
-impl Remembered {
-    fn of(memory: &Arc<dyn Memory>) -> Option<&Self> {
-        let remembered: &dyn Any = &**memory;
-        remembered.downcast_ref()
-    }
-}
-
-impl Memory for Remembered {
-    fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
-        self.records.to_bytes()
-    }
-}
-
-impl fmt::Debug for Remembered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Remembered").finish_non_exhaustive()
-    }
 }
 
 impl Choice {
@@ -147,17 +121,22 @@ impl Source {
     }
 
     /// Loads everybody. Who was said to have changed is still to be read if that fails.
-    async fn everybody(&self, progress: &Progress) -> Result<Loaded, personio::Error> {
+    async fn everybody(&self, progress: &Progress) -> Result<(Arc<Records>, Arc<Choice>), personio::Error> {
         let (marked, before) = (self.marks.take(), self.client.traffic().requests());
-        let loaded = self.refreshed(marked.ids(), progress).await;
+        let refreshed = self.refreshed(marked.ids(), progress).await;
         // Whoever is asked for alone meanwhile is counted as well; there are few.
         progress.cost(self.client.traffic().requests() - before);
-        let loaded = loaded?;
-        marked.are_seen_but(&loaded.unconfirmed);
-        Ok(loaded)
+        let (records, choice) = refreshed?;
+        let unconfirmed = records.people.iter().filter(|record| record.unconfirmed).map(|record| record.id.clone());
+        marked.are_seen_but(&unconfirmed.collect());
+        Ok((records, choice))
     }
 
-    async fn refreshed(&self, marked: &HashSet<String>, progress: &Progress) -> Result<Loaded, personio::Error> {
+    async fn refreshed(
+        &self,
+        marked: &HashSet<String>,
+        progress: &Progress,
+    ) -> Result<(Arc<Records>, Arc<Choice>), personio::Error> {
         let now = self.clock.now();
         let choice = self.choice.load_full();
         // Names are asked for at once, so that they are there when one person is asked for alone.
@@ -168,7 +147,23 @@ impl Source {
         let records = Arc::new(Records { people, names });
         let gleaned = Gleaned { people: People::default(), named };
         *self.kept() = Kept { records: Arc::clone(&records), gleaned, loaded: Some(now) };
+        Ok((records, choice))
+    }
+
+    async fn loaded(&self, progress: &Progress) -> Result<Loaded, SourceError> {
+        let (records, choice) = self.everybody(progress).await.map_err(failure)?;
         Ok(block_in_place(|| self.translated(records, choice))?)
+    }
+
+    async fn news(&self, progress: &Progress, served: Option<Arc<dyn Memory>>) -> Result<News, SourceError> {
+        let (records, choice) = self.everybody(progress).await.map_err(failure)?;
+        let remembered = Remembered { records, choice };
+        let served = served.as_ref().and_then(Remembered::of);
+        if served.is_some_and(|served| block_in_place(|| remembered.makes_the_same_as(served))) {
+            return Ok(News::Same(Arc::new(remembered)));
+        }
+        let Remembered { records, choice } = remembered;
+        Ok(News::Loaded(Box::new(block_in_place(|| self.translated(records, choice))?)))
     }
 
     async fn people(
@@ -328,7 +323,15 @@ impl directory::Source for Source {
     }
 
     fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, directory::SourceError>> {
-        self.everybody(progress).map(|loaded| loaded.map_err(failure)).boxed()
+        self.loaded(progress).boxed()
+    }
+
+    fn load_after<'a>(
+        &'a self,
+        progress: &'a Progress,
+        served: Option<Arc<dyn Memory>>,
+    ) -> BoxFuture<'a, Result<News, directory::SourceError>> {
+        self.news(progress, served).boxed()
     }
 
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, directory::SourceError>> {
