@@ -91,7 +91,7 @@ impl Snapshot {
             unconfirmed: self.unconfirmed.clone(),
             loaded,
             day: self.day.clone(),
-            digest: self.digest.clone(),
+            digest: self.digest,
         }
     }
 
