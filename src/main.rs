@@ -7,6 +7,10 @@ use std::time::Duration;
 use personio_scim::commands::{self, Failure};
 use personio_scim::config::{self, Asked};
 
+/// The system's allocator keeps much of what a load has given back, since it came from other threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match start() {
         Ok(()) => ExitCode::SUCCESS,

@@ -76,8 +76,9 @@ impl Directory {
         let began = self.0.clock.now();
         let load = async {
             let approvals = self.0.approvals.load(Relaxed);
-            let loaded = self.0.source.load(&progress).await?;
-            self.land(loaded, SignedDuration::try_from(started).unwrap_or_default(), approvals).await
+            let served = self.memory();
+            let news = self.0.source.load_after(&progress, served.clone()).await?;
+            self.land(news, served, SignedDuration::try_from(started).unwrap_or_default(), approvals).await
         };
         // Whatever happens, the flight must end: no other could begin.
         let outcome = AssertUnwindSafe(load).catch_unwind().await.unwrap_or_else(|_| Err(broke_off()));

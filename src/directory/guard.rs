@@ -1,6 +1,7 @@
 //! The mass-change guard: when very many users lose something at once, it is most likely a mistake upstream,
 //! and an identity system would act on it.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::{Loaded, Snapshot};
-use crate::scim::{Loss, Resource, User};
+use crate::scim::{Loss, Resource, Standing, User};
 
 /// So few may lose anything, whatever the share.
 const FEW: usize = 10;
@@ -55,7 +56,7 @@ impl Losses {
     fn between(before: &Before, change: &Change<'_>) -> Self {
         let mut losses = Self { of: before.users.len(), ..Self::default() };
         for user in &before.users {
-            let id = &*user.id();
+            let id = &*user.id;
             let Some(later) = change.later.get(id).filter(|_| !change.unconfirmed.contains(id)) else {
                 // Who may be gone counted when they became so. Who is gone counts, unless it was approved before it
                 // was sure: otherwise many could become unconfirmed little by little, and then go at once.
@@ -102,18 +103,67 @@ const WINDOW: Duration = Duration::from_secs(2 * 3600);
 /// What is compared with lies so far apart.
 const STEP: Duration = Duration::from_secs(1800);
 
-/// Users who were served: a snapshot without what makes it fast.
+/// A user who was served: what a later one is compared with, and nothing else.
+#[derive(Debug)]
+struct Stood {
+    id: Box<str>,
+    user_name: Box<str>,
+    active: bool,
+    has_email: bool,
+    has_employment: bool,
+}
+
+impl Stood {
+    fn new(user: &Resource) -> Self {
+        let Standing { active, user_name, has_email, has_employment } = user.standing();
+        let id = user.text("id").unwrap_or_default().into();
+        Self { id, user_name: user_name.into(), active, has_email, has_employment }
+    }
+
+    fn standing(&self) -> Standing<'_> {
+        let Self { user_name, active, has_email, has_employment, .. } = self;
+        Standing {
+            active: *active,
+            user_name: Cow::Borrowed(user_name),
+            has_email: *has_email,
+            has_employment: *has_employment,
+        }
+    }
+}
+
+/// Users who were served. Whoever did not change between two states is in both as one.
 #[derive(Debug)]
 struct Before {
-    users: Vec<Arc<Resource>>,
+    users: Vec<Arc<Stood>>,
     unconfirmed: HashSet<Box<str>>,
     /// Since when they count, on the monotonic clock.
     since: Duration,
 }
 
-impl Before {
-    fn new(snapshot: &Snapshot, since: Duration) -> Self {
-        Self { users: snapshot.users().all().to_vec(), unconfirmed: snapshot.unconfirmed().clone(), since }
+/// The users of a snapshot, and how they stand.
+#[derive(Debug, Default)]
+struct Served(Vec<(Arc<Resource>, Arc<Stood>)>);
+
+impl Served {
+    /// Those of `snapshot`. Most are in `self` already.
+    fn followed_by(&self, snapshot: &Snapshot) -> Self {
+        let known: HashMap<*const Resource, &Arc<Stood>> =
+            self.0.iter().map(|(user, stood)| (Arc::as_ptr(user), stood)).collect();
+        let users = snapshot.users().all().iter().map(|user| {
+            let stood = known.get(&Arc::as_ptr(user)).map_or_else(|| Arc::new(Stood::new(user)), |it| Arc::clone(it));
+            (Arc::clone(user), stood)
+        });
+        Self(users.collect())
+    }
+
+    fn is_of(&self, snapshot: &Snapshot) -> bool {
+        let all = snapshot.users().all();
+        self.0.len() == all.len() && self.0.iter().zip(all).all(|((one, _), other)| Arc::ptr_eq(one, other))
+    }
+
+    fn before(&self, snapshot: &Snapshot, since: Duration) -> Before {
+        let users = self.0.iter().map(|(_, stood)| Arc::clone(stood)).collect();
+        Before { users, unconfirmed: snapshot.unconfirmed().clone(), since }
     }
 }
 
@@ -130,10 +180,27 @@ pub(super) struct Guard(Mutex<Compared>);
 
 #[derive(Debug, Default)]
 struct Compared {
+    /// What is served now, as far as the guard has seen it.
+    served: Served,
     before: Vec<Before>,
     /// The ids of whom somebody has approved to go when it was not confirmed that they are gone; for as long as
     /// something is compared with in which it was not.
     approved: HashSet<Box<str>>,
+}
+
+impl Compared {
+    /// `snapshot` is what is served.
+    fn sees(&mut self, snapshot: &Snapshot) {
+        if !self.served.is_of(snapshot) {
+            self.served = self.served.followed_by(snapshot);
+        }
+    }
+
+    /// The state that `snapshot` is, which is or was served.
+    fn state_of(&mut self, snapshot: &Snapshot, since: Duration) -> Before {
+        self.sees(snapshot);
+        self.served.before(snapshot, since)
+    }
 }
 
 impl Guard {
@@ -146,11 +213,11 @@ impl Guard {
         loaded: &Loaded,
         since: Option<Duration>,
     ) -> Option<Losses> {
-        let compared = self.compared();
-        let Compared { before, approved } = &*compared;
+        let mut compared = self.compared();
+        let previous = previous.map(|previous| compared.state_of(previous, Duration::ZERO));
+        let Compared { before, approved, .. } = &*compared;
         let later = loaded.users.iter().map(|user| (&*user.id, user)).collect();
         let change = Change { later, unconfirmed: &loaded.unconfirmed, approved };
-        let previous = previous.map(|previous| Before::new(previous, Duration::ZERO));
         let counts = |before: &&Before| since.is_none_or(|since| before.since >= since);
         let all = previous.iter().chain(before.iter().filter(counts));
         all.map(|before| Losses::between(before, &change)).find(|losses| bound.is_exceeded_by(losses))
@@ -161,18 +228,21 @@ impl Guard {
         let mut compared = self.compared();
         if compared.before.last().is_none_or(|newest| now.saturating_sub(newest.since) >= STEP) {
             compared.before.retain(|before| is_held || before.since >= beginning(now));
-            compared.before.push(Before::new(previous.unwrap_or(snapshot), now));
+            let before = compared.state_of(previous.unwrap_or(snapshot), now);
+            compared.before.push(before);
         }
+        compared.sees(snapshot);
         // Who is gone by now is still compared with what was served when that was not sure.
-        let Compared { before, approved } = &mut *compared;
+        let Compared { before, approved, .. } = &mut *compared;
         let sets = || before.iter().map(|before| &before.unconfirmed).chain([snapshot.unconfirmed()]);
         approved.retain(|id| sets().any(|unconfirmed| unconfirmed.contains(id)));
     }
 
     /// `snapshot` is served because somebody says that it is right: from now on it is what is compared with.
     pub(super) fn approved(&self, snapshot: &Snapshot, now: Duration) {
-        let approved = snapshot.unconfirmed().clone();
-        *self.compared() = Compared { before: vec![Before::new(snapshot, now)], approved };
+        let mut compared = self.compared();
+        compared.before = vec![compared.state_of(snapshot, now)];
+        compared.approved = snapshot.unconfirmed().clone();
     }
 
     fn compared(&self) -> MutexGuard<'_, Compared> {

@@ -11,7 +11,7 @@ use tokio::task::block_in_place;
 use super::guard::{self, Held, Losses};
 use super::snapshot::Earlier;
 use super::state::Keepsake;
-use super::{Directory, Loaded, Memory, Outcome, Snapshot, SourceError};
+use super::{Directory, Loaded, Memory, News, Outcome, Snapshot, SourceError};
 
 /// A change that is held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +25,11 @@ pub struct HeldBack {
 impl Directory {
     /// Serves what was loaded, or holds it back.
     /// Of a load during which something was approved nothing is served: it went by what was served before that.
+    /// `served` is what was served when the load began.
     pub(super) async fn land(
         &self,
-        loaded: Loaded,
+        news: News,
+        served: Option<Arc<dyn Memory>>,
         started: SignedDuration,
         approvals: u64,
     ) -> Result<Outcome, SourceError> {
@@ -37,13 +39,32 @@ impl Directory {
             self.memory().inspect(|served| self.0.source.served(served));
             return Ok(Outcome::Overtaken);
         }
-        let outcome = self.judged(loaded, started).await?;
+        let outcome = match (news, self.unchanged(served.as_ref())) {
+            (News::Loaded(loaded), _) => self.judged(*loaded, started).await?,
+            (News::Same(memory), Some(snapshot)) => {
+                self.0.failure.store(None);
+                let again = Arc::new(snapshot.found_again(started));
+                Outcome::Published(self.serve(Some(&snapshot), again, Some(memory)).await.users().all().len())
+            }
+            // Meanwhile another day has come, or something else has changed what is served.
+            (News::Same(memory), None) => {
+                let fault = || SourceError::new("users cannot be made anew, a fault of this program".to_owned());
+                self.judged(self.made_again(Some(&memory)).ok_or_else(fault)?, started).await?
+            }
+        };
         self.0.failure.store(None);
         self.0.notices.load_lands();
         self.0.fresh.insert((), ()).await;
         // Nobody may come by for long, and what is kept is large.
         self.0.fresh.run_pending_tasks().await;
         Ok(outcome)
+    }
+
+    /// The snapshot that is served, if it is still the one made of `served`, and right today.
+    fn unchanged(&self, served: Option<&Arc<dyn Memory>>) -> Option<Arc<Snapshot>> {
+        let is_same = self.memory().zip(served).is_some_and(|(now, served)| Arc::ptr_eq(&now, served));
+        let snapshot = self.0.last_good.load_full().filter(|_| is_same && self.0.held.load().is_none())?;
+        snapshot.is_of_today(self.0.clock.now()).then_some(snapshot)
     }
 
     async fn judged(&self, mut loaded: Loaded, started: SignedDuration) -> Result<Outcome, SourceError> {
@@ -141,8 +162,19 @@ impl Directory {
         let earlier = previous.as_deref().map_or(Earlier::Unknown, Earlier::Served);
         let clock = &*self.0.clock;
         let snapshot = Arc::new(block_in_place(|| Snapshot::new(loaded, earlier, started, clock))?);
+        Ok(self.serve(previous.as_deref(), snapshot, memory).await)
+    }
+
+    /// Serves `snapshot` from now on, after `previous`.
+    async fn serve(
+        &self,
+        previous: Option<&Snapshot>,
+        snapshot: Arc<Snapshot>,
+        memory: Option<Arc<dyn Memory>>,
+    ) -> Arc<Snapshot> {
+        let clock = &*self.0.clock;
         let is_held = self.0.held.load().is_some();
-        self.0.guard.published(previous.as_deref(), &snapshot, clock.monotonic(), is_held);
+        self.0.guard.published(previous, &snapshot, clock.monotonic(), is_held);
         self.0.last_good.store(Some(Arc::clone(&snapshot)));
         self.0.counters.published.fetch_add(1, Relaxed);
         self.note_completeness(&snapshot);
@@ -154,7 +186,7 @@ impl Directory {
         let age = snapshot.age(clock.monotonic()).as_secs_f64();
         let users = snapshot.users().all().len();
         tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");
-        Ok(snapshot)
+        snapshot
     }
 
     fn note_completeness(&self, snapshot: &Snapshot) {
@@ -200,7 +232,7 @@ impl Directory {
     }
 
     /// What the source knew when it loaded what is served.
-    fn memory(&self) -> Option<Arc<dyn Memory>> {
+    pub(super) fn memory(&self) -> Option<Arc<dyn Memory>> {
         self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -89,6 +89,21 @@ impl Snapshot {
         Arc::ptr_eq(&self.users, users) && Arc::ptr_eq(&self.groups, groups)
     }
 
+    /// The same, as a load found it again that began at `loaded` on the monotonic clock.
+    pub(super) fn found_again(&self, loaded: SignedDuration) -> Self {
+        Self {
+            vocabulary: Arc::clone(&self.vocabulary),
+            users: Arc::clone(&self.users),
+            groups: Arc::clone(&self.groups),
+            skipped: self.skipped,
+            outdated: self.outdated,
+            unconfirmed: self.unconfirmed.clone(),
+            loaded,
+            day: self.day.clone(),
+            digest: self.digest,
+        }
+    }
+
     /// What there is to say of them.
     #[must_use]
     pub fn vocabulary(&self) -> &Arc<Vocabulary> {

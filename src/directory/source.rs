@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
@@ -19,6 +20,16 @@ pub trait Source: Send + Sync + 'static {
     fn vocabulary(&self) -> Arc<Vocabulary>;
     /// All users and groups, or a failure: never a part of them.
     fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>>;
+    /// As [`Source::load`], for whoever serves what was made of `served`: where all would be as it is, it need not be
+    /// made anew.
+    fn load_after<'a>(
+        &'a self,
+        progress: &'a Progress,
+        served: Option<Arc<dyn Memory>>,
+    ) -> BoxFuture<'a, Result<News, SourceError>> {
+        drop(served);
+        self.load(progress).map(|loaded| Ok(News::Loaded(Box::new(loaded?)))).boxed()
+    }
     /// The same as in the load that left this memory, made anew for today; nothing if it is another source's.
     /// Asks nobody.
     fn again(&self, memory: &Arc<dyn Memory>) -> Option<Loaded>;
@@ -79,6 +90,15 @@ impl Malformed {
     pub fn new(reason: String) -> Self {
         Self(reason)
     }
+}
+
+/// What a load means for whoever serves something.
+#[derive(Debug)]
+pub enum News {
+    /// This is to be served.
+    Loaded(Box<Loaded>),
+    /// On the day for which it was made, what is served is what would be loaded. This is what the source knows now.
+    Same(Arc<dyn Memory>),
 }
 
 /// What a load brought.

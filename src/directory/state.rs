@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::scim::Stamps;
 
 /// The version of the content of the file.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// A file from further in the future than this was not written by a clock that can be believed.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 

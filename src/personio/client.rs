@@ -150,22 +150,23 @@ impl Client {
     }
 
     /// All persons, each once, with those custom attributes whose ids or global ids are `wanted`: all others are
-    /// dropped as soon as they are read. `on_page` hears how many each page brought.
+    /// dropped as soon as they are read. Of each person there remains what `keep` makes of it, before the next page
+    /// is asked for. `on_page` hears how many each page brought.
     ///
     /// # Errors
     /// When any page is missing: part of the persons is worse than none.
-    pub async fn persons(&self, wanted: &[String], on_page: impl Fn(usize)) -> Result<Vec<Person>, Error> {
+    pub async fn persons<K>(
+        &self,
+        wanted: &[String],
+        keep: impl Fn(Person) -> Result<K, Error>,
+        on_page: impl Fn(usize),
+    ) -> Result<Vec<K>, Error> {
         let url = self.url(&["persons"]);
-        self.list(
-            Endpoint::Persons,
-            url,
-            self.settings.retry,
-            |person: &Person| person.id.clone(),
-            |persons| {
-                persons.iter_mut().for_each(|person| drop_unwanted(person, wanted));
-                on_page(persons.len());
-            },
-        )
+        let retry = self.settings.retry;
+        self.list(Endpoint::Persons, url, retry, on_page, |mut person: Person| {
+            drop_unwanted(&mut person, wanted);
+            Ok((person.id.clone(), keep(person)?))
+        })
         .await
     }
 
@@ -194,8 +195,8 @@ impl Client {
     /// When any of them cannot be read.
     pub async fn employments(&self, person_id: &str) -> Result<Vec<Employment>, Error> {
         let url = self.url(&["persons", person_id, "employments"]);
-        let id = |employment: &Employment| employment.id.clone();
-        self.list(Endpoint::Employments, url, self.settings.retry, id, |_| {}).await
+        let by_id = |employment: Employment| Ok((employment.id.clone(), employment));
+        self.list(Endpoint::Employments, url, self.settings.retry, |_| {}, by_id).await
     }
 
     /// The names of one kind. Not worth many attempts: they are an ornament.
@@ -212,7 +213,7 @@ impl Client {
             url.query_pairs_mut().append_pair("type", unit_type);
         }
         let retry = Retry { times: self.settings.retry.times.min(1), ..self.settings.retry };
-        self.list(endpoint, url, retry, |named: &Named| named.id.clone(), |_| {}).await
+        self.list(endpoint, url, retry, |_| {}, |named: Named| Ok((named.id.clone(), named))).await
     }
 
     pub(super) fn url(&self, path: &[&str]) -> Url {
@@ -223,26 +224,27 @@ impl Client {
         url
     }
 
-    /// A whole list, by its cursors. The same entry on two pages counts once, the later one.
-    async fn list<T: DeserializeOwned>(
+    /// A whole list, by its cursors. The same entry on two pages counts once, the later one. `keep` gives the id
+    /// of an entry and what is to be kept of it.
+    async fn list<T: DeserializeOwned, K>(
         &self,
         endpoint: Endpoint,
         url: Url,
         retry: Retry,
-        id: impl Fn(&T) -> String,
-        on_page: impl Fn(&mut Vec<T>),
-    ) -> Result<Vec<T>, Error> {
+        on_page: impl Fn(usize),
+        keep: impl Fn(T) -> Result<(String, K), Error>,
+    ) -> Result<Vec<K>, Error> {
         let unreadable = |reason: &str| Error::Unreadable { endpoint, reason: reason.to_owned() };
-        let mut entries = Unique::new(id);
+        let mut entries = Unique::default();
         let mut cursors = HashSet::new();
         let mut page_url = paged(&url, None);
         let mut barren = 0;
         loop {
-            let mut page: Page<T> = self.get(endpoint, &page_url, retry).await?;
+            let page: Page<T> = self.get(endpoint, &page_url, retry).await?;
             let next = page.next(PAGE);
-            on_page(&mut page.data);
+            on_page(page.data.len());
             let is_empty = page.data.is_empty();
-            let is_news = entries.extend(page.data);
+            let is_news = entries.extend(page.data.into_iter().map(&keep))?;
             barren = if is_news { 0 } else { barren + 1 };
             match next {
                 Next::End => return Ok(entries.entries),
@@ -316,28 +318,30 @@ pub(super) fn paged(url: &Url, cursor: Option<&str>) -> Url {
 }
 
 /// Entries with distinct ids, in the order in which they first came.
-struct Unique<T, F> {
-    entries: Vec<T>,
+struct Unique<K> {
+    entries: Vec<K>,
     places: HashMap<String, usize>,
-    id: F,
 }
 
-impl<T, F: Fn(&T) -> String> Unique<T, F> {
-    fn new(id: F) -> Self {
-        Self { entries: Vec::new(), places: HashMap::new(), id }
+impl<K> Default for Unique<K> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), places: HashMap::new() }
     }
+}
 
+impl<K> Unique<K> {
     /// Adds a page; tells whether it brought anything new. What came before is replaced.
-    fn extend(&mut self, page: Vec<T>) -> bool {
+    fn extend(&mut self, page: impl Iterator<Item = Result<(String, K), Error>>) -> Result<bool, Error> {
         let known = self.entries.len();
         for entry in page {
-            let place = *self.places.entry((self.id)(&entry)).or_insert(self.entries.len());
+            let (id, entry) = entry?;
+            let place = *self.places.entry(id).or_insert(self.entries.len());
             match self.entries.get_mut(place) {
                 Some(earlier) => *earlier = entry,
                 None => self.entries.push(entry),
             }
         }
-        self.entries.len() > known
+        Ok(self.entries.len() > known)
     }
 }
 

@@ -9,6 +9,7 @@ mod bucket;
 mod client;
 mod endpoint;
 mod error;
+mod lenient;
 pub mod model;
 mod names;
 mod page;

@@ -6,13 +6,15 @@
 //! null means the same. What says who somebody is (id, e-mail, names, status) must be readable if it
 //! is there; whatever else has an unexpected shape counts as absent.
 //!
-//! What is written as JSON is read back as the same: records are kept between starts.
+//! What is written is read back as the same: records are kept between loads and between starts. What they are kept
+//! in is not for people to read, as serde calls it, and holds nothing odd any more: there each field is as it is here.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
+
+use super::lenient::{date, id, lenient, list, number, status, text, timestamp, word};
 
 /// A person, of `/v2/persons`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -234,60 +236,6 @@ pub struct Named {
     /// The name.
     #[serde(default, deserialize_with = "text")]
     pub name: Option<String>,
-}
-
-/// A text or a number as text. Errors name what was found by its kind, never by its value.
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = match Value::deserialize(deserializer)? {
-        Value::Null => return Ok(None),
-        Value::String(text) => text.trim().to_owned(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(_) | Value::Array(_) | Value::Object(_) => return Err(de::Error::custom("a text was expected")),
-    };
-    Ok((!text.is_empty()).then_some(text))
-}
-
-fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text(deserializer)?.ok_or_else(|| de::Error::custom("an id was expected"))
-}
-
-fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(text(deserializer)?.map(|text| text.to_ascii_uppercase()))
-}
-
-fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
-    Ok(text(deserializer)?.map(|text| Status::from_word(&text)))
-}
-
-/// `YYYY-MM-DD`; of a date with a time the date counts. What is no date is no value: dates inform,
-/// they decide nothing that the status does not.
-fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
-    Ok(text(deserializer)?.and_then(|text| text.get(..10)?.parse().ok()))
-}
-
-fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    Ok(text(deserializer)?.and_then(|text| text.parse().ok()))
-}
-
-/// A list, where null is the empty one. An entry that cannot be read, for want of an id say, is left
-/// out: one odd entry must not make everybody unreadable.
-fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    let entries: Option<Vec<Value>> = lenient(deserializer)?;
-    Ok(entries.into_iter().flatten().filter_map(|entry| serde_json::from_value(entry).ok()).collect())
-}
-
-/// A value of another shape than the documented one is none.
-fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
-    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
-}
-
-/// A number, perhaps as text.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    })
 }
 
 #[cfg(test)]

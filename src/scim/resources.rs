@@ -115,6 +115,7 @@ impl Resources {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use std::convert::Infallible;
 
     use super::*;
     use crate::scim::filter::{Condition, Filter, Limits, matches};
@@ -140,7 +141,8 @@ mod tests {
         assert_eq!(worked_out(&first), (Vec::new(), Vec::new()), "nothing is, before somebody asks");
         let filter = "title sw \"a\" and emails[type ne \"home\"] and id eq \"1\" or title pr";
         let condition = Condition::new(&Filter::parse(filter, Limits::default()).unwrap(), filter, &kind, &[&kind]);
-        assert_eq!(matches(&condition.unwrap(), &first), [0]);
+        let Ok(found) = matches(&condition.unwrap(), &first, &|| Ok::<(), Infallible>(()));
+        assert_eq!(found, [0]);
         let [id, title, kind_of_email] = ["id", "title", "emails.type"].map(|path| kind.attribute(path).unwrap());
         first.order(title);
         let mut used = vec![id, title, kind_of_email];

@@ -12,10 +12,14 @@ pub(super) const EMPLOYMENT: &str = "employmentId";
 /// How somebody stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing<'a> {
-    active: bool,
-    user_name: Cow<'a, str>,
-    has_email: bool,
-    has_employment: bool,
+    /// Whether `active` is true.
+    pub active: bool,
+    /// The `userName`.
+    pub user_name: Cow<'a, str>,
+    /// Whether there is an e-mail address.
+    pub has_email: bool,
+    /// Whether there is an employment.
+    pub has_employment: bool,
 }
 
 /// What somebody can lose.

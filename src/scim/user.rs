@@ -125,6 +125,16 @@ impl Extension {
     }
 }
 
+impl FromIterator<(Arc<str>, Value)> for Extension {
+    /// Attributes that have a value, with no more room than they take: everybody has some.
+    fn from_iter<I: IntoIterator<Item = (Arc<str>, Value)>>(all: I) -> Self {
+        let all = all.into_iter();
+        let mut attributes = Vec::with_capacity(all.size_hint().0);
+        attributes.extend(all);
+        Self { attributes }
+    }
+}
+
 impl Serialize for Extension {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.attributes.iter().map(|(name, value)| (name.as_ref(), value)))

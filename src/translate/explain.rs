@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::employment::{cost_center, unit};
-use super::user::{Context, People};
+use super::user::{Card, Context, People};
 use super::{Custom, user_name};
 use crate::personio::Kind;
 use crate::personio::model::{Employment, Person, Reference, Status};
@@ -258,7 +258,7 @@ impl Made<'_> {
             }
             "manager.displayName" => {
                 let card = supervisor.and_then(|id| self.card(id));
-                vec![from("the displayName of employment.supervisor", card.map(|card| card.display_name.clone()))]
+                vec![from("the displayName of employment.supervisor", card.map(Card::display_name))]
             }
             _ => Vec::new(),
         }
@@ -302,7 +302,7 @@ impl Made<'_> {
             }
             "managerEmail" => {
                 let card = referred(&employment.supervisor).and_then(|id| self.card(id));
-                from("the person.email of employment.supervisor", card.and_then(|card| card.email.clone()))
+                from("the person.email of employment.supervisor", card.and_then(|card| card.head.email))
             }
             _ => return Vec::new(),
         }]
@@ -326,7 +326,7 @@ impl Made<'_> {
         self.named(kind, &format!("org_units with the type {}", word.to_lowercase()), id)
     }
 
-    fn card(&self, id: &str) -> Option<&super::user::Card> {
+    fn card(&self, id: &str) -> Option<&Card<'_>> {
         match &self.context.people {
             People::Served(people) => people.get(id),
             People::Unknown => None,

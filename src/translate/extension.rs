@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::employment::{by_number, unit};
-use super::records::is_personal;
+use super::packed::is_personal;
 use super::user::{Context, People};
 use super::{Custom, Policy};
 use crate::personio::model::{CustomAttribute, Employment, Person, Reference};
@@ -20,7 +20,6 @@ macro_rules! attribute_names {
         /// The names of the attributes, each stored once for all users.
         struct AttributeNames { $($name: Arc<str>),* }
 
-        #[cfg(test)]
         const NAMES: &[&str] = &[$($text),*];
 
         impl Default for AttributeNames {
@@ -69,28 +68,24 @@ impl Attributes {
         employment: Option<&Employment>,
         context: &Context<'_>,
     ) -> Extension {
-        let mut extension = Extension::default();
+        let mut found = Vec::with_capacity(NAMES.len() + self.custom.len());
         if let Some(employment) = employment {
-            self.of_employment(&mut extension, employment, context);
+            self.of_employment(&mut found, employment, context);
         }
         for (name, custom) in &self.custom {
-            if let Some(value) = self.custom_value(person, custom) {
-                extension.push(name, value);
-            }
+            found.extend(self.custom_value(person, custom).map(|value| (Arc::clone(name), value)));
         }
-        extension
+        found.into_iter().collect()
     }
 
-    fn of_employment(&self, extension: &mut Extension, employment: &Employment, context: &Context<'_>) {
+    fn of_employment(&self, found: &mut Vec<(Arc<str>, Value)>, employment: &Employment, context: &Context<'_>) {
         let names = &self.names;
-        let mut text = |name, value: Option<&str>| {
-            if let Some(value) = value {
-                extension.push(name, value.into());
-            }
+        let mut text = |name: &Arc<str>, value: Option<String>| {
+            found.extend(value.map(|value| (Arc::clone(name), Value::String(value))));
         };
-        text(&names.employment_id, Some(&employment.id));
-        text(&names.employment_status, employment.status.as_ref().map(|status| status.word()));
-        text(&names.employment_type, employment.kind.as_deref());
+        text(&names.employment_id, Some(employment.id.clone()));
+        text(&names.employment_status, employment.status.as_ref().map(|status| status.word().to_owned()));
+        text(&names.employment_type, employment.kind.clone());
         let termination = employment.termination.as_ref();
         for (name, date) in [
             (&names.hire_date, employment.employment_start_date),
@@ -100,23 +95,21 @@ impl Attributes {
             (&names.probation_end_date, employment.probation_end_date),
             (&names.contract_end_date, employment.contract_end_date),
         ] {
-            text(name, date.as_ref().map(Date::to_string).as_deref());
+            text(name, date.as_ref().map(Date::to_string));
         }
-        let named = |kind, id: Option<&str>| id.and_then(|id| context.names.get(kind, id));
-        let reference =
-            |reference: &'_ Option<Reference>| reference.as_ref().and_then(|reference| reference.id.clone());
+        let named = |kind, id: Option<&str>| id.and_then(|id| context.names.get(kind, id)).map(str::to_owned);
         text(&names.team, named(Kind::Team, unit(employment, "TEAM")));
-        text(&names.office, named(Kind::Workplace, reference(&employment.office).as_deref()));
-        text(&names.legal_entity, named(Kind::LegalEntity, reference(&employment.legal_entity).as_deref()));
+        text(&names.office, named(Kind::Workplace, referred(employment.office.as_ref())));
+        text(&names.legal_entity, named(Kind::LegalEntity, referred(employment.legal_entity.as_ref())));
         let units = org_units(employment, context.names);
         if !units.is_empty() {
-            extension.push(&names.org_units, units.into());
+            found.push((Arc::clone(&names.org_units), units.into()));
         }
-        let supervisor = reference(&employment.supervisor);
+        let supervisor = referred(employment.supervisor.as_ref());
         if let (Some(supervisor), People::Served(people)) = (supervisor, &context.people)
-            && let Some(email) = people.get(supervisor.as_str()).and_then(|card| card.email.as_deref())
+            && let Some(email) = people.get(supervisor).and_then(|card| card.head.email)
         {
-            extension.push(&names.manager_email, email.into());
+            found.push((Arc::clone(&names.manager_email), email.into()));
         }
     }
 
@@ -158,6 +151,10 @@ impl Attributes {
             tracing::warn!(custom_attribute = id, "{why}");
         }
     }
+}
+
+fn referred(reference: Option<&Reference>) -> Option<&str> {
+    reference.and_then(|reference| reference.id.as_deref())
 }
 
 fn org_units(employment: &Employment, names: &Names) -> Vec<Value> {

@@ -1,61 +1,66 @@
 //! A first look at what a credential lets through: Personio leaves attributes out that it may not read, and
 //! a company seems to have neither addresses nor states then.
 
-use std::sync::Arc;
-
 use super::employment::that_counts;
-use super::records::Record;
+use super::packed::Facts;
 use crate::directory::SourceError;
 
 /// So few may lack something, unless it is everybody.
 const FEW: usize = 10;
 
-/// What most people lack, and what to do about it.
-pub(super) fn flaw<'r>(people: impl ExactSizeIterator<Item = &'r Arc<Record>>) -> Option<SourceError> {
-    let all = people.len();
-    let (mut without_email, mut without_status) = (0, 0);
-    for record in people {
-        let employment = record.employments.as_deref().and_then(that_counts);
-        let status = employment.and_then(|employment| employment.status.as_ref()).or(record.person.status.as_ref());
-        without_email += usize::from(record.person.email.is_none());
-        without_status += usize::from(status.is_none());
+/// How many people lack what matters most.
+#[derive(Debug, Default)]
+pub(super) struct Lacks {
+    all: usize,
+    without_email: usize,
+    without_status: usize,
+}
+
+impl Lacks {
+    /// Counts one more person.
+    pub(super) fn note(&mut self, facts: &Facts) {
+        let employment = facts.employments.as_deref().and_then(that_counts);
+        let status = employment.and_then(|employment| employment.status.as_ref()).or(facts.person.status.as_ref());
+        self.all += 1;
+        self.without_email += usize::from(facts.person.email.is_none());
+        self.without_status += usize::from(status.is_none());
     }
-    let is_most = |count: usize| count > 0 && (count == all || (count > FEW && count * 2 > all));
-    let (count, what, attribute) = if is_most(without_status) {
-        (without_status, "a status", "Status")
-    } else if is_most(without_email) {
-        (without_email, "an e-mail address", "Email")
-    } else {
-        return None;
-    };
-    Some(SourceError::new(format!(
-        "{count} of {all} persons come without {what}: allow the API credential to read the attribute {attribute} in \
-         Personio under Settings > Integrations > API credentials; if that is how your company is, set --max-change \
-         (SCIM_MAX_CHANGE) to 100%"
-    )))
+
+    /// What most people lack, and what to do about it.
+    pub(super) fn flaw(&self) -> Option<SourceError> {
+        let Self { all, without_email, without_status } = *self;
+        let is_most = |count: usize| count > 0 && (count == all || (count > FEW && count * 2 > all));
+        let (count, what, attribute) = if is_most(without_status) {
+            (without_status, "a status", "Status")
+        } else if is_most(without_email) {
+            (without_email, "an e-mail address", "Email")
+        } else {
+            return None;
+        };
+        Some(SourceError::new(format!(
+            "{count} of {all} persons come without {what}: allow the API credential to read the attribute {attribute} in \
+             Personio under Settings > Integrations > API credentials; if that is how your company is, set --max-change \
+             (SCIM_MAX_CHANGE) to 100%"
+        )))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use serde_json::json;
 
     use super::*;
 
     #[test]
     fn what_most_lack_is_named() {
-        let record = |status: Option<&str>, email: Option<&str>, employment: Option<&str>| Record {
+        let facts = |status: Option<&str>, email: Option<&str>, employment: Option<&str>| Facts {
             person: serde_json::from_value(json!({"id": "1", "status": status, "email": email})).unwrap(),
             employments: employment.map(|it| serde_json::from_value(json!([{"id": "e", "status": it}])).unwrap()),
-            read: Timestamp::UNIX_EPOCH,
-            failed: false,
-            asked: None,
-            unconfirmed: false,
         };
-        let whole = record(Some("ACTIVE"), Some("a@example.com"), None);
-        let by_employment = record(None, Some("a@example.com"), Some("ACTIVE"));
-        let nameless = record(Some("ACTIVE"), None, None);
-        let stateless = record(None, Some("a@example.com"), None);
+        let whole = facts(Some("ACTIVE"), Some("a@example.com"), None);
+        let by_employment = facts(None, Some("a@example.com"), Some("ACTIVE"));
+        let nameless = facts(Some("ACTIVE"), None, None);
+        let stateless = facts(None, Some("a@example.com"), None);
         for (flawed, (whole, others), expected) in [
             ((&nameless, 11), (&whole, 10), Some("Email")),
             ((&nameless, 11), (&whole, 11), None),
@@ -66,8 +71,9 @@ mod tests {
             ((&by_employment, 50), (&whole, 0), None),
         ] {
             let flawed = std::iter::repeat_n(flawed.0, flawed.1).chain(std::iter::repeat_n(whole, others));
-            let people: Vec<_> = flawed.map(|record| Arc::new(record.clone())).collect();
-            let found = flaw(people.iter()).map(|flaw| flaw.to_string());
+            let mut lacks = Lacks::default();
+            flawed.for_each(|facts| lacks.note(facts));
+            let found = lacks.flaw().map(|flaw| flaw.to_string());
             match expected {
                 Some(word) => assert!(found.as_ref().is_some_and(|found| found.contains(word)), "{found:?}"),
                 None => assert_eq!(found, None),

@@ -1,14 +1,14 @@
 //! Whom a load has to ask Personio for. A listing shows every person, but their employments are one
 //! request each: only those are read again that may have changed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::records::Record;
-use crate::personio::model::Person;
+use super::packed::Listed;
+use super::records::{People, Record};
 
 /// What a listing means for those who are known.
 #[derive(Debug)]
@@ -20,18 +20,17 @@ pub(super) struct Plan {
 }
 
 /// Those who are known and not listed; whoever was never asked for, or longest ago, comes first.
-pub(super) fn missing(listed: &[Person], known: &HashMap<String, Arc<Record>>) -> Vec<Arc<Record>> {
-    let ids: HashSet<&str> = listed.iter().map(|person| person.id.as_str()).collect();
-    let mut missing: Vec<Arc<Record>> =
-        known.values().filter(|record| !ids.contains(record.person.id.as_str())).cloned().collect();
-    missing.sort_by(|one, other| one.asked.cmp(&other.asked).then_with(|| one.person.id.cmp(&other.person.id)));
+pub(super) fn missing(listed: &[Listed], known: &People) -> Vec<Arc<Record>> {
+    let ids: HashSet<&str> = listed.iter().map(|person| &*person.id).collect();
+    let mut missing: Vec<Arc<Record>> = known.iter().filter(|record| !ids.contains(&*record.id)).cloned().collect();
+    missing.sort_by(|one, other| one.asked.cmp(&other.asked).then_with(|| one.id.cmp(&other.id)));
     missing
 }
 
 /// Somebody whose employments are to be read.
 #[derive(Debug)]
 pub(super) struct ToRead {
-    pub(super) person: Person,
+    pub(super) person: Listed,
     /// What is known of them.
     pub(super) earlier: Option<Arc<Record>>,
     /// Whether nothing says that anything has changed, so that the next load may do it as well.
@@ -42,9 +41,9 @@ pub(super) struct ToRead {
 #[derive(Debug)]
 pub(super) struct Known<'a> {
     /// Everybody whom the last load has left.
-    pub(super) people: &'a HashMap<String, Arc<Record>>,
+    pub(super) people: &'a People,
     /// What a load that failed had read before.
-    pub(super) gleaned: &'a HashMap<String, Arc<Record>>,
+    pub(super) gleaned: &'a People,
     /// Who is said to have changed.
     pub(super) marked: &'a HashSet<String>,
 }
@@ -60,16 +59,16 @@ pub(super) struct Recheck {
 }
 
 impl Plan {
-    pub(super) fn new(listed: Vec<Person>, known: &Known<'_>, recheck: Recheck) -> Self {
+    pub(super) fn new(listed: Vec<Listed>, known: &Known<'_>, recheck: Recheck) -> Self {
         let (mut to_read, mut failed, mut same) = (Vec::new(), Vec::new(), Vec::new());
         for person in listed {
             let record = known.gleaned.get(&person.id).or_else(|| known.people.get(&person.id)).cloned();
             match record {
                 Some(record) if record.failed => failed.push(ToRead::now(person, Some(record))),
                 Some(record)
-                    if record.employments.is_some()
-                        && record.person == person
-                        && !known.marked.contains(&person.id) =>
+                    if record.packed.knows_employments()
+                        && record.packed.is_of(&person)
+                        && !known.marked.contains(&*person.id) =>
                 {
                     same.push(listed_again(record));
                 }
@@ -80,13 +79,19 @@ impl Plan {
         let people = same.len() + to_read.len() + failed.len();
         let turns = recheck.turns(people).saturating_sub(to_read.len() + failed.len());
         let overdue = same.iter().filter(|record| recheck.is_overdue(record)).count();
-        same.sort_by(|one, other| {
+        let turns = turns.max(overdue).min(same.len());
+        let by_turn = |one: &Arc<Record>, other: &Arc<Record>| {
             let rank = |record: &Record| (record.read <= recheck.now, record.read);
-            rank(one).cmp(&rank(other)).then_with(|| one.person.id.cmp(&other.person.id))
-        });
-        let kept = same.split_off(turns.max(overdue).min(same.len()));
+            rank(one).cmp(&rank(other)).then_with(|| one.id.cmp(&other.id))
+        };
+        // Only those in front are needed in their order.
+        if turns < same.len() {
+            same.select_nth_unstable_by(turns, by_turn);
+        }
+        let kept = same.split_off(turns);
+        same.sort_unstable_by(by_turn);
         to_read.extend(same.into_iter().map(|record| {
-            let (person, earlier) = (record.person.clone(), Some(record));
+            let (person, earlier) = (record.listed(), Some(record));
             ToRead { person, earlier, can_wait: true }
         }));
         // Those who could not be read come last, and another one first each time: a row of failures ends the
@@ -101,7 +106,7 @@ impl Plan {
 }
 
 impl ToRead {
-    fn now(person: Person, earlier: Option<Arc<Record>>) -> Self {
+    fn now(person: Listed, earlier: Option<Arc<Record>>) -> Self {
         Self { person, earlier, can_wait: false }
     }
 }
@@ -136,7 +141,9 @@ impl Recheck {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::collections::HashMap;
+
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -146,37 +153,43 @@ mod tests {
         Timestamp::from_second(1_790_000_000 + minutes * 60).unwrap()
     }
 
-    fn person(id: usize) -> Person {
-        serde_json::from_value(json!({"id": id, "email": format!("{id}@example.com"), "employments": [{"id": "e"}]}))
-            .unwrap()
+    fn person(id: usize) -> Listed {
+        changed(id, json!({}))
     }
 
-    fn record(person: Person, read: Timestamp) -> Record {
-        Record { person, employments: Some(Vec::new()), read, failed: false, asked: None, unconfirmed: false }
+    fn changed(id: usize, other: Value) -> Listed {
+        let mut person =
+            json!({"id": id, "email": format!("{id}@example.com"), "first_name": "A", "employments": [{"id": "e"}]});
+        person.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+        Listed::new(serde_json::from_value(person).unwrap()).unwrap()
     }
 
-    fn by_id(records: impl IntoIterator<Item = Record>) -> HashMap<String, Arc<Record>> {
-        records.into_iter().map(|record| (record.person.id.clone(), Arc::new(record))).collect()
+    fn record(person: Listed, read: Timestamp) -> Record {
+        Record::new(&person, Some(&[]), read).unwrap()
     }
 
-    fn plan(listed: Vec<Person>, people: &HashMap<String, Arc<Record>>, marked: &[&str], recheck: Recheck) -> Plan {
+    fn by_id(records: impl IntoIterator<Item = Record>) -> People {
+        records.into_iter().map(Arc::new).collect()
+    }
+
+    fn plan(listed: Vec<Listed>, people: &People, marked: &[&str], recheck: Recheck) -> Plan {
         let marked = marked.iter().map(|id| (*id).to_owned()).collect();
-        Plan::new(listed, &Known { people, gleaned: &HashMap::new(), marked: &marked }, recheck)
+        Plan::new(listed, &Known { people, gleaned: &People::default(), marked: &marked }, recheck)
     }
 
     fn ids(plan: &Plan) -> Vec<&str> {
-        plan.to_read.iter().map(|it| it.person.id.as_str()).collect()
+        plan.to_read.iter().map(|it| &*it.person.id).collect()
     }
 
     #[test]
     fn only_those_are_read_who_may_have_changed() {
         let mut people: Vec<Record> = (1..=8).map(|id| record(person(id), at(0))).collect();
         people[1].failed = true;
-        people[2].employments = None;
+        people[2] = Record { failed: false, ..Record::new(&person(3), None, at(0)).unwrap() };
         people[3].read = at(-60);
-        let mut listed: Vec<Person> = (1..=9).map(person).collect();
-        listed[4].first_name = Some("New".to_owned());
-        listed[5].employments.clear();
+        let mut listed: Vec<Listed> = (1..=9).map(person).collect();
+        listed[4] = changed(5, json!({"first_name": "New"}));
+        listed[5] = changed(6, json!({"employments": []}));
         let recheck = Recheck { every: HOUR, now: at(0), before: Some(at(0)) };
         let plan = plan(listed, &by_id(people), &["7", "77"], recheck);
         assert_eq!(ids(&plan), ["3", "5", "6", "7", "9", "4", "2"], "who could not be read comes last");
@@ -188,7 +201,7 @@ mod tests {
     #[test]
     fn what_a_failed_load_has_read_is_not_read_again() {
         let gleaned = by_id([record(person(1), at(0))]);
-        let (people, marked) = (HashMap::new(), HashSet::new());
+        let (people, marked) = (People::default(), HashSet::new());
         let known = Known { people: &people, gleaned: &gleaned, marked: &marked };
         let plan =
             Plan::new(vec![person(1), person(2)], &known, Recheck { every: HOUR, now: at(1), before: Some(at(0)) });
@@ -200,7 +213,7 @@ mod tests {
         let asked = [(1, None), (2, Some(at(-10))), (3, None), (4, Some(at(-20)))];
         let people = by_id(asked.map(|(id, asked)| Record { asked, ..record(person(id), at(0)) }));
         let missing = missing(&[person(1)], &people);
-        assert_eq!(missing.iter().map(|record| record.person.id.as_str()).collect::<Vec<_>>(), ["3", "4", "2"]);
+        assert_eq!(missing.iter().map(|record| &*record.id).collect::<Vec<_>>(), ["3", "4", "2"]);
     }
 
     /// Everybody has a turn within an hour, and each load about the same share, whatever its rhythm.
@@ -223,9 +236,9 @@ mod tests {
                 );
                 for ToRead { person, .. } in plan.to_read {
                     *read.entry(person.id.clone()).or_insert(0) += 1;
-                    records.insert(person.id.clone(), Arc::new(record(person, now)));
+                    records.insert(Arc::new(record(person, now)));
                 }
-                assert!(records.values().all(|record| now.duration_since(record.read).as_secs() <= 3600));
+                assert!(records.iter().all(|record| now.duration_since(record.read).as_secs() <= 3600));
                 before = now;
             }
             if minutes < 45 {

@@ -1,95 +1,189 @@
 //! What is known of every person, as Personio said it last. It outlives the load that brought it, so that
 //! the next one asks only for what may have changed, and with a state file it outlives the program.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::personal;
+use super::named::Named;
+use super::packed::{Facts, Fault, Listed, Packed};
 use crate::directory::SourceError;
 use crate::personio::Names;
-use crate::personio::model::{CustomAttribute, Employment, Person};
+use crate::personio::model::Employment;
 
 /// The version of what is written. What has another is not read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// About what a record takes besides what is packed in it, when it is written.
+const ROW: usize = 80;
 
 /// One person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
-    pub(super) person: Person,
-    /// As they could last be read; `None` if that never succeeded.
-    pub(super) employments: Option<Vec<Employment>>,
-    /// When they were.
+    pub(super) id: Box<str>,
+    /// What Personio said.
+    pub(super) packed: Packed,
+    /// When the employments were read.
     pub(super) read: Timestamp,
     /// Whether reading them has failed since.
     pub(super) failed: bool,
     /// When Personio was last asked for this person alone, because the list had none.
     pub(super) asked: Option<Timestamp>,
     /// Whether they were missing from the last listing, without Personio having said that they are gone.
-    #[serde(default)]
     pub(super) unconfirmed: bool,
 }
 
 impl Record {
-    /// Whether there was an employment when employments could last be read.
-    pub(super) fn is_employed(&self) -> bool {
-        self.employments.as_ref().is_some_and(|employments| !employments.is_empty())
+    /// What is known when the employments were read, or were to be.
+    pub(super) fn new(person: &Listed, employments: Option<&[Employment]>, read: Timestamp) -> Result<Self, Fault> {
+        let packed = Packed::new(person, employments)?;
+        let failed = employments.is_none();
+        Ok(Self { id: person.id.clone(), packed, read, failed, asked: None, unconfirmed: false })
+    }
+
+    /// Whether the same user is made of both.
+    fn makes_the_same_as(&self, other: &Self) -> bool {
+        self.packed == other.packed && (self.failed, self.unconfirmed) == (other.failed, other.unconfirmed)
+    }
+
+    /// The person, as listed last.
+    pub(super) fn listed(&self) -> Listed {
+        self.packed.listed(&self.id)
+    }
+
+    /// A record that was written, without what is personal by the rules of this version.
+    fn checked(self, named: &mut Named) -> Result<Self, Fault> {
+        let Facts { person, employments } = self.packed.facts()?;
+        if *person.id != *self.id {
+            return Err(Fault::UNREADABLE);
+        }
+        named.add(&employments.unwrap_or_default());
+        if person.custom_attributes.is_empty() {
+            return Ok(self);
+        }
+        Ok(Self { packed: self.packed.with_person(&Listed::new(person)?), ..self })
+    }
+}
+
+/// Records, each found by its id.
+#[derive(Debug, Clone, Default)]
+pub(super) struct People(HashSet<ById>);
+
+#[derive(Debug, Clone)]
+struct ById(Arc<Record>);
+
+impl Borrow<str> for ById {
+    fn borrow(&self) -> &str {
+        &self.0.id
+    }
+}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for ById {}
+
+impl People {
+    pub(super) fn get(&self, id: &str) -> Option<&Arc<Record>> {
+        self.0.get(id).map(|ById(record)| record)
+    }
+
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.0.contains(id)
+    }
+
+    /// Adds a record, in the place of an earlier one of the same person.
+    pub(super) fn insert(&mut self, record: Arc<Record>) {
+        self.0.replace(ById(record));
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Record>> {
+        self.0.iter().map(|ById(record)| record)
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl FromIterator<Arc<Record>> for People {
+    /// Of several records of one person the last counts.
+    fn from_iter<I: IntoIterator<Item = Arc<Record>>>(records: I) -> Self {
+        let records = records.into_iter();
+        let mut people = Self(HashSet::with_capacity(records.size_hint().0));
+        records.for_each(|record| people.insert(record));
+        people
     }
 }
 
 /// Everybody, and the names of what they belong to.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub(super) struct Records {
-    pub(super) people: HashMap<String, Arc<Record>>,
+    pub(super) people: People,
     pub(super) names: Names,
 }
 
 /// How records are written.
-#[derive(Serialize, Deserialize)]
-struct Written {
+#[derive(Serialize)]
+struct Written<'r> {
+    version: u32,
+    names: &'r Names,
+    people: Vec<&'r Record>,
+}
+
+/// How they are read.
+#[derive(Deserialize)]
+struct Read {
     version: u32,
     names: Names,
-    people: Vec<Arc<Record>>,
+    people: Vec<Record>,
 }
 
 impl Records {
-    /// The records that `bytes` were made of.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, SourceError> {
-        // The text of a JSON error can quote the value at fault.
-        let broken = |_| SourceError::new("holds records that cannot be read".to_owned());
-        let Written { version, names, people } = serde_json::from_slice(bytes).map_err(broken)?;
+    /// Whether the same users are made of both, whenever what is known was read.
+    pub(super) fn make_the_same_as(&self, other: &Self) -> bool {
+        let is_same = |one: &Arc<Record>| {
+            let other = other.people.get(&one.id);
+            other.is_some_and(|other| Arc::ptr_eq(one, other) || one.makes_the_same_as(other))
+        };
+        self.people.len() == other.people.len() && self.names == other.names && self.people.iter().all(is_same)
+    }
+
+    /// The records that `bytes` were made of, and what their employments name.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<(Self, Named), SourceError> {
+        // The text of an error can quote the value at fault.
+        let broken = || SourceError::new("holds records that cannot be read".to_owned());
+        let Read { version, names, people } = rmp_serde::from_slice(bytes).map_err(|_| broken())?;
         if version != VERSION {
             return Err(SourceError::new(format!("holds records of version {version} instead of {VERSION}")));
         }
-        let people = people.into_iter().map(|mut record| {
-            forget_personal(&mut Arc::make_mut(&mut record).person);
-            (record.person.id.clone(), record)
-        });
-        let people = people.collect();
-        Ok(Self { people, names })
+        let mut named = Named::default();
+        let people = people.into_iter().map(|record| record.checked(&mut named).map(Arc::new));
+        let people = people.collect::<Result<_, _>>().map_err(|_| broken())?;
+        Ok((Self { people, names }, named))
     }
 
     /// All of it in bytes.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
-        let people = self.people.values().cloned().collect();
-        let written = Written { version: VERSION, names: self.names.clone(), people };
-        serde_json::to_vec(&written).map_err(|error| SourceError::new(error.to_string()))
+        let people: Vec<&Record> = self.people.iter().map(Arc::as_ref).collect();
+        let size = people.iter().map(|record| record.packed.size() + ROW).sum();
+        let mut bytes = Vec::with_capacity(size);
+        let written = Written { version: VERSION, names: &self.names, people };
+        rmp_serde::encode::write(&mut bytes, &written).map_err(|error| SourceError::new(error.to_string()))?;
+        Ok(bytes)
     }
-}
-
-/// Forgets the values of custom attributes that were asked for and are personal, as can be seen of them only
-/// once they have come: they are not served, and must be found neither in memory nor on a disk.
-pub(super) fn forget_personal(person: &mut Person) {
-    person.custom_attributes.iter_mut().filter(|it| is_personal(it)).for_each(|it| it.value = Value::Null);
-}
-
-/// Whether its id, its global id or its label says so.
-pub(super) fn is_personal(attribute: &CustomAttribute) -> bool {
-    let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
-    seen.into_iter().flatten().any(|text| personal::is_personal(text))
 }
 
 #[cfg(test)]
@@ -103,24 +197,67 @@ mod tests {
     fn records_are_read_back_as_they_were_written() {
         let person = json!({"id": "7", "email": "a@example.com", "employments": [{"id": "e"}]});
         let employments = json!([{"id": "e", "status": "active", "employment_start_date": "2020-01-01"}]);
+        let employments: Vec<Employment> = serde_json::from_value(employments).unwrap();
+        let listed = Listed::new(serde_json::from_value(person).unwrap()).unwrap();
+        let read = "2026-01-01T00:00:00.5Z".parse().unwrap();
         let record = Record {
-            person: serde_json::from_value(person).unwrap(),
-            employments: serde_json::from_value(employments).unwrap(),
-            read: "2026-01-01T00:00:00.5Z".parse().unwrap(),
             failed: true,
             asked: Some("2026-01-02T00:00:00Z".parse().unwrap()),
             unconfirmed: true,
+            ..Record::new(&listed, Some(&employments), read).unwrap()
         };
-        let records = Records {
-            people: [("7".to_owned(), Arc::new(record))].into(),
-            names: [(Kind::Team, "1".to_owned(), "Ä".to_owned())].into_iter().collect(),
-        };
+        let names: Names = [(Kind::Team, "1".to_owned(), "Ä".to_owned())].into_iter().collect();
+        let records = Records { people: [Arc::new(record.clone())].into_iter().collect(), names: names.clone() };
         let bytes = records.to_bytes().unwrap();
-        assert_eq!(Records::from_bytes(&bytes).unwrap(), records);
-        let text = String::from_utf8(bytes).unwrap();
-        for broken in [&text[1..], &text.replace("\"version\":1", "\"version\":2"), "", "{}", "[]"] {
-            let reason = Records::from_bytes(broken.as_bytes()).unwrap_err().to_string();
+        let (again, _) = Records::from_bytes(&bytes).unwrap();
+        assert_eq!(again.people.iter().map(Arc::as_ref).collect::<Vec<_>>(), [&record]);
+        assert_eq!(again.names, names);
+
+        let mut newer = bytes.clone();
+        newer[1] += 1;
+        let reason = Records::from_bytes(&newer).unwrap_err().to_string();
+        assert!(reason.contains("of version 3 instead of 2"), "{reason}");
+        let cut = (0..bytes.len()).map(|length| &bytes[..length]);
+        for broken in cut.chain([&bytes[1..], b"{}", b"[]"]) {
+            let reason = Records::from_bytes(broken).unwrap_err().to_string();
             assert!(!reason.contains("example.com"), "{reason}");
         }
+    }
+
+    #[test]
+    fn the_same_users_are_made_of_the_same_records_only() {
+        let listed = |email: &str| Listed::new(serde_json::from_value(json!({"id": "7", "email": email})).unwrap());
+        let record = Record::new(&listed("a@example.com").unwrap(), Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
+        let employment: Employment = serde_json::from_value(json!({"id": "e"})).unwrap();
+        let employed = Record::new(&listed("a@example.com").unwrap(), Some(&[employment]), record.read).unwrap();
+        let renamed = Record::new(&listed("b@example.com").unwrap(), Some(&[]), record.read).unwrap();
+        let other = Record { id: "8".into(), ..record.clone() };
+        let records = |people: &[&Record], name: &str| {
+            let names = [(Kind::Team, "1".to_owned(), name.to_owned())].into_iter().collect();
+            Records { people: people.iter().map(|record| Arc::new(Record::clone(record))).collect(), names }
+        };
+        let before = records(&[&record], "A");
+        let read_later = Record { read: Timestamp::MAX, asked: Some(Timestamp::MAX), ..record.clone() };
+        assert!(records(&[&read_later], "A").make_the_same_as(&before));
+        for changed in [
+            records(&[&record], "B"),
+            records(&[], "A"),
+            records(&[&record, &other], "A"),
+            records(&[&other], "A"),
+            records(&[&employed], "A"),
+            records(&[&renamed], "A"),
+            records(&[&Record { failed: true, ..record.clone() }], "A"),
+            records(&[&Record { unconfirmed: true, ..record.clone() }], "A"),
+        ] {
+            assert!(!changed.make_the_same_as(&before) && !before.make_the_same_as(&changed), "{changed:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_another_persons_is_refused() {
+        let listed = Listed::new(serde_json::from_value(json!({"id": "7"})).unwrap()).unwrap();
+        let record = Record { id: "8".into(), ..Record::new(&listed, None, Timestamp::UNIX_EPOCH).unwrap() };
+        let records = Records { people: [Arc::new(record)].into_iter().collect(), names: Names::default() };
+        assert!(Records::from_bytes(&records.to_bytes().unwrap()).is_err());
     }
 }

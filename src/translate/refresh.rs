@@ -1,15 +1,16 @@
 //! One load: who is listed, who is really gone, and what has changed of the others. What Personio does not
 //! answer is taken as it was, and nobody goes because of an answer that is missing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
+use super::named::Named;
+use super::packed::{Fault, Listed};
 use super::plan::{Plan, ToRead};
-use super::records::{Record, forget_personal};
+use super::records::{People, Record};
 use super::unreadable::{Before, Row, Unreadable};
 use crate::clock::Clock;
 use crate::directory::Progress;
@@ -44,11 +45,20 @@ enum Answer {
     NotNow,
 }
 
+/// What loads have read, also those that failed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gleaned {
+    /// Those who were read since the last load that did not fail.
+    pub(super) people: People,
+    /// What the employments of everybody name who was ever read.
+    pub(super) named: Named,
+}
+
 /// Those who are missing, after Personio was asked for each.
 #[derive(Debug, Default)]
 pub(super) struct Confirmed {
     /// Those who exist all the same, as they are now.
-    pub(super) found: Vec<Person>,
+    pub(super) found: Vec<Listed>,
     /// Those of whom it is not sure whether they exist, as they were.
     pub(super) unconfirmed: Vec<Arc<Record>>,
     gone: usize,
@@ -68,7 +78,7 @@ impl Refresh<'_> {
                 if in_vain.is_long() {
                     return (record, None);
                 }
-                let answer = self.client.person(&record.person.id, self.wanted).await;
+                let answer = self.client.person(&record.id, self.wanted).await;
                 in_vain.note(answer.is_ok());
                 (record, Some(answer))
             }
@@ -82,11 +92,7 @@ impl Refresh<'_> {
     }
 
     /// Carries out a plan. What was read stays in `gleaned` also when the load fails.
-    pub(super) async fn carry_out(
-        &self,
-        plan: Plan,
-        gleaned: &mut HashMap<String, Arc<Record>>,
-    ) -> Result<Vec<Arc<Record>>, Error> {
+    pub(super) async fn carry_out(&self, plan: Plan, gleaned: &mut Gleaned) -> Result<Vec<Arc<Record>>, Error> {
         let Plan { mut kept, to_read } = plan;
         self.progress.complete(kept.len() + to_read.len());
         kept.iter().for_each(|_| self.progress.enriched());
@@ -101,7 +107,7 @@ impl Refresh<'_> {
         &self,
         kept: usize,
         to_read: Vec<ToRead>,
-        gleaned: &mut HashMap<String, Arc<Record>>,
+        gleaned: &mut Gleaned,
     ) -> Result<Vec<Arc<Record>>, Error> {
         let mut unreadable = Unreadable::among(kept + to_read.len());
         let (in_vain, end) = (Row::default(), self.clock.monotonic() + RECHECKS);
@@ -115,7 +121,8 @@ impl Refresh<'_> {
                     Answer::InVain
                 } else {
                     let answer = self.client.employments(&person.id).await;
-                    let answer = answer.and_then(|read| believed(read, &person, earlier.as_deref()));
+                    let answer = answer
+                        .and_then(|read| believed(read, &person.person()?, &known_employments(earlier.as_deref())?));
                     in_vain.note(answer.is_ok());
                     Answer::Of(answer)
                 };
@@ -134,10 +141,10 @@ impl Refresh<'_> {
                 (Answer::NotNow | Answer::InVain, _) => None,
                 (Answer::Of(answer), _) => unreadable.note(answer, self.before(earlier.as_deref()))?,
             };
-            let is_read = employments.is_some();
-            let record = Arc::new(self.record(person, earlier.as_deref(), employments));
-            if is_read {
-                gleaned.insert(record.person.id.clone(), Arc::clone(&record));
+            let record = Arc::new(self.record(&person, earlier.as_deref(), employments.as_deref())?);
+            if let Some(employments) = employments {
+                gleaned.named.add(&employments);
+                gleaned.people.insert(Arc::clone(&record));
             }
             read.push(record);
         }
@@ -155,18 +162,21 @@ impl Refresh<'_> {
 
     fn is_trusted(&self, earlier: Option<&Record>) -> bool {
         let age = |record: &Record| self.now.duration_since(record.read).unsigned_abs();
-        earlier.is_some_and(|record| record.employments.is_some() && age(record) <= self.trusted)
+        earlier.is_some_and(|record| record.packed.knows_employments() && age(record) <= self.trusted)
     }
 
     /// The person as listed, with the employments as they were read now, or else as they were before.
-    fn record(&self, person: Person, earlier: Option<&Record>, employments: Option<Vec<Employment>>) -> Record {
-        let failed = employments.is_none();
-        let (employments, read) = match (employments, earlier) {
-            (Some(employments), _) => (Some(employments), self.now),
-            (None, Some(earlier)) => (earlier.employments.clone(), earlier.read),
-            (None, None) => (None, self.now),
-        };
-        Record { person, employments, read, failed, asked: None, unconfirmed: false }
+    fn record(
+        &self,
+        person: &Listed,
+        earlier: Option<&Record>,
+        employments: Option<&[Employment]>,
+    ) -> Result<Record, Fault> {
+        let record = Record::new(person, employments, self.now)?;
+        Ok(match earlier.filter(|_| record.failed) {
+            Some(earlier) => Record { packed: earlier.packed.with_person(person), read: earlier.read, ..record },
+            None => record,
+        })
     }
 }
 
@@ -180,10 +190,7 @@ impl Confirmed {
     ) -> Result<(), Error> {
         match answer {
             Some(Ok(None)) => self.gone += 1,
-            Some(Ok(Some(mut person))) => {
-                forget_personal(&mut person);
-                self.found.push(person);
-            }
+            Some(Ok(Some(person))) => self.found.push(Listed::new(person)?),
             Some(Err(error @ Error::Credential { .. })) => return Err(error),
             // Whoever cannot be told must not keep the others from being asked for.
             Some(Err(_)) => self.leave(Arc::new(Record { asked: Some(now), ..Record::clone(&record) })),
@@ -216,15 +223,15 @@ impl Confirmed {
     }
 }
 
+/// The employments of somebody as they could last be read.
+pub(super) fn known_employments(earlier: Option<&Record>) -> Result<Vec<Employment>, Fault> {
+    Ok(earlier.map(|record| record.packed.employments()).transpose()?.flatten().unwrap_or_default())
+}
+
 /// The employments that were read, unless one is missing that was there before and that the person, as
 /// listed, still has: a list can be short for many reasons. A few at a time, as they are read, all could lose
-/// theirs without there ever being many at once.
-pub(super) fn believed(
-    read: Vec<Employment>,
-    person: &Person,
-    earlier: Option<&Record>,
-) -> Result<Vec<Employment>, Error> {
-    let known = earlier.and_then(|record| record.employments.as_deref()).unwrap_or_default();
+/// theirs without there ever being many at once. `known` are those that were there before.
+pub(super) fn believed(read: Vec<Employment>, person: &Person, known: &[Employment]) -> Result<Vec<Employment>, Error> {
     let is_among = |employments: &[Employment], id: &str| employments.iter().any(|employment| employment.id == id);
     let mut listed = person.employments.iter().filter_map(|employment| employment.id.as_deref());
     if listed.any(|id| !is_among(&read, id) && (read.is_empty() || is_among(known, id))) {
@@ -257,18 +264,10 @@ mod tests {
         ] {
             let listed: Vec<_> = listed.iter().map(|id| json!({"id": id})).collect();
             let person: Person = serde_json::from_value(json!({"id": "7", "employments": listed})).unwrap();
-            let earlier = Record {
-                person: person.clone(),
-                employments: Some(employments(known)),
-                read: Timestamp::UNIX_EPOCH,
-                failed: false,
-                asked: None,
-                unconfirmed: false,
-            };
-            let result = believed(employments(read), &person, Some(&earlier));
+            let result = believed(employments(read), &person, &employments(known));
             assert_eq!(result.is_ok(), is_believed, "{known:?} {listed:?} {read:?}");
             let is_empty = read.is_empty() && !person.employments.is_empty();
-            assert_eq!(believed(employments(read), &person, None).is_ok(), !is_empty);
+            assert_eq!(believed(employments(read), &person, &[]).is_ok(), !is_empty);
         }
     }
 }

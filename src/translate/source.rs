@@ -1,9 +1,7 @@
 //! Reads everybody from Personio and translates them: what the directory calls when it wants to be
 //! filled. A load is whole or it has failed.
 
-use std::any::Any;
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,16 +15,18 @@ use secrecy::SecretString;
 use tokio::task::block_in_place;
 
 use super::extension::Attributes;
-use super::flaw::flaw;
+use super::flaw::Lacks;
 use super::marks::Marks;
+use super::named::Named;
+use super::packed::{Facts, Fault, Head, Listed};
 use super::plan::{Known, Plan, Recheck, missing};
-use super::records::{Record, Records, forget_personal};
-use super::refresh::{Confirmed, Refresh, believed};
-use super::user::{Context, People, card, user};
-use super::{Policy, employment, groups, user_name};
+use super::records::{People, Record, Records};
+use super::refresh::{Confirmed, Gleaned, Refresh, believed, known_employments};
+use super::remembered::Remembered;
+use super::user::{self, Card, Context};
+use super::{Policy, groups, user_name};
 use crate::clock::Clock;
-use crate::directory::{self, Loaded, Malformed, Memory, Progress, Skipped, SourceError, Told};
-use crate::personio::model::{Employment, Person};
+use crate::directory::{self, Loaded, Malformed, Memory, News, Progress, Skipped, SourceError, Told};
 use crate::personio::webhook::{self, Notice};
 use crate::personio::{self, Client, Kind, Names};
 use crate::scim::{Locations, User, Vocabulary, list_order};
@@ -52,7 +52,7 @@ pub struct Source {
 }
 
 /// What a company has chosen, and what follows from it. A load goes by one from its beginning to its end.
-struct Choice {
+pub(super) struct Choice {
     policy: Policy,
     /// The custom attributes that are read.
     wanted: Vec<String>,
@@ -64,35 +64,9 @@ struct Choice {
 #[derive(Default)]
 struct Kept {
     records: Arc<Records>,
-    /// What was read by a load that failed then.
-    gleaned: HashMap<String, Arc<Record>>,
+    gleaned: Gleaned,
     /// When the last load began that did not fail.
     loaded: Option<Timestamp>,
-}
-
-/// What users were made of, and by which choice.
-struct Remembered {
-    records: Arc<Records>,
-    choice: Arc<Choice>,
-}
-
-impl Remembered {
-    fn of(memory: &Arc<dyn Memory>) -> Option<&Self> {
-        let remembered: &dyn Any = &**memory;
-        remembered.downcast_ref()
-    }
-}
-
-impl Memory for Remembered {
-    fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
-        self.records.to_bytes()
-    }
-}
-
-impl fmt::Debug for Remembered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Remembered").finish_non_exhaustive()
-    }
 }
 
 impl Choice {
@@ -147,28 +121,49 @@ impl Source {
     }
 
     /// Loads everybody. Who was said to have changed is still to be read if that fails.
-    async fn everybody(&self, progress: &Progress) -> Result<Loaded, personio::Error> {
+    async fn everybody(&self, progress: &Progress) -> Result<(Arc<Records>, Arc<Choice>), personio::Error> {
         let (marked, before) = (self.marks.take(), self.client.traffic().requests());
-        let loaded = self.refreshed(marked.ids(), progress).await;
+        let refreshed = self.refreshed(marked.ids(), progress).await;
         // Whoever is asked for alone meanwhile is counted as well; there are few.
         progress.cost(self.client.traffic().requests() - before);
-        let loaded = loaded?;
-        marked.are_seen_but(&loaded.unconfirmed);
-        Ok(loaded)
+        let (records, choice) = refreshed?;
+        let unconfirmed = records.people.iter().filter(|record| record.unconfirmed).map(|record| record.id.clone());
+        marked.are_seen_but(&unconfirmed.collect());
+        Ok((records, choice))
     }
 
-    async fn refreshed(&self, marked: &HashSet<String>, progress: &Progress) -> Result<Loaded, personio::Error> {
+    async fn refreshed(
+        &self,
+        marked: &HashSet<String>,
+        progress: &Progress,
+    ) -> Result<(Arc<Records>, Arc<Choice>), personio::Error> {
         let now = self.clock.now();
         let choice = self.choice.load_full();
         // Names are asked for at once, so that they are there when one person is asked for alone.
         let every_kind = Kind::ALL.into_iter().map(|kind| (kind, HashSet::new())).collect();
         let (found, _) = tokio::join!(self.people(&choice, marked, now, progress), self.client.names(&every_kind));
-        let people = found?;
-        let employments = people.values().filter_map(|record| record.employments.as_deref());
-        let names = self.client.names(&named(employments)).await;
+        let (people, named) = found?;
+        let names = self.client.names(named.by_kind()).await;
         let records = Arc::new(Records { people, names });
-        *self.kept() = Kept { records: Arc::clone(&records), gleaned: HashMap::new(), loaded: Some(now) };
-        Ok(block_in_place(|| self.translated(records, choice)))
+        let gleaned = Gleaned { people: People::default(), named };
+        *self.kept() = Kept { records: Arc::clone(&records), gleaned, loaded: Some(now) };
+        Ok((records, choice))
+    }
+
+    async fn loaded(&self, progress: &Progress) -> Result<Loaded, SourceError> {
+        let (records, choice) = self.everybody(progress).await.map_err(failure)?;
+        Ok(block_in_place(|| self.translated(records, choice))?)
+    }
+
+    async fn news(&self, progress: &Progress, served: Option<Arc<dyn Memory>>) -> Result<News, SourceError> {
+        let (records, choice) = self.everybody(progress).await.map_err(failure)?;
+        let remembered = Remembered { records, choice };
+        let served = served.as_ref().and_then(Remembered::of);
+        if served.is_some_and(|served| block_in_place(|| remembered.makes_the_same_as(served))) {
+            return Ok(News::Same(Arc::new(remembered)));
+        }
+        let Remembered { records, choice } = remembered;
+        Ok(News::Loaded(Box::new(block_in_place(|| self.translated(records, choice))?)))
     }
 
     async fn people(
@@ -177,63 +172,78 @@ impl Source {
         marked: &HashSet<String>,
         now: Timestamp,
         progress: &Progress,
-    ) -> Result<HashMap<String, Arc<Record>>, personio::Error> {
-        let mut listed = self.client.persons(&choice.wanted, |count| progress.listed(count)).await?;
+    ) -> Result<(People, Named), personio::Error> {
+        let keep = |person| Ok(Listed::new(person)?);
+        let mut listed = self.client.persons(&choice.wanted, keep, |count| progress.listed(count)).await?;
         if listed.is_empty() {
             let reason = "it names no person at all, which the API credential may be the reason for".to_owned();
             return Err(personio::Error::Unreadable { endpoint: personio::Endpoint::Persons, reason });
         }
-        listed.iter_mut().for_each(forget_personal);
         let (client, clock) = (&self.client, &*self.clock);
         let (wanted, trusted) = (&choice.wanted[..], self.recency.trusted);
         let refresh = Refresh { client, progress, clock, wanted, now, trusted };
         let missing = missing(&listed, &self.kept().records.people);
         let Confirmed { found, unconfirmed, .. } = refresh.confirmed(missing).await?;
-        let ids: HashSet<String> = found.iter().map(|person| person.id.clone()).collect();
+        let ids: HashSet<Box<str>> = found.iter().map(|person| person.id.clone()).collect();
         listed.extend(found);
         let (plan, mut gleaned) = {
             let kept = self.kept();
-            let known = Known { people: &kept.records.people, gleaned: &kept.gleaned, marked };
+            let known = Known { people: &kept.records.people, gleaned: &kept.gleaned.people, marked };
             let plan = Plan::new(listed, &known, Recheck { every: self.recency.recheck, now, before: kept.loaded });
             (plan, kept.gleaned.clone())
         };
         let read = refresh.carry_out(plan, &mut gleaned).await;
+        let named = gleaned.named.clone();
         self.kept().gleaned = gleaned;
         let people = read?.into_iter().map(|mut record| {
             // Next time those come first who were not asked for.
-            if ids.contains(&record.person.id) {
+            if ids.contains(&record.id) {
                 Arc::make_mut(&mut record).asked = Some(now);
             }
             record
         });
-        Ok(people.chain(unconfirmed).map(|record| (record.person.id.clone(), record)).collect())
+        Ok((people.chain(unconfirmed).collect(), named))
     }
 
-    fn translated(&self, records: Arc<Records>, choice: Arc<Choice>) -> Loaded {
-        let (people, skipped) = users_among(&records, &choice.policy);
-        let persons: Vec<&Person> = people.iter().map(|record| &record.person).collect();
-        let (user_names, shared) = user_name::all(&persons);
-        if shared > 0 {
-            tracing::warn!(shared, "{shared} persons share an e-mail address with another; they are named by their id");
-        }
-        let cards = persons.iter().zip(&user_names).map(|(person, name)| (person.id.as_str(), card(person, name)));
+    fn translated(&self, records: Arc<Records>, choice: Arc<Choice>) -> Result<Loaded, Fault> {
+        let listed = in_order(&records.people)?;
+        let is_served = |head: &Head<'_>| !choice.policy.require_email || head.email.is_some();
+        let heads: Vec<Head<'_>> = listed.iter().map(|(head, _)| *head).filter(is_served).collect();
+        let (user_names, shared) = user_name::all(&heads);
+        let skipped = Skipped { without_email: listed.len() - heads.len() };
+        report(skipped, shared);
+        let cards = heads.iter().zip(&user_names);
+        let cards = cards.map(|(head, name)| (head.id, Card { head: *head, user_name: name.clone() })).collect();
         let now = self.clock.now();
-        let context = self.context(&choice, &records.names, People::Served(cards.collect()), now);
-        let users = people.iter().zip(user_names).map(|(record, user_name)| {
-            user(&record.person, user_name, record.employments.as_deref().unwrap_or_default(), &context)
-        });
-        let users: Vec<User> = users.collect();
-        Loaded {
+        let context = self.context(&choice, &records.names, user::People::Served(cards), now);
+        let (mut users, mut lacks) = (Vec::with_capacity(heads.len()), Lacks::default());
+        let (mut outdated, mut unconfirmed) = (0, HashSet::new());
+        let mut user_names = user_names.into_iter();
+        for (head, record) in listed {
+            let facts = record.packed.facts()?;
+            lacks.note(&facts);
+            if !is_served(&head) {
+                continue;
+            }
+            let Facts { person, employments } = facts;
+            let Some(user_name) = user_names.next() else { break };
+            users.push(user::user(&person, user_name.into_owned(), &employments.unwrap_or_default(), &context));
+            outdated += usize::from(record.failed && record.packed.knows_employments());
+            if record.unconfirmed {
+                unconfirmed.insert(record.id.clone());
+            }
+        }
+        Ok(Loaded {
             vocabulary: Arc::clone(&choice.vocabulary),
             groups: groups::groups(&users, &self.locations),
             users,
             skipped,
-            outdated: people.iter().filter(|record| record.failed && record.employments.is_some()).count(),
-            unconfirmed: people.iter().filter(|it| it.unconfirmed).map(|it| it.person.id.as_str().into()).collect(),
-            flaw: flaw(records.people.values()),
+            outdated,
+            unconfirmed,
+            flaw: lacks.flaw(),
             day: day(&choice.policy, now),
             memory: Some(Arc::new(Remembered { records: Arc::clone(&records), choice: Arc::clone(&choice) })),
-        }
+        })
     }
 
     async fn alone(&self, id: &str) -> Result<Option<User>, personio::Error> {
@@ -244,47 +254,57 @@ impl Source {
         if choice.policy.require_email && person.email.is_none() {
             return Ok(None);
         }
-        let earlier = self.known(id);
-        let employments = match employments.and_then(|read| believed(read, &person, earlier.as_deref())) {
+        let known = known_employments(self.known(id).as_deref())?;
+        let employments = match employments.and_then(|read| believed(read, &person, &known)) {
             Ok(employments) => employments,
             Err(error @ personio::Error::Credential { .. }) => return Err(error),
             // Whoever had an employment must not seem to have lost it: no answer is better.
-            Err(error) if earlier.is_some_and(|record| record.is_employed()) => return Err(error),
+            Err(error) if !known.is_empty() => return Err(error),
             Err(_) => Vec::new(),
         };
-        let names = self.client.names(&named(employment::that_counts(&employments).map(std::slice::from_ref))).await;
+        let mut named = Named::default();
+        named.add(&employments);
+        let names = self.client.names(named.by_kind()).await;
         let user_name = person.email.clone().unwrap_or_else(|| user_name::fallback(&person.id));
-        let context = self.context(&choice, &names, People::Unknown, self.clock.now());
-        Ok(Some(user(&person, user_name, &employments, &context)))
+        let context = self.context(&choice, &names, user::People::Unknown, self.clock.now());
+        Ok(Some(user::user(&person, user_name, &employments, &context)))
     }
 
     /// What is known of this person.
     fn known(&self, id: &str) -> Option<Arc<Record>> {
         let kept = self.kept();
-        kept.gleaned.get(id).or_else(|| kept.records.people.get(id)).cloned()
+        kept.gleaned.people.get(id).or_else(|| kept.records.people.get(id)).cloned()
     }
 
-    fn context<'a>(&'a self, choice: &'a Choice, names: &'a Names, people: People<'a>, now: Timestamp) -> Context<'a> {
+    fn context<'a>(
+        &'a self,
+        choice: &'a Choice,
+        names: &'a Names,
+        people: user::People<'a>,
+        now: Timestamp,
+    ) -> Context<'a> {
         let Choice { policy, attributes, .. } = choice;
         let today = now.to_zoned(policy.time_zone.clone()).date();
         Context { policy, attributes, locations: &self.locations, names, people, today }
     }
 }
 
-/// Whom the company wants to be served, in the order of the list: of two persons with one e-mail address
-/// always the same one is the first.
-fn users_among<'r>(records: &'r Records, policy: &Policy) -> (Vec<&'r Record>, Skipped) {
-    let mut served: Vec<&Record> = records.people.values().map(Arc::as_ref).collect();
-    served.retain(|record| !policy.require_email || record.person.email.is_some());
-    served.sort_by(|one, other| {
-        let (one, other) = (&one.person, &other.person);
-        list_order((one.created_at, &one.id), (other.created_at, &other.id))
-    });
-    let without_email = records.people.len() - served.len();
+/// Everybody in the order of the list: of two persons with one e-mail address always the same one is the first.
+fn in_order(people: &People) -> Result<Vec<(Head<'_>, &Record)>, Fault> {
+    let listed = people.iter().map(|record| Ok((record.packed.head()?, &**record)));
+    let mut listed = listed.collect::<Result<Vec<_>, _>>()?;
+    listed.sort_by(|(one, _), (other, _)| list_order((one.created_at, one.id), (other.created_at, other.id)));
+    Ok(listed)
+}
+
+fn report(skipped: Skipped, shared: usize) {
+    let Skipped { without_email } = skipped;
     if without_email > 0 {
         tracing::info!(without_email, "{without_email} persons without an e-mail address are left out, as configured");
     }
-    (served, Skipped { without_email })
+    if shared > 0 {
+        tracing::warn!(shared, "{shared} persons share an e-mail address with another; they are named by their id");
+    }
 }
 
 /// For how long the same records make the same users: for a day, where somebody can be active because of the
@@ -303,7 +323,15 @@ impl directory::Source for Source {
     }
 
     fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, directory::SourceError>> {
-        self.everybody(progress).map(|loaded| loaded.map_err(failure)).boxed()
+        self.loaded(progress).boxed()
+    }
+
+    fn load_after<'a>(
+        &'a self,
+        progress: &'a Progress,
+        served: Option<Arc<dyn Memory>>,
+    ) -> BoxFuture<'a, Result<News, directory::SourceError>> {
+        self.news(progress, served).boxed()
     }
 
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, directory::SourceError>> {
@@ -312,37 +340,36 @@ impl directory::Source for Source {
 
     fn again(&self, memory: &Arc<dyn Memory>) -> Option<Loaded> {
         let Remembered { records, choice } = Remembered::of(memory)?;
-        Some(self.translated(Arc::clone(records), Arc::clone(choice)))
+        let again = self.translated(Arc::clone(records), Arc::clone(choice));
+        again.inspect_err(|fault| tracing::error!("{fault}")).ok()
     }
 
     fn served(&self, memory: &Arc<dyn Memory>) {
         let Some(Remembered { records: served, .. }) = Remembered::of(memory) else { return };
         let mut kept = self.kept();
-        let mut people = HashMap::with_capacity(served.people.len());
-        for (id, was) in &served.people {
-            let record = match kept.records.people.get(id) {
-                Some(now) if now.employments == was.employments => Arc::clone(now),
-                // The person is listed in each load; employments are not.
-                Some(now) => {
-                    self.marks.note(id.clone());
-                    Arc::new(Record { person: now.person.clone(), ..Record::clone(was) })
-                }
-                None => Arc::new(Record { asked: kept.loaded, ..Record::clone(was) }),
-            };
-            people.insert(id.clone(), record);
-        }
+        let put_back = served.people.iter().map(|was| match kept.records.people.get(&was.id) {
+            Some(now) if now.packed.has_same_employments(&was.packed) => Arc::clone(now),
+            // The person is listed in each load; employments are not.
+            Some(now) => {
+                self.marks.note(was.id.to_string());
+                Arc::new(Record { packed: now.packed.with_employments_of(&was.packed), ..Record::clone(was) })
+            }
+            None => Arc::new(Record { asked: kept.loaded, ..Record::clone(was) }),
+        });
+        let people: People = put_back.collect();
         // Whoever is new need not be read twice.
-        let new = kept.records.people.iter().filter(|(id, _)| !people.contains_key(*id));
-        kept.gleaned = new.map(|(id, record)| (id.clone(), Arc::clone(record))).collect();
+        let new = kept.records.people.iter().filter(|record| !people.has(&record.id)).cloned().collect();
+        kept.gleaned.people = new;
         kept.records = Arc::new(Records { people, names: kept.records.names.clone() });
     }
 
     fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError> {
-        let records = Arc::new(Records::from_bytes(memory)?);
+        let (records, named) = Records::from_bytes(memory)?;
         self.client.recall_names(&records.names);
-        let loaded = records.people.values().map(|record| record.read).max();
-        *self.kept() = Kept { records: Arc::clone(&records), gleaned: HashMap::new(), loaded };
-        Ok(self.translated(records, self.choice.load_full()))
+        let (records, gleaned) = (Arc::new(records), Gleaned { people: People::default(), named });
+        let loaded = records.people.iter().map(|record| record.read).max();
+        *self.kept() = Kept { records: Arc::clone(&records), gleaned, loaded };
+        Ok(self.translated(records, self.choice.load_full())?)
     }
 
     fn login(&self) -> Option<directory::Login> {
@@ -362,27 +389,4 @@ impl directory::Source for Source {
 
 fn failure(error: personio::Error) -> directory::SourceError {
     directory::SourceError::new(error.to_string())
-}
-
-/// The ids whose names are needed to translate these employments.
-fn named<'e>(employments: impl IntoIterator<Item = &'e [Employment]>) -> HashMap<Kind, HashSet<String>> {
-    let mut wanted: HashMap<Kind, HashSet<String>> = HashMap::new();
-    let mut want = |kind, id: Option<&str>| {
-        if let Some(id) = id {
-            wanted.entry(kind).or_default().insert(id.to_owned());
-        }
-    };
-    for employment in employments.into_iter().filter_map(employment::that_counts) {
-        for unit in &employment.org_units {
-            match unit.kind.as_deref() {
-                Some("DEPARTMENT") => want(Kind::Department, Some(&unit.id)),
-                Some("TEAM") => want(Kind::Team, Some(&unit.id)),
-                _ => {}
-            }
-        }
-        want(Kind::LegalEntity, employment.legal_entity.as_ref().and_then(|entity| entity.id.as_deref()));
-        want(Kind::Workplace, employment.office.as_ref().and_then(|office| office.id.as_deref()));
-        want(Kind::CostCenter, employment::cost_center(employment));
-    }
-    wanted
 }

@@ -17,9 +17,9 @@ pub use presence::Presence;
 use super::employment::that_counts;
 use super::explain::{self, Explained, Made};
 use super::extension::Attributes;
-use super::records::Record;
+use super::packed::{Facts, Head};
 use super::refresh::believed;
-use super::user::{Card, Context, People, card, user};
+use super::user::{Card, Context, People, user};
 use super::{Policy, user_name};
 use crate::clock::Clock;
 use crate::personio::model::Person;
@@ -63,7 +63,7 @@ pub struct Report {
 struct Sample {
     page: FirstPage,
     /// In the order of the page.
-    records: Vec<Arc<Record>>,
+    people: Vec<Facts>,
     /// Of the first persons, so many as were asked for.
     asked: usize,
     failures: Vec<Error>,
@@ -105,11 +105,11 @@ impl Survey {
         }
         let sample = self.sample(page, names, persons.max(EMPLOYMENTS)).await;
         report.findings.insert(2, findings::employments(sample.asked, &sample.failures));
-        report.presence = presence::presence(&sample.records);
+        report.presence = presence::presence(&sample.people);
         report.findings.push(findings::attributes(&report.presence));
         report.custom = custom::custom(&sample.page.attributes, &self.policy);
         report.findings.extend(custom::findings(&self.policy, &self.attributes, &report.custom, &sample.page.persons));
-        report.findings.push(findings::serve(&sample.records, &self.policy, self.is_bound));
+        report.findings.push(findings::serve(&sample.people, &self.policy, self.is_bound));
         report.people = self.explained(&sample, persons).await;
     }
 
@@ -128,46 +128,36 @@ impl Survey {
         let asked = asked.min(page.persons.len());
         let answers = stream::iter(page.persons.iter().take(asked)).map(|person| async move {
             let read = self.client.employments(&person.id).await;
-            read.and_then(|read| believed(read, person, None))
+            read.and_then(|read| believed(read, person, &[]))
         });
         let answers: Vec<_> = answers.buffered(self.client.max_concurrency()).collect().await;
         let mut failures = Vec::new();
         let employments = answers.into_iter().map(|answer| answer.map_err(|error| failures.push(error)).ok());
         let employments: Vec<_> = employments.collect();
-        let now = self.clock.now();
         let employments = employments.into_iter().chain(std::iter::repeat(None));
-        let records = page.persons.iter().zip(employments).map(|(person, employments)| {
-            Arc::new(Record {
-                person: person.clone(),
-                employments,
-                read: now,
-                failed: false,
-                asked: None,
-                unconfirmed: false,
-            })
-        });
-        Sample { records: records.collect(), page, asked, failures, names }
+        let persons = page.persons.iter().cloned();
+        let people = persons.zip(employments).map(|(person, employments)| Facts { person, employments });
+        Sample { people: people.collect(), page, asked, failures, names }
     }
 
     /// How the first persons would be served whose employments are known.
     async fn explained(&self, sample: &Sample, persons: usize) -> Vec<Vec<Explained>> {
         let is_served = |person: &Person| !self.policy.require_email || person.email.is_some();
-        let mut served: Vec<&Record> =
-            sample.records.iter().map(Arc::as_ref).filter(|record| is_served(&record.person)).collect();
+        let mut served: Vec<&Facts> = sample.people.iter().filter(|facts| is_served(&facts.person)).collect();
         // As a server does it: of several persons with one address the first has it.
         served.sort_by(|one, other| {
             let (one, other) = (&one.person, &other.person);
             list_order((one.created_at, &one.id), (other.created_at, &other.id))
         });
-        let all: Vec<&Person> = served.iter().map(|record| &record.person).collect();
+        let all: Vec<Head<'_>> = served.iter().map(|facts| Head::of(&facts.person)).collect();
         let (user_names, _) = user_name::all(&all);
-        let chosen = served.iter().zip(&user_names).filter(|(record, _)| record.employments.is_some());
+        let chosen = served.iter().zip(&user_names).filter(|(facts, _)| facts.employments.is_some());
         let chosen: Vec<_> = chosen.take(persons).collect();
 
-        let supervisors = self.supervisors(chosen.iter().map(|(record, _)| **record), &all).await;
-        let cards = all.iter().zip(&user_names).map(|(person, name)| (person.id.as_str(), card(person, name)));
-        let others =
-            supervisors.iter().filter(|person| is_served(person)).map(|person| (person.id.as_str(), own(person)));
+        let supervisors = self.supervisors(chosen.iter().map(|(facts, _)| **facts), &all).await;
+        let cards =
+            all.iter().zip(&user_names).map(|(head, name)| (head.id, Card { head: *head, user_name: name.clone() }));
+        let others = supervisors.iter().filter(|person| is_served(person)).map(Head::of).map(|it| (it.id, own(it)));
         let context = Context {
             policy: &self.policy,
             attributes: &self.attributes,
@@ -176,29 +166,31 @@ impl Survey {
             people: People::Served(cards.chain(others).collect::<HashMap<_, _>>()),
             today: self.clock.now().to_zoned(self.policy.time_zone.clone()).date(),
         };
-        let explained = chosen.into_iter().filter_map(|(record, user_name)| {
-            let employments = record.employments.as_deref().unwrap_or_default();
-            let made = Made { person: &record.person, employment: that_counts(employments), context: &context };
-            let user = user(&record.person, user_name.clone(), employments, &context).versioned().ok()?;
+        let explained = chosen.into_iter().filter_map(|(facts, user_name)| {
+            let Facts { person, employments } = facts;
+            let employments = employments.as_deref().unwrap_or_default();
+            let made = Made { person, employment: that_counts(employments), context: &context };
+            let user = user(person, user_name.clone().into_owned(), employments, &context).versioned().ok()?;
             explain::explained(&user, &made).ok()
         });
         explained.collect()
     }
 
     /// The supervisors of `chosen` who are not among `all`: a manager is served only who is served as well.
-    async fn supervisors<'r>(&self, chosen: impl Iterator<Item = &'r Record>, all: &[&Person]) -> Vec<Person> {
+    async fn supervisors<'r>(&self, chosen: impl Iterator<Item = &'r Facts>, all: &[Head<'_>]) -> Vec<Person> {
         let supervisor =
-            |record: &'r Record| that_counts(record.employments.as_deref()?)?.supervisor.as_ref()?.id.as_deref();
+            |facts: &'r Facts| that_counts(facts.employments.as_deref()?)?.supervisor.as_ref()?.id.as_deref();
         let mut ids: Vec<&str> = chosen.filter_map(supervisor).collect();
         ids.sort_unstable();
         ids.dedup();
-        ids.retain(|id| all.iter().all(|person| person.id != *id));
+        ids.retain(|id| all.iter().all(|head| head.id != *id));
         let answers = stream::iter(ids).map(|id| self.client.person(id, &[])).buffered(self.client.max_concurrency());
         answers.filter_map(|answer| async { answer.ok().flatten() }).collect().await
     }
 }
 
 /// What is said of somebody whose address is taken to be their own.
-fn own(person: &Person) -> Card {
-    card(person, &person.email.clone().unwrap_or_else(|| user_name::fallback(&person.id)))
+fn own(head: Head<'_>) -> Card<'_> {
+    let user_name = head.email.map_or_else(|| user_name::fallback(head.id).into(), Into::into);
+    Card { head, user_name }
 }

@@ -1,5 +1,6 @@
 //! One person, with the employment that counts, as a SCIM User.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use jiff::ToSpan;
@@ -7,6 +8,7 @@ use jiff::civil::Date;
 
 use super::employment::{cost_center, that_counts, unit};
 use super::extension::Attributes;
+use super::packed::Head;
 use super::{Policy, groups};
 use crate::personio::model::{Employment, Person, Status};
 use crate::personio::{Kind, Names};
@@ -26,30 +28,33 @@ pub(super) struct Context<'a> {
 pub(super) enum People<'a> {
     /// Everybody who is served, by id. A supervisor who is not among them is left out: a manager
     /// that cannot be read back is none.
-    Served(HashMap<&'a str, Card>),
+    Served(HashMap<&'a str, Card<'a>>),
     /// Not known, since one person was asked for alone: a manager has an id and no name.
     Unknown,
 }
 
-/// What is said of a person in another's resource.
-pub(super) struct Card {
-    pub(super) display_name: String,
-    pub(super) email: Option<String>,
+/// What can be said of a person in another's resource.
+pub(super) struct Card<'a> {
+    pub(super) head: Head<'a>,
+    pub(super) user_name: Cow<'a, str>,
 }
 
-/// What is said of `person`, whose user name is `user_name`, in another's resource.
-pub(super) fn card(person: &Person, user_name: &str) -> Card {
-    Card { display_name: display_name(person, &name(person), user_name), email: person.email.clone() }
+impl Card<'_> {
+    pub(super) fn display_name(&self) -> String {
+        let Self { head, user_name } = self;
+        display_name(head, name(head).as_deref(), user_name)
+    }
 }
 
 /// The user that a person is. Without readable `employments` it is made of the person alone.
 pub(super) fn user(person: &Person, user_name: String, employments: &[Employment], context: &Context<'_>) -> User {
     let employment = that_counts(employments);
-    let name = name(person);
+    let head = Head::of(person);
+    let formatted = name(&head);
     User {
         external_id: person.id.clone(),
-        display_name: display_name(person, &name, &user_name),
-        name,
+        display_name: display_name(&head, formatted.as_deref(), &user_name),
+        name: Name { formatted, family_name: person.last_name.clone(), given_name: person.first_name.clone() },
         title: employment.and_then(|employment| employment.position.as_ref()?.title.clone()),
         user_type: match employment.and_then(|employment| employment.kind.as_deref()) {
             Some("INTERNAL") => Some("Employee"),
@@ -71,17 +76,16 @@ pub(super) fn user(person: &Person, user_name: String, employments: &[Employment
     }
 }
 
-fn name(person: &Person) -> Name {
-    let parts: Vec<&str> = [&person.first_name, &person.last_name].into_iter().flatten().map(String::as_str).collect();
-    Name {
-        formatted: (!parts.is_empty()).then(|| parts.join(" ")),
-        family_name: person.last_name.clone(),
-        given_name: person.first_name.clone(),
+/// First and last name as one text.
+fn name(head: &Head<'_>) -> Option<String> {
+    match (head.first_name, head.last_name) {
+        (Some(first), Some(last)) => Some(format!("{first} {last}")),
+        (one, other) => one.or(other).map(str::to_owned),
     }
 }
 
-fn display_name(person: &Person, name: &Name, user_name: &str) -> String {
-    person.preferred_name.clone().or_else(|| name.formatted.clone()).unwrap_or_else(|| user_name.to_owned())
+fn display_name(head: &Head<'_>, name: Option<&str>, user_name: &str) -> String {
+    head.preferred_name.or(name).unwrap_or(user_name).to_owned()
 }
 
 /// ACTIVE and LEAVE are active; INACTIVE, ONBOARDING and what is not known are not. The employment
@@ -122,7 +126,7 @@ fn enterprise(person: &Person, employment: Option<&Employment>, context: &Contex
 fn manager(employment: Option<&Employment>, context: &Context<'_>) -> Option<Manager> {
     let id = employment?.supervisor.as_ref()?.id.as_deref()?;
     let display_name = match &context.people {
-        People::Served(people) => Some(people.get(id)?.display_name.clone()),
+        People::Served(people) => Some(people.get(id)?.display_name()),
         People::Unknown => None,
     };
     Some(Manager { value: id.to_owned(), reference: context.locations.user(id), display_name })

@@ -1,33 +1,49 @@
 //! `userName`: the e-mail address, or `personio-<id>` where there is none or somebody has it
 //! already. Unique without regard to case, whatever Personio holds.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::personio::model::Person;
+use super::packed::Head;
+
+/// What every fallback begins with.
+const FALLBACK: &str = "personio-";
 
 /// The name for a person without an e-mail address of their own.
 pub(super) fn fallback(id: &str) -> String {
-    format!("personio-{id}")
+    format!("{FALLBACK}{id}")
 }
 
 /// The user names of `persons`, in their order: the first of several persons with one address has
 /// it. The second value counts the others.
-pub(super) fn all(persons: &[&Person]) -> (Vec<String>, usize) {
-    // An "address" that reads like somebody's fallback must not take it.
-    let mut taken: HashSet<String> = persons.iter().map(|person| fallback(&person.id).to_lowercase()).collect();
+pub(super) fn all<'p>(persons: &[Head<'p>]) -> (Vec<Cow<'p, str>>, usize) {
+    let mut taken: HashSet<Cow<'p, str>> = HashSet::with_capacity(persons.len());
+    // An "address" that reads like somebody's fallback must not take it. Hardly ever is there one.
+    if persons.iter().filter_map(|person| person.email).any(|email| lower(email).starts_with(FALLBACK)) {
+        taken.extend(persons.iter().map(|person| Cow::Owned(fallback(person.id).to_lowercase())));
+    }
     let mut shared = 0;
     let names = persons
         .iter()
-        .map(|person| match &person.email {
-            Some(email) if taken.insert(email.to_lowercase()) => email.clone(),
+        .map(|person| match person.email {
+            Some(email) if taken.insert(lower(email)) => Cow::Borrowed(email),
             Some(_) => {
                 shared += 1;
-                fallback(&person.id)
+                Cow::Owned(fallback(person.id))
             }
-            None => fallback(&person.id),
+            None => Cow::Owned(fallback(person.id)),
         })
         .collect();
     (names, shared)
+}
+
+/// The text in lower case, which most addresses are in already.
+fn lower(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.to_lowercase())
+    }
 }
 
 #[cfg(test)]
@@ -36,6 +52,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::personio::model::Person;
+
+    fn heads(persons: &[Person]) -> Vec<Head<'_>> {
+        persons.iter().map(Head::of).collect()
+    }
 
     fn persons(emails: &[Option<&str>]) -> Vec<Person> {
         let rows = emails.iter().enumerate().map(|(id, email)| json!({"id": id + 1, "email": email}));
@@ -51,7 +72,7 @@ mod tests {
             Some("personio-2"),
             Some("bo@example.com"),
         ]);
-        let (names, shared) = all(&persons.iter().collect::<Vec<_>>());
+        let (names, shared) = all(&heads(&persons));
         assert_eq!(names, ["Ann@example.com", "personio-2", "personio-3", "personio-4", "bo@example.com"]);
         assert_eq!(shared, 2);
     }
@@ -63,7 +84,7 @@ mod tests {
         ) {
             let emails: Vec<_> = emails.iter().map(Option::as_deref).collect();
             let persons = persons(&emails);
-            let (names, _) = all(&persons.iter().collect::<Vec<_>>());
+            let (names, _) = all(&heads(&persons));
             let distinct: HashSet<_> = names.iter().map(|name| name.to_lowercase()).collect();
             prop_assert_eq!(distinct.len(), emails.len());
         }

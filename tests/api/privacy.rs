@@ -26,7 +26,7 @@ pub const PRIVATE: &str = "MARKER-9f3c";
 const NAME: &str = "namemarker";
 /// In everything that a client sends.
 const SENT: &str = "SENTMARKER";
-const HOURS: f64 = 31.415_926;
+pub const HOURS: f64 = 31.415_926;
 const WEBHOOK_TOKEN: &str = "webhook-token-of-this-test";
 const SECRET: &str = "client-secret-of-this-test";
 const MAPPING: &str = "[[custom_attribute]]\nid = \"dynamic_900\"\nname = \"nothingPersonalByItsId\"\n\

@@ -1,6 +1,6 @@
 //! What happens at the same time, with a source whose every step can be held.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use personio_scim::clock::Clock;
 use personio_scim::directory::{
-    Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
+    Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, News, Progress, Source, SourceError, Told,
 };
 use personio_scim::scim::{Group, Locations, Meta, User, Vocabulary};
 use tokio::sync::Notify;
@@ -38,6 +38,10 @@ struct Slow {
     load: Notify,
     /// Whoever has this keeps others from making users again.
     again: Mutex<()>,
+    /// How often users were made again.
+    made_again: AtomicUsize,
+    /// Whether loads find everything as it was.
+    is_same: AtomicBool,
 }
 
 impl Slow {
@@ -75,8 +79,22 @@ impl Source for Slow {
         made.boxed()
     }
 
+    fn load_after<'a>(
+        &'a self,
+        progress: &'a Progress,
+        served: Option<Arc<dyn Memory>>,
+    ) -> BoxFuture<'a, Result<News, SourceError>> {
+        let is_same = served.is_some() && self.is_same.load(SeqCst);
+        let made = async move {
+            let loaded = self.load(progress).await?;
+            Ok(if is_same { News::Same(Arc::new(Nothing)) } else { News::Loaded(Box::new(loaded)) })
+        };
+        made.boxed()
+    }
+
     fn again(&self, _: &Arc<dyn Memory>) -> Option<Loaded> {
         let _held = self.again.lock().unwrap();
+        self.made_again.fetch_add(1, SeqCst);
         Some(self.today())
     }
 
@@ -104,7 +122,8 @@ fn start(refresh_every: Option<Duration>) -> (Directory, Arc<Slow>) {
     let clock = TestClock::at("2026-11-23T23:59:59Z");
     let (loads, load, again) = (AtomicUsize::new(0), Notify::new(), Mutex::new(()));
     let vocabulary = Arc::new(Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap());
-    let source = Arc::new(Slow { clock: clock.clone(), vocabulary, loads, load, again });
+    let (made_again, is_same) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let source = Arc::new(Slow { clock: clock.clone(), vocabulary, loads, load, again, made_again, is_same });
     let freshness = Freshness {
         cache_ttl: Duration::from_secs(3600),
         refresh_wait: Duration::from_secs(60),
@@ -176,4 +195,38 @@ async fn nobody_waits_for_midnight_where_nobody_waits_for_loads() {
     }
     assert!(answers > 10, "{answers} answers meanwhile");
     until("the day has come", async || is_of_today(&directory).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_load_finds_as_it_was_is_served_on_and_is_younger() {
+    let (directory, source) = start(None);
+    let before = directory.current().await.unwrap();
+    source.is_same.store(true, SeqCst);
+    source.clock.pass(Duration::from_millis(500));
+    directory.told(b"").unwrap();
+    until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
+    source.load.notify_one();
+    until("it lands", async || directory.counters().loads_succeeded() == 2).await;
+    let (after, age) = directory.state().snapshot.unwrap();
+    assert_eq!((age, before.age(source.clock.monotonic())), (Duration::ZERO, Duration::from_millis(500)));
+    assert!(Arc::ptr_eq(before.groups().find("yesterday").unwrap(), after.groups().find("yesterday").unwrap()));
+    assert_eq!(source.made_again.load(SeqCst), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_as_it_was_before_midnight_is_made_anew_after_it() {
+    for is_asked in [false, true] {
+        let (directory, source) = start(None);
+        assert!(!is_of_today(&directory).await);
+        source.is_same.store(true, SeqCst);
+        directory.told(b"").unwrap();
+        until("a load is under way", async || source.loads.load(SeqCst) == 2).await;
+        source.clock.pass(Duration::from_secs(1));
+        assert!(!is_asked || is_of_today(&directory).await);
+        source.load.notify_one();
+        until("it lands", async || directory.counters().loads_succeeded() == 2).await;
+        let (snapshot, _) = directory.state().snapshot.unwrap();
+        assert!(snapshot.groups().find("today").is_some(), "asked: {is_asked}");
+        assert_eq!(source.made_again.load(SeqCst), 1 + usize::from(is_asked));
+    }
 }

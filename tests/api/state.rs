@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{Bridge, NOW, SHORT, Setup, TOKEN, TestClock, answer, by_id, until};
-use crate::privacy::{PRIVATE, mark};
+use crate::privacy::{HOURS, PRIVATE, mark};
 use crate::process::{Program, get, run, settings};
 
 const KEY: &str = "the-key-of-state-files-in-these-tests";
@@ -349,6 +349,7 @@ async fn the_file_holds_nobody_in_clear_and_nothing_forbidden_at_all() {
             assert!(!holds(&sealed, &text), "{text} is kept in clear");
         }
     }
+    assert!(!content.windows(8).any(|window| window == HOURS.to_be_bytes()), "hours are kept");
     // What an attribute is called says nothing of anybody.
     let mut content = String::from_utf8_lossy(&content).into_owned();
     for name in ["Gehalt", "IBAN"]
@@ -364,10 +365,13 @@ async fn the_file_holds_nobody_in_clear_and_nothing_forbidden_at_all() {
     }
 }
 
-/// What follows the stamps in a content, which is the last JSON document of three.
+/// Where the records begin in a content: behind version, moment and twice some stamps, each after its length.
 fn memory(content: &[u8]) -> usize {
-    let start = b"{\"version\":1,\"names\"";
-    content.windows(start.len()).rposition(|window| window == start).unwrap()
+    let after = |at: usize| {
+        let length = u64::from_be_bytes(content[at..at + 8].try_into().unwrap());
+        at + 8 + usize::try_from(length).unwrap()
+    };
+    after(after(9))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -387,12 +391,12 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
         bytes
     };
     let at = memory(&content);
-    let nonsense =
-        [&content[..at], b"{\"version\":1,\"people\":[{\"person\":{\"id\":\"secret@example.com\"}}]}"].concat();
-    let other_records = [&content[..at], b"{\"version\":9,\"names\":{\"by_kind\":{}},\"people\":[]}"].concat();
+    // As MessagePack: [2, [{}], [["secret@example.com"]]] and [9, [{}], []].
+    let nonsense = [&content[..at], b"\x93\x02\x91\x80\x91\x91\xb2secret@example.com"].concat();
+    let other_records = [&content[..at], b"\x93\x09\x91\x80\x90"].concat();
     let other_version = [&[9], &content[1..]].concat();
     let endless = [&content[..1], &[0xff; 1000]].concat();
-    let deep = [&content[..at], "[".repeat(100_000).as_bytes()].concat();
+    let deep = [&content[..at], &b"\x91".repeat(100_000)].concat();
     let (key, other_key) = (KEY, "another-key-that-is-as-long-as-the-first");
     let rows = [
         ("damaged in the middle", changed(good.len() / 2, 1), key, "demo", "is damaged"),
@@ -409,7 +413,7 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
         ("cut inside", with(&content[..content.len() / 2]), key, "demo", "holds records that cannot be read"),
         ("nonsense inside", with(&nonsense), key, "demo", "holds records that cannot be read"),
         ("deep nonsense inside", with(&deep), key, "demo", "holds records that cannot be read"),
-        ("other records inside", with(&other_records), key, "demo", "holds records of version 9 instead of 1"),
+        ("other records inside", with(&other_records), key, "demo", "holds records of version 9 instead of 2"),
     ];
     let mut other = folder.setup(world(30));
     other.options.client_id = "other".to_owned();

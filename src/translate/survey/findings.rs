@@ -1,13 +1,11 @@
 //! What a survey has found, in words for somebody who has never seen this program, with what to change.
 
-use std::sync::Arc;
-
 use jiff::SignedDuration;
 
 use super::presence::Presence;
 use crate::personio::{Error, FirstPage, Kind, SignedIn, ToldLimit};
-use crate::translate::flaw::flaw;
-use crate::translate::records::Record;
+use crate::translate::flaw::Lacks;
+use crate::translate::packed::{Facts, Head};
 use crate::translate::{Policy, user_name};
 
 /// Where access rights and readable attributes are chosen.
@@ -132,16 +130,18 @@ pub(super) fn attributes(presence: &[Presence]) -> Finding {
     Finding::doubtful("attributes", format!("nobody has {names}"), remedy)
 }
 
-pub(super) fn serve(records: &[Arc<Record>], policy: &Policy, is_bound: bool) -> Finding {
-    if let Some(flaw) = flaw(records.iter()) {
+pub(super) fn serve(people: &[Facts], policy: &Policy, is_bound: bool) -> Finding {
+    let mut lacks = Lacks::default();
+    people.iter().for_each(|facts| lacks.note(facts));
+    if let Some(flaw) = lacks.flaw() {
         let flaw = flaw.to_string();
         let (what, remedy) = flaw.split_once(": ").unwrap_or((&flaw, ""));
         let (what, remedy) = (what.to_owned(), capitalised(remedy));
         return if is_bound { Finding::wrong("serve", what, remedy) } else { Finding::doubtful("serve", what, remedy) };
     }
-    let served = records.iter().filter(|record| !policy.require_email || record.person.email.is_some());
+    let served = people.iter().filter(|facts| !policy.require_email || facts.person.email.is_some());
     let served: Vec<_> = served.collect();
-    let (all, left_out) = (records.len(), records.len() - served.len());
+    let (all, left_out) = (people.len(), people.len() - served.len());
     if served.is_empty() {
         let remedy = format!("{WHERE} allow the credential to read Email, or take `require` out of the mapping file.");
         return Finding::wrong(
@@ -150,7 +150,7 @@ pub(super) fn serve(records: &[Arc<Record>], policy: &Policy, is_bound: bool) ->
             remedy,
         );
     }
-    let persons: Vec<_> = served.iter().map(|record| &record.person).collect();
+    let persons: Vec<_> = served.iter().map(|facts| Head::of(&facts.person)).collect();
     let (_, shared) = user_name::all(&persons);
     let mut what = format!("{} of these {all} persons would be served", served.len());
     if left_out > 0 {

@@ -1,11 +1,9 @@
 //! Which attributes somebody has. Personio leaves out what a credential may not read, so what nobody has is
 //! most likely not allowed.
 
-use std::sync::Arc;
-
 use crate::personio::model::{Employment, Person};
 use crate::translate::employment::{cost_center, that_counts, unit};
-use crate::translate::records::Record;
+use crate::translate::packed::Facts;
 
 /// How many have an attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,16 +49,16 @@ const OF_EMPLOYMENT: [OfEmployment; 14] = [
 ];
 
 /// How many of these persons have each attribute, and how many of those whose employments are known.
-pub(super) fn presence(records: &[Arc<Record>]) -> Vec<Presence> {
+pub(super) fn presence(people: &[Facts]) -> Vec<Presence> {
     let of_person = OF_PERSON.iter().map(|OfPerson(attribute, has)| Presence {
         attribute,
-        found: records.iter().filter(|record| has(&record.person)).count(),
-        of: records.len(),
+        found: people.iter().filter(|facts| has(&facts.person)).count(),
+        of: people.len(),
         // Who has one goes by it; a company need not have anybody who does.
         is_usual: *attribute != "Preferred name",
     });
     let employments: Vec<&Employment> =
-        records.iter().filter_map(|record| that_counts(record.employments.as_deref()?)).collect();
+        people.iter().filter_map(|facts| that_counts(facts.employments.as_deref()?)).collect();
     let of_employment = OF_EMPLOYMENT.iter().map(|OfEmployment(attribute, is_usual, has)| Presence {
         attribute,
         found: employments.iter().filter(|employment| has(employment)).count(),
