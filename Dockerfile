@@ -50,8 +50,8 @@ COPY --from=builder --chown=65532:65532 /state /var/lib/personio-scim
 
 # Inside a container 127.0.0.1 could not be reached from outside.
 ENV SCIM_LISTEN=0.0.0.0:8080
-# Memory that a load no longer needs is given back at once, and none is taken before it is needed.
-ENV MIMALLOC_PURGE_DELAY=0 MIMALLOC_ARENA_EAGER_COMMIT=0
+# Memory that a load no longer needs is given back at once.
+ENV MIMALLOC_PURGE_DELAY=0
 EXPOSE 8080
 USER 65532
 

@@ -66,6 +66,10 @@ fn the_image_is_built_around_a_crate_that_has_every_target() {
         assert!(dockerfile.contains(&format!("benches/{bench}.rs")), "{bench} has no stub");
         count += 1;
     }
+    for example in manifest.split("[[example]]").skip(1).filter_map(|example| example.split('"').nth(3)) {
+        assert!(dockerfile.contains(example), "{example} has no stub");
+        count += 1;
+    }
     assert!(count > 0, "without benchmarks this test is not needed");
 }
 
@@ -260,7 +264,7 @@ fn routes() -> BTreeSet<String> {
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoints").join(file)).unwrap()
     });
     let source = source.concat();
-    let starts = ["resource(\"", "search(\"", "scope(\""];
+    let starts = ["resource(\"", "search(\"", "const SCIM: &str = \""];
     let found = starts.iter().flat_map(|start| source.split(start).skip(1).map(|rest| rest.split('"').next().unwrap()));
     found.filter(|route| !route.is_empty()).map(str::to_owned).collect()
 }

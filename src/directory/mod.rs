@@ -18,6 +18,7 @@ mod soon;
 mod source;
 mod state;
 pub mod state_file;
+mod threads;
 mod walks;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

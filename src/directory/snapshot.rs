@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
-use super::{Loaded, MaxChange, Skipped, SourceError};
+use super::{Loaded, MaxChange, Skipped, SourceError, threads};
 use crate::clock::Clock;
 use crate::scim::{self, Content, Digest, Resource, ResourceType, Resources, Stamps, Unwritable, Vocabulary};
 
@@ -64,9 +64,11 @@ impl Snapshot {
         clock: &dyn Clock,
     ) -> Result<Self, SourceError> {
         let types = &load.vocabulary.types;
-        let mut users = versioned(load.users)?;
+        // Later others are served meanwhile.
+        let alone = matches!(earlier, Earlier::Unknown | Earlier::Stamped { .. });
+        let mut users = threads::each(load.users, alone, Content::versioned)?;
         users.sort_by_cached_key(scim::User::list_key);
-        let groups = versioned(load.groups)?;
+        let groups = threads::each(load.groups, alone, Content::versioned)?;
         // Only now, after what takes long: a change must not be dated to before it can be seen.
         let now = moment(clock.now());
         let (earlier_users, earlier_groups) = match earlier {
@@ -181,19 +183,15 @@ fn moment(now: Timestamp) -> Timestamp {
     now.round(up).unwrap_or(now)
 }
 
-fn versioned<C: Content>(contents: Vec<C>) -> Result<Vec<C>, SourceError> {
-    Ok(contents.into_iter().map(Content::versioned).collect::<Result<_, _>>()?)
-}
-
 /// The same set as before, if nothing in it has changed: then nothing about it needs to be worked out again.
-fn resources<C: Content>(
+fn resources<C: Content + Send>(
     kind: &Arc<ResourceType>,
     contents: Vec<C>,
     previous: Previous<'_>,
     now: Timestamp,
 ) -> Result<Arc<Resources>, SourceError> {
-    let all = contents.into_iter().map(|content| taken_over(kind, content, previous, now));
-    let all: Vec<Arc<Resource>> = all.collect::<Result<_, _>>()?;
+    let alone = matches!(previous, Previous::Unknown | Previous::Stamped(_));
+    let all = threads::each(contents, alone, |content| taken_over(kind, content, previous, now))?;
     match previous {
         Previous::Served(previous) if previous.are(kind, &all) => Ok(Arc::clone(previous)),
         Previous::Served(previous) => {

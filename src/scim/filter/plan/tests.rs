@@ -1,3 +1,5 @@
+//! Plans are held to asking each resource.
+
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};

@@ -1,0 +1,53 @@
+//! The same work for very many, on every processor there is.
+
+use std::panic::resume_unwind;
+use std::thread::{available_parallelism, scope};
+
+/// To begin a thread for fewer takes longer than it saves.
+const MANY: usize = 2000;
+
+/// What `map` makes of each of `all`, in their order. With `every_processor` nobody else is left one.
+pub(super) fn each<T: Send, U: Send, E: Send>(
+    all: Vec<T>,
+    every_processor: bool,
+    map: impl Fn(T) -> Result<U, E> + Sync,
+) -> Result<Vec<U>, E> {
+    let threads = if every_processor { available_parallelism().map_or(1, usize::from) } else { 1 };
+    let threads = threads.min(all.len() / MANY);
+    if threads < 2 {
+        return all.into_iter().map(map).collect();
+    }
+    let (size, count, map) = (all.len().div_ceil(threads), all.len(), &map);
+    let mut all = all.into_iter();
+    scope(|scope| {
+        let parts: Vec<_> = (0..threads)
+            .map(|_| {
+                let part: Vec<T> = all.by_ref().take(size).collect();
+                scope.spawn(move || part.into_iter().map(map).collect::<Result<Vec<U>, E>>())
+            })
+            .collect();
+        let mut mapped = Vec::with_capacity(count);
+        for part in parts {
+            mapped.append(&mut part.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+        }
+        Ok(mapped)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_made_once_and_in_order_however_many_there_are() {
+        for count in [0, 1, MANY, 2 * MANY - 1, 2 * MANY, 5 * MANY + 3] {
+            for every_processor in [false, true] {
+                let all: Vec<usize> = (0..count).collect();
+                let mapped = each(all.clone(), every_processor, |number| Ok::<_, ()>(number + 1)).unwrap();
+                assert_eq!(mapped, all.iter().map(|number| number + 1).collect::<Vec<_>>(), "{count}");
+                let failing = |number| if number + 1 == count { Err(number) } else { Ok(()) };
+                assert_eq!(each(all, every_processor, failing).err(), count.checked_sub(1), "{count}");
+            }
+        }
+    }
+}
