@@ -11,10 +11,10 @@ use std::error::Error as _;
 use std::io::IsTerminal;
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
 
 use json::Json;
 #[cfg(feature = "otlp")]
@@ -42,13 +42,13 @@ pub fn start() -> Result<Logs, String> {
         }
         Err(_) => EnvFilter::new(DEFAULT),
     };
-    let filter = filter.and(filter_fn(is_discreet));
+    let logs = tracing_subscriber::registry().with(filter).with(filter_fn(is_discreet));
     let (started, writer) = if std::io::stderr().is_terminal() {
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-        (tracing_subscriber::registry().with(lines.with_filter(filter)).try_init(), None)
+        (logs.with(lines).try_init(), None)
     } else {
         let (lines, writer) = lines::start(std::io::stderr()).map_err(|error| format!("logs: {error}"))?;
-        (tracing_subscriber::registry().with(Json(lines).with_filter(filter)).try_init(), Some(writer))
+        (logs.with(Json(lines)).try_init(), Some(writer))
     };
     started.map_err(|error| format!("logs: {error}"))?;
     Ok(Logs { _writer: writer })

@@ -111,6 +111,10 @@ const SCIM: &str = "/scim/v2";
 /// All routes: SCIM under `/scim/v2` and, the same, at the root; health and metrics without a token; webhooks where
 /// they have one.
 pub fn configure(service: &mut web::ServiceConfig, state: &State) {
+    // Whatever most requests are for comes first, since a request is held against one after the other.
+    let scim_alone =
+        web::scope(SCIM).configure(|service| scim(service, SCIM)).service(resource("", SCIM, lists::everything));
+    service.service(scim_alone.wrap(from_fn(auth::check)).default_service(web::to(no_route)));
     if state.access.has_webhooks() {
         service.service(webhooks::resource());
     }
@@ -122,24 +126,14 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
     if state.pages.metrics {
         service.service(resource("/metrics", "", metrics::read));
     }
+    let at_the_root = web::scope("")
+        .configure(|service| scim(service, ""))
+        .service(resource("/", "", lists::everything))
+        .service(resource("/openapi.json", "", openapi::read));
     service
         .service(resource("/health/live", "", health::live))
         .service(resource("/health/ready", "", health::ready))
-        .service(
-            web::scope(SCIM)
-                .service(resource("", SCIM, lists::everything))
-                .configure(|service| scim(service, SCIM))
-                .wrap(from_fn(auth::check))
-                .default_service(web::to(no_route)),
-        )
-        .service(
-            web::scope("")
-                .service(resource("/", "", lists::everything))
-                .service(resource("/openapi.json", "", openapi::read))
-                .configure(|service| scim(service, ""))
-                .wrap(from_fn(auth::check))
-                .default_service(web::to(no_route)),
-        )
+        .service(at_the_root.wrap(from_fn(auth::check)).default_service(web::to(no_route)))
         // What has no path, such as `OPTIONS *`.
         .default_service(web::to(no_route));
 }

@@ -58,7 +58,7 @@ pub(super) async fn resource(
     let known = extract::has(request, tag);
     let mut response = if known { not_modified(tag) } else { HttpResponse::Ok() };
     // A 304 too has the Content-Location "that would have been sent in a 200" (RFC 9110 §15.4.5).
-    if let Some(location) = resource.text("meta.location") {
+    if let Some(location) = resource.location() {
         response.insert_header((CONTENT_LOCATION, &*location));
     }
     if known {

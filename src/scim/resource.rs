@@ -73,6 +73,12 @@ impl Resource {
         self.known(self.resource_type().known().version)
     }
 
+    /// `meta.location`.
+    #[must_use]
+    pub fn location(&self) -> Option<Cow<'_, str>> {
+        self.known(self.resource_type().known().location)
+    }
+
     /// `meta.lastModified`.
     #[must_use]
     pub fn last_modified(&self) -> Option<Timestamp> {

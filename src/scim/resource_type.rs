@@ -31,6 +31,7 @@ pub struct ResourceType {
 pub(super) struct Known {
     pub(super) id: Option<AttributeId>,
     pub(super) version: Option<AttributeId>,
+    pub(super) location: Option<AttributeId>,
     pub(super) last_modified: Option<AttributeId>,
     pub(super) user_name: Option<AttributeId>,
     pub(super) active: Option<AttributeId>,
@@ -131,6 +132,7 @@ impl ResourceType {
         this.known = Known {
             id: this.attribute("id"),
             version: this.attribute("meta.version"),
+            location: this.attribute("meta.location"),
             last_modified: this.attribute("meta.lastModified"),
             user_name: this.attribute("userName"),
             active: this.attribute("active"),

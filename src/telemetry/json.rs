@@ -47,8 +47,9 @@ impl Line {
         self.json.clear();
         self.json.extend_from_slice(b"{\"timestamp\":");
         self.debug(format_args!("{:.6}", Timestamp::now()));
-        self.json.extend_from_slice(b",\"level\":");
-        self.value(metadata.level().as_str());
+        self.json.extend_from_slice(b",\"level\":\"");
+        self.json.extend_from_slice(metadata.level().as_str().as_bytes());
+        self.json.push(b'"');
         event.record(self);
         self.json.extend_from_slice(b",\"target\":");
         self.value(metadata.target());
@@ -60,9 +61,10 @@ impl Line {
         if field.name().starts_with(OF_LOG) {
             return false;
         }
-        self.json.push(b',');
-        self.value(field.name());
-        self.json.push(b':');
+        // A name is written in the program, and needs no escapes.
+        self.json.extend_from_slice(b",\"");
+        self.json.extend_from_slice(field.name().as_bytes());
+        self.json.extend_from_slice(b"\":");
         true
     }
 

@@ -1,5 +1,5 @@
 //! Lines on their way to standard error. Whoever has one does not wait until it is written: a thread of its own writes
-//! them, many at once where there are many. None is lost, unless the process is killed within the millisecond.
+//! them, many at once where there are many. None is lost, unless the process is killed within milliseconds.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// So many bytes may wait. Then whoever has another line waits.
 const MOST: usize = 1024 * 1024;
 /// The first line waits so long for others: to wake the thread for each would cost more than to write it.
-const PATIENCE: Duration = Duration::from_millis(1);
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Where lines are put.
 pub(super) struct Lines(Arc<Shared>);
