@@ -1,5 +1,7 @@
 //! From the text of a request to what it asks for: parameters, body, page, cursor, known entity tags.
 
+use std::borrow::Cow;
+
 use actix_web::http::header::{CONTENT_TYPE, Header, IfNoneMatch};
 use actix_web::{HttpMessage, HttpRequest};
 use percent_encoding::percent_decode_str;
@@ -32,9 +34,12 @@ pub(super) fn parameters(request: &HttpRequest) -> Result<SearchRequest, Error> 
 
 /// The text, if it is UTF-8. A library that replaces what is not would have the client search for something
 /// that it did not write.
-fn decoded(text: &str) -> Option<String> {
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['+', '%']) {
+        return Some(text.into());
+    }
     let text = text.replace('+', " ");
-    Some(percent_decode_str(&text).decode_utf8().ok()?.into_owned())
+    Some(percent_decode_str(&text).decode_utf8().ok()?.into_owned().into())
 }
 
 fn not_text(what: &str, scim_type: ScimType) -> InvalidQuery {

@@ -18,7 +18,7 @@ use crate::scim::{
 };
 
 /// What is listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Listed {
     Users,
     Groups,
@@ -117,6 +117,14 @@ struct Task {
 }
 
 impl Listed {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Users => "Users",
+            Self::Groups => "Groups",
+            Self::Everything => "Everything",
+        }
+    }
+
     fn types(self, types: &ResourceTypes) -> Vec<&ResourceType> {
         match self {
             Self::Users => vec![&types.user],
@@ -137,7 +145,7 @@ impl Listed {
 impl Asked {
     fn new(state: &State, request: &HttpRequest, listed: Listed, search: SearchRequest) -> Result<Self, Error> {
         let caller = auth::caller(request)?;
-        let walk = format!("{listed:?} {}", search.walk());
+        let walk = search.walk(listed.name());
         let (paging, position) = match search.cursor.as_deref() {
             None => (extract::paging(&search, state.max_results)?, Position::Numbered),
             Some(cursor) => {

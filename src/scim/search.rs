@@ -1,7 +1,7 @@
 //! What a client asks of a list, as it wrote it: the parameters of a URL (RFC 7644 §3.4.2) or a
 //! SearchRequest (§3.4.3). Names have no case: there are clients that write `startindex`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -94,23 +94,25 @@ impl SearchRequest {
         }
     }
 
-    /// All that stays the same from page to page: two requests with the same are parts of one walk.
+    /// All that stays the same from page to page of a list of `what`: two requests with the same are parts of one walk.
     #[must_use]
-    pub fn walk(&self) -> String {
+    pub fn walk(&self, what: &str) -> String {
         let Self { filter, sort_by, sort_order, attributes, excluded_attributes, .. } = self;
-        // With its length in front, no text can look like the end of another.
         let mut walk = String::with_capacity(64 + filter.as_ref().map_or(0, String::len));
-        let mut put = |text: &str| {
-            walk.push_str(&text.len().to_string());
-            walk.push(':');
-            walk.push_str(text);
+        walk.push_str(what);
+        // With its length in front, no text can look like the end of another.
+        let put = |walk: &mut String, text: &str| {
+            let _ = write!(walk, "{}:{text}", text.len());
         };
         for one in [filter, sort_by, sort_order] {
-            put(if one.is_some() { "is" } else { "is not" });
-            put(one.as_deref().unwrap_or_default());
+            match one {
+                Some(text) => put(&mut walk, text),
+                None => walk.push('-'),
+            }
         }
         for names in [attributes, excluded_attributes] {
-            put(&names.join(","));
+            let _ = write!(walk, "{}*", names.len());
+            names.iter().for_each(|name| put(&mut walk, name));
         }
         walk
     }
@@ -192,4 +194,37 @@ fn scalar(name: &str, value: Value) -> Result<String, InvalidQuery> {
 
 fn invalid(detail: String) -> InvalidQuery {
     InvalidQuery { scim_type: ScimType::InvalidValue, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn different_queries_are_different_walks() {
+        let none = SearchRequest::default();
+        let some = |text: &str| Some(text.to_owned());
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let queries = [
+            none.clone(),
+            SearchRequest { filter: some(""), ..none.clone() },
+            SearchRequest { filter: some("-"), ..none.clone() },
+            SearchRequest { sort_by: some("a"), ..none.clone() },
+            SearchRequest { sort_order: some("a"), ..none.clone() },
+            SearchRequest { filter: some("a"), sort_by: some("b"), ..none.clone() },
+            SearchRequest { filter: some("a1:b"), ..none.clone() },
+            SearchRequest { attributes: names(&["a"]), ..none.clone() },
+            SearchRequest { attributes: names(&["a", "b"]), ..none.clone() },
+            SearchRequest { attributes: names(&["a,b"]), ..none.clone() },
+            SearchRequest { attributes: names(&["a1:b"]), ..none.clone() },
+            SearchRequest { excluded_attributes: names(&["a"]), ..none.clone() },
+        ];
+        let walks: HashSet<String> = queries.iter().map(|query| query.walk("Users")).collect();
+        assert_eq!(walks.len(), queries.len(), "{walks:?}");
+        assert_ne!(none.walk("Users"), none.walk("Groups"));
+        let page = SearchRequest { start_index: some("2"), count: some("3"), cursor: some("c"), ..none.clone() };
+        assert_eq!(page.walk("Users"), none.walk("Users"));
+    }
 }
