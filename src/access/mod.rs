@@ -176,10 +176,13 @@ impl Access {
         let address = peer.and_then(|peer| active.rules.trusted_proxies.origin(peer, forwarded));
         let refused = |caller, why| Refused { caller, address, why };
         let Some(presented) = presented else { return Err(refused(None, Refusal::Missing)) };
-        let Some((caller, networks, verdict)) = active.recognised(presented, &self.0).await else {
+        // What takes long, and a large future, is for those who are not simply known.
+        let known = active.known(presented, self.0.clock.as_ref());
+        let recognised = if known.is_some() { known } else { Box::pin(active.issued(presented, &self.0)).await };
+        let Some((caller, networks, verdict)) = recognised else {
             // Somebody who cannot be told apart from the proxy counts as the proxy.
             let why = match address.or(peer) {
-                Some(address) => self.0.slow.wrong(address, self.0.clock.monotonic()).await,
+                Some(address) => Box::pin(self.0.slow.wrong(address, self.0.clock.monotonic())).await,
                 None => None,
             };
             return Err(refused(None, why.map_or(Refusal::Unknown, Refusal::Slowed)));
@@ -191,6 +194,9 @@ impl Access {
         }
     }
 }
+
+/// Whose token it is, from where they may ask, and whether the token is good. A token that is nobody's is nothing.
+type Recognised<'a> = (&'a Caller, Option<&'a Networks>, Result<(), Refusal>);
 
 impl Active {
     fn new(rules: Rules, known: &HashMap<Url, Arc<Keys>>, clock: &Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
@@ -210,18 +216,16 @@ impl Active {
         Ok(Self { rules, keys })
     }
 
-    /// Whose token this is, from where they may ask, and whether the token is good. A token that is nobody's is
-    /// nothing.
-    async fn recognised(
-        &self,
-        presented: &[u8],
-        access: &Inner,
-    ) -> Option<(&Caller, Option<&Networks>, Result<(), Refusal>)> {
-        if let Some(client) = self.client(presented) {
-            let expired = client.has_expired(access.clock.now());
-            let verdict = if expired { Err(Refusal::Expired) } else { Ok(()) };
-            return Some((&client.caller, client.networks.as_ref(), verdict));
-        }
+    /// The client whose token this is.
+    fn known(&self, presented: &[u8], clock: &dyn Clock) -> Option<Recognised<'_>> {
+        let client = self.client(presented)?;
+        let expired = client.has_expired(clock.now());
+        let verdict = if expired { Err(Refusal::Expired) } else { Ok(()) };
+        Some((&client.caller, client.networks.as_ref(), verdict))
+    }
+
+    /// The issuer that has signed this token.
+    async fn issued(&self, presented: &[u8], access: &Inner) -> Option<Recognised<'_>> {
         let token = std::str::from_utf8(presented).ok()?;
         let mut found = None;
         for issuer in self.rules.issuers.iter().filter(|issuer| issuer.may_have_issued(token)) {

@@ -29,9 +29,15 @@ pub enum Coding {
 }
 
 impl Coding {
+    /// Whether a body of this length is coded at all.
+    #[must_use]
+    pub fn applies_to(self, length: usize) -> bool {
+        self != Self::Identity && length >= SMALLEST
+    }
+
     /// The body in this coding; nothing if that is not worth the while.
     pub(super) fn encode(self, body: &[u8]) -> Option<Bytes> {
-        if self == Self::Identity || body.len() < SMALLEST {
+        if !self.applies_to(body.len()) {
             return None;
         }
         let mut coded = Vec::with_capacity(body.len() / 4);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use moka::future::Cache;
+use moka::policy::EvictionPolicy;
 
 pub use coding::Coding;
 
@@ -54,7 +55,10 @@ impl Default for Answers {
     fn default() -> Self {
         let weight =
             |_: &(Digest, Coding), answer: &Answer| u32::try_from(answer.body.len() + OVERHEAD).unwrap_or(u32::MAX);
-        Self(Cache::builder().max_capacity(CAPACITY).weigher(weight).time_to_idle(IDLE).build())
+        // The default policy compares how often answers are asked for: one that needs the room of many small ones would
+        // never get it, nor one about new data.
+        let kept = Cache::builder().max_capacity(CAPACITY).eviction_policy(EvictionPolicy::lru());
+        Self(kept.weigher(weight).time_to_idle(IDLE).build())
     }
 }
 
@@ -62,6 +66,11 @@ impl Answers {
     /// The answer to a question, if it was given before in this coding.
     pub async fn get(&self, question: &Digest, coding: Coding) -> Option<Answer> {
         self.0.get(&(*question, coding)).await
+    }
+
+    /// Lets go of what nobody has asked for in a while. Nothing does that otherwise where nobody asks for anything.
+    pub async fn tidy(&self) {
+        self.0.run_pending_tasks().await;
     }
 
     /// Keeps an answer.

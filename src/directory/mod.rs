@@ -22,10 +22,10 @@ mod threads;
 mod walks;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use moka::future::Cache;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as Turn, Semaphore};
@@ -86,7 +86,7 @@ struct Inner {
     /// How often somebody has approved a change.
     approvals: AtomicU64,
     /// The last snapshot of which users were made anew for another day, or were to be.
-    turned: ArcSwapOption<Snapshot>,
+    turned: ArcSwap<Weak<Snapshot>>,
     /// Where what is served is kept.
     state: Option<state::State>,
     flight: Mutex<Option<Flight>>,
@@ -179,7 +179,7 @@ impl Directory {
             flawed: AtomicBool::new(false),
             guard: Guard::default(),
             approvals: AtomicU64::default(),
-            turned: ArcSwapOption::empty(),
+            turned: ArcSwap::default(),
             state: state.map(state::State::new),
             flight: Mutex::default(),
             failure: ArcSwapOption::empty(),
@@ -209,19 +209,21 @@ impl Directory {
     /// The snapshot to serve, if that is certain without waiting.
     #[must_use]
     pub fn ready(&self) -> Option<Arc<Snapshot>> {
-        let kept = self.servable()?;
+        let fresh = self.fresh()?;
         // Where nobody waits for data, nobody waits for it to be made anew at midnight either.
-        let may_wait = self.0.freshness.refresh_every.is_none() && self.is_due(&kept);
-        if may_wait { None } else { self.fresh(kept) }
-    }
-
-    /// This snapshot, if it is young enough, or nobody waits for a younger one.
-    fn fresh(&self, kept: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
-        if self.0.freshness.refresh_every.is_none() && !self.0.fresh.contains_key(&()) {
+        let may_wait = self.0.freshness.refresh_every.is_none() && self.is_due(&fresh);
+        if may_wait {
             return None;
         }
         self.0.counters.snapshot.hit();
-        Some(kept)
+        Some(fresh)
+    }
+
+    /// The newest snapshot, if it is young enough, or nobody waits for a younger one.
+    fn fresh(&self) -> Option<Arc<Snapshot>> {
+        // In this order: what lands in between is younger.
+        let is_fresh = self.0.freshness.refresh_every.is_some() || self.0.fresh.contains_key(&());
+        if is_fresh { self.servable() } else { None }
     }
 
     /// The snapshot to serve: a fresh one, or after waiting for it as long as requests wait, the
@@ -239,7 +241,8 @@ impl Directory {
             let _ = timeout(self.0.freshness.refresh_wait, self.turn()).await;
         }
         let newest = self.0.last_good.load_full();
-        if let Some(fresh) = self.servable().and_then(|kept| self.fresh(kept)) {
+        if let Some(fresh) = self.fresh() {
+            self.0.counters.snapshot.hit();
             return Ok(fresh);
         }
         self.0.counters.snapshot.miss();

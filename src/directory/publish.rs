@@ -72,7 +72,7 @@ impl Directory {
             && let Some(flaw) = loaded.flaw.take().filter(|_| self.0.max_change.is_bound())
         {
             self.0.flawed.store(true, Relaxed);
-            self.0.single.invalidate_all();
+            self.forget_singles().await;
             return Err(flaw);
         }
         // It may have become another day since users were made of it.
@@ -174,19 +174,25 @@ impl Directory {
     ) -> Arc<Snapshot> {
         let clock = &*self.0.clock;
         let is_held = self.0.held.load().is_some();
-        self.0.guard.published(previous, &snapshot, clock.monotonic(), is_held);
+        block_in_place(|| self.0.guard.published(previous, &snapshot, clock.monotonic(), is_held));
         self.0.last_good.store(Some(Arc::clone(&snapshot)));
         self.0.counters.published.fetch_add(1, Relaxed);
         self.note_completeness(&snapshot);
         *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory.clone();
         self.0.flawed.store(false, Relaxed);
-        self.0.single.invalidate_all();
+        self.forget_singles().await;
         self.0.walks.tidy().await;
         self.write_down(Keepsake::new(Arc::clone(&snapshot), memory, clock));
         let age = snapshot.age(clock.monotonic()).as_secs_f64();
         let users = snapshot.users().all().len();
         tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");
         snapshot
+    }
+
+    /// Lets go of whoever was fetched alone. The cache would do so when it is asked next, and nobody asks it any more.
+    async fn forget_singles(&self) {
+        self.0.single.invalidate_all();
+        self.0.single.run_pending_tasks().await;
     }
 
     fn note_completeness(&self, snapshot: &Snapshot) {
@@ -203,7 +209,7 @@ impl Directory {
         let directory = self.clone();
         let turned = self.0.runtime.spawn(async move { directory.turned().await });
         if turned.await.is_err() {
-            self.0.turned.store(Some(due));
+            self.0.turned.store(Arc::new(Arc::downgrade(&due)));
             tracing::error!("users could not be made anew at midnight, which is a fault of this program");
         }
     }
@@ -224,7 +230,7 @@ impl Directory {
             }
         }
         // Once, whatever came of it: the next load does it as well. Not before, so that whoever asks meanwhile waits.
-        self.0.turned.store(Some(snapshot));
+        self.0.turned.store(Arc::new(Arc::downgrade(&snapshot)));
     }
 
     fn made_again(&self, memory: Option<&Arc<dyn Memory>>) -> Option<Loaded> {
@@ -247,7 +253,7 @@ impl Directory {
 
     /// Whether the date has made this snapshot wrong, and nobody has tried to make it right.
     pub(super) fn is_due(&self, snapshot: &Arc<Snapshot>) -> bool {
-        let is_tried = || self.0.turned.load().as_ref().is_some_and(|tried| Arc::ptr_eq(tried, snapshot));
+        let is_tried = || self.0.turned.load().as_ptr() == Arc::as_ptr(snapshot);
         !snapshot.is_of_today(self.0.clock.now()) && !is_tried()
     }
 }

@@ -1,10 +1,13 @@
 //! The same work for very many, on every processor there is.
 
 use std::panic::resume_unwind;
-use std::thread::{available_parallelism, scope};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, available_parallelism, scope};
 
 /// To begin a thread for fewer takes longer than it saves.
 const MANY: usize = 2000;
+/// More threads than this are of no use, and a container may not be given so many.
+const MOST: usize = 8;
 
 /// What `map` makes of each of `all`, in their order. With `every_processor` nobody else is left one.
 pub(super) fn each<T: Send, U: Send, E: Send>(
@@ -13,22 +16,25 @@ pub(super) fn each<T: Send, U: Send, E: Send>(
     map: impl Fn(T) -> Result<U, E> + Sync,
 ) -> Result<Vec<U>, E> {
     let threads = if every_processor { available_parallelism().map_or(1, usize::from) } else { 1 };
-    let threads = threads.min(all.len() / MANY);
+    let threads = threads.min(all.len() / MANY).min(MOST);
     if threads < 2 {
         return all.into_iter().map(map).collect();
     }
     let (size, count, map) = (all.len().div_ceil(threads), all.len(), &map);
     let mut all = all.into_iter();
+    let parts: Vec<Mutex<Vec<T>>> = (0..threads).map(|_| Mutex::new(all.by_ref().take(size).collect())).collect();
+    let made = |part: &Mutex<Vec<T>>| {
+        let part = std::mem::take(&mut *part.lock().unwrap_or_else(PoisonError::into_inner));
+        part.into_iter().map(map).collect::<Result<Vec<U>, E>>()
+    };
     scope(|scope| {
-        let parts: Vec<_> = (0..threads)
-            .map(|_| {
-                let part: Vec<T> = all.by_ref().take(size).collect();
-                scope.spawn(move || part.into_iter().map(map).collect::<Result<Vec<U>, E>>())
-            })
-            .collect();
+        let begun: Vec<_> =
+            parts.iter().map(|part| Builder::new().spawn_scoped(scope, move || made(part)).map_err(|_| part)).collect();
         let mut mapped = Vec::with_capacity(count);
-        for part in parts {
-            mapped.append(&mut part.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+        for part in begun {
+            // What no thread can be had for is done here.
+            let part = part.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            mapped.append(&mut part.unwrap_or_else(made)?);
         }
         Ok(mapped)
     })

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use actix_web::http::{ConnectionType, Method};
@@ -25,15 +25,24 @@ pub(super) struct Body(pub(super) Vec<u8>);
 ///
 /// # Errors
 /// Those of the request; a body that is too large, too slow or broken is answered here.
-pub(super) async fn read(
+pub(super) async fn read<B: MessageBody + 'static>(
     mut request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let offers_upgrade = request.head().upgrade();
-    let mut payload = request.take_payload();
-    if matches!(payload, Payload::None) && !offers_upgrade {
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let payload = request.take_payload();
+    if matches!(payload, Payload::None) && !request.head().upgrade() {
         return Ok(next.call(request).await?.map_into_left_body());
     }
+    // Few have one, and what all have is better small.
+    Box::pin(read_first(request, payload, next)).await
+}
+
+async fn read_first<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    mut payload: Payload,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let offers_upgrade = request.head().upgrade();
     let end = end(&request);
     let keep = request.method() == Method::POST;
     let read = async {

@@ -65,8 +65,8 @@ pub enum Error {
     /// A body that cannot be read.
     #[error("the body cannot be read")]
     BrokenBody,
-    /// Too many ask for what takes long.
-    #[error("too many ask for what takes long; ask again later")]
+    /// Too many ask for what takes long, or it takes too long.
+    #[error("this takes too long now: ask again later, or for less at once")]
     Busy,
     /// Working out the answer broke off.
     #[error("the answer could not be worked out, which is a fault of this server")]

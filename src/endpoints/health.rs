@@ -22,6 +22,8 @@ pub(super) async fn live() -> HttpResponse {
 
 /// 200 once there is something to serve, and how each part is.
 pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
+    // Who asks for this does so now and then, also at night.
+    state.answers.tidy().await;
     if state.directory.state().snapshot.is_none() {
         // Nobody sends requests to a server that is not ready, so nobody else would start a load.
         state.directory.warm_up();

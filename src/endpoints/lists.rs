@@ -56,7 +56,7 @@ async fn read(request: &HttpRequest, state: &web::Data<State>, listed: Listed) -
     let tag = scim::version(&question);
     // Who asks by HEAD reads no page, and so none after it.
     if answer.is_followed && request.method() != Method::HEAD {
-        asked.remember(state, &snapshot).await;
+        Box::pin(asked.remember(state, &snapshot)).await;
     }
     if extract::has(request, &tag) {
         return Ok(respond::not_modified(&tag).finish());
@@ -70,11 +70,14 @@ async fn search(request: &HttpRequest, state: &web::Data<State>, listed: Listed)
     let asked = Asked::new(state, request, listed, extract::body(request)?)?;
     let Answered { answer, snapshot, .. } = asked.answered(state, coding).await?;
     if answer.is_followed {
-        asked.remember(state, &snapshot).await;
+        Box::pin(asked.remember(state, &snapshot)).await;
     }
     watch::rows(request, answer.rows);
     Ok(respond::list(answer, None))
 }
+
+/// A page of no more than so many is compressed at once.
+const FEW: usize = 20;
 
 /// A query as it was asked. What is right about it shows when it is read.
 struct Asked {
@@ -164,13 +167,13 @@ impl Asked {
             None => {
                 // What makes no sense is said before anybody waits.
                 self.query(state, &state.directory.vocabulary())?;
-                state.directory.current().await?
+                Box::pin(state.directory.current()).await?
             }
         };
         let question = self.question(&snapshot);
         let answer = match self.given(state, &question, coding).await {
             Some(given) => given,
-            None => self.worked_out(state, &snapshot, &question, coding).await?,
+            None => Box::pin(self.worked_out(state, &snapshot, &question, coding)).await?,
         };
         Ok(Answered { answer, question, snapshot })
     }
@@ -194,7 +197,9 @@ impl Asked {
         coding: Coding,
     ) -> Result<Answer, Error> {
         let query = self.query(state, snapshot.vocabulary())?;
-        let takes_long = query.may_take_long(&self.listed.of(snapshot));
+        // Of those who wait for the same to be compressed, the first does it for all.
+        let is_compressed = coding != Coding::Identity && self.paging.count() > FEW;
+        let takes_long = is_compressed || query.may_take_long(&self.listed.of(snapshot));
         let cursors = match self.position {
             Position::Numbered => None,
             Position::Cursor(_) => Some((self.caller.clone(), self.walk.clone())),
@@ -202,7 +207,7 @@ impl Asked {
         let (listed, snapshot, paging) = (self.listed, Arc::clone(snapshot), self.paging);
         let task = Task { query, listed, snapshot, paging, cursors };
         let answer = if takes_long {
-            let turn = state.turns.next().await?;
+            let turn = state.turns.next(&self.caller).await?;
             // Many may have waited for a turn to ask the same.
             if let Some(given) = self.given(state, question, coding).await {
                 return Ok(given);
@@ -210,7 +215,7 @@ impl Asked {
             let state = web::Data::clone(state);
             let answer = web::block(move || {
                 let answer = task.carried_out(&state, &|| turn.goes_on())?;
-                Ok::<Answer, InvalidQuery>(answer.coded(coding))
+                Ok::<Answer, Error>(answer.coded(coding))
             });
             answer.await.map_err(|_| Error::BrokeOff)??
         } else {

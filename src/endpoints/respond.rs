@@ -87,18 +87,23 @@ pub(super) fn coding(request: &HttpRequest) -> Coding {
     }
 }
 
-/// A body in the coding that the client likes; coded once for all who ask.
+/// A body in the coding that the client likes.
 async fn kept(request: &HttpRequest, state: &State, body: Bytes) -> Result<Answer, Error> {
     let coding = coding(request);
-    let answer = |body| Answer { body, coding: Coding::Identity, rows: 0, is_followed: false };
-    if coding == Coding::Identity {
-        return Ok(answer(body));
+    let answer = Answer { body, coding: Coding::Identity, rows: 0, is_followed: false };
+    if coding.applies_to(answer.body.len()) {
+        return Box::pin(coded_once(state, answer, coding)).await;
     }
-    let question = scim::digest([&body[..]]);
+    Ok(answer)
+}
+
+/// A body that is coded once for all who ask.
+async fn coded_once(state: &State, answer: Answer, coding: Coding) -> Result<Answer, Error> {
+    let question = scim::digest([&answer.body[..]]);
     if let Some(given) = state.answers.get(&question, coding).await {
         return Ok(given);
     }
-    let coded = coded(answer(body), coding).await?;
+    let coded = coded(answer, coding).await?;
     state.answers.keep(&question, coding, &coded).await;
     Ok(coded)
 }

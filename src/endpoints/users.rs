@@ -19,7 +19,11 @@ pub(super) async fn read(
     let is_id = !id.is_empty()
         && id.len() <= 64
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    let user = if is_id { state.directory.find(&id).await? } else { None };
+    let user = match state.directory.ready() {
+        _ if !is_id => None,
+        Some(snapshot) => snapshot.users().find(&id).cloned(),
+        None => Box::pin(state.directory.find(&id)).await?,
+    };
     let user = user.ok_or(Error::NoResource("User"))?;
     respond::resource(&request, &state, &user, &search).await
 }

@@ -106,6 +106,7 @@ async fn watched<B: MessageBody + 'static>(
 fn explain(request_id: &str, reason: &Error) {
     match reason {
         Error::Unavailable(error) => tracing::warn!(request_id, "a request could not be answered: {error}"),
+        Error::Busy => tracing::warn!(request_id, "a request could not be answered: {reason}"),
         Error::BrokeOff => tracing::error!(request_id, "a request could not be answered: {reason}"),
         _ => {}
     }

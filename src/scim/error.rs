@@ -11,8 +11,6 @@ use super::filter::ParseError;
 pub enum ScimType {
     /// A filter that cannot be read, or that is not supported.
     InvalidFilter,
-    /// A filter that takes more work than the server is willing to do.
-    TooMany,
     /// A parameter whose value is not of its type.
     InvalidValue,
     /// An attribute that is none.

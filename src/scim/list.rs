@@ -40,6 +40,9 @@ enum Direction {
 /// A page of more resources than this takes a while to write.
 const LARGE: usize = 1000;
 
+/// More tests of single values than this take a while too.
+const TESTS: usize = 50_000;
+
 /// The resource at a place of a set.
 type Found = (usize, u32);
 
@@ -105,7 +108,10 @@ impl ListQuery {
     pub fn may_take_long(&self, sets: &[&Resources]) -> bool {
         let [(part, resources)] = self.parts.iter().zip(sets).collect::<Vec<_>>()[..] else { return true };
         let is_large = || self.paging.range(resources.all().len()).len() > LARGE;
-        let scans = |condition: &Condition| filter::candidates(condition, resources).is_none();
+        let scans = |condition: &Condition| {
+            let few = filter::candidates(condition, resources);
+            few.is_none_or(|few| few.len() * condition.tests() > TESTS)
+        };
         part.sort_by.is_some() || part.condition.as_ref().map_or_else(is_large, scans)
     }
 

@@ -1,7 +1,7 @@
 //! Lines on their way to standard error. Whoever has one does not wait until it is written: a thread of its own writes
 //! them, many at once where there are many. None is lost, unless the process is killed within milliseconds.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -51,6 +51,12 @@ pub(super) fn start(to: impl Write + Send + 'static) -> io::Result<(Lines, Write
 impl Lines {
     pub(super) fn put(&self, line: &[u8]) {
         let mut waiting = self.0.waiting();
+        if waiting.is_over {
+            // The process ends, and something is said about that.
+            drop(waiting);
+            let _ = io::stderr().write_all(line);
+            return;
+        }
         while waiting.text.len() >= MOST && !waiting.is_over {
             waiting = self.0.room.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
@@ -70,8 +76,7 @@ impl Shared {
     fn write(&self, mut to: impl Write) {
         let mut text = Vec::new();
         while self.take(&mut text) {
-            // Nothing can be done where standard error is closed.
-            let _ = to.write_all(&text).and_then(|()| to.flush());
+            write_all(&mut to, &text);
             text.clear();
         }
     }
@@ -95,6 +100,33 @@ impl Shared {
         self.room.notify_all();
         !text.is_empty()
     }
+}
+
+/// Writes these lines. What cannot be written costs one line at a time: the disk may have room again for the next.
+fn write_all(to: &mut impl Write, mut text: &[u8]) {
+    // Whether the end of a line is missing of which the beginning was written.
+    let (mut is_torn, mut is_begun) = (false, false);
+    while !text.is_empty() {
+        let rest = if is_torn { &b"\n"[..] } else { text };
+        match to.write(rest) {
+            Ok(0) => return,
+            Ok(_) if is_torn => (is_torn, is_begun) = (false, false),
+            Ok(count) => {
+                is_begun = rest.get(count - 1) != Some(&b'\n');
+                text = text.get(count..).unwrap_or_default();
+            }
+            // A pipe that somebody else has told not to wait.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                thread::sleep(PATIENCE);
+            }
+            Err(_) => {
+                let end = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| end + 1);
+                text = text.get(end..).unwrap_or_default();
+                is_torn = is_begun;
+            }
+        }
+    }
+    let _ = to.flush();
 }
 
 impl Drop for Writer {
@@ -166,6 +198,47 @@ mod tests {
                 assert!(began.elapsed() < Duration::from_secs(20), "line {count} is not written");
                 thread::sleep(Duration::from_millis(1));
             }
+        }
+    }
+
+    /// Writes a few bytes at a time, and fails as told before each.
+    struct Failing {
+        written: Vec<u8>,
+        failures: Vec<Option<ErrorKind>>,
+    }
+
+    impl Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if let Some(kind) = self.failures.pop().flatten() {
+                return Err(kind.into());
+            }
+            self.written.extend_from_slice(&bytes[..bytes.len().min(3)]);
+            Ok(bytes.len().min(3))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_costs_a_line_and_what_must_wait_none() {
+        let (full, later) = (Some(ErrorKind::StorageFull), Some(ErrorKind::WouldBlock));
+        for (mut failures, expected) in [
+            (vec![], "one\ntwo\nthree\n"),
+            (vec![later, None, later, later], "one\ntwo\nthree\n"),
+            // Behind its first three bytes the line is lost, and so is its end.
+            (vec![None, full], "one\ntwo\nthree\n"),
+            (vec![full], "two\nthree\n"),
+            (vec![full, full], "three\n"),
+            (vec![None, full, full], "one\nthree\n"),
+            (vec![full, full, full], ""),
+        ] {
+            failures.reverse();
+            let mut failing = Failing { written: Vec::new(), failures };
+            write_all(&mut failing, b"one\ntwo\nthree\n");
+            let written = String::from_utf8(failing.written).unwrap();
+            assert_eq!(written, expected);
         }
     }
 }

@@ -10,7 +10,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::{Error, Pair, validity};
+use super::{Pair, validity};
 use crate::clock::Clock;
 
 /// The pair that is in force.
@@ -78,10 +78,10 @@ impl Served {
     }
 }
 
-/// What is wrong at one look may be half written. Seen a second time it is a mistake, which is told once.
+/// What is there at one look may be half written, whether it is wrong or a chain without its end. What is there at two
+/// looks is meant, and what is wrong at two is a mistake, of which each is told once.
 async fn watch(served: Weak<Served>, every: Duration) {
-    let mut seen: Option<Error> = None;
-    let mut is_told = false;
+    let (mut seen, mut mistakes, mut told) = (None, 0, None);
     loop {
         tokio::time::sleep(every).await;
         let Some(served) = served.upgrade() else { return };
@@ -90,18 +90,20 @@ async fn watch(served: Weak<Served>, every: Duration) {
         let Ok(read) = tokio::task::spawn_blocking(move || pair.read_again()).await else { return };
         match read {
             Ok(new) => {
-                (seen, is_told) = (None, false);
-                if let Some(pair) = new {
+                (mistakes, told) = (0, None);
+                let digest = new.as_ref().map(|pair| pair.digest.clone());
+                if let Some(pair) = new.filter(|_| digest == seen) {
                     served.adopt(pair);
                 }
+                seen = digest;
             }
-            Err(error) if seen.as_ref() == Some(&error) => {
-                if !is_told {
+            Err(error) => {
+                (seen, mistakes) = (None, mistakes + 1);
+                if mistakes >= 2 && told.as_ref() != Some(&error) {
                     tracing::warn!("the certificate stays as it was: {error}");
+                    told = Some(error);
                 }
-                is_told = true;
             }
-            Err(error) => (seen, is_told) = (Some(error), false),
         }
     }
 }
@@ -180,6 +182,9 @@ mod tests {
         tokio::time::sleep(LOOK / 2).await;
         assert_eq!(lines.take(), Vec::<String>::new());
         write(&folder, &second.0, &second.1);
+        looks(0).await;
+        tokio::time::sleep(LOOK / 2).await;
+        assert_eq!(lines.take(), Vec::<String>::new(), "the chain may not be whole yet");
         looks(5).await;
         let [line] = &*lines.take() else { panic!("one line") };
         assert!(line.contains("INFO") && line.contains("a new certificate is served"), "{line}");

@@ -54,6 +54,16 @@ impl Condition {
             Self::Always(holds) => *holds,
         }
     }
+
+    /// How many tests of values it consists of.
+    pub(in crate::scim) fn tests(&self) -> usize {
+        match self {
+            Self::All(parts) | Self::Any(parts) | Self::Element(_, _, parts) => parts.iter().map(Self::tests).sum(),
+            Self::Not(inner) => inner.tests(),
+            Self::Value(_) => 1,
+            Self::Always(_) => 0,
+        }
+    }
 }
 
 impl Attribute {

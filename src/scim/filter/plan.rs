@@ -23,7 +23,14 @@ pub(in crate::scim) fn matches<E>(
     go_on: &impl Fn() -> Result<(), E>,
 ) -> Result<Vec<u32>, E> {
     if let Some(candidates) = candidates(condition, resources) {
-        return Ok(candidates.into_iter().filter(|place| asked(condition, resources, *place as usize)).collect());
+        let mut found = Vec::new();
+        for place in candidates {
+            go_on()?;
+            if asked(condition, resources, place as usize) {
+                found.push(place);
+            }
+        }
+        return Ok(found);
     }
     let all = Bits::all(resources.all().len());
     let found = Plan::new(condition, resources).among(&all, go_on)?;
