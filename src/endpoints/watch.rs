@@ -104,11 +104,12 @@ async fn watched<B: MessageBody + 'static>(
 
 /// Says why nothing could be served. A client is told less.
 fn explain(request_id: &str, reason: &Error) {
-    match reason {
-        Error::Unavailable(error) => tracing::warn!(request_id, "a request could not be answered: {error}"),
-        Error::Busy => tracing::warn!(request_id, "a request could not be answered: {reason}"),
-        Error::BrokeOff => tracing::error!(request_id, "a request could not be answered: {reason}"),
-        _ => {}
+    if let Error::Unavailable(error) = reason {
+        tracing::warn!(request_id, "a request could not be answered: {error}");
+    } else if matches!(reason, Error::Busy) {
+        tracing::warn!(request_id, "a request could not be answered: {reason}");
+    } else if matches!(reason, Error::BrokeOff) {
+        tracing::error!(request_id, "a request could not be answered: {reason}");
     }
 }
 

@@ -41,6 +41,7 @@ struct Line {
 }
 
 impl Line {
+    #[expect(clippy::disallowed_methods, reason = "a line says when it was written, whatever time the server is told")]
     fn write(&mut self, event: &Event<'_>, lines: &Lines) {
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
