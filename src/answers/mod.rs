@@ -9,14 +9,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use moka::future::Cache;
-use moka::policy::EvictionPolicy;
 
 pub use coding::Coding;
 
 use crate::scim::Digest;
 
-/// So many bytes of answers are kept.
-const CAPACITY: u64 = 16 * 1024 * 1024;
+/// So many bytes of small answers are kept, and so many of others. Both have room of their own: what is kept is what is
+/// asked for most, and one that needs the room of many small ones would never get it.
+const SMALL: u64 = 4 * 1024 * 1024;
+const LARGE: u64 = 12 * 1024 * 1024;
+/// An answer of up to so many bytes is small.
+const SMALLER: usize = 16 * 1024;
 /// A larger answer is not kept: it would drive out all others, and takes long to send anyway.
 const LARGEST: usize = 4 * 1024 * 1024;
 /// What a kept answer takes besides its body.
@@ -49,34 +52,43 @@ impl Answer {
 }
 
 /// Answers that were given.
-pub struct Answers(Cache<(Digest, Coding), Answer>);
+pub struct Answers {
+    small: Cache<(Digest, Coding), Answer>,
+    large: Cache<(Digest, Coding), Answer>,
+}
 
 impl Default for Answers {
     fn default() -> Self {
         let weight =
             |_: &(Digest, Coding), answer: &Answer| u32::try_from(answer.body.len() + OVERHEAD).unwrap_or(u32::MAX);
-        // The default policy compares how often answers are asked for: one that needs the room of many small ones would
-        // never get it, nor one about new data.
-        let kept = Cache::builder().max_capacity(CAPACITY).eviction_policy(EvictionPolicy::lru());
-        Self(kept.weigher(weight).time_to_idle(IDLE).build())
+        let kept = |capacity| Cache::builder().max_capacity(capacity).weigher(weight).time_to_idle(IDLE).build();
+        Self { small: kept(SMALL), large: kept(LARGE) }
     }
 }
 
 impl Answers {
     /// The answer to a question, if it was given before in this coding.
     pub async fn get(&self, question: &Digest, coding: Coding) -> Option<Answer> {
-        self.0.get(&(*question, coding)).await
+        let key = (*question, coding);
+        match self.small.get(&key).await {
+            Some(answer) => Some(answer),
+            None => self.large.get(&key).await,
+        }
     }
 
     /// Lets go of what nobody has asked for in a while. Nothing does that otherwise where nobody asks for anything.
     pub async fn tidy(&self) {
-        self.0.run_pending_tasks().await;
+        self.small.run_pending_tasks().await;
+        self.large.run_pending_tasks().await;
     }
 
     /// Keeps an answer.
     pub async fn keep(&self, question: &Digest, coding: Coding, answer: &Answer) {
-        if answer.body.len() <= LARGEST {
-            self.0.insert((*question, coding), answer.clone()).await;
-        }
+        let kept = match answer.body.len() {
+            ..=SMALLER => &self.small,
+            ..=LARGEST => &self.large,
+            _ => return,
+        };
+        kept.insert((*question, coding), answer.clone()).await;
     }
 }
