@@ -84,11 +84,11 @@ impl Answers {
 
     /// Keeps an answer.
     pub async fn keep(&self, question: &Digest, coding: Coding, answer: &Answer) {
-        let kept = match answer.body.len() {
-            ..=SMALLER => &self.small,
-            ..=LARGEST => &self.large,
-            _ => return,
-        };
+        let length = answer.body.len();
+        if length > LARGEST {
+            return;
+        }
+        let kept = if length <= SMALLER { &self.small } else { &self.large };
         kept.insert((*question, coding), answer.clone()).await;
     }
 }
