@@ -16,7 +16,7 @@ use crate::scim::Digest;
 
 /// So many bytes of small answers are kept, and so many of others. Both have room of their own: what is kept is what is
 /// asked for most, and one that needs the room of many small ones would never get it.
-const SMALL: u64 = 4 * 1024 * 1024;
+const SMALL: u64 = 12 * 1024 * 1024;
 const LARGE: u64 = 12 * 1024 * 1024;
 /// An answer of up to so many bytes is small.
 const SMALLER: usize = 16 * 1024;

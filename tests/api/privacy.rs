@@ -19,6 +19,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::{Answer, NOW, Setup, TOKEN, answer, http, until};
+use crate::process::WRITTEN;
 
 /// In every field that must not leave.
 pub const PRIVATE: &str = "MARKER-9f3c";
@@ -274,6 +275,7 @@ impl Program {
     /// Fails if a marker is where it must not be; says who wrote the line.
     #[track_caller]
     fn assert_silent(&self) {
+        std::thread::sleep(WRITTEN);
         let log = self.log();
         assert!(log.contains("\"level\":\"TRACE\""), "the log is not at its loudest");
         for marker in [PRIVATE, &HOURS.to_string(), SENT, SECRET, "papi-", TOKEN, WEBHOOK_TOKEN] {

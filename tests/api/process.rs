@@ -77,6 +77,9 @@ impl Ended {
     }
 }
 
+/// After so long what has happened is in the log.
+pub const WRITTEN: Duration = Duration::from_millis(40);
+
 impl Program {
     pub fn start(args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
@@ -110,7 +113,10 @@ impl Program {
     /// Its log so far: every line must be a JSON object.
     #[track_caller]
     pub fn log(&self) -> Vec<Value> {
+        std::thread::sleep(WRITTEN);
         let lines = self.err.so_far();
+        // Many are written at once, and the last one may not be all there.
+        let lines = &lines[..lines.rfind('\n').map_or(0, |end| end + 1)];
         let parse = |line| serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let lines: Vec<Value> = lines.lines().map(parse).collect();
         assert!(lines.iter().all(Value::is_object), "{lines:?}");
