@@ -259,3 +259,20 @@ async fn what_needs_no_token_still_needs_none() {
     // The token of the webhooks opens nothing else.
     assert_eq!(with_token(&bridge, "/Users", "a-token-of-webhooks").await.status, 401);
 }
+
+/// What is kept for whoever asks the same again is not what was made for one of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_client_walks_by_cursors_of_its_own() {
+    let bridge = bridge(clients()).await;
+    let mut walks = [(OKTA, String::new()), (OTHER, String::new())];
+    for _ in 0..2 {
+        for (token, cursor) in &mut walks {
+            let answer = with_token(&bridge, &format!("/Users?count=2&cursor={cursor}"), token).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            *cursor = answer.json()["nextCursor"].as_str().unwrap().to_owned();
+        }
+        assert_ne!(walks[0].1, walks[1].1);
+    }
+    let foreign = with_token(&bridge, &format!("/Users?count=2&cursor={}", walks[0].1), OTHER).await;
+    foreign.scim_error(400, Some("invalidCursor"));
+}
