@@ -261,9 +261,6 @@ impl Directory {
     /// # Errors
     /// When it cannot be told who that is, or whether there is such a user.
     pub async fn find(&self, id: &str) -> Result<Option<Arc<Resource>>, Error> {
-        if let Some(ready) = self.ready() {
-            return Ok(ready.users().find(id).cloned());
-        }
         // What must not be served as a whole must not be served one by one either.
         if self.0.last_good.load().is_some() || self.0.flawed.load(Relaxed) {
             return Ok(self.current().await?.users().find(id).cloned());

@@ -1,5 +1,4 @@
-//! From a failure to a status and a body: the only place that does so, and the only one that logs
-//! a failed request.
+//! From a failure to a status and a body: the only place that does so. Who answers a request logs it.
 
 use std::time::Duration;
 

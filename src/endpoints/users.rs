@@ -19,6 +19,7 @@ pub(super) async fn read(
     let is_id = !id.is_empty()
         && id.len() <= 64
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    // Nearly always it is certain at once, and then needs no future, which is a large one.
     let user = match state.directory.ready() {
         _ if !is_id => None,
         Some(snapshot) => snapshot.users().find(&id).cloned(),

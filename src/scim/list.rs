@@ -1,4 +1,5 @@
-//! A query for a list and its answer (RFC 7644 §3.4.2). Once it is read, carrying it out cannot fail.
+//! A query for a list and its answer (RFC 7644 §3.4.2). Once it is read, carrying it out cannot fail:
+//! it can only be ended by whoever gives it a limit.
 
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
