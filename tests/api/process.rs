@@ -188,6 +188,7 @@ pub fn serve(simulator: &Simulator) -> Program {
     Program::start(&["serve"], &settings(&simulator.base_url()))
 }
 
+#[expect(clippy::too_many_lines, reason = "a table has as many lines as rows")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
     // Whatever is let through fails with 1 instead: this port is taken.
