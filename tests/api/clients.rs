@@ -8,7 +8,7 @@ use personio_scim::translate::GroupKind;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Bridge, Setup, answer, encoded, ids};
+use crate::harness::{Answer, Bridge, Setup, TOKEN, answer, encoded, http, ids};
 
 /// What every one of them reads from a list: the numbers as integers, the resources as an array.
 #[track_caller]
@@ -226,6 +226,36 @@ async fn helloid_begins_at_zero() {
             .filter(|user| user["name"].get("familyName").is_some())
             .all(|user| user["name"]["formatted"].is_string())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sap_cloud_identity_reads_everybody_then_what_has_changed() {
+    let bridge = Setup::persons(250).start();
+    // IPS sends the token as the password of a technical user.
+    let get = async |query: String| {
+        let request = http().get(format!("{}/scim/v2/Users?{query}", bridge.origin));
+        answer(request.basic_auth("scim", Some(TOKEN)).header("Accept", "application/scim+json")).await
+    };
+    let mut everybody = Vec::new();
+    for start in [1, 101, 201] {
+        let (total, page) = list(&get(format!("startIndex={start}&count=100")).await);
+        assert_eq!(total, 250);
+        everybody.extend(page);
+    }
+    everybody.iter().for_each(user);
+    // What a value mapping of the transformation must know.
+    let types: HashSet<&str> = everybody.iter().filter_map(|user| user["userType"].as_str()).collect();
+    assert!(types.is_subset(&HashSet::from(["Employee", "Contractor"])), "{types:?}");
+    // Delta read: those modified after the last successful job.
+    let modified = |user: &Value| user["meta"]["lastModified"].as_str().unwrap().to_owned();
+    let mut times: Vec<String> = everybody.iter().map(modified).collect();
+    times.sort_unstable();
+    let last_job = &times[200];
+    let later: Vec<Value> = everybody.iter().filter(|user| modified(user) > *last_job).cloned().collect();
+    assert!(!later.is_empty() && later.len() < 50);
+    let filter = format!("meta.lastModified gt \"{last_job}\"");
+    let (total, changed) = list(&get(encoded(&[("filter", &filter), ("startIndex", "1"), ("count", "100")])).await);
+    assert_eq!((total as usize, changed), (later.len(), later));
 }
 
 #[tokio::test(flavor = "multi_thread")]
