@@ -19,14 +19,19 @@ pub struct Reader {
     clock: Arc<dyn Clock>,
 }
 
-/// A survey of what the credential of `reading` lets through.
+/// A survey of what the credential of `reading` lets through, for a server with pages of at most `max_results`.
 ///
 /// # Errors
 /// When the machine lacks something.
-pub fn survey(reading: Reading, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Survey, StartError> {
+pub fn survey(
+    reading: Reading,
+    max_results: usize,
+    clock: Arc<dyn Clock>,
+    tuning: Tuning,
+) -> Result<Survey, StartError> {
     let locations = Locations::new(&base_url(reading.public_url.as_str()));
     let client = client(reading.personio, &clock, tuning)?;
-    Ok(Survey::new(client, reading.policy, locations, clock, reading.max_change < 1.0))
+    Ok(Survey::new(client, reading.policy, locations, clock, reading.max_change < 1.0, max_results))
 }
 
 impl Reader {

@@ -14,15 +14,19 @@ use super::Failure;
 use super::print::{print, unless_closed};
 use crate::app::{self, Tuning};
 use crate::clock::SystemClock;
-use crate::config::{CheckArgs, Reading};
+use crate::config::{CheckArgs, Checking, Reading};
 use crate::translate::survey::{Outcome, Report};
 use mask::Shown;
 
+/// Number of persons of whom every attribute is explained.
+const DEFAULT_SAMPLE: u8 = 3;
+
 pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), Failure> {
-    let reading = Reading::check(args, matches)?;
+    let Checking { reading, max_results } = Reading::check(args, matches)?;
     let base_url = reading.personio.base_url.clone();
-    let survey = app::survey(reading, Arc::new(SystemClock::new()), Tuning::impatient())?;
-    let mut report = survey.take(args.sample.into()).await;
+    let survey = app::survey(reading, max_results, Arc::new(SystemClock::new()), Tuning::impatient())?;
+    let sample = args.sample.unwrap_or(DEFAULT_SAMPLE);
+    let mut report = survey.take(sample.into()).await;
     if report.is_unreachable {
         // It says more than that there is no token.
         report.findings = vec![network::diagnosis(&base_url).await];
@@ -33,7 +37,9 @@ pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), Fa
     if args.json {
         print(format!("{:#}\n", json::json(&report, shown)).as_bytes())?;
     } else {
-        unless_closed(text::write(&report, shown, &mut anstream::stdout().lock()))?;
+        let is_verbose = args.verbose || args.sample.is_some() || args.show_values;
+        let details = is_verbose.then_some(shown);
+        unless_closed(text::write(&report, details, &mut anstream::stdout().lock()))?;
     }
     verdict(&report)
 }

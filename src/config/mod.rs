@@ -30,7 +30,7 @@ pub use args::{
 };
 use args::{PersonioArgs, ScimArgs};
 use mapping::Chosen;
-pub use reading::{CheckArgs, ExportArgs, Format, Reading};
+pub use reading::{CheckArgs, Checking, ExportArgs, Format, Reading};
 pub use state::State;
 pub use told::Told;
 use value::Setting;

@@ -6,7 +6,7 @@ use clap::{ArgMatches, Args as _, FromArgMatches as _, ValueEnum};
 use url::Url;
 
 use super::args::{LISTEN, PersonioArgs, ScimArgs};
-use super::{Error, Personio, environment, mapping, personio, scim, value};
+use super::{Error, Personio, Scim, environment, mapping, personio, scim, value};
 use crate::translate::Policy;
 
 /// What to read, and how to translate it: as `serve` does it.
@@ -36,6 +36,15 @@ pub struct Reading {
     pub public_url: Url,
     /// The largest share of the users that may lose something; 1 is everybody.
     pub max_change: f64,
+}
+
+/// What `check` needs, checked.
+#[derive(Debug, Clone)]
+pub struct Checking {
+    /// What to read.
+    pub reading: Reading,
+    /// Largest page of a server with this environment.
+    pub max_results: usize,
 }
 
 /// Settings of `export`.
@@ -74,10 +83,13 @@ pub struct ExportArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     reading: ReadingArgs,
-    /// For so many persons, show how each SCIM attribute was made; up to 20
-    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=20))]
-    pub sample: u8,
-    /// Show their values, and not only the first letter and the length
+    /// Show more: which attributes persons have, all custom attributes, and how a few persons would be served
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Number of persons for whom to show how each SCIM attribute is made, 0 to 20; implies --verbose [default: 3]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=20))]
+    pub sample: Option<u8>,
+    /// Show their values, and not only the first letter and the length; implies --verbose
     #[arg(long)]
     pub show_values: bool,
     /// Print JSON
@@ -110,20 +122,19 @@ impl Reading {
     ///
     /// # Errors
     /// When a setting is missing or wrong.
-    pub fn check(args: &CheckArgs, matches: &ArgMatches) -> Result<Self, Error> {
+    pub fn check(args: &CheckArgs, matches: &ArgMatches) -> Result<Checking, Error> {
         let reading = reading(&args.reading, matches)?;
-        serving()?;
-        Ok(reading)
+        Ok(Checking { reading, max_results: serving()?.max_results })
     }
 }
 
-/// Whether what the environment says of a server is right. That nobody may ask it yet is no mistake.
-fn serving() -> Result<(), Error> {
+/// Returns the settings of a server with this environment. That nobody may ask it yet is no mistake.
+fn serving() -> Result<Scim, Error> {
     let command = ScimArgs::augment_args(clap::Command::new("serve"));
     let wrong = |error: clap::Error| Error(value::one_line(&error.to_string()));
     let matches = command.try_get_matches_from(["serve"]).map_err(wrong)?;
     let args = ScimArgs::from_arg_matches(&matches).map_err(wrong)?;
-    scim::<ScimArgs>(&args, &matches, value::secret(value::BEARER_TOKEN, &matches)?).map(|_| ())
+    scim::<ScimArgs>(&args, &matches, value::secret(value::BEARER_TOKEN, &matches)?)
 }
 
 fn reading(args: &ReadingArgs, matches: &ArgMatches) -> Result<Reading, Error> {

@@ -24,6 +24,6 @@ pub use client::{Client, Retry, Settings, SignedIn};
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use names::{Kind, Names};
-pub use survey::{AttributeHead, FirstPage, ToldLimit};
+pub use survey::{AttributeHead, FirstPage, Headcount, ToldLimit};
 pub use token::Login;
 pub use traffic::Traffic;

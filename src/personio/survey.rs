@@ -1,11 +1,14 @@
 //! A first look at what one credential lets through. It reads a page and not everything, and of custom
 //! attributes everything but what is in them.
 
+use std::collections::HashSet;
+
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
 use super::bucket::Limit;
-use super::client::{drop_unwanted, paged};
+use super::client::{PAGE, drop_unwanted, paged};
 use super::model::Person;
 use super::names::Kind;
 use super::page::{Next, Page};
@@ -20,6 +23,8 @@ pub struct FirstPage {
     pub attributes: Vec<Vec<AttributeHead>>,
     /// Whether there are more pages.
     pub is_followed: bool,
+    /// Cursor of the second page, where there is one that can be found.
+    next: Option<String>,
 }
 
 /// What there is to know of somebody's custom attribute but for its value.
@@ -46,6 +51,15 @@ pub struct ToldLimit {
     pub per_second: f64,
     /// Requests at once.
     pub burst: f64,
+}
+
+/// Number of the persons that the credential may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Headcount {
+    /// All of them were counted.
+    Exactly(usize),
+    /// Counting stopped here; there are more.
+    MoreThan(usize),
 }
 
 /// A person as listed, before custom attributes are dropped.
@@ -92,11 +106,44 @@ impl Client {
     pub async fn first_persons(&self, wanted: &[String]) -> Result<FirstPage, Error> {
         let url = paged(&self.url(&["persons"]), None);
         let page: Page<Listed> = self.get(Endpoint::Persons, &url, self.settings.retry).await?;
-        let is_followed = page.next(super::client::PAGE) != Next::End;
+        let next = page.next(PAGE);
+        let is_followed = next != Next::End;
+        let next = if let Next::Cursor(cursor) = next { Some(cursor) } else { None };
         let (mut persons, attributes): (Vec<_>, Vec<_>) =
             page.data.into_iter().map(|listed| (listed.person, listed.attributes)).unzip();
         persons.iter_mut().for_each(|person| drop_unwanted(person, wanted));
-        Ok(FirstPage { persons, attributes, is_followed })
+        Ok(FirstPage { persons, attributes, is_followed, next })
+    }
+
+    /// Counts the persons from `first` on, and stops where there are more than `at_most`. Nothing of a person is read.
+    ///
+    /// # Errors
+    /// When a page cannot be read or found.
+    pub async fn count_persons(&self, first: &FirstPage, at_most: usize) -> Result<Headcount, Error> {
+        let unreadable = |reason: &str| Error::Unreadable { endpoint: Endpoint::Persons, reason: reason.to_owned() };
+        if first.is_followed && first.next.is_none() {
+            return Err(unreadable("it has a next page that cannot be found"));
+        }
+        let mut count = first.persons.len();
+        let mut next = first.next.clone();
+        let mut cursors = HashSet::new();
+        while let Some(cursor) = next {
+            if count > at_most {
+                return Ok(Headcount::MoreThan(at_most));
+            }
+            let url = paged(&self.url(&["persons"]), Some(&cursor));
+            let page: Page<IgnoredAny> = self.get(Endpoint::Persons, &url, self.settings.retry).await?;
+            if page.data.is_empty() || !cursors.insert(cursor) {
+                return Err(unreadable("its pages repeat or bring nothing"));
+            }
+            count += page.data.len();
+            next = match page.next(PAGE) {
+                Next::Cursor(cursor) => Some(cursor),
+                Next::End => None,
+                Next::Lost => return Err(unreadable("it has a next page that cannot be found")),
+            };
+        }
+        Ok(if count > at_most { Headcount::MoreThan(at_most) } else { Headcount::Exactly(count) })
     }
 
     /// The ids and names of one kind, as they are now.

@@ -323,7 +323,7 @@ impl Made<'_> {
 
     fn unit(&self, kind: Kind, word: &str) -> Source {
         let id = self.employment.and_then(|employment| unit(employment, word));
-        self.named(kind, &format!("org_units with the type {}", word.to_lowercase()), id)
+        self.named(kind, &format!("org_units of type {}", word.to_lowercase()), id)
     }
 
     fn card(&self, id: &str) -> Option<&Card<'_>> {

@@ -38,6 +38,8 @@ pub struct Survey {
     clock: Arc<dyn Clock>,
     /// Whether a company that mostly lacks what matters is not served.
     is_bound: bool,
+    /// Largest page of the server.
+    max_results: usize,
 }
 
 /// What a survey has found.
@@ -74,9 +76,16 @@ impl Survey {
     /// A survey with this client. Where the operator sets no bound to changes (`is_bound`), a company that mostly
     /// lacks what matters is served.
     #[must_use]
-    pub fn new(client: Client, policy: Policy, locations: Locations, clock: Arc<dyn Clock>, is_bound: bool) -> Self {
+    pub fn new(
+        client: Client,
+        policy: Policy,
+        locations: Locations,
+        clock: Arc<dyn Clock>,
+        is_bound: bool,
+        max_results: usize,
+    ) -> Self {
         let attributes = Attributes::new(&policy);
-        Self { client, policy, attributes, locations, clock, is_bound }
+        Self { client, policy, attributes, locations, clock, is_bound, max_results }
     }
 
     /// Takes it, and explains how so many persons would be served.
@@ -98,18 +107,24 @@ impl Survey {
     async fn ask(&self, persons: usize, report: &mut Report) {
         let wanted = self.policy.wanted_attributes();
         let (page, names) = tokio::join!(self.client.first_persons(&wanted), self.names(&mut report.findings));
-        report.findings.insert(1, findings::persons(&page));
+        let counted = match &page {
+            Ok(page) => self.client.count_persons(page, self.max_results).await,
+            Err(error) => Err(error.clone()),
+        };
+        report.findings.insert(1, findings::persons(&page, &counted));
         let Ok(page) = page else { return };
         if page.persons.is_empty() {
             return;
         }
+        report.findings.extend(findings::page_size(&counted));
         let sample = self.sample(page, names, persons.max(EMPLOYMENTS)).await;
         report.findings.insert(2, findings::employments(sample.asked, &sample.failures));
         report.presence = presence::presence(&sample.people);
         report.findings.push(findings::attributes(&report.presence));
         report.custom = custom::custom(&sample.page.attributes, &self.policy);
         report.findings.extend(custom::findings(&self.policy, &self.attributes, &report.custom, &sample.page.persons));
-        report.findings.push(findings::serve(&sample.people, &self.policy, self.is_bound));
+        let serve = findings::serve(&sample.people, &self.policy, self.is_bound);
+        report.findings.push(findings::unless_blocked(serve, &report.findings));
         report.people = self.explained(&sample, persons).await;
     }
 

@@ -46,12 +46,24 @@ fn custom(id: &str, label: &str, kind: &str, value: Value) -> CustomAttribute {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_personio_that_is_right_is_told_to_be_right_with_few_requests_that_only_read() {
     let simulator = Setup::persons(300).simulator();
-    let ended = check(&simulator, &[]).await;
+    let short = check(&simulator, &[]).await;
+    simulator.reset_counts();
+    let ended = check(&simulator, &["--verbose"]).await;
     assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    for ended in [&short, &ended] {
+        assert!(ended.out.starts_with("Everything is right: a server can run.\n\nok    network "), "{}", ended.out);
+        assert!(!ended.out.contains("What to change"), "{}", ended.out);
+        let widest = ended.out.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= 100, "{widest}: {}", ended.out);
+    }
+    assert!(short.out.lines().count() < 30 && short.out.contains("--verbose shows"), "{}", short.out);
+    for details in ["Status  ", "dynamic_777", "How person 1"] {
+        assert!(!short.out.contains(details) && ended.out.contains(details), "{details}: {}", short.out);
+    }
     for part in [
-        "ok    token           the credential is accepted; the token is good for 24h, it has the access rights ",
+        "ok    token           the credential is accepted; the token is good for 24h, it\n",
         "personio:persons:read",
-        "ok    persons         50 persons on the first page, and there are more",
+        "ok    persons         300 persons can be read",
         "ok    employments     those of 20 persons can be read",
         "ok    departments     8 names",
         "ok    serve           50 of these 50 persons would be served",
@@ -60,7 +72,6 @@ async fn a_personio_that_is_right_is_told_to_be_right_with_few_requests_that_onl
         "  date_of_birth      date     -               50       personal data: never served\n",
         "\nHow person 3 would be served, and what it is made of:\n",
         "<- employment.position.title\n",
-        "Everything is right: a server can run. It took ",
     ] {
         assert!(ended.out.contains(part), "{part}: {}", ended.out);
     }
@@ -68,12 +79,48 @@ async fn a_personio_that_is_right_is_told_to_be_right_with_few_requests_that_onl
 
     let log = simulator.log();
     assert!(log.len() < 40, "{} requests", log.len());
-    assert!(ended.out.contains(&format!("It took {} requests, and nothing was written.", log.len())), "{}", ended.out);
+    let cost = format!("It took {} requests, and nothing was written.", log.len());
+    assert!(words(&ended.out).contains(&cost), "{}", ended.out);
     // The simulator knows no route that is not a GET, but for the token.
     assert!(log.iter().all(|received| received.endpoint != Endpoint::Unknown), "{log:?}");
     assert_eq!(simulator.requests(Endpoint::Token), 1);
-    assert_eq!(simulator.requests(Endpoint::Persons), 1);
+    assert_eq!(simulator.requests(Endpoint::Persons), 6, "a page for each fifty persons: they are counted");
     assert_eq!(simulator.requests(Endpoint::Employments), 20);
+}
+
+/// The text without its line breaks.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_company_larger_than_the_largest_page_is_a_warning_that_costs_no_more_pages_than_needed() {
+    let simulator = Setup::persons(1100).simulator();
+    let upstream = simulator.base_url();
+    for (max_results, pages, outcome) in [("1000", 21, Some("warn")), ("1100", 22, None), ("10000", 22, None)] {
+        simulator.reset_counts();
+        let mut variables = settings(&upstream).to_vec();
+        variables.push(("SCIM_MAX_RESULTS", max_results));
+        let ended = run(&["check", "--json"], &variables).await;
+        let report: Value = serde_json::from_str(&ended.out).unwrap();
+        let found = report["findings"].as_array().unwrap().iter().find(|finding| finding["step"] == "page size");
+        assert_eq!(found.and_then(|found| found["outcome"].as_str()), outcome, "{max_results}: {report:#}");
+        if let Some(found) = found {
+            assert!(found["what"].as_str().unwrap().contains("1000 users"), "{found}");
+            assert!(found["remedy"].as_str().unwrap().contains("SCIM_MAX_RESULTS"), "{found}");
+        }
+        assert_eq!(simulator.requests(Endpoint::Persons), pages, "{max_results}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_promised_where_nothing_would_be_served() {
+    let simulator = Setup::persons(60).simulator();
+    simulator.fail(Fault::on(Endpoint::Employments, Action::Status(403)));
+    let report = report(&simulator, 1, &[]).await;
+    let found = finding(&report, "serve");
+    assert_eq!(found["outcome"], "fail", "{report:#}");
+    assert_eq!(found["what"], "nobody would be served, because of: employments");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,6 +189,7 @@ async fn what_is_wrong_is_named_with_what_to_change() {
         (Endpoint::CostCenters, Status(412), "cost centres", "warn", "`costCenter`", allow("read cost centres")),
     ];
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/commands.md")).unwrap();
+    let page = words(&page);
     let simulator = Setup::persons(60).simulator();
     for (endpoint, action, step, outcome, what, remedy) in rows {
         let case = format!("{endpoint:?} {action:?}");
@@ -162,8 +210,11 @@ async fn what_is_wrong_is_named_with_what_to_change() {
     simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
     let ended = check(&simulator, &[]).await;
     assert_eq!(ended.err, "personio-scim: a server would serve nothing, because of: persons\n");
+    assert!(ended.out.starts_with("A server would serve nothing, because of: persons.\n"), "{}", ended.out);
     assert!(ended.out.contains("\nfail  persons "), "{}", ended.out);
-    assert!(ended.out.contains(&format!("  -> {}\n", allow("read persons (personio:persons:read)"))), "{}", ended.out);
+    let (_, changes) = ended.out.split_once("\nWhat to change:\n\n  persons\n    ").unwrap();
+    let remedy = format!("-> {} ", allow("read persons (personio:persons:read)"));
+    assert!(words(changes).contains(&remedy), "{}", ended.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,7 +339,8 @@ async fn a_setting_that_is_wrong_ends_it_before_anything_is_asked() {
     assert_eq!(run(&["check"], &settings(&upstream)).await.status.code(), Some(0));
     let nowhere = run(&["check"], &settings("http://127.0.0.1:1")).await;
     assert_eq!(nowhere.status.code(), Some(1));
-    assert!(nowhere.out.starts_with("fail  network  127.0.0.1 takes no connection on port 1: connection refused\n"));
+    let refused = "\nfail  network  127.0.0.1 takes no connection on port 1: connection refused\n";
+    assert!(nowhere.out.contains(refused), "{}", nowhere.out);
 }
 
 /// Every text in a value.

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::presence::Presence;
-use crate::personio::{Error, FirstPage, Kind, SignedIn, ToldLimit};
+use crate::personio::{Error, FirstPage, Headcount, Kind, SignedIn, ToldLimit};
 use crate::translate::flaw::Lacks;
 use crate::translate::packed::{Facts, Head};
 use crate::translate::{Policy, user_name};
@@ -64,7 +64,7 @@ pub(super) fn token(signed_in: &Result<SignedIn, Error>) -> Finding {
     }
 }
 
-pub(super) fn persons(page: &Result<FirstPage, Error>) -> Finding {
+pub(super) fn persons(page: &Result<FirstPage, Error>, counted: &Result<Headcount, Error>) -> Finding {
     let right = "read persons (personio:persons:read)";
     match page {
         Ok(FirstPage { persons, .. }) if persons.is_empty() => Finding::wrong(
@@ -73,11 +73,28 @@ pub(super) fn persons(page: &Result<FirstPage, Error>) -> Finding {
             format!("{WHERE} choose the persons that the credential may read."),
         ),
         Ok(FirstPage { persons, is_followed, .. }) => {
-            let more = if *is_followed { "on the first page, and there are more" } else { "and no more" };
-            Finding::fine("persons", format!("{} persons {more}", persons.len()))
+            let what = match counted {
+                Ok(Headcount::Exactly(count)) => format!("{count} persons can be read"),
+                Ok(Headcount::MoreThan(count)) => format!("more than {count} persons can be read"),
+                Err(_) if *is_followed => format!("{} persons on the first page, and there are more", persons.len()),
+                Err(_) => format!("{} persons can be read", persons.len()),
+            };
+            Finding::fine("persons", what)
         }
         Err(error) => Finding::wrong("persons", first_part(error), remedy(error, right)),
     }
+}
+
+/// Warns of a company that does not fit on one page. Such a page is the whole company to a client that does not page.
+pub(super) fn page_size(counted: &Result<Headcount, Error>) -> Option<Finding> {
+    let Ok(Headcount::MoreThan(max_results)) = counted else { return None };
+    Some(Finding::doubtful(
+        "page size",
+        format!("the company has more persons than the largest page holds, {max_results} users"),
+        "A client that does not page reads a part of the company: have it page, or raise SCIM_MAX_RESULTS (--max-results \
+         of `serve`)."
+            .to_owned(),
+    ))
 }
 
 pub(super) fn employments(asked: usize, failures: &[Error]) -> Finding {
@@ -165,6 +182,21 @@ pub(super) fn serve(people: &[Facts], policy: &Policy, is_bound: bool) -> Findin
         what,
         "Give each person an address of their own: these are named by their id.".to_owned(),
     )
+}
+
+/// Returns `serve`, or that nothing would be served where one of the `others` is wrong.
+pub(super) fn unless_blocked(serve: Finding, others: &[Finding]) -> Finding {
+    let mut wrong = Vec::new();
+    for finding in others {
+        if finding.outcome == Outcome::Wrong {
+            wrong.push(finding.step);
+        }
+    }
+    if wrong.is_empty() || serve.outcome == Outcome::Wrong {
+        return serve;
+    }
+    let steps = wrong.join(", ");
+    Finding::wrong("serve", format!("nobody would be served, because of: {steps}"), format!("First repair: {steps}."))
 }
 
 pub(super) fn limits(told: &[ToldLimit]) -> Finding {
