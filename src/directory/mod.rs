@@ -54,6 +54,8 @@ use crate::scim::{Content, Resource, Vocabulary};
 
 /// Single users that are kept while there is no snapshot.
 const SINGLE_USERS: u64 = 10_000;
+/// Longest id, in bytes, of a user that is fetched alone.
+const LONGEST_FETCHED_ID: usize = 64;
 /// Single users that are fetched at once.
 const SINGLES_AT_ONCE: usize = 4;
 
@@ -126,6 +128,13 @@ impl Inner {
         };
         self.single.try_get_with_by_ref(&id, user).await
     }
+}
+
+/// Reports whether an id may become part of a path upstream. Lists may hold others, and users who have them are read
+/// from the snapshot.
+fn can_be_fetched(id: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !id.is_empty() && id.len() <= LONGEST_FETCHED_ID && id.bytes().all(is_plain)
 }
 
 /// A load that failed, with none since that did not.
@@ -267,6 +276,10 @@ impl Directory {
         }
         match self.refresh(None) {
             Refresh::Done(snapshot) => return Ok(snapshot.users().find(id).cloned()),
+            // The list decides whether there is such a user.
+            Refresh::UnderWay(_) | Refresh::Paused if !can_be_fetched(id) => {
+                return self.fallback().map(|snapshot| snapshot.users().find(id).cloned());
+            }
             Refresh::Paused => {
                 let known = self.0.single.get(id).await;
                 return known.map_or_else(|| self.fallback().map(|snapshot| snapshot.users().find(id).cloned()), Ok);

@@ -189,6 +189,21 @@ impl Client {
         }
     }
 
+    /// Returns the ids of those with this e-mail address, in whatever case Personio compares it.
+    ///
+    /// # Errors
+    /// When it cannot be told, or when there are more than a page holds: then the filter was not applied.
+    pub async fn ids_with_email(&self, email: &str) -> Result<Vec<String>, Error> {
+        let mut url = self.url(&["persons"]);
+        url.query_pairs_mut().append_pair("email", email);
+        let page: Page<Person> = self.get(Endpoint::Persons, &paged(&url, None), self.settings.retry).await?;
+        if page.next(PAGE) != Next::End {
+            let reason = "more persons have one e-mail address than a page holds".to_owned();
+            return Err(Error::Unreadable { endpoint: Endpoint::Persons, reason });
+        }
+        Ok(page.data.into_iter().map(|person| person.id).collect())
+    }
+
     /// The employments of one person, in no order.
     ///
     /// # Errors

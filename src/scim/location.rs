@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// Characters that an id is not written with in a path (RFC 3986 §2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Where the SCIM endpoints are, as clients see them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locations {
@@ -25,13 +30,13 @@ impl Locations {
     /// The address of one user.
     #[must_use]
     pub fn user(&self, id: &str) -> String {
-        format!("{}/Users/{id}", self.base)
+        format!("{}/Users/{}", self.base, utf8_percent_encode(id, RESERVED))
     }
 
     /// The address of one group.
     #[must_use]
     pub fn group(&self, id: &str) -> String {
-        format!("{}/Groups/{id}", self.base)
+        format!("{}/Groups/{}", self.base, utf8_percent_encode(id, RESERVED))
     }
 
     /// The address of a discovery document: `ServiceProviderConfig`, `Schemas/…`, `ResourceTypes/…`.

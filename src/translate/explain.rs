@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::employment::{cost_center, unit};
-use super::user::{Card, Context, People};
+use super::user::{Card, Context};
 use super::{Custom, user_name};
 use crate::personio::Kind;
 use crate::personio::model::{Employment, Person, Reference, Status};
@@ -327,10 +327,7 @@ impl Made<'_> {
     }
 
     fn card(&self, id: &str) -> Option<&Card<'_>> {
-        match &self.context.people {
-            People::Served(people) => people.get(id),
-            People::Unknown => None,
-        }
+        self.context.people.get(id)
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::employment::{by_number, unit};
 use super::packed::is_personal;
-use super::user::{Context, People};
+use super::user::Context;
 use super::{Custom, Policy};
 use crate::personio::model::{CustomAttribute, Employment, Person, Reference};
 use crate::personio::{Kind, Names};
@@ -106,8 +106,8 @@ impl Attributes {
             found.push((Arc::clone(&names.org_units), units.into()));
         }
         let supervisor = referred(employment.supervisor.as_ref());
-        if let (Some(supervisor), People::Served(people)) = (supervisor, &context.people)
-            && let Some(email) = people.get(supervisor).and_then(|card| card.head.email)
+        if let Some(supervisor) = supervisor
+            && let Some(email) = context.people.get(supervisor).and_then(|card| card.head.email)
         {
             found.push((Arc::clone(&names.manager_email), email.into()));
         }

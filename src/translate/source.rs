@@ -1,7 +1,9 @@
 //! Reads everybody from Personio and translates them: what the directory calls when it wants to be
 //! filled. A load is whole or it has failed.
 
-use std::collections::HashSet;
+mod single;
+
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,7 +23,7 @@ use super::named::Named;
 use super::packed::{Facts, Fault, Head, Listed};
 use super::plan::{Known, Plan, Recheck, missing};
 use super::records::{People, Record, Records};
-use super::refresh::{Confirmed, Gleaned, Refresh, believed, known_employments};
+use super::refresh::{Confirmed, Gleaned, Refresh};
 use super::remembered::Remembered;
 use super::user::{self, Card, Context};
 use super::{Policy, groups, user_name};
@@ -215,7 +217,7 @@ impl Source {
         let cards = heads.iter().zip(&user_names);
         let cards = cards.map(|(head, name)| (head.id, Card { head: *head, user_name: name.clone() })).collect();
         let now = self.clock.now();
-        let context = self.context(&choice, &records.names, user::People::Served(cards), now);
+        let context = self.context(&choice, &records.names, cards, now);
         let (mut users, mut lacks) = (Vec::with_capacity(heads.len()), Lacks::default());
         let (mut outdated, mut unconfirmed) = (0, HashSet::new());
         let mut user_names = user_names.into_iter();
@@ -246,30 +248,6 @@ impl Source {
         })
     }
 
-    async fn alone(&self, id: &str) -> Result<Option<User>, personio::Error> {
-        let choice = self.choice.load_full();
-        let person = self.client.person(id, &choice.wanted);
-        let (person, employments) = tokio::join!(person, self.client.employments(id));
-        let Some(person) = person? else { return Ok(None) };
-        if choice.policy.require_email && person.email.is_none() {
-            return Ok(None);
-        }
-        let known = known_employments(self.known(id).as_deref())?;
-        let employments = match employments.and_then(|read| believed(read, &person, &known)) {
-            Ok(employments) => employments,
-            Err(error @ personio::Error::Credential { .. }) => return Err(error),
-            // Whoever had an employment must not seem to have lost it: no answer is better.
-            Err(error) if !known.is_empty() => return Err(error),
-            Err(_) => Vec::new(),
-        };
-        let mut named = Named::default();
-        named.add(&employments);
-        let names = self.client.names(named.by_kind()).await;
-        let user_name = person.email.clone().unwrap_or_else(|| user_name::fallback(&person.id));
-        let context = self.context(&choice, &names, user::People::Unknown, self.clock.now());
-        Ok(Some(user::user(&person, user_name, &employments, &context)))
-    }
-
     /// What is known of this person.
     fn known(&self, id: &str) -> Option<Arc<Record>> {
         let kept = self.kept();
@@ -280,7 +258,7 @@ impl Source {
         &'a self,
         choice: &'a Choice,
         names: &'a Names,
-        people: user::People<'a>,
+        people: HashMap<&'a str, Card<'a>>,
         now: Timestamp,
     ) -> Context<'a> {
         let Choice { policy, attributes, .. } = choice;

@@ -19,7 +19,7 @@ use super::explain::{self, Explained, Made};
 use super::extension::Attributes;
 use super::packed::{Facts, Head};
 use super::refresh::believed;
-use super::user::{Card, Context, People, user};
+use super::user::{Card, Context, user};
 use super::{Policy, user_name};
 use crate::clock::Clock;
 use crate::personio::model::Person;
@@ -178,7 +178,7 @@ impl Survey {
             attributes: &self.attributes,
             locations: &self.locations,
             names: &sample.names,
-            people: People::Served(cards.chain(others).collect::<HashMap<_, _>>()),
+            people: cards.chain(others).collect::<HashMap<_, _>>(),
             today: self.clock.now().to_zoned(self.policy.time_zone.clone()).date(),
         };
         let explained = chosen.into_iter().filter_map(|(facts, user_name)| {

@@ -20,17 +20,10 @@ pub(super) struct Context<'a> {
     pub(super) attributes: &'a Attributes,
     pub(super) locations: &'a Locations,
     pub(super) names: &'a Names,
-    pub(super) people: People<'a>,
+    /// Persons who are served, by id. A supervisor who is not among them is left out: a manager that cannot be read
+    /// back is none.
+    pub(super) people: HashMap<&'a str, Card<'a>>,
     pub(super) today: Date,
-}
-
-/// Who a supervisor can be.
-pub(super) enum People<'a> {
-    /// Everybody who is served, by id. A supervisor who is not among them is left out: a manager
-    /// that cannot be read back is none.
-    Served(HashMap<&'a str, Card<'a>>),
-    /// Not known, since one person was asked for alone: a manager has an id and no name.
-    Unknown,
 }
 
 /// What can be said of a person in another's resource.
@@ -125,9 +118,6 @@ fn enterprise(person: &Person, employment: Option<&Employment>, context: &Contex
 
 fn manager(employment: Option<&Employment>, context: &Context<'_>) -> Option<Manager> {
     let id = employment?.supervisor.as_ref()?.id.as_deref()?;
-    let display_name = match &context.people {
-        People::Served(people) => Some(people.get(id)?.display_name()),
-        People::Unknown => None,
-    };
-    Some(Manager { value: id.to_owned(), reference: context.locations.user(id), display_name })
+    let display_name = context.people.get(id)?.display_name();
+    Some(Manager { value: id.to_owned(), reference: context.locations.user(id), display_name: Some(display_name) })
 }

@@ -14,12 +14,17 @@ pub(super) fn fallback(id: &str) -> String {
     format!("{FALLBACK}{id}")
 }
 
+/// Reports whether an address reads like the name of a person without one.
+pub(super) fn is_like_fallback(email: &str) -> bool {
+    lower(email).starts_with(FALLBACK)
+}
+
 /// The user names of `persons`, in their order: the first of several persons with one address has
 /// it. The second value counts the others.
 pub(super) fn all<'p>(persons: &[Head<'p>]) -> (Vec<Cow<'p, str>>, usize) {
     let mut taken: HashSet<Cow<'p, str>> = HashSet::with_capacity(persons.len());
     // An "address" that reads like somebody's fallback must not take it. Hardly ever is there one.
-    if persons.iter().filter_map(|person| person.email).any(|email| lower(email).starts_with(FALLBACK)) {
+    if persons.iter().filter_map(|person| person.email).any(is_like_fallback) {
         taken.extend(persons.iter().map(|person| Cow::Owned(fallback(person.id).to_lowercase())));
     }
     let mut shared = 0;

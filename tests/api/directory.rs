@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use personio_scim::simulator::{Action, Endpoint, Fault, Person};
+use personio_scim::simulator::{Action, Endpoint, Fault, Person, World};
 use personio_scim::translate::GroupKind;
 use reqwest::Method;
 use serde_json::Value;
@@ -137,10 +137,10 @@ async fn a_failed_first_load_is_not_repeated_for_every_caller() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_there_is_no_snapshot_one_person_alone_is_fetched() {
-    let setup = Setup::persons(60);
+    let setup = never_loading(Setup::persons(60));
     let later = Setup::persons(60).start().everybody().await;
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
     let bridge = setup.start_with(simulator);
     let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
     let extension = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
@@ -149,24 +149,20 @@ async fn while_there_is_no_snapshot_one_person_alone_is_fetched() {
     until("names were read", async || bridge.simulator.requests(Endpoint::CostCenters) == 1).await;
 
     let answers = join_all((0..20).map(|_| bridge.get(&path))).await;
-    assert_eq!((bridge.simulator.requests(Endpoint::Person), bridge.simulator.requests(Endpoint::Employments)), (1, 1));
+    let requests = |endpoint| bridge.simulator.requests(endpoint);
+    // The person and the supervisor, the employments, and those with the same address; one more list is the load.
+    let asked = [Endpoint::Person, Endpoint::Employments, Endpoint::Persons].map(requests);
+    assert_eq!(asked, [2, 1, 2]);
     for answer in answers {
-        let mut user = answer.json();
-        for member in ["id", "externalId", "userName", "name", "displayName", "title", "active", "emails", "userType"] {
-            assert_eq!(user[member], managed[member], "{member}");
+        let user = answer.json();
+        let members = ["id", "externalId", "userName", "name", "displayName", "title", "active", "emails", "userType"];
+        for member in members.into_iter().chain([enterprise, extension]) {
+            assert_eq!(without_addresses(&user)[member], without_addresses(managed)[member], "{member}");
         }
-        let mut expected = managed.clone();
-        for user in [&mut user, &mut expected] {
-            let manager = user[enterprise]["manager"].as_object_mut().unwrap();
-            manager.remove("displayName");
-            manager.remove("$ref");
-            user[extension].as_object_mut().unwrap().remove("managerEmail");
-        }
-        assert_eq!((&user[enterprise], &user[extension]), (&expected[enterprise], &expected[extension]));
     }
     bridge.get("/Users/1").await.scim_error(404, None);
-    assert_eq!(bridge.simulator.requests(Endpoint::Person), 2);
-    assert_eq!(loads(&bridge), 1);
+    assert_eq!(requests(Endpoint::Person), 3);
+    assert_eq!(loads(&bridge), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,10 +188,10 @@ async fn it_must_be_certain_that_a_person_does_not_exist() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_single_users_do_not_crowd_out_the_load() {
-    let setup = Setup::persons(60);
+    let setup = never_loading(Setup::persons(60));
     let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
     simulator.set_latency(Duration::from_millis(20));
     let bridge = setup.start_with(simulator);
     let ask = async |id: &String| bridge.get(&format!("/Users/{id}")).await.status;
@@ -207,13 +203,14 @@ async fn many_single_users_do_not_crowd_out_the_load() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_an_id_is_asked_for_nowhere() {
-    let setup = Setup::persons(3);
+    let setup = Setup { refresh_wait: Duration::from_millis(100), ..Setup::persons(3) };
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
     let bridge = setup.start_with(simulator);
     for id in ["..%2F1", "a%20b", "1%2F2", "%00", "%F0%9F%A6%80", &"9".repeat(65), "1%3Fx=1", "1;2"] {
         let answer = bridge.get(&format!("/scim/v2/Users/{id}")).await;
-        answer.scim_error(404, None);
+        answer.scim_error(503, None);
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1, "a list may hold such an id");
     }
     assert_eq!(bridge.simulator.requests(Endpoint::Person) + bridge.simulator.requests(Endpoint::Unknown), 0);
 }
@@ -407,40 +404,51 @@ async fn what_takes_long_is_answered_as_what_does_not() {
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
+/// Has the bridge wait for the one request of a load that hangs, which leaves other requests of its kind alone.
+fn never_loading(mut setup: Setup) -> Setup {
+    setup.tuning.upstream_timeout = Duration::from_secs(600);
+    setup
+}
+
 /// A bridge whose first load never ends: the list of persons hangs.
 async fn hanging(persons: usize) -> Bridge {
-    let setup = Setup { public_url: Some("https://scim.example.com"), ..Setup::persons(persons) };
+    hanging_with(persons, None).await
+}
+
+/// The same, where something else fails from the beginning.
+async fn hanging_with(persons: usize, fault: Option<Fault>) -> Bridge {
+    let setup = Setup { public_url: Some("https://scim.example.com"), ..never_loading(Setup::persons(persons)) };
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
+    fault.into_iter().for_each(|fault| simulator.fail(fault));
     let bridge = setup.start_with(simulator);
     until("the first load hangs", async || loads(&bridge) == 1).await;
     bridge
 }
 
-/// A user without what only the whole directory can tell, and without the version of it all.
-fn told_alone(user: &Value) -> Value {
+/// A user without the address of the manager, which names the server.
+fn without_addresses(user: &Value) -> Value {
     let mut user = user.clone();
-    let (extension, manager) = (format!("/{PERSONIO}"), format!("/{ENTERPRISE}/manager"));
-    for (part, member) in [("/meta", "version"), (&*extension, "managerEmail"), (&*manager, "displayName")] {
-        if let Some(Value::Object(members)) = user.pointer_mut(part) {
-            members.remove(member);
-        }
+    if let Some(Value::Object(manager)) = user.pointer_mut(&format!("/{ENTERPRISE}/manager")) {
+        manager.remove("$ref");
     }
     user
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everybody_alone_is_as_in_the_list_and_costs_two_requests_once() {
+async fn everybody_alone_is_as_in_the_list_and_costs_a_few_requests_once() {
     let users = Setup { public_url: Some("https://scim.example.com"), ..Setup::persons(40) }.start().everybody().await;
     let bridge = hanging(40).await;
     for user in &users {
         let path = format!("/Users/{}", user["id"].as_str().unwrap());
         bridge.simulator.reset_counts();
         let answer = bridge.get(&path).await;
-        assert_eq!(told_alone(&answer.json()), told_alone(user));
+        assert_eq!(&answer.json(), user);
         assert_eq!(bridge.get(&format!("/scim/v2{path}")).await.text, answer.text, "kept");
         let count = |endpoint| bridge.simulator.requests(endpoint);
-        assert_eq!((count(Endpoint::Persons), count(Endpoint::Person), count(Endpoint::Employments)), (0, 1, 1));
+        let has_manager = user.pointer(&format!("/{ENTERPRISE}/manager")).is_some();
+        let persons = 1 + usize::from(has_manager);
+        assert_eq!((count(Endpoint::Persons), count(Endpoint::Person), count(Endpoint::Employments)), (1, persons, 1));
     }
 }
 
@@ -452,12 +460,12 @@ async fn once_the_snapshot_is_there_single_users_come_from_it() {
     simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_secs(1))).times(1));
     let bridge = setup.start_with(simulator);
     let alone = bridge.get(&path).await.json();
-    assert_eq!(bridge.simulator.requests(Endpoint::Person), 1);
+    assert!(bridge.simulator.requests(Endpoint::Person) > 0);
     let users = bridge.everybody().await;
     bridge.simulator.reset_counts();
     let user = bridge.get(&path).await.json();
     assert_eq!(&user, by_id(&users, alone["id"].as_str().unwrap()));
-    assert_eq!(told_alone(&alone), told_alone(&user));
+    assert_eq!(alone, user);
     assert!(bridge.simulator.log().is_empty());
 }
 
@@ -476,16 +484,99 @@ async fn no_failure_about_one_person_is_remembered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_alone_is_served_without_employments_that_cannot_be_read() {
-    let bridge = hanging(12).await;
-    let persons = bridge.simulator.with_world(|world| world.persons.clone());
-    let active = persons.iter().filter(|person| person.status.as_deref() == Some("ACTIVE"));
-    let actions = [Action::Status(502), Action::NotFoundResource, Action::Status(403), Action::WrongJson];
-    for (person, action) in active.zip(actions) {
-        bridge.simulator.fail(Fault::on(Endpoint::Employments, action.clone()).person(&person.id));
-        let user = bridge.get(&format!("/Users/{}", person.id)).await.json();
-        assert_eq!((&user["id"], &user["active"]), (&person.id.clone().into(), &true.into()), "{action:?}");
-        assert!(user["userName"].is_string() && user.get("title").is_none() && user.get(PERSONIO).is_none(), "{user}");
+async fn a_person_alone_who_cannot_be_read_whole_is_not_served() {
+    let [employments, units, persons] = [Endpoint::Employments, Endpoint::OrgUnits, Endpoint::Persons];
+    for (endpoint, action) in [
+        (employments, Action::Status(502)),
+        (employments, Action::NotFoundResource),
+        (employments, Action::Status(403)),
+        (employments, Action::WrongJson),
+        (employments, Action::EmptyListing),
+        (units, Action::Status(403)),
+        (units, Action::EmptyListing),
+        (persons, Action::Status(403)),
+        (persons, Action::WrongJson),
+        (persons, Action::EmptyListing),
+    ] {
+        let bridge = hanging_with(12, Some(Fault::on(endpoint, action.clone()))).await;
+        let person = bridge.simulator.with_world(|world| {
+            let in_unit =
+                |person: &&Person| person.employments.iter().any(|employment| !employment.org_units.is_empty());
+            world.persons.iter().find(in_unit).unwrap().id.clone()
+        });
+        let answer = bridge.get(&format!("/Users/{person}")).await;
+        answer.scim_error(503, None);
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1, "{endpoint:?}: {action:?}");
+    }
+}
+
+type Alteration = fn(&mut World);
+
+/// The answer about the first person alone after a change of the company.
+async fn alone_after(change: Alteration) -> (u16, Value) {
+    let mut setup = never_loading(Setup::persons(12));
+    change(&mut setup.world);
+    let id = setup.world.persons[0].id.clone();
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
+    let bridge = setup.start_with(simulator);
+    until("the first load hangs", async || loads(&bridge) == 1).await;
+    let answer = bridge.get(&format!("/Users/{id}")).await;
+    (answer.status.as_u16(), answer.json())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_alone_is_served_only_as_the_list_would() {
+    let rows: [(&str, Alteration, u16); 7] = [
+        ("as it is", |_| {}, 200),
+        (
+            "no status at all",
+            |world| {
+                let person = &mut world.persons[0];
+                person.status = None;
+                person.employments.iter_mut().for_each(|employment| employment.status = None);
+            },
+            503,
+        ),
+        ("no address", |world| world.persons[0].email = None, 503),
+        (
+            "an address of two persons",
+            |world| world.persons[0].email = world.persons[1].email.as_ref().map(|email| email.to_uppercase()),
+            503,
+        ),
+        ("an address like a fallback", |world| world.persons[0].email = Some("personio-7@example.com".into()), 503),
+        ("an address with a comma", |world| world.persons[0].email = Some("a,b@example.com".into()), 503),
+        (
+            "a supervisor who does not exist",
+            |world| {
+                world.persons[0].employments.iter_mut().for_each(|employment| employment.supervisor = Some("1".into()));
+            },
+            200,
+        ),
+    ];
+    for (what, change, status) in rows {
+        let (found, user) = alone_after(change).await;
+        assert_eq!(found, status, "{what}: {user}");
+        if what.starts_with("a supervisor") {
+            assert!(user[ENTERPRISE].get("manager").is_none(), "{what}: {user}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_id_a_list_shows_is_read_by_its_location() {
+    let mut setup = Setup::persons(8);
+    let ids = ["a b", "ä-1", "1;2", "1?x=1", "50%", "a/b", "1+1", &"9".repeat(300)].map(str::to_owned);
+    for (person, id) in setup.world.persons.iter_mut().zip(&ids) {
+        person.id.clone_from(id);
+    }
+    let bridge = setup.start();
+    let users = bridge.everybody().await;
+    assert_eq!(users.len(), ids.len());
+    for user in users {
+        let location = user["meta"]["location"].as_str().unwrap();
+        let answer = answer(bridge.http.get(location).bearer_auth(TOKEN)).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()), (200, &user), "{location}");
     }
 }
 
@@ -552,7 +643,8 @@ async fn what_no_library_would_send_is_asked_for_nowhere_either() {
     ] {
         for base in ["/scim/v2/Users", "/Users"] {
             let answer = raw(&bridge, &format!("{base}/{id}")).await;
-            assert!(answer.starts_with("HTTP/1.1 404 "), "{id}: {answer}");
+            let is_refused = ["HTTP/1.1 404 ", "HTTP/1.1 503 "].iter().any(|status| answer.starts_with(status));
+            assert!(is_refused, "{id}: {answer}");
             assert!(answer.contains("urn:ietf:params:scim:api:messages:2.0:Error"), "{id}: {answer}");
         }
     }
