@@ -36,15 +36,15 @@ pub fn read(body: &[u8]) -> Result<Notice, Malformed> {
     let notice: Value = serde_json::from_slice(body).map_err(|_| Malformed)?;
     let event = notice.get("event_name").and_then(Value::as_str).ok_or(Malformed)?;
     let payload = notice.get("payload").unwrap_or(&Value::Null);
-    Ok(match event.to_ascii_lowercase().as_str() {
-        "person.created" | "person.updated" | "person.deleted" => about(payload, &[PERSON_ID, OWN_ID]),
-        "employment.created"
-        | "employment.updated"
-        | "employment.deleted"
-        | "employment.started"
-        | "employment.terminated" => about(payload, &[PERSON_ID]),
-        _ => Notice::Nothing,
-    })
+    // Personio adds events, and an unnecessary refresh is cheap: every event of these two families counts.
+    let event = event.to_ascii_lowercase();
+    if event.starts_with("person.") {
+        return Ok(about(payload, &[PERSON_ID, OWN_ID]));
+    }
+    if event.starts_with("employment.") {
+        return Ok(about(payload, &[PERSON_ID]));
+    }
+    Ok(Notice::Nothing)
 }
 
 fn about(payload: &Value, places: &[&[&str]]) -> Notice {
@@ -69,13 +69,17 @@ mod tests {
 
     use super::*;
 
-    const ABOUT_PERSONS: [&str; 3] = ["person.created", "person.updated", "person.deleted"];
-    const ABOUT_EMPLOYMENTS: [&str; 5] = [
+    const ABOUT_PERSONS: [&str; 5] =
+        ["person.created", "person.updated", "person.deleted", "person.updated.email", "person.merged"];
+    const ABOUT_EMPLOYMENTS: [&str; 8] = [
         "employment.created",
         "employment.updated",
         "employment.deleted",
         "employment.started",
         "employment.terminated",
+        "employment.updated.cost-centers",
+        "employment.updated.org-units",
+        "employment.suspended",
     ];
 
     fn told(event: &str, payload: Value) -> Notice {
@@ -135,10 +139,25 @@ mod tests {
 
     #[test]
     fn what_is_not_about_people_is_nothing_and_case_says_nothing() {
-        for event in ["ping", "absence.created", "person", "person.", "person.renamed", "", "employments.created"] {
+        for event in [
+            "ping",
+            "absence.created",
+            "absence-period.updated",
+            "attendance-period.created",
+            "document.created",
+            "person",
+            "employment",
+            "",
+            "persons.created",
+            "employments.created",
+            "person-document.created",
+            "document.person.created",
+        ] {
             assert_eq!(told(event, json!({"person_id": "7"})), Notice::Nothing, "{event}");
         }
-        assert_eq!(told("PERSON.UPDATED", json!({"person_id": "7"})), Notice::Person("7".to_owned()));
+        for event in ["PERSON.UPDATED", "Employment.Updated.Cost-Centers"] {
+            assert_eq!(told(event, json!({"person_id": "7"})), Notice::Person("7".to_owned()), "{event}");
+        }
         assert_eq!(read(br#"{"event_name": "person.updated"}"#), Ok(Notice::Somebody), "without a payload");
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::Date;
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 
 use super::employment::{by_number, unit};
 use super::packed::is_personal;
@@ -130,15 +130,14 @@ impl Attributes {
     pub(super) fn employee_number(&self, person: &Person, id: &str) -> Option<String> {
         match &self.allowed(person, id)?.value {
             Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
-            Value::Number(number) => Some(number.to_string()),
+            Value::Number(number) => Some(plain_number(number)),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         }
     }
 
     /// The attribute, unless what is seen of it now says that it is personal data.
     fn allowed<'p>(&self, person: &'p Person, id: &str) -> Option<&'p CustomAttribute> {
-        let is_meant = |attribute: &&CustomAttribute| attribute.id == id || attribute.global_id.as_deref() == Some(id);
-        let attribute = person.custom_attributes.iter().find(is_meant)?;
+        let attribute = find_attribute(&person.custom_attributes, id)?;
         if is_personal(attribute) {
             self.warn_once(id, "this custom attribute is personal data by its global id or label; it is not served");
             return None;
@@ -151,6 +150,13 @@ impl Attributes {
             tracing::warn!(custom_attribute = id, "{why}");
         }
     }
+}
+
+/// Returns the attribute with this id, or else the one with this global id: a company can give one attribute
+/// the id that another one has as its global id.
+fn find_attribute<'p>(attributes: &'p [CustomAttribute], id: &str) -> Option<&'p CustomAttribute> {
+    let by_id = attributes.iter().find(|attribute| attribute.id == id);
+    by_id.or_else(|| attributes.iter().find(|attribute| attribute.global_id.as_deref() == Some(id)))
 }
 
 fn referred(reference: Option<&Reference>) -> Option<&str> {
@@ -201,13 +207,14 @@ fn single(value: &Value, kind: AttributeType) -> Result<Option<Value>, ()> {
         Value::Null => return Ok(None),
         Value::String(text) if text.trim().is_empty() => return Ok(None),
         Value::String(text) => text.trim().to_owned(),
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => plain_number(number),
         Value::Array(_) | Value::Object(_) => return Err(()),
     };
     let value = match kind {
         AttributeType::String => Some(Value::String(text)),
-        AttributeType::Boolean => text.to_ascii_lowercase().parse::<bool>().ok().map(Value::Bool),
-        AttributeType::Integer => text.parse::<i64>().ok().map(|number| json!(number)),
+        AttributeType::Boolean => boolean(&text).map(Value::Bool),
+        AttributeType::Integer => integer(&text).map(|number| json!(number)),
         AttributeType::Decimal => {
             text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| json!(number))
         }
@@ -215,6 +222,36 @@ fn single(value: &Value, kind: AttributeType) -> Result<Option<Value>, ()> {
         AttributeType::DateTime | AttributeType::Reference | AttributeType::Complex => None,
     };
     value.map(Some).ok_or(())
+}
+
+/// Formats a number as JSON does, and a whole number without a fraction: `42.0` is 42.
+fn plain_number(number: &Number) -> String {
+    let whole = number.as_f64().filter(|_| number.is_f64()).and_then(whole_number);
+    whole.map_or_else(|| number.to_string(), |whole| whole.to_string())
+}
+
+/// Parses an integer, also one that is written with a fraction of zero.
+fn integer(text: &str) -> Option<i64> {
+    match text.parse() {
+        Ok(integer) => Some(integer),
+        Err(_) => whole_number(text.parse().ok()?),
+    }
+}
+
+/// Returns a number without a fraction as an integer, up to where floating point is exact.
+fn whole_number(number: f64) -> Option<i64> {
+    const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
+    let is_exact = number.fract() == 0.0 && number.abs() <= MAX_EXACT_INTEGER;
+    is_exact.then_some(number as i64)
+}
+
+/// Parses a boolean: `true` and `false`, 1 and 0, and yes and no in the languages of Personio's interface.
+fn boolean(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "true" | "1" | "yes" | "ja" | "oui" | "sí" | "si" | "sì" | "sim" | "tak" => Some(true),
+        "false" | "0" | "no" | "nein" | "non" | "nee" | "não" | "nie" => Some(false),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -250,9 +287,66 @@ mod tests {
             (Integer, false, json!(4.5), Err(())),
             (Decimal, false, json!(4.5), Ok(Some(json!(4.5)))),
             (Boolean, false, json!("True"), Ok(Some(json!(true)))),
-            (Boolean, false, json!("yes"), Err(())),
+            (Boolean, false, json!(" FALSE "), Ok(Some(json!(false)))),
+            (Boolean, false, json!("yes"), Ok(Some(json!(true)))),
+            (Boolean, false, json!("No"), Ok(Some(json!(false)))),
+            (Boolean, false, json!("JA"), Ok(Some(json!(true)))),
+            (Boolean, false, json!("Nein"), Ok(Some(json!(false)))),
+            (Boolean, false, json!("1"), Ok(Some(json!(true)))),
+            (Boolean, false, json!(0), Ok(Some(json!(false)))),
+            (Boolean, false, json!(1.0), Ok(Some(json!(true)))),
+            (Boolean, false, json!("SÍ"), Ok(Some(json!(true)))),
+            (Boolean, false, json!("não"), Ok(Some(json!(false)))),
+            (Boolean, true, json!(["yes", "no"]), Ok(Some(json!([true, false])))),
+            (Boolean, false, json!(2), Err(())),
+            (Boolean, false, json!("maybe"), Err(())),
+            (String, false, json!("yes"), Ok(Some(json!("yes")))),
+            (String, false, json!(42.0), Ok(Some(json!("42")))),
+            (String, false, json!("42.0"), Ok(Some(json!("42.0")))),
+            (Integer, false, json!(42.0), Ok(Some(json!(42)))),
+            (Integer, false, json!("42.0"), Ok(Some(json!(42)))),
+            (Integer, false, json!(-7.0), Ok(Some(json!(-7)))),
+            (Integer, false, json!(1e300), Err(())),
+            (Integer, false, json!("9007199254740993"), Ok(Some(json!(9_007_199_254_740_993_i64)))),
+            (Integer, false, json!("4.5"), Err(())),
+            (Integer, false, json!("NaN"), Err(())),
+            (Integer, false, json!("yes"), Err(())),
         ] {
             assert_eq!(value(kind, multi, given.clone()), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn an_exact_id_wins_over_the_global_id_of_another_attribute() {
+        let attribute = |id: &str, global_id: Option<&str>| CustomAttribute {
+            id: id.to_owned(),
+            global_id: global_id.map(str::to_owned),
+            label: None,
+            value: Value::Null,
+        };
+        let attributes =
+            [attribute("dynamic_1", Some("level")), attribute("level", None), attribute("dynamic_2", Some("grade"))];
+        for (id, expected) in
+            [("level", Some("level")), ("grade", Some("dynamic_2")), ("dynamic_1", Some("dynamic_1")), ("rank", None)]
+        {
+            assert_eq!(find_attribute(&attributes, id).map(|found| found.id.as_str()), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn an_employee_number_is_text_or_a_whole_number() {
+        let attributes = Attributes::new(&Policy::default());
+        for (value, expected) in [
+            (json!(" P-7 "), Some("P-7")),
+            (json!(42), Some("42")),
+            (json!(42.0), Some("42")),
+            (json!("42.0"), Some("42.0")),
+            (json!(""), None),
+            (json!(true), None),
+        ] {
+            let person = json!({"id": "7", "custom_attributes": [{"id": "dynamic_1", "value": value}]});
+            let person: Person = serde_json::from_value(person).unwrap();
+            assert_eq!(attributes.employee_number(&person, "dynamic_1").as_deref(), expected, "{value}");
         }
     }
 }

@@ -107,9 +107,12 @@ async fn every_event_is_accepted_and_those_about_people_are_a_reason_to_load() {
         ("employment.deleted", true),
         ("employment.started", true),
         ("employment.terminated", true),
+        ("employment.updated.cost-centers", true),
+        ("person.abducted", true),
         ("ping", false),
         ("absence-period.created", false),
-        ("person.abducted", false),
+        ("attendance-period.updated", false),
+        ("document.created", false),
     ] {
         bridge.simulator.reset_counts();
         let answer = send(&bridge, notice(event)).await;

@@ -1,7 +1,7 @@
 //! The custom attributes of a company: which there are, and what can be done with them. What is in them is
 //! never looked at here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::findings::{Finding, Outcome};
 use crate::personio::AttributeHead;
@@ -59,21 +59,25 @@ pub(super) fn custom(persons: &[Vec<AttributeHead>], policy: &Policy) -> Vec<Cus
         known.found += usize::from(head.is_filled);
     }
     let mut all: Vec<CustomAttribute> = by_id.into_values().collect();
+    let ids: BTreeSet<String> = all.iter().map(|attribute| attribute.id.clone()).collect();
     for attribute in &mut all {
-        attribute.standing = standing(attribute, policy);
+        attribute.standing = standing(attribute, policy, &ids);
     }
     all
 }
 
-fn standing(attribute: &CustomAttribute, policy: &Policy) -> Standing {
+/// Returns what becomes of one of the attributes, of which these are all `ids`.
+fn standing(attribute: &CustomAttribute, policy: &Policy, ids: &BTreeSet<String>) -> Standing {
     let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
     if seen.into_iter().flatten().any(|text| personal::is_personal(text)) {
         return Standing::Personal;
     }
-    if policy.employee_number.as_deref().is_some_and(|id| attribute.is_called(id)) {
+    // An exact id wins over the global id of another attribute.
+    let is_meant = |id: &str| attribute.id == id || (attribute.is_called(id) && !ids.contains(id));
+    if policy.employee_number.as_deref().is_some_and(is_meant) {
         return Standing::Served("employeeNumber".to_owned());
     }
-    let custom = policy.custom.iter().find(|custom| attribute.is_called(&custom.id));
+    let custom = policy.custom.iter().find(|custom| is_meant(&custom.id));
     custom.map_or(Standing::Free, |custom| Standing::Served(custom.attribute.name.clone()))
 }
 
@@ -91,7 +95,8 @@ pub(super) fn findings(
     persons: &[Person],
 ) -> Vec<Finding> {
     let served = |id: &str, name: &str, count: usize| {
-        let attribute = seen.iter().find(|attribute| attribute.is_called(id));
+        let by_id = seen.iter().find(|attribute| attribute.id == id);
+        let attribute = by_id.or_else(|| seen.iter().find(|attribute| attribute.is_called(id)));
         let (outcome, what, remedy) = match attribute {
             None => (
                 Outcome::Doubtful,
