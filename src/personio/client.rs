@@ -19,6 +19,7 @@ use super::page::{Next, Page};
 use super::throttle::PATIENCE;
 use super::token::{Login, Token, Tokens};
 use super::transport::{Answer, Transport, trace_id};
+use super::error::is_html;
 use super::{Endpoint, Error, Traffic};
 use crate::clock::Clock;
 
@@ -365,6 +366,13 @@ fn accepted(endpoint: Endpoint, answer: Answer) -> Result<Answer, Error> {
     let trace_id = || trace_id(&answer.body);
     match answer.status {
         StatusCode::OK => Ok(answer),
+        // A 404 in HTML has its own message: most often the base URL is wrong.
+        status if status != StatusCode::NOT_FOUND && is_html(&answer.body) => {
+            Err(Error::Intercepted { endpoint, status: status.as_u16() })
+        }
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Err(Error::Intercepted { endpoint, status: answer.status.as_u16() })
+        }
         StatusCode::UNAUTHORIZED => Err(Error::Unauthorized { endpoint, trace_id: trace_id() }),
         StatusCode::FORBIDDEN => Err(Error::Forbidden { endpoint, trace_id: trace_id() }),
         StatusCode::NOT_FOUND if is_missing_resource(&answer.body) => Err(Error::NotFound { endpoint }),

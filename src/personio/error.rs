@@ -51,7 +51,31 @@ pub enum Error {
         /// Personio's id of the request, for its support.
         trace_id: Option<String>,
     },
-    /// Any other answer that says the request is at fault, or a redirect, which is never followed.
+    /// A redirect, which is never followed: the token is for one origin only.
+    #[error(
+        "{endpoint} was answered with a redirect ({status}) to {}, and redirects are not followed: set \
+         PERSONIO_BASE_URL (--personio-base-url) to the address of Personio's API", target_text(.target)
+    )]
+    Redirected {
+        /// Where.
+        endpoint: Endpoint,
+        /// The HTTP status.
+        status: u16,
+        /// Scheme, host and port of the target, without its path.
+        target: Option<String>,
+    },
+    /// An answer that cannot be Personio's, such as an HTML page where its API answers in JSON.
+    #[error(
+        "something between here and Personio answered {status} to {endpoint} instead of Personio: check proxies \
+         (HTTPS_PROXY), firewalls and PERSONIO_BASE_URL (--personio-base-url)"
+    )]
+    Intercepted {
+        /// Where.
+        endpoint: Endpoint,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Any other answer that says the request is at fault.
     #[error("Personio answered {status} to {endpoint}{}", trace(.trace_id))]
     Rejected {
         /// Where.
@@ -103,7 +127,23 @@ fn trace(trace_id: &Option<String>) -> String {
     trace_id.as_ref().map_or_else(String::new, |id| format!(" (Personio's trace id: {id})"))
 }
 
+fn target_text(target: &Option<String>) -> &str {
+    target.as_deref().unwrap_or("an address that cannot be read")
+}
+
+/// Reports whether a body is an HTML page, by its first character: JSON never begins with `<`.
+pub(super) fn is_html(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    body.trim_ascii_start().starts_with(b"<")
+}
+
 impl Error {
+    /// Reports whether there is no token to be had for now, so that every other request fails like this one.
+    #[must_use]
+    pub fn blocks_every_request(&self) -> bool {
+        self.endpoint() == Endpoint::Token && !self.is_retryable()
+    }
+
     /// Whether the same request may well succeed a little later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -114,6 +154,8 @@ impl Error {
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::UnknownRoute { .. }
+            | Self::Redirected { .. }
+            | Self::Intercepted { .. }
             | Self::Rejected { .. }
             | Self::Unreadable { .. } => false,
         }
@@ -129,6 +171,8 @@ impl Error {
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::UnknownRoute { .. }
+            | Self::Redirected { .. }
+            | Self::Intercepted { .. }
             | Self::Rejected { .. }
             | Self::Unreachable { .. }
             | Self::Unreadable { .. } => None,
@@ -145,6 +189,8 @@ impl Error {
             | Self::Forbidden { endpoint, .. }
             | Self::NotFound { endpoint }
             | Self::UnknownRoute { endpoint, .. }
+            | Self::Redirected { endpoint, .. }
+            | Self::Intercepted { endpoint, .. }
             | Self::Rejected { endpoint, .. }
             | Self::RateLimited { endpoint, .. }
             | Self::Server { endpoint, .. }

@@ -20,6 +20,7 @@ use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use super::error::is_html;
 use super::transport::{Answer, Transport};
 use super::{Endpoint, Error, Retry, Settings};
 use crate::clock::Clock;
@@ -236,6 +237,9 @@ fn standard(answer: Answer) -> Result<HttpResponse, Error> {
     let endpoint = Endpoint::Token;
     let unreadable = |reason: &str| Error::Unreadable { endpoint, reason: reason.to_owned() };
     let status = answer.status;
+    if is_html(&answer.body) && status != StatusCode::NOT_FOUND {
+        return Err(Error::Intercepted { endpoint, status: status.as_u16() });
+    }
     let body = serde_json::from_slice::<Value>(&answer.body).ok();
     let mut response = oauth2::http::Response::new(Vec::new());
     if status.is_success() {
@@ -247,17 +251,29 @@ fn standard(answer: Answer) -> Result<HttpResponse, Error> {
             members.insert("expires_in".to_owned(), seconds.into());
         }
         *response.body_mut() = Value::Object(members).to_string().into_bytes();
-    } else if status == StatusCode::NOT_FOUND {
-        return Err(Error::UnknownRoute { endpoint, trace_id: super::transport::trace_id(&answer.body) });
     } else {
-        let code = body.as_ref().and_then(|body| body.get("error")).and_then(Value::as_str);
-        if let Some("server_error" | "temporarily_unavailable") = code {
-            let trace_id = super::transport::trace_id(&answer.body);
-            return Err(Error::Server { endpoint, status: status.as_u16(), trace_id, retry_after: None });
-        }
-        return Err(Error::Credential { code: code.map_or_else(|| format!("HTTP {}", status.as_u16()), plain) });
+        return Err(refusal(status, &answer.body, body.as_ref()));
     }
     Ok(response)
+}
+
+/// Returns what a token request failed with. Only Personio's own refusals are about the credential.
+fn refusal(status: StatusCode, text: &[u8], body: Option<&Value>) -> Error {
+    let endpoint = Endpoint::Token;
+    let trace_id = || super::transport::trace_id(text);
+    let code = body.and_then(|body| body.get("error")).and_then(Value::as_str);
+    match (status, code) {
+        (StatusCode::NOT_FOUND, _) => Error::UnknownRoute { endpoint, trace_id: trace_id() },
+        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) => Error::Intercepted { endpoint, status: status.as_u16() },
+        (_, Some("server_error" | "temporarily_unavailable")) => {
+            Error::Server { endpoint, status: status.as_u16(), trace_id: trace_id(), retry_after: None }
+        }
+        (_, Some(code)) => Error::Credential { code: plain(code) },
+        (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, None) => {
+            Error::Credential { code: format!("HTTP {}", status.as_u16()) }
+        }
+        (_, None) => Error::Rejected { endpoint, status: status.as_u16(), trace_id: trace_id() },
+    }
 }
 
 #[cfg(test)]
@@ -278,13 +294,37 @@ mod tests {
             (400, r#"{"error":"invalid_client"}"#, "invalid_client"),
             (401, r#"{"error":"Invalid <b>"}"#, "no known reason"),
             (401, r#"{"errors":[{"title":"Unauthorized"}]}"#, "HTTP 401"),
-            (403, "<html>", "HTTP 403"),
-            (307, "", "HTTP 307"),
+            (401, "", "HTTP 401"),
+            (403, "", "HTTP 403"),
+            (403, r#"{"errors":[]}"#, "HTTP 403"),
+            (422, r#"{"error":"invalid_client"}"#, "invalid_client"),
         ] {
             assert_eq!(answer(status, body), Err(Error::Credential { code: code.into() }), "{status} {body}");
         }
         assert!(matches!(answer(400, r#"{"error":"server_error"}"#), Err(Error::Server { .. })));
         assert!(matches!(answer(404, ""), Err(Error::UnknownRoute { .. })));
-        assert!(matches!(answer(200, "<html>"), Err(Error::Unreadable { .. })));
+        assert!(matches!(answer(404, "<html>"), Err(Error::UnknownRoute { .. })));
+        assert!(matches!(answer(200, "[]"), Err(Error::Unreadable { .. })));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_personios_is_never_about_the_secret() {
+        let endpoint = Endpoint::Token;
+        for (status, body) in [
+            (200, "<html>"),
+            (400, "<html>"),
+            (401, " \n<!DOCTYPE html>"),
+            (403, "<html>"),
+            (403, "\u{feff}<html>"),
+            (405, "<html>"),
+            (407, ""),
+            (451, "<html>"),
+        ] {
+            assert_eq!(answer(status, body), Err(Error::Intercepted { endpoint, status }), "{status} {body}");
+        }
+        for status in [402, 405, 413, 415] {
+            let rejected = Error::Rejected { endpoint, status, trace_id: None };
+            assert_eq!(answer(status, ""), Err(rejected), "{status}");
+        }
     }
 }

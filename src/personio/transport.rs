@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Request, Response, StatusCode, redirect};
 
 use super::bucket::Limit;
@@ -14,7 +14,7 @@ use super::{Endpoint, Error, Settings};
 /// The largest answer that is read. A page of 50 persons is far below.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
-/// An answer that is neither 429 nor 5xx.
+/// An answer that is neither a redirect nor 429 nor 5xx.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -79,6 +79,10 @@ impl Transport {
         if !status.is_server_error() {
             turn.answered(response.headers());
         }
+        if status.is_redirection() {
+            let target = redirect_target(&response);
+            return Err(Error::Redirected { endpoint, status: status.as_u16(), target });
+        }
         let headers = response.headers().clone();
         let body = read(endpoint, response).await;
         if status.is_server_error() {
@@ -117,6 +121,14 @@ fn unreachable(endpoint: Endpoint, error: &reqwest::Error) -> Error {
         "the connection broke"
     };
     Error::Unreachable { endpoint, reason }
+}
+
+/// Returns the origin that a redirect points to. Its path and query can hold anything and are left out.
+fn redirect_target(response: &Response) -> Option<String> {
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    let target = response.url().join(location).ok()?;
+    target.host_str()?;
+    Some(target.origin().ascii_serialization())
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

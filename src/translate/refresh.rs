@@ -191,7 +191,7 @@ impl Confirmed {
         match answer {
             Some(Ok(None)) => self.gone += 1,
             Some(Ok(Some(person))) => self.found.push(Listed::new(person)?),
-            Some(Err(error @ Error::Credential { .. })) => return Err(error),
+            Some(Err(error)) if error.blocks_every_request() => return Err(error),
             // Whoever cannot be told must not keep the others from being asked for.
             Some(Err(_)) => self.leave(Arc::new(Record { asked: Some(now), ..Record::clone(&record) })),
             None => self.leave(record),

@@ -71,7 +71,7 @@ impl Unreadable {
                 self.bare_in_a_row = 0;
                 return Ok(Some(employments));
             }
-            Err(error @ Error::Credential { .. }) => return Err(error),
+            Err(error) if error.blocks_every_request() => return Err(error),
             Err(error) if before == Before::Trusted => {
                 self.outdated += 1;
                 self.first.get_or_insert(error);

@@ -217,7 +217,7 @@ pub(super) fn limits(told: &[ToldLimit]) -> Finding {
 /// What happened, without what the text says is to be done.
 fn first_part(error: &Error) -> String {
     let text = error.to_string();
-    let until = ["check ", "is the Personio base URL right"].into_iter().filter_map(|word| text.find(word)).min();
+    let until = ["check ", "set PERSONIO_BASE_URL", "is the Personio base URL right"].into_iter().filter_map(|word| text.find(word)).min();
     let Some((first, rest)) = until.and_then(|until| text.split_at_checked(until)) else { return text };
     // For Personio's support.
     let trace = rest.find(" (Personio's trace id").and_then(|at| rest.get(at..)).unwrap_or_default();
@@ -250,7 +250,11 @@ fn remedy(error: &Error, right: &str) -> String {
              machine."
                 .to_owned()
         }
-        Error::Rejected { .. } | Error::Unreadable { .. } => {
+        Error::Redirected { .. } => {
+            "Set --personio-base-url (PERSONIO_BASE_URL) to the address of Personio's API: https://api.personio.de for most."
+                .to_owned()
+        }
+        Error::Intercepted { .. } | Error::Rejected { .. } | Error::Unreadable { .. } => {
             "Check that the base URL (--personio-base-url) is Personio's, and that nothing in between changes answers.".to_owned()
         }
     }
