@@ -14,7 +14,7 @@ use super::Endpoint;
 const POLITE: Limit = Limit { per_second: 10.0, burst: 10.0 };
 /// The same for tokens: 150 a minute are documented, so there is nothing to find out.
 const POLITE_TOKENS: Limit = Limit { per_second: 2.0, burst: 5.0 };
-/// No limit is taken to be lower than this, whatever is told.
+/// The pace is not halved below this, unless a lower limit was told.
 const SLOWEST: f64 = 0.5;
 /// What the pace gains with each answer, in requests a second, while the limit is looked for.
 const SLOW_START: f64 = 4.0;
@@ -28,7 +28,7 @@ const TOLD_RECOVERY: f64 = 0.05;
 const RESERVE: f64 = 1.0;
 
 /// What an endpoint allows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Limit {
     pub(super) per_second: f64,
     pub(super) burst: f64,
@@ -135,7 +135,7 @@ impl Bucket {
     pub(super) fn learn(&mut self, told: Limit, now: Instant) {
         self.fill(now);
         self.told = Some(told);
-        let ceiling = (told.per_second * SHARE).max(SLOWEST);
+        let ceiling = told.per_second * SHARE;
         if ceiling != self.ceiling {
             (self.ceiling, self.pace, self.gain) = (ceiling, ceiling, ceiling * TOLD_RECOVERY);
         }
@@ -170,7 +170,7 @@ impl Bucket {
             self.gain = RECOVERY;
         }
         if sent.at >= self.paused_until {
-            self.pace = (self.pace / 2.0).max(SLOWEST);
+            self.pace = (self.pace / 2.0).max(SLOWEST.min(self.ceiling));
         }
         self.paused_until = self.paused_until.max(now + pause);
     }

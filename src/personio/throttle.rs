@@ -7,6 +7,8 @@
 mod tests;
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +26,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// Requests wait for a pause of this length; in a longer one they fail.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Requests a second that an endpoint can allow: from one a minute to more than anybody sends.
+const PLAUSIBLE_RATES: RangeInclusive<f64> = 1.0 / 60.0..=1e6;
+/// Requests at once that an endpoint can allow: less than one lets nothing through.
+const PLAUSIBLE_BURSTS: RangeInclusive<f64> = 1.0..=1e6;
+
 /// The gates of all endpoints.
 #[derive(Debug)]
 pub(super) struct Throttle {
@@ -40,6 +47,8 @@ struct Gate {
     /// Tells the first that the bucket is no longer what it was.
     changed: Notify,
     bucket: Mutex<Bucket>,
+    /// Whether the last answer advertised a limit that is out of any reason.
+    is_implausible: AtomicBool,
 }
 
 /// A request that may be sent now, and is in flight until this is dropped.
@@ -81,6 +90,13 @@ impl Throttle {
         gates.values().filter_map(|gate| Some((gate.endpoint, gate.with(|bucket, _| bucket.told())?))).collect()
     }
 
+    /// Endpoints whose last answer advertised a limit that is not used, since it is out of any reason.
+    pub(super) fn implausible(&self) -> Vec<Endpoint> {
+        let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let doubted = gates.values().filter(|gate| gate.is_implausible.load(Relaxed));
+        doubted.map(|gate| gate.endpoint).collect()
+    }
+
     fn gate(&self, endpoint: Endpoint) -> Arc<Gate> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(gates.entry(endpoint).or_insert_with(|| Arc::new(Gate::new(endpoint))))
@@ -90,7 +106,8 @@ impl Throttle {
 impl Gate {
     fn new(endpoint: Endpoint) -> Self {
         let bucket = Mutex::new(Bucket::new(endpoint, Instant::now()));
-        Self { endpoint, line: tokio::sync::Mutex::default(), changed: Notify::new(), bucket }
+        let is_implausible = AtomicBool::new(false);
+        Self { endpoint, line: tokio::sync::Mutex::default(), changed: Notify::new(), bucket, is_implausible }
     }
 
     /// Waits until there is a token, and leaves it there.
@@ -108,6 +125,19 @@ impl Gate {
         }
     }
 
+    /// Takes over the limit that an answer advertises, if it can be believed.
+    fn advertised(&self, headers: &HeaderMap) -> Option<Advertised> {
+        let advertised = Advertised::of(headers);
+        let was_implausible = self.is_implausible.swap(advertised == Err(Implausible), Relaxed);
+        if advertised == Err(Implausible) && !was_implausible {
+            tracing::warn!(
+                endpoint = self.endpoint.route(),
+                "Personio advertises a limit of requests that cannot be right; it is not used"
+            );
+        }
+        advertised.ok().flatten()
+    }
+
     fn with<R>(&self, act: impl FnOnce(&mut Bucket, Instant) -> R) -> R {
         act(&mut self.bucket.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
     }
@@ -116,11 +146,12 @@ impl Gate {
 impl Turn<'_> {
     /// The request was answered, neither with 429 nor with a failure of the server.
     pub(super) fn answered(&self, headers: &HeaderMap) {
+        let advertised = self.gate.advertised(headers);
         self.gate.with(|bucket, now| {
-            if let Some(limit) = told(headers) {
+            if let Some(Advertised { limit, remaining }) = advertised {
                 bucket.learn(limit, now);
-                if let Some(left) = number(headers, "x-ratelimit-remaining") {
-                    bucket.believe(left.max(0.0), self.sent, now);
+                if let Some(remaining) = remaining {
+                    bucket.believe(remaining, self.sent, now);
                 }
             }
             bucket.speed_up();
@@ -131,8 +162,9 @@ impl Turn<'_> {
     /// The request was answered with 429: everything to this endpoint stops for a while.
     pub(super) fn refused(&self, headers: &HeaderMap, retry_after: Option<Duration>) {
         let pause = retry_after.unwrap_or(PAUSE).clamp(PAUSE, LONGEST_PAUSE);
+        let advertised = self.gate.advertised(headers);
         self.gate.with(|bucket, now| {
-            if let Some(limit) = told(headers) {
+            if let Some(Advertised { limit, .. }) = advertised {
                 bucket.learn(limit, now);
             }
             bucket.slow_down(self.sent, pause, now);
@@ -147,13 +179,60 @@ impl Drop for Turn<'_> {
     }
 }
 
-fn told(headers: &HeaderMap) -> Option<Limit> {
-    let per_second = number(headers, "x-ratelimit-replenish-rate")?;
-    let burst = number(headers, "x-ratelimit-burst-capacity")?;
-    (per_second > 0.0 && burst >= 1.0).then_some(Limit { per_second, burst })
+/// What the headers of an answer say of a limit, in requests: a request can cost several tokens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Advertised {
+    limit: Limit,
+    /// Requests that may be sent now.
+    remaining: Option<f64>,
 }
 
-fn number(headers: &HeaderMap, name: &str) -> Option<f64> {
-    let number: f64 = headers.get(name)?.to_str().ok()?.trim().parse().ok()?;
-    number.is_finite().then_some(number)
+/// A limit that no server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Implausible;
+
+impl Advertised {
+    /// Reads the headers. `Ok(None)` where there is no limit among them.
+    fn of(headers: &HeaderMap) -> Result<Option<Self>, Implausible> {
+        let rate = Header::of(headers, "x-ratelimit-replenish-rate");
+        let burst = Header::of(headers, "x-ratelimit-burst-capacity");
+        let cost = match Header::of(headers, "x-ratelimit-requested-tokens") {
+            Header::Absent => 1.0,
+            Header::Number(cost) if cost >= 1.0 => cost,
+            Header::Number(_) | Header::Unreadable => return Err(Implausible),
+        };
+        let (rate, burst) = match (rate, burst) {
+            (Header::Number(rate), Header::Number(burst)) => (rate / cost, burst / cost),
+            (Header::Unreadable, _) | (_, Header::Unreadable) => return Err(Implausible),
+            (Header::Absent, _) | (_, Header::Absent) => return Ok(None),
+        };
+        if !PLAUSIBLE_RATES.contains(&rate) || !PLAUSIBLE_BURSTS.contains(&burst) {
+            return Err(Implausible);
+        }
+        let remaining = match Header::of(headers, "x-ratelimit-remaining") {
+            Header::Number(left) => Some((left.max(0.0) / cost).floor()),
+            Header::Absent | Header::Unreadable => None,
+        };
+        Ok(Some(Self { limit: Limit { per_second: rate, burst }, remaining }))
+    }
+}
+
+/// A header that holds a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Header {
+    Absent,
+    Number(f64),
+    /// It is there, but holds no finite number.
+    Unreadable,
+}
+
+impl Header {
+    fn of(headers: &HeaderMap, name: &str) -> Self {
+        let Some(value) = headers.get(name) else { return Self::Absent };
+        let number = value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok());
+        match number {
+            Some(number) if number.is_finite() => Self::Number(number),
+            Some(_) | None => Self::Unreadable,
+        }
+    }
 }

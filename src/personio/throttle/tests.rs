@@ -10,7 +10,11 @@ use super::*;
 const CONCURRENCY: usize = 16;
 
 fn headers(rate: &str, burst: &str, remaining: &str) -> HeaderMap {
-    [("replenish-rate", rate), ("burst-capacity", burst), ("remaining", remaining)]
+    of([("replenish-rate", rate), ("burst-capacity", burst), ("remaining", remaining)])
+}
+
+fn of<const N: usize>(headers: [(&str, &str); N]) -> HeaderMap {
+    headers
         .into_iter()
         .map(|(name, value)| (format!("x-ratelimit-{name}").parse().unwrap(), value.parse().unwrap()))
         .collect()
@@ -204,12 +208,84 @@ async fn who_waits_hears_of_the_limit_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nonsense_in_the_headers_is_ignored() {
-    let throttle = Throttle::new(CONCURRENCY);
-    for (rate, burst) in [("0", "100"), ("-1", "5"), ("NaN", "5"), ("inf", "5"), ("5", "0"), ("x", "y")] {
-        turn(&throttle).await.answered(&headers(rate, burst, "0"));
+async fn a_limit_out_of_any_reason_is_not_used_and_is_reported() {
+    for (rate, burst, cost) in [
+        ("0", "100", "1"),
+        ("-0.0", "100", "1"),
+        ("-1", "5", "1"),
+        ("1e-300", "100", "1"),
+        ("0.01", "100", "1"),
+        ("1e300", "100", "1"),
+        ("NaN", "5", "1"),
+        ("inf", "5", "1"),
+        ("1e999", "5", "1"),
+        ("x", "y", "1"),
+        ("", "5", "1"),
+        ("5", "0", "1"),
+        ("5", "0.5", "1"),
+        ("5", "-5", "1"),
+        ("5", "1e300", "1"),
+        ("5", "many", "1"),
+        ("5", "10", "0"),
+        ("5", "10", "-1"),
+        ("5", "10", "NaN"),
+        ("5", "10", "x"),
+        ("5", "10", "11"),
+    ] {
+        let case = format!("{rate}, {burst}, {cost}");
+        let throttle = Throttle::new(CONCURRENCY);
+        let nonsense = of([
+            ("replenish-rate", rate),
+            ("burst-capacity", burst),
+            ("requested-tokens", cost),
+            ("remaining", "0"),
+        ]);
+        turn(&throttle).await.answered(&nonsense);
+        assert_eq!(spent(&throttle, 9).await, 0, "{case}");
+        assert!((40..=110).contains(&spent(&throttle, 1).await), "{case}: as fast as where nothing is told");
+        assert_eq!(throttle.implausible(), [Endpoint::Persons], "{case}");
+        assert!(throttle.told().is_empty(), "{case}");
+        turn(&throttle).await.answered(&headers("30", "100", "99"));
+        assert_eq!((throttle.implausible(), throttle.told().len()), (Vec::new(), 1), "{case}: then a sound one");
+        turn(&throttle).await.refused(&nonsense, None);
+        assert_eq!(throttle.implausible(), [Endpoint::Persons], "{case}: of a refusal");
+        let kept = throttle.told().first().map(|(_, limit)| *limit);
+        assert_eq!(kept, Some(Limit { per_second: 30.0, burst: 100.0 }), "{case}: the sound one stays");
     }
-    assert_eq!(spent(&throttle, 4).await, 0);
+    for headers in [of([]), of([("burst-capacity", "5")]), of([("replenish-rate", "5")]), of([("remaining", "x")])] {
+        let throttle = Throttle::new(CONCURRENCY);
+        turn(&throttle).await.answered(&headers);
+        assert!(throttle.implausible().is_empty() && throttle.told().is_empty(), "{headers:?}: nothing is told");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_request_costs_several_tokens_rate_burst_and_rest_are_divided() {
+    let throttle = Throttle::new(CONCURRENCY);
+    let costly = |remaining: &str| {
+        let told = [("replenish-rate", "60"), ("burst-capacity", "200"), ("requested-tokens", "10")];
+        let mut headers = of(told);
+        headers.insert("x-ratelimit-remaining", remaining.parse().unwrap());
+        headers
+    };
+    turn(&throttle).await.answered(&costly("199"));
+    let told = throttle.told().first().map(|(_, limit)| *limit);
+    assert_eq!(told, Some(Limit { per_second: 6.0, burst: 20.0 }));
+    assert_eq!(spent(&throttle, 18).await, 0, "19 requests are left, of which one is kept in reserve");
+    assert!((1000..=1200).contains(&spent(&throttle, 6).await), "six a second");
+    sleep(Duration::from_secs(10)).await;
+    turn(&throttle).await.answered(&costly("39"));
+    assert_eq!(spent(&throttle, 2).await, 0, "39 tokens are three requests");
+    assert!((160..=200).contains(&spent(&throttle, 1).await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_low_limit_is_kept_to() {
+    let throttle = Throttle::new(CONCURRENCY);
+    turn(&throttle).await.answered(&headers("0.1", "1", "0"));
+    assert!((9_000..=11_000).contains(&spent(&throttle, 1).await));
+    turn(&throttle).await.refused(&headers("0.1", "1", "0"), None);
+    assert!((9_000..=12_000).contains(&spent(&throttle, 1).await), "not faster for having been refused");
 }
 
 #[tokio::test(start_paused = true)]
