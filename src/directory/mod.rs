@@ -336,6 +336,12 @@ impl Directory {
         self.0.source.login()
     }
 
+    /// A condition of the source that an operator should know of and that stops nothing.
+    #[must_use]
+    pub fn source_warning(&self) -> Option<SourceError> {
+        self.0.source.warning()
+    }
+
     /// The newest snapshot, unless it is too old to be served.
     fn servable(&self) -> Option<Arc<Snapshot>> {
         let now = self.0.clock.monotonic();

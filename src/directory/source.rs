@@ -45,6 +45,11 @@ pub trait Source: Send + Sync + 'static {
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>>;
     /// Whether it lets us in, as it said last; nothing if it was not asked yet.
     fn login(&self) -> Option<Login>;
+    /// A condition that an operator should know of and that stops nothing, if there is one. In words that continue
+    /// a sentence.
+    fn warning(&self) -> Option<SourceError> {
+        None
+    }
     /// What follows from a message that has come from there.
     ///
     /// # Errors

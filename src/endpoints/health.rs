@@ -99,7 +99,11 @@ pub(super) struct Health {
 impl Health {
     pub(super) fn of(directory: &Directory) -> Self {
         let now = directory.state();
-        let mut parts = vec![upstream(&now, directory.counters()), token(directory.login())];
+        let mut upstream = upstream(&now, directory.counters());
+        if let Some(warning) = directory.source_warning() {
+            upstream.detail = format!("{}; {warning}", upstream.detail);
+        }
+        let mut parts = vec![upstream, token(directory.login())];
         parts.push(served(&now, directory.held_back()));
         parts.extend(directory.keeping().map(kept));
         let is_well = parts.iter().all(|part| matches!(part.standing, Standing::Ok | Standing::Unknown));

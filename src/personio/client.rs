@@ -130,6 +130,14 @@ impl Client {
         self.tokens.login()
     }
 
+    /// Endpoints that advertise limits out of any reason, which are not used. In the order of their routes.
+    #[must_use]
+    pub fn implausible_limits(&self) -> Vec<Endpoint> {
+        let mut endpoints = self.transport.implausible_limits();
+        endpoints.sort_by_key(|endpoint| endpoint.route());
+        endpoints
+    }
+
     /// Requests that may be in flight at once: to have more ready makes nothing faster.
     #[must_use]
     pub fn max_concurrency(&self) -> usize {

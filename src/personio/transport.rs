@@ -60,6 +60,11 @@ impl Transport {
         self.throttle.told()
     }
 
+    /// Endpoints that advertise limits out of any reason.
+    pub(super) fn implausible_limits(&self) -> Vec<Endpoint> {
+        self.throttle.implausible()
+    }
+
     /// Sends a request and reads its answer.
     pub(super) async fn exchange(&self, endpoint: Endpoint, request: Request) -> Result<Answer, Error> {
         let lined_up = Instant::now();

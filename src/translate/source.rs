@@ -355,6 +355,16 @@ impl directory::Source for Source {
         Some(directory::Login { refusal: refusal.map(failure), since })
     }
 
+    fn warning(&self) -> Option<SourceError> {
+        let endpoints = self.client.implausible_limits();
+        if endpoints.is_empty() {
+            return None;
+        }
+        let routes: Vec<&str> = endpoints.into_iter().map(personio::Endpoint::route).collect();
+        let routes = routes.join(", ");
+        Some(SourceError::new(format!("Personio advertises limits that cannot be right, and they are not used: {routes}")))
+    }
+
     fn told(&self, message: &[u8]) -> Result<Told, Malformed> {
         match webhook::read(message).map_err(|malformed| Malformed::new(malformed.to_string()))? {
             Notice::Person(id) => self.marks.note(id),

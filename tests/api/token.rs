@@ -110,7 +110,11 @@ async fn what_is_no_token_fails_the_load_and_is_not_quoted() {
         (json(200, "{}"), "cannot be read"),
         (json(200, r#"{"access_token": 7}"#), "cannot be read"),
         (json(200, r#"{"access_token": "MARK\nER", "expires_in": 86400}"#), "cannot be read"),
-        (Action::Html(200), "cannot be read"),
+        (Action::Html(200), "something between here and Personio"),
+        (Action::Html(403), "something between here and Personio answered 403"),
+        (Action::Html(405), "something between here and Personio answered 405"),
+        (Action::Html(407), "something between here and Personio answered 407"),
+        (json(405, ""), "answered 405"),
         (Action::TruncatedJson, "cannot be read"),
         (Action::WrongJson, "cannot be read"),
         (Action::Oversized(17 << 20), "cannot be read"),
@@ -127,6 +131,7 @@ async fn what_is_no_token_fails_the_load_and_is_not_quoted() {
         let bridge = setup.start_with(simulator);
         let failure = bridge.failure().await;
         assert!(failure.contains(said) && !failure.contains("MARK"), "{action:?}: {failure}");
+        assert!(said == "invalid_client" || said == "API credential" || !failure.contains("client secret"), "{failure}");
         bridge.get("/Users").await.scim_error(503, None);
     }
 }

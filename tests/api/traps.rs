@@ -278,6 +278,13 @@ async fn personio(first: ResponseTemplate) -> MockServer {
     server
 }
 
+/// An upstream that answers nothing but the request for a token.
+async fn only_token(answer: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(matchers::path("/v2/auth/token")).respond_with(answer).mount(&server).await;
+    server
+}
+
 fn over(upstream: &MockServer) -> Bridge {
     let setup = Setup::persons(0);
     let simulator = setup.simulator();
@@ -316,14 +323,52 @@ async fn no_shape_of_link_leads_to_another_origin() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redirect_of_the_persons_ends_the_load() {
+async fn a_redirect_is_not_followed_and_its_host_is_named() {
     let evil = MockServer::start().await;
-    for status in [301, 302, 303, 307, 308] {
-        let location = format!("{}/v2/persons", evil.uri());
-        let upstream = personio(ResponseTemplate::new(status).insert_header("Location", location)).await;
-        let failure = over(&upstream).failure().await;
-        assert!(failure.contains(&status.to_string()), "{failure}");
-        assert!(evil.received_requests().await.unwrap().is_empty());
+    let evil_origin = evil.uri();
+    let (elsewhere, nowhere) = (format!("{evil_origin}/MARKER/persons?MARKER=1#MARKER"), "http://[MARKER".to_owned());
+    for path in ["/v2/auth/token", "/v2/persons"] {
+        for (status, location, said) in [
+            (301, elsewhere.as_str(), evil_origin.as_str()),
+            (302, &elsewhere, &evil_origin),
+            (303, &elsewhere, &evil_origin),
+            (307, &elsewhere, &evil_origin),
+            (308, &elsewhere, &evil_origin),
+            (302, "//login.example.com/MARKER", "http://login.example.com,"),
+            (302, "https://user:MARKER@login.example.com:8443/", "https://login.example.com:8443,"),
+            (302, "/MARKER", "http://127.0.0.1:"),
+            (302, &nowhere, "an address that cannot be read"),
+            (300, "", "redirect (300)"),
+        ] {
+            let redirect = ResponseTemplate::new(status).insert_header("Location", location);
+            let upstream = if path == "/v2/persons" { personio(redirect).await } else { only_token(redirect).await };
+            let failure = over(&upstream).failure().await;
+            for part in [path, said, &status.to_string(), "PERSONIO_BASE_URL"] {
+                assert!(failure.contains(part), "{part}: {failure}");
+            }
+            assert!(!failure.contains("MARKER") && !failure.contains("secret"), "{failure}");
+            assert!(evil.received_requests().await.unwrap().is_empty());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_advertised_limit_out_of_any_reason_is_not_used_and_health_says_so() {
+    for (rate, is_used) in [("1e-300", false), ("0", false), ("-3", false), ("1e300", false), ("soon", false), ("30", true)]
+    {
+        let page = ResponseTemplate::new(200).set_body_json(json!({"_data": [{"id": "1"}], "_meta": {"links": {}}}));
+        let page = page.insert_header("x-ratelimit-replenish-rate", rate);
+        let page = page.insert_header("x-ratelimit-burst-capacity", "100").insert_header("x-ratelimit-remaining", "0");
+        let upstream = personio(page).await;
+        let bridge = over(&upstream);
+        assert_eq!(bridge.everybody().await.len(), 1, "{rate}");
+        let (code, health) = bridge.health().await;
+        let part = &health["parts"]["personio"];
+        let detail = part["detail"].as_str().unwrap();
+        assert_eq!((code, part["status"].as_str()), (200, Some("ok")), "{rate}: {health}");
+        assert!(detail.starts_with("the last load succeeded"), "{rate}: {detail}");
+        let is_told = detail.ends_with("advertises limits that cannot be right, and they are not used: /v2/persons");
+        assert_eq!(is_told, !is_used, "{rate}: {detail}");
     }
 }
 
