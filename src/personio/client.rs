@@ -13,13 +13,13 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use super::error::is_html;
 use super::model::{Employment, Named, Person};
 use super::names::{Kind, NameCache};
 use super::page::{Next, Page};
 use super::throttle::PATIENCE;
 use super::token::{Login, Token, Tokens};
 use super::transport::{Answer, Transport, trace_id};
-use super::error::is_html;
 use super::{Endpoint, Error, Traffic};
 use crate::clock::Clock;
 

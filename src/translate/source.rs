@@ -362,7 +362,9 @@ impl directory::Source for Source {
         }
         let routes: Vec<&str> = endpoints.into_iter().map(personio::Endpoint::route).collect();
         let routes = routes.join(", ");
-        Some(SourceError::new(format!("Personio advertises limits that cannot be right, and they are not used: {routes}")))
+        Some(SourceError::new(format!(
+            "Personio advertises limits that cannot be right, and they are not used: {routes}"
+        )))
     }
 
     fn told(&self, message: &[u8]) -> Result<Told, Malformed> {

@@ -131,7 +131,10 @@ async fn what_is_no_token_fails_the_load_and_is_not_quoted() {
         let bridge = setup.start_with(simulator);
         let failure = bridge.failure().await;
         assert!(failure.contains(said) && !failure.contains("MARK"), "{action:?}: {failure}");
-        assert!(said == "invalid_client" || said == "API credential" || !failure.contains("client secret"), "{failure}");
+        assert!(
+            said == "invalid_client" || said == "API credential" || !failure.contains("client secret"),
+            "{failure}"
+        );
         bridge.get("/Users").await.scim_error(503, None);
     }
 }

@@ -354,7 +354,8 @@ async fn a_redirect_is_not_followed_and_its_host_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_advertised_limit_out_of_any_reason_is_not_used_and_health_says_so() {
-    for (rate, is_used) in [("1e-300", false), ("0", false), ("-3", false), ("1e300", false), ("soon", false), ("30", true)]
+    for (rate, is_used) in
+        [("1e-300", false), ("0", false), ("-3", false), ("1e300", false), ("soon", false), ("30", true)]
     {
         let page = ResponseTemplate::new(200).set_body_json(json!({"_data": [{"id": "1"}], "_meta": {"links": {}}}));
         let page = page.insert_header("x-ratelimit-replenish-rate", rate);

@@ -234,12 +234,8 @@ async fn a_limit_out_of_any_reason_is_not_used_and_is_reported() {
     ] {
         let case = format!("{rate}, {burst}, {cost}");
         let throttle = Throttle::new(CONCURRENCY);
-        let nonsense = of([
-            ("replenish-rate", rate),
-            ("burst-capacity", burst),
-            ("requested-tokens", cost),
-            ("remaining", "0"),
-        ]);
+        let nonsense =
+            of([("replenish-rate", rate), ("burst-capacity", burst), ("requested-tokens", cost), ("remaining", "0")]);
         turn(&throttle).await.answered(&nonsense);
         assert_eq!(spent(&throttle, 9).await, 0, "{case}");
         assert!((40..=110).contains(&spent(&throttle, 1).await), "{case}: as fast as where nothing is told");

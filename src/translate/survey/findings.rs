@@ -217,7 +217,10 @@ pub(super) fn limits(told: &[ToldLimit]) -> Finding {
 /// What happened, without what the text says is to be done.
 fn first_part(error: &Error) -> String {
     let text = error.to_string();
-    let until = ["check ", "set PERSONIO_BASE_URL", "is the Personio base URL right"].into_iter().filter_map(|word| text.find(word)).min();
+    let until = ["check ", "set PERSONIO_BASE_URL", "is the Personio base URL right"]
+        .into_iter()
+        .filter_map(|word| text.find(word))
+        .min();
     let Some((first, rest)) = until.and_then(|until| text.split_at_checked(until)) else { return text };
     // For Personio's support.
     let trace = rest.find(" (Personio's trace id").and_then(|at| rest.get(at..)).unwrap_or_default();
