@@ -123,8 +123,10 @@ impl Inner {
                 .ok_or_else(|| SourceError::new("too many ask for single users".to_owned()))?;
             let user = self.source.find(&id).await?;
             let vocabulary = self.source.vocabulary();
-            let rendered = user.map(|user| Resource::new(&vocabulary.types.user, &user.versioned()?).map(Arc::new));
-            Ok(rendered.transpose()?)
+            let Some(user) = user else { return Ok(None) };
+            let mut user = user.versioned()?;
+            snapshot::limit_moments(&mut user, self.clock.now());
+            Ok(Some(Arc::new(Resource::new(&vocabulary.types.user, &user)?)))
         };
         self.single.try_get_with_by_ref(&id, user).await
     }

@@ -11,7 +11,9 @@ use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use super::{Loaded, MaxChange, Skipped, SourceError, threads};
 use crate::clock::Clock;
-use crate::scim::{self, Content, Digest, Resource, ResourceType, Resources, Stamps, Unwritable, Vocabulary};
+use crate::scim::{
+    self, Content, Digest, Resource, ResourceType, Resources, Stamp, Stamps, Unwritable, User, Vocabulary,
+};
 
 /// All users and groups at one moment.
 #[derive(Debug)]
@@ -205,45 +207,71 @@ fn resources<C: Content + Send>(
 
 /// The resource as it was, if nothing that a client sees has changed. Otherwise, and when it is new to
 /// us, clients can see the change only from `now` on: whoever asks for what was modified since the last
-/// time must not miss it, however long ago it happened upstream. What has changed is never older than it
-/// was, also after the clock was set back.
+/// time must not miss it, however long ago it happened upstream.
 fn taken_over<C: Content>(
     kind: &Arc<ResourceType>,
     mut content: C,
     previous: Previous<'_>,
     now: Timestamp,
 ) -> Result<Arc<Resource>, Unwritable> {
-    let seen = match previous {
-        Previous::Unknown => {
-            let meta = content.meta_mut();
-            meta.last_modified.get_or_insert(now);
-            return Resource::new(kind, &content).map(Arc::new);
-        }
-        Previous::Served(previous) => {
-            let earlier = previous.find(content.id());
-            if let Some(earlier) = earlier.filter(|it| it.version().as_deref() == Some(&content.meta_mut().version)) {
-                if Arc::ptr_eq(earlier.resource_type(), kind) {
+    let is_first_load = matches!(previous, Previous::Unknown);
+    let earlier = match previous {
+        Previous::Unknown => None,
+        Previous::Served(previous) => match previous.find(content.id()) {
+            Some(earlier) => {
+                let is_unchanged = earlier.version().as_deref() == Some(&content.meta_mut().version);
+                // The same may be said of it in another vocabulary.
+                if is_unchanged && Arc::ptr_eq(earlier.resource_type(), kind) {
                     return Ok(Arc::clone(earlier));
                 }
-                // The same is said of it in another vocabulary.
-                content.meta_mut().last_modified = earlier.last_modified();
-                return Resource::new(kind, &content).map(Arc::new);
+                Stamp::of(earlier)
             }
-            earlier.and_then(|earlier| earlier.last_modified())
-        }
-        Previous::Stamped(stamps) => {
-            let stamp = stamps.get(content.id());
-            if let Some(stamp) = stamp.filter(|stamp| stamp.version == content.meta_mut().version) {
-                content.meta_mut().last_modified = stamp.last_modified;
-                return Resource::new(kind, &content).map(Arc::new);
-            }
-            stamp.and_then(|stamp| stamp.last_modified)
-        }
+            None => None,
+        },
+        Previous::Stamped(stamps) => stamps.get(content.id()).cloned(),
     };
-    let later = seen.and_then(|seen| seen.checked_add(SignedDuration::from_millis(1)).ok());
+    let is_dated_by_server = content.is_dated_by_server();
     let meta = content.meta_mut();
-    meta.last_modified = meta.last_modified.max(Some(now)).max(later);
+    meta.last_modified = match &earlier {
+        Some(earlier) if earlier.version == meta.version => earlier.last_modified,
+        Some(earlier) => Some(now).max(just_after(earlier.last_modified)),
+        None if is_first_load => Some(meta.last_modified.unwrap_or(now).min(now)),
+        None => Some(now),
+    };
+    if is_dated_by_server {
+        let seen = earlier.and_then(|earlier| earlier.created.or(earlier.last_modified));
+        meta.created = seen.or(Some(now));
+    } else {
+        meta.created = not_in_future(meta.created, meta.last_modified, now);
+    }
     Resource::new(kind, &content).map(Arc::new)
+}
+
+/// The first moment that clients tell from this one. What has changed is never older than it was, also after the clock
+/// was set back.
+fn just_after(moment: Option<Timestamp>) -> Option<Timestamp> {
+    moment?.checked_add(SignedDuration::from_millis(1)).ok()
+}
+
+/// The moment at which somebody was created. Personio's clock may be ahead, or its time zone unclear; the change that
+/// was seen last is then the latest moment that is sure, and it stays the same across restarts.
+fn not_in_future(
+    created: Option<Timestamp>,
+    last_modified: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    match created {
+        Some(created) if created > now => last_modified,
+        created => created,
+    }
+}
+
+/// Limits the moments of a user who was fetched alone, as those of a first load are.
+pub(super) fn limit_moments(user: &mut User, now: Timestamp) {
+    let now = moment(now);
+    let meta = user.meta_mut();
+    meta.last_modified = meta.last_modified.map(|last_modified| last_modified.min(now));
+    meta.created = not_in_future(meta.created, meta.last_modified.or(Some(now)), now);
 }
 
 fn digest(sets: [&Resources; 2]) -> Digest {
@@ -287,7 +315,7 @@ mod tests {
 
     fn group(id: &str) -> Group {
         let meta = Meta::of_group(format!("https://scim.example.com/Groups/{id}"));
-        Group { id: id.to_owned(), display_name: id.to_owned(), members: Vec::new(), meta }
+        Group { id: id.to_owned(), external_id: id.to_owned(), display_name: id.to_owned(), members: Vec::new(), meta }
     }
 
     fn made(vocabulary: &Arc<Vocabulary>, users: Vec<User>, groups: Vec<Group>, earlier: Earlier<'_>) -> Snapshot {

@@ -18,27 +18,84 @@ pub(super) fn parameters(request: &HttpRequest) -> Result<SearchRequest, Error> 
         return Ok(SearchRequest::default());
     }
     let pairs = request.query_string().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let decoded = pairs.map(|(name, value)| {
-        let name = decoded(name).ok_or_else(|| not_text("a parameter", ScimType::InvalidValue))?;
-        let value = decoded(value).ok_or_else(|| {
-            if name.eq_ignore_ascii_case("filter") {
+    let mut parameters = Vec::new();
+    for (name, value) in pairs {
+        let Some(name) = decoded(name, Plus::Blank) else {
+            return Err(not_text("a parameter", ScimType::InvalidValue).into());
+        };
+        let Some(value) = decoded(value, Plus::of(value)) else {
+            let invalid = if name.eq_ignore_ascii_case("filter") {
                 not_text("the filter", ScimType::InvalidFilter)
             } else {
                 not_text("a parameter", ScimType::InvalidValue)
-            }
-        })?;
-        Ok((name, value))
-    });
-    Ok(SearchRequest::from_parameters(decoded.collect::<Result<Vec<_>, InvalidQuery>>()?)?)
+            };
+            return Err(invalid.into());
+        };
+        parameters.push((name, value));
+    }
+    Ok(SearchRequest::from_parameters(parameters)?)
+}
+
+/// Meaning of a raw `+` in the value of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plus {
+    /// A blank, as HTML forms encode it.
+    Blank,
+    /// A plus sign, as in RFC 3986.
+    Literal,
+}
+
+impl Plus {
+    /// Returns the meaning in `value`, which is still encoded.
+    ///
+    /// A form encodes a blank as `+`, other encoders (`encodeURIComponent`, curl, Spring) as `%20`, and some of
+    /// these leave `+` as it is. So `%20` in the same value tells which encoder wrote it. The other parameters
+    /// tell nothing: every filter has a blank in it, and attribute names have neither blank nor plus.
+    ///
+    /// A value that has both was put together by hand if a `+` is outside of quotation marks, where only a number
+    /// such as `1e+5` has one: `filter=userName+eq+%22Ann%20Lee%22`.
+    fn of(value: &str) -> Self {
+        if !value.contains("%20") || !value.contains('+') {
+            return Self::Blank;
+        }
+        match percent_decode_str(value).decode_utf8() {
+            Ok(text) if has_plus_between_words(&text) => Self::Blank,
+            Ok(_) | Err(_) => Self::Literal,
+        }
+    }
+}
+
+/// Reports whether a `+` is neither within quotation marks nor part of a number.
+fn has_plus_between_words(text: &str) -> bool {
+    let mut is_quoted = false;
+    let mut is_escaped = false;
+    for (place, byte) in text.bytes().enumerate() {
+        match byte {
+            b'"' if !is_escaped => is_quoted = !is_quoted,
+            b'+' if !is_quoted && !is_in_number(text.as_bytes(), place) => return true,
+            _ => {}
+        }
+        is_escaped = is_quoted && byte == b'\\' && !is_escaped;
+    }
+    false
+}
+
+/// Reports whether the sign at this place is the sign of an exponent, as in `1e+5`.
+fn is_in_number(text: &[u8], sign: usize) -> bool {
+    let (before, after) = text.split_at(sign);
+    matches!(before, [.., b'0'..=b'9', b'e' | b'E']) && matches!(after, [_, b'0'..=b'9', ..])
 }
 
 /// The text, if it is UTF-8. A library that replaces what is not would have the client search for something
 /// that it did not write.
-fn decoded(text: &str) -> Option<Cow<'_, str>> {
+fn decoded(text: &str, plus: Plus) -> Option<Cow<'_, str>> {
     if !text.contains(['+', '%']) {
         return Some(text.into());
     }
-    let text = text.replace('+', " ");
+    let text = match plus {
+        Plus::Blank => Cow::Owned(text.replace('+', " ")),
+        Plus::Literal => Cow::Borrowed(text),
+    };
     Some(percent_decode_str(&text).decode_utf8().ok()?.into_owned().into())
 }
 
@@ -140,6 +197,20 @@ mod tests {
             ("%66ilter=%26%25", Some("&%")),
             ("&&filter&=&", Some("")),
             ("filter=100%", Some("100%")),
+            // With `%20` in it, a value was not encoded as a form.
+            ("filter=id%20eq%20%22a+b@x%22", Some("id eq \"a+b@x\"")),
+            ("filter=id%20eq%20%22a%2Bb@x%22", Some("id eq \"a+b@x\"")),
+            ("filter=x%20gt%20%222026-01-01T00:00:00+02:00%22", Some("x gt \"2026-01-01T00:00:00+02:00\"")),
+            ("filter=x%20gt%201e+5", Some("x gt 1e+5")),
+            ("filter=id%20eq%20%22a%5C%22+b%22", Some("id eq \"a\\\"+b\"")),
+            ("filter=id%20eq%20%22a%5C%5C%22+and%20id%20pr", Some("id eq \"a\\\\\" and id pr")),
+            // A form, or put together by hand.
+            ("filter=id+eq+%22a+b@x%22", Some("id eq \"a b@x\"")),
+            ("filter=id+eq+%22a%2Bb@x%22", Some("id eq \"a+b@x\"")),
+            ("filter=id+eq+%22a%20b%22", Some("id eq \"a b\"")),
+            ("filter=title+pr%20and%20id%20pr", Some("title pr and id pr")),
+            ("attributes=id,%20title&filter=id+eq+%22a%22", Some("id eq \"a\"")),
+            ("attributes=id,+title&filter=id%20eq%20%22a+b%22", Some("id eq \"a+b\"")),
             ("", None),
         ] {
             assert_eq!(read(query).unwrap().filter.as_deref(), filter, "{query}");

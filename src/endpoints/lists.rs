@@ -79,6 +79,10 @@ async fn search(request: &HttpRequest, state: &web::Data<State>, listed: Listed)
 /// A page of no more than so many is compressed at once.
 const FEW: usize = 20;
 
+/// Number of resources in the answer to a query at the root that asks for nothing in particular. Clients test
+/// the connection that way, and must not have to read the whole company for it.
+const CONNECTION_TEST_PAGE_SIZE: usize = 10;
+
 /// A query as it was asked. What is right about it shows when it is read.
 struct Asked {
     listed: Listed,
@@ -128,6 +132,14 @@ impl Listed {
         }
     }
 
+    /// Reports whether a query at the root neither says which resources it is about nor how many. Every other
+    /// query without `count` gets as many as the largest page holds.
+    fn is_connection_test(self, search: &SearchRequest) -> bool {
+        let SearchRequest { filter, sort_by, start_index, count, cursor, .. } = search;
+        let asked = [filter, sort_by, start_index, count, cursor];
+        matches!(self, Self::Everything) && asked.iter().all(|parameter| parameter.is_none())
+    }
+
     fn types(self, types: &ResourceTypes) -> Vec<&ResourceType> {
         match self {
             Self::Users => vec![&types.user],
@@ -150,6 +162,9 @@ impl Asked {
         let caller = auth::caller(request)?;
         let walk = search.walk(listed.name());
         let (paging, position) = match search.cursor.as_deref() {
+            None if listed.is_connection_test(&search) => {
+                (Paging::after(0, CONNECTION_TEST_PAGE_SIZE.min(state.max_results)), Position::Numbered)
+            }
             None => (extract::paging(&search, state.max_results)?, Position::Numbered),
             Some(cursor) => {
                 let (paging, place) = extract::by_cursor(state, &search, cursor, &caller, &walk)?;

@@ -9,6 +9,8 @@ use super::{Content, Meta};
 pub struct Group {
     /// Unique and never reassigned.
     pub id: String,
+    /// Id of the unit in Personio.
+    pub external_id: String,
     /// The name to show.
     pub display_name: String,
     /// Who is in it.
@@ -55,6 +57,10 @@ impl Content for Group {
     fn meta_mut(&mut self) -> &mut Meta {
         &mut self.meta
     }
+
+    fn is_dated_by_server(&self) -> bool {
+        true
+    }
 }
 
 impl Serialize for Group {
@@ -64,11 +70,12 @@ impl Serialize for Group {
         struct Resource<'a> {
             schemas: [&'static str; 1],
             id: &'a str,
+            external_id: &'a str,
             display_name: &'a str,
             members: &'a [Member],
             meta: &'a Meta,
         }
-        let Self { id, display_name, members, meta } = self;
-        Resource { schemas: [super::GROUP], id, display_name, members, meta }.serialize(serializer)
+        let Self { id, external_id, display_name, members, meta } = self;
+        Resource { schemas: [super::GROUP], id, external_id, display_name, members, meta }.serialize(serializer)
     }
 }

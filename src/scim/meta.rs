@@ -1,7 +1,7 @@
 //! Data about a resource (RFC 7643 §3.1), and the version of its content.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::Unwritable;
 use super::render::written;
@@ -12,11 +12,11 @@ use super::version::{digest, version};
 #[serde(rename_all = "camelCase")]
 pub struct Meta {
     resource_type: &'static str,
-    /// When the person came into being upstream.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Creation of the person in Personio, or the moment at which this server first saw the group.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "with_milliseconds")]
     pub created: Option<Timestamp>,
     /// Not older than the newest change of anything in this resource.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "with_milliseconds")]
     pub last_modified: Option<Timestamp>,
     /// The absolute address of this resource.
     pub location: String,
@@ -26,7 +26,7 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// The data of a Group that has no version yet. When it came into being is not known.
+    /// The data of a Group that has no version yet. Personio does not tell when a unit was created.
     #[must_use]
     pub fn of_group(location: String) -> Self {
         Self { resource_type: "Group", created: None, last_modified: None, location, version: String::new() }
@@ -39,6 +39,15 @@ impl Meta {
     }
 }
 
+/// Writes a moment with exactly three digits after the point, always in UTC. Java's `SimpleDateFormat` reads all
+/// digits there as milliseconds, so that six or nine of them become minutes or days.
+fn with_milliseconds<S: Serializer>(moment: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match moment {
+        Some(moment) => serializer.collect_str(&format_args!("{moment:.3}")),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// What a resource is made of.
 pub trait Content: Serialize + Sized {
     /// Its `id`.
@@ -46,6 +55,11 @@ pub trait Content: Serialize + Sized {
 
     /// Its `meta`.
     fn meta_mut(&mut self) -> &mut Meta;
+
+    /// Whether `meta.created` is the moment at which this server first saw the resource.
+    fn is_dated_by_server(&self) -> bool {
+        false
+    }
 
     /// The same with `meta.version`: a weak entity tag of everything in it but `meta.lastModified`
     /// (RFC 7644 §3.14).

@@ -79,6 +79,12 @@ impl Resource {
         self.known(self.resource_type().known().location)
     }
 
+    /// `meta.created`.
+    #[must_use]
+    pub fn created(&self) -> Option<Timestamp> {
+        self.known(self.resource_type().known().created)?.parse().ok()
+    }
+
     /// `meta.lastModified`.
     #[must_use]
     pub fn last_modified(&self) -> Option<Timestamp> {

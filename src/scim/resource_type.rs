@@ -32,6 +32,7 @@ pub(super) struct Known {
     pub(super) id: Option<AttributeId>,
     pub(super) version: Option<AttributeId>,
     pub(super) location: Option<AttributeId>,
+    pub(super) created: Option<AttributeId>,
     pub(super) last_modified: Option<AttributeId>,
     pub(super) user_name: Option<AttributeId>,
     pub(super) active: Option<AttributeId>,
@@ -133,6 +134,7 @@ impl ResourceType {
             id: this.attribute("id"),
             version: this.attribute("meta.version"),
             location: this.attribute("meta.location"),
+            created: this.attribute("meta.created"),
             last_modified: this.attribute("meta.lastModified"),
             user_name: this.attribute("userName"),
             active: this.attribute("active"),
@@ -145,6 +147,11 @@ impl ResourceType {
 
     pub(super) fn is_returned_whole(&self) -> bool {
         self.returned_whole
+    }
+
+    /// URN of the core schema.
+    pub(super) fn schema(&self) -> &str {
+        &self.schema
     }
 
     /// Its name: `User`, `Group`.

@@ -37,27 +37,38 @@ const PARAMETERS: [&str; 8] =
 impl SearchRequest {
     /// Reads the parameters of a URL, decoded. Those that mean nothing are ignored.
     ///
+    /// `attributes` and `excludedAttributes` may be given several times: many HTTP libraries encode a list that
+    /// way, some of them as `attributes[]` or `attributes[0]`.
+    ///
     /// # Errors
-    /// When a parameter is given twice: which one would count?
+    /// When another parameter is given twice: which one would count?
     pub fn from_parameters<N, V>(parameters: impl IntoIterator<Item = (N, V)>) -> Result<Self, InvalidQuery>
     where
         N: AsRef<str>,
         V: Into<String>,
     {
         let mut this = Self::default();
-        for (name, value) in each_once(parameters)? {
+        let mut others = Vec::new();
+        for (name, value) in parameters {
             let value = value.into();
-            match name {
-                "attributes" => this.attributes = names(value.split(',')),
-                "excludedAttributes" => this.excluded_attributes = names(value.split(',')),
-                name => this.set(name, value),
+            let whole = without_brackets(name.as_ref());
+            if whole.eq_ignore_ascii_case("attributes") {
+                this.attributes.append(&mut names(value.split(',')));
+            } else if whole.eq_ignore_ascii_case("excludedAttributes") {
+                this.excluded_attributes.append(&mut names(value.split(',')));
+            } else {
+                others.push((name, value));
             }
+        }
+        for (name, value) in each_once(others)? {
+            this.set(name, value);
         }
         Ok(this)
     }
 
     /// Reads the body of a SearchRequest: its members mean what the parameters of the same name mean, and
-    /// null is not given.
+    /// null is not given. `schemas` may be left out, and a list of attributes may be one string, as in a URL:
+    /// there are clients that send both.
     ///
     /// # Errors
     /// When it is none, a member is of another type, or is there twice.
@@ -66,15 +77,17 @@ impl SearchRequest {
         let Members(mut members) = serde_json::from_slice(body).map_err(|error| {
             syntax(format!("the body is no SearchRequest in JSON: line {}, column {}", error.line(), error.column()))
         })?;
-        if !members.iter().any(|(name, value)| name.eq_ignore_ascii_case("schemas") && names_search(value)) {
-            return Err(syntax(format!("the body has no schemas with {SEARCH_REQUEST}")));
+        for (name, value) in &members {
+            if name.eq_ignore_ascii_case("schemas") && !may_be_search(value) {
+                return Err(syntax(format!("the schemas of the body do not name {SEARCH_REQUEST}")));
+            }
         }
         members.retain(|(_, value)| !value.is_null());
         let mut this = Self::default();
         for (name, value) in each_once(members)? {
             match name {
-                "attributes" => this.attributes = array(name, &value)?,
-                "excludedAttributes" => this.excluded_attributes = array(name, &value)?,
+                "attributes" => this.attributes = listed_names(name, &value)?,
+                "excludedAttributes" => this.excluded_attributes = listed_names(name, &value)?,
                 name => this.set(name, scalar(name, value)?),
             }
         }
@@ -167,16 +180,45 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// Whether the value of `schemas` says that this is a search.
-fn names_search(schemas: &Value) -> bool {
-    let mut urns = schemas.as_array().into_iter().flatten().filter_map(Value::as_str);
-    urns.any(|urn| urn.eq_ignore_ascii_case(SEARCH_REQUEST))
+/// Returns `attributes` for `attributes[]` and `attributes[0]`, and any other name as it is.
+fn without_brackets(name: &str) -> &str {
+    match name.strip_suffix(']').and_then(|name| name.split_once('[')) {
+        Some((whole, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => whole,
+        Some(_) | None => name,
+    }
 }
 
-fn array(name: &str, value: &Value) -> Result<Vec<String>, InvalidQuery> {
-    let elements = value.as_array().and_then(|elements| elements.iter().map(Value::as_str).collect());
-    let elements: Vec<&str> = elements.ok_or_else(|| invalid(format!("{name} must be an array of strings")))?;
-    Ok(names(elements.into_iter()))
+/// Reports whether the value of `schemas` names a search, or nothing at all: "null and the empty array" are the
+/// same as not given (RFC 7643 §2.5).
+fn may_be_search(schemas: &Value) -> bool {
+    match schemas {
+        Value::Null => true,
+        Value::String(urn) => urn.eq_ignore_ascii_case(SEARCH_REQUEST),
+        Value::Array(urns) => {
+            let mut texts = urns.iter().filter_map(Value::as_str);
+            urns.is_empty() || texts.any(|urn| urn.eq_ignore_ascii_case(SEARCH_REQUEST))
+        }
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    }
+}
+
+/// Reads a list of attribute names: an array of strings, or one string with commas. An element may have commas too.
+fn listed_names(name: &str, value: &Value) -> Result<Vec<String>, InvalidQuery> {
+    let elements = match value {
+        Value::String(_) => std::slice::from_ref(value),
+        Value::Array(elements) => elements,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return Err(no_names(name)),
+    };
+    let mut found = Vec::new();
+    for element in elements {
+        let text = element.as_str().ok_or_else(|| no_names(name))?;
+        found.append(&mut names(text.split(',')));
+    }
+    Ok(found)
+}
+
+fn no_names(name: &str) -> InvalidQuery {
+    invalid(format!("{name} must be an array of strings, or one string with commas"))
 }
 
 fn scalar(name: &str, value: Value) -> Result<String, InvalidQuery> {

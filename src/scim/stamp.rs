@@ -6,15 +6,31 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Resources;
+use super::{GROUP, Resource, Resources};
 
-/// `meta.version` and `meta.lastModified`.
+/// `meta.version` and `meta.lastModified`, and of a group `meta.created` too, which no load brings again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// `meta.version`.
     pub version: String,
+    /// `meta.created`, where this server dates it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
     /// `meta.lastModified`.
     pub last_modified: Option<Timestamp>,
+}
+
+impl Stamp {
+    /// Returns the stamp of a resource that is or was served.
+    #[must_use]
+    pub fn of(resource: &Resource) -> Option<Self> {
+        let is_group = resource.resource_type().schema() == GROUP;
+        Some(Self {
+            version: resource.version()?.into_owned(),
+            created: resource.created().filter(|_| is_group),
+            last_modified: resource.last_modified(),
+        })
+    }
 }
 
 /// The stamps of resources by their ids.
@@ -25,12 +41,8 @@ impl Stamps {
     /// Those of all `resources`.
     #[must_use]
     pub fn of(resources: &Resources) -> Self {
-        let stamps = resources.all().iter().filter_map(|resource| {
-            let version = resource.version()?.into_owned();
-            let last_modified = resource.last_modified();
-            Some((resource.id().into_owned(), Stamp { version, last_modified }))
-        });
-        Self(stamps.collect())
+        let stamps = resources.all().iter();
+        Self(stamps.filter_map(|resource| Some((resource.id().into_owned(), Stamp::of(resource)?))).collect())
     }
 
     /// The stamp of the resource with this `id`.

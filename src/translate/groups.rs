@@ -96,6 +96,7 @@ pub(super) fn groups(users: &[User], locations: &Locations) -> Vec<Group> {
             let place = *places.entry(&membership.value).or_insert_with(|| {
                 groups.push(Group {
                     id: membership.value.clone(),
+                    external_id: parts(&membership.value).1.to_owned(),
                     display_name: membership.display.clone(),
                     members: Vec::new(),
                     meta: Meta::of_group(locations.group(&membership.value)),

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Number, Value as Json};
 
-use super::moment::{Moment, moment};
+use super::moment::{EndOfDay, Moment, moment};
 use super::parse::Mistake;
 use super::{CompareOp, Literal, Path, Test};
 use crate::scim::resource::Content;
@@ -156,7 +156,18 @@ impl Typed<'_> {
             },
             AttributeType::DateTime if !textual => {
                 let expected = "a date-time in quotes, such as \"2026-01-31T08:00:00Z\"";
-                let moment = self.literal.value.as_str().and_then(moment);
+                // A change must not be missed: with `gt` and `ge` the earlier midnight finds more.
+                let end_of_day = match operator {
+                    CompareOp::Gt | CompareOp::Ge => EndOfDay::Earlier,
+                    CompareOp::Eq
+                    | CompareOp::Ne
+                    | CompareOp::Co
+                    | CompareOp::Sw
+                    | CompareOp::Ew
+                    | CompareOp::Lt
+                    | CompareOp::Le => EndOfDay::Iso,
+                };
+                let moment = self.literal.value.as_str().and_then(|text| moment(text, end_of_day));
                 Ok(Check::DateTime(operator, moment.ok_or_else(|| self.expected(expected))?))
             }
             AttributeType::DateTime | AttributeType::String | AttributeType::Reference | AttributeType::Complex => {

@@ -6,6 +6,10 @@
 //! time   = 2DIGIT ":" 2DIGIT [ ":" 2DIGIT [ ( "." / "," ) 1*DIGIT ] ]
 //! offset = "Z" / "z" / ( "+" / "-" ) 2DIGIT [ [ ":" ] 2DIGIT ]
 //! ```
+//!
+//! The hour 24 has two meanings. ISO 8601 knows `24:00:00`, the end of the day, and nothing after it. Java's pattern
+//! `kk` counts the hours of a day from 1 to 24, so that the first hour after midnight is written `24:mm:ss` with the
+//! date of the day that it belongs to. With minutes or seconds only the latter can be meant.
 
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
@@ -17,7 +21,16 @@ pub(super) type Moment = (Timestamp, bool);
 
 const AFTER_EVERYTHING: Moment = (Timestamp::MAX, true);
 
-pub(super) fn moment(text: &str) -> Option<Moment> {
+/// Meaning of `24:00:00`, which both ISO 8601 and Java's `kk` write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EndOfDay {
+    /// The midnight after the day.
+    Iso,
+    /// The midnight before the day.
+    Earlier,
+}
+
+pub(super) fn moment(text: &str, end_of_day: EndOfDay) -> Option<Moment> {
     let text = with_plus(text.trim());
     let (date, rest) = match text.split_once(['T', 't', ' ']) {
         Some((date, rest)) => (date, Some(rest)),
@@ -29,12 +42,13 @@ pub(super) fn moment(text: &str) -> Option<Moment> {
             let (clock, offset) = rest.split_at(rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len()));
             (read_clock(clock)?, read_offset(offset)?)
         }
-        None => (Clock { time: Time::midnight(), later: false, next_day: false }, Offset::UTC),
+        None => (Clock { time: Time::midnight(), later: false, is_end_of_day: false }, Offset::UTC),
     };
     if !in_time {
         return Some(AFTER_EVERYTHING);
     }
-    let days = if clock.next_day { 1.day() } else { 0.days() };
+    let is_next_day = clock.is_end_of_day && end_of_day == EndOfDay::Iso;
+    let days = if is_next_day { 1.day() } else { 0.days() };
     let date = date.checked_add(days).ok();
     let moment = date.and_then(|date| offset.to_timestamp(date.to_datetime(clock.time)).ok());
     Some(moment.map_or(AFTER_EVERYTHING, |moment| (moment, clock.later)))
@@ -66,8 +80,8 @@ struct Clock {
     time: Time,
     /// Whether it is later by less than a nanosecond.
     later: bool,
-    /// Whether it is 24:00, the first moment of the next day.
-    next_day: bool,
+    /// Whether it is exactly 24:00. Then the time is midnight.
+    is_end_of_day: bool,
 }
 
 fn read_clock(text: &str) -> Option<Clock> {
@@ -82,9 +96,11 @@ fn read_clock(text: &str) -> Option<Clock> {
     // A leap second is the one before it.
     let second = second.map_or(Some(0), |second| digits::<i8>(second, 2))?;
     let second = if second == 60 { 59 } else { second };
-    let next_day = (hour, minute, second, nanosecond, later) == (24, 0, 0, 0, false);
-    let hour = if next_day { 0 } else { hour };
-    Some(Clock { time: Time::new(hour, minute, second, nanosecond).ok()?, later, next_day })
+    let is_hour_24 = hour == 24;
+    let hour = if is_hour_24 { 0 } else { hour };
+    let time = Time::new(hour, minute, second, nanosecond).ok()?;
+    let is_end_of_day = is_hour_24 && time == Time::midnight() && !later;
+    Some(Clock { time, later, is_end_of_day })
 }
 
 /// The nanoseconds of a fraction, and whether more than zeros follow after them.
@@ -132,6 +148,11 @@ mod tests {
             ("2020-02-29", at("2020-02-29T00:00:00Z")),
             ("2020-01-31T24:00:00", at("2020-02-01T00:00:00Z")),
             ("2020-12-31T24:00:00.000+01:00", at("2020-12-31T23:00:00Z")),
+            ("2020-01-31T24:00", at("2020-02-01T00:00:00Z")),
+            ("2020-01-31T24:00:01", at("2020-01-31T00:00:01Z")),
+            ("2020-01-31T24:59:59Z", at("2020-01-31T00:59:59Z")),
+            ("2020-01-31T24:30", at("2020-01-31T00:30:00Z")),
+            ("2020-01-31T24:00:00.5+02:00", at("2020-01-30T22:00:00.5Z")),
             ("2020-01-01T08:00", at("2020-01-01T08:00:00Z")),
             ("2020-01-01T08:00:00,25+0130", at("2020-01-01T06:30:00.25Z")),
             ("2020-01-01T08:00:00-23:59", at("2020-01-02T07:59:00Z")),
@@ -143,10 +164,24 @@ mod tests {
             ("123456-01-01", AFTER_EVERYTHING),
             ("9999-12-31T24:00:00Z", AFTER_EVERYTHING),
         ] {
-            assert_eq!(moment(text), Some(expected), "{text}");
+            assert_eq!(moment(text, EndOfDay::Iso), Some(expected), "{text}");
         }
-        let nearly = ("2020-01-01T00:00:00.123456789Z".parse().unwrap(), true);
-        assert_eq!(moment("2020-01-01T00:00:00.1234567891Z"), Some(nearly));
+        let nearly = |text: &str| (text.parse().unwrap(), true);
+        for (text, expected) in [
+            ("2020-01-01T00:00:00.1234567891Z", nearly("2020-01-01T00:00:00.123456789Z")),
+            ("2020-01-01T24:00:00.0000000001", nearly("2020-01-01T00:00:00Z")),
+        ] {
+            assert_eq!(moment(text, EndOfDay::Iso), Some(expected), "{text}");
+        }
+        for (text, expected) in [
+            ("2020-01-31T24:00:00", at("2020-01-31T00:00:00Z")),
+            ("2020-12-31T24:00:00.000+01:00", at("2020-12-30T23:00:00Z")),
+            ("2020-01-31T24:00:01", at("2020-01-31T00:00:01Z")),
+            ("2020-01-31T23:00:00", at("2020-01-31T23:00:00Z")),
+            ("9999-12-31T24:00:00Z", AFTER_EVERYTHING),
+        ] {
+            assert_eq!(moment(text, EndOfDay::Earlier), Some(expected), "{text}");
+        }
     }
 
     #[test]
@@ -166,8 +201,8 @@ mod tests {
             "2020-01-01T0800",
             "2020-01-01T08:00.5",
             "2020-01-01T08:00:00.",
-            "2020-01-01T24:00:01",
-            "2020-01-01T24:00:00.0000000001",
+            "2020-01-01T25:00:00",
+            "2020-01-01T24:60:00",
             "2020-01-01T08:60",
             "2020-01-01T08:00:00+24:00",
             "2020-01-01T08:00:00+23:60",
@@ -180,7 +215,7 @@ mod tests {
             "ü",
             "üü-01-01",
         ] {
-            assert_eq!(moment(text), None, "{text}");
+            assert_eq!(moment(text, EndOfDay::Iso), None, "{text}");
         }
     }
 }
