@@ -255,11 +255,7 @@ fn just_after(moment: Option<Timestamp>) -> Option<Timestamp> {
 
 /// The moment at which somebody was created. Personio's clock may be ahead, or its time zone unclear; the change that
 /// was seen last is then the latest moment that is sure, and it stays the same across restarts.
-fn not_in_future(
-    created: Option<Timestamp>,
-    last_modified: Option<Timestamp>,
-    now: Timestamp,
-) -> Option<Timestamp> {
+fn not_in_future(created: Option<Timestamp>, last_modified: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     match created {
         Some(created) if created > now => last_modified,
         created => created,

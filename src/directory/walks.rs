@@ -183,7 +183,13 @@ mod tests {
     fn snapshot(name: &str) -> Arc<Snapshot> {
         let vocabulary = Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
         let meta = Meta::of_group(String::new());
-        let group = Group { id: name.to_owned(), external_id: name.to_owned(), display_name: name.to_owned(), members: Vec::new(), meta };
+        let group = Group {
+            id: name.to_owned(),
+            external_id: name.to_owned(),
+            display_name: name.to_owned(),
+            members: Vec::new(),
+            meta,
+        };
         let loaded = Loaded { groups: vec![group], ..Loaded::nobody(Arc::new(vocabulary)) };
         Arc::new(Snapshot::new(loaded, Earlier::Unknown, SignedDuration::ZERO, &SystemClock::new()).unwrap())
     }

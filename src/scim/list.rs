@@ -14,6 +14,7 @@ use super::filter::{self, Condition, Filter};
 use super::order::{self, Key, Order, Sorting};
 use super::{
     AttributeId, InvalidQuery, Paging, Projection, Resource, ResourceType, Resources, ScimType, SearchRequest,
+    standard, suggestion,
 };
 
 /// What a client asks of the resources of one or several types.
@@ -228,11 +229,16 @@ fn sort_by(name: Option<&str>, kinds: &[&ResourceType]) -> Result<Vec<Option<Att
     let invalid = |detail| InvalidQuery { scim_type: ScimType::InvalidPath, detail };
     let found: Vec<_> = kinds.iter().map(|kind| kind.attribute(name)).collect();
     if found.iter().all(Option::is_none) {
+        // Nobody has a value for what is not served, so the list keeps its order.
+        if kinds.iter().any(|kind| standard::has(kind, name)) {
+            return Ok(found);
+        }
         let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
         return Err(invalid(format!(
-            "sortBy: there is no attribute `{}` in {}",
+            "sortBy: there is no attribute `{}` in {}{}",
             filter::shortened(name),
-            names.join(" or ")
+            names.join(" or "),
+            suggestion::for_attribute(kinds, name)
         )));
     }
     let valued: Vec<_> = kinds.iter().zip(found).map(|(kind, id)| kind.valued(id?)).collect();

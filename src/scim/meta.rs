@@ -41,9 +41,14 @@ impl Meta {
 
 /// Writes a moment with exactly three digits after the point, always in UTC. Java's `SimpleDateFormat` reads all
 /// digits there as milliseconds, so that six or nine of them become minutes or days.
+#[must_use]
+pub fn written_moment(moment: Timestamp) -> String {
+    format!("{moment:.3}")
+}
+
 fn with_milliseconds<S: Serializer>(moment: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match moment {
-        Some(moment) => serializer.collect_str(&format_args!("{moment:.3}")),
+        Some(moment) => serializer.serialize_str(&written_moment(*moment)),
         None => serializer.serialize_none(),
     }
 }

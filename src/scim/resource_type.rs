@@ -39,6 +39,8 @@ pub(super) struct Known {
     pub(super) emails: Option<AttributeId>,
     /// `emails.value`.
     pub(super) email: Option<AttributeId>,
+    /// The attribute of our extension with the manager's address.
+    pub(super) manager_email: Option<AttributeId>,
     /// The attribute of our extension that tells the employment.
     pub(super) employment: Option<AttributeId>,
 }
@@ -140,6 +142,7 @@ impl ResourceType {
             active: this.attribute("active"),
             emails: this.attribute("emails"),
             email: this.attribute("emails.value"),
+            manager_email: this.attribute(&format!("{}:managerEmail", super::EXTENSION_USER)),
             employment: this.attribute(&format!("{}:{}", super::EXTENSION_USER, super::standing::EMPLOYMENT)),
         };
         Ok(this)
@@ -152,6 +155,24 @@ impl ResourceType {
     /// URN of the core schema.
     pub(super) fn schema(&self) -> &str {
         &self.schema
+    }
+
+    /// URNs of the extensions and of the core schema.
+    pub(super) fn schemas(&self) -> impl Iterator<Item = &str> {
+        let members = self.get(RESOURCE).sub_attributes.iter().map(|id| &*self.get(*id).name);
+        // Only the URN of an extension has colons.
+        members.filter(|name| name.contains(':')).chain([self.schema()])
+    }
+
+    /// Reports whether the core schema or an extension has this URN.
+    pub(super) fn has_schema(&self, urn: &str) -> bool {
+        self.schemas().any(|schema| schema == urn)
+    }
+
+    /// Reports whether the values of an attribute are e-mail addresses, or are used like them.
+    pub(super) fn holds_addresses(&self, id: AttributeId) -> bool {
+        let Known { user_name, email, manager_email, .. } = self.known;
+        [user_name, email, manager_email].contains(&Some(id))
     }
 
     /// Its name: `User`, `Group`.
@@ -264,7 +285,8 @@ impl ResourceType {
         paths.filter(|path| !matches!(path.as_str(), "id" | "schemas") && !path.starts_with("meta.")).collect()
     }
 
-    fn path(&self, id: AttributeId) -> String {
+    /// The path of an attribute, as clients write it.
+    pub(super) fn path(&self, id: AttributeId) -> String {
         let mut path = String::new();
         let mut separator = "";
         for part in self.way(id) {

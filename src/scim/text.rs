@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
 /// Whether case matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Case {
@@ -66,6 +68,32 @@ impl Case {
     }
 }
 
+/// The text in normalization form C, in which values are: a letter and its accent are one character where there is
+/// one. Macs write file names, and what is copied from them, with two.
+pub(super) fn composed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || is_nfc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
+}
+
+/// The text without characters that cannot be seen, and without blanks around it.
+pub(super) fn without_invisible(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.contains(is_invisible) || text.trim().len() < text.len() {
+        let visible: String = text.chars().filter(|char| !is_invisible(*char)).collect();
+        return Cow::Owned(visible.trim().to_owned());
+    }
+    text
+}
+
+/// Reports whether a character can be in a text without being seen: controls, the soft hyphen, zero-width characters,
+/// marks of direction, and the byte order mark.
+fn is_invisible(char: char) -> bool {
+    char.is_control()
+        || matches!(
+            char,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{feff}'
+        )
+}
+
 /// So many bytes are folded at a time.
 const PART: usize = 64;
 
@@ -89,7 +117,27 @@ mod tests {
             assert_ne!(Case::Exact.fold(one), Case::Exact.fold(other));
         }
         assert_ne!(folded("Straße"), folded("Strasse"));
-        assert_ne!(folded("ü"), folded("u\u{308}"), "texts are not normalised");
+        assert_ne!(folded("ü"), folded("u\u{308}"), "normalization is a step of its own");
+    }
+
+    #[test]
+    fn a_literal_is_composed_and_an_address_has_nothing_invisible() {
+        for (text, expected) in
+            [("ann", "ann"), ("u\u{308}", "ü"), ("ü", "ü"), ("e\u{323}\u{302}", "ệ"), ("\u{212b}", "Å"), ("ﬁ", "ﬁ")]
+        {
+            assert_eq!(composed(text), expected);
+        }
+        for (text, expected) in [
+            ("ann@example.com", "ann@example.com"),
+            ("\u{feff}ann@exam\u{ad}ple.com\u{200b}", "ann@example.com"),
+            ("\u{202a}ann@example.com\u{202c} ", "ann@example.com"),
+            ("\u{a0}ann@example.com\r\n", "ann@example.com"),
+            ("ann\u{0}", "ann"),
+            ("\u{200b}", ""),
+            ("Zoë 🦀", "Zoë 🦀"),
+        ] {
+            assert_eq!(without_invisible(Cow::Borrowed(text)), expected);
+        }
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use super::user::{Card, Context};
 use super::{Custom, user_name};
 use crate::personio::Kind;
 use crate::personio::model::{Employment, Person, Reference, Status};
-use crate::scim::{self, User};
+use crate::scim::{self, User, written_moment};
 
 /// An attribute of a user, and where its value came from.
 #[derive(Debug, Clone, PartialEq)]
@@ -198,10 +198,10 @@ impl Made<'_> {
         let person = self.person;
         match name {
             "resourceType" => vec![fixed(["User"])],
-            "created" => vec![from("person.created_at", person.created_at.map(|at| json!(at)))],
+            "created" => vec![from("person.created_at", person.created_at.map(written_moment))],
             "lastModified" => vec![
-                from("person.updated_at", person.updated_at.map(|at| json!(at))),
-                from("employment.updated_at", self.employment.and_then(|it| it.updated_at).map(|at| json!(at))),
+                from("person.updated_at", person.updated_at.map(written_moment)),
+                from("employment.updated_at", self.employment.and_then(|it| it.updated_at).map(written_moment)),
             ],
             "location" => vec![from("the public URL and person.id", [self.context.locations.user(&person.id)])],
             "version" => vec![Source { name: "a hash of everything else".to_owned(), values: Given::Anything }],

@@ -52,8 +52,13 @@ impl Slow {
         } else {
             ("today", midnight..midnight + DAY)
         };
-        let group =
-            Group { id: id.into(), external_id: id.into(), display_name: id.into(), members: Vec::new(), meta: Meta::of_group(String::new()) };
+        let group = Group {
+            id: id.into(),
+            external_id: id.into(),
+            display_name: id.into(),
+            members: Vec::new(),
+            meta: Meta::of_group(String::new()),
+        };
         Loaded {
             groups: vec![group],
             day: Some(day),

@@ -1,5 +1,6 @@
 //! What one value must be, by the type of its attribute (RFC 7644 table 3).
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde_json::{Number, Value as Json};
@@ -8,7 +9,7 @@ use super::moment::{EndOfDay, Moment, moment};
 use super::parse::Mistake;
 use super::{CompareOp, Literal, Path, Test};
 use crate::scim::resource::Content;
-use crate::scim::text::Case;
+use crate::scim::text::{Case, composed, without_invisible};
 use crate::scim::{AttributeId, AttributeType, ResourceType, number};
 
 /// What a value must be.
@@ -44,15 +45,24 @@ impl Check {
             return Err(Mistake::at(path.place, message));
         };
         let attribute = kind.get(id);
-        let typed = Typed { kind: attribute.kind, case: Case::of(attribute.case_exact), path, literal };
+        let typed = Typed {
+            kind: attribute.kind,
+            case: Case::of(attribute.case_exact),
+            holds_addresses: kind.holds_addresses(id),
+            path,
+            literal,
+        };
         Ok((typed.check(*operator)?, id))
     }
 
-    /// What is true of a resource whose type has no such attribute.
-    pub(super) fn without_attribute(test: &Test) -> bool {
+    /// What is true of a resource whose type has no such attribute, or does not serve it.
+    pub(super) fn without_attribute(test: &Test) -> Result<bool, Mistake> {
         match test {
-            Test::Present => false,
-            Test::Compare(operator, literal) => (*operator == CompareOp::Ne) != literal.value.is_null(),
+            Test::Present => Ok(false),
+            Test::Compare(operator, literal) if literal.value.is_null() => {
+                Ok(absent(*operator, literal)?.holds_without_value())
+            }
+            Test::Compare(operator, _) => Ok(*operator == CompareOp::Ne),
         }
     }
 
@@ -136,6 +146,7 @@ fn absent(operator: CompareOp, literal: &Literal) -> Result<Check, Mistake> {
 struct Typed<'a> {
     kind: AttributeType,
     case: Case,
+    holds_addresses: bool,
     path: &'a Path,
     literal: &'a Literal,
 }
@@ -172,8 +183,31 @@ impl Typed<'_> {
             }
             AttributeType::DateTime | AttributeType::String | AttributeType::Reference | AttributeType::Complex => {
                 let text = self.literal.value.as_str().ok_or_else(|| self.expected("text in double quotes"))?;
-                Ok(Check::Text(operator, self.case, self.case.fold(text).into()))
+                let text = self.normalized(operator, text);
+                Ok(Check::Text(operator, self.case, self.case.fold(&text).into()))
             }
+        }
+    }
+
+    /// The text as values are: composed, and in a look-up of an address without what cannot be seen. An address that
+    /// was copied from a document often has a zero-width space or a byte order mark in it. Ids and references are
+    /// compared as they are.
+    fn normalized<'t>(&self, operator: CompareOp, text: &'t str) -> Cow<'t, str> {
+        let text = match self.case {
+            Case::Exact => Cow::Borrowed(text),
+            Case::Ignored => composed(text),
+        };
+        match operator {
+            CompareOp::Eq | CompareOp::Ne if self.holds_addresses => without_invisible(text),
+            CompareOp::Eq
+            | CompareOp::Ne
+            | CompareOp::Co
+            | CompareOp::Sw
+            | CompareOp::Ew
+            | CompareOp::Gt
+            | CompareOp::Ge
+            | CompareOp::Lt
+            | CompareOp::Le => text,
         }
     }
 

@@ -5,7 +5,7 @@ use super::check::Check;
 use super::parse::Mistake;
 use super::{Filter, ParseError, Path, Test};
 use crate::scim::resource::Value;
-use crate::scim::{AttributeId, ResourceType};
+use crate::scim::{AttributeId, ResourceType, standard, suggestion};
 
 /// A filter for one type of resources.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ impl Reader<'_> {
     }
 
     fn value(&self, path: &Path, test: &Test) -> Result<Condition, Mistake> {
-        let Some(id) = self.attribute(path)? else { return Ok(Condition::Always(Check::without_attribute(test))) };
+        let Some(id) = self.attribute(path)? else { return Ok(Condition::Always(Check::without_attribute(test)?)) };
         let (check, id) = Check::new(self.kind, id, path, test)?;
         let way = self.kind.way(id);
         let above = self.element.map_or(0, |element| self.kind.way(element).len());
@@ -119,10 +119,12 @@ impl Reader<'_> {
     }
 
     fn element(&self, path: &Path, inner: &Filter, last: Option<&(Path, Test)>) -> Result<Condition, Mistake> {
-        let Some(id) = self.attribute(path)? else { return Ok(Condition::Always(false)) };
+        let Some(id) = self.attribute(path)? else {
+            self.check_unserved(path, inner, last)?;
+            return Ok(Condition::Always(false));
+        };
         if self.kind.get(id).sub_attributes.is_empty() {
-            let message = format!("{} has no sub-attributes, so there is nothing for brackets to name", path.shown());
-            return Err(Mistake::at(path.place, message));
+            return Err(without_sub_attributes(path));
         }
         let within = Reader { element: Some(id), ..*self };
         let mut parts = Vec::new();
@@ -137,21 +139,77 @@ impl Reader<'_> {
         Ok(Condition::Element(id, self.kind.way(id), parts))
     }
 
-    /// The attribute of that name, or none if only another type has one.
+    /// The attribute of that name, or none if no resource of this type has one: only another type has it, or it is
+    /// one of RFC 7643 that is not served.
     fn attribute(&self, path: &Path) -> Result<Option<AttributeId>, Mistake> {
         if let Some(element) = self.element {
             let found = self.kind.sub_attribute(element, &path.text);
-            let within = &self.kind.get(element).name;
-            return found.map(Some).ok_or_else(|| {
-                Mistake::at(path.place, format!("there is no sub-attribute `{}` in {within}", path.shown()))
-            });
+            if found.is_none() && !standard::has_sub_attribute(self.kind, element, &path.text) {
+                let holder = self.kind.get(element);
+                let names = holder.sub_attributes.iter().map(|id| &*self.kind.get(*id).name);
+                return Err(no_sub_attribute(path, &holder.name, names));
+            }
+            return Ok(found);
         }
         let found = self.kind.attribute(&path.text);
-        if found.is_none() && self.kinds.iter().all(|kind| kind.attribute(&path.text).is_none()) {
+        let is_known = |kind: &&ResourceType| kind.attribute(&path.text).is_some() || standard::has(kind, &path.text);
+        if found.is_none() && !self.kinds.iter().any(is_known) {
             let names: Vec<_> = self.kinds.iter().map(|kind| kind.name()).collect();
-            let message = format!("there is no attribute `{}` in {}", path.shown(), names.join(" or "));
+            let suggestion = suggestion::for_attribute(self.kinds, &path.text);
+            let message = format!("there is no attribute `{}` in {}{suggestion}", path.shown(), names.join(" or "));
             return Err(Mistake::at(path.place, message));
         }
         Ok(found)
     }
+
+    /// Checks the names behind an attribute that no resource of this type has. If another type serves it, they are
+    /// checked there.
+    fn check_unserved(&self, path: &Path, inner: &Filter, last: Option<&(Path, Test)>) -> Result<(), Mistake> {
+        let Some(names) = standard::sub_attributes(self.kind, &path.text) else { return Ok(()) };
+        if names.is_empty() {
+            return Err(without_sub_attributes(path));
+        }
+        let unserved = Unserved { path, names };
+        unserved.check(inner)?;
+        match last {
+            Some((sub, test)) => unserved.check_test(sub, test),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An attribute of RFC 7643 that is not served.
+struct Unserved<'a> {
+    path: &'a Path,
+    /// Its sub-attributes.
+    names: &'static [&'static str],
+}
+
+impl Unserved<'_> {
+    fn check(&self, filter: &Filter) -> Result<(), Mistake> {
+        match filter {
+            Filter::And(parts) | Filter::Or(parts) => parts.iter().try_for_each(|part| self.check(part)),
+            Filter::Not(inner) => self.check(inner),
+            Filter::Test(path, test) => self.check_test(path, test),
+            // The parser has refused brackets within brackets.
+            Filter::Element(..) => Ok(()),
+        }
+    }
+
+    fn check_test(&self, path: &Path, test: &Test) -> Result<(), Mistake> {
+        if !self.names.iter().any(|name| name.eq_ignore_ascii_case(&path.text)) {
+            return Err(no_sub_attribute(path, &self.path.shown(), self.names.iter().copied()));
+        }
+        Check::without_attribute(test).map(|_| ())
+    }
+}
+
+fn without_sub_attributes(path: &Path) -> Mistake {
+    let message = format!("{} has no sub-attributes, so there is nothing for brackets to name", path.shown());
+    Mistake::at(path.place, message)
+}
+
+fn no_sub_attribute<'n>(path: &Path, holder: &str, names: impl Iterator<Item = &'n str>) -> Mistake {
+    let suggestion = suggestion::for_sub_attribute(names, &path.text);
+    Mistake::at(path.place, format!("there is no sub-attribute `{}` in {holder}{suggestion}", path.shown()))
 }
