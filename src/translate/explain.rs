@@ -4,7 +4,7 @@
 
 use jiff::ToSpan;
 use jiff::civil::Date;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::employment::{cost_center, unit};
 use super::user::{Card, Context};

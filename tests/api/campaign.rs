@@ -142,11 +142,15 @@ fn ids_of(world: &World) -> BTreeSet<String> {
     world.persons.iter().map(|person| person.id.clone()).collect()
 }
 
-/// Resources without the moment at which a change was seen.
+/// Resources without the moments at which they and their changes were seen.
 fn comparable(resources: &[Value]) -> Vec<Value> {
     let mut resources = resources.to_vec();
     for resource in &mut resources {
-        resource["meta"].as_object_mut().unwrap().remove("lastModified");
+        let meta = resource["meta"].as_object_mut().unwrap();
+        meta.remove("lastModified");
+        if meta["resourceType"] == "Group" {
+            meta.remove("created");
+        }
     }
     resources
 }

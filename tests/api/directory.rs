@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, TOKEN, answer, by_id, until};
+use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, TOKEN, answer, by_id, stamp, until};
 
 /// Requests for persons so far.
 fn loads(bridge: &Bridge) -> usize {
@@ -232,7 +232,7 @@ async fn meta_moves_exactly_when_something_emitted_does() {
     });
     let second = bridge.reloaded().await;
     let now = bridge.clock.clone();
-    let now = personio_scim::clock::Clock::now(&now).to_string();
+    let now = stamp(personio_scim::clock::Clock::now(&now));
     for (before, after) in first.iter().zip(&second) {
         assert_eq!(before["id"], after["id"], "the order stays");
         let is_touched = after["id"] == boss.as_str() || manager(after).as_deref() == Some(&boss);
@@ -663,7 +663,7 @@ async fn who_is_new_takes_the_place_of_the_creation_and_is_modified_now() {
     });
     bridge.clock.pass(Duration::from_secs(3600));
     let mut seen = bridge.reloaded().await;
-    let now = personio_scim::clock::Clock::now(&bridge.clock).to_string();
+    let now = stamp(personio_scim::clock::Clock::now(&bridge.clock));
     let user = seen.remove(30);
     assert_eq!((&user["id"], &user["meta"]["lastModified"]), (&"1".into(), &now.into()), "it must not be missed");
     assert_eq!(seen, users, "the order of the others, and all they are");
@@ -691,7 +691,7 @@ async fn meta_moves_for_each_kind_of_change_of_one_person_and_of_nobody_else() {
         bridge.clock.pass(Duration::from_secs(60));
         bridge.simulator.with_world(|world| change(world.persons.iter_mut().find(|it| it.id == id).unwrap()));
         let after = bridge.reloaded().await;
-        let now = Value::from(personio_scim::clock::Clock::now(&bridge.clock).to_string());
+        let now = Value::from(stamp(personio_scim::clock::Clock::now(&bridge.clock)));
         for (earlier, later) in before.iter().zip(&after) {
             if later["id"] == id.as_str() {
                 assert_ne!(earlier["meta"]["version"], later["meta"]["version"], "{what}");

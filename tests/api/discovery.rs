@@ -69,6 +69,8 @@ async fn lists_name_everything_and_each_document_answers_by_its_id() {
                 let id = document["id"].as_str().unwrap();
                 assert_eq!(&bridge.get(&format!("{prefix}{path}/{id}")).await.json(), document);
                 bridge.get(&format!("{prefix}{path}/{id}?filter=x")).await.scim_error(403, None);
+                // UnboundID's SDK reads the list without asking whether there is one.
+                assert_eq!(document["schemaExtensions"].is_array(), path == "ResourceTypes", "{id}");
                 assert_eq!(document["meta"]["location"], format!("https://idp.example.com/hr/scim/v2/{path}/{id}"));
             }
         }

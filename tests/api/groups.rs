@@ -7,7 +7,7 @@ use personio_scim::simulator::{Endpoint, OrgUnit, OrgUnitKind, World};
 use personio_scim::translate::GroupKind;
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, NOW, SHORT, Setup, TestClock, by_id, ids};
+use crate::harness::{Bridge, NOW, NOW_STAMP, SHORT, Setup, TestClock, by_id, ids};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
@@ -57,6 +57,8 @@ async fn members_and_memberships_say_the_same() {
         assert_eq!(group["members"], json!(expected[id]), "{id}");
         assert_eq!(group["schemas"], json!(["urn:ietf:params:scim:schemas:core:2.0:Group"]));
         assert_eq!(group["meta"]["resourceType"], "Group");
+        assert_eq!(group["externalId"], id.split_once('-').unwrap().1, "the unit's id in Personio");
+        assert_eq!((&group["meta"]["created"], &group["meta"]["lastModified"]), (&json!(NOW_STAMP), &json!(NOW_STAMP)));
         let alone = bridge.get(&format!("/Groups/{id}")).await;
         assert_eq!(&alone.json(), group);
         assert_eq!(alone.header("etag"), group["meta"]["version"].as_str().unwrap());
@@ -108,7 +110,9 @@ async fn groups_are_found_by_their_members_names_and_ids() {
         let list = bridge.list("/Groups", &[("filter", &format!("{filter} \"{member}\""))]).await;
         assert_eq!(ids(&list), having(member), "{filter}");
     }
+    let unit = id.split_once('-').unwrap().1;
     for (filter, expected) in [
+        (format!("externalId eq \"{unit}\" and id sw \"department\""), vec![id]),
         (format!("id eq \"{id}\" and members eq \"{member}\""), vec![id]),
         (format!("id eq \"{id}\" and members eq \"1\""), vec![]),
         (format!("id eq \"{id}\""), vec![id]),
@@ -137,6 +141,7 @@ async fn a_group_changes_exactly_when_something_in_it_does() {
     let bridge = with_groups(60, &[GroupKind::Department]).start();
     bridge.everybody().await;
     let before = groups(&bridge).await;
+    bridge.clock.pass(Duration::from_secs(60));
     bridge.reloaded().await;
     assert_eq!(groups(&bridge).await, before);
     let changed = before[0]["members"][0]["value"].as_str().unwrap().to_owned();
@@ -147,7 +152,8 @@ async fn a_group_changes_exactly_when_something_in_it_does() {
     bridge.reloaded().await;
     let after = groups(&bridge).await;
     assert_ne!(after[0]["meta"]["version"], before[0]["meta"]["version"]);
-    assert!(after[0]["meta"]["lastModified"].is_string());
+    assert_eq!(after[0]["meta"]["lastModified"], "2026-11-23T10:01:00.000Z");
+    assert_eq!(after[0]["meta"]["created"], NOW_STAMP, "it was there before");
     assert_eq!(after[1..], before[1..]);
 }
 
@@ -318,4 +324,5 @@ async fn moments_are_told_to_the_millisecond_and_not_too_early() {
     setup.policy.groups = vec![GroupKind::Department];
     let groups = groups(&setup.start()).await;
     assert!(groups.iter().all(|group| group["meta"]["lastModified"] == "2026-11-23T10:00:00.124Z"), "{groups:?}");
+    assert!(groups.iter().all(|group| group["meta"]["created"] == "2026-11-23T10:00:00.124Z"), "{groups:?}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use personio_scim::simulator::{Action, Endpoint, Fault, Person, Quirks};
 use serde_json::Value;
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup};
+use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, stamp};
 
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
@@ -81,7 +81,7 @@ async fn each_kind_of_mass_change_is_held_back_until_it_is_approved() {
         let after = bridge.users("?count=10000").await;
         assert_ne!(after["Resources"], Value::Array(users), "{number}");
         assert!(bridge.directory().held_back().is_none());
-        let now = personio_scim::clock::Clock::now(&bridge.clock).to_string();
+        let now = stamp(personio_scim::clock::Clock::now(&bridge.clock));
         let resources = after["Resources"].as_array().unwrap();
         if number != "disappeared" {
             assert!(resources.iter().any(|user| user["meta"]["lastModified"] == now), "dated to when it can be seen");

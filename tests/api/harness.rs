@@ -26,6 +26,14 @@ pub const TOKEN: &str = "a-token-for-tests-only";
 /// The day on which every test begins, unless it moves the clock.
 pub const NOW: &str = "2026-11-23T10:00:00Z";
 
+/// The same as resources have it: with three digits of a second.
+pub const NOW_STAMP: &str = "2026-11-23T10:00:00.000Z";
+
+/// A moment as resources have it.
+pub fn stamp(moment: Timestamp) -> String {
+    format!("{moment:.3}")
+}
+
 /// A clock that stands still, and is moved by hand.
 #[derive(Clone)]
 pub struct TestClock(Arc<Mutex<(Timestamp, Duration)>>);

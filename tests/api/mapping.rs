@@ -92,7 +92,7 @@ async fn the_day_comes_while_the_server_runs_and_moves_last_modified() {
     bridge.clock.pass(Duration::from_secs(60));
     let after = bridge.reloaded().await[0].clone();
     assert_eq!((&before["active"], &after["active"]), (&json!(false), &json!(true)));
-    assert_eq!(after["meta"]["lastModified"], "2026-12-06T23:00:30Z");
+    assert_eq!(after["meta"]["lastModified"], "2026-12-06T23:00:30.000Z");
     assert_ne!(after["meta"]["version"], before["meta"]["version"]);
 }
 

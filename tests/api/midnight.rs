@@ -8,7 +8,7 @@ use personio_scim::clock::Clock;
 use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person, World};
 use serde_json::Value;
 
-use crate::harness::{Bridge, SHORT, Setup, TestClock, by_id, until};
+use crate::harness::{Bridge, SHORT, Setup, TestClock, by_id, stamp, until};
 
 /// A company with somebody who begins on this day, and somebody else.
 fn setup(zone: &str, now: &str) -> Setup {
@@ -51,7 +51,7 @@ async fn at_midnight_of_the_company_somebody_becomes_active_without_a_request() 
         assert_eq!(by_id["active"], true, "{zone}");
         assert_eq!(one(&bridge, "1").await, by_id);
         assert_ne!(by_id["meta"]["version"], before["meta"]["version"]);
-        assert_eq!(by_id["meta"]["lastModified"], Clock::now(&bridge.clock).to_string());
+        assert_eq!(by_id["meta"]["lastModified"], stamp(Clock::now(&bridge.clock)));
         assert_eq!(one(&bridge, "2").await, other, "nobody else is touched");
         let found = bridge.users("?filter=active+eq+true").await;
         assert_eq!(found["totalResults"], 2);

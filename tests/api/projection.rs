@@ -179,3 +179,30 @@ async fn groups_are_projected_as_users_are() {
     let expected: Vec<Value> = groups.iter().map(|group| kept(group, &[])).collect();
     assert_eq!(page["Resources"], json!(expected));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attributes_that_are_given_several_times_are_all_returned() {
+    let bridge = Setup::persons(20).start();
+    for name in ["attributes", "excludedAttributes"] {
+        let whole = bridge.get(&format!("/Users?{name}=userName,title,active")).await.json();
+        for query in [
+            "NAME=userName&NAME=title&NAME=active",
+            "NAME=userName,title&name=active",
+            "NAME[]=userName&NAME[]=title,active",
+            "NAME%5B%5D=userName&NAME%5B%5D=title&NAME%5B%5D=active",
+            "NAME%5B0%5D=userName&NAME%5B1%5D=title&NAME%5B10%5D=active",
+            "NAME=&NAME=userName&NAME[]=title&NAME=active,userName",
+        ] {
+            let query = query.replace("NAME", name).replace("name", &name.to_lowercase());
+            assert_eq!(bridge.get(&format!("/Users?{query}")).await.json(), whole, "{query}");
+        }
+        let one = bridge.get(&format!("/Users/{}?{name}=userName&{name}=title", ids(&whole)[0])).await.json();
+        assert_eq!(one.get("userName").is_some(), name == "attributes", "{one}");
+    }
+    for name in ["filter", "count", "startIndex", "sortBy", "sortOrder", "cursor"] {
+        let said = bridge.get(&format!("/Users?{name}=1&{name}=1")).await.scim_error(400, Some("invalidValue"));
+        assert_eq!(said, format!("the parameter {name} is given more than once"));
+    }
+    let both = bridge.get("/Users?attributes[]=id&excludedAttributes[]=meta").await;
+    assert!(both.scim_error(400, Some("invalidValue")).contains("exclude each other"));
+}

@@ -46,6 +46,9 @@ async fn a_search_is_answered_like_the_same_query_in_a_url() {
         ),
         (&[("attributes", "userName,name.familyName")], json!({"attributes": ["userName", "name.familyName"]})),
         (&[("excludedAttributes", "meta")], json!({"excludedAttributes": ["meta"], "attributes": null})),
+        (&[("attributes", "userName,emails")], json!({"attributes": "userName,emails"})),
+        (&[("attributes", "userName,emails,title")], json!({"attributes": ["userName, emails", "title"]})),
+        (&[("excludedAttributes", "meta,name")], json!({"excludedAttributes": " meta , name"})),
         (&[("count", "0")], json!({"count": 0, "somethingElse": {"a": 1}})),
         (&[("cursor", ""), ("count", "5")], json!({"cursor": "", "count": 5})),
         (&[("filter", "displayName sw \"e\""), ("attributes", "displayName")], {
@@ -82,9 +85,13 @@ async fn a_body_that_is_no_search_is_refused() {
         ("", "invalidSyntax", "the body is no SearchRequest in JSON"),
         ("{", "invalidSyntax", "line 1, column 1"),
         ("[]", "invalidSyntax", "the body is no SearchRequest"),
-        ("{}", "invalidSyntax", "has no schemas with urn:ietf:params:scim:api:messages:2.0:SearchRequest"),
-        ("{\"schemas\": [\"urn:x\"]}", "invalidSyntax", "has no schemas"),
-        ("{\"schemas\": \"x\"}", "invalidSyntax", "has no schemas"),
+        (
+            "{\"schemas\": [\"urn:x\"]}",
+            "invalidSyntax",
+            "do not name urn:ietf:params:scim:api:messages:2.0:SearchRequest",
+        ),
+        ("{\"schemas\": \"x\"}", "invalidSyntax", "the schemas of the body do not name"),
+        ("{\"schemas\": 1}", "invalidSyntax", "do not name"),
     ] {
         let request = bridge.request(Method::POST, "/Users/.search").header("Content-Type", "application/json");
         let said = answer(request.body(body)).await.scim_error(400, Some(scim_type));
@@ -98,7 +105,7 @@ async fn a_body_that_is_no_search_is_refused() {
         (json!({"startIndex": "1.5"}), "invalidValue", "startIndex must be a whole number"),
         (json!({"count": true}), "invalidValue", "count must be a whole number"),
         (json!({"filter": ""}), "invalidFilter", "expected"),
-        (json!({"attributes": "userName"}), "invalidValue", "attributes must be an array of strings"),
+        (json!({"attributes": {"a": "b"}}), "invalidValue", "attributes must be an array of strings, or one string"),
         (json!({"excludedAttributes": [1]}), "invalidValue", "excludedAttributes must be an array of strings"),
         (json!({"sortBy": "x"}), "invalidPath", "there is no attribute `x`"),
     ] {
@@ -144,7 +151,7 @@ async fn everything_can_be_asked_for_at_once() {
     let (users, groups) = (bridge.list("/Users", &[]).await, bridge.list("/Groups", &[]).await);
     let both = [ids(&users), ids(&groups)].concat();
     for path in ["/", "/scim/v2", "/scim/v2/"] {
-        assert_eq!(ids(&bridge.list(path, &[]).await), both, "{path}");
+        assert_eq!(ids(&bridge.list(path, &[("count", "1000")]).await), both, "{path}");
     }
     let only = |wanted: &str| [("filter", format!("meta.resourceType eq \"{wanted}\""))];
     let list = async |filter: &str| bridge.list("/", &[("filter", filter)]).await;
@@ -180,7 +187,7 @@ fn key(resource: &Value, path: &[&str]) -> Option<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn users_and_groups_are_sorted_into_one_list_of_which_pages_of_every_size_are_parts() {
     let bridge = with_groups(90);
-    let everything = bridge.list("/", &[]).await["Resources"].as_array().unwrap().clone();
+    let everything = bridge.list("/", &[("count", "1000")]).await["Resources"].as_array().unwrap().clone();
     let paths: &[&[&str]] =
         &[&[], &["displayName"], &["userName"], &["members"], &["meta", "resourceType"], &["meta", "created"]];
     for path in paths {
@@ -233,4 +240,49 @@ async fn what_the_rfc_has_and_this_server_has_not_is_said() {
         let head = answer(bridge.request(Method::HEAD, path)).await;
         assert_eq!((head.status.as_u16(), head.text.as_str()), (501, ""), "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_need_not_say_that_it_is_a_search() {
+    let bridge = Setup::persons(30).start();
+    let expected = bridge.list("/Users", &[("filter", "active eq true"), ("count", "3")]).await;
+    for schemas in [None, Some(json!(null)), Some(json!([])), Some(json!(SEARCH)), Some(json!(["urn:x", SEARCH]))] {
+        let mut body = json!({"filter": "active eq true", "count": 3});
+        if let Some(schemas) = schemas {
+            body["schemas"] = schemas;
+        }
+        let found = bridge.post("/Users/.search", &body).await;
+        assert_eq!((found.status.as_u16(), found.json()), (200, expected.clone()), "{body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_of_the_connection_at_the_root_reads_a_small_page() {
+    let bridge = with_groups(60);
+    let whole = bridge.list("/", &[("count", "10000")]).await;
+    let total = whole["totalResults"].as_u64().unwrap();
+    assert!(total > 60 && ids(&whole).len() as u64 == total);
+    let check = async |path: &str, size: u64| {
+        let page = bridge.get(path).await.json();
+        let counts = (&page["totalResults"], &page["itemsPerPage"]);
+        assert_eq!(counts, (&json!(total), &json!(size)), "{path}");
+        assert_eq!(ids(&page).len() as u64, size, "{path}");
+    };
+    for path in ["/", "/scim/v2", "/scim/v2/", "/scim/v2?attributes=id", "/scim/v2?something=else&excludedAttributes=x"]
+    {
+        check(path, 10).await;
+    }
+    // Whoever asks for something gets all of it.
+    for path in ["/?count=25", "/scim/v2?count=25&attributes=id"] {
+        check(path, 25).await;
+    }
+    for path in ["/?startIndex=1", "/?sortBy=id", "/?filter=id%20pr", "/?cursor="] {
+        check(path, total).await;
+    }
+    for (body, size) in [(json!({}), 10), (json!({"count": 25}), 25), (json!({"filter": "id pr"}), total)] {
+        assert_eq!(bridge.post("/.search", &request(&body)).await.json()["itemsPerPage"], size, "{body}");
+    }
+    assert_eq!(bridge.get("/Users").await.json()["itemsPerPage"], 60, "no short pages where people are listed");
+    let small = Setup { max_results: 5, ..Setup::persons(20) }.start();
+    assert_eq!(small.get("/scim/v2").await.json()["itemsPerPage"], 5);
 }

@@ -106,7 +106,12 @@ async fn what_cannot_be_sorted_by_is_refused() {
     let bridge = Setup::persons(3).start();
     for (query, scim_type, detail) in [
         ("sortBy=shoeSize", "invalidPath", "sortBy: there is no attribute `shoeSize` in User"),
-        ("sortBy=department", "invalidPath", "sortBy: there is no attribute `department` in User"),
+        (
+            "sortBy=department",
+            "invalidPath",
+            "sortBy: there is no attribute `department` in User; did you mean `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department`?",
+        ),
+        ("sortBy=familyName", "invalidPath", "did you mean `name.familyName`?"),
         ("sortBy=name", "invalidPath", "sortBy: name is complex"),
         ("sortBy=%20", "invalidPath", "sortBy: there is no attribute"),
         ("sortBy=id&sortOrder=up", "invalidValue", "sortOrder must be ascending or descending"),
@@ -115,4 +120,18 @@ async fn what_cannot_be_sorted_by_is_refused() {
         assert!(said.contains(detail), "{query}: {said}");
     }
     assert_eq!(bridge.get("/Users?sortBy=&sortOrder=").await.json(), bridge.get("/Users").await.json());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_an_attribute_that_nobody_has_the_list_keeps_its_order() {
+    let bridge = Setup::persons(60).start();
+    let users = bridge.list("/Users", &[]).await;
+    for sort_by in
+        ["nickName", "addresses.country", "phoneNumbers", "urn:ietf:params:scim:schemas:core:2.0:User:name.middleName"]
+    {
+        for order in ["ascending", "descending"] {
+            let page = bridge.list("/Users", &[("sortBy", sort_by), ("sortOrder", order)]).await;
+            assert_eq!(page, users, "{sort_by} {order}");
+        }
+    }
 }

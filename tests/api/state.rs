@@ -15,7 +15,7 @@ use personio_scim::translate::{Custom, GroupKind};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Bridge, NOW, SHORT, Setup, TOKEN, TestClock, answer, by_id, until};
+use crate::harness::{Bridge, NOW, SHORT, Setup, TOKEN, TestClock, answer, by_id, stamp, until};
 use crate::privacy::{HOURS, PRIVATE, mark};
 use crate::process::{Program, get, run, settings};
 
@@ -167,7 +167,7 @@ async fn meta_moves_exactly_for_what_changed_while_the_server_was_down() {
     simulator.with_world(|world| world.workplaces[0].name = "Atlantis".to_owned());
     let bridge = Setup { clock: TestClock::at(LATER), ..folder.setup(world(0)) }.start_with(simulator);
     loaded(&bridge, 1).await;
-    let now = Value::from(bridge.clock.now().to_string());
+    let now = Value::from(stamp(bridge.clock.now()));
     for (before, after) in [(users, bridge.everybody().await), (groups_before, groups(&bridge).await)] {
         assert_eq!(before.len(), after.len());
         let mut touched = 0;
@@ -179,6 +179,7 @@ async fn meta_moves_exactly_for_what_changed_while_the_server_was_down() {
             touched += 1;
             assert_ne!(before["meta"]["version"], after["meta"]["version"], "{after}");
             assert_eq!(after["meta"]["lastModified"], now, "{after}");
+            assert_eq!(after["meta"]["created"], before["meta"]["created"], "of a group, the first server saw it");
         }
         assert!((1..after.len()).contains(&touched), "{touched} of {} have moved", after.len());
     }

@@ -9,7 +9,7 @@ use personio_scim::simulator::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::harness::{NOW, SHORT, Setup, by_id};
+use crate::harness::{NOW, NOW_STAMP, SHORT, Setup, by_id, stamp};
 
 const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -63,8 +63,8 @@ fn row(person: &Person, world: &World, cards: &Cards<'_>, base: &str) -> Value {
             "meta",
             object([
                 ("resourceType", Some(json!("User"))),
-                ("created", person.created_at.map(|at| json!(at.to_string()))),
-                ("lastModified", person.updated_at.max(current.updated_at).map(|at| json!(at.to_string()))),
+                ("created", person.created_at.map(|at| json!(stamp(at)))),
+                ("lastModified", person.updated_at.max(current.updated_at).map(|at| json!(stamp(at)))),
                 ("location", Some(json!(format!("{base}/Users/{}", person.id)))),
             ]),
         ),
@@ -646,7 +646,7 @@ async fn an_extension_without_content_is_left_out() {
             "name": {},
             "displayName": "personio-1",
             "active": false,
-            "meta": {"resourceType": "User", "lastModified": NOW, "location": location},
+            "meta": {"resourceType": "User", "lastModified": NOW_STAMP, "location": location},
         })
     );
     // With its own number, and with nulls for all that is not known.
@@ -723,13 +723,38 @@ async fn last_modified_is_the_newest_of_what_is_told_and_moves_with_every_change
         ["1", "2", "3", "4"].map(|id| by_id(users, id)["meta"]["lastModified"].clone()).into()
     };
     let before = bridge.everybody().await;
-    let (old, new) = (json!("2021-05-05T05:05:05Z"), json!("2022-02-02T02:02:02.25Z"));
-    assert_eq!(modified(&before), [new.clone(), new.clone(), old, json!(NOW)], "what nothing is said of is new");
+    let (old, new) = (json!("2021-05-05T05:05:05.000Z"), json!("2022-02-02T02:02:02.250Z"));
+    assert_eq!(modified(&before), [new.clone(), new.clone(), old, json!(NOW_STAMP)], "what nothing is said of is new");
     // The title changes, and Personio says of no time that it happened at.
     bridge.simulator.with_world(|world| world.persons[2].employments[0].position = Some("Chief".to_owned()));
     let after = bridge.reloaded().await;
     assert_eq!(modified(&after)[..2], modified(&before)[..2]);
     let (was, is) = (by_id(&before, "3"), by_id(&after, "3"));
-    assert_eq!((&is["title"], &is["meta"]["lastModified"]), (&json!("Chief"), &json!(NOW)));
+    assert_eq!((&is["title"], &is["meta"]["lastModified"]), (&json!("Chief"), &json!(NOW_STAMP)));
     assert_ne!(is["meta"]["version"], was["meta"]["version"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moments_have_three_digits_and_are_never_in_the_future() {
+    for (created, updated, expected) in [
+        ("2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z", ("2020-01-01T00:00:00.000Z", "2021-01-01T00:00:00.000Z")),
+        ("2020-01-01T00:00:00.5Z", "2021-01-01T01:00:00+01:00", {
+            ("2020-01-01T00:00:00.500Z", "2021-01-01T00:00:00.000Z")
+        }),
+        ("2020-01-01T00:00:00.123456789Z", "2021-01-01T00:00:00.999999Z", {
+            ("2020-01-01T00:00:00.123Z", "2021-01-01T00:00:00.999Z")
+        }),
+        ("2020-01-01T00:00:00Z", "2026-11-23T11:00:00Z", ("2020-01-01T00:00:00.000Z", NOW_STAMP)),
+        ("2026-11-23T11:00:00Z", "2026-11-23T11:00:00Z", (NOW_STAMP, NOW_STAMP)),
+        ("2030-01-01T00:00:00Z", "2021-01-01T00:00:00Z", ("2021-01-01T00:00:00.000Z", "2021-01-01T00:00:00.000Z")),
+    ] {
+        let mut person = ann("1");
+        (person.created_at, person.updated_at) = (Some(created.parse().unwrap()), Some(updated.parse().unwrap()));
+        let bridge = Setup { cache_ttl: SHORT, ..Setup::of(company(vec![person])) }.start();
+        let user = bridge.everybody().await.remove(0);
+        let found = (user["meta"]["created"].as_str().unwrap(), user["meta"]["lastModified"].as_str().unwrap());
+        assert_eq!(found, expected, "{created} {updated}");
+        bridge.clock.pass(std::time::Duration::from_secs(60));
+        assert_eq!(bridge.reloaded().await[0], user, "a load that brings nothing new moves nothing");
+    }
 }

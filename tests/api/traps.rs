@@ -7,7 +7,7 @@ use personio_scim::simulator::{Action, Endpoint, Fault, NextLink, Quirks, Termin
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
-use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, by_id};
+use crate::harness::{Bridge, NOW_STAMP, PAUSE_OVER, SHORT, Setup, by_id};
 
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
@@ -108,7 +108,7 @@ async fn what_the_credential_may_not_read_is_absent() {
         for member in ["emails", "title"] {
             assert!(user.get(member).is_none(), "{user}");
         }
-        assert!(user["meta"].get("created").is_none() && user["meta"]["lastModified"] == NOW, "{user}");
+        assert!(user["meta"].get("created").is_none() && user["meta"]["lastModified"] == NOW_STAMP, "{user}");
     }
 }
 

@@ -11,9 +11,10 @@ use personio_scim::scim::filter::{Filter, Limits};
 use personio_scim::scim::{
     InvalidQuery, ListQuery, Paging, Resource, ResourceType, Resources, ScimType, SearchRequest,
 };
+use personio_scim::simulator::World;
 use serde_json::{Value, json};
 
-use crate::harness::{Setup, ids};
+use crate::harness::{NOW, Setup, ids};
 use fixture::{CORE, ENTERPRISE, OURS};
 
 fn complete(filter: &str) -> String {
@@ -188,5 +189,29 @@ async fn a_filter_comes_through_a_url_in_every_spelling() {
     ] {
         let kind = if query.contains("filter2") { "invalidValue" } else { "invalidFilter" };
         bridge.get(&format!("/Users?{query}")).await.scim_error(400, Some(kind));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plus_in_an_address_is_found_however_the_url_is_encoded() {
+    let mut world = World::generate(3, 1, NOW.parse().unwrap());
+    world.persons[1].email = Some("ann+test@example.com".to_owned());
+    let ann = world.persons[1].id.clone();
+    let bridge = Setup::of(world).start();
+    for (query, is_found) in [
+        // curl, fetch, encodeURI and Spring leave the plus as it is.
+        ("filter=userName%20eq%20%22ann+test@example.com%22", true),
+        ("filter=userName%20sw%20%22ann+%22&startIndex=1&count=1", true),
+        ("filter=emails%5Btype%20eq%20%22work%22%5D.value%20eq%20%22ann+test@example.com%22", true),
+        ("filter=userName%20eq%20%22ann%2Btest%40example.com%22&attributes=userName,+name", true),
+        // A form encodes it.
+        ("filter=userName+eq+%22ann%2Btest%40example.com%22", true),
+        ("filter=userName+eq+%22ann%2Btest%40example.com%22&attributes=userName,%20name", true),
+        // There it is a blank otherwise.
+        ("filter=userName+eq+%22ann+test@example.com%22", false),
+    ] {
+        let page = bridge.get(&format!("/Users?{query}")).await;
+        let expected = if is_found { vec![ann.as_str()] } else { Vec::new() };
+        assert_eq!((page.status.as_u16(), ids(&page.json())), (200, expected), "{query}: {}", page.text);
     }
 }
