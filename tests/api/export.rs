@@ -86,7 +86,7 @@ async fn what_is_wrong_with_a_query_is_said_before_anything_is_asked() {
     let simulator = Setup::persons(3).simulator();
     for (args, part) in [
         (vec!["--filter", "userName eq"], "(invalidFilter)"),
-        (vec!["--filter", "nickname pr"], "(invalidFilter)"),
+        (vec!["--filter", "department pr"], "User:department`? (invalidFilter)"),
         (vec!["--filter", ""], "(invalidFilter)"),
         (vec!["--sort-by", "nobody"], "sortBy: there is no attribute `nobody` in User (invalidPath)"),
         (vec!["--sort-order", "up"], "sortOrder must be ascending or descending (invalidValue)"),

@@ -167,7 +167,7 @@ async fn groups_are_projected_as_users_are() {
     let rows: [(&str, &[&[&str]]); 4] = [
         ("displayName", &[&["displayName"]]),
         ("members.value", &[&["members", "value"]]),
-        (core, &[&["displayName"], &["members"], &["meta"]]),
+        (core, &[&["externalId"], &["displayName"], &["members"], &["meta"]]),
         ("urn:ietf:params:scim:schemas:core:2.0:User", &[]),
     ];
     for (attributes, paths) in rows {

@@ -144,13 +144,13 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     (
         "{E}.department eq \"x\"",
         1,
-        "`; did you mean `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department`?",
+        "` in User; did you mean `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department`?",
     ),
-    ("{C}.userName eq \"x\"", 1, "`; did you mean `userName`?"),
+    ("{C}.userName eq \"x\"", 1, "` in User; did you mean `userName`?"),
     (
         "{E}:departmnet eq \"x\"",
         1,
-        "`; did you mean `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department`?",
+        "` in User; did you mean `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department`?",
     ),
     (
         "manager pr",
