@@ -18,6 +18,9 @@ const LIMIT: usize = 1024 * 1024;
 /// How long reading may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Clients on Windows write it before JSON, which must not have it (RFC 8259 §8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// The body of a POST.
 pub(super) struct Body(pub(super) Vec<u8>);
 
@@ -60,6 +63,9 @@ async fn read_first<B: MessageBody + 'static>(
             }
         }
         body.truncate(end);
+        if body.starts_with(BYTE_ORDER_MARK) {
+            body.drain(..BYTE_ORDER_MARK.len());
+        }
         Ok(body)
     };
     match tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(Error::SlowBody)) {

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, HeaderName, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 
 use super::Scheme;
+use super::media_type::SCIM_JSON;
 use crate::access::Refusal;
 use crate::{directory, scim};
 
@@ -183,7 +184,7 @@ impl ResponseError for Error {
     fn error_response(&self) -> HttpResponse {
         let status = self.status_code();
         let mut response = HttpResponse::build(status);
-        response.content_type(scim::MEDIA_TYPE);
+        response.content_type(SCIM_JSON).insert_header((VARY, "Accept"));
         for header in self.headers() {
             response.append_header(header);
         }

@@ -10,6 +10,7 @@ mod groups;
 mod health;
 mod lists;
 mod measure;
+mod media_type;
 mod metrics;
 mod openapi;
 mod respond;

@@ -9,37 +9,38 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
 
+use super::media_type::{JSON, SCIM_JSON};
 use super::{Error, State, extract, watch};
 use crate::answers::{Answer, Coding};
 use crate::scim::{self, Projection, Resource, SearchRequest};
 
 /// A larger answer is coded in a thread of its own: the worker has others to answer.
 const LARGE: usize = 32 * 1024;
-const SCIM_JSON: HeaderValue = HeaderValue::from_static(scim::MEDIA_TYPE);
-/// Whoever passes answers on must not give somebody what another can read.
-const BY_CODING: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Accept-Encoding"));
+const SCIM_TYPE: (HeaderName, HeaderValue) = (CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON));
+/// A shared cache must not give a client an answer that it cannot read.
+const VARY_OF_SCIM: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+const VARY_OF_JSON: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Accept-Encoding"));
 
-/// A document. It is `application/scim+json` whatever was asked for: there are clients that refuse
-/// everything else, and none that refuses it (RFC 7644 §3.8).
+/// Returns a SCIM document.
 pub(super) async fn document(
     request: &HttpRequest,
     state: &State,
     json: impl Into<Bytes>,
 ) -> Result<HttpResponse, Error> {
     let answer = kept(request, state, json.into()).await?;
-    Ok(sent(HttpResponse::Ok().insert_header((CONTENT_TYPE, SCIM_JSON)), answer))
+    Ok(sent(HttpResponse::Ok().insert_header(SCIM_TYPE).insert_header(VARY_OF_SCIM), answer))
 }
 
 /// A document in plain JSON.
 pub(super) async fn plain_document(request: &HttpRequest, state: &State, json: String) -> Result<HttpResponse, Error> {
     let answer = kept(request, state, json.into()).await?;
-    Ok(sent(HttpResponse::Ok().content_type("application/json"), answer))
+    Ok(sent(HttpResponse::Ok().content_type(JSON).insert_header(VARY_OF_JSON), answer))
 }
 
 /// A list, with its entity tag if it was asked for by a URL.
 pub(super) fn list(answer: Answer, tag: Option<&str>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
-    response.insert_header((CONTENT_TYPE, SCIM_JSON));
+    response.insert_header(SCIM_TYPE).insert_header(VARY_OF_SCIM);
     if let Some(tag) = tag {
         response.insert_header((ETAG, tag));
     }
@@ -68,7 +69,8 @@ pub(super) async fn resource(
     let mut json = Vec::with_capacity(resource.json().len());
     projection.write(resource, &mut json);
     let answer = kept(request, state, json.into()).await?;
-    Ok(sent(response.insert_header((CONTENT_TYPE, SCIM_JSON)).insert_header((ETAG, tag)), answer))
+    response.insert_header(SCIM_TYPE).insert_header(VARY_OF_SCIM).insert_header((ETAG, tag));
+    Ok(sent(&mut response, answer))
 }
 
 /// The coding that the client likes best of those that there are (RFC 9110 §12.5.3). Who takes none of them, and nothing
@@ -126,17 +128,17 @@ fn sent(response: &mut HttpResponseBuilder, answer: Answer) -> HttpResponse {
     if let Some(name) = name {
         response.insert_header((CONTENT_ENCODING, name));
     }
-    response.insert_header(BY_CODING).body(answer.body)
+    response.body(answer.body)
 }
 
 /// "304 (Not Modified)" (RFC 7644 §3.14).
 pub(super) fn not_modified(tag: &str) -> HttpResponseBuilder {
     let mut response = HttpResponse::NotModified();
-    response.insert_header((ETAG, tag)).insert_header(BY_CODING);
+    response.insert_header((ETAG, tag)).insert_header(VARY_OF_SCIM);
     response
 }
 
 /// Plain JSON, for what is not SCIM.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
-    HttpResponse::build(status).content_type("application/json").body(serde_json::to_vec(body).unwrap_or_default())
+    HttpResponse::build(status).content_type(JSON).body(serde_json::to_vec(body).unwrap_or_default())
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 use super::measure::Request;
-use super::{Error, State};
+use super::{Error, State, media_type};
 use crate::access::{Caller, Refused};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -83,6 +83,7 @@ async fn watched<B: MessageBody + 'static>(
         tracing::warn!(request_id = id, status, "a request failed");
     });
     let mut response = ended?;
+    media_type::negotiate(&mut response);
     if let Ok(id) = HeaderValue::from_str(id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }

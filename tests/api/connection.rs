@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::harness::{Bridge, Setup, TOKEN};
+use crate::harness::{Bridge, Setup, TOKEN, answer};
 
 struct Connection(TcpStream);
 
@@ -70,6 +70,26 @@ async fn a_get_with_a_body_is_answered_and_the_connection_goes_on() {
     connection.send("/Users?count=1", "Content-Length: 5", "null\n");
     assert!(connection.answer().1.contains("\"itemsPerPage\":0"));
     assert!(connection.answer().1.contains("\"itemsPerPage\":1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_byte_order_mark_before_a_body_is_ignored() {
+    let bridge = Setup { webhook_token: Some("a-webhook-token-for-tests"), ..Setup::persons(3) }.start();
+    bridge.everybody().await;
+    let search = r#"{"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 2}"#;
+    let notice = r#"{"event_name": "person.updated"}"#;
+    let bearer = format!("Bearer {TOKEN}");
+    for (path, token, body, statuses) in [
+        ("/Users/.search", bearer.as_str(), search, [200, 200, 400]),
+        ("/webhooks/personio", "a-webhook-token-for-tests", notice, [202, 202, 400]),
+    ] {
+        for (marks, status) in statuses.into_iter().enumerate() {
+            let request = bridge.http.post(format!("{}{path}", bridge.origin)).header("Authorization", token);
+            let request = request.header("Content-Type", "application/json");
+            let answer = answer(request.body(format!("{}{body}", "\u{feff}".repeat(marks)))).await;
+            assert_eq!(answer.status, status, "{path} {marks}: {}", answer.text);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

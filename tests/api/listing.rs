@@ -227,7 +227,6 @@ async fn slashes_at_the_end_and_any_accept_are_fine() {
         for accept in ["application/scim+json", "application/json", "*/*", "text/html", ""] {
             let answer = answer(bridge.request(Method::GET, path).header("accept", accept)).await;
             assert_eq!(answer.status, 200, "{path} {accept}");
-            assert!(answer.header("content-type").starts_with("application/scim+json"));
         }
     }
 }

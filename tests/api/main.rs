@@ -40,6 +40,7 @@ mod limits;
 mod listing;
 mod manual;
 mod mapping;
+mod media_type;
 mod metrics;
 mod midnight;
 mod openapi;

@@ -34,7 +34,7 @@ fn everything() -> Setup {
 async fn document(bridge: &Bridge) -> Value {
     let answer = bridge.get("/openapi.json").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
     answer.json()
 }
 

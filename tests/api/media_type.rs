@@ -1,0 +1,153 @@
+//! Media types of answers: `application/scim+json`, or `application/json` for a client that prefers it
+//! (RFC 7644 §3.8), whatever the answer is.
+
+use std::time::Duration;
+
+use personio_scim::simulator::{Action, Fault};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{Answer, Bridge, Setup, TOKEN, answer};
+
+const SCIM_JSON: &str = "application/scim+json; charset=utf-8";
+const JSON: &str = "application/json; charset=utf-8";
+
+/// A request, and what the answer to it must have.
+struct Row {
+    method: Method,
+    path: String,
+    authorization: String,
+    content_type: &'static str,
+    body: Vec<u8>,
+    status: u16,
+    vary: &'static str,
+}
+
+fn row(method: Method, path: &str, status: u16) -> Row {
+    let vary = if status < 400 { "Accept, Accept-Encoding" } else { "Accept" };
+    Row {
+        method,
+        path: path.to_owned(),
+        authorization: format!("Bearer {TOKEN}"),
+        content_type: "application/json",
+        body: Vec::new(),
+        status,
+        vary,
+    }
+}
+
+async fn send(bridge: &Bridge, row: &Row, accept: Option<&str>) -> Answer {
+    let mut request = bridge.http.request(row.method.clone(), format!("{}{}", bridge.origin, row.path));
+    request = request.header("Authorization", &row.authorization).header("Content-Type", row.content_type);
+    if let Some(accept) = accept {
+        request = request.header("Accept", accept);
+    }
+    answer(request.body(row.body.clone())).await
+}
+
+/// Fails unless each answer has the media type that the client prefers, and is the same otherwise.
+async fn check(bridge: &Bridge, rows: &[Row]) {
+    for row in rows {
+        let mut texts = Vec::new();
+        for (accept, media_type) in [
+            (None, SCIM_JSON),
+            (Some("*/*"), SCIM_JSON),
+            (Some("application/scim+json"), SCIM_JSON),
+            (Some("application/scim+json, application/json;q=0.5"), SCIM_JSON),
+            (Some("application/json"), JSON),
+            (Some("application/json;q=0.9, */*;q=0.8"), JSON),
+        ] {
+            let answer = send(bridge, row, accept).await;
+            let what = format!("{} {} {accept:?}: {answer:?}", row.method, row.path);
+            assert_eq!(answer.status, row.status, "{what}");
+            assert_eq!(answer.header("content-type"), media_type, "{what}");
+            assert_eq!(answer.headers.get_all("vary").iter().count(), 1, "{what}");
+            assert_eq!(answer.header("vary"), row.vary, "{what}");
+            texts.push(answer.text);
+        }
+        texts.dedup();
+        assert_eq!(texts.len(), 1, "{} {}: the body is the same", row.method, row.path);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_has_the_media_type_that_the_client_prefers() {
+    let bridge = Setup::persons(60).start();
+    let id = bridge.everybody().await[0]["id"].as_str().unwrap().to_owned();
+    let search = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]}).to_string().into_bytes();
+    let (get, post) = (Method::GET, Method::POST);
+    let wrong = || "Bearer a-wrong-token-of-somebody".to_owned();
+    let rows = [
+        row(get.clone(), "/scim/v2/Users", 200),
+        row(Method::HEAD, "/scim/v2/Users", 200),
+        row(get.clone(), "/scim/v2/Users?count=1", 200),
+        row(get.clone(), &format!("/scim/v2/Users/{id}"), 200),
+        row(get.clone(), "/scim/v2/Groups", 200),
+        row(get.clone(), "/scim/v2/Schemas", 200),
+        row(get.clone(), "/scim/v2/ServiceProviderConfig", 200),
+        Row { body: search, ..row(post.clone(), "/scim/v2/Users/.search", 200) },
+        row(get.clone(), "/scim/v2/Users?filter=nonsense", 400),
+        Row { authorization: String::new(), ..row(get.clone(), "/scim/v2/Users", 401) },
+        row(get.clone(), "/scim/v2/Schemas?filter=id%20pr", 403),
+        row(get.clone(), "/scim/v2/Users/0", 404),
+        row(get.clone(), "/scim/v2/nothing", 404),
+        row(get.clone(), "/nothing", 404),
+        row(Method::DELETE, &format!("/scim/v2/Users/{id}"), 405),
+        Row { body: vec![b' '; 1024 * 1024 + 1], ..row(post.clone(), "/scim/v2/Users/.search", 413) },
+        Row { content_type: "text/plain", ..row(post, "/scim/v2/Users/.search", 415) },
+        row(get.clone(), "/scim/v2/Me", 501),
+    ];
+    check(&bridge, &rows).await;
+    for _ in 0..5 {
+        send(&bridge, &Row { authorization: wrong(), ..row(get.clone(), "/Users", 401) }, None).await;
+    }
+    check(&bridge, &[Row { authorization: wrong(), ..row(get, "/Users", 429) }]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_503_has_the_media_type_that_the_client_prefers() {
+    let setup = Setup { refresh_wait: Duration::ZERO, ..Setup::persons(3) };
+    let simulator = setup.simulator();
+    simulator.fail(Fault::everywhere(Action::Hang));
+    let bridge = setup.start_with(simulator);
+    check(&bridge, &[row(Method::GET, "/scim/v2/Users", 503), row(Method::GET, "/scim/v2/Users/1", 503)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entity_tags_and_content_codings_are_those_of_both_media_types() {
+    let bridge = Setup::persons(60).start();
+    let id = bridge.everybody().await[0]["id"].as_str().unwrap().to_owned();
+    for path in ["/scim/v2/Users".to_owned(), format!("/scim/v2/Users/{id}")] {
+        let tag = bridge.get(&path).await.header("etag").to_owned();
+        for accept in ["application/scim+json", "application/json"] {
+            let request = || bridge.request(Method::GET, &path).header("Accept", accept);
+            assert_eq!(answer(request()).await.header("etag"), tag, "{path} {accept}");
+            let known = answer(request().header("If-None-Match", &tag)).await;
+            assert_eq!((known.status.as_u16(), known.text.as_str()), (304, ""), "{path} {accept}");
+            assert_eq!(known.header("vary"), "Accept, Accept-Encoding", "{path} {accept}");
+        }
+    }
+    // The response cache holds the bytes of both.
+    for (accept, media_type) in [("application/scim+json", SCIM_JSON), ("application/json", JSON)] {
+        let request = bridge.request(Method::GET, "/scim/v2/Users?count=50").header("Accept", accept);
+        let coded = answer(request.header("Accept-Encoding", "br")).await;
+        assert_eq!((coded.header("content-type"), coded.header("content-encoding")), (media_type, "br"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_scim_has_one_media_type() {
+    let bridge = Setup::persons(3).start();
+    bridge.ready().await;
+    for (path, media_type, vary) in [
+        ("/openapi.json", JSON, "Accept-Encoding"),
+        ("/health/ready", JSON, ""),
+        ("/status", "text/html; charset=utf-8", ""),
+        ("/metrics", "application/openmetrics-text; version=1.0.0; charset=utf-8", ""),
+    ] {
+        for accept in ["application/scim+json", "application/json"] {
+            let answer = answer(bridge.request(Method::GET, path).header("Accept", accept)).await;
+            assert_eq!((answer.header("content-type"), answer.header("vary")), (media_type, vary), "{path} {accept}");
+        }
+    }
+}
