@@ -197,7 +197,17 @@ fn request(criterion: &mut Criterion) {
         let cursor_key = CursorKey::new(b"secret");
         let (max_results, filter_limits, register) = (10_000, Limits::default(), Box::new(|_: &mut _| {}));
         let (settings, pages) = (Arc::default(), Pages { status: false, metrics: true });
-        let parts = Parts { directory, access, cursor_key, max_results, filter_limits, settings, pages, register };
+        let parts = Parts {
+            directory,
+            access,
+            cursor_key,
+            announces_pagination: true,
+            max_results,
+            filter_limits,
+            settings,
+            pages,
+            register,
+        };
         let state = State::new(parts);
         let state = web::Data::new(state);
         let runtime = actix_web::rt::System::new();

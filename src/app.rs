@@ -177,6 +177,7 @@ impl Application {
             directory: directory.clone(),
             access,
             cursor_key,
+            announces_pagination: scim.announces_pagination,
             max_results: scim.max_results,
             filter_limits: scim.filter_limits,
             settings,

@@ -3,6 +3,7 @@
 //! asked for.
 
 mod caller;
+mod form;
 mod issuer;
 mod keys;
 mod network;
@@ -20,6 +21,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 pub use caller::{Caller, NotAName};
+pub use form::{Wrapping, unwrap_token};
 pub use issuer::{Algorithm, Issuer};
 use keys::{Keys, Way};
 pub use network::{Networks, NotANetwork};
@@ -161,21 +163,24 @@ impl Access {
         self.0.active.load().rules.webhook_token.as_ref().is_some_and(|token| token.is(presented))
     }
 
-    /// Who presents this token, if they may ask. The connection comes from `peer`; `forwarded` is what came with it
+    /// Returns the client that presents one of these texts as its token, if it may ask: the same token in several
+    /// forms, of which the first valid one counts. The connection comes from `peer`; `forwarded` is what came with it
     /// about for whom it is, oldest first: values of `X-Forwarded-For`.
     ///
     /// # Errors
     /// When they may not.
     pub async fn admit(
         &self,
-        presented: Option<&[u8]>,
+        presented: &[Vec<u8>],
         peer: Option<IpAddr>,
         forwarded: &[&[u8]],
     ) -> Result<Caller, Refused> {
         let active = self.0.active.load_full();
         let address = peer.and_then(|peer| active.rules.trusted_proxies.origin(peer, forwarded));
         let refused = |caller, why| Refused { caller, address, why };
-        let Some(presented) = presented else { return Err(refused(None, Refusal::Missing)) };
+        if presented.is_empty() {
+            return Err(refused(None, Refusal::Missing));
+        }
         // What takes long, and a large future, is for those who are not simply known.
         let known = active.known(presented, self.0.clock.as_ref());
         let recognised = if known.is_some() { known } else { Box::pin(active.issued(presented, &self.0)).await };
@@ -217,16 +222,27 @@ impl Active {
     }
 
     /// The client whose token this is.
-    fn known(&self, presented: &[u8], clock: &dyn Clock) -> Option<Recognised<'_>> {
-        let client = self.client(presented)?;
+    fn known(&self, presented: &[Vec<u8>], clock: &dyn Clock) -> Option<Recognised<'_>> {
+        let client = presented.iter().find_map(|token| self.client(token))?;
         let expired = client.has_expired(clock.now());
         let verdict = if expired { Err(Refusal::Expired) } else { Ok(()) };
         Some((&client.caller, client.networks.as_ref(), verdict))
     }
 
+    /// The issuer that has signed one of these tokens.
+    async fn issued(&self, presented: &[Vec<u8>], access: &Inner) -> Option<Recognised<'_>> {
+        let mut found = None;
+        for token in presented.iter().filter_map(|token| std::str::from_utf8(token).ok()) {
+            found = self.issued_token(token, access).await;
+            if found.is_some() {
+                break;
+            }
+        }
+        found
+    }
+
     /// The issuer that has signed this token.
-    async fn issued(&self, presented: &[u8], access: &Inner) -> Option<Recognised<'_>> {
-        let token = std::str::from_utf8(presented).ok()?;
+    async fn issued_token(&self, token: &str, access: &Inner) -> Option<Recognised<'_>> {
         let mut found = None;
         for issuer in self.rules.issuers.iter().filter(|issuer| issuer.may_have_issued(token)) {
             let verdict = issuer.check(token, self.keys.get(&issuer.jwks_url)?, access).await;

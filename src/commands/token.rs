@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Read;
 
 use aws_lc_rs::{digest, rand};
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::Failure;
@@ -39,13 +40,12 @@ fn hash(output: TokenOutput) -> Result<(), Failure> {
         .take(LONGEST)
         .read_to_string(&mut text)
         .map_err(|error| Failure::Usage(format!("the token cannot be read from standard input: {error}")))?;
-    // As it is read from a file: without the end of its line.
-    let token = text.trim();
-    if !config::is_token(token) {
+    // As the server reads it from a file: without the end of its line, quotes and `Bearer`.
+    let Some(token) = config::client_token(&text) else {
         let expected = "at least 16 letters, digits or signs, without blanks";
         return Err(Failure::Usage(format!("standard input holds no token: {expected}")));
-    }
-    let hash = sha256(token);
+    };
+    let hash = sha256(token.expose_secret());
     if output.json {
         return print(format!("{}\n", json!({"token_sha256": hash})).as_bytes());
     }

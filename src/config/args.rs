@@ -158,6 +158,9 @@ pub(super) struct ScimArgs {
     /// Most users on one page (filter.maxResults)
     #[arg(long, env = "SCIM_MAX_RESULTS", value_name = "NUMBER", default_value = "10000")]
     pub(super) max_results: String,
+    /// Whether /ServiceProviderConfig has the block `pagination` of RFC 9865: on or off. Some older clients refuse it
+    #[arg(long, env = "SCIM_ANNOUNCE_PAGINATION", value_name = "SWITCH", default_value = "on")]
+    pub(super) announce_pagination: String,
     /// Longest filter, in bytes
     #[arg(long, env = "SCIM_MAX_FILTER_LENGTH", value_name = "BYTES", default_value = "10240")]
     pub(super) max_filter_length: String,

@@ -103,6 +103,8 @@ pub struct Scim {
     pub max_stale: Duration,
     /// The largest page.
     pub max_results: usize,
+    /// Whether `/ServiceProviderConfig` has the block `pagination`.
+    pub announces_pagination: bool,
     /// How large a filter may be.
     pub filter_limits: filter::Limits,
     /// The company's choices.
@@ -225,6 +227,7 @@ fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<Sec
         max_change: value::percent(value::MAX_CHANGE, &args.max_change)?,
         max_stale,
         max_results: value::max_results(&args.max_results)?,
+        announces_pagination: value::switch(value::ANNOUNCE_PAGINATION, &args.announce_pagination)?,
         filter_limits: filter::Limits {
             length: value::number(value::MAX_FILTER_LENGTH, &args.max_filter_length, FILTER_LENGTHS)?,
             depth: value::number(value::MAX_FILTER_DEPTH, &args.max_filter_depth, FILTER_DEPTHS)?,
@@ -255,10 +258,10 @@ fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Dur
     Ok(Some(every))
 }
 
-/// Whether this can be a client's token: it can be sent, and nobody can guess it.
+/// Returns the token that a client can be given: it can be sent, and nobody can guess it. Text around it is removed.
 #[must_use]
-pub fn is_token(text: &str) -> bool {
-    value::token(&value::BEARER_TOKEN, text.into()).is_ok()
+pub fn client_token(text: &str) -> Option<SecretString> {
+    value::token(&value::BEARER_TOKEN, text.into()).ok()
 }
 
 /// The address that a `--listen` says.

@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
 use super::Error;
+use crate::access::unwrap_token;
 
 /// A setting's two names.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +48,7 @@ settings! {
     REFRESH_EVERY = "--refresh-every", "SCIM_REFRESH_EVERY";
     MAX_STALE = "--max-stale", "SCIM_MAX_STALE";
     MAX_RESULTS = "--max-results", "SCIM_MAX_RESULTS";
+    ANNOUNCE_PAGINATION = "--announce-pagination", "SCIM_ANNOUNCE_PAGINATION";
     MAX_FILTER_LENGTH = "--max-filter-length", "SCIM_MAX_FILTER_LENGTH";
     MAX_FILTER_DEPTH = "--max-filter-depth", "SCIM_MAX_FILTER_DEPTH";
     CONFIG = "--config", "SCIM_CONFIG";
@@ -71,6 +73,8 @@ impl fmt::Display for Setting {
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The shortest token: shorter ones can be guessed.
 const SHORTEST_TOKEN: usize = 16;
+/// Editors on Windows write it at the beginning of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 /// The smallest cap on pages: clients that ask for 200 or 500 at once take a shorter page for the
 /// last one.
 const SMALLEST_CAP: usize = 1000;
@@ -112,19 +116,35 @@ pub(super) fn secret(setting: Setting, matches: &ArgMatches) -> Result<Option<Se
             )));
         }
         (Some(text), file) if file.is_none() || by_flag(&id) => text.clone(),
-        (_, Some(file)) => std::fs::read_to_string(file)
+        (_, Some(file)) => secret_file(file)
             .map_err(|error| Error(format!("{}-file ({}_FILE): {}: {error}", setting.flag, setting.variable, file)))?,
         (Some(text), None) => text.clone(),
     };
-    match secret.trim() {
+    match secret.trim_matches(|char: char| char == BYTE_ORDER_MARK || char.is_whitespace()) {
         "" => Err(Error(format!("{setting} is empty"))),
         secret => Ok(Some(secret.into())),
     }
 }
 
-/// A token that can be sent (RFC 6750 §2.1) and that nobody can guess.
+/// Reads a file that holds a secret.
+fn secret_file(path: &str) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
+        return Err("it is UTF-16, as Windows PowerShell writes it with `>`; write it as UTF-8".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
+/// A token that can be sent (RFC 6750 §2.1) and that nobody can guess, without quotation marks and `Bearer` around it.
 pub(super) fn token(setting: &dyn fmt::Display, token: SecretString) -> Result<SecretString, Error> {
-    let text = token.expose_secret();
+    let written = token.expose_secret();
+    let (bare, _) = unwrap_token(written.as_bytes());
+    let text = std::str::from_utf8(bare).unwrap_or(written);
+    if text.contains(char::is_whitespace) {
+        return Err(Error(format!(
+            "{setting} has characters that cannot be sent: there is a blank or a line end in it, where one token belongs"
+        )));
+    }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error(format!("{setting} has characters that cannot be sent; use letters and digits")));
     }
@@ -133,7 +153,7 @@ pub(super) fn token(setting: &dyn fmt::Display, token: SecretString) -> Result<S
             "{setting} is shorter than {SHORTEST_TOKEN} characters; make one with `openssl rand -hex 32`"
         )));
     }
-    Ok(token)
+    Ok(text.into())
 }
 
 /// A span of time above zero.
@@ -314,8 +334,23 @@ mod tests {
 
     #[test]
     fn a_token_can_be_sent_and_not_be_guessed() {
-        let check = |text: &str| token(&BEARER_TOKEN, text.to_owned().into()).map(|_| ()).map_err(|error| error.0);
-        assert_eq!(check("0123456789abcdef"), Ok(()));
+        let check = |text: &str| {
+            let token = token(&BEARER_TOKEN, text.to_owned().into());
+            token.map(|token| token.expose_secret().to_owned()).map_err(|error| error.0)
+        };
+        for written in [
+            "0123456789abcdef",
+            "Bearer 0123456789abcdef",
+            "Bearer: 0123456789abcdef",
+            "\"0123456789abcdef\"",
+            "'Bearer 0123456789abcdef'",
+            "\u{feff}0123456789abcdef\r\n",
+        ] {
+            assert_eq!(check(written).as_deref(), Ok("0123456789abcdef"), "{written:?}");
+        }
+        assert!(check("\"0123456789abcde\"").unwrap_err().contains("shorter than 16"));
+        assert!(check("Bearer").unwrap_err().contains("shorter than 16"));
+        assert!(check("0123456789abcdef\n0123456789abcdef").unwrap_err().contains("a blank or a line end in it"));
         assert!(check("short").unwrap_err().contains("shorter than 16"));
         assert!(check("with spaces and so on").unwrap_err().contains("cannot be sent"));
         assert!(check("schlüsselschlüssel").unwrap_err().contains("cannot be sent"));

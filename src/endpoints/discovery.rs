@@ -12,8 +12,11 @@ pub(super) async fn service_provider_config(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     extract::no_filter(&request)?;
-    let document = state.directory.vocabulary().discovery.service_provider_config.to_string();
-    respond::document(&request, &state, document).await
+    let mut document = state.directory.vocabulary().discovery.service_provider_config.clone();
+    if let (Value::Object(members), false) = (&mut document, state.announces_pagination) {
+        members.shift_remove("pagination");
+    }
+    respond::document(&request, &state, document.to_string()).await
 }
 
 pub(super) async fn resource_types(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {

@@ -6,8 +6,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderName, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 
-use super::Scheme;
 use super::media_type::SCIM_JSON;
+use super::{Scheme, Slip};
 use crate::access::Refusal;
 use crate::{directory, scim};
 
@@ -15,19 +15,24 @@ use crate::{directory, scim};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Whoever asks may not.
-    #[error("{why}")]
+    #[error("{}", refusal(*.why, *.slip))]
     Refused {
         /// Why not.
         why: Refusal,
         /// How their token came.
         scheme: Scheme,
+        /// What is wrong with the form in which it came.
+        slip: Option<Slip>,
     },
     /// No token of the webhooks, or another one.
     #[error("the Authorization header must be the token of the webhooks and nothing else")]
     UnknownSender,
-    /// No such route.
-    #[error("there is nothing at this address; SCIM is under /scim/v2")]
-    NoRoute,
+    /// No such route; the one that was most likely meant.
+    #[error("there is nothing at this address; {}", better_route(*.0))]
+    NoRoute(Option<&'static str>),
+    /// No such route at the address for metrics.
+    #[error("there is nothing at this address; metrics are at /metrics, health is at /health/live and /health/ready")]
+    NoMetricsRoute,
     /// No such resource of this type.
     #[error("there is no such {0}")]
     NoResource(&'static str),
@@ -76,6 +81,21 @@ pub enum Error {
     Unavailable(#[from] directory::Error),
 }
 
+/// Reason of a refusal, with the slip in the form of the token where that may be the cause.
+fn refusal(why: Refusal, slip: Option<Slip>) -> String {
+    match (why, slip) {
+        (Refusal::Missing | Refusal::Unknown | Refusal::Slowed(_), Some(slip)) => format!("{why} ({slip})"),
+        _ => why.to_string(),
+    }
+}
+
+fn better_route(suggestion: Option<&'static str>) -> String {
+    match suggestion {
+        Some(route) => format!("did you mean {route}?"),
+        None => "SCIM is under /scim/v2".to_owned(),
+    }
+}
+
 /// What a client reads when nothing can be served; the log says more.
 fn unavailable(error: &directory::Error) -> String {
     match error {
@@ -119,12 +139,38 @@ fn again_after(wait: Duration) -> (HeaderName, String) {
 const BUSY: Duration = Duration::from_secs(5);
 
 impl Error {
-    fn scim_type(&self) -> Option<scim::ScimType> {
+    pub(super) fn scim_type(&self) -> Option<scim::ScimType> {
         if let Self::InvalidQuery(invalid) = self { Some(invalid.scim_type) } else { None }
     }
 
+    /// Reason for the log. It holds nothing of the request, unlike the text for the client.
+    pub(super) fn reason(&self) -> Option<String> {
+        match self {
+            Self::InvalidQuery(invalid) => Some(invalid.scim_type.reason().to_owned()),
+            Self::NoRoute(Some(route)) => {
+                Some(format!("there is nothing at this address, which is similar to {route}"))
+            }
+            Self::Malformed(_) => Some("the webhook cannot be understood".to_owned()),
+            // The log has another field, or another line, for these.
+            Self::Refused { .. } | Self::Unavailable(_) | Self::Busy | Self::BrokeOff => None,
+            Self::UnknownSender
+            | Self::NoRoute(None)
+            | Self::NoMetricsRoute
+            | Self::NoResource(_)
+            | Self::ReadOnly
+            | Self::OnlySearch
+            | Self::OnlyWebhook
+            | Self::NotImplemented(_)
+            | Self::MediaType
+            | Self::FilterForbidden
+            | Self::LargeBody
+            | Self::SlowBody
+            | Self::BrokenBody => Some(self.to_string()),
+        }
+    }
+
     fn headers(&self) -> Vec<(HeaderName, String)> {
-        if let Self::Refused { why, scheme } = self {
+        if let Self::Refused { why, scheme, .. } = self {
             return refused(*why, *scheme);
         }
         self.header().into_iter().collect()
@@ -143,7 +189,8 @@ impl Error {
             ) => Some(again_after(*retry_after)),
             Self::Busy => Some(again_after(BUSY)),
             Self::Refused { .. }
-            | Self::NoRoute
+            | Self::NoRoute(_)
+            | Self::NoMetricsRoute
             | Self::NoResource(_)
             | Self::Malformed(_)
             | Self::NotImplemented(_)
@@ -168,7 +215,7 @@ impl ResponseError for Error {
                 Refusal::Uncheckable(_) => StatusCode::SERVICE_UNAVAILABLE,
             },
             Self::UnknownSender => StatusCode::UNAUTHORIZED,
-            Self::NoRoute | Self::NoResource(_) => StatusCode::NOT_FOUND,
+            Self::NoRoute(_) | Self::NoMetricsRoute | Self::NoResource(_) => StatusCode::NOT_FOUND,
             Self::ReadOnly | Self::OnlySearch | Self::OnlyWebhook => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
             Self::InvalidQuery(_) | Self::Malformed(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,

@@ -111,8 +111,8 @@ impl Requests {
             visits.entry(client).or_insert_with(|| Visits { served: 0, refused: 0, failed: 0, last: last.clone() });
         let counter = match last.status {
             ..400 => &mut visits.served,
-            400..500 => &mut visits.refused,
-            500.. => &mut visits.failed,
+            status if super::is_failure(status) => &mut visits.failed,
+            400.. => &mut visits.refused,
         };
         *counter += 1;
         visits.last = last;

@@ -3,6 +3,7 @@
 
 mod auth;
 mod body;
+mod credentials;
 mod discovery;
 mod error;
 mod extract;
@@ -15,6 +16,7 @@ mod metrics;
 mod openapi;
 mod respond;
 mod status;
+mod suggestion;
 #[cfg(feature = "otlp")]
 mod trace;
 mod turns;
@@ -30,7 +32,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{Handler, HttpRequest, Resource, Responder, web};
 
 use arc_swap::ArcSwap;
-pub use auth::Scheme;
+pub use credentials::{Scheme, Slip};
 pub use error::Error;
 pub use metrics::Register;
 pub use status::Setting;
@@ -59,6 +61,8 @@ pub struct State {
 pub struct Parts {
     /// What is served.
     pub directory: Directory,
+    /// Whether `/ServiceProviderConfig` has the block `pagination` of RFC 9865.
+    pub announces_pagination: bool,
     /// Who may ask.
     pub access: Access,
     /// What cursors are signed with.
@@ -120,7 +124,7 @@ pub fn configure(service: &mut web::ServiceConfig, state: &State) {
         service.service(webhooks::resource());
     }
     if state.pages.status {
-        let page = resource("/status", "", status::read).wrap(from_fn(auth::check));
+        let page = resource("/status", "", status::read).wrap(from_fn(auth::check)).wrap(from_fn(status::for_browsers));
         let see = web::resource("/").app_data(Route::in_scope("", "/")).guard(status::is_browser()).to(status::see);
         service.service(page).service(see);
     }
@@ -145,7 +149,7 @@ pub fn configure_metrics(service: &mut web::ServiceConfig) {
         .service(resource("/metrics", "", metrics::read))
         .service(resource("/health/live", "", health::live))
         .service(resource("/health/ready", "", health::ready))
-        .default_service(web::to(no_route));
+        .default_service(web::to(no_metrics_route));
 }
 
 /// SCIM, in a scope that begins with `scope`.
@@ -213,6 +217,15 @@ async fn read_only() -> Result<&'static str, Error> {
     Err(Error::ReadOnly)
 }
 
-async fn no_route(_: HttpRequest) -> Result<&'static str, Error> {
-    Err(Error::NoRoute)
+async fn no_route(request: HttpRequest, state: web::Data<State>) -> Result<&'static str, Error> {
+    Err(Error::NoRoute(suggestion::suggestion(request.path(), state.pages, state.access.has_webhooks())))
+}
+
+async fn no_metrics_route() -> Result<&'static str, Error> {
+    Err(Error::NoMetricsRoute)
+}
+
+/// Reports whether a status is a failure of this server. 501 is an answer: a client wants what there is not.
+fn is_failure(status: u16) -> bool {
+    status >= 500 && status != 501
 }

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 use super::{Error, Pages, STATUS, State, respond};
-use crate::scim::{BrokenDocument, Discovery, filter};
+use crate::scim::{self, BrokenDocument, Discovery, filter};
 
 /// What is empty there is filled in here.
 const DOCUMENT: &str = include_str!("openapi.json");
@@ -70,11 +70,15 @@ fn document(
         set(&mut document, &format!("/components/{place}"), "description", filter.as_str().into());
     }
 
+    add_json(&mut document);
     let responses = document.pointer("/components/responses").cloned().unwrap_or_default();
     for (path, item) in object(&mut document, "/paths").into_iter().flatten() {
         let Value::Object(item) = item else { continue };
         if AT_THE_ROOT.contains(&path.as_str()) {
             item.insert("servers".to_owned(), json!([{"url": root}]));
+        }
+        if path == STATUS {
+            add_html(item, &responses);
         }
         add_head(item, &responses);
     }
@@ -91,6 +95,31 @@ fn set(document: &mut Value, pointer: &str, name: &str, value: Value) {
 
 fn remove(document: &mut Value, pointer: &str, name: &str) {
     object(document, pointer).and_then(|object| object.shift_remove(name));
+}
+
+/// Adds `application/json` wherever SCIM is answered: clients that prefer it get it.
+fn add_json(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(scim) = members.get(scim::MEDIA_TYPE).cloned() {
+                members.entry("application/json").or_insert(scim);
+            }
+            members.values_mut().for_each(add_json);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(add_json),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Adds `text/html` to the errors of the status page: browsers get them as a page, too.
+fn add_html(item: &mut Map<String, Value>, responses: &Value) {
+    let Some(described) = item.get_mut("get").and_then(|get| object(get, "/responses")) else { return };
+    for response in described.values_mut() {
+        let name = response.get("$ref").and_then(|reference| reference.as_str()?.rsplit('/').next());
+        let Some(mut shared) = name.and_then(|name| responses.get(name)).cloned() else { continue };
+        set(&mut shared, "/content", "text/html", json!({"schema": {"type": "string"}}));
+        *response = shared;
+    }
 }
 
 /// What can be got can be asked for by HEAD: the same, without the body.

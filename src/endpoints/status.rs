@@ -2,17 +2,19 @@
 //! nothing of anybody who is served. It works without scripts, and takes nothing from elsewhere.
 
 mod page;
+mod refusal;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use actix_web::dev::RequestHead;
 use actix_web::guard::{Guard, GuardContext, fn_guard};
 use actix_web::http::Method;
 use actix_web::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, HttpResponseBuilder, web};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,6 +24,8 @@ use super::measure::Visits;
 use super::{Error, State};
 use crate::directory::{HeldBack, PastLoad, Snapshot};
 use crate::scim::{EXTENSION_USER, ListQuery, Paging, SearchRequest};
+
+pub(super) use refusal::for_browsers;
 
 const STYLE: &str = include_str!("status/style.css");
 
@@ -74,13 +78,18 @@ const STATES: [(&str, &str); 4] =
 pub(super) async fn read(state: web::Data<State>) -> Result<HttpResponse, Error> {
     let html = web::block(move || page::page(&Facts::of(&state)).into_string());
     let html = html.await.map_err(|_| Error::BrokeOff)?;
-    Ok(HttpResponse::Ok()
+    Ok(html_response(&mut HttpResponse::Ok(), html))
+}
+
+/// Completes a response with a page that takes nothing from elsewhere.
+fn html_response(response: &mut HttpResponseBuilder, html: String) -> HttpResponse {
+    response
         .content_type("text/html; charset=utf-8")
         .insert_header((CONTENT_SECURITY_POLICY, POLICY.as_str()))
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header((CACHE_CONTROL, "no-store"))
-        .body(html))
+        .body(html)
 }
 
 /// Where a browser is sent that asks for the root. The address is relative: a proxy may serve us under a path.
@@ -90,13 +99,12 @@ pub(super) async fn see() -> HttpResponse {
 
 /// Whether it is a browser that asks: SCIM clients want JSON, or say nothing of what they want.
 pub(super) fn is_browser() -> impl Guard {
-    fn_guard(|context: &GuardContext<'_>| {
-        let head = context.head();
-        let accepted = head.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-        matches!(head.method, Method::GET | Method::HEAD)
-            && accepted.contains("text/html")
-            && !accepted.contains("json")
-    })
+    fn_guard(|context: &GuardContext<'_>| is_browser_request(context.head()))
+}
+
+fn is_browser_request(head: &RequestHead) -> bool {
+    let accepted = head.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    matches!(head.method, Method::GET | Method::HEAD) && accepted.contains("text/html") && !accepted.contains("json")
 }
 
 impl Facts {

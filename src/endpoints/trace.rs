@@ -38,7 +38,7 @@ impl Traced {
         if let Some(caller) = caller {
             span.set_attribute(KeyValue::new("scim.client", caller.name().to_owned()));
         }
-        if status >= 500 {
+        if super::is_failure(status) {
             span.set_status(Status::error(""));
         }
         span.end();

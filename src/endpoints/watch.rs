@@ -17,6 +17,7 @@ use uuid::fmt::Hyphenated;
 use super::measure::Request;
 use super::{Error, State, media_type};
 use crate::access::{Caller, Refused};
+use crate::scim::ScimType;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What stands for a route where there is none.
@@ -42,6 +43,10 @@ pub(super) struct About {
     refused: Option<(&'static str, Option<IpAddr>)>,
     /// How many resources the answer holds.
     rows: Option<usize>,
+    /// Keyword of the error.
+    scim_type: Option<ScimType>,
+    /// Reason of the error, without anything of the request.
+    reason: Option<String>,
 }
 
 /// Answers a request of a client.
@@ -88,9 +93,11 @@ async fn watched<B: MessageBody + 'static>(
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
     let (status, took) = (response.status().as_u16(), began.elapsed());
-    let (route, about) = (route(response.request()), about(response.request()));
-    if let Some(reason) = response.response().error().and_then(|error| error.as_error::<Error>()) {
-        explain(id, reason);
+    let (route, mut about) = (route(response.request()), about(response.request()));
+    if let Some(error) = response.response().error().and_then(|error| error.as_error::<Error>()) {
+        explain(id, error);
+        about.scim_type = error.scim_type();
+        about.reason = error.reason();
     }
     log(id, response.request().method().as_str(), &route, status, took.as_millis() as u64, &about);
     #[cfg(feature = "otlp")]
@@ -118,6 +125,7 @@ fn log(request_id: &str, method: &str, route: &str, status: u16, millis: u64, ab
     let client = about.caller.as_ref().map(Caller::name);
     let (refused, address) = about.refused.unzip();
     let (rows, address) = (about.rows, address.flatten().map(tracing::field::display));
+    let (scim_type, reason) = (about.scim_type.map(ScimType::keyword), about.reason.as_deref());
     if route.starts_with("/health/") || route == "/metrics" {
         tracing::debug!(request_id, client, rows, method, route, status, millis, "{method} {route} {status}");
     } else {
@@ -126,6 +134,8 @@ fn log(request_id: &str, method: &str, route: &str, status: u16, millis: u64, ab
             client,
             refused,
             address,
+            scim_type,
+            reason,
             rows,
             method,
             route,

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use actix_web::body::MessageBody;
 use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::guard::Post;
-use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, Route, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, Route, web};
 
 use super::body::{self, Body};
+use super::credentials::Credentials;
 use super::{Error, State, watch};
 
 /// How many there were since the start.
@@ -53,19 +53,19 @@ async fn only_webhook() -> Result<&'static str, Error> {
     Err(Error::OnlyWebhook)
 }
 
-/// Lets a request pass whose `Authorization` is the token: Personio sends it as it was written there,
-/// without a scheme. Counts what became of it.
+/// Lets a request pass whose `Authorization` is the token: Personio sends it as it was written there, usually without a
+/// scheme. Counts what became of it.
 async fn check(
     state: web::Data<State>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let presented = request.headers().get(AUTHORIZATION);
-    let known = presented.is_some_and(|value| state.access.is_webhook(value.as_bytes()));
+    let Credentials { tokens, .. } = Credentials::of(request.request());
+    let known = tokens.iter().any(|token| state.access.is_webhook(token));
     let response = if known {
         next.call(request).await?.map_into_left_body()
     } else {
-        request.into_response(Error::UnknownSender.error_response()).map_into_right_body()
+        request.error_response(Error::UnknownSender).map_into_right_body()
     };
     let counter = if response.status().is_success() { &state.notices.accepted } else { &state.notices.refused };
     counter.fetch_add(1, Relaxed);

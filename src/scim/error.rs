@@ -25,6 +25,36 @@ pub enum ScimType {
     InvalidCount,
 }
 
+impl ScimType {
+    /// Keyword as it is in an error body.
+    #[must_use]
+    pub fn keyword(self) -> &'static str {
+        match self {
+            Self::InvalidFilter => "invalidFilter",
+            Self::InvalidValue => "invalidValue",
+            Self::InvalidPath => "invalidPath",
+            Self::InvalidSyntax => "invalidSyntax",
+            Self::InvalidCursor => "invalidCursor",
+            Self::ExpiredCursor => "expiredCursor",
+            Self::InvalidCount => "invalidCount",
+        }
+    }
+
+    /// Reason for those who run the server. It holds nothing of the query.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::InvalidFilter => "the filter is too long, is not in the grammar, or names no attribute that there is",
+            Self::InvalidValue => "a parameter has a value that it cannot have, or is there twice",
+            Self::InvalidPath => "sortBy names no attribute by which resources can be sorted",
+            Self::InvalidSyntax => "the body is not a SearchRequest in JSON",
+            Self::InvalidCursor => "the cursor was made for another query or client",
+            Self::ExpiredCursor => "the data that the cursor goes through is not kept any more",
+            Self::InvalidCount => "count is not a page size that a cursor can have",
+        }
+    }
+}
+
 /// What is wrong with a query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]

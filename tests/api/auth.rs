@@ -61,16 +61,29 @@ async fn every_client_comes_in_by_its_own_token_and_either_scheme() {
         (basic("anybody", OTHER), 200),
         (basic("", OKTA), 200),
         (basic("okta", OKTA).replace("Basic", "bASIC"), 200),
+        (OKTA.to_owned(), 200),
+        (format!("Bearer Bearer {OKTA}"), 200),
+        (format!("Bearer: {OKTA}"), 200),
+        (format!("Bearer:{OKTA}"), 200),
+        (format!("bearer \"{OKTA}\""), 200),
+        (format!("'Bearer {OKTA}'"), 200),
+        (format!("Bearer <{OKTA}>"), 200),
+        (format!("Token {OKTA}"), 200),
+        (basic(OKTA, ""), 200),
+        (basic("okta", &format!("Bearer {OKTA}")), 200),
+        (basic("okta", &format!("{OKTA}\r\n")), 200),
         (format!("Bearer {TOKEN}"), 401),
         (format!("Bearer {OKTA}{OTHER}"), 401),
         (format!("Bearer {OKTA}:"), 401),
         (format!("Bearer {}", &OKTA[1..]), 401),
-        (format!("Token {OKTA}"), 401),
-        (OKTA.to_owned(), 401),
+        (format!("Digest {OKTA}"), 401),
+        (format!("Bearer {OKTA} {OTHER}"), 401),
+        (format!("Bearer {OKTA}, Bearer {OTHER}"), 401),
+        (format!("\"Bearer {}\"", &OKTA[1..]), 401),
         ("Bearer".to_owned(), 401),
         ("Bearer okta".to_owned(), 401),
-        (basic(OKTA, ""), 401),
         (basic(OKTA, "okta"), 401),
+        (basic(&OKTA[1..], ""), 401),
         (format!("Basic {OKTA}"), 401),
         ("Basic".to_owned(), 401),
         (String::new(), 401),
@@ -87,6 +100,42 @@ async fn every_client_comes_in_by_its_own_token_and_either_scheme() {
             bridge.clock.pass(Duration::from_secs(60));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_names_the_slip_in_the_form_of_the_token() {
+    let bridge = bridge(clients()).await;
+    let wrong = "a-token-that-nobody-has";
+    let rows = [
+        (format!("Bearer {wrong}"), None),
+        (String::new(), None),
+        ("Bearer".to_owned(), Some("a scheme and no token after it")),
+        (wrong.to_owned(), Some("has no scheme: write `Bearer`")),
+        (format!("Token {wrong}"), Some("is Token: write `Bearer` instead")),
+        (format!("ApiKey {wrong}"), Some("is neither Bearer nor Basic")),
+        (format!("Bearer Bearer {wrong}"), Some("`Bearer` is there twice")),
+        (format!("Bearer: {wrong}"), Some("a colon or an equals sign after `Bearer`")),
+        (format!("Bearer \"{wrong}\""), Some("in quotes or angle brackets")),
+        ("Bearer $SCIM_TOKEN".to_owned(), Some("a variable that was not filled in")),
+        (format!("Bearer {wrong} {wrong}"), Some("there is a blank in the token")),
+        (basic("okta", wrong), Some("the password is read as the token")),
+        (basic(wrong, ""), Some("the password of HTTP Basic is empty")),
+        (format!("Basic {wrong}"), Some("is not Base64")),
+    ];
+    for (header, slip) in &rows {
+        let detail = get(&bridge, "/Users", &[("Authorization", header)]).await.scim_error(401, None);
+        assert_eq!(detail.split_once(" (").is_some(), slip.is_some(), "{header}: {detail}");
+        assert!(detail.contains(slip.unwrap_or("a valid bearer token is required")), "{header}: {detail}");
+        assert!(!detail.contains(wrong), "{header}: {detail}");
+        bridge.clock.pass(Duration::from_secs(60));
+    }
+    // An address that is slowed down learns no less.
+    for _ in 0..6 {
+        get(&bridge, "/Users", &[("Authorization", "Bearer a-guess-of-somebody")]).await;
+    }
+    let slowed = get(&bridge, "/Users", &[("Authorization", &format!("Bearer Bearer {wrong}"))]).await;
+    let detail = slowed.scim_error(429, None);
+    assert!(detail.starts_with("too many wrong tokens") && detail.contains("`Bearer` is there twice"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,6 +56,21 @@ async fn the_server_says_what_it_can_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_block_pagination_can_be_left_out_and_cursors_go_on_working() {
+    let bridge = Setup { announces_pagination: false, ..Setup::persons(3) }.start();
+    let with = Setup::persons(3).start().get("/scim/v2/ServiceProviderConfig").await.json();
+    let without = bridge.get("/scim/v2/ServiceProviderConfig").await.json();
+    let names = |document: &Value| document.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let mut others = names(&with);
+    others.retain(|name| name != "pagination");
+    assert_eq!(names(&without), others);
+    assert_eq!(others.len() + 1, names(&with).len());
+    let page = bridge.users("?cursor&count=2").await;
+    let next = page["nextCursor"].as_str().unwrap();
+    assert_eq!(bridge.users(&format!("?cursor={next}")).await["itemsPerPage"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lists_name_everything_and_each_document_answers_by_its_id() {
     let bridge = alone();
     for (path, ids) in [("ResourceTypes", ["User", "Group"].as_slice()), ("Schemas", URNS.as_slice())] {

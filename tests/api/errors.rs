@@ -26,8 +26,12 @@ const OTHERS: [&str; 5] = ["/.search", "/Users/.search", "/Groups/.search", "/Me
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_token_nothing_is_said() {
     let bridge = Setup::persons(3).start();
-    let wrong =
-        [None, Some("Bearer wrong-token-for-tests".to_owned()), Some(format!("Basic {TOKEN}")), Some(TOKEN.to_owned())];
+    let wrong = [
+        None,
+        Some("Bearer wrong-token-for-tests".to_owned()),
+        Some(format!("Basic {TOKEN}")),
+        Some(format!("ApiKey {TOKEN}")),
+    ];
     for path in RESOURCES.into_iter().chain(OTHERS) {
         for prefix in ["", "/scim/v2"] {
             for authorization in &wrong {
@@ -74,6 +78,23 @@ async fn what_does_not_exist_is_a_scim_error_too() {
     let bridge = Setup::persons(3).start();
     for path in ["/nothing", "/scim/v2/Nothing", "/scim/v1/Users", "/users", "/Users/1/2", "/health"] {
         bridge.get(path).await.scim_error(404, None);
+    }
+    for (path, route) in [
+        ("/scim/v2/users", "/scim/v2/Users"),
+        ("/scim/v2/User?filter=Users%20pr", "/scim/v2/Users"),
+        ("/SCIM/V2/Users/ann-example", "/scim/v2/Users/{id}"),
+        ("/scim/v2/serviceproviderconfigs", "/scim/v2/ServiceProviderConfig"),
+        ("/v2/persons", "/scim/v2/Users"),
+        ("/scim/v2/scim/v2/Schemas", "/scim/v2/Schemas"),
+        ("/scim/v2/openapi.json", "/openapi.json"),
+        ("/scim/v2/status", "/status"),
+    ] {
+        let detail = bridge.get(path).await.scim_error(404, None);
+        assert_eq!(detail, format!("there is nothing at this address; did you mean {route}?"), "{path}");
+    }
+    for path in ["/scim/v2/nothing", "/scim/v2/ann-example?filter=Users%20pr", "/webhooks/personio"] {
+        let detail = bridge.get(path).await.scim_error(404, None);
+        assert_eq!(detail, "there is nothing at this address; SCIM is under /scim/v2", "{path}");
     }
     let detail = bridge.get("/Users/12345").await.scim_error(404, None);
     assert!(detail.contains("User") && !detail.contains("12345"), "{detail}");

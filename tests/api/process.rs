@@ -246,6 +246,7 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         (&["serve", "--cache-ttl", "2h", "--max-stale", "1h"], &[], "--max-stale (SCIM_MAX_STALE) is shorter"),
         (&["serve", "--max-results", "10"], &[], "--max-results (SCIM_MAX_RESULTS): `10`"),
         (&["serve", "--max-results", "many"], &[], "--max-results (SCIM_MAX_RESULTS): `many`"),
+        (&["serve", "--announce-pagination", "no"], &[], "(SCIM_ANNOUNCE_PAGINATION): `no` is neither on nor off"),
         (&["serve", "--max-filter-length", "99"], &[], "--max-filter-length (SCIM_MAX_FILTER_LENGTH): `99`"),
         (&["serve", "--max-filter-length=1MB"], &[], "is no whole number from 100 to 100000"),
         (&["serve", "--max-filter-depth", "0"], &[], "--max-filter-depth (SCIM_MAX_FILTER_DEPTH): `0`"),
@@ -639,6 +640,35 @@ async fn the_bridge_and_the_simulator_work_as_two_processes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_read_without_what_is_around_it() {
+    let simulator = Setup::persons(1).simulator();
+    let upstream = simulator.base_url();
+    let windows = file(&format!("\u{feff}{TOKEN}\r\n"));
+    let windows = windows.path().to_str().unwrap();
+    for (name, value) in [
+        ("SCIM_BEARER_TOKEN", format!("Bearer {TOKEN}")),
+        ("SCIM_BEARER_TOKEN", format!("\"{TOKEN}\"")),
+        ("SCIM_BEARER_TOKEN_FILE", windows.to_owned()),
+    ] {
+        let mut variables = settings(&upstream);
+        variables.retain(|(name, _)| *name != "SCIM_BEARER_TOKEN");
+        variables.push((name, &value));
+        let program = Program::start(&["serve"], &variables);
+        let base_url = program.base_url().await;
+        assert_eq!(get(&format!("{base_url}/Schemas"), TOKEN).await.status, 200, "{name}={value}");
+    }
+    let mut utf16 = NamedTempFile::new().unwrap();
+    utf16.write_all(b"\xFF\xFEa\0-\0t\0o\0k\0e\0n\0").unwrap();
+    let two = file(&format!("{TOKEN}\n{TOKEN}\n"));
+    for (path, part) in [(utf16.path(), "it is UTF-16"), (two.path(), "there is a blank or a line end in it")] {
+        let mut variables = settings(&upstream);
+        variables.retain(|(name, _)| *name != "SCIM_BEARER_TOKEN");
+        variables.push(("SCIM_BEARER_TOKEN_FILE", path.to_str().unwrap()));
+        run(&["serve"], &variables).await.complains(64, part);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
     let simulator = Setup::persons(5).simulator();
     let program = serve(&simulator);
@@ -651,6 +681,8 @@ async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
     let rows = [
         ("/scim/v2/Users?count=2&marker=1", TOKEN, "/scim/v2/Users", 200, Some("client"), Some(2)),
         ("/scim/v2/Users?filter=marker", TOKEN, "/scim/v2/Users", 400, Some("client"), None),
+        ("/scim/v2/Users?sortBy=marker", TOKEN, "/scim/v2/Users", 400, Some("client"), None),
+        ("/scim/v2/users?filter=marker", TOKEN, "(no route)", 404, Some("client"), None),
         (&format!("/scim/v2/Users/{id}?attributes=marker"), TOKEN, "/scim/v2/Users/{id}", 200, Some("client"), Some(1)),
         ("/scim/v2/Users/marker", TOKEN, "/scim/v2/Users/{id}", 404, Some("client"), None),
         ("/scim/v2/Users?marker=1", "a-marker-that-is-no-token", "/scim/v2/Users", 401, None, None),
@@ -671,11 +703,24 @@ async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
         assert_eq!(line["status"], status, "{line}");
         assert_eq!((line["client"].as_str(), line["rows"].as_u64()), (client, rows), "{line}");
         assert!(line["millis"].is_u64() && line["level"] == "INFO" && line["timestamp"].is_string(), "{line}");
+        let (scim_type, reason) = match path {
+            "/scim/v2/Users?filter=marker" => (Some("invalidFilter"), Some("the filter is too long, is not")),
+            "/scim/v2/Users?sortBy=marker" => (Some("invalidPath"), Some("sortBy names no attribute")),
+            "/scim/v2/users?filter=marker" => {
+                (None, Some("there is nothing at this address, which is similar to /scim"))
+            }
+            "/scim/v2/Users/marker" => (None, Some("there is no such User")),
+            "/marker?marker=1" => (None, Some("there is nothing at this address; SCIM is under /scim/v2")),
+            _ => (None, None),
+        };
+        assert_eq!(line["scim_type"].as_str(), scim_type, "{line}");
+        assert_eq!(line["reason"].is_string(), reason.is_some(), "{line}");
+        assert!(line["reason"].as_str().unwrap_or_default().starts_with(reason.unwrap_or_default()), "{line}");
     }
     program.signal("TERM");
     let ended = program.ended().await;
     assert_eq!(ended.out, "");
-    for kept in ["marker", "?", "filter", "attributes=", TOKEN, "demo-secret", &id, "\x1b"] {
+    for kept in ["marker", "?", "filter=", "attributes=", TOKEN, "demo-secret", &id, "\x1b"] {
         assert!(!ended.err.contains(kept), "{kept}: {}", ended.err);
     }
 }

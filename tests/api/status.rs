@@ -75,6 +75,46 @@ async fn the_page_is_for_those_who_have_a_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_browser_without_a_token_gets_a_page() {
+    let bridge = Setup::persons(3).start();
+    bridge.ready().await;
+    let wrong = "Bearer Bearer a-wrong-token-of-somebody";
+    let ask = async |accept: &str, authorization: Option<&str>| {
+        let mut headers = vec![("Accept", accept)];
+        headers.extend(authorization.map(|value| ("Authorization", value)));
+        answer(with(&bridge, "/status", &headers)).await
+    };
+    let challenges = |answer: &Answer| answer.headers.get_all("www-authenticate").iter().count();
+    for authorization in [None, Some(wrong)] {
+        let refused = ask(HTML, authorization).await;
+        assert_eq!((refused.status.as_u16(), refused.header("content-type")), (401, "text/html; charset=utf-8"));
+        assert!(refused.text.starts_with("<!DOCTYPE html>"), "{}", refused.text);
+        assert!(texts(&refused.text).contains(&"401 Unauthorized".to_owned()), "{}", refused.text);
+        assert!(refused.text.contains("enter the token as the password"), "{}", refused.text);
+        assert_eq!(refused.text.contains("`Bearer` is there twice"), authorization.is_some(), "{}", refused.text);
+        // A challenge of Basic would only confuse a client that has presented a bearer token.
+        assert_eq!(challenges(&refused), if authorization.is_some() { 1 } else { 2 }, "{refused:?}");
+        assert!(!refused.header("x-request-id").is_empty(), "{refused:?}");
+        let policy = refused.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'") && refused.header("cache-control") == "no-store");
+        assert_eq!(refused.header("vary"), "Accept");
+    }
+    for accept in ["*/*", "application/json", "application/scim+json", ""] {
+        let refused = ask(accept, None).await;
+        assert_eq!((refused.status.as_u16(), refused.json()["status"].as_str()), (401, Some("401")), "{accept}");
+    }
+    for _ in 0..5 {
+        ask(HTML, Some(wrong)).await;
+    }
+    let slowed = ask(HTML, Some(wrong)).await;
+    assert_eq!((slowed.status.as_u16(), slowed.header("retry-after")), (429, "1"), "{slowed:?}");
+    assert!(slowed.text.contains("too many wrong tokens"), "{}", slowed.text);
+    // Elsewhere a browser is a client like any other.
+    let users = answer(with(&bridge, "/Users", &[("Accept", HTML)])).await;
+    users.scim_error(401, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_browser_is_sent_to_the_page_and_a_client_is_not() {
     let bridge = Setup::persons(3).start();
     bridge.ready().await;
@@ -207,6 +247,9 @@ async fn what_loads_and_clients_did_is_told() {
     bridge.reloaded().await;
     bridge.get("/scim/v2/Users?filter=x").await.scim_error(400, Some("invalidFilter"));
     bridge.get("/scim/v2/Users?count=1").await;
+    // What is not implemented is no failure.
+    bridge.get("/scim/v2/Me").await.scim_error(501, None);
+    bridge.get("/scim/v2/Bulk").await.scim_error(501, None);
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(500)));
     bridge.reloaded().await;
     bridge.failure().await;
@@ -217,7 +260,7 @@ async fn what_loads_and_clients_did_is_told() {
     let begin = texts.iter().position(|text| text == "Clients").unwrap();
     let client: Vec<&str> = texts[begin + 7..begin + 14].iter().map(String::as_str).collect();
     assert_eq!((client[0], client[2], client[3]), ("client", "/scim/v2/Users", "200, 5 resources"), "{texts:?}");
-    assert_eq!(client[5], "1", "one was refused: {texts:?}");
+    assert_eq!(client[5..], ["3", "0"], "three were refused and none failed: {texts:?}");
     assert!(texts.iter().any(|text| text == "1 failed"), "{texts:?}");
     assert!(texts.iter().any(|text| text.contains("500") && text.contains("/v2/persons")), "{texts:?}");
     assert!(failed.contains("<title>degraded · personio-scim</title>"), "{failed}");
