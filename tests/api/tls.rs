@@ -16,7 +16,7 @@ use reqwest::Version;
 use tempfile::TempDir;
 
 use crate::harness::{Setup, TOKEN, until};
-use crate::process::{Program, run, settings};
+use crate::process::{Program, run, serve, settings};
 
 /// An authority that nobody knows but whoever is told, with one more below it, as public ones have.
 struct Authority {
@@ -329,6 +329,16 @@ async fn a_health_check_asks_over_tls_whatever_the_name_in_the_certificate() {
     let nothing = run(&["approve"], &[listen, over_tls]).await;
     assert!(nothing.status.success() && nothing.out.starts_with("Nothing is held back"), "{nothing:?}");
     run(&["healthcheck"], &[listen, ("SCIM_TLS_CERT", "")]).await.complains(1, "http://127.0.0.1:");
+    for command in ["healthcheck", "approve"] {
+        run(&[command], &[listen]).await.complains(1, "it speaks TLS; name its certificate here");
+    }
+    let simulator = Setup::persons(1).simulator();
+    let plain = serve(&simulator);
+    let base_url = plain.base_url().await;
+    let listen = ("SCIM_LISTEN", base_url.trim_start_matches("http://").trim_end_matches("/scim/v2"));
+    let ended = run(&["healthcheck"], &[listen, over_tls]).await;
+    ended.complains(1, "it speaks plain HTTP; leave the certificate out here");
+    let base_url = program.base_url().await;
     // Whoever goes by the names of certificates refuses this server.
     assert!(answer_of(&base_url).await.is_err());
 }
