@@ -26,7 +26,7 @@ use crate::config::{self, Config, Told};
 use crate::directory::state_file::StateFile;
 use crate::directory::{self, Directory, Freshness, MaxChange};
 use crate::endpoints::{self, Pages};
-use crate::personio::{Client, Retry, Settings};
+use crate::personio::{Client, Limits, Retry, Settings};
 use crate::scim::{BrokenDocument, CursorKey, Locations, Vocabulary};
 use crate::tls::Served;
 use crate::translate::source::{Recency, Source};
@@ -86,6 +86,8 @@ pub struct Tuning {
     pub upstream_timeout: Duration,
     /// How failed requests to Personio are repeated.
     pub retry: Retry,
+    /// How much is read from Personio at most.
+    pub limits: Limits,
     /// After a failed load none is started for this long.
     pub pause: Duration,
     /// How long after a notice of a change a load begins.
@@ -108,6 +110,7 @@ impl Default for Tuning {
         Self {
             upstream_timeout: UPSTREAM_TIMEOUT,
             retry: Retry::default(),
+            limits: Limits::default(),
             pause: PAUSE,
             soon: SOON,
             certificate_look: CERTIFICATE_LOOK,
@@ -262,6 +265,7 @@ fn client(personio: config::Personio, clock: &Arc<dyn Clock>, tuning: Tuning) ->
         max_concurrency: personio.max_concurrency,
         timeout: tuning.upstream_timeout,
         retry: tuning.retry,
+        limits: tuning.limits,
     };
     Client::new(settings, Arc::clone(clock)).map_err(StartError::Client)
 }

@@ -43,7 +43,7 @@ pub use progress::Progress;
 pub use publish::HeldBack;
 pub use snapshot::{Earlier, Snapshot};
 use soon::Notices;
-pub use source::{Loaded, Login, Malformed, Memory, News, Skipped, Source, SourceError, Told};
+pub use source::{Defects, Loaded, Login, Malformed, Memory, News, Skipped, Source, SourceError, Told};
 pub use state::Keeping;
 use state_file::StateFile;
 use walks::Walks;

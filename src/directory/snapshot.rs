@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
-use super::{Loaded, MaxChange, Skipped, SourceError, threads};
+use super::{Defects, Loaded, MaxChange, Skipped, SourceError, threads};
 use crate::clock::Clock;
 use crate::scim::{
     self, Content, Digest, Resource, ResourceType, Resources, Stamp, Stamps, Unwritable, User, Vocabulary,
@@ -24,6 +24,7 @@ pub struct Snapshot {
     groups: Arc<Resources>,
     skipped: Skipped,
     outdated: usize,
+    defects: Defects,
     unconfirmed: HashSet<Box<str>>,
     loaded: SignedDuration,
     day: Option<Range<Timestamp>>,
@@ -84,8 +85,8 @@ impl Snapshot {
             Earlier::Served(earlier) if earlier.holds(&users, &groups) => earlier.digest,
             Earlier::Unknown | Earlier::Served(_) | Earlier::Stamped { .. } => digest([&users, &groups]),
         };
-        let Loaded { vocabulary, skipped, outdated, unconfirmed, day, .. } = load;
-        Ok(Self { vocabulary, users, groups, skipped, outdated, unconfirmed, loaded, day, digest })
+        let Loaded { vocabulary, skipped, outdated, defects, unconfirmed, day, .. } = load;
+        Ok(Self { vocabulary, users, groups, skipped, outdated, defects, unconfirmed, loaded, day, digest })
     }
 
     /// Whether its users and groups are these very ones.
@@ -101,6 +102,7 @@ impl Snapshot {
             groups: Arc::clone(&self.groups),
             skipped: self.skipped,
             outdated: self.outdated,
+            defects: self.defects.clone(),
             unconfirmed: self.unconfirmed.clone(),
             loaded,
             day: self.day.clone(),
@@ -141,6 +143,12 @@ impl Snapshot {
     #[must_use]
     pub fn skipped(&self) -> Skipped {
         self.skipped
+    }
+
+    /// What could not be read, or not be taken as it is.
+    #[must_use]
+    pub fn defects(&self) -> &Defects {
+        &self.defects
     }
 
     /// How many of the users are partly as they were before, since that could not be read again.

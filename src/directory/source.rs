@@ -119,6 +119,8 @@ pub struct Loaded {
     pub skipped: Skipped,
     /// How many of the users are partly as they were before, since that could not be read again.
     pub outdated: usize,
+    /// What could not be read, or not be taken as it is.
+    pub defects: Defects,
     /// The ids of those users who may be gone, which is not confirmed.
     pub unconfirmed: HashSet<Box<str>>,
     /// Why this must not be served where nothing was served before.
@@ -139,6 +141,7 @@ impl Loaded {
             groups: Vec::new(),
             skipped: Skipped::default(),
             outdated: 0,
+            defects: Defects::default(),
             unconfirmed: HashSet::new(),
             flaw: None,
             day: None,
@@ -152,6 +155,49 @@ impl Loaded {
 pub struct Skipped {
     /// Persons without an e-mail address, where the company requires one.
     pub without_email: usize,
+}
+
+/// Number of examples of defects that are shown.
+const MAX_EXAMPLES: usize = 10;
+
+/// What a load could not read, or not take as it is, although it succeeded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Defects {
+    /// New persons who cannot be read, and are not served therefore.
+    pub left_out: usize,
+    /// Persons who cannot be read, and are served as they were before.
+    pub kept: usize,
+    /// Values that are absent, or have U+FFFD for what cannot be decoded.
+    pub values: usize,
+    /// A few of them by id and attribute, never by value.
+    pub examples: Vec<String>,
+}
+
+impl Defects {
+    /// Adds an example, unless there are enough.
+    pub fn add_example(&mut self, example: impl FnOnce() -> String) {
+        if self.examples.len() < MAX_EXAMPLES {
+            self.examples.push(example());
+        }
+    }
+
+    /// Reports whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.left_out + self.kept + self.values == 0
+    }
+}
+
+impl fmt::Display for Defects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { left_out, kept, values, examples } = self;
+        write!(
+            f,
+            "{kept} persons cannot be read and stay as they were, {left_out} new persons cannot be read and are left \
+             out, {values} values cannot be read and are absent or incomplete ({})",
+            examples.join("; ")
+        )
+    }
 }
 
 /// Why a source failed, in words for the operator, without anything of a person.

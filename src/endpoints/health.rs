@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 use super::{State, respond};
-use crate::directory::{self, Counters, Directory, HeldBack, Keeping, LastFailure, Login, Losses};
+use crate::directory::{self, Counters, Defects, Directory, HeldBack, Keeping, LastFailure, Login, Losses};
 
 /// So few users may be incomplete without anybody being told: one that cannot be read for a while is
 /// nothing unusual.
@@ -168,6 +168,7 @@ fn served(now: &directory::State, held: Option<HeldBack>) -> Part {
                 ("outdated".to_owned(), snapshot.outdated().into()),
                 ("unconfirmed".to_owned(), snapshot.unconfirmed().len().into()),
             ]);
+            add_defects(&mut part, snapshot.defects());
             part
         }
         (None, Some((progress, since))) => Part::new("directory", Standing::Loading, progress).since(*since),
@@ -190,6 +191,17 @@ fn served(now: &directory::State, held: Option<HeldBack>) -> Part {
         part.more.insert("heldBack".to_owned(), numbers);
     }
     part
+}
+
+/// Adds what could not be read of Personio's answers: numbers, and a few examples by id and attribute.
+fn add_defects(part: &mut Part, defects: &Defects) {
+    if defects.is_empty() {
+        return;
+    }
+    part.detail = format!("{}; {defects}", part.detail);
+    let Defects { left_out, kept, values, examples } = defects;
+    let defects = json!({"leftOut": left_out, "keptAsBefore": kept, "oddValues": values, "examples": examples});
+    part.more.insert("defects".to_owned(), defects);
 }
 
 fn kept(keeping: Keeping) -> Part {

@@ -2,21 +2,24 @@
 //! names. Every request is authorised, throttled, limited in time and size, and retried where that
 //! can help.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, Request, StatusCode};
 use secrecy::SecretString;
-use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::error::is_html;
-use super::model::{Employment, Named, Person};
+use super::json;
+use super::lenient::{FromObject, Object, Reader, Unreadable};
+use super::limits::{Limits, ListingLimits};
+use super::listing::{Collected, Listing, Read, UnreadableEntry};
+use super::model::{Employment, ListedEmployment, Named, Person};
 use super::names::{Kind, NameCache};
-use super::page::{Next, Page};
+use super::page::{Next, Page, envelope};
 use super::throttle::PATIENCE;
 use super::token::{Login, Token, Tokens};
 use super::transport::{Answer, Transport, trace_id};
@@ -25,8 +28,8 @@ use crate::clock::Clock;
 
 /// The largest page that Personio gives.
 pub(super) const PAGE: usize = 50;
-/// Empty pages in a row that are believed to lead somewhere.
-const BARREN: usize = 2;
+/// Number of empty pages in a row after which the next one is still read.
+const MAX_EMPTY_PAGES: usize = 2;
 
 /// What a client needs to know.
 #[derive(Debug, Clone)]
@@ -45,6 +48,8 @@ pub struct Settings {
     pub max_concurrency: usize,
     /// How failures are retried.
     pub retry: Retry,
+    /// How much is read at most.
+    pub limits: Limits,
 }
 
 /// How often and after how long a failed request is sent again.
@@ -105,6 +110,32 @@ pub struct Client {
     pub(super) transport: Transport,
     tokens: Tokens,
     pub(super) names: NameCache,
+    /// For each kind the names that were odd when they were last read.
+    odd_names: Mutex<Vec<OddNames>>,
+}
+
+/// Names of one kind that could not be read or taken as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OddNames {
+    /// Kind of the names.
+    pub kind: Kind,
+    /// Ids of the entries with an odd name.
+    pub ids: Vec<String>,
+    /// Number of entries that cannot be read at all.
+    pub unreadable: usize,
+}
+
+/// Employments of one person, as they are answered.
+#[derive(Debug, Clone, Default)]
+pub struct Employments {
+    /// The employments, in no order.
+    pub employments: Vec<Employment>,
+    /// Whether one of them says that it is another person's.
+    pub has_foreign: bool,
+    /// Ids of those with an odd date that decides when the person is active.
+    pub undated: Vec<String>,
+    /// Names of their attributes whose values could not be taken as they are.
+    pub odd: Vec<Box<str>>,
 }
 
 impl Client {
@@ -115,7 +146,8 @@ impl Client {
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
         let transport = Transport::new(&settings)?;
         let tokens = Tokens::new(&settings, Arc::clone(&clock));
-        Ok(Self { settings, transport, tokens, names: NameCache::new(clock) })
+        let odd_names = Mutex::default();
+        Ok(Self { settings, transport, tokens, names: NameCache::new(clock), odd_names })
     }
 
     /// What was asked of Personio so far.
@@ -158,41 +190,52 @@ impl Client {
         Ok(SignedIn { lifetime: token.lifetime, scopes: token.scopes.clone() })
     }
 
+    /// Returns the limits of what is read.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.settings.limits
+    }
+
+    /// Returns the names that were odd when they were last read.
+    #[must_use]
+    pub fn odd_names(&self) -> Vec<OddNames> {
+        self.odd_names.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// All persons, each once, with those custom attributes whose ids or global ids are `wanted`: all others are
-    /// dropped as soon as they are read. Of each person there remains what `keep` makes of it, before the next page
+    /// skipped without being decoded. Of each person there remains what `keep` makes of it, before the next page
     /// is asked for. `on_page` hears how many each page brought.
     ///
     /// # Errors
-    /// When any page is missing: part of the persons is worse than none.
+    /// When any page is missing: part of the persons is worse than none. One person who cannot be read is told of;
+    /// many fail the listing.
     pub async fn persons<K>(
         &self,
         wanted: &[String],
-        keep: impl Fn(Person) -> Result<K, Error>,
+        mut keep: impl FnMut(Read<Person>) -> Result<K, Error>,
         on_page: impl Fn(usize),
-    ) -> Result<Vec<K>, Error> {
-        let url = self.url(&["persons"]);
-        let retry = self.settings.retry;
-        self.list(Endpoint::Persons, url, retry, on_page, |mut person: Person| {
-            drop_unwanted(&mut person, wanted);
-            Ok((person.id.clone(), keep(person)?))
-        })
-        .await
+    ) -> Result<Listing<K>, Error> {
+        let request = ListRequest {
+            endpoint: Endpoint::Persons,
+            url: self.url(&["persons"]),
+            retry: self.settings.retry,
+            limits: self.settings.limits.persons,
+            wanted,
+        };
+        self.list(&request, on_page, |person: Read<Person>| Ok((person.value.id.clone(), keep(person)?))).await
     }
 
     /// One person, with those custom attributes; `None` if Personio says that there is none.
     ///
     /// # Errors
     /// When it cannot be told.
-    pub async fn person(&self, id: &str, wanted: &[String]) -> Result<Option<Person>, Error> {
-        match self.get::<Person>(Endpoint::Person, &self.url(&["persons", id]), self.settings.retry).await {
-            Ok(person) if person.id != id => {
-                let reason = "it is about another person".to_owned();
-                Err(Error::Unreadable { endpoint: Endpoint::Person, reason })
+    pub async fn person(&self, id: &str, wanted: &[String]) -> Result<Option<Read<Person>>, Error> {
+        let endpoint = Endpoint::Person;
+        match self.object::<Person>(endpoint, &self.url(&["persons", id]), wanted).await {
+            Ok(person) if person.value.id != id => {
+                Err(Error::Unreadable { endpoint, reason: "it is about another person".to_owned() })
             }
-            Ok(mut person) => {
-                drop_unwanted(&mut person, wanted);
-                Ok(Some(person))
-            }
+            Ok(person) => Ok(Some(person)),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -205,22 +248,54 @@ impl Client {
     pub async fn ids_with_email(&self, email: &str) -> Result<Vec<String>, Error> {
         let mut url = self.url(&["persons"]);
         url.query_pairs_mut().append_pair("email", email);
-        let page: Page<Person> = self.get(Endpoint::Persons, &paged(&url, None), self.settings.retry).await?;
+        let page = self.page(Endpoint::Persons, &paged(&url, None), self.settings.retry).await?;
         if page.next(PAGE) != Next::End {
             let reason = "more persons have one e-mail address than a page holds".to_owned();
             return Err(Error::Unreadable { endpoint: Endpoint::Persons, reason });
         }
-        Ok(page.data.into_iter().map(|person| person.id).collect())
+        let mut reader = Reader::new(&self.settings.limits, Some(&[]));
+        let mut ids = Vec::new();
+        for entry in &page.data {
+            let Ok(EntryId(id)) = reader.entry(entry.get()) else {
+                let reason = "`id` of a person cannot be read".to_owned();
+                return Err(Error::Unreadable { endpoint: Endpoint::Persons, reason });
+            };
+            ids.push(id);
+        }
+        Ok(ids)
     }
 
-    /// The employments of one person, in no order.
+    /// The employments of one person.
     ///
     /// # Errors
     /// When any of them cannot be read.
-    pub async fn employments(&self, person_id: &str) -> Result<Vec<Employment>, Error> {
-        let url = self.url(&["persons", person_id, "employments"]);
-        let by_id = |employment: Employment| Ok((employment.id.clone(), employment));
-        self.list(Endpoint::Employments, url, self.settings.retry, |_| {}, by_id).await
+    pub async fn employments(&self, person_id: &str) -> Result<Employments, Error> {
+        let endpoint = Endpoint::Employments;
+        let request = ListRequest {
+            endpoint,
+            url: self.url(&["persons", person_id, "employments"]),
+            retry: self.settings.retry,
+            limits: self.settings.limits.employments,
+            wanted: &[],
+        };
+        let by_id = |read: Read<ListedEmployment>| Ok((read.value.employment.id.clone(), read));
+        let listing = self.list(&request, |_| {}, by_id).await?;
+        if let Some(UnreadableEntry { attribute, .. }) = listing.unreadable.first() {
+            let reason = format!("`{attribute}` of an employment cannot be read");
+            return Err(Error::Unreadable { endpoint, reason });
+        }
+        let mut employments = Employments::default();
+        for Read { value, odd } in listing.entries {
+            employments.has_foreign |= value.person.is_some_and(|person| person != person_id);
+            if value.has_odd_dates {
+                employments.undated.push(value.employment.id.clone());
+            }
+            employments.odd.extend(odd);
+            employments.employments.push(value.employment);
+        }
+        employments.odd.sort_unstable();
+        employments.odd.dedup();
+        Ok(employments)
     }
 
     /// The names of one kind. Not worth many attempts: they are an ornament.
@@ -237,7 +312,27 @@ impl Client {
             url.query_pairs_mut().append_pair("type", unit_type);
         }
         let retry = Retry { times: self.settings.retry.times.min(1), ..self.settings.retry };
-        self.list(endpoint, url, retry, |_| {}, |named: Named| Ok((named.id.clone(), named))).await
+        let request = ListRequest { endpoint, url, retry, limits: self.settings.limits.names, wanted: &[] };
+        let by_id = |read: Read<Named>| Ok((read.value.id.clone(), read));
+        let listing = self.list(&request, |_| {}, by_id).await?;
+        let mut odd = OddNames { kind, ids: Vec::new(), unreadable: listing.unreadable.len() };
+        let mut named = Vec::with_capacity(listing.entries.len());
+        for read in listing.entries {
+            if !read.odd.is_empty() {
+                odd.ids.push(read.value.id.clone());
+            }
+            named.push(read.value);
+        }
+        self.note_odd_names(odd);
+        Ok(named)
+    }
+
+    fn note_odd_names(&self, odd: OddNames) {
+        let mut noted = self.odd_names.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.retain(|known| known.kind != odd.kind);
+        if !odd.ids.is_empty() || odd.unreadable > 0 {
+            noted.push(odd);
+        }
     }
 
     pub(super) fn url(&self, path: &[&str]) -> Url {
@@ -250,35 +345,51 @@ impl Client {
 
     /// A whole list, by its cursors. The same entry on two pages counts once, the later one. `keep` gives the id
     /// of an entry and what is to be kept of it.
-    async fn list<T: DeserializeOwned, K>(
+    async fn list<T: FromObject, K>(
         &self,
-        endpoint: Endpoint,
-        url: Url,
-        retry: Retry,
+        request: &ListRequest<'_>,
         on_page: impl Fn(usize),
-        keep: impl Fn(T) -> Result<(String, K), Error>,
-    ) -> Result<Vec<K>, Error> {
+        mut keep: impl FnMut(Read<T>) -> Result<(String, K), Error>,
+    ) -> Result<Listing<K>, Error> {
+        let ListRequest { endpoint, limits, .. } = *request;
         let unreadable = |reason: &str| Error::Unreadable { endpoint, reason: reason.to_owned() };
-        let mut entries = Unique::default();
+        let mut collected = Collected::new(limits);
         let mut cursors = HashSet::new();
-        let mut page_url = paged(&url, None);
-        let mut barren = 0;
+        let mut page_url = paged(&request.url, None);
+        let mut empty_pages = 0;
         loop {
-            let page: Page<T> = self.get(endpoint, &page_url, retry).await?;
-            let next = page.next(PAGE);
+            let text = self.text(endpoint, &page_url, request.retry).await?;
+            collected.count_page(text.len()).map_err(|limit| unreadable(&limit))?;
+            let page = Page::read(&text).map_err(|reason| unreadable(&reason))?;
+            drop(text);
             on_page(page.data.len());
-            let is_empty = page.data.is_empty();
-            let is_news = entries.extend(page.data.into_iter().map(&keep))?;
-            barren = if is_news { 0 } else { barren + 1 };
-            match next {
-                Next::End => return Ok(entries.entries),
+            let known = collected.len();
+            let mut reader = Reader::new(&self.settings.limits, Some(request.wanted));
+            for entry in &page.data {
+                match reader.entry::<T>(entry.get()) {
+                    Ok(value) => {
+                        let (id, kept) = keep(Read { value, odd: reader.take_odd() })?;
+                        collected.insert(id, kept);
+                    }
+                    Err(Unreadable(attribute)) => {
+                        reader.take_odd();
+                        let id = reader.entry::<EntryId>(entry.get()).ok();
+                        collected.insert_unreadable(id.map(|EntryId(id)| id), attribute);
+                    }
+                }
+            }
+            collected.check_entries().map_err(|limit| unreadable(&limit))?;
+            let is_news = collected.len() > known;
+            empty_pages = if is_news { 0 } else { empty_pages + 1 };
+            match page.next(PAGE) {
+                Next::End => return collected.finish().map_err(|reason| unreadable(&reason)),
                 Next::Lost => return Err(unreadable("it has a next page that cannot be found")),
                 // A cursor that leads to itself, or round in a circle: seen in the wild.
-                Next::Cursor(_) if !is_news && (!is_empty || barren > BARREN) => {
+                Next::Cursor(_) if !is_news && (!page.data.is_empty() || empty_pages > MAX_EMPTY_PAGES) => {
                     return Err(unreadable("its pages repeat or bring nothing"));
                 }
                 Next::Cursor(cursor) => {
-                    page_url = paged(&url, Some(&cursor));
+                    page_url = paged(&request.url, Some(&cursor));
                     if !cursors.insert(cursor) {
                         return Err(unreadable("its cursors repeat"));
                     }
@@ -287,18 +398,41 @@ impl Client {
         }
     }
 
-    pub(super) async fn get<T: DeserializeOwned>(
+    /// A page of a list, with entries that are not decoded.
+    ///
+    /// # Errors
+    /// When it cannot be read, or its envelope is not that of a list.
+    pub(super) async fn page(&self, endpoint: Endpoint, url: &Url, retry: Retry) -> Result<Page, Error> {
+        let text = self.text(endpoint, url, retry).await?;
+        Page::read(&text).map_err(|reason| Error::Unreadable { endpoint, reason })
+    }
+
+    /// An answer that is one object.
+    ///
+    /// # Errors
+    /// When it cannot be read; the reason names the attribute at fault.
+    pub(super) async fn object<T: FromObject>(
         &self,
         endpoint: Endpoint,
         url: &Url,
-        retry: Retry,
-    ) -> Result<T, Error> {
+        wanted: &[String],
+    ) -> Result<Read<T>, Error> {
+        let text = self.text(endpoint, url, self.settings.retry).await?;
+        envelope(&text, |_| ()).map_err(|reason| Error::Unreadable { endpoint, reason })?;
+        let mut reader = Reader::new(&self.settings.limits, Some(wanted));
+        match reader.entry(&text) {
+            Ok(value) => Ok(Read { value, odd: reader.take_odd() }),
+            Err(Unreadable(attribute)) => {
+                let reason = format!("its `{attribute}` cannot be read");
+                Err(Error::Unreadable { endpoint, reason })
+            }
+        }
+    }
+
+    /// The body of an answer of 200.
+    async fn text(&self, endpoint: Endpoint, url: &Url, retry: Retry) -> Result<String, Error> {
         let answer = retry.run(endpoint, &self.transport.traffic, || self.attempt(endpoint, url)).await?;
-        // The text of a JSON error can quote the value at fault, so only its place is told.
-        serde_json::from_slice(&answer.body).map_err(|error| Error::Unreadable {
-            endpoint,
-            reason: format!("no such JSON at line {} column {}", error.line(), error.column()),
-        })
+        Ok(json::text(answer.body))
     }
 
     /// One request. A 401 renews the token once and asks once more.
@@ -325,10 +459,23 @@ impl Client {
     }
 }
 
-pub(super) fn drop_unwanted(person: &mut Person, wanted: &[String]) {
-    person.custom_attributes.retain(|attribute| {
-        wanted.contains(&attribute.id) || attribute.global_id.as_ref().is_some_and(|id| wanted.contains(id))
-    });
+/// A listing that is to be read.
+struct ListRequest<'r> {
+    endpoint: Endpoint,
+    url: Url,
+    retry: Retry,
+    limits: ListingLimits,
+    /// Ids and global ids of the custom attributes that are read.
+    wanted: &'r [String],
+}
+
+/// Id of an entry of which something else cannot be read.
+struct EntryId(String);
+
+impl FromObject for EntryId {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(Self(object.id("id", reader)?))
+    }
 }
 
 /// The address of a page.
@@ -339,34 +486,6 @@ pub(super) fn paged(url: &Url, cursor: Option<&str>) -> Url {
         url.query_pairs_mut().append_pair("cursor", cursor);
     }
     url
-}
-
-/// Entries with distinct ids, in the order in which they first came.
-struct Unique<K> {
-    entries: Vec<K>,
-    places: HashMap<String, usize>,
-}
-
-impl<K> Default for Unique<K> {
-    fn default() -> Self {
-        Self { entries: Vec::new(), places: HashMap::new() }
-    }
-}
-
-impl<K> Unique<K> {
-    /// Adds a page; tells whether it brought anything new. What came before is replaced.
-    fn extend(&mut self, page: impl Iterator<Item = Result<(String, K), Error>>) -> Result<bool, Error> {
-        let known = self.entries.len();
-        for entry in page {
-            let (id, entry) = entry?;
-            let place = *self.places.entry(id).or_insert(self.entries.len());
-            match self.entries.get_mut(place) {
-                Some(earlier) => *earlier = entry,
-                None => self.entries.push(entry),
-            }
-        }
-        Ok(self.entries.len() > known)
-    }
 }
 
 /// The answer, if it is one of 200; what its status says otherwise.

@@ -1,148 +1,381 @@
-//! How single values of Personio's answers are read: what is not as documented is taken as it is meant, or as
-//! absent.
-//!
-//! A format that is not for people to read, as serde calls it, is what records are kept in: what is there has been
-//! read leniently once, and is taken as it is.
+//! Reading of single values from Personio's answers: what is not as documented is taken as it is meant, or as
+//! absent, and its attribute is noted. Only what says who somebody is makes an entry unreadable.
 
-use std::fmt;
+use std::borrow::Cow;
 
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
 use jiff::Timestamp;
-use jiff::civil::Date;
-use serde::de::{DeserializeOwned, Visitor};
-use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
+use super::json::{self, Kind, Members};
+use super::limits::Limits;
 use super::model::Status;
+use super::text::{self, REPLACEMENT};
 
-/// A text or a number as text, if there is more to it than spaces. Errors name what was found by its kind, never by its value.
-pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    if !deserializer.is_human_readable() {
-        return Option::deserialize(deserializer);
-    }
-    deserializer.deserialize_any(Text)
+/// Most names of odd attributes that are noted of one entry.
+const MAX_ODD_ATTRIBUTES: usize = 16;
+/// Longest id that is read, in bytes.
+const MAX_ID_BYTES: usize = 256;
+/// Longest name of an attribute that is logged, in bytes.
+const MAX_ATTRIBUTE_BYTES: usize = 64;
+/// Most bytes that one byte of text can take in JSON: `\u0041`.
+const MAX_ESCAPE_BYTES: usize = 6;
+
+/// Something that is read from a JSON object.
+pub(super) trait FromObject: Sized {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When an attribute that must be readable is not.
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable>;
 }
 
-struct Text;
+/// The attribute that makes an entry unreadable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unreadable(pub(super) &'static str);
 
-impl<'de> Visitor<'de> for Text {
-    type Value = Option<String>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a text")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        let text = text.trim();
-        Ok((!text.is_empty()).then(|| text.to_owned()))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Some(number.to_string()))
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Some(number.to_string()))
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Number::from_f64(number).map(|number| number.to_string()))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
-        Err(E::custom("a text was expected"))
-    }
+/// What is read, and which values of it are odd.
+#[derive(Debug)]
+pub(super) struct Reader<'r> {
+    text_bytes: usize,
+    /// Ids and global ids of the custom attributes that are read; all of them where there is no list.
+    wanted: Option<&'r [String]>,
+    /// Names of the attributes whose values could not be taken as they are.
+    odd: Vec<Box<str>>,
 }
 
-pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text(deserializer)?.ok_or_else(|| de::Error::custom("an id was expected"))
-}
-
-pub(super) fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(text(deserializer)?.map(|text| text.to_ascii_uppercase()))
-}
-
-pub(super) fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Status>, D::Error> {
-    Ok(text(deserializer)?.map(|text| Status::from_word(&text)))
-}
-
-/// `YYYY-MM-DD`; of a date with a time the date counts. What is no date is no value: dates inform,
-/// they decide nothing that the status does not.
-pub(super) fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
-    if !deserializer.is_human_readable() {
-        return Option::deserialize(deserializer);
-    }
-    Ok(text(deserializer)?.and_then(|text| text.get(..10)?.parse().ok()))
-}
-
-pub(super) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    if !deserializer.is_human_readable() {
-        return Option::deserialize(deserializer);
-    }
-    Ok(text(deserializer)?.and_then(|text| text.parse().ok()))
-}
-
-/// A list, where null is the empty one. An entry that cannot be read, for want of an id say, is left
-/// out: one odd entry must not make everybody unreadable.
-pub(super) fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    if !deserializer.is_human_readable() {
-        return Vec::deserialize(deserializer);
-    }
-    let entries: Option<Vec<Value>> = lenient(deserializer)?;
-    Ok(entries.into_iter().flatten().filter_map(|entry| serde_json::from_value(entry).ok()).collect())
-}
-
-/// A value of another shape than the documented one is none.
-pub(super) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
-    if !deserializer.is_human_readable() {
-        return Option::deserialize(deserializer);
-    }
-    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
-}
-
-/// A number, perhaps as text.
-pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    if !deserializer.is_human_readable() {
-        return Option::deserialize(deserializer);
-    }
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// The rule, by the value as a whole.
-    fn meant(value: &Value) -> Option<Option<String>> {
-        let text = match value {
-            Value::Null => return Some(None),
-            Value::String(text) => text.trim().to_owned(),
-            Value::Number(number) => number.to_string(),
-            Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-        };
-        Some((!text.is_empty()).then_some(text))
+impl<'r> Reader<'r> {
+    pub(super) fn new(limits: &Limits, wanted: Option<&'r [String]>) -> Self {
+        Self { text_bytes: limits.text_bytes, wanted, odd: Vec::new() }
     }
 
-    proptest! {
-        #[test]
-        fn a_text_is_what_is_meant(
-            json in prop_oneof![
-                r#""[ a\u{a0}\u{e4}]{0,3}(\\\\u00e4|\\\\n)?""#, "-?[1-9][0-9]{0,25}(\\.[0-9]{1,3}(e-?[0-9]{1,2})?)?", "0|-0|0\\.0",
-                "null|true|false", r#"\[\]|\["a"\]|\{\}|\{"a":1\}"#,
-            ],
-        ) {
-            let Ok(value) = serde_json::from_str::<Value>(&json) else { return Ok(()) };
-            prop_assert_eq!(text(&mut serde_json::Deserializer::from_str(&json)).ok(), meant(&value));
-            prop_assert_eq!(text(value.clone()).ok(), meant(&value));
+    /// Returns a reader by the same rules that has noted nothing yet.
+    pub(super) fn new_like(other: &Self) -> Self {
+        Self { text_bytes: other.text_bytes, wanted: other.wanted, odd: Vec::new() }
+    }
+
+    /// Takes the names of the attributes that were noted since the last time.
+    pub(super) fn take_odd(&mut self) -> Vec<Box<str>> {
+        std::mem::take(&mut self.odd)
+    }
+
+    /// Reports whether a custom attribute with these ids is to be read.
+    pub(super) fn wants(&self, id: Option<&str>, global_id: Option<&str>) -> bool {
+        let Some(wanted) = self.wanted else { return true };
+        wanted.iter().any(|name| Some(name.as_str()) == id || Some(name.as_str()) == global_id)
+    }
+
+    /// Notes that an attribute is odd.
+    pub(super) fn note(&mut self, attribute: &str) {
+        let is_known = self.odd.iter().any(|noted| **noted == *attribute);
+        if !is_known && self.odd.len() < MAX_ODD_ATTRIBUTES {
+            self.odd.push(attribute.into());
         }
     }
+
+    /// Reads an entry of a list.
+    pub(super) fn entry<T: FromObject>(&mut self, text: &str) -> Result<T, Unreadable> {
+        self.nested("", text)
+    }
+
+    fn nested<T: FromObject>(&mut self, path: &'static str, text: &str) -> Result<T, Unreadable> {
+        if let Ok(members) = Members::of(text) {
+            return T::from_object(&Object { path, members }, self);
+        }
+        // The name of a member can be broken as well.
+        let repaired = json::repaired(text);
+        let members = Members::of(&repaired).map_err(|_| Unreadable("entry"))?;
+        T::from_object(&Object { path, members }, self)
+    }
+}
+
+/// What there is in the place of a value.
+#[derive(Debug, Clone, PartialEq)]
+enum Found<T> {
+    Absent,
+    /// Something that is no such value.
+    Odd,
+    /// A text that cannot be decoded as a whole, with U+FFFD for what is missing.
+    Repaired(T),
+    Whole(T),
+}
+
+/// A JSON object whose members are read one by one.
+#[derive(Debug)]
+pub(super) struct Object<'a> {
+    /// Name of the attribute that it is the value of; empty for an entry.
+    path: &'static str,
+    members: Members<'a>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads an id. It is sent back to Personio, so it must be one as a whole.
+    pub(super) fn id(&self, name: &'static str, reader: &Reader<'_>) -> Result<String, Unreadable> {
+        match self.found(name, reader, text::trimmed) {
+            Found::Whole(id) if id.len() <= MAX_ID_BYTES && !id.contains(char::is_control) => Ok(id),
+            Found::Whole(_) | Found::Absent | Found::Odd | Found::Repaired(_) => Err(Unreadable(name)),
+        }
+    }
+
+    /// Reads the id of something else. Odd ones are noted and absent.
+    pub(super) fn reference(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<String> {
+        match self.found(name, reader, text::trimmed) {
+            Found::Absent => None,
+            Found::Whole(id) if id.len() <= MAX_ID_BYTES && !id.contains(char::is_control) => Some(id),
+            Found::Whole(_) | Found::Odd | Found::Repaired(_) => {
+                self.note(name, reader);
+                None
+            }
+        }
+    }
+
+    /// Reads an address, which must be readable if it is there.
+    pub(super) fn address(&self, name: &'static str, reader: &Reader<'_>) -> Result<Option<String>, Unreadable> {
+        match self.found(name, reader, text::address) {
+            Found::Absent => Ok(None),
+            Found::Whole(address) => Ok(Some(address)),
+            Found::Odd | Found::Repaired(_) => Err(Unreadable(name)),
+        }
+    }
+
+    /// Reads a name of a person, which must be a text if it is there.
+    pub(super) fn own_name(&self, name: &'static str, reader: &mut Reader<'_>) -> Result<Option<String>, Unreadable> {
+        match self.found(name, reader, text::name) {
+            Found::Absent => Ok(None),
+            Found::Whole(text) => Ok(Some(text)),
+            Found::Repaired(text) => {
+                self.note(name, reader);
+                Ok(Some(text))
+            }
+            Found::Odd => Err(Unreadable(name)),
+        }
+    }
+
+    /// Reads a status, which must be readable if it is there.
+    pub(super) fn status(&self, name: &'static str, reader: &Reader<'_>) -> Result<Option<Status>, Unreadable> {
+        match self.found(name, reader, text::address) {
+            Found::Absent => Ok(None),
+            Found::Whole(word) => Ok(Some(Status::from_word(&word))),
+            Found::Odd | Found::Repaired(_) => Err(Unreadable(name)),
+        }
+    }
+
+    /// Reads the name of something, on one line.
+    pub(super) fn name(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<String> {
+        let found = self.found(name, reader, text::name);
+        self.taken(name, found, reader)
+    }
+
+    /// Reads a word of Personio's, in upper case.
+    pub(super) fn word(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<String> {
+        let found = self.found(name, reader, text::address);
+        self.taken(name, found, reader).map(|word| word.to_ascii_uppercase())
+    }
+
+    /// Reads a date, `YYYY-MM-DD`; of a date with a time the date counts.
+    pub(super) fn date(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<Date> {
+        let text = self.word(name, reader)?;
+        let date = text.get(..10).and_then(|date| date.parse().ok());
+        if date.is_none() {
+            self.note(name, reader);
+        }
+        date
+    }
+
+    /// Reads a moment. Without a zone it is in UTC.
+    pub(super) fn timestamp(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<Timestamp> {
+        let text = self.word(name, reader)?;
+        let moment = moment(&text);
+        if moment.is_none() {
+            self.note(name, reader);
+        }
+        moment
+    }
+
+    /// Reads a number, perhaps as text.
+    pub(super) fn number(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<f64> {
+        let text = self.value(name)?;
+        let number: Option<f64> = match json::kind(text) {
+            Kind::Number => text.trim().parse().ok(),
+            Kind::Text => {
+                let text = json::string(text)?;
+                let text = text.trim();
+                if text.is_empty() {
+                    return None;
+                }
+                text.parse().ok()
+            }
+            Kind::Null | Kind::Bool | Kind::List | Kind::Object => None,
+        };
+        let number = number.filter(|number| number.is_finite());
+        if number.is_none() {
+            self.note(name, reader);
+        }
+        number
+    }
+
+    /// Reads an object within this one.
+    pub(super) fn object<T: FromObject>(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<T> {
+        let text = self.value(name)?;
+        let object = match json::kind(text) {
+            Kind::Object => reader.nested(name, text).ok(),
+            Kind::Null | Kind::Bool | Kind::Number | Kind::Text | Kind::List => None,
+        };
+        if object.is_none() {
+            self.note(name, reader);
+        }
+        object
+    }
+
+    /// Reads a list. An entry that cannot be read is left out.
+    pub(super) fn list<T: FromObject>(&self, name: &'static str, reader: &mut Reader<'_>) -> Vec<T> {
+        let mut list = Vec::new();
+        for entry in self.entries(name, reader) {
+            match reader.nested(name, entry.get()) {
+                Ok(entry) => list.push(entry),
+                Err(_) => self.note(name, reader),
+            }
+        }
+        list
+    }
+
+    /// Returns the entries of a list, not decoded.
+    pub(super) fn entries(&self, name: &'static str, reader: &mut Reader<'_>) -> Vec<&'a RawValue> {
+        let Some(text) = self.value(name) else { return Vec::new() };
+        json::entries(text).unwrap_or_else(|_| {
+            self.note(name, reader);
+            Vec::new()
+        })
+    }
+
+    /// Reads a value of any kind. One that cannot be decoded is null, and `attribute` is noted.
+    pub(super) fn any(&self, name: &'static str, attribute: &str, reader: &mut Reader<'_>) -> Value {
+        let Some(text) = self.value(name) else { return Value::Null };
+        let mut value = None;
+        if text.len() <= reader.text_bytes.saturating_mul(MAX_ESCAPE_BYTES) {
+            let decoded: Result<Value, _> = serde_json::from_str(text);
+            value = decoded.or_else(|_| serde_json::from_str(&json::repaired(text))).ok();
+        }
+        let mut is_odd = value.is_none();
+        let mut value = value.unwrap_or_default();
+        is_odd |= !clean(&mut value, reader.text_bytes);
+        if is_odd {
+            reader.note(attribute);
+        }
+        value
+    }
+
+    /// Returns the text of a member's value, unless it is null.
+    pub(super) fn value(&self, name: &str) -> Option<&'a str> {
+        self.members.get(name).filter(|text| json::kind(text) != Kind::Null)
+    }
+
+    fn note(&self, name: &str, reader: &mut Reader<'_>) {
+        match self.path {
+            "" => reader.note(name),
+            path => reader.note(&format!("{path}.{name}")),
+        }
+    }
+
+    fn taken(&self, name: &str, found: Found<String>, reader: &mut Reader<'_>) -> Option<String> {
+        match found {
+            Found::Absent => None,
+            Found::Whole(text) => Some(text),
+            Found::Repaired(text) => {
+                self.note(name, reader);
+                Some(text)
+            }
+            Found::Odd => {
+                self.note(name, reader);
+                None
+            }
+        }
+    }
+
+    /// Finds a text, or a number as text.
+    fn found(&self, name: &str, reader: &Reader<'_>, clean: fn(&str) -> Cow<'_, str>) -> Found<String> {
+        let Some(text) = self.value(name) else { return Found::Absent };
+        match json::kind(text) {
+            Kind::Null => Found::Absent,
+            Kind::Bool | Kind::List | Kind::Object => Found::Odd,
+            Kind::Number => decimal(text).map_or(Found::Odd, Found::Whole),
+            Kind::Text => {
+                if text.len() > reader.text_bytes.saturating_mul(MAX_ESCAPE_BYTES) {
+                    return Found::Odd;
+                }
+                let Some(decoded) = json::string(text) else { return Found::Odd };
+                let cleaned = clean(&decoded);
+                if cleaned.is_empty() {
+                    Found::Absent
+                } else if cleaned.len() > reader.text_bytes {
+                    Found::Odd
+                } else if cleaned.contains(REPLACEMENT) {
+                    Found::Repaired(cleaned.into_owned())
+                } else {
+                    Found::Whole(cleaned.into_owned())
+                }
+            }
+        }
+    }
+}
+
+/// Returns a number as text: a whole one digit by digit, however long it is.
+fn decimal(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.len() <= MAX_ID_BYTES && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) && text != "-0" {
+        return Some(text.to_owned());
+    }
+    Some(Number::from_f64(text.parse().ok()?)?.to_string())
+}
+
+/// Returns the moment that a text names.
+fn moment(text: &str) -> Option<Timestamp> {
+    if let Ok(moment) = text.parse() {
+        return Some(moment);
+    }
+    let local: DateTime = text.parse().ok()?;
+    Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
+
+/// Normalises all texts in a value, and drops those that are too long. Reports whether all could be taken whole.
+fn clean(value: &mut Value, text_bytes: usize) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) => {
+            if text.len() > text_bytes {
+                *value = Value::Null;
+                return false;
+            }
+            let is_whole = !text.contains(REPLACEMENT);
+            *text = text::trimmed(text).into_owned();
+            is_whole
+        }
+        Value::Array(values) => {
+            let mut is_whole = true;
+            for value in values {
+                is_whole &= clean(value, text_bytes);
+            }
+            is_whole
+        }
+        Value::Object(members) => {
+            let mut is_whole = true;
+            for (_, value) in members {
+                is_whole &= clean(value, text_bytes);
+            }
+            is_whole
+        }
+    }
+}
+
+/// Returns the name under which an odd custom attribute is noted.
+pub(super) fn custom_attribute(id: &str) -> String {
+    if is_fit_for_a_log(id) { format!("custom_attributes.{id}") } else { "custom_attributes".to_owned() }
+}
+
+/// Reports whether an id or a name of Personio's may stand in a log line.
+pub fn is_fit_for_a_log(text: &str) -> bool {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+    !text.is_empty() && text.len() <= MAX_ATTRIBUTE_BYTES && text.chars().all(is_plain)
 }

@@ -4,50 +4,43 @@
 //!
 //! Nothing but `id` is promised. Attributes that the credential may not read are absent keys, and
 //! null means the same. What says who somebody is (id, e-mail, names, status) must be readable if it
-//! is there; whatever else has an unexpected shape counts as absent.
+//! is there; whatever else has an unexpected shape counts as absent, and is noted.
 //!
-//! What is written is read back as the same: records are kept between loads and between starts. What they are kept
-//! in is not for people to read, as serde calls it, and holds nothing odd any more: there each field is as it is here.
+//! JSON is read by [`FromObject`]. Records are kept between loads and between starts in a format that is not for people
+//! to read, as serde calls it: there each field is as it is here, in the order in which it is here.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::lenient::{date, id, lenient, list, number, status, text, timestamp, word};
+use super::lenient::{FromObject, Object, Reader, Unreadable, custom_attribute};
+use super::limits::Limits;
 
 /// A person, of `/v2/persons`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Person {
     /// A numeric string.
-    #[serde(deserialize_with = "id")]
     pub id: String,
     /// The work e-mail.
-    #[serde(default, deserialize_with = "text")]
     pub email: Option<String>,
     /// The first name.
-    #[serde(default, deserialize_with = "text")]
     pub first_name: Option<String>,
     /// The last name.
-    #[serde(default, deserialize_with = "text")]
     pub last_name: Option<String>,
     /// The name the person goes by.
-    #[serde(default, deserialize_with = "text")]
     pub preferred_name: Option<String>,
     /// ACTIVE when the latest employment is active, on leave or onboarding.
-    #[serde(default, deserialize_with = "status")]
     pub status: Option<Status>,
     /// When the person was created.
-    #[serde(default, deserialize_with = "timestamp")]
     pub created_at: Option<Timestamp>,
     /// When the person was last changed; not promised to move with the employments.
-    #[serde(default, deserialize_with = "timestamp")]
     pub updated_at: Option<Timestamp>,
     /// Only those that were asked for; the client drops the others as soon as they are read.
-    #[serde(default, deserialize_with = "list")]
     pub custom_attributes: Vec<CustomAttribute>,
     /// The employments, by id alone.
-    #[serde(default, deserialize_with = "list")]
     pub employments: Vec<Reference>,
 }
 
@@ -55,66 +48,49 @@ pub struct Person {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CustomAttribute {
     /// Such as `dynamic_305`.
-    #[serde(deserialize_with = "id")]
     pub id: String,
     /// The key that is the same in every company, where there is one.
-    #[serde(default, deserialize_with = "text")]
     pub global_id: Option<String>,
     /// The name that people see; often missing.
-    #[serde(default, deserialize_with = "text")]
     pub label: Option<String>,
     /// A string, list, number, boolean or object.
-    #[serde(default)]
     pub value: Value,
 }
 
 /// An employment, of `/v2/persons/{id}/employments`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Employment {
     /// A UUID.
-    #[serde(deserialize_with = "id")]
     pub id: String,
     /// Where the employment stands.
-    #[serde(default, deserialize_with = "status")]
     pub status: Option<Status>,
     /// Who employs the person.
-    #[serde(default, rename = "type", deserialize_with = "word")]
+    #[serde(rename = "type")]
     pub kind: Option<String>,
     /// The position.
-    #[serde(default, deserialize_with = "lenient")]
     pub position: Option<Position>,
     /// The supervisor, a person.
-    #[serde(default, deserialize_with = "lenient")]
     pub supervisor: Option<Reference>,
     /// The workplace.
-    #[serde(default, deserialize_with = "lenient")]
     pub office: Option<Reference>,
     /// Departments and teams.
-    #[serde(default, deserialize_with = "list")]
     pub org_units: Vec<OrgUnit>,
     /// The legal entity.
-    #[serde(default, deserialize_with = "lenient")]
     pub legal_entity: Option<Reference>,
     /// Cost centres with their shares.
-    #[serde(default, deserialize_with = "list")]
     pub cost_centers: Vec<CostCenter>,
     /// The first day.
-    #[serde(default, deserialize_with = "date")]
     pub employment_start_date: Option<Date>,
     /// The end of the employment.
-    #[serde(default, deserialize_with = "date")]
     pub employment_end_date: Option<Date>,
     /// The end of the probation.
-    #[serde(default, deserialize_with = "date")]
     pub probation_end_date: Option<Date>,
     /// The end of the contract.
-    #[serde(default, deserialize_with = "date")]
     pub contract_end_date: Option<Date>,
     /// Dates of a termination.
-    #[serde(default, deserialize_with = "lenient")]
     pub termination: Option<Termination>,
     /// When the employment was last changed.
-    #[serde(default, deserialize_with = "timestamp")]
     pub updated_at: Option<Timestamp>,
 }
 
@@ -167,11 +143,17 @@ impl Serialize for Status {
     }
 }
 
+impl<'de> Deserialize<'de> for Status {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        Ok(Self::from_word(&word))
+    }
+}
+
 /// A position.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// The title.
-    #[serde(default, deserialize_with = "text")]
     pub title: Option<String>,
 }
 
@@ -179,7 +161,6 @@ pub struct Position {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
     /// Absent where the credential may not read it.
-    #[serde(default, deserialize_with = "text")]
     pub id: Option<String>,
 }
 
@@ -187,10 +168,9 @@ pub struct Reference {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OrgUnit {
     /// The id, unique within its type.
-    #[serde(deserialize_with = "id")]
     pub id: String,
     /// `DEPARTMENT` or `TEAM`, in upper case here whatever was answered.
-    #[serde(default, rename = "type", deserialize_with = "word")]
+    #[serde(rename = "type")]
     pub kind: Option<String>,
 }
 
@@ -198,10 +178,8 @@ pub struct OrgUnit {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CostCenter {
     /// The id.
-    #[serde(deserialize_with = "id")]
     pub id: String,
     /// The share, in percent.
-    #[serde(default, deserialize_with = "number")]
     pub weight: Option<f64>,
 }
 
@@ -209,13 +187,10 @@ pub struct CostCenter {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Termination {
     /// The day on which it takes effect.
-    #[serde(default, deserialize_with = "date")]
     pub termination_date: Option<Date>,
     /// The last day at work, as the schema has it.
-    #[serde(default, deserialize_with = "date")]
     last_working_day: Option<Date>,
     /// The same, as examples and real answers have it.
-    #[serde(default, deserialize_with = "date")]
     last_working_date: Option<Date>,
 }
 
@@ -228,14 +203,204 @@ impl Termination {
 }
 
 /// Something with a name, of the look-up endpoints.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Named {
     /// The id.
-    #[serde(deserialize_with = "id")]
     pub id: String,
     /// The name.
-    #[serde(default, deserialize_with = "text")]
     pub name: Option<String>,
+}
+
+/// An employment as it is answered.
+#[derive(Debug, Clone)]
+pub(super) struct ListedEmployment {
+    pub(super) employment: Employment,
+    /// Id of the person whose employment it says to be.
+    pub(super) person: Option<String>,
+    /// Whether a date is odd that decides when the person is active.
+    pub(super) has_odd_dates: bool,
+}
+
+impl FromObject for Person {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(Self {
+            id: object.id("id", reader)?,
+            email: object.address("email", reader)?,
+            first_name: object.own_name("first_name", reader)?,
+            last_name: object.own_name("last_name", reader)?,
+            preferred_name: object.own_name("preferred_name", reader)?,
+            status: object.status("status", reader)?,
+            created_at: object.timestamp("created_at", reader),
+            updated_at: object.timestamp("updated_at", reader),
+            custom_attributes: custom_attributes(object, reader),
+            employments: object.list("employments", reader),
+        })
+    }
+}
+
+/// Reads the custom attributes that are wanted. The values of all others are skipped without being decoded.
+fn custom_attributes(person: &Object<'_>, reader: &mut Reader<'_>) -> Vec<CustomAttribute> {
+    let mut attributes = Vec::new();
+    for entry in person.entries("custom_attributes", reader) {
+        // One that has no id cannot be wanted.
+        attributes.extend(reader.entry::<Wanted>(entry.get()).ok().and_then(|Wanted(attribute)| attribute));
+    }
+    attributes
+}
+
+/// A custom attribute, if it is one of those that are read.
+struct Wanted(Option<CustomAttribute>);
+
+impl FromObject for Wanted {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        let id = object.id("id", reader)?;
+        let mut names = Reader::new_like(reader);
+        let global_id = object.reference("global_id", &mut names);
+        if !reader.wants(Some(&id), global_id.as_deref()) {
+            return Ok(Self(None));
+        }
+        let label = object.name("label", &mut names);
+        let noted = custom_attribute(&id);
+        // Global id and label decide whether the attribute is personal. Where they are damaged, it may be.
+        let value = if names.take_odd().is_empty() {
+            object.any("value", &noted, reader)
+        } else {
+            reader.note(&noted);
+            Value::Null
+        };
+        Ok(Self(Some(CustomAttribute { id, global_id, label, value })))
+    }
+}
+
+impl FromObject for ListedEmployment {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        let person: Option<Owner> = match object.value("person") {
+            Some(_) => Some(object.object("person", reader).ok_or(Unreadable("person"))?),
+            None => None,
+        };
+        let mut dates = Reader::new_like(reader);
+        let employment_start_date = object.date("employment_start_date", &mut dates);
+        let employment_end_date = object.date("employment_end_date", &mut dates);
+        let termination = object.object("termination", &mut dates);
+        let odd_dates = dates.take_odd();
+        for attribute in &odd_dates {
+            reader.note(attribute);
+        }
+        let employment = Employment {
+            id: object.id("id", reader)?,
+            status: object.status("status", reader)?,
+            kind: object.word("type", reader),
+            position: object.object("position", reader),
+            supervisor: object.object("supervisor", reader),
+            office: object.object("office", reader),
+            org_units: object.list("org_units", reader),
+            legal_entity: object.object("legal_entity", reader),
+            cost_centers: object.list("cost_centers", reader),
+            employment_start_date,
+            employment_end_date,
+            probation_end_date: object.date("probation_end_date", reader),
+            contract_end_date: object.date("contract_end_date", reader),
+            termination,
+            updated_at: object.timestamp("updated_at", reader),
+        };
+        let person = person.and_then(|Owner(id)| id);
+        Ok(Self { employment, person, has_odd_dates: !odd_dates.is_empty() })
+    }
+}
+
+/// Id of the person whose employment it is, if it is told.
+struct Owner(Option<String>);
+
+impl FromObject for Owner {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        match object.value("id") {
+            Some(_) => Ok(Self(Some(object.id("id", reader)?))),
+            None => Ok(Self(None)),
+        }
+    }
+}
+
+impl FromObject for Employment {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(ListedEmployment::from_object(object, reader)?.employment)
+    }
+}
+
+impl FromObject for Position {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(Self { title: object.name("title", reader) })
+    }
+}
+
+impl FromObject for Reference {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(Self { id: object.reference("id", reader) })
+    }
+}
+
+impl FromObject for OrgUnit {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(Self { id: object.id("id", reader)?, kind: object.word("type", reader) })
+    }
+}
+
+impl FromObject for CostCenter {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(Self { id: object.id("id", reader)?, weight: object.number("weight", reader) })
+    }
+}
+
+impl FromObject for Termination {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(Self {
+            termination_date: object.date("termination_date", reader),
+            last_working_day: object.date("last_working_day", reader),
+            last_working_date: object.date("last_working_date", reader),
+        })
+    }
+}
+
+impl FromObject for Named {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(Self { id: object.id("id", reader)?, name: object.name("name", reader) })
+    }
+}
+
+/// Reads something from JSON with the usual limits, and with all custom attributes.
+fn from_json<'de, D: Deserializer<'de>, T: FromObject>(deserializer: D) -> Result<T, D::Error> {
+    let text = Box::<RawValue>::deserialize(deserializer)?;
+    let read = Reader::new(&Limits::default(), None).entry(text.get());
+    read.map_err(|Unreadable(attribute)| de::Error::custom(format!("`{attribute}` cannot be read")))
+}
+
+impl<'de> Deserialize<'de> for Person {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() { from_json(deserializer) } else { Self::deserialize(deserializer) }
+    }
+}
+
+impl Serialize for Person {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Employment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() { from_json(deserializer) } else { Self::deserialize(deserializer) }
+    }
+}
+
+impl Serialize for Employment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_json(deserializer)
+    }
 }
 
 #[cfg(test)]
@@ -271,7 +436,8 @@ mod tests {
             "employment_start_date": "someday", "termination": "yes",
         }))
         .unwrap();
-        assert!(employment.position.is_none() && employment.supervisor.is_none() && employment.legal_entity.is_none());
+        assert!(employment.position.is_none() && employment.supervisor.is_none());
+        assert_eq!(employment.legal_entity, Some(Reference { id: None }));
         assert_eq!(employment.org_units.len(), 1);
         assert_eq!(employment.cost_centers.iter().map(|center| center.weight).collect::<Vec<_>>(), [Some(50.0), None]);
         assert_eq!(employment.employment_start_date, None);
@@ -317,10 +483,12 @@ mod tests {
     #[test]
     fn the_last_working_day_has_two_names() {
         for name in ["last_working_day", "last_working_date"] {
-            let termination: Termination = serde_json::from_value(serde_json::json!({name: "2026-03-31"})).unwrap();
-            assert_eq!(termination.last_working_day(), Some(jiff::civil::date(2026, 3, 31)));
+            let employment = serde_json::json!({"id": "e", "termination": {name: "2026-03-31"}});
+            let employment: Employment = serde_json::from_value(employment).unwrap();
+            assert_eq!(employment.termination.unwrap().last_working_day(), Some(jiff::civil::date(2026, 3, 31)));
         }
-        let dated: Termination = serde_json::from_str(r#"{"termination_date": "2026-03-31T00:00:00Z"}"#).unwrap();
-        assert_eq!(dated.termination_date, Some(jiff::civil::date(2026, 3, 31)));
+        let dated = serde_json::json!({"id": "e", "termination": {"termination_date": "2026-03-31T00:00:00Z"}});
+        let dated: Employment = serde_json::from_value(dated).unwrap();
+        assert_eq!(dated.termination.unwrap().termination_date, Some(jiff::civil::date(2026, 3, 31)));
     }
 }

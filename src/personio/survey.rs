@@ -3,19 +3,17 @@
 
 use std::collections::HashSet;
 
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, de};
-use serde_json::Value;
-
 use super::bucket::Limit;
-use super::client::{PAGE, drop_unwanted, paged};
+use super::client::{PAGE, paged};
+use super::json::{self, Kind as ValueKind};
+use super::lenient::{FromObject, Object, Reader, Unreadable};
 use super::model::Person;
 use super::names::Kind;
-use super::page::{Next, Page};
+use super::page::Next;
 use super::{Client, Endpoint, Error};
 
 /// The first page of persons.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct FirstPage {
     /// The persons, with the custom attributes that are wanted.
     pub persons: Vec<Person>,
@@ -25,6 +23,19 @@ pub struct FirstPage {
     pub is_followed: bool,
     /// Cursor of the second page, where there is one that can be found.
     next: Option<String>,
+    /// Values that could not be taken as they are.
+    pub odd: Vec<OddValue>,
+    /// For each person who cannot be read the attribute at fault.
+    pub unreadable: Vec<&'static str>,
+}
+
+/// An attribute of a person whose value could not be taken as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OddValue {
+    /// Id of the person.
+    pub person: String,
+    /// Name of the attribute.
+    pub attribute: Box<str>,
 }
 
 /// What there is to know of somebody's custom attribute but for its value.
@@ -62,39 +73,35 @@ pub enum Headcount {
     MoreThan(usize),
 }
 
-/// A person as listed, before custom attributes are dropped.
-struct Listed {
-    person: Person,
-    attributes: Vec<AttributeHead>,
-}
-
-impl<'de> Deserialize<'de> for Listed {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let attributes = value.get("custom_attributes").and_then(Value::as_array);
-        let attributes = attributes.into_iter().flatten().filter_map(AttributeHead::of).collect();
-        // The text of an error can quote a value.
-        let person = serde_json::from_value(value).map_err(|_| de::Error::custom("a person was expected"))?;
-        Ok(Self { person, attributes })
+/// A custom attribute, if its head can be read.
+impl FromObject for AttributeHead {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(Self {
+            id: object.id("id", reader)?,
+            global_id: object.reference("global_id", reader),
+            label: object.name("label", reader),
+            kind: object.word("type", reader).map(|kind| kind.to_lowercase()),
+            is_filled: object.value("value").is_some_and(is_filled),
+        })
     }
 }
 
-impl AttributeHead {
-    fn of(attribute: &Value) -> Option<Self> {
-        let text = |name: &str| match attribute.get(name)? {
-            Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
-            Value::Number(number) => Some(number.to_string()),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-        };
-        let is_filled = match attribute.get("value") {
-            None | Some(Value::Null) => false,
-            Some(Value::String(text)) => !text.trim().is_empty(),
-            Some(Value::Array(values)) => !values.is_empty(),
-            Some(Value::Object(members)) => !members.is_empty(),
-            Some(Value::Bool(_) | Value::Number(_)) => true,
-        };
-        let kind = text("type").map(|kind| kind.to_lowercase());
-        Some(Self { id: text("id")?, global_id: text("global_id"), label: text("label"), kind, is_filled })
+/// All custom attributes of a person, without their values.
+struct Heads(Vec<AttributeHead>);
+
+impl FromObject for Heads {
+    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        Ok(Self(object.list("custom_attributes", reader)))
+    }
+}
+
+/// Reports whether there is anything in a value, without decoding it.
+fn is_filled(value: &str) -> bool {
+    match json::kind(value) {
+        ValueKind::Null => false,
+        ValueKind::Bool | ValueKind::Number => true,
+        ValueKind::Text => json::string(value).is_none_or(|text| !text.trim().is_empty()),
+        ValueKind::List | ValueKind::Object => !value.trim_matches(['[', ']', '{', '}', ' ', '\t', '\r', '\n']).is_empty(),
     }
 }
 
@@ -105,14 +112,27 @@ impl Client {
     /// When it cannot be read.
     pub async fn first_persons(&self, wanted: &[String]) -> Result<FirstPage, Error> {
         let url = paged(&self.url(&["persons"]), None);
-        let page: Page<Listed> = self.get(Endpoint::Persons, &url, self.settings.retry).await?;
+        let page = self.page(Endpoint::Persons, &url, self.settings.retry).await?;
         let next = page.next(PAGE);
-        let is_followed = next != Next::End;
-        let next = if let Next::Cursor(cursor) = next { Some(cursor) } else { None };
-        let (mut persons, attributes): (Vec<_>, Vec<_>) =
-            page.data.into_iter().map(|listed| (listed.person, listed.attributes)).unzip();
-        persons.iter_mut().for_each(|person| drop_unwanted(person, wanted));
-        Ok(FirstPage { persons, attributes, is_followed, next })
+        let mut first = FirstPage { is_followed: next != Next::End, ..FirstPage::default() };
+        if let Next::Cursor(cursor) = next {
+            first.next = Some(cursor);
+        }
+        let mut reader = Reader::new(&self.settings.limits, Some(wanted));
+        for entry in &page.data {
+            match reader.entry::<Person>(entry.get()) {
+                Ok(person) => {
+                    let odd = reader.take_odd();
+                    first.odd.extend(odd.into_iter().map(|attribute| OddValue { person: person.id.clone(), attribute }));
+                    let heads = reader.entry::<Heads>(entry.get());
+                    first.attributes.push(heads.map(|Heads(heads)| heads).unwrap_or_default());
+                    first.persons.push(person);
+                }
+                Err(Unreadable(attribute)) => first.unreadable.push(attribute),
+            }
+            reader.take_odd();
+        }
+        Ok(first)
     }
 
     /// Counts the persons from `first` on, and stops where there are more than `at_most`. Nothing of a person is read.
@@ -124,7 +144,7 @@ impl Client {
         if first.is_followed && first.next.is_none() {
             return Err(unreadable("it has a next page that cannot be found"));
         }
-        let mut count = first.persons.len();
+        let mut count = first.persons.len() + first.unreadable.len();
         let mut next = first.next.clone();
         let mut cursors = HashSet::new();
         while let Some(cursor) = next {
@@ -132,7 +152,7 @@ impl Client {
                 return Ok(Headcount::MoreThan(at_most));
             }
             let url = paged(&self.url(&["persons"]), Some(&cursor));
-            let page: Page<IgnoredAny> = self.get(Endpoint::Persons, &url, self.settings.retry).await?;
+            let page = self.page(Endpoint::Persons, &url, self.settings.retry).await?;
             if page.data.is_empty() || !cursors.insert(cursor) {
                 return Err(unreadable("its pages repeat or bring nothing"));
             }
@@ -167,32 +187,37 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::personio::Limits;
 
     #[test]
     fn of_a_custom_attribute_everything_is_known_but_its_value() {
-        let listed: Listed = serde_json::from_value(json!({
+        let person = json!({
             "id": "7",
             "custom_attributes": [
                 {"id": "dynamic_1", "global_id": "g", "label": " Size ", "type": "STRING", "value": "secret"},
                 {"id": 5, "value": []},
                 {"label": "without an id"},
                 {"id": "dynamic_2", "label": "", "type": null, "value": false},
+                {"id": "dynamic_3", "value": " "},
+                {"id": "dynamic_4", "value": {"a": null}},
+                {"id": "dynamic_5", "value": null},
             ],
-        }))
-        .unwrap();
+        });
+        let Heads(heads) = Reader::new(&Limits::default(), Some(&[])).entry(&person.to_string()).unwrap();
         let head = |id: &str, global_id: Option<&str>, label: Option<&str>, kind: Option<&str>, is_filled| {
             let [global_id, label, kind] = [global_id, label, kind].map(|text| text.map(str::to_owned));
             AttributeHead { id: id.to_owned(), global_id, label, kind, is_filled }
         };
         assert_eq!(
-            listed.attributes,
+            heads,
             [
                 head("dynamic_1", Some("g"), Some("Size"), Some("string"), true),
                 head("5", None, None, None, false),
                 head("dynamic_2", None, None, None, true),
+                head("dynamic_3", None, None, None, false),
+                head("dynamic_4", None, None, None, true),
+                head("dynamic_5", None, None, None, false),
             ]
         );
-        let error = serde_json::from_value::<Listed>(json!({"id": ["secret"]})).map(|_| ()).unwrap_err();
-        assert!(!error.to_string().contains("secret"), "{error}");
     }
 }

@@ -11,9 +11,6 @@ use super::throttle::Throttle;
 use super::traffic::Traffic;
 use super::{Endpoint, Error, Settings};
 
-/// The largest answer that is read. A page of 50 persons is far below.
-const BODY_LIMIT: usize = 16 * 1024 * 1024;
-
 /// An answer that is neither a redirect nor 429 nor 5xx.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -26,6 +23,8 @@ pub(super) struct Answer {
 pub(super) struct Transport {
     http: reqwest::Client,
     throttle: Throttle,
+    /// Most bytes of an answer that are read.
+    max_answer_bytes: usize,
     pub(super) traffic: Traffic,
 }
 
@@ -51,6 +50,7 @@ impl Transport {
         Ok(Self {
             http: builder.build()?,
             throttle: Throttle::new(settings.max_concurrency),
+            max_answer_bytes: settings.limits.answer_bytes,
             traffic: Traffic::default(),
         })
     }
@@ -89,7 +89,7 @@ impl Transport {
             return Err(Error::Redirected { endpoint, status: status.as_u16(), target });
         }
         let headers = response.headers().clone();
-        let body = read(endpoint, response).await;
+        let body = read(endpoint, response, self.max_answer_bytes).await;
         if status.is_server_error() {
             // A broken body changes nothing about what the status says.
             let trace_id = trace_id(&body.unwrap_or_default());
@@ -104,11 +104,11 @@ impl Transport {
     }
 }
 
-async fn read(endpoint: Endpoint, mut response: Response) -> Result<Vec<u8>, Error> {
+async fn read(endpoint: Endpoint, mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(endpoint, &error))? {
-        if body.len() + chunk.len() > BODY_LIMIT {
-            let reason = format!("it is larger than {} MiB", BODY_LIMIT / 1024 / 1024);
+        if body.len() + chunk.len() > max_bytes {
+            let reason = format!("it is larger than {max_bytes} bytes, the limit of one answer");
             return Err(Error::Unreadable { endpoint, reason });
         }
         body.extend_from_slice(&chunk);

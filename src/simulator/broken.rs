@@ -14,11 +14,13 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, JSON, title};
-use super::listing::empty_page;
+use super::listing::{empty_page, pairs};
 
 /// Long enough for what was written so far to leave before the connection is closed.
 const FLUSH: Duration = Duration::from_millis(20);
 const CHUNK: usize = 64 * 1024;
+/// Number of entries on a page of a listing without end.
+const ENDLESS_PAGE: usize = 50;
 
 pub(super) fn whole(answer: Answer) -> HttpResponse {
     start(answer.status, answer.content_type).body(answer.body)
@@ -86,6 +88,54 @@ pub(super) fn oversized(size: usize, path: &str, base_url: &str) -> HttpResponse
     });
     let body = stream::iter(std::iter::once(page).chain(chunks).map(Ok::<_, io::Error>));
     start(200, JSON).body(SizedStream::new(length, body))
+}
+
+/// The answer with `new` in every place of `old`.
+pub(super) fn substituted(answer: &Answer, old: &str, new: &[u8]) -> HttpResponse {
+    let mut body = Vec::with_capacity(answer.body.len() + new.len());
+    let mut rest = &answer.body[..];
+    while let Some(at) = memchr::memmem::find(rest, old.as_bytes()).filter(|_| !old.is_empty()) {
+        let (before, after) = rest.split_at(at);
+        body.extend_from_slice(before);
+        body.extend_from_slice(new);
+        rest = after.get(old.len()..).unwrap_or_default();
+    }
+    body.extend_from_slice(rest);
+    start(answer.status, answer.content_type).body(body)
+}
+
+/// The listing with another value of an attribute in its first entries; an answer that is no listing as it is.
+pub(super) fn odd_entries(answer: &Answer, entries: usize, attribute: &str, value: &Value) -> HttpResponse {
+    let mut page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let data = page.get_mut("_data").and_then(Value::as_array_mut);
+    for entry in data.into_iter().flatten().take(entries) {
+        if let Some(members) = entry.as_object_mut() {
+            members.insert(attribute.to_owned(), value.clone());
+        }
+    }
+    start(answer.status, answer.content_type).body(page.to_string())
+}
+
+/// A page of new ids that is followed by another one.
+pub(super) fn endless(path: &str, query: &str, base_url: &str) -> HttpResponse {
+    let cursor = pairs(query).remove("cursor").unwrap_or_default();
+    let number: usize = cursor.strip_prefix("endless-").and_then(|number| number.parse().ok()).unwrap_or_default();
+    let first = number * ENDLESS_PAGE;
+    let data: Vec<Value> = (first..first + ENDLESS_PAGE).map(|id| json!({ "id": (1_000_000 + id).to_string() })).collect();
+    let next = format!("{base_url}{path}?cursor=endless-{}", number + 1);
+    whole(Answer::json(200, &json!({ "_data": data, "_meta": { "links": { "next": { "href": next } } } })))
+}
+
+/// The answer whose entries do not say whose they are.
+pub(super) fn without_person(mut answer: Answer) -> Answer {
+    let mut page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    for entry in page.get_mut("_data").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(members) = entry.as_object_mut() {
+            members.remove("person");
+        }
+    }
+    answer.body = Bytes::from(page.to_string());
+    answer
 }
 
 fn start(status: u16, content_type: &'static str) -> HttpResponseBuilder {

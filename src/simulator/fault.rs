@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::route::{Endpoint, Route};
 
 /// Something that goes wrong for some requests.
@@ -95,6 +97,31 @@ pub enum Action {
     },
     /// 200 with an empty page padded to this many bytes.
     Oversized(usize),
+    /// The normal answer with other bytes in every place of `old`, whatever becomes of the JSON.
+    Substitute {
+        /// Text as it is in the answer.
+        old: String,
+        /// Bytes that take its place.
+        new: Vec<u8>,
+    },
+    /// The normal answer, in whose first entries an attribute has another value.
+    OddEntries {
+        /// Number of entries.
+        entries: usize,
+        /// The attribute.
+        attribute: String,
+        /// Its value.
+        value: Value,
+    },
+    /// 200 with a page of new ids, and always a next page with a fresh cursor.
+    EndlessListing,
+    /// The employments of another person.
+    EmploymentsOf {
+        /// Id of the other person.
+        person: String,
+        /// Whether they say whose they are.
+        names_person: bool,
+    },
 }
 
 /// All faults, with how often each has seen a matching request.

@@ -116,6 +116,16 @@ impl Asked<'_> {
                 response
             }
             Some(Action::Oversized(size)) => broken::oversized(size, path, base_url),
+            Some(Action::Substitute { old, new }) => broken::substituted(&self.answer(), &old, &new),
+            Some(Action::OddEntries { entries, attribute, value }) => {
+                broken::odd_entries(&self.answer(), entries, &attribute, &value)
+            }
+            Some(Action::EndlessListing) => broken::endless(path, self.request.query_string(), base_url),
+            Some(Action::EmploymentsOf { person, names_person }) => {
+                let route = Route::Employments(person);
+                let answer = Asked { route: &route, ..*self }.answer();
+                broken::whole(if names_person { answer } else { broken::without_person(answer) })
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod flaw;
 mod groups;
 mod marks;
 mod named;
+mod owners;
 mod packed;
 pub mod personal;
 mod plan;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::personal;
 use crate::directory::SourceError;
 use crate::personio::model::{CustomAttribute, Employment, Person};
-use crate::personio::{self, Endpoint};
+use crate::personio::{self, Endpoint, Read};
 
 /// What was not packed by this program, or cannot be packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -86,13 +86,25 @@ impl<'p> Head<'p> {
 pub(super) struct Listed {
     pub(super) id: Box<str>,
     bytes: Vec<u8>,
+    /// Names of the attributes whose values could not be taken as they are.
+    pub(super) odd: Vec<Box<str>>,
 }
 
 impl Listed {
     pub(super) fn new(mut person: Person) -> Result<Self, Fault> {
         forget_personal(&mut person);
         let bytes = packed(&person)?;
-        Ok(Self { id: person.id.into(), bytes })
+        Ok(Self { id: person.id.into(), bytes, odd: Vec::new() })
+    }
+
+    /// Packs a person as read from a listing or alone.
+    pub(super) fn of(read: Read<Person>) -> Result<Self, Fault> {
+        Ok(Self { odd: read.odd, ..Self::new(read.value)? })
+    }
+
+    /// Returns the size of the packed person, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn person(&self) -> Result<Person, Fault> {
@@ -136,7 +148,7 @@ impl Packed {
 
     /// The person, whose id is `id`.
     pub(super) fn listed(&self, id: &str) -> Listed {
-        Listed { id: id.into(), bytes: self.parts().0.to_vec() }
+        Listed { id: id.into(), bytes: self.parts().0.to_vec(), odd: Vec::new() }
     }
 
     /// How much it is.

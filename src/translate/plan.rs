@@ -70,7 +70,7 @@ impl Plan {
                         && record.packed.is_of(&person)
                         && !known.marked.contains(&*person.id) =>
                 {
-                    same.push(listed_again(record));
+                    same.push(listed_again(record, &person));
                 }
                 record => to_read.push(ToRead::now(person, record)),
             }
@@ -111,11 +111,13 @@ impl ToRead {
     }
 }
 
-/// The record of somebody who may have been missing before.
-fn listed_again(mut record: Arc<Record>) -> Arc<Record> {
-    if record.asked.is_some() || record.unconfirmed {
+/// The record of somebody who may have been missing or unreadable before.
+fn listed_again(mut record: Arc<Record>, person: &Listed) -> Arc<Record> {
+    if record.asked.is_some() || record.unconfirmed || record.unreadable.is_some() || record.odd.person != person.odd {
         let record = Arc::make_mut(&mut record);
         (record.asked, record.unconfirmed) = (None, false);
+        record.unreadable = None;
+        record.odd.person.clone_from(&person.odd);
     }
     record
 }

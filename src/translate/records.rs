@@ -9,14 +9,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::employment::by_number;
 use super::named::Named;
 use super::packed::{Facts, Fault, Listed, Packed};
-use crate::directory::SourceError;
-use crate::personio::Names;
+use crate::directory::{Defects, SourceError};
+use crate::personio::{Names, OddNames, UnreadableEntry, is_fit_for_a_log};
 use crate::personio::model::Employment;
 
 /// The version of what is written. What has another is not read.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// About what a record takes besides what is packed in it, when it is written.
 const ROW: usize = 80;
 
@@ -34,6 +35,16 @@ pub(super) struct Record {
     pub(super) asked: Option<Timestamp>,
     /// Whether they were missing from the last listing, without Personio having said that they are gone.
     pub(super) unconfirmed: bool,
+    /// The attribute because of which the person could not be read when last listed: this is an earlier state.
+    pub(super) unreadable: Option<Box<str>>,
+    pub(super) odd: Odd,
+}
+
+/// Names of the attributes of one person whose values could not be taken as they are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Odd {
+    pub(super) person: Vec<Box<str>>,
+    pub(super) employments: Vec<Box<str>>,
 }
 
 impl Record {
@@ -41,17 +52,43 @@ impl Record {
     pub(super) fn new(person: &Listed, employments: Option<&[Employment]>, read: Timestamp) -> Result<Self, Fault> {
         let packed = Packed::new(person, employments)?;
         let failed = employments.is_none();
-        Ok(Self { id: person.id.clone(), packed, read, failed, asked: None, unconfirmed: false })
+        let odd = Odd { person: person.odd.clone(), employments: Vec::new() };
+        Ok(Self {
+            id: person.id.clone(),
+            packed,
+            read,
+            failed,
+            asked: None,
+            unconfirmed: false,
+            unreadable: None,
+            odd,
+        })
     }
 
     /// Whether the same user is made of both.
     fn makes_the_same_as(&self, other: &Self) -> bool {
-        self.packed == other.packed && (self.failed, self.unconfirmed) == (other.failed, other.unconfirmed)
+        self.packed == other.packed
+            && self.failed == other.failed
+            && self.unconfirmed == other.unconfirmed
+            && self.unreadable == other.unreadable
+            && self.odd == other.odd
+    }
+
+    /// Whether anything of it could not be read or taken as it is.
+    fn is_odd(&self) -> bool {
+        self.unreadable.is_some() || !self.odd.person.is_empty() || !self.odd.employments.is_empty()
     }
 
     /// The person, as listed last.
     pub(super) fn listed(&self) -> Listed {
-        self.packed.listed(&self.id)
+        let mut listed = self.packed.listed(&self.id);
+        listed.odd.clone_from(&self.odd.person);
+        listed
+    }
+
+    /// Whether a part of it is of an earlier load, since it could not be read again.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.unreadable.is_some() || (self.failed && self.packed.knows_employments())
     }
 
     /// A record that was written, without what is personal by the rules of this version.
@@ -133,6 +170,28 @@ impl FromIterator<Arc<Record>> for People {
 pub(super) struct Records {
     pub(super) people: People,
     pub(super) names: Names,
+    /// Persons and names of the last load that could not be read and are not known from before. They are not written.
+    pub(super) left_out: LeftOut,
+}
+
+/// What a load could not read and nothing earlier stands for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct LeftOut {
+    pub(super) persons: Vec<UnreadableEntry>,
+    pub(super) names: Vec<OddNames>,
+}
+
+/// Names a person in a log line.
+fn person(id: Option<&str>) -> String {
+    match id {
+        Some(id) => format!("person {}", shown(id)),
+        None => "a person without a readable id".to_owned(),
+    }
+}
+
+/// Returns an id, if it may stand in a log line.
+fn shown(id: &str) -> &str {
+    if is_fit_for_a_log(id) { id } else { "with an odd id" }
 }
 
 /// How records are written.
@@ -158,7 +217,47 @@ impl Records {
             let other = other.people.get(&one.id);
             other.is_some_and(|other| Arc::ptr_eq(one, other) || one.makes_the_same_as(other))
         };
-        self.people.len() == other.people.len() && self.names == other.names && self.people.iter().all(is_same)
+        self.people.len() == other.people.len()
+            && self.names == other.names
+            && self.left_out == other.left_out
+            && self.people.iter().all(is_same)
+    }
+
+    /// Returns what could not be read or taken as it is, in numbers and a few examples.
+    pub(super) fn defects(&self) -> Defects {
+        let mut defects = Defects::default();
+        let mut odd: Vec<&Record> = self.people.iter().map(Arc::as_ref).filter(|record| record.is_odd()).collect();
+        odd.sort_by(|one, other| by_number(&one.id, &other.id));
+        for UnreadableEntry { id, attribute } in &self.left_out.persons {
+            defects.left_out += 1;
+            defects.add_example(|| format!("{}: {attribute}, left out", person(id.as_deref())));
+        }
+        for record in &odd {
+            if let Some(attribute) = &record.unreadable {
+                defects.kept += 1;
+                defects.add_example(|| format!("{}: {attribute}, as before", person(Some(&record.id))));
+            }
+        }
+        for record in &odd {
+            for attribute in &record.odd.person {
+                defects.values += 1;
+                defects.add_example(|| format!("{}: {attribute}", person(Some(&record.id))));
+            }
+            for attribute in &record.odd.employments {
+                defects.values += 1;
+                defects.add_example(|| format!("{}: employments.{attribute}", person(Some(&record.id))));
+            }
+        }
+        for OddNames { kind, ids, unreadable } in &self.left_out.names {
+            defects.values += ids.len() + unreadable;
+            for id in ids {
+                defects.add_example(|| format!("{kind:?} {}: name", shown(id)));
+            }
+            if *unreadable > 0 {
+                defects.add_example(|| format!("{unreadable} of {kind:?}: id"));
+            }
+        }
+        defects
     }
 
     /// The records that `bytes` were made of, and what their employments name.
@@ -172,7 +271,7 @@ impl Records {
         let mut named = Named::default();
         let people = people.into_iter().map(|record| record.checked(&mut named).map(Arc::new));
         let people = people.collect::<Result<_, _>>().map_err(|_| broken())?;
-        Ok((Self { people, names }, named))
+        Ok((Self { people, names, left_out: LeftOut::default() }, named))
     }
 
     /// All of it in bytes.
@@ -204,10 +303,12 @@ mod tests {
             failed: true,
             asked: Some("2026-01-02T00:00:00Z".parse().unwrap()),
             unconfirmed: true,
+            unreadable: Some("email".into()),
+            odd: Odd { person: vec!["created_at".into()], employments: vec!["position.title".into()] },
             ..Record::new(&listed, Some(&employments), read).unwrap()
         };
         let names: Names = [(Kind::Team, "1".to_owned(), "Ä".to_owned())].into_iter().collect();
-        let records = Records { people: [Arc::new(record.clone())].into_iter().collect(), names: names.clone() };
+        let records = Records { people: [Arc::new(record.clone())].into_iter().collect(), names: names.clone(), ..Records::default() };
         let bytes = records.to_bytes().unwrap();
         let (again, _) = Records::from_bytes(&bytes).unwrap();
         assert_eq!(again.people.iter().map(Arc::as_ref).collect::<Vec<_>>(), [&record]);
@@ -216,7 +317,7 @@ mod tests {
         let mut newer = bytes.clone();
         newer[1] += 1;
         let reason = Records::from_bytes(&newer).unwrap_err().to_string();
-        assert!(reason.contains("of version 3 instead of 2"), "{reason}");
+        assert!(reason.contains("of version 4 instead of 3"), "{reason}");
         let cut = (0..bytes.len()).map(|length| &bytes[..length]);
         for broken in cut.chain([&bytes[1..], b"{}", b"[]"]) {
             let reason = Records::from_bytes(broken).unwrap_err().to_string();
@@ -234,8 +335,10 @@ mod tests {
         let other = Record { id: "8".into(), ..record.clone() };
         let records = |people: &[&Record], name: &str| {
             let names = [(Kind::Team, "1".to_owned(), name.to_owned())].into_iter().collect();
-            Records { people: people.iter().map(|record| Arc::new(Record::clone(record))).collect(), names }
+            Records { people: people.iter().map(|record| Arc::new(Record::clone(record))).collect(), names, ..Records::default() }
         };
+        let left_out = UnreadableEntry { id: Some("9".to_owned()), attribute: "email" };
+        let left_out = LeftOut { persons: vec![left_out], names: Vec::new() };
         let before = records(&[&record], "A");
         let read_later = Record { read: Timestamp::MAX, asked: Some(Timestamp::MAX), ..record.clone() };
         assert!(records(&[&read_later], "A").make_the_same_as(&before));
@@ -248,6 +351,9 @@ mod tests {
             records(&[&renamed], "A"),
             records(&[&Record { failed: true, ..record.clone() }], "A"),
             records(&[&Record { unconfirmed: true, ..record.clone() }], "A"),
+            records(&[&Record { unreadable: Some("email".into()), ..record.clone() }], "A"),
+            records(&[&Record { odd: Odd { person: vec!["email".into()], ..Odd::default() }, ..record.clone() }], "A"),
+            Records { left_out: left_out.clone(), ..records(&[&record], "A") },
         ] {
             assert!(!changed.make_the_same_as(&before) && !before.make_the_same_as(&changed), "{changed:?}");
         }
@@ -257,7 +363,43 @@ mod tests {
     fn a_record_that_is_another_persons_is_refused() {
         let listed = Listed::new(serde_json::from_value(json!({"id": "7"})).unwrap()).unwrap();
         let record = Record { id: "8".into(), ..Record::new(&listed, None, Timestamp::UNIX_EPOCH).unwrap() };
-        let records = Records { people: [Arc::new(record)].into_iter().collect(), names: Names::default() };
+        let records = Records { people: [Arc::new(record)].into_iter().collect(), ..Records::default() };
         assert!(Records::from_bytes(&records.to_bytes().unwrap()).is_err());
+    }
+
+    #[test]
+    fn what_is_odd_is_counted_and_named_without_its_value() {
+        let record = |id: &str, odd: Odd, unreadable: Option<&str>| {
+            let listed = Listed::new(serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap());
+            let record = Record::new(&listed.unwrap(), Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
+            Arc::new(Record { odd, unreadable: unreadable.map(Box::from), ..record })
+        };
+        let odd = Odd { person: vec!["created_at".into()], employments: vec!["position.title".into()] };
+        let people = [record("10", odd, None), record("9", Odd::default(), Some("email")), record("8", Odd::default(), None)];
+        let without_id = UnreadableEntry { id: None, attribute: "id" };
+        let odd_id = UnreadableEntry { id: Some("A name".to_owned()), attribute: "status" };
+        let names = OddNames { kind: Kind::Team, ids: vec!["3".to_owned()], unreadable: 1 };
+        let left_out = LeftOut { persons: vec![without_id, odd_id], names: vec![names] };
+        let records = Records { people: people.into_iter().collect(), left_out, ..Records::default() };
+        let Defects { left_out, kept, values, examples } = records.defects();
+        assert_eq!((left_out, kept, values), (2, 1, 4));
+        let expected = [
+            "a person without a readable id: id, left out",
+            "person with an odd id: status, left out",
+            "person 9: email, as before",
+            "person 10: created_at",
+            "person 10: employments.position.title",
+            "Team 3: name",
+            "1 of Team: id",
+        ];
+        assert_eq!(examples.iter().map(|example| &**example).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn only_a_few_examples_are_given() {
+        let odd = |id: usize| UnreadableEntry { id: Some(id.to_string()), attribute: "email" };
+        let left_out = LeftOut { persons: (0..1000).map(odd).collect(), names: Vec::new() };
+        let defects = Records { left_out, ..Records::default() }.defects();
+        assert_eq!((defects.left_out, defects.examples.len()), (1000, 10));
     }
 }

@@ -8,14 +8,15 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::named::Named;
+use super::owners::Owners;
 use super::packed::{Fault, Listed};
 use super::plan::{Plan, ToRead};
-use super::records::{People, Record};
+use super::records::{Odd, People, Record};
 use super::unreadable::{Before, Row, Unreadable};
 use crate::clock::Clock;
 use crate::directory::Progress;
 use crate::personio::model::{Employment, Person};
-use crate::personio::{Client, Endpoint, Error};
+use crate::personio::{Client, Employments, Endpoint, Error, Read};
 
 /// For so long a load reads again what nothing says to have changed; the rest waits for the next, so that a long
 /// silence does not make one that lasts for hours.
@@ -38,7 +39,7 @@ pub(super) struct Refresh<'a> {
 
 /// What became of asking for somebody's employments.
 enum Answer {
-    Of(Result<Vec<Employment>, Error>),
+    Of(Result<Employments, Error>),
     /// It was not asked for: too many before could not be read.
     InVain,
     /// It was not asked for: that can wait.
@@ -92,11 +93,16 @@ impl Refresh<'_> {
     }
 
     /// Carries out a plan. What was read stays in `gleaned` also when the load fails.
-    pub(super) async fn carry_out(&self, plan: Plan, gleaned: &mut Gleaned) -> Result<Vec<Arc<Record>>, Error> {
+    pub(super) async fn carry_out(
+        &self,
+        plan: Plan,
+        owners: Owners,
+        gleaned: &mut Gleaned,
+    ) -> Result<Vec<Arc<Record>>, Error> {
         let Plan { mut kept, to_read } = plan;
         self.progress.complete(kept.len() + to_read.len());
         kept.iter().for_each(|_| self.progress.enriched());
-        let mut read = self.enriched(kept.len(), to_read, gleaned).await?;
+        let mut read = self.enriched(&kept, to_read, owners, gleaned).await?;
         kept.append(&mut read);
         Ok(kept)
     }
@@ -105,11 +111,13 @@ impl Refresh<'_> {
     /// may have none, many mean that something larger is wrong, and then nobody is served without.
     async fn enriched(
         &self,
-        kept: usize,
+        kept: &[Arc<Record>],
         to_read: Vec<ToRead>,
+        mut owners: Owners,
         gleaned: &mut Gleaned,
     ) -> Result<Vec<Arc<Record>>, Error> {
-        let mut unreadable = Unreadable::among(kept + to_read.len());
+        let mut unreadable = Unreadable::among(kept.len() + to_read.len());
+        let mut bytes: usize = kept.iter().map(|record| record.packed.size()).sum();
         let (in_vain, end) = (Row::default(), self.clock.monotonic() + RECHECKS);
         let answers = stream::iter(to_read).map(|ToRead { person, earlier, can_wait }| {
             let in_vain = &in_vain;
@@ -139,11 +147,21 @@ impl Refresh<'_> {
                     continue;
                 }
                 (Answer::NotNow | Answer::InVain, _) => None,
-                (Answer::Of(answer), _) => unreadable.note(answer, self.before(earlier.as_deref()))?,
+                (Answer::Of(answer), _) => {
+                    let answer = answer.and_then(|read| owned(read, &person.id, &mut owners));
+                    if let Err(error) = &answer
+                        && is_about_another(error)
+                    {
+                        unreadable.note_foreign(error)?;
+                    }
+                    unreadable.note(answer, self.before(earlier.as_deref()))?
+                }
             };
-            let record = Arc::new(self.record(&person, earlier.as_deref(), employments.as_deref())?);
-            if let Some(employments) = employments {
-                gleaned.named.add(&employments);
+            let record = Arc::new(self.record(&person, earlier.as_deref(), employments.as_ref())?);
+            bytes += record.packed.size();
+            check_size(bytes, self.client.limits().record_bytes)?;
+            if let Some(read) = employments {
+                gleaned.named.add(&read.employments);
                 gleaned.people.insert(Arc::clone(&record));
             }
             read.push(record);
@@ -170,13 +188,17 @@ impl Refresh<'_> {
         &self,
         person: &Listed,
         earlier: Option<&Record>,
-        employments: Option<&[Employment]>,
+        read: Option<&Employments>,
     ) -> Result<Record, Fault> {
-        let record = Record::new(person, employments, self.now)?;
-        Ok(match earlier.filter(|_| record.failed) {
-            Some(earlier) => Record { packed: earlier.packed.with_person(person), read: earlier.read, ..record },
-            None => record,
-        })
+        let mut record = Record::new(person, read.map(|read| &*read.employments), self.now)?;
+        if let Some(read) = read {
+            record.odd.employments.clone_from(&read.odd);
+        } else if let Some(earlier) = earlier {
+            let odd = Odd { person: record.odd.person, employments: earlier.odd.employments.clone() };
+            let packed = earlier.packed.with_person(person);
+            return Ok(Record { packed, read: earlier.read, odd, ..record });
+        }
+        Ok(record)
     }
 }
 
@@ -185,12 +207,12 @@ impl Confirmed {
     fn note(
         &mut self,
         record: Arc<Record>,
-        answer: Option<Result<Option<Person>, Error>>,
+        answer: Option<Result<Option<Read<Person>>, Error>>,
         now: Timestamp,
     ) -> Result<(), Error> {
         match answer {
             Some(Ok(None)) => self.gone += 1,
-            Some(Ok(Some(person))) => self.found.push(Listed::new(person)?),
+            Some(Ok(Some(person))) => self.found.push(Listed::of(person)?),
             Some(Err(error)) if error.blocks_every_request() => return Err(error),
             // Whoever cannot be told must not keep the others from being asked for.
             Some(Err(_)) => self.leave(Arc::new(Record { asked: Some(now), ..Record::clone(&record) })),
@@ -228,15 +250,55 @@ pub(super) fn known_employments(earlier: Option<&Record>) -> Result<Vec<Employme
     Ok(earlier.map(|record| record.packed.employments()).transpose()?.flatten().unwrap_or_default())
 }
 
-/// The employments that were read, unless one is missing that was there before and that the person, as
-/// listed, still has: a list can be short for many reasons. A few at a time, as they are read, all could lose
-/// theirs without there ever being many at once. `known` are those that were there before.
-pub(super) fn believed(read: Vec<Employment>, person: &Person, known: &[Employment]) -> Result<Vec<Employment>, Error> {
+/// Why employments are not taken that belong to another person.
+const ABOUT_ANOTHER: &str = "an employment is another person's";
+
+fn unreadable(reason: &str) -> Error {
+    Error::Unreadable { endpoint: Endpoint::Employments, reason: reason.to_owned() }
+}
+
+fn is_about_another(error: &Error) -> bool {
+    matches!(error, Error::Unreadable { endpoint: Endpoint::Employments, reason } if reason == ABOUT_ANOTHER)
+}
+
+/// The employments that were read for a person, unless one of them belongs to another.
+fn owned(read: Employments, person: &str, owners: &mut Owners) -> Result<Employments, Error> {
+    for employment in &read.employments {
+        if !owners.belongs(&employment.id, person) {
+            return Err(unreadable(ABOUT_ANOTHER));
+        }
+    }
+    Ok(read)
+}
+
+/// Fails a load whose records take more than `limit` bytes.
+pub(super) fn check_size(bytes: usize, limit: usize) -> Result<(), Error> {
+    if bytes <= limit {
+        return Ok(());
+    }
+    let reason = format!("persons and employments take more than {limit} bytes, the limit of one load");
+    Err(Error::Unreadable { endpoint: Endpoint::Persons, reason })
+}
+
+/// The employments that were read, unless
+/// - one is missing that was there before and that the person, as listed, still has: a list can be short for many
+///   reasons. A few at a time, as they are read, all could lose theirs without there ever being many at once.
+/// - one names another person.
+/// - a date that decides when the person is active cannot be read, and is known from before.
+///
+/// `known` are those that were there before.
+pub(super) fn believed(read: Employments, person: &Person, known: &[Employment]) -> Result<Employments, Error> {
+    if read.has_foreign {
+        return Err(unreadable(ABOUT_ANOTHER));
+    }
     let is_among = |employments: &[Employment], id: &str| employments.iter().any(|employment| employment.id == id);
+    let employments = &read.employments;
     let mut listed = person.employments.iter().filter_map(|employment| employment.id.as_deref());
-    if listed.any(|id| !is_among(&read, id) && (read.is_empty() || is_among(known, id))) {
-        let reason = "an employment is missing that the person has".to_owned();
-        return Err(Error::Unreadable { endpoint: Endpoint::Employments, reason });
+    if listed.any(|id| !is_among(employments, id) && (employments.is_empty() || is_among(known, id))) {
+        return Err(unreadable("an employment is missing that the person has"));
+    }
+    if read.undated.iter().any(|id| is_among(known, id)) {
+        return Err(unreadable("a date of an employment cannot be read"));
     }
     Ok(read)
 }
@@ -252,6 +314,7 @@ mod tests {
         let employments = |ids: &[&str]| -> Vec<Employment> {
             ids.iter().map(|id| serde_json::from_value(json!({"id": id})).unwrap()).collect()
         };
+        let answered = |ids: &[&str]| Employments { employments: employments(ids), ..Employments::default() };
         for (known, listed, read, is_believed) in [
             (["a", "b"].as_slice(), ["a", "b"].as_slice(), ["b", "a"].as_slice(), true),
             (&["a"], &["a"], &[], false),
@@ -264,10 +327,17 @@ mod tests {
         ] {
             let listed: Vec<_> = listed.iter().map(|id| json!({"id": id})).collect();
             let person: Person = serde_json::from_value(json!({"id": "7", "employments": listed})).unwrap();
-            let result = believed(employments(read), &person, &employments(known));
+            let result = believed(answered(read), &person, &employments(known));
             assert_eq!(result.is_ok(), is_believed, "{known:?} {listed:?} {read:?}");
             let is_empty = read.is_empty() && !person.employments.is_empty();
-            assert_eq!(believed(employments(read), &person, &[]).is_ok(), !is_empty);
+            assert_eq!(believed(answered(read), &person, &[]).is_ok(), !is_empty);
+            let foreign = Employments { has_foreign: true, ..answered(read) };
+            assert!(is_about_another(&believed(foreign, &person, &[]).unwrap_err()));
+        }
+        let person: Person = serde_json::from_value(json!({"id": "7"})).unwrap();
+        for (known, undated, is_believed) in [(["a"], "a", false), (["a"], "b", true), (["b"], "a", true)] {
+            let read = Employments { undated: vec![undated.to_owned()], ..answered(&["a", "b"]) };
+            assert_eq!(believed(read, &person, &employments(&known)).is_ok(), is_believed, "{known:?} {undated}");
         }
     }
 }

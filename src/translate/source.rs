@@ -20,17 +20,19 @@ use super::extension::Attributes;
 use super::flaw::Lacks;
 use super::marks::Marks;
 use super::named::Named;
+use super::owners::Owners;
 use super::packed::{Facts, Fault, Head, Listed};
 use super::plan::{Known, Plan, Recheck, missing};
-use super::records::{People, Record, Records};
-use super::refresh::{Confirmed, Gleaned, Refresh};
+use super::records::{LeftOut, People, Record, Records};
+use super::refresh::{Confirmed, Gleaned, Refresh, check_size, known_employments};
 use super::remembered::Remembered;
 use super::user::{self, Card, Context};
 use super::{Policy, groups, user_name};
 use crate::clock::Clock;
-use crate::directory::{self, Loaded, Malformed, Memory, News, Progress, Skipped, SourceError, Told};
+use crate::directory::{self, Defects, Loaded, Malformed, Memory, News, Progress, Skipped, SourceError, Told};
 use crate::personio::webhook::{self, Notice};
-use crate::personio::{self, Client, Kind, Names};
+use crate::personio::model::Person;
+use crate::personio::{self, Client, Kind, Names, Read, UnreadableEntry};
 use crate::scim::{Locations, User, Vocabulary, list_order};
 
 /// How long what was read is good.
@@ -51,6 +53,8 @@ pub struct Source {
     recency: Recency,
     marks: Marks,
     kept: Mutex<Kept>,
+    /// Defects that were logged last.
+    reported: Mutex<Defects>,
 }
 
 /// What a company has chosen, and what follows from it. A load goes by one from its beginning to its end.
@@ -60,6 +64,24 @@ pub(super) struct Choice {
     wanted: Vec<String>,
     attributes: Attributes,
     vocabulary: Arc<Vocabulary>,
+}
+
+/// All persons, as listed.
+#[derive(Default)]
+struct Listing {
+    listed: Vec<Listed>,
+    owners: Owners,
+    /// Ids of those who are taken as before, since the attribute cannot be read.
+    unreadable: HashMap<Box<str>, &'static str>,
+    /// Those who cannot be read and are not known from before.
+    left_out: Vec<UnreadableEntry>,
+}
+
+/// What a load has found.
+struct Found {
+    people: People,
+    named: Named,
+    left_out: Vec<UnreadableEntry>,
 }
 
 /// What is kept between loads.
@@ -90,8 +112,8 @@ impl Source {
         recency: Recency,
     ) -> Self {
         let choice = ArcSwap::new(Choice::new(policy, vocabulary));
-        let (marks, kept) = (Marks::default(), Mutex::default());
-        Self { client, choice, locations, clock, recency, marks, kept }
+        let (marks, kept, reported) = (Marks::default(), Mutex::default(), Mutex::default());
+        Self { client, choice, locations, clock, recency, marks, kept, reported }
     }
 
     /// Whether this is what the company has chosen already.
@@ -144,9 +166,11 @@ impl Source {
         // Names are asked for at once, so that they are there when one person is asked for alone.
         let every_kind = Kind::ALL.into_iter().map(|kind| (kind, HashSet::new())).collect();
         let (found, _) = tokio::join!(self.people(&choice, marked, now, progress), self.client.names(&every_kind));
-        let (people, named) = found?;
+        let Found { people, named, left_out } = found?;
         let names = self.client.names(named.by_kind()).await;
-        let records = Arc::new(Records { people, names });
+        let left_out = LeftOut { persons: left_out, names: self.client.odd_names() };
+        let records = Arc::new(Records { people, names, left_out });
+        self.report_defects(&records.defects());
         let gleaned = Gleaned { people: People::default(), named };
         *self.kept() = Kept { records: Arc::clone(&records), gleaned, loaded: Some(now) };
         Ok((records, choice))
@@ -174,27 +198,27 @@ impl Source {
         marked: &HashSet<String>,
         now: Timestamp,
         progress: &Progress,
-    ) -> Result<(People, Named), personio::Error> {
-        let keep = |person| Ok(Listed::new(person)?);
-        let mut listed = self.client.persons(&choice.wanted, keep, |count| progress.listed(count)).await?;
-        if listed.is_empty() {
-            let reason = "it names no person at all, which the API credential may be the reason for".to_owned();
-            return Err(personio::Error::Unreadable { endpoint: personio::Endpoint::Persons, reason });
-        }
+    ) -> Result<Found, personio::Error> {
+        let mut listing = self.listing(choice, progress).await?;
         let (client, clock) = (&self.client, &*self.clock);
         let (wanted, trusted) = (&choice.wanted[..], self.recency.trusted);
         let refresh = Refresh { client, progress, clock, wanted, now, trusted };
-        let missing = missing(&listed, &self.kept().records.people);
+        let missing = missing(&listing.listed, &self.kept().records.people);
         let Confirmed { found, unconfirmed, .. } = refresh.confirmed(missing).await?;
-        let ids: HashSet<Box<str>> = found.iter().map(|person| person.id.clone()).collect();
-        listed.extend(found);
+        let mut ids = HashSet::new();
+        for person in found {
+            listing.owners.list_all(&person.person()?);
+            ids.insert(person.id.clone());
+            listing.listed.push(person);
+        }
+        let Listing { listed, owners, unreadable, left_out } = listing;
         let (plan, mut gleaned) = {
             let kept = self.kept();
             let known = Known { people: &kept.records.people, gleaned: &kept.gleaned.people, marked };
             let plan = Plan::new(listed, &known, Recheck { every: self.recency.recheck, now, before: kept.loaded });
             (plan, kept.gleaned.clone())
         };
-        let read = refresh.carry_out(plan, &mut gleaned).await;
+        let read = refresh.carry_out(plan, owners, &mut gleaned).await;
         let named = gleaned.named.clone();
         self.kept().gleaned = gleaned;
         let people = read?.into_iter().map(|mut record| {
@@ -202,9 +226,71 @@ impl Source {
             if ids.contains(&record.id) {
                 Arc::make_mut(&mut record).asked = Some(now);
             }
+            if let Some(attribute) = unreadable.get(&record.id) {
+                Arc::make_mut(&mut record).unreadable = Some((*attribute).into());
+            }
             record
         });
-        Ok((people.chain(unconfirmed).collect(), named))
+        Ok(Found { people: people.chain(unconfirmed).collect(), named, left_out })
+    }
+
+    /// Lists all persons. One who cannot be read is taken as before.
+    async fn listing(&self, choice: &Choice, progress: &Progress) -> Result<Listing, personio::Error> {
+        let limit = self.client.limits().record_bytes;
+        let mut owners = Owners::default();
+        let mut without_employments = Vec::new();
+        let mut bytes = 0;
+        let keep = |read: Read<Person>| {
+            let has_employments = owners.list_all(&read.value);
+            let listed = Listed::of(read)?;
+            if !has_employments {
+                without_employments.push(listed.id.clone());
+            }
+            bytes += listed.size();
+            check_size(bytes, limit)?;
+            Ok(listed)
+        };
+        let read = self.client.persons(&choice.wanted, keep, |count| progress.listed(count)).await?;
+        let mut listing = Listing { listed: read.entries, owners, ..Listing::default() };
+        for entry in read.unreadable {
+            let earlier = entry.id.as_deref().and_then(|id| self.known(id));
+            let Some(earlier) = earlier else {
+                listing.left_out.push(entry);
+                continue;
+            };
+            let person = earlier.listed();
+            if !listing.owners.list_all(&person.person()?) {
+                without_employments.push(person.id.clone());
+            }
+            listing.unreadable.insert(person.id.clone(), entry.attribute);
+            listing.listed.push(person);
+        }
+        // The credential may not be allowed to see in a listing whose employments there are.
+        for id in without_employments {
+            for employment in known_employments(self.known(&id).as_deref())? {
+                listing.owners.remember(&employment.id, &id);
+            }
+        }
+        if listing.listed.is_empty() {
+            let reason = "it names no person at all, which the API credential may be the reason for".to_owned();
+            return Err(personio::Error::Unreadable { endpoint: personio::Endpoint::Persons, reason });
+        }
+        Ok(listing)
+    }
+
+    /// Logs what could not be read, when that is other than after the load before.
+    fn report_defects(&self, defects: &Defects) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if *reported == *defects {
+            return;
+        }
+        reported.clone_from(defects);
+        if defects.is_empty() {
+            tracing::info!("everything that Personio answers can be read again");
+            return;
+        }
+        let Defects { kept, left_out, values, .. } = defects;
+        tracing::warn!(kept, left_out, values, "not everything that Personio answers can be read: {defects}");
     }
 
     fn translated(&self, records: Arc<Records>, choice: Arc<Choice>) -> Result<Loaded, Fault> {
@@ -230,7 +316,7 @@ impl Source {
             let Facts { person, employments } = facts;
             let Some(user_name) = user_names.next() else { break };
             users.push(user::user(&person, user_name.into_owned(), &employments.unwrap_or_default(), &context));
-            outdated += usize::from(record.failed && record.packed.knows_employments());
+            outdated += usize::from(record.is_outdated());
             if record.unconfirmed {
                 unconfirmed.insert(record.id.clone());
             }
@@ -241,6 +327,7 @@ impl Source {
             users,
             skipped,
             outdated,
+            defects: records.defects(),
             unconfirmed,
             flaw: lacks.flaw(),
             day: day(&choice.policy, now),
@@ -338,7 +425,8 @@ impl directory::Source for Source {
         // Whoever is new need not be read twice.
         let new = kept.records.people.iter().filter(|record| !people.has(&record.id)).cloned().collect();
         kept.gleaned.people = new;
-        kept.records = Arc::new(Records { people, names: kept.records.names.clone() });
+        let Records { names, left_out, .. } = &*kept.records;
+        kept.records = Arc::new(Records { people, names: names.clone(), left_out: left_out.clone() });
     }
 
     fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError> {

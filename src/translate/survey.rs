@@ -4,6 +4,7 @@
 mod custom;
 mod findings;
 mod presence;
+mod values;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use super::user::{Card, Context, user};
 use super::{Policy, user_name};
 use crate::clock::Clock;
 use crate::personio::model::Person;
-use crate::personio::{Client, Error, FirstPage, Kind, Names, ToldLimit};
+use crate::personio::{Client, Error, FirstPage, Kind, Names, OddValue, ToldLimit};
 use crate::scim::{Content, Locations, list_order};
 
 /// The employments of so many persons are read: enough to see what is never there.
@@ -70,6 +71,8 @@ struct Sample {
     asked: usize,
     failures: Vec<Error>,
     names: Names,
+    /// Values that could not be taken as they are.
+    odd: Vec<OddValue>,
 }
 
 impl Survey {
@@ -119,6 +122,7 @@ impl Survey {
         report.findings.extend(findings::page_size(&counted));
         let sample = self.sample(page, names, persons.max(EMPLOYMENTS)).await;
         report.findings.insert(2, findings::employments(sample.asked, &sample.failures));
+        report.findings.extend(values::finding(&sample.page.unreadable, &sample.odd, &self.client.odd_names()));
         report.presence = presence::presence(&sample.people);
         report.findings.push(findings::attributes(&report.presence));
         report.custom = custom::custom(&sample.page.attributes, &self.policy);
@@ -146,13 +150,26 @@ impl Survey {
             read.and_then(|read| believed(read, person, &[]))
         });
         let answers: Vec<_> = answers.buffered(self.client.max_concurrency()).collect().await;
-        let mut failures = Vec::new();
-        let employments = answers.into_iter().map(|answer| answer.map_err(|error| failures.push(error)).ok());
-        let employments: Vec<_> = employments.collect();
+        let (mut failures, mut employments, mut odd) = (Vec::new(), Vec::new(), page.odd.clone());
+        for (answer, person) in answers.into_iter().zip(&page.persons) {
+            match answer {
+                Ok(read) => {
+                    for attribute in read.odd {
+                        let attribute = format!("employments.{attribute}").into();
+                        odd.push(OddValue { person: person.id.clone(), attribute });
+                    }
+                    employments.push(Some(read.employments));
+                }
+                Err(error) => {
+                    failures.push(error);
+                    employments.push(None);
+                }
+            }
+        }
         let employments = employments.into_iter().chain(std::iter::repeat(None));
         let persons = page.persons.iter().cloned();
         let people = persons.zip(employments).map(|(person, employments)| Facts { person, employments });
-        Sample { people: people.collect(), page, asked, failures, names }
+        Sample { people: people.collect(), page, asked, failures, names, odd }
     }
 
     /// How the first persons would be served whose employments are known.
@@ -200,7 +217,7 @@ impl Survey {
         ids.dedup();
         ids.retain(|id| all.iter().all(|head| head.id != *id));
         let answers = stream::iter(ids).map(|id| self.client.person(id, &[])).buffered(self.client.max_concurrency());
-        answers.filter_map(|answer| async { answer.ok().flatten() }).collect().await
+        answers.filter_map(|answer| async { Some(answer.ok().flatten()?.value) }).collect().await
     }
 }
 

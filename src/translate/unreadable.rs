@@ -2,8 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use crate::personio::Error;
-use crate::personio::model::Employment;
+use crate::personio::{Employments, Error};
 
 /// Of so many persons the employments may be unreadable before a load counts as failed, though not of
 /// more than half of a small company …
@@ -51,21 +50,23 @@ pub(super) struct Unreadable {
     bare_in_a_row: usize,
     /// How many persons have those of an earlier load.
     outdated: usize,
+    /// Number of answers with an employment of another person.
+    foreign: usize,
     first: Option<Error>,
 }
 
 impl Unreadable {
     pub(super) fn among(persons: usize) -> Self {
         let tolerated = FEW.min(persons.div_ceil(2)).max(persons / SHARE);
-        Self { tolerated, bare: 0, bare_in_a_row: 0, outdated: 0, first: None }
+        Self { tolerated, bare: 0, bare_in_a_row: 0, outdated: 0, foreign: 0, first: None }
     }
 
     /// The employments, or none if they may be missing; of somebody whose earlier ones are trusted they may.
     pub(super) fn note(
         &mut self,
-        answer: Result<Vec<Employment>, Error>,
+        answer: Result<Employments, Error>,
         before: Before,
-    ) -> Result<Option<Vec<Employment>>, Error> {
+    ) -> Result<Option<Employments>, Error> {
         match answer {
             Ok(employments) => {
                 self.bare_in_a_row = 0;
@@ -89,6 +90,16 @@ impl Unreadable {
         Ok(None)
     }
 
+    /// Counts an answer with an employment of another person. It is an answer about the wrong person, so that many of
+    /// them fail the load also where all persons have earlier employments.
+    pub(super) fn note_foreign(&mut self, error: &Error) -> Result<(), Error> {
+        self.foreign += 1;
+        if self.foreign > self.tolerated {
+            return Err(error.clone());
+        }
+        Ok(())
+    }
+
     pub(super) fn report(&self) {
         if let Some(error) = &self.first {
             let Self { bare, outdated, .. } = self;
@@ -107,7 +118,7 @@ mod tests {
     use super::*;
     use crate::personio::Endpoint;
 
-    fn failure() -> Result<Vec<Employment>, Error> {
+    fn failure() -> Result<Employments, Error> {
         Err(Error::NotFound { endpoint: Endpoint::Employments })
     }
 
@@ -116,7 +127,7 @@ mod tests {
         let mut unreadable = Unreadable::among(500);
         for _ in 0..5 {
             assert!((0..10).all(|_| unreadable.note(failure(), Before::Unknown).is_ok()));
-            assert!(unreadable.note(Ok(Vec::new()), Before::Unknown).is_ok());
+            assert!(unreadable.note(Ok(Employments::default()), Before::Unknown).is_ok());
         }
         assert!((0..10).all(|_| unreadable.note(failure(), Before::Unknown).is_ok()));
         assert!(unreadable.note(failure(), Before::Unknown).is_err());
@@ -131,9 +142,22 @@ mod tests {
             for _ in 0..tolerated {
                 assert!(unreadable.note(failure(), Before::Unknown).is_ok(), "{persons}");
                 assert!(unreadable.note(failure(), Before::Trusted).is_ok(), "earlier ones do not count");
-                assert!(unreadable.note(Ok(Vec::new()), Before::Unknown).is_ok());
+                assert!(unreadable.note(Ok(Employments::default()), Before::Unknown).is_ok());
             }
             assert!(unreadable.note(failure(), Before::Unknown).is_err(), "{persons}");
+        }
+    }
+
+    #[test]
+    fn many_employments_of_other_persons_are_no_accident() {
+        for (persons, tolerated) in [(1, 1), (4, 2), (50, 10), (1000, 200)] {
+            let mut unreadable = Unreadable::among(persons);
+            let error = Error::NotFound { endpoint: Endpoint::Employments };
+            for _ in 0..tolerated {
+                assert!(unreadable.note_foreign(&error).is_ok(), "{persons}");
+                assert!(unreadable.note(failure(), Before::Trusted).is_ok(), "{persons}");
+            }
+            assert!(unreadable.note_foreign(&error).is_err(), "{persons}");
         }
     }
 

@@ -163,6 +163,10 @@ impl Campaign {
         setup.refresh_wait = Duration::from_millis(300);
         setup.tuning.upstream_timeout = Duration::from_millis(300);
         setup.tuning.retry.times = 1;
+        // A listing without end is to end soon.
+        setup.tuning.limits.persons.pages = 10;
+        setup.tuning.limits.employments.pages = 5;
+        setup.tuning.limits.names.pages = 5;
         let bridge = setup.start();
         bridge.ready().await;
         let (seen, standings, trail) = Default::default();
@@ -282,7 +286,7 @@ impl Campaign {
 
     fn action(&mut self) -> Action {
         let problem = json!({"errors": [{"title": PRIVATE, "detail": PRIVATE}]}).to_string();
-        match self.random.below(120) {
+        match self.random.below(140) {
             0 => Action::TooManyRequests { retry_after: self.random.pick(&[None, Some(1)]) },
             1 => Action::Oversized(17 << 20),
             2..5 => Action::Hang,
@@ -298,7 +302,22 @@ impl Campaign {
             92..100 => Action::WrongJson,
             100..102 => Action::Status(401),
             102..113 => Action::Status(403),
-            _ => Action::NotFoundRoute,
+            113..120 => Action::NotFoundRoute,
+            120..123 => Action::EndlessListing,
+            123..128 => Action::EmploymentsOf { person: self.somebody(), names_person: self.random.chance(50) },
+            128..132 => Action::Substitute { old: "\"id\":\"".to_owned(), new: b"\"\\ud83d\":1e400,\"id\":\"".to_vec() },
+            _ => self.odd_entries(),
+        }
+    }
+
+    /// Values that are odd in a few entries or in all.
+    fn odd_entries(&mut self) -> Action {
+        let attributes = ["id", "email", "status", "last_name", "position", "org_units", "employment_start_date", "person"];
+        let values = [json!({"a": PRIVATE}), json!("\u{fffd}"), json!([]), json!(true)];
+        Action::OddEntries {
+            entries: self.random.pick(&[1, 5, 50]),
+            attribute: self.random.pick(&attributes).to_owned(),
+            value: self.random.pick(&values),
         }
     }
 

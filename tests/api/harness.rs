@@ -11,7 +11,7 @@ use personio_scim::app::{Application, Live, Tuning};
 use personio_scim::clock::Clock;
 use personio_scim::config::{Config, Personio, Scim, State, Told};
 use personio_scim::directory::Directory;
-use personio_scim::personio::Retry;
+use personio_scim::personio::{Limits, Retry};
 use personio_scim::scim::filter;
 use personio_scim::simulator::{Options, Rate, Simulator, World};
 use personio_scim::tls::Pair;
@@ -132,6 +132,7 @@ impl Setup {
             tuning: Tuning {
                 upstream_timeout: Duration::from_secs(5),
                 retry: Retry { times: 2, first_wait: Duration::from_millis(5) },
+                limits: Limits::default(),
                 pause: Duration::from_secs(15),
                 soon: Duration::from_millis(50),
                 certificate_look: Duration::from_millis(50),

@@ -11,7 +11,7 @@ use super::super::user::{self, Card};
 use super::super::user_name;
 use super::{Choice, Source};
 use crate::personio::model::{Employment, Person};
-use crate::personio::{Endpoint, Error, Kind, Names};
+use crate::personio::{Endpoint, Error, Kind, Names, Read};
 use crate::scim::User;
 
 impl Source {
@@ -20,9 +20,9 @@ impl Source {
         let choice = self.choice.load_full();
         let person = self.client.person(id, &choice.wanted);
         let (person, employments) = tokio::join!(person, self.client.employments(id));
-        let Some(person) = person? else { return Ok(None) };
+        let Some(Read { value: person, .. }) = person? else { return Ok(None) };
         let known = known_employments(self.known(id).as_deref())?;
-        let employments = believed(employments?, &person, &known)?;
+        let employments = believed(employments?, &person, &known)?.employments;
         let employment = that_counts(&employments);
         let email = complete_email(&person, employment)?;
         let mut named = Named::default();
@@ -70,7 +70,8 @@ impl Source {
     /// The supervisor, if there is such a person.
     async fn manager(&self, id: Option<&str>, choice: &Choice) -> Result<Option<Person>, Error> {
         let Some(id) = id else { return Ok(None) };
-        let Some(manager) = self.client.person(id, &choice.wanted).await? else { return Ok(None) };
+        let manager = self.client.person(id, &choice.wanted).await?;
+        let Some(Read { value: manager, .. }) = manager else { return Ok(None) };
         let has_name =
             [&manager.preferred_name, &manager.first_name, &manager.last_name].into_iter().any(Option::is_some);
         if manager.email.is_none() || !has_name {

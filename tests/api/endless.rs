@@ -1,0 +1,164 @@
+//! An upstream that never ends, sends huge texts, or answers about somebody else: loads fail at a limit that they
+//! name, and nobody is served with what is another's.
+
+use personio_scim::personio::{Limits, ListingLimits};
+use personio_scim::simulator::{Action, Endpoint, Fault};
+use serde_json::{Value, json};
+
+use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id};
+
+const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+/// A bridge of so many persons that loads whenever it is asked, with small limits, and its users.
+async fn restless(persons: usize, limits: Limits) -> (Bridge, Vec<Value>) {
+    let mut setup = Setup { cache_ttl: SHORT, ..Setup::persons(persons) };
+    setup.tuning.limits = limits;
+    let bridge = setup.start();
+    let users = bridge.everybody().await;
+    (bridge, users)
+}
+
+fn listing(entries: usize, pages: usize, bytes: usize) -> ListingLimits {
+    ListingLimits { entries, pages, bytes }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_of_persons_without_end_fails_at_the_limit_that_it_exceeds() {
+    let usual = Limits::default();
+    for (limits, expected) in [
+        (Limits { persons: listing(500, 1000, usize::MAX), ..usual }, "more than 500 entries"),
+        (Limits { persons: listing(100_000, 7, usize::MAX), ..usual }, "more than 7 pages"),
+        (Limits { persons: listing(100_000, 1000, 300_000), ..usual }, "larger than 300000 bytes"),
+        (Limits { record_bytes: 100_000, ..usual }, "more than 100000 bytes"),
+    ] {
+        let (bridge, users) = restless(12, limits).await;
+        bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::EndlessListing));
+        assert_eq!(bridge.reloaded().await, users, "{expected}");
+        let failure = bridge.failure().await;
+        assert!(failure.contains(expected), "{failure}");
+        assert!(bridge.simulator.requests(Endpoint::Persons) < 300, "{expected}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn employments_without_end_are_unreadable() {
+    let limits = Limits { employments: listing(120, 1000, usize::MAX), ..Limits::default() };
+    let (bridge, users) = restless(12, limits).await;
+    let id = users[3]["id"].as_str().unwrap();
+    bridge.simulator.reset_counts();
+    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::EndlessListing).person(id));
+    assert_eq!(bridge.reloaded().await, users);
+    assert_eq!(bridge.simulator.requests(Endpoint::Employments), 11 + 3, "three pages, then the limit");
+    assert_eq!(bridge.health().await.1["parts"]["directory"]["outdated"], 1);
+
+    let mut setup = Setup::persons(12);
+    setup.tuning.limits = limits;
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::Employments, Action::EndlessListing));
+    let failure = setup.start_with(simulator).failure().await;
+    assert!(failure.contains("more than 120 entries"), "{failure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_without_end_are_left_out() {
+    let mut setup = Setup::persons(12);
+    setup.tuning.limits = Limits { names: listing(200, 1000, usize::MAX), ..Limits::default() };
+    let simulator = setup.simulator();
+    simulator.fail(Fault::on(Endpoint::CostCenters, Action::EndlessListing));
+    let bridge = setup.start_with(simulator);
+    let users = bridge.everybody().await;
+    assert!(users.iter().all(|user| user[ENTERPRISE]["costCenter"].is_null()));
+    assert!(users.iter().any(|user| user[ENTERPRISE]["department"].is_string()));
+    assert!(bridge.simulator.requests(Endpoint::CostCenters) <= 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_is_too_long_is_absent_and_counted() {
+    let (bridge, users) = restless(12, Limits::default()).await;
+    for bytes in [65_537, 1_000_000] {
+        let value = json!({"title": "x".repeat(bytes)});
+        let action = Action::OddEntries { entries: 1, attribute: "position".to_owned(), value };
+        bridge.simulator.fail(Fault::on(Endpoint::Employments, action));
+        let seen = bridge.reloaded().await;
+        assert!(seen.len() == users.len() && seen.iter().all(|user| user["title"].is_null()));
+        let defects = bridge.health().await.1["parts"]["directory"]["defects"].clone();
+        assert!(defects["oddValues"].as_u64().unwrap() >= 12, "{defects}");
+        assert!(defects["examples"].to_string().contains("employments.position.title"), "{defects}");
+        bridge.simulator.heal();
+    }
+    let value = json!({"title": "x".repeat(65_536)});
+    let action = Action::OddEntries { entries: 1, attribute: "position".to_owned(), value };
+    bridge.simulator.fail(Fault::on(Endpoint::Employments, action));
+    assert!(bridge.reloaded().await.iter().any(|user| user["title"].as_str().is_some_and(|it| it.len() == 65_536)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_too_large_fails_as_a_whole() {
+    let limits = Limits { answer_bytes: 1_000_000, ..Limits::default() };
+    let (bridge, users) = restless(12, limits).await;
+    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Oversized(1_000_001)));
+    assert_eq!(bridge.reloaded().await, users);
+    let failure = bridge.failure().await;
+    assert!(failure.contains("larger than 1000000 bytes, the limit of one answer"), "{failure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_employment_counts_only_for_the_person_whose_it_is() {
+    for names_person in [true, false] {
+        let setup = Setup { cache_ttl: SHORT, ..Setup::persons(40) };
+        let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
+        let simulator = setup.simulator();
+        let action = Action::EmploymentsOf { person: ids[5].clone(), names_person };
+        let fault = Fault::on(Endpoint::Employments, action).person(&ids[7]);
+        simulator.fail(fault.clone());
+        let bridge = setup.start_with(simulator);
+        let users = bridge.everybody().await;
+        assert!(by_id(&users, &ids[7])[PERSONIO].is_null(), "another's is not served: {names_person}");
+        assert!(by_id(&users, &ids[5])[PERSONIO]["employmentId"].is_string(), "{names_person}");
+
+        bridge.simulator.heal();
+        let users = bridge.reloaded().await;
+        assert!(by_id(&users, &ids[7])[PERSONIO]["employmentId"].is_string(), "{names_person}");
+        bridge.simulator.fail(fault);
+        assert_eq!(bridge.reloaded().await, users, "the last good one is kept: {names_person}");
+        assert_eq!(bridge.health().await.1["parts"]["directory"]["outdated"], 1, "{names_person}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_employment_of_two_persons_is_nobodys_and_without_ids_in_the_list_only_ones() {
+    for hides_references in [false, true] {
+        let mut setup = Setup::persons(40);
+        let employments = setup.world.persons[5].employments.clone();
+        setup.world.persons[7].employments = employments;
+        if hides_references {
+            setup.options.quirks.hidden_attributes = vec!["employments".to_owned(), "person".to_owned()];
+        }
+        let ids = [5, 7].map(|position| setup.world.persons[position].id.clone());
+        let users = setup.start().everybody().await;
+        let employed = ids.iter().filter(|id| by_id(&users, id)[PERSONIO]["employmentId"].is_string()).count();
+        assert_eq!(employed, usize::from(hides_references), "hidden: {hides_references}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_employments_of_others_fail_the_load_also_where_all_are_known() {
+    for names_person in [true, false] {
+        let (bridge, users) = restless(40, Limits::default()).await;
+        let other = users[0]["id"].as_str().unwrap().to_owned();
+        let action = Action::EmploymentsOf { person: other, names_person };
+        bridge.simulator.fail(Fault::on(Endpoint::Employments, action.clone()));
+        assert_eq!(bridge.reloaded().await, users, "{names_person}");
+        let failure = bridge.failure().await;
+        assert!(failure.contains("another person's"), "{failure}");
+        bridge.simulator.heal();
+        bridge.clock.pass(PAUSE_OVER);
+        assert_eq!(bridge.reloaded().await, users);
+
+        let setup = Setup::persons(40);
+        let simulator = setup.simulator();
+        simulator.fail(Fault::on(Endpoint::Employments, action));
+        setup.start_with(simulator).get("/Users").await.scim_error(503, None);
+    }
+}

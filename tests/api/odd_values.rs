@@ -1,0 +1,315 @@
+//! Values that are grammatical and odd, or nearly JSON: each costs the one person whose it is one value at most,
+//! or leaves that person as before, and is named in health.
+
+use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, World};
+use serde_json::{Value, json};
+
+use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, by_id};
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+/// Stands in the world for a value that comes odd.
+const PLACEHOLDER: &str = "ODD-VALUE";
+
+/// Puts bytes in the place of the placeholder, quotes included.
+fn odd(endpoint: Endpoint, value: &[u8]) -> Fault {
+    let old = format!("\"{PLACEHOLDER}\"");
+    Fault::on(endpoint, Action::Substitute { old, new: value.to_vec() })
+}
+
+fn deep() -> Vec<u8> {
+    let depth = 20_000;
+    format!("{}1{}", "[".repeat(depth), "]".repeat(depth)).into_bytes()
+}
+
+/// A company of 60 with active persons only, whose fourth person is to be odd.
+fn company() -> (World, String) {
+    let mut world = World::generate(60, 1, NOW.parse().unwrap());
+    for person in &mut world.persons {
+        person.status = Some("ACTIVE".to_owned());
+        person.employments.truncate(1);
+        for employment in &mut person.employments {
+            employment.status = Some("ACTIVE".to_owned());
+            employment.termination = None;
+        }
+    }
+    let id = world.persons[3].id.clone();
+    (world, id)
+}
+
+/// A bridge that loads whenever it is asked, after its first load, and its users.
+async fn restless(world: World) -> (Bridge, Vec<Value>) {
+    let bridge = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::of(world) }.start();
+    let users = bridge.everybody().await;
+    (bridge, users)
+}
+
+/// Defects in health: left out, kept, values, and the examples.
+async fn defects(bridge: &Bridge) -> (u64, u64, u64, String) {
+    let (_, health) = bridge.health().await;
+    let defects = &health["parts"]["directory"]["defects"];
+    let count = |name: &str| defects[name].as_u64().unwrap_or_default();
+    (count("leftOut"), count("keptAsBefore"), count("oddValues"), defects["examples"].to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dropped_anyway_cannot_fail() {
+    let (mut world, _) = company();
+    world.persons[3].gender = Some(PLACEHOLDER.to_owned());
+    world.persons[3].custom_attributes.push(CustomAttribute {
+        id: "dynamic_77".to_owned(),
+        global_id: None,
+        label: Some(PLACEHOLDER.to_owned()),
+        kind: PLACEHOLDER.to_owned(),
+        value: json!({"inner": PLACEHOLDER}),
+    });
+    let (bridge, users) = restless(world).await;
+    let values: [&[u8]; 9] = [
+        br#""cut \ud83d""#,
+        br#""\udc00\ud83d""#,
+        b"1e400",
+        b"-1e999999",
+        b"\"a\nb\x01\"",
+        b"\"J\xf6rg\"",
+        br#"{"a":1,"a":2,"\ud83d":3}"#,
+        br#""\x41""#,
+        &deep(),
+    ];
+    for value in values {
+        let text = String::from_utf8_lossy(&value[..value.len().min(40)]).into_owned();
+        for endpoint in [Endpoint::Persons, Endpoint::Employments] {
+            bridge.simulator.fail(odd(endpoint, value));
+        }
+        assert_eq!(bridge.reloaded().await, users, "{text}");
+        let (status, health) = bridge.health().await;
+        assert_eq!((status, &health["status"]), (200, &json!("ok")), "{text}: {health}");
+        assert_eq!(defects(&bridge).await, (0, 0, 0, "null".to_owned()), "{text}");
+        bridge.simulator.heal();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_odd_value_costs_one_person_that_value() {
+    let (mut world, id) = company();
+    world.persons[3].preferred_name = Some(PLACEHOLDER.to_owned());
+    world.persons[3].employments[0].position = Some(PLACEHOLDER.to_owned());
+    let (bridge, users) = restless(world).await;
+    let surrogate: &[u8] = br#""Ann \ud83d""#;
+    for (endpoint, value, pointer, expected, noted) in [
+        (Endpoint::Persons, surrogate, "/displayName", json!("Ann \u{fffd}"), "preferred_name"),
+        (Endpoint::Persons, b"\"J\xf6rg\"", "/displayName", json!("J\u{fffd}rg"), "preferred_name"),
+        (Endpoint::Persons, b"\"Ann\nLee\"", "/displayName", json!("Ann Lee"), ""),
+        (Endpoint::Employments, surrogate, "/title", json!("Ann \u{fffd}"), "employments.position.title"),
+        (Endpoint::Employments, b"1e400", "/title", Value::Null, "employments.position.title"),
+        (Endpoint::Employments, br#"{"a":1}"#, "/title", Value::Null, "employments.position.title"),
+        (Endpoint::Employments, &deep(), "/title", Value::Null, "employments.position.title"),
+    ] {
+        bridge.simulator.fail(odd(endpoint, value));
+        let seen = bridge.reloaded().await;
+        let mut expected_users = users.clone();
+        let user = expected_users.iter_mut().find(|user| user["id"] == *id).unwrap();
+        let text = String::from_utf8_lossy(&value[..value.len().min(40)]).into_owned();
+        assert_eq!(by_id(&seen, &id).pointer(pointer).unwrap_or(&Value::Null), &expected, "{text}");
+        *user = by_id(&seen, &id).clone();
+        assert_eq!(seen, expected_users, "nobody else: {text}");
+        let (left_out, kept, values, examples) = defects(&bridge).await;
+        assert_eq!((left_out, kept, values), (0, 0, u64::from(!noted.is_empty())), "{text}: {examples}");
+        assert!(noted.is_empty() || examples.contains(&format!("person {id}: {noted}\"")), "{text}: {examples}");
+        assert_eq!(bridge.health().await.1["status"], "ok", "{text}");
+        bridge.simulator.heal();
+    }
+    assert_eq!(by_id(&bridge.reloaded().await, &id)["title"], PLACEHOLDER);
+    assert_eq!(defects(&bridge).await.2, 0, "what can be read again is no defect");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_cannot_be_read_stays_as_before_and_a_new_one_is_left_out() {
+    for (attribute, value) in [
+        ("email", json!({"value": "x"})),
+        ("email", json!("a\u{fffd}b@example.com")),
+        ("email", json!(["a@example.com"])),
+        ("status", json!({})),
+        ("status", json!("ACTI\u{fffd}E")),
+        ("first_name", json!([])),
+        ("last_name", json!(true)),
+        ("preferred_name", json!({"a": 1})),
+        ("email", json!("a".repeat(70_000))),
+    ] {
+        let text = format!("{attribute} {}", &value.to_string()[..value.to_string().len().min(40)]);
+        let (world, id) = company();
+        let (bridge, users) = restless(world).await;
+        bridge.simulator.with_world(|world| {
+            let mut hired = world.persons[3].clone();
+            (hired.id, hired.email) = ("9000001".to_owned(), Some("new@example.com".to_owned()));
+            hired.employments.clear();
+            world.persons.push(hired);
+            for position in [3, 60] {
+                let person = &mut world.persons[position];
+                let member = match attribute {
+                    "email" => &mut person.email,
+                    "status" => &mut person.status,
+                    "first_name" => &mut person.first_name,
+                    "last_name" => &mut person.last_name,
+                    _ => &mut person.preferred_name,
+                };
+                *member = Some(PLACEHOLDER.to_owned());
+            }
+        });
+        bridge.simulator.fail(odd(Endpoint::Persons, value.to_string().as_bytes()));
+        bridge.simulator.reset_counts();
+        assert_eq!(bridge.reloaded().await, users, "{text}");
+        assert_eq!(bridge.simulator.requests(Endpoint::Person), 0, "{text}: nobody is missing");
+        let (left_out, kept, _, examples) = defects(&bridge).await;
+        assert_eq!((left_out, kept), (1, 1), "{text}: {examples}");
+        assert!(examples.contains(&format!("person 9000001: {attribute}, left out")), "{text}: {examples}");
+        assert!(examples.contains(&format!("person {id}: {attribute}, as before")), "{text}: {examples}");
+        assert!(!examples.contains("example.com"), "{examples}");
+        assert_eq!(bridge.health().await.1["parts"]["directory"]["outdated"], 1, "{text}");
+        bridge.simulator.heal();
+        assert_eq!(bridge.reloaded().await.len(), 61, "{text}");
+        assert_eq!(defects(&bridge).await, (0, 0, 0, "null".to_owned()), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_id_cannot_be_read_is_asked_for_and_stays() {
+    let (world, _) = company();
+    let (bridge, users) = restless(world).await;
+    for value in [json!({}), json!("7\u{fffd}"), json!(""), Value::Null] {
+        let action = Action::OddEntries { entries: 3, attribute: "id".to_owned(), value: value.clone() };
+        bridge.simulator.fail(Fault::on(Endpoint::Persons, action).times(1));
+        bridge.simulator.reset_counts();
+        assert_eq!(bridge.reloaded().await, users, "{value}");
+        assert_eq!(bridge.simulator.requests(Endpoint::Person), 3, "{value}");
+        assert_eq!(defects(&bridge).await.0, 3, "{value}");
+        bridge.simulator.heal();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_persons_who_cannot_be_read_fail_the_load() {
+    for (persons, unreadable, is_served) in [(1, 1, false), (2, 1, true), (2, 2, false), (49, 10, true), (49, 11, false)] {
+        let setup = Setup::persons(persons);
+        let simulator = setup.simulator();
+        let action = Action::OddEntries { entries: unreadable, attribute: "email".to_owned(), value: json!({}) };
+        simulator.fail(Fault::on(Endpoint::Persons, action));
+        let bridge = setup.start_with(simulator);
+        let answer = bridge.get("/Users").await;
+        assert_eq!(answer.status.as_u16(), if is_served { 200 } else { 503 }, "{unreadable} of {persons}");
+        if is_served {
+            assert_eq!(answer.json()["totalResults"], persons - unreadable);
+        } else {
+            let failure = bridge.failure().await;
+            assert!(failure.contains(&format!("{unreadable} of {persons} entries cannot be read")), "{failure}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_employment_whose_status_or_date_cannot_be_read_stays_as_before() {
+    let (mut world, id) = company();
+    world.persons[3].employments[0].employment_start_date = Some(jiff::civil::date(2020, 1, 1));
+    let (bridge, users) = restless(world).await;
+    for (attribute, value) in [
+        ("status", json!({})),
+        ("status", json!("ACTIVE\u{fffd}")),
+        ("id", json!([])),
+        ("employment_start_date", json!("someday")),
+        ("employment_end_date", json!({})),
+        ("termination", json!("yes")),
+        ("termination", json!({"last_working_day": "0000-00-00"})),
+        ("person", json!("x")),
+    ] {
+        let action = Action::OddEntries { entries: 1, attribute: attribute.to_owned(), value: value.clone() };
+        bridge.simulator.fail(Fault::on(Endpoint::Employments, action).person(&id));
+        assert_eq!(bridge.reloaded().await, users, "{attribute} {value}");
+        assert_eq!(bridge.health().await.1["parts"]["directory"]["outdated"], 1, "{attribute} {value}");
+        bridge.simulator.heal();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_odd_name_of_a_unit_costs_nobody_else_a_department() {
+    let (mut world, _) = company();
+    let unit = world.org_units.iter_mut().find(|unit| unit.kind.as_str() == "department").unwrap();
+    unit.name = PLACEHOLDER.to_owned();
+    let count = |users: &[Value], name: &str| users.iter().filter(|user| user[ENTERPRISE]["department"] == name).count();
+    let named = |users: &[Value]| users.iter().filter(|user| user[ENTERPRISE]["department"].is_string()).count();
+    let usual = Setup::of(world.clone()).start().everybody().await;
+    let of_unit = count(&usual, PLACEHOLDER);
+    assert!(of_unit > 0 && named(&usual) > of_unit);
+    let surrogate: &[u8] = br#""Sales \ud83d""#;
+    for (value, expected) in [(surrogate, Some("Sales \u{fffd}")), (b"1e400", None), (br#"{"a":1}"#, None)] {
+        let setup = Setup::of(world.clone());
+        let simulator = setup.simulator();
+        simulator.fail(odd(Endpoint::OrgUnits, value));
+        let bridge = setup.start_with(simulator);
+        let users = bridge.everybody().await;
+        match expected {
+            Some(name) => assert_eq!((count(&users, name), named(&users)), (of_unit, named(&usual))),
+            None => assert_eq!(named(&users), named(&usual) - of_unit),
+        }
+        let (_, _, values, examples) = defects(&bridge).await;
+        assert!(values == 1 && examples.contains("Department"), "{values} {examples}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_is_normalised_and_invisible_characters_are_removed() {
+    let (mut world, id) = company();
+    let person = &mut world.persons[3];
+    person.email = Some("\u{feff}jo\u{308}rg\u{200b}@exam\u{ad}ple.com\0".to_owned());
+    person.first_name = Some("\u{200e}Jo\u{308}rg\nPeter ".to_owned());
+    person.last_name = Some("\u{200b}\u{2060}".to_owned());
+    person.preferred_name = None;
+    person.employments[0].position = Some("Head\u{2028}of  Sales\u{feff}".to_owned());
+    let users = Setup::of(world).start().everybody().await;
+    let user = by_id(&users, &id);
+    assert_eq!(user["userName"], "j\u{f6}rg@example.com");
+    assert_eq!(user["emails"][0]["value"], "j\u{f6}rg@example.com");
+    assert_eq!(user["name"], json!({"formatted": "J\u{f6}rg Peter", "givenName": "J\u{f6}rg Peter"}));
+    assert_eq!(user["title"], "Head of  Sales");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_without_a_zone_is_utc() {
+    for (time, expected) in [
+        ("2020-01-01T10:00:00", json!("2020-01-01T10:00:00Z")),
+        ("2020-01-01 10:00:00", json!("2020-01-01T10:00:00Z")),
+        ("2020-01-01T10:00:00+02:00", json!("2020-01-01T08:00:00Z")),
+        ("2020-01-01", json!("2020-01-01T00:00:00Z")),
+        ("yesterday", Value::Null),
+    ] {
+        let setup = Setup::persons(1);
+        let simulator = setup.simulator();
+        let action = Action::OddEntries { entries: 1, attribute: "created_at".to_owned(), value: json!(time) };
+        simulator.fail(Fault::on(Endpoint::Persons, action));
+        let bridge = setup.start_with(simulator);
+        let created = bridge.everybody().await[0]["meta"]["created"].clone();
+        let created = created.as_str().map(|text| text.parse::<jiff::Timestamp>().unwrap());
+        assert_eq!(created, expected.as_str().map(|text| text.parse().unwrap()), "{time}");
+        assert_eq!(defects(&bridge).await.2, u64::from(expected.is_null()), "{time}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_an_envelope_is_told() {
+    let (world, _) = company();
+    let (bridge, users) = restless(world).await;
+    let json = |body: &str| Action::Body(200, "application/json", body.to_owned());
+    for (action, expected) in [
+        (json("{}"), "no `_data`"),
+        (json(r#"{"_data":{}}"#), "`_data` is not a list"),
+        (json(""), "it is empty"),
+        (json("[]"), "not a JSON object"),
+        (json(r#"{"_data":[{"id":"1"}"#), "cut short"),
+        (Action::TruncatedJson, "cut short"),
+        (Action::Html(200), "HTML instead of JSON: a proxy or login page answers"),
+    ] {
+        bridge.simulator.fail(Fault::on(Endpoint::Persons, action.clone()));
+        assert_eq!(bridge.reloaded().await, users, "{action:?}");
+        let failure = bridge.failure().await;
+        assert!(failure.contains(expected), "{action:?}: {failure}");
+        bridge.simulator.heal();
+        bridge.clock.pass(PAUSE_OVER);
+    }
+}
