@@ -138,6 +138,14 @@ pub struct Employments {
     pub odd: Vec<Box<str>>,
 }
 
+impl Employments {
+    /// Returns the ids of the employments.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.employments.iter().map(|employment| employment.id.clone()).collect()
+    }
+}
+
 impl Client {
     /// A client that has not asked anything yet.
     ///

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 

@@ -101,7 +101,9 @@ fn is_filled(value: &str) -> bool {
         ValueKind::Null => false,
         ValueKind::Bool | ValueKind::Number => true,
         ValueKind::Text => json::string(value).is_none_or(|text| !text.trim().is_empty()),
-        ValueKind::List | ValueKind::Object => !value.trim_matches(['[', ']', '{', '}', ' ', '\t', '\r', '\n']).is_empty(),
+        ValueKind::List | ValueKind::Object => {
+            !value.trim_matches(['[', ']', '{', '}', ' ', '\t', '\r', '\n']).is_empty()
+        }
     }
 }
 
@@ -123,7 +125,9 @@ impl Client {
             match reader.entry::<Person>(entry.get()) {
                 Ok(person) => {
                     let odd = reader.take_odd();
-                    first.odd.extend(odd.into_iter().map(|attribute| OddValue { person: person.id.clone(), attribute }));
+                    first
+                        .odd
+                        .extend(odd.into_iter().map(|attribute| OddValue { person: person.id.clone(), attribute }));
                     let heads = reader.entry::<Heads>(entry.get());
                     first.attributes.push(heads.map(|Heads(heads)| heads).unwrap_or_default());
                     first.persons.push(person);

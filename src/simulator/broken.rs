@@ -121,7 +121,8 @@ pub(super) fn endless(path: &str, query: &str, base_url: &str) -> HttpResponse {
     let cursor = pairs(query).remove("cursor").unwrap_or_default();
     let number: usize = cursor.strip_prefix("endless-").and_then(|number| number.parse().ok()).unwrap_or_default();
     let first = number * ENDLESS_PAGE;
-    let data: Vec<Value> = (first..first + ENDLESS_PAGE).map(|id| json!({ "id": (1_000_000 + id).to_string() })).collect();
+    let data: Vec<Value> =
+        (first..first + ENDLESS_PAGE).map(|id| json!({ "id": (1_000_000 + id).to_string() })).collect();
     let next = format!("{base_url}{path}?cursor=endless-{}", number + 1);
     whole(Answer::json(200, &json!({ "_data": data, "_meta": { "links": { "next": { "href": next } } } })))
 }

@@ -13,8 +13,8 @@ use super::employment::by_number;
 use super::named::Named;
 use super::packed::{Facts, Fault, Listed, Packed};
 use crate::directory::{Defects, SourceError};
-use crate::personio::{Names, OddNames, UnreadableEntry, is_fit_for_a_log};
 use crate::personio::model::Employment;
+use crate::personio::{Names, OddNames, UnreadableEntry, is_fit_for_a_log};
 
 /// The version of what is written. What has another is not read.
 const VERSION: u32 = 3;
@@ -53,16 +53,7 @@ impl Record {
         let packed = Packed::new(person, employments)?;
         let failed = employments.is_none();
         let odd = Odd { person: person.odd.clone(), employments: Vec::new() };
-        Ok(Self {
-            id: person.id.clone(),
-            packed,
-            read,
-            failed,
-            asked: None,
-            unconfirmed: false,
-            unreadable: None,
-            odd,
-        })
+        Ok(Self { id: person.id.clone(), packed, read, failed, asked: None, unconfirmed: false, unreadable: None, odd })
     }
 
     /// Whether the same user is made of both.
@@ -308,7 +299,11 @@ mod tests {
             ..Record::new(&listed, Some(&employments), read).unwrap()
         };
         let names: Names = [(Kind::Team, "1".to_owned(), "Ä".to_owned())].into_iter().collect();
-        let records = Records { people: [Arc::new(record.clone())].into_iter().collect(), names: names.clone(), ..Records::default() };
+        let records = Records {
+            people: [Arc::new(record.clone())].into_iter().collect(),
+            names: names.clone(),
+            ..Records::default()
+        };
         let bytes = records.to_bytes().unwrap();
         let (again, _) = Records::from_bytes(&bytes).unwrap();
         assert_eq!(again.people.iter().map(Arc::as_ref).collect::<Vec<_>>(), [&record]);
@@ -335,7 +330,11 @@ mod tests {
         let other = Record { id: "8".into(), ..record.clone() };
         let records = |people: &[&Record], name: &str| {
             let names = [(Kind::Team, "1".to_owned(), name.to_owned())].into_iter().collect();
-            Records { people: people.iter().map(|record| Arc::new(Record::clone(record))).collect(), names, ..Records::default() }
+            Records {
+                people: people.iter().map(|record| Arc::new(Record::clone(record))).collect(),
+                names,
+                ..Records::default()
+            }
         };
         let left_out = UnreadableEntry { id: Some("9".to_owned()), attribute: "email" };
         let left_out = LeftOut { persons: vec![left_out], names: Vec::new() };
@@ -375,7 +374,8 @@ mod tests {
             Arc::new(Record { odd, unreadable: unreadable.map(Box::from), ..record })
         };
         let odd = Odd { person: vec!["created_at".into()], employments: vec!["position.title".into()] };
-        let people = [record("10", odd, None), record("9", Odd::default(), Some("email")), record("8", Odd::default(), None)];
+        let people =
+            [record("10", odd, None), record("9", Odd::default(), Some("email")), record("8", Odd::default(), None)];
         let without_id = UnreadableEntry { id: None, attribute: "id" };
         let odd_id = UnreadableEntry { id: Some("A name".to_owned()), attribute: "status" };
         let names = OddNames { kind: Kind::Team, ids: vec!["3".to_owned()], unreadable: 1 };

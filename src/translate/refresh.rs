@@ -39,11 +39,18 @@ pub(super) struct Refresh<'a> {
 
 /// What became of asking for somebody's employments.
 enum Answer {
-    Of(Result<Employments, Error>),
+    Of(Reading),
     /// It was not asked for: too many before could not be read.
     InVain,
     /// It was not asked for: that can wait.
     NotNow,
+}
+
+/// Employments that were read for a person.
+struct Reading {
+    /// Ids of those in the answer, also where it is not believed.
+    ids: Vec<String>,
+    believed: Result<Employments, Error>,
 }
 
 /// What loads have read, also those that failed.
@@ -128,11 +135,12 @@ impl Refresh<'_> {
                 } else if in_vain.is_long() && is_trusted {
                     Answer::InVain
                 } else {
-                    let answer = self.client.employments(&person.id).await;
-                    let answer = answer
+                    let read = self.client.employments(&person.id).await;
+                    let ids = read.as_ref().map(Employments::ids).unwrap_or_default();
+                    let believed = read
                         .and_then(|read| believed(read, &person.person()?, &known_employments(earlier.as_deref())?));
-                    in_vain.note(answer.is_ok());
-                    Answer::Of(answer)
+                    in_vain.note(believed.is_ok());
+                    Answer::Of(Reading { ids, believed })
                 };
                 self.progress.enriched();
                 (person, earlier, answer)
@@ -147,8 +155,8 @@ impl Refresh<'_> {
                     continue;
                 }
                 (Answer::NotNow | Answer::InVain, _) => None,
-                (Answer::Of(answer), _) => {
-                    let answer = answer.and_then(|read| owned(read, &person.id, &mut owners));
+                (Answer::Of(reading), _) => {
+                    let answer = owned(reading, &person.id, &mut owners);
                     if let Err(error) = &answer
                         && is_about_another(error)
                     {
@@ -184,12 +192,7 @@ impl Refresh<'_> {
     }
 
     /// The person as listed, with the employments as they were read now, or else as they were before.
-    fn record(
-        &self,
-        person: &Listed,
-        earlier: Option<&Record>,
-        read: Option<&Employments>,
-    ) -> Result<Record, Fault> {
+    fn record(&self, person: &Listed, earlier: Option<&Record>, read: Option<&Employments>) -> Result<Record, Fault> {
         let mut record = Record::new(person, read.map(|read| &*read.employments), self.now)?;
         if let Some(read) = read {
             record.odd.employments.clone_from(&read.odd);
@@ -262,13 +265,13 @@ fn is_about_another(error: &Error) -> bool {
 }
 
 /// The employments that were read for a person, unless one of them belongs to another.
-fn owned(read: Employments, person: &str, owners: &mut Owners) -> Result<Employments, Error> {
-    for employment in &read.employments {
-        if !owners.belongs(&employment.id, person) {
+fn owned(reading: Reading, person: &str, owners: &mut Owners) -> Result<Employments, Error> {
+    for id in &reading.ids {
+        if !owners.belongs(id, person) {
             return Err(unreadable(ABOUT_ANOTHER));
         }
     }
-    Ok(read)
+    reading.believed
 }
 
 /// Fails a load whose records take more than `limit` bytes.

@@ -30,8 +30,8 @@ use super::user::{self, Card, Context};
 use super::{Policy, groups, user_name};
 use crate::clock::Clock;
 use crate::directory::{self, Defects, Loaded, Malformed, Memory, News, Progress, Skipped, SourceError, Told};
-use crate::personio::webhook::{self, Notice};
 use crate::personio::model::Person;
+use crate::personio::webhook::{self, Notice};
 use crate::personio::{self, Client, Kind, Names, Read, UnreadableEntry};
 use crate::scim::{Locations, User, Vocabulary, list_order};
 

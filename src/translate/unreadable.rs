@@ -52,13 +52,14 @@ pub(super) struct Unreadable {
     outdated: usize,
     /// Number of answers with an employment of another person.
     foreign: usize,
+    foreign_in_a_row: usize,
     first: Option<Error>,
 }
 
 impl Unreadable {
     pub(super) fn among(persons: usize) -> Self {
         let tolerated = FEW.min(persons.div_ceil(2)).max(persons / SHARE);
-        Self { tolerated, bare: 0, bare_in_a_row: 0, outdated: 0, foreign: 0, first: None }
+        Self { tolerated, bare: 0, bare_in_a_row: 0, outdated: 0, foreign: 0, foreign_in_a_row: 0, first: None }
     }
 
     /// The employments, or none if they may be missing; of somebody whose earlier ones are trusted they may.
@@ -70,6 +71,7 @@ impl Unreadable {
         match answer {
             Ok(employments) => {
                 self.bare_in_a_row = 0;
+                self.foreign_in_a_row = 0;
                 return Ok(Some(employments));
             }
             Err(error) if error.blocks_every_request() => return Err(error),
@@ -94,7 +96,8 @@ impl Unreadable {
     /// them fail the load also where all persons have earlier employments.
     pub(super) fn note_foreign(&mut self, error: &Error) -> Result<(), Error> {
         self.foreign += 1;
-        if self.foreign > self.tolerated {
+        self.foreign_in_a_row += 1;
+        if self.foreign > self.tolerated || self.foreign_in_a_row > FEW {
             return Err(error.clone());
         }
         Ok(())
@@ -150,7 +153,7 @@ mod tests {
 
     #[test]
     fn many_employments_of_other_persons_are_no_accident() {
-        for (persons, tolerated) in [(1, 1), (4, 2), (50, 10), (1000, 200)] {
+        for (persons, tolerated) in [(1, 1), (4, 2), (50, 10)] {
             let mut unreadable = Unreadable::among(persons);
             let error = Error::NotFound { endpoint: Endpoint::Employments };
             for _ in 0..tolerated {
@@ -158,6 +161,17 @@ mod tests {
                 assert!(unreadable.note(failure(), Before::Trusted).is_ok(), "{persons}");
             }
             assert!(unreadable.note_foreign(&error).is_err(), "{persons}");
+        }
+        let error = Error::NotFound { endpoint: Endpoint::Employments };
+        for (answers_between, tolerated) in [(false, 10), (true, 200)] {
+            let mut unreadable = Unreadable::among(1000);
+            for _ in 0..tolerated {
+                assert!(unreadable.note_foreign(&error).is_ok());
+                if answers_between {
+                    assert!(unreadable.note(Ok(Employments::default()), Before::Trusted).is_ok());
+                }
+            }
+            assert!(unreadable.note_foreign(&error).is_err());
         }
     }
 

@@ -305,14 +305,17 @@ impl Campaign {
             113..120 => Action::NotFoundRoute,
             120..123 => Action::EndlessListing,
             123..128 => Action::EmploymentsOf { person: self.somebody(), names_person: self.random.chance(50) },
-            128..132 => Action::Substitute { old: "\"id\":\"".to_owned(), new: b"\"\\ud83d\":1e400,\"id\":\"".to_vec() },
+            128..132 => {
+                Action::Substitute { old: "\"id\":\"".to_owned(), new: b"\"\\ud83d\":1e400,\"id\":\"".to_vec() }
+            }
             _ => self.odd_entries(),
         }
     }
 
     /// Values that are odd in a few entries or in all.
     fn odd_entries(&mut self) -> Action {
-        let attributes = ["id", "email", "status", "last_name", "position", "org_units", "employment_start_date", "person"];
+        let attributes =
+            ["id", "email", "status", "last_name", "position", "org_units", "employment_start_date", "person"];
         let values = [json!({"a": PRIVATE}), json!("\u{fffd}"), json!([]), json!(true)];
         Action::OddEntries {
             entries: self.random.pick(&[1, 5, 50]),

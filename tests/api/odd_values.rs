@@ -30,6 +30,7 @@ fn company() -> (World, String) {
         for employment in &mut person.employments {
             employment.status = Some("ACTIVE".to_owned());
             employment.termination = None;
+            employment.supervisor = None;
         }
     }
     let id = world.persons[3].id.clone();
@@ -187,7 +188,9 @@ async fn whose_id_cannot_be_read_is_asked_for_and_stays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_persons_who_cannot_be_read_fail_the_load() {
-    for (persons, unreadable, is_served) in [(1, 1, false), (2, 1, true), (2, 2, false), (49, 10, true), (49, 11, false)] {
+    for (persons, unreadable, is_served) in
+        [(1, 1, false), (2, 1, true), (2, 2, false), (49, 10, true), (49, 11, false)]
+    {
         let setup = Setup::persons(persons);
         let simulator = setup.simulator();
         let action = Action::OddEntries { entries: unreadable, attribute: "email".to_owned(), value: json!({}) };
@@ -232,7 +235,8 @@ async fn an_odd_name_of_a_unit_costs_nobody_else_a_department() {
     let (mut world, _) = company();
     let unit = world.org_units.iter_mut().find(|unit| unit.kind.as_str() == "department").unwrap();
     unit.name = PLACEHOLDER.to_owned();
-    let count = |users: &[Value], name: &str| users.iter().filter(|user| user[ENTERPRISE]["department"] == name).count();
+    let count =
+        |users: &[Value], name: &str| users.iter().filter(|user| user[ENTERPRISE]["department"] == name).count();
     let named = |users: &[Value]| users.iter().filter(|user| user[ENTERPRISE]["department"].is_string()).count();
     let usual = Setup::of(world.clone()).start().everybody().await;
     let of_unit = count(&usual, PLACEHOLDER);

@@ -392,8 +392,8 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
         bytes
     };
     let at = memory(&content);
-    // As MessagePack: [2, [{}], [["secret@example.com"]]] and [9, [{}], []].
-    let nonsense = [&content[..at], b"\x93\x02\x91\x80\x91\x91\xb2secret@example.com"].concat();
+    // As MessagePack: [3, [{}], [["secret@example.com"]]] and [9, [{}], []].
+    let nonsense = [&content[..at], b"\x93\x03\x91\x80\x91\x91\xb2secret@example.com"].concat();
     let other_records = [&content[..at], b"\x93\x09\x91\x80\x90"].concat();
     let other_version = [&[9], &content[1..]].concat();
     let endless = [&content[..1], &[0xff; 1000]].concat();
@@ -414,7 +414,7 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
         ("cut inside", with(&content[..content.len() / 2]), key, "demo", "holds records that cannot be read"),
         ("nonsense inside", with(&nonsense), key, "demo", "holds records that cannot be read"),
         ("deep nonsense inside", with(&deep), key, "demo", "holds records that cannot be read"),
-        ("other records inside", with(&other_records), key, "demo", "holds records of version 9 instead of 2"),
+        ("other records inside", with(&other_records), key, "demo", "holds records of version 9 instead of 3"),
     ];
     let mut other = folder.setup(world(30));
     other.options.client_id = "other".to_owned();
