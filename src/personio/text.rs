@@ -27,13 +27,16 @@ pub(super) fn name(text: &str) -> Cow<'_, str> {
     for char in text.chars() {
         if is_line_break(char) {
             is_after_break = true;
-        } else if !char.is_control() && !(is_after_break && char == ' ') {
-            if is_after_break && !name.ends_with(' ') {
-                name.push(' ');
-            }
-            is_after_break = false;
-            name.push(char);
+            continue;
         }
+        if char.is_control() || (is_after_break && char == ' ') {
+            continue;
+        }
+        if is_after_break && !name.ends_with(' ') {
+            name.push(' ');
+        }
+        is_after_break = false;
+        name.push(char);
     }
     Cow::Owned(name)
 }
