@@ -56,7 +56,7 @@ const METRICS_GRACE: u64 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address cannot be had.
-    #[error("cannot listen on {address} ({setting}): {error}")]
+    #[error("cannot listen on {address} ({setting}): {error}{}", remedy(error))]
     Listen {
         /// The setting that names it.
         setting: &'static str,
@@ -183,6 +183,7 @@ impl Application {
             announces_pagination: scim.announces_pagination,
             max_results: scim.max_results,
             filter_limits: scim.filter_limits,
+            base_url: base_url.clone(),
             settings,
             pages: Pages { status: scim.status_page, metrics: metrics.is_none() },
             register: Box::new(move |registry| traffic.register(registry)),
@@ -278,6 +279,19 @@ fn base_url(public_url: &str) -> String {
 fn told(settings: Vec<Told>) -> Vec<endpoints::Setting> {
     let setting = |Told { flag: name, value, is_chosen }| endpoints::Setting { name, value, is_chosen };
     settings.into_iter().map(setting).collect()
+}
+
+/// What to do about an address that cannot be had, with a separator in front.
+#[must_use]
+pub fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program listens there, perhaps a personio-scim that still runs: stop it, or choose another port"
+        }
+        io::ErrorKind::PermissionDenied => "; choose a port from 1024 on, or allow this program to use lower ones",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address: 0.0.0.0 stands for all that it has",
+        _ => "",
+    }
 }
 
 fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -76,7 +76,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "config",
-        uses: &["access", "scim", "tls", "translate"],
+        uses: &["access", "scim", "telemetry", "tls", "translate"],
         never: &["actix_web", "moka", "tokio"],
         why: "config checks settings and does not know how they are used",
     },

@@ -25,7 +25,7 @@ const MAX_CONCURRENCY: usize = 16;
 pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Failure> {
     let (scim, token) = Scim::demo(args, matches, &token::random()?.into())?;
     let has_status_page = scim.status_page;
-    let _logs = start_logs()?;
+    let _logs = start_logs(&args.logs)?;
     #[cfg(feature = "otlp")]
     let traces = super::start_traces(&scim)?;
     let (stop, approvals) = (stop_signal()?, approval_signal()?);

@@ -15,7 +15,7 @@ use super::print::unless_closed;
 use super::{Failure, start_logs};
 use crate::app::{Reader, Tuning};
 use crate::clock::SystemClock;
-use crate::config::{ExportArgs, Format, Reading};
+use crate::config::{self, ExportArgs, Format, Reading};
 use crate::directory::Progress;
 use crate::scim::filter::Limits;
 use crate::scim::{InvalidQuery, ListQuery, Listed, Paging, Projection, ResourceType, SearchRequest};
@@ -26,7 +26,7 @@ const LIMITS: Limits = Limits { length: 100_000, depth: 250 };
 
 pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), Failure> {
     let reading = Reading::export(args, matches)?;
-    let _logs = start_logs()?;
+    let _logs = start_logs(&args.logs)?;
     let reader = Reader::new(reading, Arc::new(SystemClock::new()), Tuning::default())?;
     let kind = &reader.types().user;
     // Whatever can be wrong is found before anything is asked for: a load can take long.
@@ -49,10 +49,16 @@ pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), F
         (None, Format::Json) => out.write_all(&found.to_json()).and_then(|()| out.write_all(b"\n")),
         (None, Format::Ndjson | Format::Csv) => lines(found.resources(), out),
     };
-    match (file, &args.output) {
-        (Some(file), Some(path)) => put(file, path, write),
-        _ => unless_closed(flushed(io::stdout().lock(), write)),
-    }
+    let (Some(file), Some(path)) = (file, &args.output) else {
+        return unless_closed(flushed(io::stdout().lock(), write));
+    };
+    put(file, path, write)?;
+    let users = match found.resources().len() {
+        1 => "1 user".to_owned(),
+        count => format!("{count} users"),
+    };
+    // Not on standard output, which holds users and nothing else.
+    unless_closed(writeln!(io::stderr(), "{users} written to {}", path.display()))
 }
 
 /// What is asked for, in the words of the server's parameters.
@@ -81,7 +87,10 @@ fn warn_of_unknown(kind: &ResourceType, request: &SearchRequest) {
         let alone = Projection::new(kind, std::slice::from_ref(name), &[]);
         let nothing = Projection::new(kind, &["none".to_owned()], &[]);
         if kind.attribute(name).is_none() && alone == nothing {
-            tracing::warn!("there is no attribute `{}`: it is ignored", name.escape_debug());
+            let paths = kind.paths();
+            let meant =
+                config::nearest(name, &paths).map_or_else(String::new, |path| format!("; did you mean `{path}`?"));
+            tracing::warn!("there is no attribute `{}`: it is ignored{meant}", name.escape_debug());
         }
     }
 }
@@ -102,7 +111,10 @@ fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |why: &dyn std::fmt::Display| Failure::Usage(format!("--output: {}: {why}", path.display()));
     if path.is_dir() {
-        return Err(failed(&"is a folder"));
+        return Err(failed(&"is a folder; name a file in it"));
+    }
+    if !folder.is_dir() {
+        return Err(failed(&format!("there is no folder {}; make it first", folder.display())));
     }
     tempfile::Builder::new()
         .prefix(".personio-scim-")

@@ -11,12 +11,14 @@ mod serve;
 mod simulator;
 mod token;
 
+use std::io::{IsTerminal, stderr};
+
 use clap::ArgMatches;
 pub use manual::help;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{self, Application, Live};
-use crate::config::{self, Command, Config};
+use crate::config::{self, Command, Config, LogArgs};
 use crate::telemetry;
 
 /// How a command failed, and with which exit code.
@@ -78,8 +80,8 @@ pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> 
     }
 }
 
-fn start_logs() -> Result<telemetry::Logs, Failure> {
-    telemetry::start().map_err(Failure::Usage)
+fn start_logs(args: &LogArgs) -> Result<telemetry::Logs, Failure> {
+    telemetry::start(args.settings()?).map_err(Failure::Usage)
 }
 
 #[cfg(feature = "otlp")]
@@ -116,15 +118,26 @@ fn pass_on(mut approvals: Signal, application: &Application) {
 }
 
 /// SIGHUP, which asks to read the settings again. Without this the signal would end the process.
-fn hangup_signal() -> Result<Signal, Failure> {
-    Ok(signal(SignalKind::hangup())?)
+struct Hangups {
+    signal: Signal,
+    /// Whether the logs go to a terminal, which sends the signal when it is closed.
+    had_terminal: bool,
 }
 
-/// Reads the settings again whenever it is asked for, in the way in which they were read at first. Never ends.
-async fn keep_rereading(mut hangups: Signal, live: Live, read: impl Fn() -> Result<Config, config::Error>) {
+fn hangup_signal() -> Result<Hangups, Failure> {
+    Ok(Hangups { signal: signal(SignalKind::hangup())?, had_terminal: stderr().is_terminal() })
+}
+
+/// Reads the settings again whenever it is asked for, in the way in which they were read at first. Ends when the
+/// terminal that the logs go to is closed: the system sends the same signal then, and nobody sees the server any more.
+async fn keep_rereading(mut hangups: Hangups, live: Live, read: impl Fn() -> Result<Config, config::Error>) {
     loop {
-        if hangups.recv().await.is_none() {
+        if hangups.signal.recv().await.is_none() {
             return std::future::pending().await;
+        }
+        if hangups.had_terminal && !stderr().is_terminal() {
+            tracing::warn!("the terminal was closed: to outlive it, run as a service or with the log in a file");
+            return;
         }
         let adopted = read().map_err(Failure::from).and_then(|config| Ok(live.adopt(config)?));
         if let Err(failure) = adopted {

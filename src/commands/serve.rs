@@ -11,28 +11,29 @@ use crate::config::{Config, ServeArgs};
 
 pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Failure> {
     let config = Config::serve(args, matches)?;
-    let config_lacks_public_url = config.scim.public_url.is_none() && config.scim.listen.ip().is_unspecified();
-    let _logs = start_logs()?;
+    let warnings = config.scim.warnings();
+    let _logs = start_logs(&args.logs)?;
     #[cfg(feature = "otlp")]
     let traces = super::start_traces(&config.scim)?;
     let (stop, approvals, hangups) = (stop_signal()?, approval_signal()?, hangup_signal()?);
     let application = Application::build(config, Arc::new(SystemClock::new()), Tuning::default())?;
     pass_on(approvals, &application);
-    if config_lacks_public_url {
-        tracing::warn!(
-            "no public URL is set (--public-url, SCIM_PUBLIC_URL), so resources name addresses that clients cannot reach"
-        );
+    for warning in warnings {
+        tracing::warn!("{warning}");
     }
     let (address, base_url) = (application.address(), application.base_url());
     tracing::info!(%address, base_url, "listening on {address}; SCIM clients use {base_url}");
     if let Some(address) = application.metrics_address() {
         tracing::info!(%address, "metrics are at http://{address}/metrics");
     }
-    let rereading = keep_rereading(hangups, application.live(), || Config::serve(args, matches));
-    tokio::select! {
-        ended = application.run(stop) => ended?,
-        () = rereading => {}
-    }
+    let live = application.live();
+    let ended = async {
+        tokio::select! {
+            () = stop => {}
+            () = keep_rereading(hangups, live, || Config::serve(args, matches)) => {}
+        }
+    };
+    application.run(ended).await?;
     #[cfg(feature = "otlp")]
     traces.end().await;
     Ok(())

@@ -4,16 +4,17 @@ use std::io::Write;
 use std::net::TcpListener;
 
 use super::{Failure, start_logs, stop_signal};
+use crate::app::StartError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Population, SimulatorArgs};
 use crate::simulator::{Options, Rate, Simulator, World};
 
 pub(super) async fn run(args: &SimulatorArgs) -> Result<(), Failure> {
     let address = config::listen_address(&args.listen)?;
-    let _logs = start_logs()?;
+    let _logs = start_logs(&args.logs)?;
     let stop = stop_signal()?;
-    let listener = TcpListener::bind(address)
-        .map_err(|error| Failure::Failed(format!("cannot listen on {address} (--listen): {error}")))?;
+    let listener =
+        TcpListener::bind(address).map_err(|error| StartError::Listen { setting: "--listen", address, error })?;
     let options = Options {
         client_id: args.client_id.clone(),
         client_secret: args.client_secret.clone(),

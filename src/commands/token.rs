@@ -29,9 +29,12 @@ fn new(output: TokenOutput) -> Result<(), Failure> {
     if output.json {
         return print(format!("{}\n", json!({"token": token, "token_sha256": hash})).as_bytes());
     }
-    let advice =
-        "Give the token to the client; the hash is for the settings, and whoever reads it there cannot use it.";
-    print(format!("token: {token}\ntoken_sha256: {hash}\n\n{advice}\n").as_bytes())
+    let text = format!(
+        "Token, for the client alone; it is not shown again:\n\n  {token}\n\n\
+         Lines for the configuration file, where the hash is enough:\n\n\
+         [[client]]\nname = \"choose-a-name\"\ntoken_sha256 = \"{hash}\"\n"
+    );
+    print(text.as_bytes())
 }
 
 fn hash(output: TokenOutput) -> Result<(), Failure> {
@@ -49,7 +52,7 @@ fn hash(output: TokenOutput) -> Result<(), Failure> {
     if output.json {
         return print(format!("{}\n", json!({"token_sha256": hash})).as_bytes());
     }
-    print(format!("token_sha256: {hash}\n").as_bytes())
+    print(format!("token_sha256 = \"{hash}\"\n").as_bytes())
 }
 
 /// A token that nobody has had before.

@@ -72,6 +72,20 @@ pub struct ServeArgs {
     pub(super) personio: PersonioArgs,
     #[command(flatten)]
     pub(super) scim: ScimArgs,
+    /// Logs.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LogArgs {
+    /// What is logged: off, error, warn, info, debug or trace [default: as RUST_LOG says, or info]
+    #[arg(long, env = "SCIM_LOG_LEVEL", value_name = "LEVEL")]
+    pub(super) log_level: Option<String>,
+    /// Form of the lines on standard error: text, json, or auto: text on a terminal, JSON otherwise
+    #[arg(long, env = "SCIM_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
+    pub(super) log_format: String,
 }
 
 /// The access to Personio.
@@ -202,6 +216,9 @@ pub struct DemoArgs {
     pub population: Population,
     #[command(flatten)]
     pub(super) scim: ScimArgs,
+    /// Logs.
+    #[command(flatten)]
+    pub logs: LogArgs,
 }
 
 /// Settings of `simulator`.
@@ -225,6 +242,9 @@ pub struct SimulatorArgs {
     /// Requests at once that each endpoint allows
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub burst: u32,
+    /// Logs.
+    #[command(flatten)]
+    pub logs: LogArgs,
 }
 
 /// Settings of `healthcheck`.

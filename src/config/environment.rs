@@ -1,50 +1,79 @@
-//! Variables that look like ours but are none: most likely misspelt, and a misspelt setting would
-//! silently not apply.
+//! Variables. One that is set to nothing counts as not set: compose files and scripts pass on what they do not have.
+//! One that looks like ours but is none is most likely misspelt, and a misspelt setting would silently not apply.
 
-use clap::CommandFactory;
+use std::ffi::OsStr;
 
+use clap::{Command, CommandFactory};
+
+use super::suggest::{self, PREFIXES};
 use super::{Args, Error};
 
-const PREFIXES: [&str; 2] = ["PERSONIO_", "SCIM_"];
+/// Returns the command such that the variables that hold nothing are not set, in all its subcommands.
+pub(super) fn without_empty_variables(command: Command) -> Command {
+    let command = command.mut_args(|arg| {
+        let value = arg.get_env().and_then(variable);
+        let is_empty = value.is_some_and(|value| value.to_str().is_some_and(|text| text.trim().is_empty()));
+        if is_empty { arg.env(None::<&'static str>) } else { arg }
+    });
+    command.mut_subcommands(without_empty_variables)
+}
+
+#[expect(clippy::disallowed_methods, reason = "configuration is what reads the environment")]
+fn variable(name: &OsStr) -> Option<std::ffi::OsString> {
+    std::env::var_os(name)
+}
 
 /// Refuses to start while the environment has an unknown variable with a prefix of ours.
 pub(super) fn refuse_unknown() -> Result<(), Error> {
     #[expect(clippy::disallowed_methods, reason = "configuration is what reads the environment")]
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let mut unknown = unknown(names);
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        Some((name, value.to_string_lossy().into_owned()))
+    });
+    let mut unknown = unknown(variables);
     unknown.sort();
-    match unknown.as_slice() {
-        [] => Ok(()),
-        [one] if one == "SCIM_OTLP_ENDPOINT" => {
-            Err(Error(format!("{one} is set, but this program is built without the feature otlp")))
-        }
-        [one] => Err(Error(format!("{one} is set but is no setting; `personio-scim serve --help` names all"))),
-        many => Err(Error(format!(
-            "{} are set but are no settings; `personio-scim serve --help` names all",
-            many.join(", ")
-        ))),
+    if unknown.is_empty() {
+        return Ok(());
     }
+    if unknown == ["SCIM_OTLP_ENDPOINT"] {
+        let name = "SCIM_OTLP_ENDPOINT";
+        return Err(Error(format!("{name} is set, but this program is built without the feature otlp")));
+    }
+    let args = Args::command();
+    let known = suggest::variables(&args);
+    let mut named = Vec::new();
+    for name in &unknown {
+        named.push(match suggest::nearest(name, &known) {
+            Some(meant) => format!("{name} (did you mean {meant}?)"),
+            None => name.clone(),
+        });
+    }
+    let (named, are) =
+        (named.join(", "), if unknown.len() == 1 { "is set but is no setting" } else { "are set but are no settings" });
+    Err(Error(format!("{named} {are}; unset it, or see `personio-scim serve --help` for all names")))
 }
 
-fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
+/// Returns the names of ours that no command knows.
+fn unknown(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
     let args = Args::command();
-    let known: Vec<String> = args
-        .get_subcommands()
-        .flat_map(|command| command.get_arguments())
-        .filter_map(|argument| argument.get_env()?.to_str().map(str::to_owned))
-        .collect();
-    names
-        .filter(|name| PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
-        .filter(|name| !known.contains(name) && !is_service_link(name))
-        .collect()
+    let known = suggest::variables(&args);
+    let mut unknown = Vec::new();
+    for (name, value) in variables {
+        let is_ours = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if is_ours && !known.contains(&name.as_str()) && !is_service_link(&name, &value) {
+            unknown.push(name);
+        }
+    }
+    unknown
 }
 
 /// Kubernetes sets such variables in every pod for each service it knows, and a service called
-/// `personio-scim` or `scim` gives them our prefixes.
-fn is_service_link(name: &str) -> bool {
+/// `personio-scim` or `scim` gives them our prefixes. `SCIM_PORT=8080` is no link, but a mistake.
+fn is_service_link(name: &str, value: &str) -> bool {
     let numbered = |rest: &str| rest.split('_').next().is_some_and(|port| port.parse::<u16>().is_ok());
     name.ends_with("_SERVICE_HOST")
-        || name.ends_with("_PORT")
+        || name.ends_with("_SERVICE_PORT")
+        || (name.ends_with("_PORT") && value.contains("://"))
         || name.contains("_SERVICE_PORT_")
         || name.split_once("_PORT_").is_some_and(|(_, rest)| numbered(rest))
 }
@@ -56,6 +85,8 @@ mod tests {
     #[test]
     fn only_misspelt_variables_of_ours_are_named() {
         let names = [
+            "SCIM_PORT",
+            "SCIM_SERVICE_PORT",
             "SCIM_LISTEN",
             "SCIM_BEARER_TOKEN_FILE",
             "PERSONIO_CLIENT_SECRET_FILE",
@@ -68,6 +99,10 @@ mod tests {
             "SCIM_MAXSTALE",
             "PERSONIO_SECRET",
         ];
-        assert_eq!(unknown(names.into_iter().map(str::to_owned)), ["SCIM_MAXSTALE", "PERSONIO_SECRET"]);
+        let variables = names.map(|name| {
+            let value = if name == "PERSONIO_SCIM_PORT" { "tcp://10.0.0.1:8080" } else { "8080" };
+            (name.to_owned(), value.to_owned())
+        });
+        assert_eq!(unknown(variables.into_iter()), ["SCIM_PORT", "SCIM_MAXSTALE", "PERSONIO_SECRET"]);
     }
 }

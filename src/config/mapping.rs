@@ -10,10 +10,28 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::clients::{self, ClientTable, IssuerTable};
-use super::{Error, value};
+use super::{Error, suggest, value};
 use crate::access::Rules;
 use crate::scim::{self, AttributeType};
 use crate::translate::{Custom, GroupKind, Policy, personal};
+
+/// Keys of the file that are in no table. TOML takes them for keys of the table above them.
+const KEYS_ABOVE_TABLES: &[&str] =
+    &["active_before_start_days", "time_zone", "employee_number", "division", "trusted_proxies"];
+/// Keys that are in one table alone, and its heading.
+const KEYS_OF_TABLES: &[(&str, &str)] = &[
+    ("require", "[users]"),
+    ("from", "[groups]"),
+    ("token", "a [[client]]"),
+    ("token_sha256", "a [[client]]"),
+    ("expires", "a [[client]]"),
+    ("audience", "an [[issuer]]"),
+    ("jwks_url", "an [[issuer]]"),
+    ("scope", "an [[issuer]]"),
+    ("algorithms", "an [[issuer]]"),
+    ("global_id", "a [[custom_attribute]]"),
+    ("multi_valued", "a [[custom_attribute]]"),
+];
 
 /// The file as it is written.
 #[derive(Debug, Deserialize)]
@@ -133,14 +151,39 @@ pub(super) fn read(path: &str) -> Result<Chosen, Error> {
 }
 
 pub(super) fn parse(text: &str) -> Result<Chosen, String> {
-    let mut file: File = toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
-        let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-        format!("{place}{}", error.message())
-    })?;
+    let mut file: File = toml::from_str(text).map_err(|error| complaint(text, &error))?;
     let (clients, issuers) = (mem::take(&mut file.client), mem::take(&mut file.issuer));
     let rules = clients::rules(clients, issuers, &file.trusted_proxies)?;
     Ok(Chosen { policy: policy(file)?, rules })
+}
+
+/// Returns what is wrong with the file, with its line and with what may have been meant.
+fn complaint(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message();
+    let Some(span) = error.span() else { return message.to_owned() };
+    let before = text.get(..span.start).unwrap_or_default();
+    let place = format!("line {}", before.matches('\n').count() + 1);
+    let Some((what, rest)) = message.split_once(", expected") else { return format!("{place}: {message}") };
+    let Some(key) = what.strip_prefix("unknown field `").and_then(|rest| rest.strip_suffix('`')) else {
+        // Words that were expected, such as `email`.
+        let word = what.split('`').nth(1).unwrap_or_default();
+        let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+        return format!("{place}: {message}{}", suggest::question(word, &known));
+    };
+    let heading = before.lines().rev().map(str::trim).find(|line| line.starts_with('['));
+    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    if let Some(heading) = heading.filter(|_| KEYS_ABOVE_TABLES.contains(&key)) {
+        return format!(
+            "{place}: `{key}` is read as a key of {heading}: it belongs above the first [heading] of the file"
+        );
+    }
+    if let Some((_, table)) = KEYS_OF_TABLES.iter().find(|(own, _)| *own == key && !known.contains(own)) {
+        return format!("{place}: `{key}` belongs below {table}");
+    }
+    match suggest::nearest(key, &known) {
+        Some(meant) => format!("{place}: unknown field `{key}`; did you mean `{meant}`?"),
+        None => format!("{place}: {message}"),
+    }
 }
 
 fn policy(file: File) -> Result<Policy, String> {
@@ -266,7 +309,22 @@ mod tests {
     fn a_mistake_is_named() {
         let attribute = |line: &str| format!("[[custom_attribute]]\n{line}\n");
         for (text, part) in [
-            ("active_before_start_day = 3".to_owned(), "line 1: unknown field `active_before_start_day`"),
+            (
+                "active_before_start_day = 3".to_owned(),
+                "line 1: unknown field `active_before_start_day`; did you mean `active_before_start_days`?",
+            ),
+            ("colour = 3".to_owned(), "line 1: unknown field `colour`, expected one of `active_before_start_days`"),
+            (
+                "[[client]]\nname = \"a\"\ntoken = \"0123456789abcdef\"\n\ntime_zone = \"UTC\"".to_owned(),
+                "line 5: `time_zone` is read as a key of [[client]]: it belongs above the first [heading]",
+            ),
+            ("[users]\ntrusted_proxies = []".to_owned(), "`trusted_proxies` is read as a key of [users]"),
+            ("require = [\"email\"]".to_owned(), "line 1: `require` belongs below [users]"),
+            ("token = \"0123456789abcdef\"".to_owned(), "line 1: `token` belongs below a [[client]]"),
+            (attribute("name = \"x\"\nid = \"a\"\ntyp = \"integer\""), "unknown field `typ`; did you mean `type`?"),
+            (attribute("name = \"x\"\nid = \"a\"\ntype = \"int\""), "unknown variant `int`"),
+            ("[groups]\nfrom = [\"departments\"]".to_owned(), "did you mean `department`?"),
+            ("[clients]".to_owned(), "unknown field `clients`; did you mean `client`?"),
             ("\n\ntime_zone = 3".to_owned(), "line 3: invalid type"),
             ("time_zone = \"Europe/Bärlin\"".to_owned(), "`Europe/Bärlin` is no time zone"),
             ("division = \"office\"".to_owned(), "unknown variant `office`"),

@@ -10,6 +10,7 @@ mod examples;
 mod mapping;
 mod reading;
 mod state;
+mod suggest;
 mod tls;
 mod told;
 mod value;
@@ -25,7 +26,7 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use args::{
-    ApproveArgs, Args, Command, CompletionsArgs, DemoArgs, HealthcheckArgs, LocalServer, ManArgs, Population,
+    ApproveArgs, Args, Command, CompletionsArgs, DemoArgs, HealthcheckArgs, LocalServer, LogArgs, ManArgs, Population,
     ServeArgs, SimulatorArgs, TokenAction, TokenArgs, TokenOutput,
 };
 use args::{PersonioArgs, ScimArgs};
@@ -37,6 +38,7 @@ use value::Setting;
 
 use crate::access::Rules;
 use crate::scim::filter;
+use crate::telemetry;
 use crate::tls::Pair;
 use crate::translate::Policy;
 
@@ -135,15 +137,17 @@ pub enum Asked {
 /// # Errors
 /// When either cannot be understood.
 pub fn ask() -> Result<Asked, Error> {
-    let matches = match Args::command().try_get_matches() {
+    let command = environment::without_empty_variables(Args::command());
+    let matches = match command.try_get_matches() {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             return Err(Error(format!("a command is required: {}; --help tells more", commands())));
         }
-        Err(error) if error.use_stderr() => return Err(Error(value::one_line(&error.to_string()))),
-        Err(help) => return Ok(Asked::Help(help)),
+        Err(error) if error.use_stderr() => return Err(Error(suggest::complaint(&error))),
+        // Help names every variable, whatever the variables hold.
+        Err(help) => return Ok(Asked::Help(Args::command().try_get_matches().err().unwrap_or(help))),
     };
-    let args = Args::from_arg_matches(&matches).map_err(|error| Error(value::one_line(&error.to_string())))?;
+    let args = Args::from_arg_matches(&matches).map_err(|error| Error(suggest::complaint(&error)))?;
     let matches = matches.subcommand().map(|(_, matches)| matches.clone()).unwrap_or_default();
     Ok(Asked::Command(Box::new((args.command, matches))))
 }
@@ -163,14 +167,13 @@ impl Config {
     /// When a setting is missing or wrong.
     pub fn serve(args: &ServeArgs, matches: &ArgMatches) -> Result<Self, Error> {
         environment::refuse_unknown()?;
+        // The configuration file may name clients instead.
+        let needs_token = value::given("config", matches).is_none();
+        refuse_missing(&args.personio, needs_token, matches)?;
         let personio = personio(&args.personio, matches)?;
         let scim = scim::<ServeArgs>(&args.scim, matches, value::secret(value::BEARER_TOKEN, matches)?)?;
         if scim.rules.clients.is_empty() && scim.rules.issuers.is_empty() {
-            return Err(Error(format!(
-                "{} is required: there is no open server; make one with `openssl rand -hex 32`, or name clients in {}",
-                value::BEARER_TOKEN,
-                value::CONFIG
-            )));
+            return Err(Error(format!("{} is required: {}", value::BEARER_TOKEN, no_open_server())));
         }
         Ok(Self { personio, scim })
     }
@@ -186,6 +189,33 @@ impl Scim {
         let token = value::secret(value::BEARER_TOKEN, matches)?.unwrap_or_else(|| spare.clone());
         Ok((scim::<DemoArgs>(&args.scim, matches, Some(token.clone()))?, token))
     }
+}
+
+/// Names all required settings that are missing, so that nobody finds them one after the other.
+fn refuse_missing(args: &PersonioArgs, needs_token: bool, matches: &ArgMatches) -> Result<(), Error> {
+    let lacks = |setting: Setting| Ok(value::secret(setting, matches)?.is_none());
+    let mut missing = Vec::new();
+    if args.personio_client_id.is_none() {
+        missing.push(value::CLIENT_ID);
+    }
+    if lacks(value::CLIENT_SECRET)? {
+        missing.push(value::CLIENT_SECRET);
+    }
+    let needs_token = needs_token && lacks(value::BEARER_TOKEN)?;
+    if needs_token {
+        missing.push(value::BEARER_TOKEN);
+    }
+    let (Some(last), rest) = (missing.pop(), missing) else { return Ok(()) };
+    let mut names = rest.iter().map(Setting::to_string).collect::<Vec<_>>().join(", ");
+    names += if rest.is_empty() { "" } else { " and " };
+    let are = if rest.is_empty() { "is" } else { "are" };
+    let hint = if needs_token { format!(". The token is your choice: {}", no_open_server()) } else { String::new() };
+    Err(Error(format!("{names}{last} {are} required{hint}")))
+}
+
+/// How somebody who starts a server comes to a token.
+fn no_open_server() -> String {
+    format!("make one with `personio-scim token new` or `openssl rand -hex 32`, or name clients in {}", value::CONFIG)
 }
 
 fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error> {
@@ -242,6 +272,40 @@ fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<Sec
     })
 }
 
+impl Scim {
+    /// What may be a mistake, for the log: each names the settings.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        const PLAIN: &str = "so tokens and people can be read on the way";
+        let proxy = format!("a proxy with TLS and its https:// address as {}", value::PUBLIC_URL);
+        let certificate = format!("{} with {}", value::TLS_CERT, value::TLS_KEY);
+        let mut warnings = Vec::new();
+        let is_local = self.listen.ip().is_loopback();
+        match &self.public_url {
+            None if self.listen.ip().is_unspecified() => warnings.push(format!(
+                "no public URL is set ({}), so resources name addresses that clients cannot reach",
+                value::PUBLIC_URL
+            )),
+            Some(url) if url.scheme() == "http" && self.tls.is_some() => warnings.push(format!(
+                "{} begins with http://, but with {} clients speak TLS: write https://",
+                value::PUBLIC_URL,
+                value::TLS_CERT
+            )),
+            Some(url) if url.scheme() == "http" && !value::is_loopback(url) => warnings
+                .push(format!("{} begins with http://, {PLAIN}: use {proxy}, or {certificate}", value::PUBLIC_URL)),
+            None | Some(_) => {}
+        }
+        if self.tls.is_none() && self.public_url.is_none() && !is_local {
+            warnings.push(format!(
+                "clients speak plain HTTP to {} ({}), {PLAIN}: use {proxy}, or {certificate}",
+                self.listen,
+                value::LISTEN
+            ));
+        }
+        warnings
+    }
+}
+
 fn metrics_listen(matches: &ArgMatches) -> Result<Option<SocketAddr>, Error> {
     value::given("metrics_listen", matches).map(|text| value::address(value::METRICS_LISTEN, text)).transpose()
 }
@@ -258,6 +322,13 @@ fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Dur
     Ok(Some(every))
 }
 
+/// Returns the name that somebody may have meant who wrote `word`.
+#[must_use]
+pub fn nearest<'n>(word: &str, names: &'n [String]) -> Option<&'n str> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    suggest::nearest(word, &names)
+}
+
 /// Returns the token that a client can be given: it can be sent, and nobody can guess it. Text around it is removed.
 #[must_use]
 pub fn client_token(text: &str) -> Option<SecretString> {
@@ -270,6 +341,25 @@ pub fn client_token(text: &str) -> Option<SecretString> {
 /// When it is none.
 pub fn listen_address(listen: &str) -> Result<SocketAddr, Error> {
     value::address(value::LISTEN, listen)
+}
+
+impl LogArgs {
+    /// Returns how to log.
+    ///
+    /// # Errors
+    /// When a word is none of the known ones.
+    pub fn settings(&self) -> Result<telemetry::Settings, Error> {
+        let level = match &self.log_level {
+            None => None,
+            Some(text) => Some(value::word(value::LOG_LEVEL, text, &telemetry::LEVELS)?),
+        };
+        let format = match value::word(value::LOG_FORMAT, &self.log_format, &["auto", "text", "json"])? {
+            "text" => telemetry::Format::Text,
+            "json" => telemetry::Format::Json,
+            _ => telemetry::Format::Auto,
+        };
+        Ok(telemetry::Settings { level, format })
+    }
 }
 
 impl LocalServer {

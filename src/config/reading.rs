@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args as _, FromArgMatches as _, ValueEnum};
 use url::Url;
 
-use super::args::{LISTEN, PersonioArgs, ScimArgs};
-use super::{Error, Personio, Scim, environment, mapping, personio, scim, value};
+use super::args::{LISTEN, LogArgs, PersonioArgs, ScimArgs};
+use super::{Error, Personio, Scim, environment, mapping, personio, refuse_missing, scim, suggest, value};
 use crate::translate::Policy;
 
 /// What to read, and how to translate it: as `serve` does it.
@@ -76,6 +76,9 @@ pub struct ExportArgs {
     /// At most so many users
     #[arg(long, value_name = "NUMBER")]
     pub count: Option<String>,
+    /// Logs.
+    #[command(flatten)]
+    pub logs: LogArgs,
 }
 
 /// Settings of `check`.
@@ -130,15 +133,18 @@ impl Reading {
 
 /// Returns the settings of a server with this environment. That nobody may ask it yet is no mistake.
 fn serving() -> Result<Scim, Error> {
-    let command = ScimArgs::augment_args(clap::Command::new("serve"));
-    let wrong = |error: clap::Error| Error(value::one_line(&error.to_string()));
+    let command = environment::without_empty_variables(ScimArgs::augment_args(clap::Command::new("serve")));
+    let wrong = |error: clap::Error| Error(suggest::complaint(&error));
+    let command = LogArgs::augment_args(command);
     let matches = command.try_get_matches_from(["serve"]).map_err(wrong)?;
+    LogArgs::from_arg_matches(&matches).map_err(wrong)?.settings()?;
     let args = ScimArgs::from_arg_matches(&matches).map_err(wrong)?;
     scim::<ScimArgs>(&args, &matches, value::secret(value::BEARER_TOKEN, &matches)?)
 }
 
 fn reading(args: &ReadingArgs, matches: &ArgMatches) -> Result<Reading, Error> {
     environment::refuse_unknown()?;
+    refuse_missing(&args.personio, false, matches)?;
     let local = format!("http://{LISTEN}");
     let public_url = value::given("public_url", matches).map_or(local.as_str(), String::as_str);
     Ok(Reading {

@@ -13,7 +13,7 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
-use super::Error;
+use super::{Error, suggest};
 use crate::access::unwrap_token;
 
 /// A setting's two names.
@@ -56,6 +56,8 @@ settings! {
     STATE_KEY = "--state-key", "SCIM_STATE_KEY";
     METRICS_LISTEN = "--metrics-listen", "SCIM_METRICS_LISTEN";
     STATUS_PAGE = "--status-page", "SCIM_STATUS_PAGE";
+    LOG_LEVEL = "--log-level", "SCIM_LOG_LEVEL";
+    LOG_FORMAT = "--log-format", "SCIM_LOG_FORMAT";
 }
 
 #[cfg(feature = "otlp")]
@@ -79,13 +81,6 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// last one.
 const SMALLEST_CAP: usize = 1000;
 
-/// A complaint of the parser of arguments as one line.
-pub(super) fn one_line(message: &str) -> String {
-    let about = message.split("\n\n").next().unwrap_or_default();
-    let about = about.strip_prefix("error: ").unwrap_or(about);
-    about.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// A text that is given but must not be empty.
 pub(super) fn filled(setting: Setting, text: Option<&str>) -> Result<Option<String>, Error> {
     match text.map(str::trim) {
@@ -94,11 +89,9 @@ pub(super) fn filled(setting: Setting, text: Option<&str>) -> Result<Option<Stri
     }
 }
 
-/// The text of an optional setting. A variable that is set to nothing, as compose files do, is as good
-/// as none; a flag is not.
+/// The text of an optional setting.
 pub(super) fn given<'m>(id: &str, matches: &'m ArgMatches) -> Option<&'m String> {
-    let by_flag = matches.value_source(id) == Some(ValueSource::CommandLine);
-    matches.get_one::<String>(id).filter(|text| by_flag || !text.trim().is_empty())
+    matches.get_one::<String>(id)
 }
 
 /// A secret that is given itself or by the file that holds it, by flag or by variable.
@@ -199,6 +192,15 @@ pub(super) fn address(setting: Setting, text: &str) -> Result<SocketAddr, Error>
     })
 }
 
+/// One of a few words, in upper or lower case.
+pub(super) fn word(setting: Setting, text: &str, words: &[&'static str]) -> Result<&'static str, Error> {
+    let lower = text.trim().to_lowercase();
+    words.iter().copied().find(|word| *word == lower).ok_or_else(|| {
+        let question = suggest::question(&lower, words);
+        Error(format!("{setting}: `{text}` is none of {}{question}", words.join(", ")))
+    })
+}
+
 /// Whether something is wanted.
 pub(super) fn switch(setting: Setting, text: &str) -> Result<bool, Error> {
     match text.trim() {
@@ -262,7 +264,12 @@ fn guarded_url(place: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
 
 /// An http or https URL of scheme, host and path alone, without a slash at its end.
 fn plain_url(setting: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
-    let mut url = Url::parse(text.trim()).map_err(|error| Error(format!("{setting}: `{text}` is no URL: {error}")))?;
+    let text = text.trim();
+    // `localhost:8080` would be a URL with the scheme `localhost`.
+    if !text.contains("://") && !text.contains('@') && !text.is_empty() {
+        return Err(Error(format!("{setting}: `{text}` is no URL: write https:// in front, `https://{text}`")));
+    }
+    let mut url = Url::parse(text).map_err(|error| Error(format!("{setting}: `{text}` is no URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(Error(format!("{setting}: `{text}` does not begin with https://")));
     }
@@ -275,7 +282,7 @@ fn plain_url(setting: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

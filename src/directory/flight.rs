@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, Shared};
 use jiff::SignedDuration;
 
 use super::history::{Outcome, PastLoad};
-use super::{Directory, Progress, Snapshot, SourceError};
+use super::{Directory, Progress, Snapshot, SourceError, progress_log};
 
 /// The longest pause after a failed load.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
@@ -74,6 +74,11 @@ impl Directory {
     /// moment at which its load began.
     async fn load(self, started: Duration, progress: Arc<Progress>) -> Result<(), SourceError> {
         let began = self.0.clock.now();
+        // Everybody waits for it.
+        let log = self.servable().is_none().then(|| {
+            tracing::info!("everybody is read from Personio; until that is done, lists are answered with 503");
+            self.0.runtime.spawn(progress_log::log(Arc::clone(&progress), Arc::clone(&self.0.clock), started))
+        });
         let load = async {
             let approvals = self.0.approvals.load(Relaxed);
             let served = self.memory();
@@ -82,6 +87,9 @@ impl Directory {
         };
         // Whatever happens, the flight must end: no other could begin.
         let outcome = AssertUnwindSafe(load).catch_unwind().await.unwrap_or_else(|_| Err(broke_off()));
+        if let Some(log) = log {
+            log.abort();
+        }
         let took = self.0.clock.monotonic().saturating_sub(started);
         self.0.counters.load_ended(outcome.is_ok(), took, self.0.clock.now());
         if let Err(reason) = &outcome {

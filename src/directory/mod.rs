@@ -11,7 +11,9 @@ mod flight;
 mod freshness;
 mod guard;
 mod history;
+mod next_load;
 mod progress;
+mod progress_log;
 mod publish;
 mod snapshot;
 mod soon;
@@ -39,7 +41,8 @@ use guard::{Guard, Held};
 pub use guard::{Losses, MaxChange};
 use history::History;
 pub use history::{Outcome, PastLoad};
-pub use progress::Progress;
+pub use next_load::NextLoad;
+pub use progress::{Left, Progress};
 pub use publish::HeldBack;
 pub use snapshot::{Earlier, Snapshot};
 use soon::Notices;
@@ -150,6 +153,17 @@ pub struct LastFailure {
     pub since: Duration,
 }
 
+/// A load that is under way.
+#[derive(Debug, Clone)]
+pub struct Loading {
+    /// How far it is, in words.
+    pub progress: String,
+    /// How long the rest may take.
+    pub left: Option<Left>,
+    /// For how long it has been under way.
+    pub since: Duration,
+}
+
 /// What [`Directory::state`] tells.
 #[derive(Debug, Clone)]
 pub struct State {
@@ -159,8 +173,8 @@ pub struct State {
     pub incomplete: Option<Duration>,
     /// For how long there has been nothing to serve.
     pub missing: Option<Duration>,
-    /// How far the load that is under way has come, and for how long it has been.
-    pub loading: Option<(String, Duration)>,
+    /// The load that is under way.
+    pub loading: Option<Loading>,
     /// Why the last load failed, if it did.
     pub failure: Option<LastFailure>,
 }
@@ -313,7 +327,10 @@ impl Directory {
                 .unwrap_or_else(PoisonError::into_inner)
                 .map(|at| now.saturating_sub(at)),
             missing: self.missing(now),
-            loading: flight.as_ref().map(|it| (it.progress.to_string(), now.saturating_sub(it.started))),
+            loading: flight.as_ref().map(|flight| {
+                let since = now.saturating_sub(flight.started);
+                Loading { progress: flight.progress.to_string(), left: flight.progress.left(since), since }
+            }),
             failure: failure.map(|failure| LastFailure {
                 reason: failure.reason.clone(),
                 ago: now.saturating_sub(failure.at),

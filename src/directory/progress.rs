@@ -53,6 +53,15 @@ impl Progress {
         self.cost.load(Relaxed)
     }
 
+    /// Returns how long the rest may take, judged by what the load has done since it began; nothing while that cannot
+    /// be judged.
+    #[must_use]
+    pub fn left(&self, taken: Duration) -> Option<Left> {
+        let (done, total) = self.details().filter(|(done, _)| *done > 0)?;
+        let left = total.saturating_sub(done);
+        Some(Left(taken.mul_f64(left as f64 / done as f64)))
+    }
+
     /// When the load may be through, judged by what it has done since it began: from 1 to 120 s.
     #[must_use]
     pub fn remaining(&self, taken: Duration) -> Duration {
@@ -62,6 +71,19 @@ impl Progress {
             (left, done) => taken.as_secs_f64() * left as f64 / done as f64,
         };
         Duration::from_secs(guess.ceil().clamp(1.0, 120.0) as u64)
+    }
+}
+
+/// Estimate of how long the rest of a load takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left(Duration);
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs() {
+            seconds @ 0..90 => write!(f, "about {} s left", seconds.max(1)),
+            seconds => write!(f, "about {} min left", (seconds + 30) / 60),
+        }
     }
 }
 
@@ -85,11 +107,14 @@ mod tests {
         assert_eq!(progress.to_string(), "50 persons listed so far");
         assert_eq!(progress.remaining(Duration::from_secs(3)), Duration::from_secs(10));
         assert_eq!((progress.persons(), progress.details()), (50, None));
+        assert_eq!(progress.left(Duration::from_secs(3)), None);
         progress.complete(90);
         (0..30).for_each(|_| progress.enriched());
         assert_eq!(progress.to_string(), "30 of 90 persons read");
         assert_eq!(progress.details(), Some((30, 90)));
         assert_eq!(progress.remaining(Duration::from_secs(10)), Duration::from_secs(20));
+        assert_eq!(progress.left(Duration::from_secs(10)).unwrap().to_string(), "about 20 s left");
+        assert_eq!(progress.left(Duration::from_secs(60)).unwrap().to_string(), "about 2 min left");
         assert_eq!(progress.remaining(Duration::from_secs(9999)), Duration::from_secs(120));
     }
 }

@@ -186,6 +186,13 @@ impl Directory {
         let age = snapshot.age(clock.monotonic()).as_secs_f64();
         let users = snapshot.users().all().len();
         tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");
+        if snapshot.exceeds_page() && !previous.is_some_and(Snapshot::exceeds_page) {
+            let max_results = snapshot.vocabulary().max_results;
+            tracing::warn!(
+                "{users} users are more than the largest page holds, {max_results}: a client that does not page reads a part \
+                 of them; have it page, or raise --max-results (SCIM_MAX_RESULTS)"
+            );
+        }
         snapshot
     }
 

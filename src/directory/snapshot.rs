@@ -169,6 +169,12 @@ impl Snapshot {
         &self.digest
     }
 
+    /// Returns whether there are more users than the largest page holds.
+    #[must_use]
+    pub fn exceeds_page(&self) -> bool {
+        self.users().all().len() > self.vocabulary().max_results
+    }
+
     /// How old it is at `now` on the monotonic clock.
     #[must_use]
     pub fn age(&self, now: Duration) -> Duration {

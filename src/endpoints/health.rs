@@ -29,7 +29,10 @@ pub(super) async fn ready(state: web::Data<State>) -> HttpResponse {
         state.directory.warm_up();
     }
     let health = Health::of(&state.directory);
-    let code = if health.standing == Standing::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let code = match health.standing {
+        Standing::Down | Standing::Loading => StatusCode::SERVICE_UNAVAILABLE,
+        Standing::Ok | Standing::Degraded | Standing::Unknown => StatusCode::OK,
+    };
     let parts = health.parts.into_iter().map(|part| (part.name.to_owned(), part.to_json()));
     let parts: Map<String, Value> = parts.collect();
     // `approve` sends its signal to this process.
@@ -91,7 +94,7 @@ impl Part {
 
 /// How the server is.
 pub(super) struct Health {
-    /// `Ok`, `Degraded`, or `Down` where nothing can be served.
+    /// `Ok`, `Degraded`, or where nothing can be served, `Loading` until a first load has ended, and `Down`.
     pub(super) standing: Standing,
     pub(super) parts: Vec<Part>,
 }
@@ -107,7 +110,9 @@ impl Health {
         parts.push(served(&now, directory.held_back()));
         parts.extend(directory.keeping().map(kept));
         let is_well = parts.iter().all(|part| matches!(part.standing, Standing::Ok | Standing::Unknown));
+        let is_first_load = now.loading.is_some() && now.failure.is_none();
         let standing = match (now.snapshot, is_well) {
+            (None, _) if is_first_load => Standing::Loading,
             (None, _) => Standing::Down,
             (Some(_), true) => Standing::Ok,
             (Some(_), false) => Standing::Degraded,
@@ -171,7 +176,11 @@ fn served(now: &directory::State, held: Option<HeldBack>) -> Part {
             add_defects(&mut part, snapshot.defects());
             part
         }
-        (None, Some((progress, since))) => Part::new("directory", Standing::Loading, progress).since(*since),
+        (None, Some(loading)) => {
+            let left = loading.left.map_or_else(String::new, |left| format!(", {left}"));
+            let detail = format!("{}{left}", loading.progress);
+            Part::new("directory", Standing::Loading, detail).since(loading.since)
+        }
         (None, None) => {
             let since = now.missing.unwrap_or_default();
             Part::new("directory", Standing::Down, "there is nothing that may be served").since(since)

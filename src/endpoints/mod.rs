@@ -71,6 +71,8 @@ pub struct Parts {
     pub max_results: usize,
     /// How large a filter may be.
     pub filter_limits: filter::Limits,
+    /// Base URL of SCIM, as clients know it.
+    pub base_url: String,
     /// The settings in force; the status page tells them.
     pub settings: Arc<ArcSwap<Vec<Setting>>>,
     /// Which pages there are besides.

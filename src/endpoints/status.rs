@@ -22,7 +22,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::health::Health;
 use super::measure::Visits;
 use super::{Error, State};
-use crate::directory::{HeldBack, PastLoad, Snapshot};
+use crate::directory::{HeldBack, Loading, NextLoad, PastLoad, Snapshot};
 use crate::scim::{EXTENSION_USER, ListQuery, Paging, SearchRequest};
 
 pub(super) use refusal::for_browsers;
@@ -53,7 +53,10 @@ struct Facts {
     health: Health,
     served: Option<Served>,
     held: Option<HeldBack>,
-    loading: Option<(String, Duration)>,
+    loading: Option<Loading>,
+    next_load: NextLoad,
+    uptime: Duration,
+    base_url: String,
     loads: Vec<PastLoad>,
     visits: BTreeMap<Arc<str>, Visits>,
     settings: Arc<Vec<Setting>>,
@@ -64,6 +67,8 @@ struct Served {
     age: Duration,
     users: usize,
     groups: usize,
+    /// Largest page, where it does not hold all users.
+    exceeded_page: Option<usize>,
     /// How many are in each state, in the order in which they are told.
     states: Vec<(&'static str, usize)>,
     /// How many users have a value, for each attribute.
@@ -115,6 +120,9 @@ impl Facts {
             served: now.snapshot.map(|(snapshot, age)| Served::of(&snapshot, age, state)),
             held: state.directory.held_back(),
             loading: now.loading,
+            next_load: state.directory.next_load(),
+            uptime: state.directory.uptime(),
+            base_url: state.base_url.clone(),
             loads: state.directory.history(),
             visits: state.requests.visits(),
             settings: state.settings.load_full(),
@@ -137,7 +145,14 @@ impl Served {
             let filter = format!("{path} pr");
             (path, count(filter))
         });
-        Self { age, users, groups: snapshot.groups().all().len(), states, filled: filled.collect() }
+        Self {
+            age,
+            users,
+            groups: snapshot.groups().all().len(),
+            exceeded_page: snapshot.exceeds_page().then(|| snapshot.vocabulary().max_results),
+            states,
+            filled: filled.collect(),
+        }
     }
 }
 

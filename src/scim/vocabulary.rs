@@ -12,6 +12,8 @@ pub struct Vocabulary {
     pub types: ResourceTypes,
     /// What the schemas are recognised by: the same query can mean something else by others.
     pub digest: Digest,
+    /// Largest page that the documents announce.
+    pub max_results: usize,
 }
 
 impl Vocabulary {
@@ -23,6 +25,6 @@ impl Vocabulary {
         let discovery = Discovery::new(locations, max_results, custom)?;
         let types = discovery.compiled()?;
         let digest = digest([&serde_json::to_vec(&discovery.schemas)?[..]]);
-        Ok(Self { discovery, types, digest })
+        Ok(Self { discovery, types, digest, max_results })
     }
 }

@@ -11,7 +11,7 @@ use crate::harness::{Bridge, Setup, TOKEN, answer, http, until};
 
 /// The documents with commands, and how many of them each has.
 const DOCUMENTS: &[(&str, usize)] = &[
-    ("README.md", 6),
+    ("README.md", 8),
     ("docs/commands.md", 1),
     ("docs/personio.md", 3),
     ("docs/clients/README.md", 1),
@@ -21,19 +21,24 @@ const DOCUMENTS: &[(&str, usize)] = &[
     ("docs/clients/keycloak.md", 4),
 ];
 
+/// Where the documents have a server that was started as they say.
+const LOCAL: &str = "http://127.0.0.1:8080";
+
 /// What is done with a command.
 enum How {
     /// It ends well, and has written this.
     Says(&'static str),
     /// It serves until it is stopped: what it prints before it can be asked.
     Serves(&'static str),
+    /// It asks the server that the command before it started, and writes this.
+    Asks(&'static str),
     /// It sets variables that later commands of the document need.
     Sets,
     /// It is not run.
     Left(&'static str),
 }
 
-use How::{Left, Says, Serves, Sets};
+use How::{Asks, Left, Says, Serves, Sets};
 
 /// How the commands begin, each once or more often in the documents.
 const HOW: &[(&str, How)] = &[
@@ -43,11 +48,13 @@ const HOW: &[(&str, How)] = &[
         "export PERSONIO_CLIENT_ID=… PERSONIO_CLIENT_SECRET=…",
         Left("what stands for `…` is the simulator's credential here"),
     ),
-    ("export SCIM_BEARER_TOKEN=$(openssl rand -hex 32)", Sets),
+    ("(umask 077 && openssl rand -hex 32 > scim-token)", Says("")),
+    ("export SCIM_BEARER_TOKEN_FILE=scim-token", Sets),
+    ("curl -sS -H \"Authorization: Bearer $(cat scim-token)\"", Asks("\"totalResults\":")),
     ("personio-scim check", Says("persons on the first page")),
     ("personio-scim serve", Serves("SCIM clients use ")),
     ("personio-scim export", Says("")),
-    ("personio-scim token new", Says("token_sha256: ")),
+    ("personio-scim token new", Says("token_sha256 = ")),
     ("curl -i http://127.0.0.1:8080/webhooks/personio", Says("HTTP/1.1 202")),
     ("SCIM=https://scim.example.com/scim/v2", Left("it is the address of the server of this test")),
     ("TOKEN=…", Left("it is the token of this test")),
@@ -73,23 +80,36 @@ async fn every_command_in_the_documents_runs_as_it_is_written() {
         assert_eq!(commands.len(), *count, "{document}: {commands:#?}");
         let place = Place::for_commands(&bridge);
         let mut before = String::new();
-        for command in commands {
+        let mut commands = commands.into_iter().peekable();
+        while let Some(command) = commands.next() {
             let row = HOW.iter().position(|(beginning, _)| command.starts_with(beginning));
             let row = row.unwrap_or_else(|| panic!("{document}: is this to be run? {command}"));
             used[row] = true;
             // What differs from what is written: the profile, and a port that nobody else has.
             let text = command.replace("cargo run --release -- demo", "personio-scim demo");
-            let text = text.replace("http://127.0.0.1:8080", &bridge.origin);
+            let text = text.replace(LOCAL, &bridge.origin);
             match HOW[row].1 {
                 Left(why) => assert!(why.len() > 5, "{command}: why is it not run?"),
                 Sets => before += &format!("{text}\n"),
                 Says(what) => place.says(&format!("{before}{text}"), what).await,
-                Serves(what) => place.serves(&format!("{before}exec {text}"), what).await,
+                Serves(what) => {
+                    let asked = commands.next_if(|next| how(next).is_some_and(|how| matches!(how, Asks(_))));
+                    used.iter_mut().zip(HOW).for_each(|(used, (start, _))| {
+                        *used |= asked.as_ref().is_some_and(|asked| asked.starts_with(start));
+                    });
+                    place.serves(&format!("{before}exec {text}"), what, asked.as_deref()).await;
+                }
+                Asks(_) => panic!("{document}: no server was started for {command}"),
             }
         }
     }
     let unused: Vec<&str> = HOW.iter().zip(used).filter(|(_, used)| !used).map(|(row, _)| row.0).collect();
     assert!(unused.is_empty(), "no document has {unused:?} any more");
+}
+
+/// What is done with the command that begins so.
+fn how(command: &str) -> Option<&'static How> {
+    HOW.iter().find(|(beginning, _)| command.starts_with(beginning)).map(|(_, how)| how)
 }
 
 /// Each document with `sh` blocks is in the list: a new one would be run by nobody.
@@ -183,8 +203,8 @@ impl Place {
         assert!(output.status.success() && out.contains(what), "{script}: {output:?}");
     }
 
-    /// Fails unless a server comes of it that has data, and the commands that it prints work.
-    async fn serves(&self, script: &str, what: &str) {
+    /// Fails unless a server comes of it that has data, and the commands that it prints work, and the one that asks it.
+    async fn serves(&self, script: &str, what: &str, asked: Option<&str>) {
         let (out, err) = (self.folder.path().join("out"), self.folder.path().join("err"));
         let mut child = self.start(&format!("exec >{} 2>{}\n{script}", out.display(), err.display()));
         let mut origin = None;
@@ -197,10 +217,15 @@ impl Place {
             origin.is_some() && text.ends_with('\n')
         })
         .await;
-        let ready = format!("{}/health/ready", origin.unwrap());
+        let origin = origin.unwrap();
+        let ready = format!("{origin}/health/ready");
         until(&ready, async || answer(http().get(&ready)).await.status == 200).await;
         for command in printed().lines().map(str::trim).filter(|line| line.starts_with("curl ")) {
             self.says(command, "\"totalResults\":").await;
+        }
+        if let Some(asked) = asked {
+            let Some(Asks(what)) = how(asked) else { panic!("{asked}") };
+            self.says(&asked.replace(LOCAL, &origin), what).await;
         }
         child.kill().unwrap();
         child.wait().unwrap();

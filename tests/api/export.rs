@@ -19,6 +19,27 @@ async fn export(simulator: &Simulator, args: &[&str]) -> Ended {
     run(&[&["export"], args].concat(), &settings(&simulator.base_url())).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_named_with_its_users_and_a_missing_folder_is_named_before_anything_is_read() {
+    let simulator = Setup::persons(20).simulator();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (count, words) in [("100", "20 users"), ("1", "1 user")] {
+        let file = path("people.csv");
+        let ended = export(&simulator, &["--format", "csv", "--output", &file, "--count", count]).await;
+        assert_eq!((ended.status.code(), ended.out.as_str()), (Some(0), ""), "{ended:?}");
+        assert!(ended.err.ends_with(&format!("{words} written to {file}\n")), "{ended:?}");
+    }
+    simulator.reset_counts();
+    let missing = path("missing/people.csv");
+    let ended = export(&simulator, &["--output", &missing]).await;
+    ended.complains(64, &format!("there is no folder {}", path("missing")));
+    assert_eq!(simulator.log().len(), 0);
+
+    let ended = export(&simulator, &["--attributes", "usrName"]).await;
+    assert!(ended.err.contains("no attribute `usrName`: it is ignored; did you mean `userName`?"), "{ended:?}");
+}
+
 /// What was printed, line by line; nothing may have gone wrong.
 #[track_caller]
 fn lines(ended: &Ended) -> Vec<&str> {
@@ -93,7 +114,7 @@ async fn what_is_wrong_with_a_query_is_said_before_anything_is_asked() {
         (vec!["--attributes", "id", "--excluded-attributes", "id"], "exclude each other (invalidValue)"),
         (vec!["--count", "many"], "(invalidValue)"),
         (vec!["--format", "xml"], "xml"),
-        (vec!["--output", "/missing/people.csv"], "--output: /missing/people.csv: no file can be written there"),
+        (vec!["--output", "/missing/people.csv"], "--output: /missing/people.csv: there is no folder /missing"),
         (vec!["--output", "/"], "--output: /: is a folder"),
         (vec!["--config", "/missing/mapping.toml"], "--config (SCIM_CONFIG): /missing/mapping.toml"),
     ] {
@@ -111,7 +132,9 @@ async fn a_file_appears_when_it_is_complete_and_a_failure_leaves_the_old_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("people.ndjson");
     let output = ["--output", path.to_str().unwrap()];
-    assert!(lines(&export(&simulator, &output).await).is_empty());
+    let ended = export(&simulator, &output).await;
+    let said = format!("30 users written to {}\n", path.display());
+    assert_eq!((ended.status.code(), ended.out.as_str(), ended.err), (Some(0), "", said));
     let written = fs::read_to_string(&path).unwrap();
     assert_eq!(written.lines().count(), 30);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "only its owner reads it");

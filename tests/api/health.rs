@@ -14,7 +14,7 @@ async fn readiness_follows_the_snapshot_and_liveness_does_not() {
     let (status, body) = bridge.health().await;
     assert_eq!(
         (status, &body["status"], &body["parts"]["directory"]["status"]),
-        (503, &json!("down"), &json!("loading"))
+        (503, &json!("loading"), &json!("loading"))
     );
     assert_eq!(body["pid"], std::process::id(), "the bridge runs in this process");
     assert_eq!(

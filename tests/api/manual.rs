@@ -9,7 +9,8 @@ use clap::CommandFactory;
 use personio_scim::config::Args;
 use serde_json::Value;
 
-use crate::process::run;
+use crate::harness::Setup;
+use crate::process::{Program, file, get, run, settings};
 
 fn hash(token: &str) -> String {
     digest(&SHA256, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -97,12 +98,22 @@ async fn completions_and_manual_pages_know_every_command() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_token_comes_with_its_hash_and_is_never_the_same() {
     let plain = run(&["token", "new"], &[]).await;
-    let line = |label: &str| plain.out.lines().find_map(|line| line.strip_prefix(label)).unwrap().to_owned();
-    let (token, token_hash) = (line("token: "), line("token_sha256: "));
     assert_eq!((plain.status.code(), plain.err.as_str()), (Some(0), ""));
+    let token = plain.out.lines().find_map(|line| line.strip_prefix("  ")).unwrap();
     assert_eq!(token.len(), 64);
     assert!(token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
-    assert_eq!(token_hash, hash(&token));
+    // The lines from the heading on are pasted into the file, and the token is not among them.
+    let (_, lines) = plain.out.split_once("\n\n[[client]]\n").unwrap();
+    assert!(!lines.contains(token), "{lines}");
+    let simulator = Setup::persons(3).simulator();
+    let file = file(&format!("[[client]]\n{lines}"));
+    let upstream = simulator.base_url();
+    let mut variables = settings(&upstream);
+    variables.retain(|(name, _)| *name != "SCIM_BEARER_TOKEN");
+    let program = Program::start(&["serve", "--config", file.path().to_str().unwrap()], &variables);
+    let base_url = program.base_url().await;
+    assert_eq!(get(&format!("{base_url}/Schemas"), token).await.status.as_u16(), 200);
+    assert_eq!(lines.lines().nth(1).unwrap(), format!("token_sha256 = \"{}\"", hash(token)));
 
     let json: Value = serde_json::from_str(&run(&["token", "new", "--json"], &[]).await.out).unwrap();
     assert_ne!(json["token"], token);
@@ -123,7 +134,7 @@ fn a_token_on_standard_input_is_hashed_without_the_end_of_its_line() {
     let token = "a-token-that-is-long-enough";
     assert_eq!(
         hashed(&[], &format!("{token}\n")),
-        (Some(0), format!("token_sha256: {}\n", hash(token)), String::new())
+        (Some(0), format!("token_sha256 = \"{}\"\n", hash(token)), String::new())
     );
     let json = format!("{{\"token_sha256\":\"{}\"}}\n", hash(token));
     assert_eq!(hashed(&["--json"], token), (Some(0), json, String::new()));

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use personio_scim::simulator::{Action, Endpoint, Fault, Simulator};
+use clap::CommandFactory;
+use personio_scim::config::Args;
+use personio_scim::simulator::{Action, Endpoint, Fault, Options, Simulator};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -265,15 +267,48 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         (&["serve", "--public-url", "https://x.example/scim/v2"], &[], "--public-url (SCIM_PUBLIC_URL)"),
         (&["serve", "--listen", "8080"], &[], "--listen (SCIM_LISTEN): `8080`"),
         (&["serve"], &[("SCIM_LISTEN", Some("127.0.0.1:99999"))], "--listen (SCIM_LISTEN): `127.0.0.1:99999`"),
-        (&["serve", "--cache-tll", "5m"], &[], "--cache-tll"),
+        (&["serve", "--cache-tll", "5m"], &[], "'--cache-tll' found; did you mean `--cache-ttl`?"),
+        (&["serve", "--port", "8080"], &[], "'--port' found; did you mean `--listen`?"),
+        (&["serve", "--persons", "5"], &[], "'--persons' found; it is a flag of `demo`, `simulator`"),
+        (&["export", "--format", "cvs"], &[], "did you mean `csv`?"),
         (&["serve", "--cache-ttl"], &[], "--cache-ttl"),
-        (&["sevre"], &[], "sevre"),
+        (&["sevre"], &[], "'sevre'; did you mean `serve`?"),
+        (&["token", "nwe"], &[], "did you mean `new`?"),
         (&["serve", "now"], &[], "now"),
+        (&["serve", "--log-level", "verbose"], &[], "--log-level (SCIM_LOG_LEVEL): `verbose` is none of off, error"),
+        (&["demo"], &[("SCIM_LOG_LEVEL", Some("warning"))], "did you mean `warn`?"),
+        (&["simulator", "--log-format", "xml"], &[], "(SCIM_LOG_FORMAT): `xml` is none of auto, text, json"),
+        (&["serve"], &[("RUST_LOG", Some("verbose"))], "RUST_LOG: `verbose` is no level: write off, error, warn"),
+        (&["serve"], &[("RUST_LOG", Some("personio-scim=debug"))], "RUST_LOG: `personio-scim=debug`"),
         (&[], &[], "a command is required"),
-        (&["serve"], &[("SCIM_MAXSTALE", Some("1h"))], "SCIM_MAXSTALE"),
-        (&["serve"], &[("PERSONIO_SECRET", Some("a-secret"))], "PERSONIO_SECRET"),
+        (&["serve"], &[("SCIM_MAXSTALE", Some("1h"))], "SCIM_MAXSTALE (did you mean SCIM_MAX_STALE?) is set but is no"),
+        (
+            &["serve"],
+            &[("SCIM_BEARER_TOKEN", None), ("SCIM_BEARER_TOKN", Some(TOKEN))],
+            "SCIM_BEARER_TOKN (did you mean SCIM_BEARER_TOKEN?)",
+        ),
+        (&["serve"], &[("SCIM_PORT", Some("8080"))], "SCIM_PORT (did you mean SCIM_LISTEN?)"),
+        (&["serve"], &[("PERSONIO_SECRET", Some("a-secret"))], "(did you mean PERSONIO_CLIENT_SECRET?)"),
+        (
+            &["serve"],
+            &[("PERSONIO_CLIENT_ID", None), ("PERSONIO_CLIENT_SECRET", Some("")), ("SCIM_BEARER_TOKEN", None)],
+            "--personio-client-id (PERSONIO_CLIENT_ID), --personio-client-secret (PERSONIO_CLIENT_SECRET) and --bearer-token \
+             (SCIM_BEARER_TOKEN) are required. The token is your choice: make one with `personio-scim token new`",
+        ),
+        (
+            &["check"],
+            &[("PERSONIO_CLIENT_ID", None), ("PERSONIO_CLIENT_SECRET", None), ("SCIM_BEARER_TOKEN", None)],
+            "--personio-client-id (PERSONIO_CLIENT_ID) and --personio-client-secret (PERSONIO_CLIENT_SECRET) are required\n",
+        ),
+        (
+            &["serve"],
+            &[("PERSONIO_BASE_URL", Some("api.personio.de"))],
+            "write https:// in front, `https://api.personio.de`",
+        ),
+        (&["serve"], &[("PERSONIO_BASE_URL", Some("localhost:8081"))], "write https:// in front"),
+        (&["serve", "--public-url", "scim.example.com/hr"], &[], "`https://scim.example.com/hr`"),
         (&["demo"], &[("SCIM_MAXSTALE", Some("1h"))], "SCIM_MAXSTALE"),
-        (&["serve", "--config", &unknown_key], &[], "line 1: unknown field `active_before_start_day`"),
+        (&["serve", "--config", &unknown_key], &[], "did you mean `active_before_start_days`?"),
         (&["serve"], &[("SCIM_CONFIG", Some(&unknown_key))], &unknown_key),
         (&["demo", "--config", &personal], &[], "`date_of_birth` is personal data"),
         (&["serve", "--config", &nowhere], &[], "client `okta`: networks: `nowhere` is no network"),
@@ -368,7 +403,135 @@ async fn a_taken_port_is_exit_code_1_and_one_line_that_names_the_setting() {
     for ended in [serve, demo, simulator] {
         ended.complains(1, "--listen");
         ended.complains(1, &listen);
+        ended.complains(1, "another program listens there, perhaps a personio-scim that still runs: stop it");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_variable_counts_as_not_set_whichever_it_is() {
+    // What is let through fails with 1: this port is taken.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let args = Args::command();
+    let serve = args.find_subcommand("serve").unwrap();
+    let names: Vec<&str> = serve.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
+    assert!(names.len() > 30, "{names:?}");
+    for name in names {
+        for value in ["", " "] {
+            let mut variables = settings("http://127.0.0.1:9");
+            variables.retain(|(other, _)| *other != name && *other != "SCIM_LISTEN");
+            variables.push((name, value));
+            let ended = run(&["serve", "--listen", &listen], &variables).await;
+            if ["PERSONIO_CLIENT_ID", "PERSONIO_CLIENT_SECRET", "SCIM_BEARER_TOKEN"].contains(&name) {
+                ended.complains(64, &format!("({name}) is required"));
+            } else {
+                ended.complains(1, "another program listens there");
+            }
+        }
+    }
+    // The default address is what is asked, and help still names the variable.
+    run(&["healthcheck"], &[("SCIM_LISTEN", ""), ("SCIM_TLS_CERT", "")]).await.complains(1, "http://127.0.0.1:8080/");
+    let help = run(&["serve", "--help"], &[("SCIM_CACHE_TTL", "")]).await;
+    assert!(help.out.contains("SCIM_CACHE_TTL"), "{}", help.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_others_reach_without_tls_warns_of_it() {
+    let simulator = Setup::persons(3).simulator();
+    let upstream = simulator.base_url();
+    let plain = "clients speak plain HTTP";
+    let begins = "SCIM_PUBLIC_URL) begins with http://";
+    for (listen, public_url, expected) in [
+        ("127.0.0.1:0", "", None),
+        ("127.0.0.1:0", "http://localhost:8080", None),
+        ("127.0.0.1:0", "https://scim.example.com", None),
+        ("127.0.0.1:0", "http://scim.example.com", Some(begins)),
+        ("0.0.0.0:0", "", Some(plain)),
+        ("[::]:0", "", Some(plain)),
+        // As in a container, behind a proxy.
+        ("0.0.0.0:0", "https://scim.example.com", None),
+        ("0.0.0.0:0", "http://scim.example.com", Some(begins)),
+    ] {
+        let mut variables = settings(&upstream);
+        variables.retain(|(name, _)| *name != "SCIM_LISTEN");
+        variables.extend([("SCIM_LISTEN", listen), ("SCIM_PUBLIC_URL", public_url)]);
+        let program = Program::start(&["serve"], &variables);
+        program.base_url().await;
+        let is_about = |line: &Value| {
+            let message = line["message"].as_str().unwrap_or_default();
+            line["level"] == "WARN" && (message.contains(plain) || message.contains(begins))
+        };
+        let warnings: Vec<Value> = program.log().into_iter().filter(is_about).collect();
+        match expected {
+            None => assert!(warnings.is_empty(), "{listen} {public_url}: {warnings:?}"),
+            Some(part) => {
+                let [warning] = &warnings[..] else { panic!("{listen} {public_url}: {warnings:?}") };
+                let message = warning["message"].as_str().unwrap();
+                assert!(message.contains(part) && message.contains("--tls-cert (SCIM_TLS_CERT)"), "{message}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_company_larger_than_the_largest_page_is_warned_of_in_the_log_and_on_the_page() {
+    let options = Options { rate: None, ..Options::default() };
+    let simulator = Setup { options, ..Setup::persons(1100) }.simulator();
+    let upstream = simulator.base_url();
+    for (max_results, is_warned) in [("1000", true), ("1100", false)] {
+        let mut variables = settings(&upstream);
+        variables.push(("SCIM_MAX_RESULTS", max_results));
+        let program = Program::start(&["serve"], &variables);
+        let origin = program.base_url().await.replace("/scim/v2", "");
+        let is_served = |line: &Value| line["message"].as_str().is_some_and(|text| text.contains("users are served"));
+        until("users are served", async || program.log().iter().any(is_served)).await;
+        let log = program.log();
+        assert!(log[0]["message"].as_str().unwrap().contains("until that is done"), "{log:?}");
+        let words = "1100 users are more than the largest page holds, 1000: a client that does not page reads a part";
+        let is_about = |line: &Value| line["level"] == "WARN" && line["message"].as_str().unwrap().starts_with(words);
+        assert_eq!(log.iter().filter(|line| is_about(line)).count(), usize::from(is_warned), "{log:?}");
+        let page = get(&format!("{origin}/status"), TOKEN).await.text;
+        assert_eq!(page.contains("more than the largest page holds"), is_warned, "{page}");
+    }
+}
+
+/// SIGHUP is what a closed terminal sends, and what an operator sends to have the settings read again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_terminal_is_closed_ends_and_one_without_a_terminal_reads_its_settings() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let simulator = Setup::persons(3).simulator();
+    let upstream = simulator.base_url();
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+    let end = std::fs::OpenOptions::new().read(true).write(true).open(name).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
+    command.arg("serve").env_clear().envs(settings(&upstream)).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut child = command.stderr(end).spawn().unwrap();
+    drop(command);
+    let mut reader = BufReader::new(std::fs::File::from(terminal));
+    let mut line = String::new();
+    while !line.contains("users are served") {
+        line.clear();
+        assert!(reader.read_line(&mut line).unwrap() > 0);
+    }
+    drop(reader);
+    let hang_up = |pid: u32| Command::new("kill").args(["-HUP", &pid.to_string()]).status().unwrap();
+    assert!(hang_up(child.id()).success());
+    let mut status = None;
+    until("the program has ended", async || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    })
+    .await;
+    assert_eq!(status.unwrap().code(), Some(0));
+
+    let service = serve(&simulator);
+    service.base_url().await;
+    service.signal("HUP");
+    let is_read = |line: &Value| line["message"].as_str().is_some_and(|text| text.contains("settings were read again"));
+    until("the settings are read again", async || service.log().iter().any(is_read)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -738,6 +901,19 @@ async fn the_log_says_as_much_as_it_is_asked_for() {
         program.signal("TERM");
         let ended = program.ended().await;
         assert_eq!(ended.err.contains("/health/live"), probes, "{level:?}: {}", ended.err);
+    }
+
+    // A level that is chosen by name wins over RUST_LOG, and says nothing more of the crates of others.
+    for (args, form) in [(&["serve", "--log-level", "DEBUG"][..], "{"), (&["serve", "--log-format=text"], "20")] {
+        let mut variables = settings(&upstream);
+        variables.extend([("RUST_LOG", "off"), ("SCIM_LOG_LEVEL", "debug")]);
+        let program = Program::start(args, &variables);
+        let is_logged = async || program.err.so_far().contains("SCIM clients use");
+        until("it listens", is_logged).await;
+        program.signal("TERM");
+        let ended = program.ended().await;
+        assert!(ended.err.lines().all(|line| line.starts_with(form)), "{}", ended.err);
+        assert!(!ended.err.contains("hyper") && !ended.err.contains("rustls"), "{}", ended.err);
     }
 
     simulator.reset_counts();

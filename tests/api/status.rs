@@ -220,10 +220,38 @@ async fn a_server_without_users_and_one_before_the_first_load_have_a_page() {
     simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
     let bridge = setup.start_with(simulator);
     let early = page(&bridge).await;
-    let expected = ["not ready", "There is nothing that may be served.", "None has ended yet."];
-    for text in expected {
+    // A first load is nothing to be alarmed by: it is amber, and the page looks again by itself.
+    let waiting =
+        "Everybody is read from Personio. Until that is done, lists are answered with 503. This page reloads itself.";
+    for text in ["loading", waiting, "None has ended yet.", "under way"] {
         assert!(texts(&early).iter().any(|found| found == text), "{text}: {early}");
     }
+    assert!(early.contains(r#"<meta http-equiv="refresh" content="5">"#), "{early}");
+    assert!(early.contains(r#"<span class="badge warn">loading</span>"#), "{early}");
+    assert!(!early.contains(r#"class="bad""#) && !early.contains("down"), "{early}");
+    assert!(early.contains(r#"<span class="warn">loading</span> <span class="soft">for "#), "{early}");
+    assert!(!empty.contains("http-equiv"), "{empty}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_where_the_server_is_and_when_it_loads_next() {
+    for (every, expected) in [(None, "with the first request in 5 min or later"), (Some(600), "in 10 min")] {
+        let refresh_every = every.map(Duration::from_secs);
+        let bridge = Setup { refresh_every, cache_ttl: Duration::from_secs(300), ..Setup::persons(3) }.start();
+        bridge.ready().await;
+        let page = page(&bridge).await;
+        let base_url = format!("{}/scim/v2", bridge.origin);
+        for text in [base_url.as_str(), expected] {
+            assert!(texts(&page).iter().any(|found| found == text), "{text}: {page}");
+        }
+        assert!(page.contains("<td>running</td><td>for "), "{page}");
+    }
+    let simulator = Setup::persons(3).simulator();
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
+    let bridge = Setup::persons(3).start_with(simulator);
+    bridge.failure().await;
+    let page = page(&bridge).await;
+    assert!(page.contains("with the first request in ") && page.contains("not ready"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

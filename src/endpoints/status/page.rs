@@ -5,7 +5,7 @@ use std::time::Duration;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{Facts, STYLE, Served, Setting};
-use crate::directory::{HeldBack, Losses, Outcome, PastLoad};
+use crate::directory::{HeldBack, Losses, NextLoad, Outcome, PastLoad};
 use crate::endpoints::health::{Health, Standing};
 use crate::endpoints::measure::Visits;
 
@@ -22,6 +22,8 @@ pub(super) fn page(facts: &Facts) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
+                // Whoever waits for the first load need not ask again and again.
+                @if facts.served.is_none() && facts.loading.is_some() { meta http-equiv="refresh" content="5"; }
                 title { (title(&facts.health)) " · personio-scim" }
                 style { (PreEscaped(STYLE)) }
             }
@@ -34,6 +36,7 @@ pub(super) fn page(facts: &Facts) -> Markup {
                     }
                     @if let Some(held) = &facts.held { (held_back(held)) }
                     (users(facts))
+                    (server(facts))
                     (parts(&facts.health))
                     (loads(&facts.loads))
                     (clients(facts))
@@ -49,7 +52,8 @@ fn title(health: &Health) -> &'static str {
     match health.standing {
         Standing::Ok => "healthy",
         Standing::Degraded => "degraded",
-        Standing::Down | Standing::Loading | Standing::Unknown => "not ready",
+        Standing::Loading => "loading",
+        Standing::Down | Standing::Unknown => "not ready",
     }
 }
 
@@ -96,13 +100,50 @@ fn users(facts: &Facts) -> Markup {
                         @if served.groups > 0 { div { b { (served.groups) } "groups" } }
                     }
                     p.soft { "As they were in Personio " (time(served.age)) " ago." }
+                    @if let Some(max_results) = served.exceeded_page {
+                        p.warn {
+                            "These are more than the largest page holds, " (max_results) ": a client that does not page reads "
+                            "a part of them. Have it page, or raise " code { "--max-results" } "."
+                        }
+                    }
+                }
+                None if facts.loading.is_some() => p.warn {
+                    "Everybody is read from Personio. Until that is done, lists are answered with 503. This page reloads itself."
                 }
                 None => p { "There is nothing that may be served." }
             }
-            @if let Some((progress, since)) = &facts.loading {
-                p.soft { "A load has been under way for " (time(*since)) ": " (progress) "." }
+            @if let Some(loading) = &facts.loading {
+                p.soft {
+                    "A load has been under way for " (time(loading.since)) ": " (loading.progress)
+                    @if let Some(left) = loading.left { ", " (left) } "."
+                }
             }
         }
+    }
+}
+
+fn server(facts: &Facts) -> Markup {
+    html! {
+        section {
+            h2 { "Server" }
+            table {
+                tbody {
+                    tr { td { "base URL" } td { code { (facts.base_url) } } }
+                    tr { td { "running" } td { "for " (time(facts.uptime)) } }
+                    tr { td { "next load" } td { (next_load(facts.next_load)) } }
+                }
+            }
+        }
+    }
+}
+
+fn next_load(next: NextLoad) -> String {
+    match next {
+        NextLoad::UnderWay => "under way".to_owned(),
+        NextLoad::In(Duration::ZERO) => "now".to_owned(),
+        NextLoad::In(wait) => format!("in {}", time(wait)),
+        NextLoad::WithRequestIn(Duration::ZERO) => "with the next request".to_owned(),
+        NextLoad::WithRequestIn(wait) => format!("with the first request in {} or later", time(wait)),
     }
 }
 
@@ -118,7 +159,7 @@ fn parts(health: &Health) -> Markup {
                             td { (part.name) }
                             td {
                                 span class=(class(part.standing)) { (part.standing.word()) }
-                                @if let Some(since) = part.since { span.soft { " for " (time(since)) } }
+                                @if let Some(since) = part.since { " " span.soft { "for " (time(since)) } }
                             }
                             td { (part.detail) }
                         }

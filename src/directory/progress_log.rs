@@ -1,0 +1,81 @@
+//! The log of a load for which everybody waits: a line now and then, with how long the rest may take.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Progress;
+use crate::clock::Clock;
+
+/// Time between two looks at the progress.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Shortest time between two lines.
+const MIN_INTERVAL: Duration = Duration::from_secs(10);
+/// Longest time between two lines, however little is done meanwhile.
+const MAX_INTERVAL: Duration = Duration::from_secs(60);
+/// Share of the load, in percent, after which there is another line.
+const STEP_PERCENT: usize = 10;
+
+/// Logs how far the load is that began at `started`, until it is aborted.
+pub(super) async fn log(progress: Arc<Progress>, clock: Arc<dyn Clock>, started: Duration) {
+    let mut log = ProgressLog::default();
+    loop {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        let taken = clock.monotonic().saturating_sub(started);
+        if let Some(line) = log.line(&progress, taken) {
+            tracing::info!("the first load: {line}");
+        }
+    }
+}
+
+/// State of the log after its last line.
+#[derive(Debug, Default)]
+struct ProgressLog {
+    logged_at: Duration,
+    logged_percent: usize,
+    /// Whether the list was complete.
+    was_listed: bool,
+}
+
+impl ProgressLog {
+    /// Returns the line that is due once the load has taken so long.
+    fn line(&mut self, progress: &Progress, taken: Duration) -> Option<String> {
+        let since = taken.saturating_sub(self.logged_at);
+        let details = progress.details();
+        let percent = details.map_or(0, |(done, total)| done * 100 / total.max(1));
+        let is_news = percent >= self.logged_percent + STEP_PERCENT || details.is_some() != self.was_listed;
+        if since < MIN_INTERVAL || (!is_news && since < MAX_INTERVAL) {
+            return None;
+        }
+        *self = Self { logged_at: taken, logged_percent: percent, was_listed: details.is_some() };
+        let left = progress.left(taken).map_or_else(String::new, |left| format!(", {left}"));
+        Some(format!("{progress}{left}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_comes_with_each_tenth_but_not_too_often_and_not_too_seldom() {
+        let (progress, mut log) = (Progress::default(), ProgressLog::default());
+        let mut check = |persons: usize, done: usize, seconds: u64, expected: Option<&str>| {
+            if persons > 0 {
+                progress.complete(persons);
+            }
+            (0..done).for_each(|_| progress.enriched());
+            let line = log.line(&progress, Duration::from_secs(seconds));
+            assert_eq!(line.as_deref(), expected, "after {seconds} s");
+        };
+        check(0, 0, 9, None);
+        check(0, 0, 30, None);
+        check(0, 0, 60, Some("0 persons listed so far"));
+        check(700, 10, 61, None);
+        check(700, 0, 70, Some("10 of 700 persons read, about 80 min left"));
+        check(700, 20, 90, None);
+        check(700, 60, 100, Some("90 of 700 persons read, about 11 min left"));
+        check(700, 0, 159, None);
+        check(700, 0, 160, Some("90 of 700 persons read, about 18 min left"));
+        check(700, 605, 175, Some("695 of 700 persons read, about 2 s left"));
+    }
+}
