@@ -204,6 +204,7 @@ fn request(criterion: &mut Criterion) {
             announces_pagination: true,
             max_results,
             filter_limits,
+            base_url: "http://127.0.0.1/scim/v2".to_owned(),
             settings,
             pages,
             register,

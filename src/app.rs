@@ -284,14 +284,15 @@ fn told(settings: Vec<Told>) -> Vec<endpoints::Setting> {
 /// What to do about an address that cannot be had, with a separator in front.
 #[must_use]
 pub fn remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "; another program listens there, perhaps a personio-scim that still runs: stop it, or choose another port"
-        }
-        io::ErrorKind::PermissionDenied => "; choose a port from 1024 on, or allow this program to use lower ones",
-        io::ErrorKind::AddrNotAvailable => "; this machine has no such address: 0.0.0.0 stands for all that it has",
-        _ => "",
-    }
+    const REMEDIES: [(io::ErrorKind, &str); 3] = [
+        (
+            io::ErrorKind::AddrInUse,
+            "; another program listens there, perhaps a personio-scim that still runs: stop it, or choose another port",
+        ),
+        (io::ErrorKind::PermissionDenied, "; choose a port from 1024 on, or allow this program to use lower ones"),
+        (io::ErrorKind::AddrNotAvailable, "; this machine has no such address: 0.0.0.0 stands for all that it has"),
+    ];
+    REMEDIES.iter().find(|(kind, _)| *kind == error.kind()).map_or("", |(_, remedy)| remedy)
 }
 
 fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

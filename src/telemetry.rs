@@ -87,6 +87,7 @@ pub fn start(settings: Settings) -> Result<Logs, String> {
 
 /// Returns what `RUST_LOG` holds, unless it is nothing.
 fn rust_log() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the variable is that of the library, and of no setting")]
     let text = std::env::var(EnvFilter::DEFAULT_ENV).ok()?;
     Some(text).filter(|text| !text.trim().is_empty())
 }
