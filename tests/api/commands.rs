@@ -51,7 +51,7 @@ const HOW: &[(&str, How)] = &[
     ("(umask 077 && openssl rand -hex 32 > scim-token)", Says("")),
     ("export SCIM_BEARER_TOKEN_FILE=scim-token", Sets),
     ("curl -sS -H \"Authorization: Bearer $(cat scim-token)\"", Asks("\"totalResults\":")),
-    ("personio-scim check", Says("persons on the first page")),
+    ("personio-scim check", Says("60 persons can be read")),
     ("personio-scim serve", Serves("SCIM clients use ")),
     ("personio-scim export", Says("")),
     ("personio-scim token new", Says("token_sha256 = ")),

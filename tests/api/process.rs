@@ -501,7 +501,7 @@ async fn a_server_whose_terminal_is_closed_ends_and_one_without_a_terminal_reads
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let simulator = Setup::persons(3).simulator();
     let upstream = simulator.base_url();
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();
     let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();

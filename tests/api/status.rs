@@ -159,8 +159,11 @@ async fn the_page_takes_nothing_from_elsewhere() {
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
     assert_eq!(answer.header("referrer-policy"), "no-referrer");
     assert_eq!(answer.header("cache-control"), "no-store");
+    // The base URL is text and leads nowhere.
+    let html = answer.text.replace(&format!("<code>{}/scim/v2</code>", bridge.origin), "");
+    assert!(html.len() < answer.text.len());
     for never in ["<script", "http:", "https:", "//", "url(", "@import", "style=", " src=", " href=", "javascript:"] {
-        assert!(!answer.text.contains(never), "{never}");
+        assert!(!html.contains(never), "{never}");
     }
 }
 
