@@ -203,7 +203,7 @@ impl Directory {
     }
 
     fn note_completeness(&self, snapshot: &Snapshot) {
-        let is_incomplete = snapshot.outdated() + snapshot.unconfirmed().len() > 0;
+        let is_incomplete = snapshot.outdated() + snapshot.nameless() + snapshot.unconfirmed().len() > 0;
         let mut since = self.0.incomplete.lock().unwrap_or_else(PoisonError::into_inner);
         *since = is_incomplete.then(|| since.unwrap_or(self.0.clock.monotonic()));
     }

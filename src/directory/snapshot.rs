@@ -25,6 +25,7 @@ pub struct Snapshot {
     skipped: Skipped,
     outdated: usize,
     defects: Defects,
+    nameless: usize,
     unconfirmed: HashSet<Box<str>>,
     loaded: SignedDuration,
     day: Option<Range<Timestamp>>,
@@ -85,8 +86,8 @@ impl Snapshot {
             Earlier::Served(earlier) if earlier.holds(&users, &groups) => earlier.digest,
             Earlier::Unknown | Earlier::Served(_) | Earlier::Stamped { .. } => digest([&users, &groups]),
         };
-        let Loaded { vocabulary, skipped, outdated, defects, unconfirmed, day, .. } = load;
-        Ok(Self { vocabulary, users, groups, skipped, outdated, defects, unconfirmed, loaded, day, digest })
+        let Loaded { vocabulary, skipped, outdated, defects, nameless, unconfirmed, day, .. } = load;
+        Ok(Self { vocabulary, users, groups, skipped, outdated, defects, nameless, unconfirmed, loaded, day, digest })
     }
 
     /// Whether its users and groups are these very ones.
@@ -103,6 +104,7 @@ impl Snapshot {
             skipped: self.skipped,
             outdated: self.outdated,
             defects: self.defects.clone(),
+            nameless: self.nameless,
             unconfirmed: self.unconfirmed.clone(),
             loaded,
             day: self.day.clone(),
@@ -155,6 +157,12 @@ impl Snapshot {
     #[must_use]
     pub fn outdated(&self) -> usize {
         self.outdated
+    }
+
+    /// Number of users who lack a name, of a department for example, since it could not be read.
+    #[must_use]
+    pub fn nameless(&self) -> usize {
+        self.nameless
     }
 
     /// The ids of those users who may be gone, which is not confirmed.

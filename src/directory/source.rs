@@ -121,6 +121,8 @@ pub struct Loaded {
     pub outdated: usize,
     /// What could not be read, or not be taken as it is.
     pub defects: Defects,
+    /// Number of users who lack a name, of a department for example, since it could not be read.
+    pub nameless: usize,
     /// The ids of those users who may be gone, which is not confirmed.
     pub unconfirmed: HashSet<Box<str>>,
     /// Why this must not be served where nothing was served before.
@@ -142,6 +144,7 @@ impl Loaded {
             skipped: Skipped::default(),
             outdated: 0,
             defects: Defects::default(),
+            nameless: 0,
             unconfirmed: HashSet::new(),
             flaw: None,
             day: None,

@@ -131,6 +131,7 @@ fn upstream(now: &directory::State, counters: &Counters) -> Part {
     }
     let newest = now.snapshot.as_ref().map(|(snapshot, _)| (snapshot.outdated(), snapshot.unconfirmed().len()));
     let (outdated, unconfirmed) = newest.unwrap_or_default();
+    let nameless = now.snapshot.as_ref().map_or(0, |(snapshot, _)| snapshot.nameless());
     let since = now.incomplete.unwrap_or_default();
     match counters.loads_succeeded() {
         0 => part(Standing::Unknown, "no load has ended yet".to_owned()),
@@ -140,6 +141,13 @@ fn upstream(now: &directory::State, counters: &Counters) -> Part {
         _ if unconfirmed > FEW => part(
             Standing::Degraded,
             format!("{unconfirmed} users are missing from Personio's list, and it is not confirmed that they are gone"),
+        )
+        .since(since),
+        _ if nameless > 0 => part(
+            Standing::Degraded,
+            format!(
+                "{nameless} users lack a name, of a department for example, since names cannot be read; the log says why"
+            ),
         )
         .since(since),
         _ => part(Standing::Ok, "the last load succeeded".to_owned()),
@@ -171,6 +179,7 @@ fn served(now: &directory::State, held: Option<HeldBack>) -> Part {
                 ("ageSeconds".to_owned(), age.as_secs().into()),
                 ("leftOutWithoutEmail".to_owned(), snapshot.skipped().without_email.into()),
                 ("outdated".to_owned(), snapshot.outdated().into()),
+                ("withoutNames".to_owned(), snapshot.nameless().into()),
                 ("unconfirmed".to_owned(), snapshot.unconfirmed().len().into()),
             ]);
             add_defects(&mut part, snapshot.defects());

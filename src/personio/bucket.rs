@@ -73,6 +73,7 @@ impl Bucket {
             | Endpoint::Person
             | Endpoint::Employments
             | Endpoint::OrgUnits
+            | Endpoint::OrgUnit
             | Endpoint::LegalEntities
             | Endpoint::Workplaces
             | Endpoint::CostCenters => (POLITE, f64::INFINITY, SLOW_START),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Method, Request, StatusCode};
 use secrecy::SecretString;
 use url::Url;
@@ -30,6 +30,23 @@ use crate::clock::Clock;
 pub(super) const PAGE: usize = 50;
 /// Number of empty pages in a row after which the next one is still read.
 const MAX_EMPTY_PAGES: usize = 2;
+
+/// Header without which Personio answers 404 at endpoints that it has not released yet.
+const BETA: HeaderName = HeaderName::from_static("beta");
+
+/// An endpoint, and how it is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    pub(super) endpoint: Endpoint,
+    /// Whether requests carry `Beta: true`.
+    pub(super) is_beta: bool,
+}
+
+impl From<Endpoint> for Target {
+    fn from(endpoint: Endpoint) -> Self {
+        Self { endpoint, is_beta: false }
+    }
+}
 
 /// What a client needs to know.
 #[derive(Debug, Clone)]
@@ -224,7 +241,7 @@ impl Client {
         on_page: impl Fn(usize),
     ) -> Result<Listing<K>, Error> {
         let request = ListRequest {
-            endpoint: Endpoint::Persons,
+            target: Endpoint::Persons.into(),
             url: self.url(&["persons"]),
             retry: self.settings.retry,
             limits: self.settings.limits.persons,
@@ -280,7 +297,7 @@ impl Client {
     pub async fn employments(&self, person_id: &str) -> Result<Employments, Error> {
         let endpoint = Endpoint::Employments;
         let request = ListRequest {
-            endpoint,
+            target: endpoint.into(),
             url: self.url(&["persons", person_id, "employments"]),
             retry: self.settings.retry,
             limits: self.settings.limits.employments,
@@ -306,21 +323,17 @@ impl Client {
         Ok(employments)
     }
 
-    /// The names of one kind. Not worth many attempts: they are an ornament.
-    pub(super) async fn named(&self, kind: Kind) -> Result<Vec<Named>, Error> {
-        let (endpoint, path, unit_type) = match kind {
-            Kind::Department => (Endpoint::OrgUnits, "org-units", Some("department")),
-            Kind::Team => (Endpoint::OrgUnits, "org-units", Some("team")),
-            Kind::LegalEntity => (Endpoint::LegalEntities, "legal-entities", None),
-            Kind::Workplace => (Endpoint::Workplaces, "workplaces", None),
-            Kind::CostCenter => (Endpoint::CostCenters, "cost-centers", None),
+    /// The list of one kind.
+    pub(super) async fn named(&self, kind: Kind, is_beta: bool, retry: Retry) -> Result<Vec<Named>, Error> {
+        let (endpoint, path) = match kind {
+            Kind::Department | Kind::Team => (Endpoint::OrgUnits, "org-units"),
+            Kind::LegalEntity => (Endpoint::LegalEntities, "legal-entities"),
+            Kind::Workplace => (Endpoint::Workplaces, "workplaces"),
+            Kind::CostCenter => (Endpoint::CostCenters, "cost-centers"),
         };
-        let mut url = self.url(&[path]);
-        if let Some(unit_type) = unit_type {
-            url.query_pairs_mut().append_pair("type", unit_type);
-        }
-        let retry = Retry { times: self.settings.retry.times.min(1), ..self.settings.retry };
-        let request = ListRequest { endpoint, url, retry, limits: self.settings.limits.names, wanted: &[] };
+        let url = of_type(self.url(&[path]), kind);
+        let target = Target { endpoint, is_beta };
+        let request = ListRequest { target, url, retry, limits: self.settings.limits.names, wanted: &[] };
         let by_id = |read: Read<Named>| Ok((read.value.id.clone(), read));
         let listing = self.list(&request, |_| {}, by_id).await?;
         let mut odd = OddNames { kind, ids: Vec::new(), unreadable: listing.unreadable.len() };
@@ -333,6 +346,17 @@ impl Client {
         }
         self.note_odd_names(odd);
         Ok(named)
+    }
+
+    /// One department or team.
+    pub(super) async fn org_unit(&self, kind: Kind, id: &str, is_beta: bool) -> Result<Named, Error> {
+        let endpoint = Endpoint::OrgUnit;
+        let url = of_type(self.url(&["org-units", id]), kind);
+        let unit = self.object::<Named>(Target { endpoint, is_beta }, &url, &[]).await?.value;
+        if unit.id != id {
+            return Err(Error::Unreadable { endpoint, reason: "it is about another unit".to_owned() });
+        }
+        Ok(unit)
     }
 
     fn note_odd_names(&self, odd: OddNames) {
@@ -359,14 +383,15 @@ impl Client {
         on_page: impl Fn(usize),
         mut keep: impl FnMut(Read<T>) -> Result<(String, K), Error>,
     ) -> Result<Listing<K>, Error> {
-        let ListRequest { endpoint, limits, .. } = *request;
+        let ListRequest { target, limits, .. } = *request;
+        let endpoint = target.endpoint;
         let unreadable = |reason: &str| Error::Unreadable { endpoint, reason: reason.to_owned() };
         let mut collected = Collected::new(limits);
         let mut cursors = HashSet::new();
         let mut page_url = paged(&request.url, None);
         let mut empty_pages = 0;
         loop {
-            let text = self.text(endpoint, &page_url, request.retry).await?;
+            let text = self.text(target, &page_url, request.retry).await?;
             collected.count_page(text.len()).map_err(|limit| unreadable(&limit))?;
             let page = Page::read(&text).map_err(|reason| unreadable(&reason))?;
             drop(text);
@@ -411,7 +436,7 @@ impl Client {
     /// # Errors
     /// When it cannot be read, or its envelope is not that of a list.
     pub(super) async fn page(&self, endpoint: Endpoint, url: &Url, retry: Retry) -> Result<Page, Error> {
-        let text = self.text(endpoint, url, retry).await?;
+        let text = self.text(endpoint.into(), url, retry).await?;
         Page::read(&text).map_err(|reason| Error::Unreadable { endpoint, reason })
     }
 
@@ -421,11 +446,13 @@ impl Client {
     /// When it cannot be read; the reason names the attribute at fault.
     pub(super) async fn object<T: FromObject>(
         &self,
-        endpoint: Endpoint,
+        target: impl Into<Target>,
         url: &Url,
         wanted: &[String],
     ) -> Result<Read<T>, Error> {
-        let text = self.text(endpoint, url, self.settings.retry).await?;
+        let target: Target = target.into();
+        let endpoint = target.endpoint;
+        let text = self.text(target, url, self.settings.retry).await?;
         envelope(&text, |_| ()).map_err(|reason| Error::Unreadable { endpoint, reason })?;
         let mut reader = Reader::new(&self.settings.limits, Some(wanted));
         match reader.entry(&text) {
@@ -438,24 +465,25 @@ impl Client {
     }
 
     /// The body of an answer of 200.
-    async fn text(&self, endpoint: Endpoint, url: &Url, retry: Retry) -> Result<String, Error> {
-        let answer = retry.run(endpoint, &self.transport.traffic, || self.attempt(endpoint, url)).await?;
+    async fn text(&self, target: Target, url: &Url, retry: Retry) -> Result<String, Error> {
+        let traffic = &self.transport.traffic;
+        let answer = retry.run(target.endpoint, traffic, || self.attempt(target, url)).await?;
         Ok(json::text(answer.body))
     }
 
     /// One request. A 401 renews the token once and asks once more.
-    async fn attempt(&self, endpoint: Endpoint, url: &Url) -> Result<Answer, Error> {
+    async fn attempt(&self, target: Target, url: &Url) -> Result<Answer, Error> {
         let token = self.tokens.get(&self.transport).await?;
-        let mut answer = self.authorised(endpoint, url, &token).await?;
+        let mut answer = self.authorised(target, url, &token).await?;
         if answer.status == StatusCode::UNAUTHORIZED
             && let Some(token) = self.tokens.renewed(&self.transport, &token).await?
         {
-            answer = self.authorised(endpoint, url, &token).await?;
+            answer = self.authorised(target, url, &token).await?;
         }
-        accepted(endpoint, answer)
+        accepted(target.endpoint, answer)
     }
 
-    async fn authorised(&self, endpoint: Endpoint, url: &Url, token: &Token) -> Result<Answer, Error> {
+    async fn authorised(&self, target: Target, url: &Url, token: &Token) -> Result<Answer, Error> {
         let unreadable =
             |_| Error::Unreadable { endpoint: Endpoint::Token, reason: "its token is no header value".into() };
         let mut authorization =
@@ -463,13 +491,16 @@ impl Client {
         authorization.set_sensitive(true);
         let mut request = Request::new(Method::GET, url.clone());
         request.headers_mut().insert(AUTHORIZATION, authorization);
-        self.transport.exchange(endpoint, request).await
+        if target.is_beta {
+            request.headers_mut().insert(BETA, HeaderValue::from_static("true"));
+        }
+        self.transport.exchange(target.endpoint, request).await
     }
 }
 
 /// A listing that is to be read.
 struct ListRequest<'r> {
-    endpoint: Endpoint,
+    target: Target,
     url: Url,
     retry: Retry,
     limits: ListingLimits,
@@ -484,6 +515,14 @@ impl FromObject for EntryId {
     fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
         Ok(Self(object.id("id", reader)?))
     }
+}
+
+/// The address with the type of unit that it is about, if the kind has one.
+fn of_type(mut url: Url, kind: Kind) -> Url {
+    if let Some(unit_type) = kind.org_unit_type() {
+        url.query_pairs_mut().append_pair("type", unit_type);
+    }
+    url
 }
 
 /// The address of a page.

@@ -16,6 +16,8 @@ pub enum Endpoint {
     Employments,
     /// `GET /v2/org-units`
     OrgUnits,
+    /// `GET /v2/org-units/{id}`
+    OrgUnit,
     /// `GET /v2/legal-entities`
     LegalEntities,
     /// `GET /v2/workplaces`
@@ -34,6 +36,7 @@ impl Endpoint {
             Self::Person => "/v2/persons/{id}",
             Self::Employments => "/v2/persons/{id}/employments",
             Self::OrgUnits => "/v2/org-units",
+            Self::OrgUnit => "/v2/org-units/{id}",
             Self::LegalEntities => "/v2/legal-entities",
             Self::Workplaces => "/v2/workplaces",
             Self::CostCenters => "/v2/cost-centers",

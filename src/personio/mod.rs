@@ -30,7 +30,7 @@ pub use error::Error;
 pub use lenient::is_fit_for_a_log;
 pub use limits::{Limits, ListingLimits};
 pub use listing::{Listing, Read, UnreadableEntry};
-pub use names::{Kind, Names};
+pub use names::{Kind, LookUp, Names};
 pub use survey::{AttributeHead, FirstPage, Headcount, OddValue, ToldLimit};
 pub use token::Login;
 pub use traffic::Traffic;

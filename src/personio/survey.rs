@@ -8,7 +8,6 @@ use super::client::{PAGE, paged};
 use super::json::{self, Kind as ValueKind};
 use super::lenient::{FromObject, Object, Reader, Unreadable};
 use super::model::Person;
-use super::names::Kind;
 use super::page::Next;
 use super::{Client, Endpoint, Error};
 
@@ -168,14 +167,6 @@ impl Client {
             };
         }
         Ok(if count > at_most { Headcount::MoreThan(at_most) } else { Headcount::Exactly(count) })
-    }
-
-    /// The ids and names of one kind, as they are now.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub async fn look_up(&self, kind: Kind) -> Result<Vec<(String, Option<String>)>, Error> {
-        Ok(self.named(kind).await?.into_iter().map(|named| (named.id, named.name)).collect())
     }
 
     /// The limits that were told so far.

@@ -21,7 +21,12 @@ pub(super) fn list(view: &View<'_>, all: &[Named], max_limit: usize) -> Result<A
 pub(super) fn org_units(view: &View<'_>) -> Result<Answer, Problem> {
     let listing = Listing::read(view.path, view.query, &["type"], OTHER_LIMIT)?;
     let kind = kind(listing.text("type"))?;
-    let entries = view.world.org_units.iter().enumerate().filter(|(_, unit)| unit.kind == kind);
+    let entries = view
+        .world
+        .org_units
+        .iter()
+        .enumerate()
+        .filter(|(_, unit)| unit.kind == kind && !view.wire.quirks.unlisted_org_units.contains(&unit.id));
     Ok(listing.page(entries, |unit| view.wire.org_unit(unit), view.wire.quirks, view.wire.base_url))
 }
 

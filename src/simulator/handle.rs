@@ -154,6 +154,10 @@ impl Asked<'_> {
 
     fn read(&self) -> Result<Answer, Problem> {
         let quirks = self.authorized()?;
+        let is_beta = header(self.request, "beta") == Some("true");
+        if !is_beta && quirks.beta.contains(&self.route.endpoint()) {
+            return Err(Problem::no_route(self.request.path()));
+        }
         let store = self.shared.store();
         let wire = Wire { quirks: &quirks, base_url: &self.shared.base_url };
         let (world, index) = (&store.world, &store.index);

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::route::Endpoint;
+
 /// Everything that can be chosen at the start; most of it can be changed later.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -78,6 +80,10 @@ pub struct Quirks {
     pub employments_oldest_first: bool,
     /// Ids that are numbers come as JSON numbers.
     pub numeric_ids: bool,
+    /// Endpoints that do not exist for requests without the header `Beta: true`.
+    pub beta: Vec<Endpoint>,
+    /// Ids of org units that lists leave out. They can be read one by one.
+    pub unlisted_org_units: Vec<String>,
 }
 
 /// The shape of `_meta.links.next`.

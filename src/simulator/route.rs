@@ -16,8 +16,10 @@ pub enum Endpoint {
     Person,
     /// `GET /v2/persons/{id}/employments`
     Employments,
-    /// `GET /v2/org-units` and `GET /v2/org-units/{id}`
+    /// `GET /v2/org-units`
     OrgUnits,
+    /// `GET /v2/org-units/{id}`
+    OrgUnit,
     /// `GET /v2/legal-entities`
     LegalEntities,
     /// `GET /v2/workplaces`
@@ -79,7 +81,8 @@ impl Route {
             Self::Persons => Endpoint::Persons,
             Self::Person(_) => Endpoint::Person,
             Self::Employments(_) => Endpoint::Employments,
-            Self::OrgUnits | Self::OrgUnit(_) => Endpoint::OrgUnits,
+            Self::OrgUnits => Endpoint::OrgUnits,
+            Self::OrgUnit(_) => Endpoint::OrgUnit,
             Self::LegalEntities => Endpoint::LegalEntities,
             Self::Workplaces => Endpoint::Workplaces,
             Self::CostCenters => Endpoint::CostCenters,

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::employment;
-use crate::personio::Kind;
+use super::packed::Facts;
 use crate::personio::model::Employment;
+use crate::personio::{Kind, Names};
 
 /// Ids of what has a name, by kind. They are few, however many people there are.
 #[derive(Debug, Clone, Default)]
@@ -14,27 +15,67 @@ impl Named {
     /// Adds what these employments of one person name.
     pub(super) fn add(&mut self, employments: &[Employment]) {
         let Some(employment) = employment::that_counts(employments) else { return };
-        for unit in &employment.org_units {
-            match unit.kind.as_deref() {
-                Some("DEPARTMENT") => self.want(Kind::Department, Some(&unit.id)),
-                Some("TEAM") => self.want(Kind::Team, Some(&unit.id)),
-                _ => {}
+        for (kind, id) in units(employment) {
+            let ids = self.0.entry(kind).or_default();
+            if !ids.contains(id) {
+                ids.insert(id.to_owned());
             }
-        }
-        self.want(Kind::LegalEntity, employment.legal_entity.as_ref().and_then(|entity| entity.id.as_deref()));
-        self.want(Kind::Workplace, employment.office.as_ref().and_then(|office| office.id.as_deref()));
-        self.want(Kind::CostCenter, employment::cost_center(employment));
-    }
-
-    fn want(&mut self, kind: Kind, id: Option<&str>) {
-        let Some(id) = id else { return };
-        let ids = self.0.entry(kind).or_default();
-        if !ids.contains(id) {
-            ids.insert(id.to_owned());
         }
     }
 
     pub(super) fn by_kind(&self) -> &HashMap<Kind, HashSet<String>> {
         &self.0
     }
+}
+
+/// Reports whether a person with these employments lacks a name that could not be read.
+pub(super) fn lacks_name(employments: &[Employment], names: &Names) -> bool {
+    let employment = employment::that_counts(employments);
+    employment.is_some_and(|employment| units(employment).into_iter().any(|(kind, id)| names.lacks(kind, id)))
+}
+
+/// Number of persons who refer to units of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct InUse {
+    /// Persons who refer to at least one.
+    pub(super) persons: usize,
+    /// Of them, those with a unit that has no name.
+    pub(super) nameless: usize,
+}
+
+impl InUse {
+    pub(super) fn of(kind: Kind, people: &[Facts], names: &Names) -> Self {
+        let mut in_use = Self::default();
+        for facts in people {
+            let employment = facts.employments.as_deref().and_then(employment::that_counts);
+            let mut units = employment.map(units).unwrap_or_default();
+            units.retain(|(unit_kind, _)| *unit_kind == kind);
+            in_use.persons += usize::from(!units.is_empty());
+            in_use.nameless += usize::from(units.iter().any(|(_, id)| names.get(kind, id).is_none()));
+        }
+        in_use
+    }
+}
+
+/// Returns everything that an employment refers to and that has a name.
+fn units(employment: &Employment) -> Vec<(Kind, &str)> {
+    let mut units = Vec::new();
+    for unit in &employment.org_units {
+        match unit.kind.as_deref() {
+            Some("DEPARTMENT") => units.push((Kind::Department, unit.id.as_str())),
+            Some("TEAM") => units.push((Kind::Team, unit.id.as_str())),
+            _ => {}
+        }
+    }
+    let legal_entity = employment.legal_entity.as_ref().and_then(|entity| entity.id.as_deref());
+    let workplace = employment.office.as_ref().and_then(|office| office.id.as_deref());
+    let others = [
+        (Kind::LegalEntity, legal_entity),
+        (Kind::Workplace, workplace),
+        (Kind::CostCenter, employment::cost_center(employment)),
+    ];
+    for (kind, id) in others {
+        units.extend(id.map(|id| (kind, id)));
+    }
+    units
 }

@@ -19,7 +19,7 @@ use tokio::task::block_in_place;
 use super::extension::Attributes;
 use super::flaw::Lacks;
 use super::marks::Marks;
-use super::named::Named;
+use super::named::{Named, lacks_name};
 use super::owners::Owners;
 use super::packed::{Facts, Fault, Head, Listed};
 use super::plan::{Known, Plan, Recheck, missing};
@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::directory::{self, Defects, Loaded, Malformed, Memory, News, Progress, Skipped, SourceError, Told};
 use crate::personio::model::Person;
 use crate::personio::webhook::{self, Notice};
-use crate::personio::{self, Client, Kind, Names, Read, UnreadableEntry};
+use crate::personio::{self, Client, Names, Read, UnreadableEntry};
 use crate::scim::{Locations, User, Vocabulary, list_order};
 
 /// How long what was read is good.
@@ -164,8 +164,7 @@ impl Source {
         let now = self.clock.now();
         let choice = self.choice.load_full();
         // Names are asked for at once, so that they are there when one person is asked for alone.
-        let every_kind = Kind::ALL.into_iter().map(|kind| (kind, HashSet::new())).collect();
-        let (found, _) = tokio::join!(self.people(&choice, marked, now, progress), self.client.names(&every_kind));
+        let (found, ()) = tokio::join!(self.people(&choice, marked, now, progress), self.client.prefetch_names());
         let Found { people, named, left_out } = found?;
         let names = self.client.names(named.by_kind()).await;
         let left_out = LeftOut { persons: left_out, names: self.client.odd_names() };
@@ -305,7 +304,7 @@ impl Source {
         let now = self.clock.now();
         let context = self.context(&choice, &records.names, cards, now);
         let (mut users, mut lacks) = (Vec::with_capacity(heads.len()), Lacks::default());
-        let (mut outdated, mut unconfirmed) = (0, HashSet::new());
+        let (mut outdated, mut nameless, mut unconfirmed) = (0, 0, HashSet::new());
         let mut user_names = user_names.into_iter();
         for (head, record) in listed {
             let facts = record.packed.facts()?;
@@ -315,6 +314,7 @@ impl Source {
             }
             let Facts { person, employments } = facts;
             let Some(user_name) = user_names.next() else { break };
+            nameless += usize::from(lacks_name(employments.as_deref().unwrap_or_default(), &records.names));
             users.push(user::user(&person, user_name.into_owned(), &employments.unwrap_or_default(), &context));
             outdated += usize::from(record.is_outdated());
             if record.unconfirmed {
@@ -328,6 +328,7 @@ impl Source {
             skipped,
             outdated,
             defects: records.defects(),
+            nameless,
             unconfirmed,
             flaw: lacks.flaw(),
             day: day(&choice.policy, now),

@@ -18,13 +18,14 @@ pub use presence::Presence;
 use super::employment::that_counts;
 use super::explain::{self, Explained, Made};
 use super::extension::Attributes;
+use super::named::{InUse, Named};
 use super::packed::{Facts, Head};
 use super::refresh::believed;
 use super::user::{Card, Context, user};
 use super::{Policy, user_name};
 use crate::clock::Clock;
 use crate::personio::model::Person;
-use crate::personio::{Client, Error, FirstPage, Kind, Names, OddValue, ToldLimit};
+use crate::personio::{Client, Error, FirstPage, Names, OddValue, ToldLimit};
 use crate::scim::{Content, Locations, list_order};
 
 /// The employments of so many persons are read: enough to see what is never there.
@@ -109,19 +110,23 @@ impl Survey {
 
     async fn ask(&self, persons: usize, report: &mut Report) {
         let wanted = self.policy.wanted_attributes();
-        let (page, names) = tokio::join!(self.client.first_persons(&wanted), self.names(&mut report.findings));
+        let (page, ()) = tokio::join!(self.client.first_persons(&wanted), self.client.prefetch_names());
         let counted = match &page {
             Ok(page) => self.client.count_persons(page, self.max_results).await,
             Err(error) => Err(error.clone()),
         };
-        report.findings.insert(1, findings::persons(&page, &counted));
-        let Ok(page) = page else { return };
-        if page.persons.is_empty() {
-            return;
-        }
+        report.findings.push(findings::persons(&page, &counted));
+        let page = match page {
+            Ok(page) if !page.persons.is_empty() => page,
+            Ok(_) | Err(_) => {
+                report.findings.extend(self.look_ups(None).await);
+                return;
+            }
+        };
+        let sample = self.sample(page, persons.max(EMPLOYMENTS)).await;
+        report.findings.push(findings::employments(sample.asked, &sample.failures));
+        report.findings.extend(self.look_ups(Some(&sample)).await);
         report.findings.extend(findings::page_size(&counted));
-        let sample = self.sample(page, names, persons.max(EMPLOYMENTS)).await;
-        report.findings.insert(2, findings::employments(sample.asked, &sample.failures));
         report.findings.extend(values::finding(&sample.page.unreadable, &sample.odd, &self.client.odd_names()));
         report.presence = presence::presence(&sample.people);
         report.findings.push(findings::attributes(&report.presence));
@@ -132,18 +137,20 @@ impl Survey {
         report.people = self.explained(&sample, persons).await;
     }
 
-    /// Looks everything up that has names.
-    async fn names(&self, findings: &mut Vec<Finding>) -> Names {
-        let asked = Kind::ALL.map(|kind| async move { (kind, self.client.look_up(kind).await) });
-        let answers = futures_util::future::join_all(asked).await;
-        findings.extend(answers.iter().map(|(kind, answer)| findings::look_up(*kind, answer)));
-        let known = answers.into_iter().filter_map(|(kind, answer)| Some((kind, answer.ok()?)));
-        known
-            .flat_map(|(kind, named)| named.into_iter().filter_map(move |(id, name)| Some((kind, id, name?))))
-            .collect()
+    /// Returns a finding for each kind of unit that has names.
+    async fn look_ups(&self, sample: Option<&Sample>) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for look_up in self.client.look_ups().await {
+            let in_use = match sample {
+                Some(sample) => InUse::of(look_up.kind, &sample.people, &sample.names),
+                None => InUse::default(),
+            };
+            found.push(findings::look_up(&look_up, in_use));
+        }
+        found
     }
 
-    async fn sample(&self, page: FirstPage, names: Names, asked: usize) -> Sample {
+    async fn sample(&self, page: FirstPage, asked: usize) -> Sample {
         let asked = asked.min(page.persons.len());
         let answers = stream::iter(page.persons.iter().take(asked)).map(|person| async move {
             let read = self.client.employments(&person.id).await;
@@ -169,7 +176,14 @@ impl Survey {
         let employments = employments.into_iter().chain(std::iter::repeat(None));
         let persons = page.persons.iter().cloned();
         let people = persons.zip(employments).map(|(person, employments)| Facts { person, employments });
-        Sample { people: people.collect(), page, asked, failures, names, odd }
+        let people: Vec<Facts> = people.collect();
+        // As a server does it: units in use that the lists do not name are requested one by one.
+        let mut named = Named::default();
+        for facts in &people {
+            named.add(facts.employments.as_deref().unwrap_or_default());
+        }
+        let names = self.client.names(named.by_kind()).await;
+        Sample { people, page, asked, failures, names, odd }
     }
 
     /// How the first persons would be served whose employments are known.

@@ -173,18 +173,34 @@ async fn what_is_wrong_is_named_with_what_to_change() {
             Status(403),
             "departments",
             "warn",
-            "`department` will be missing",
+            "(right missing), and `department` will be missing",
             allow("read org units"),
         ),
-        (Endpoint::OrgUnits, NotFoundRoute, "teams", "warn", "`team` and `division`", allow("read org units")),
         (
             Endpoint::LegalEntities,
             Status(401),
             "legal entities",
             "warn",
-            "`organization`",
+            "(right missing), and `organization`",
             allow("read legal entities"),
         ),
+        (
+            Endpoint::LegalEntities,
+            NotFoundRoute,
+            "legal entities",
+            "warn",
+            "(not enabled), and `organization`",
+            "enable the API for legal entities".to_owned(),
+        ),
+        (
+            Endpoint::Workplaces,
+            Action::EmptyListing,
+            "workplaces",
+            "warn",
+            "persons who have one lack its name, and `office` will be missing",
+            allow("read workplaces"),
+        ),
+        (Endpoint::Workplaces, Html(405), "workplaces", "warn", "something between", "nothing in between".to_owned()),
         (Endpoint::Workplaces, Status(403), "workplaces", "warn", "`office`", allow("read workplaces")),
         (Endpoint::CostCenters, Status(412), "cost centres", "warn", "`costCenter`", allow("read cost centres")),
     ];
@@ -215,6 +231,31 @@ async fn what_is_wrong_is_named_with_what_to_change() {
     let (_, changes) = ended.out.split_once("\nWhat to change:\n\n  persons\n    ").unwrap();
     let remedy = format!("-> {} ", allow("read persons (personio:persons:read)"));
     assert!(words(changes).contains(&remedy), "{}", ended.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_can_be_read_one_by_one_are_right_and_those_that_cannot_are_a_warning() {
+    let rows = [
+        (None, Action::NotFoundRoute, "ok", "the list cannot be read, but the names in use can, one by one"),
+        (Some(Action::NotFoundRoute), Action::NotFoundRoute, "warn", "(not enabled), and `department`"),
+        (Some(Action::Status(403)), Action::NotFoundRoute, "warn", "(not enabled), and `department`"),
+        (None, Action::EmptyListing, "ok", "0 names in the list, and those in use one by one"),
+        (Some(Action::NotFoundResource), Action::EmptyListing, "warn", "0 names, but "),
+        (Some(Action::NotFoundRoute), Action::EmptyListing, "warn", "0 names, but "),
+    ];
+    let simulator = Setup::persons(60).simulator();
+    for (unit, list, outcome, what) in rows {
+        let case = format!("{unit:?} {list:?}");
+        simulator.heal();
+        simulator.fail(Fault::on(Endpoint::OrgUnits, list));
+        if let Some(unit) = unit {
+            simulator.fail(Fault::on(Endpoint::OrgUnit, unit));
+        }
+        let report = report(&simulator, 0, &[]).await;
+        let found = finding(&report, "departments");
+        assert_eq!(found["outcome"], outcome, "{case}: {report:#}");
+        assert!(found["what"].as_str().unwrap().contains(what), "{case}: {found}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

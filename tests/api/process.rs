@@ -924,3 +924,23 @@ async fn the_log_says_as_much_as_it_is_asked_for() {
     program.signal("TERM");
     assert_eq!(program.ended().await.err, "");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_of_everything_is_one_error_and_no_warning_of_names() {
+    for action in [
+        Action::Body(400, "application/json", r#"{"error": "invalid_client"}"#.to_owned()),
+        Action::Html(403),
+        Action::NotFoundRoute,
+    ] {
+        let simulator = Setup::persons(5).simulator();
+        simulator.fail(Fault::on(Endpoint::Token, action.clone()));
+        let program = serve(&simulator);
+        let errors = || program.log().into_iter().filter(|line| line["level"] == "ERROR").count();
+        until("the first load has failed", async || errors() > 0).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let log = program.log();
+        let is_bad = |line: &&Value| line["level"] == "ERROR" || line["level"] == "WARN";
+        let bad: Vec<_> = log.iter().filter(is_bad).collect();
+        assert_eq!(bad.len(), 1, "{action:?}: {bad:#?}");
+    }
+}

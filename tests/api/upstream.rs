@@ -12,8 +12,8 @@ use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
-const LOOK_UPS: [Endpoint; 4] =
-    [Endpoint::OrgUnits, Endpoint::LegalEntities, Endpoint::Workplaces, Endpoint::CostCenters];
+const LOOK_UPS: [Endpoint; 5] =
+    [Endpoint::OrgUnits, Endpoint::OrgUnit, Endpoint::LegalEntities, Endpoint::Workplaces, Endpoint::CostCenters];
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Requests for names so far.
@@ -232,7 +232,12 @@ async fn names_that_are_refused_are_left_out() {
             }
         }
         assert!(users.iter().any(|user| user["title"].is_string() && user[PERSONIO]["employmentId"].is_string()));
-        assert_eq!(bridge.health().await.1["status"], "ok", "{action:?}");
+        let (code, health) = bridge.health().await;
+        assert_eq!((code, health["status"].as_str()), (200, Some("degraded")), "{action:?}");
+        let detail = health["parts"]["personio"]["detail"].as_str().unwrap();
+        let lacking = health["parts"]["directory"]["withoutNames"].as_u64().unwrap();
+        assert!(lacking >= 10, "{action:?}: {health}");
+        assert!(detail.starts_with(&format!("{lacking} users lack a name")), "{action:?}: {detail}");
     }
 }
 
@@ -272,11 +277,169 @@ async fn an_id_without_a_name_has_the_names_of_its_kind_read_again() {
             vec![(OrgUnitKind::Department, "9999".to_owned()), (OrgUnitKind::Team, "1".into())];
     });
     bridge.simulator.reset_counts();
+    bridge.clock.pass(Duration::from_secs(60));
     assert_eq!(by_id(&bridge.reloaded().await, id)[ENTERPRISE]["department"], "Skunkworks");
     assert_eq!(bridge.simulator.requests(Endpoint::OrgUnits), 2, "departments and teams, each for a new id");
-    assert_eq!(look_ups(&bridge.simulator), 2);
+    assert_eq!(bridge.simulator.requests(Endpoint::OrgUnit), 2, "the team alone, also with the header for betas");
+    assert_eq!(look_ups(&bridge.simulator), 4);
     bridge.reloaded().await;
-    assert_eq!(look_ups(&bridge.simulator), 2, "the team that has no name is not looked for again");
+    assert_eq!(look_ups(&bridge.simulator), 4, "the team that has no name is not looked for again");
+    assert_eq!(bridge.health().await.1["status"], "ok", "Personio says that it has none");
+}
+
+/// A small company, which has the same URLs in each test.
+fn small() -> Setup {
+    Setup { cache_ttl: SHORT, public_url: Some("https://scim.example.com"), ..Setup::persons(12) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_there_in_the_first_load_that_succeeds_after_an_outage() {
+    let usual = small().start().everybody().await;
+    for endpoint in [None, Some(Endpoint::Token)] {
+        let setup = small();
+        let simulator = setup.simulator();
+        simulator.fail(Fault { endpoint, ..Fault::everywhere(Action::Status(500)) });
+        let bridge = setup.start_with(simulator);
+        bridge.failure().await;
+        bridge.simulator.heal();
+        bridge.clock.pass(PAUSE_OVER);
+        let users = bridge.everybody().await;
+        for (user, expected) in users.iter().zip(&usual) {
+            assert_eq!(user[ENTERPRISE], expected[ENTERPRISE], "{endpoint:?}");
+        }
+        assert_eq!(bridge.health().await.1["status"], "ok", "{endpoint:?}");
+    }
+}
+
+/// The ids of the departments and teams that somebody belongs to.
+fn units_in_use(simulator: &Simulator) -> Vec<String> {
+    let mut ids: Vec<String> = simulator.with_world(|world| {
+        let employments = world.persons.iter().flat_map(|person| &person.employments);
+        employments.flat_map(|employment| &employment.org_units).map(|(_, id)| id.clone()).collect()
+    });
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn requests(bridge: &Bridge) -> (usize, usize) {
+    (bridge.simulator.requests(Endpoint::OrgUnits), bridge.simulator.requests(Endpoint::OrgUnit))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn units_that_a_list_does_not_name_are_requested_one_by_one_and_once_a_day() {
+    let usual = small().start().everybody().await;
+    let mut setup = small();
+    let simulator = setup.simulator();
+    let unlisted = units_in_use(&simulator);
+    setup.options.quirks.unlisted_org_units.clone_from(&unlisted);
+    let bridge = setup.start();
+    assert_eq!(bridge.everybody().await, usual);
+    assert_eq!(requests(&bridge), (2, unlisted.len()), "each once");
+    assert_eq!(bridge.health().await.1["status"], "ok");
+    bridge.reloaded().await;
+    assert_eq!(requests(&bridge), (2, unlisted.len()), "and not again");
+
+    bridge.simulator.with_world(|world| world.org_units.iter_mut().for_each(|unit| unit.name = "Renamed".to_owned()));
+    bridge.clock.pass(DAY);
+    let users = bridge.reloaded().await;
+    assert_eq!(requests(&bridge), (4, 2 * unlisted.len()), "once a day");
+    let renamed = users.iter().filter(|user| user[ENTERPRISE]["department"] == "Renamed").count();
+    assert!(
+        renamed > 0
+            && users.iter().all(|user| user[ENTERPRISE]["department"].as_str().is_none_or(|it| it == "Renamed"))
+    );
+
+    // What is known stays while it cannot be read.
+    bridge.clock.pass(DAY);
+    for action in [Action::Status(500), Action::Status(403), Action::NotFoundResource, Action::NotFoundRoute] {
+        bridge.simulator.heal();
+        bridge.simulator.fail(Fault::on(Endpoint::OrgUnit, action));
+        assert_eq!(bridge.reloaded().await, users);
+        bridge.clock.pass(PAUSE_OVER * 4);
+    }
+    assert_eq!(bridge.health().await.1["status"], "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_list_is_404_the_units_in_use_are_requested_one_by_one() {
+    let usual = small().start().everybody().await;
+    for action in [Action::NotFoundRoute, Action::NotFoundResource, Action::Html(404)] {
+        let setup = small();
+        let simulator = setup.simulator();
+        let units = units_in_use(&simulator).len();
+        simulator.fail(Fault::on(Endpoint::OrgUnits, action.clone()));
+        let bridge = setup.start_with(simulator);
+        assert_eq!(bridge.everybody().await, usual, "{action:?}");
+        assert_eq!(requests(&bridge), (4, units), "{action:?}: each list also with the header for betas");
+        assert_eq!(bridge.health().await.1["status"], "ok", "{action:?}");
+        bridge.clock.pass(Duration::from_secs(61));
+        assert_eq!(bridge.reloaded().await, usual, "{action:?}");
+        assert_eq!(requests(&bridge), (6, units), "{action:?}: the header is tried once a day, and so are units");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_want_the_header_for_betas_get_it() {
+    let usual = small().start().everybody().await;
+    for (beta, first, next_day) in [
+        (vec![Endpoint::OrgUnits, Endpoint::CostCenters, Endpoint::Workplaces], (4, 0), (6, 0)),
+        (LOOK_UPS.to_vec(), (4, 0), (6, 0)),
+    ] {
+        let mut setup = small();
+        setup.options.quirks.beta.clone_from(&beta);
+        let bridge = setup.start();
+        assert_eq!(bridge.everybody().await, usual, "{beta:?}");
+        assert_eq!(requests(&bridge), first, "{beta:?}");
+        bridge.clock.pass(DAY);
+        assert_eq!(bridge.reloaded().await, usual, "{beta:?}");
+        assert_eq!(requests(&bridge), next_day, "{beta:?}: it is known by then");
+    }
+    // A unit may want it although the list does not.
+    let mut setup = small();
+    let simulator = setup.simulator();
+    let unlisted = units_in_use(&simulator);
+    setup.options.quirks.unlisted_org_units.clone_from(&unlisted);
+    setup.options.quirks.beta = vec![Endpoint::OrgUnit];
+    let bridge = setup.start();
+    assert_eq!(bridge.everybody().await, usual);
+    assert_eq!(requests(&bridge), (2, 2 * unlisted.len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_load_tries_again_to_read_names_and_is_degraded_without_them() {
+    let usual = small().start().everybody().await;
+    // Three attempts before people are known, for departments and for teams, and a second chance afterwards.
+    for (failures, is_named) in [(6, true), (8, true), (1000, false)] {
+        let setup = small();
+        let simulator = setup.simulator();
+        simulator.fail(Fault::on(Endpoint::OrgUnits, Action::Status(500)).times(failures));
+        let bridge = setup.start_with(simulator);
+        let users = bridge.everybody().await;
+        assert_eq!(users == usual, is_named, "{failures}");
+        let health = bridge.health().await.1;
+        assert_eq!(health["status"], if is_named { "ok" } else { "degraded" }, "{failures}: {health}");
+        if is_named {
+            continue;
+        }
+        let lacking = users.iter().filter(|user| !user[PERSONIO]["orgUnits"].is_null()).count();
+        assert_eq!(health["parts"]["directory"]["withoutNames"], lacking);
+        assert_eq!(requests(&bridge), (12, 0), "twice three attempts for each kind");
+        bridge.reloaded().await;
+        assert_eq!(requests(&bridge), (12, 0), "and then a pause");
+        bridge.simulator.heal();
+        bridge.clock.pass(Duration::from_secs(61));
+        let named = bridge.reloaded().await;
+        for (user, expected) in named.iter().zip(&usual) {
+            assert_eq!(user[ENTERPRISE], expected[ENTERPRISE]);
+        }
+        assert_eq!(bridge.health().await.1["status"], "ok");
+        // Names that were known stay.
+        bridge.simulator.fail(Fault::on(Endpoint::OrgUnits, Action::Status(500)));
+        bridge.clock.pass(DAY);
+        assert_eq!(bridge.reloaded().await, named);
+        assert_eq!(bridge.health().await.1["status"], "ok");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

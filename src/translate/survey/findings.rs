@@ -3,8 +3,9 @@
 use jiff::SignedDuration;
 
 use super::presence::Presence;
-use crate::personio::{Error, FirstPage, Headcount, Kind, SignedIn, ToldLimit};
+use crate::personio::{Error, FirstPage, Headcount, Kind, LookUp, SignedIn, ToldLimit};
 use crate::translate::flaw::Lacks;
+use crate::translate::named::InUse;
 use crate::translate::packed::{Facts, Head};
 use crate::translate::{Policy, user_name};
 
@@ -110,30 +111,64 @@ pub(super) fn employments(asked: usize, failures: &[Error]) -> Finding {
     Finding::doubtful("employments", what, remedy)
 }
 
-pub(super) fn look_up<T>(kind: Kind, answer: &Result<Vec<T>, Error>) -> Finding {
-    let (step, served) = match kind {
+pub(super) fn look_up(look_up: &LookUp, in_use: InUse) -> Finding {
+    let (step, served) = match look_up.kind {
         Kind::Department => ("departments", "`department`"),
         Kind::Team => ("teams", "`team` and `division`"),
         Kind::LegalEntity => ("legal entities", "`organization` and `legalEntity`"),
         Kind::Workplace => ("workplaces", "`office`"),
         Kind::CostCenter => ("cost centres", "`costCenter`"),
     };
-    match answer {
-        Ok(names) => Finding::fine(step, format!("{} names", names.len())),
-        Err(error) => {
-            let what = format!("their names cannot be read, and {served} will be missing: {}", first_part(error));
-            let unit = match kind {
-                Kind::Department | Kind::Team => "org units",
-                Kind::LegalEntity | Kind::Workplace | Kind::CostCenter => step,
+    let unit = match look_up.kind {
+        Kind::Department | Kind::Team => "org units",
+        Kind::LegalEntity | Kind::Workplace | Kind::CostCenter => step,
+    };
+    let right = format!("read {unit}");
+    let InUse { persons, nameless } = in_use;
+    match &look_up.listed {
+        Ok(0) if persons == 0 => Finding::fine(step, "0 names, and nobody of these persons has one".to_owned()),
+        Ok(0) if nameless == 0 => Finding::fine(step, "0 names in the list, and those in use one by one".to_owned()),
+        Ok(listed) if nameless == 0 => Finding::fine(step, format!("{listed} names")),
+        Ok(listed) => {
+            let what = format!(
+                "{listed} names, but {nameless} of {persons} persons who have one lack its name, and {served} will be missing"
+            );
+            let remedy = match &look_up.failure {
+                Some(error) if is_not_enabled(error) => not_enabled(unit),
+                Some(_) | None => missing(&right),
             };
-            let right = format!("read {unit}");
-            // Personio answers so, too, where a look-up is not enabled.
-            let is_refused =
-                matches!(error, Error::NotFound { .. } | Error::UnknownRoute { .. } | Error::Rejected { .. });
-            let remedy = if is_refused { missing(&right) } else { remedy(error, &right) };
+            Finding::doubtful(step, what, remedy)
+        }
+        Err(error) if persons > 0 && nameless == 0 => {
+            let what = format!("the list cannot be read, but the names in use can, one by one: {}", first_part(error));
+            Finding::fine(step, what)
+        }
+        Err(error) => {
+            let reason = match error {
+                error if is_not_enabled(error) => " (not enabled)",
+                Error::Unauthorized { .. } | Error::Forbidden { .. } => " (right missing)",
+                _ => "",
+            };
+            let what =
+                format!("their names cannot be read{reason}, and {served} will be missing: {}", first_part(error));
+            let remedy = match error {
+                error if is_not_enabled(error) => not_enabled(unit),
+                // Personio also answers 412 where a right is missing.
+                Error::Rejected { .. } => missing(&right),
+                error => remedy(error, &right),
+            };
             Finding::doubtful(step, what, remedy)
         }
     }
+}
+
+/// Reports whether Personio does not know the endpoint, also with the header for what is not released yet.
+fn is_not_enabled(error: &Error) -> bool {
+    matches!(error, Error::NotFound { .. } | Error::UnknownRoute { .. })
+}
+
+fn not_enabled(unit: &str) -> String {
+    format!("Ask Personio's support to enable the API for {unit} in your company. Until then these names are left out.")
 }
 
 pub(super) fn attributes(presence: &[Presence]) -> Finding {
