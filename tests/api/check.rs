@@ -184,23 +184,6 @@ async fn what_is_wrong_is_named_with_what_to_change() {
             "(right missing), and `organization`",
             allow("read legal entities"),
         ),
-        (
-            Endpoint::LegalEntities,
-            NotFoundRoute,
-            "legal entities",
-            "warn",
-            "(not enabled), and `organization`",
-            "enable the API for legal entities".to_owned(),
-        ),
-        (
-            Endpoint::Workplaces,
-            Action::EmptyListing,
-            "workplaces",
-            "warn",
-            "persons who have one lack its name, and `office` will be missing",
-            allow("read workplaces"),
-        ),
-        (Endpoint::Workplaces, Html(405), "workplaces", "warn", "something between", "nothing in between".to_owned()),
         (Endpoint::Workplaces, Status(403), "workplaces", "warn", "`office`", allow("read workplaces")),
         (Endpoint::CostCenters, Status(412), "cost centres", "warn", "`costCenter`", allow("read cost centres")),
     ];
@@ -231,6 +214,36 @@ async fn what_is_wrong_is_named_with_what_to_change() {
     let (_, changes) = ended.out.split_once("\nWhat to change:\n\n  persons\n    ").unwrap();
     let remedy = format!("-> {} ", allow("read persons (personio:persons:read)"));
     assert!(words(changes).contains(&remedy), "{}", ended.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_that_is_not_enabled_or_has_no_names_is_told_from_a_missing_right() {
+    let simulator = Setup::persons(60).simulator();
+    for (endpoint, action, step, what, remedy) in [
+        (
+            Endpoint::LegalEntities,
+            Action::NotFoundRoute,
+            "legal entities",
+            "(not enabled), and `organization`",
+            "enable the API for legal entities",
+        ),
+        (
+            Endpoint::Workplaces,
+            Action::EmptyListing,
+            "workplaces",
+            "persons who have one lack its name, and `office` will be missing",
+            "allow the credential to read workplaces",
+        ),
+        (Endpoint::Workplaces, Action::Html(405), "workplaces", "something between", "nothing in between"),
+    ] {
+        simulator.heal();
+        simulator.fail(Fault::on(endpoint, action.clone()));
+        let report = report(&simulator, 0, &[]).await;
+        let found = finding(&report, step);
+        assert_eq!(found["outcome"], "warn", "{action:?}: {report:#}");
+        assert!(found["what"].as_str().unwrap().contains(what), "{action:?}: {found}");
+        assert!(found["remedy"].as_str().unwrap().contains(remedy), "{action:?}: {found}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

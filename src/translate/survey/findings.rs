@@ -144,18 +144,22 @@ pub(super) fn look_up(look_up: &LookUp, in_use: InUse) -> Finding {
             Finding::fine(step, what)
         }
         Err(error) => {
-            let reason = match error {
-                error if is_not_enabled(error) => " (not enabled)",
-                Error::Unauthorized { .. } | Error::Forbidden { .. } => " (right missing)",
-                _ => "",
+            let reason = if is_not_enabled(error) {
+                " (not enabled)"
+            } else if matches!(error, Error::Unauthorized { .. } | Error::Forbidden { .. }) {
+                " (right missing)"
+            } else {
+                ""
             };
             let what =
                 format!("their names cannot be read{reason}, and {served} will be missing: {}", first_part(error));
-            let remedy = match error {
-                error if is_not_enabled(error) => not_enabled(unit),
-                // Personio also answers 412 where a right is missing.
-                Error::Rejected { .. } => missing(&right),
-                error => remedy(error, &right),
+            // Personio also answers 412 where a right is missing.
+            let remedy = if is_not_enabled(error) {
+                not_enabled(unit)
+            } else if matches!(error, Error::Rejected { .. }) {
+                missing(&right)
+            } else {
+                remedy(error, &right)
             };
             Finding::doubtful(step, what, remedy)
         }
