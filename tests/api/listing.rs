@@ -49,7 +49,7 @@ async fn what_is_no_number_or_is_there_twice_is_refused() {
         ("?count=0x10", "count must be a whole number"),
         ("?count=1&Count=2", "count is given more than once"),
         ("?cursor=&cursor=", "cursor is given more than once"),
-        ("?attributes=id&Attributes=id", "attributes is given more than once"),
+        ("?sortBy=id&SortBy=id", "sortBy is given more than once"),
     ] {
         for path in ["/scim/v2/Users", "/Groups"] {
             let said = bridge.get(&format!("{path}{query}")).await.scim_error(400, Some("invalidValue"));
@@ -57,8 +57,8 @@ async fn what_is_no_number_or_is_there_twice_is_refused() {
         }
     }
     let id = bridge.everybody().await[0]["id"].as_str().unwrap().to_owned();
-    let one = bridge.get(&format!("/Users/{id}?attributes=id&Attributes=id")).await;
-    assert!(one.scim_error(400, Some("invalidValue")).contains("attributes is given more than once"));
+    let one = bridge.get(&format!("/Users/{id}?sortBy=id&SortBy=id")).await;
+    assert!(one.scim_error(400, Some("invalidValue")).contains("sortBy is given more than once"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
