@@ -71,11 +71,11 @@ mod tests {
         check(0, 0, 30, None);
         check(0, 0, 60, Some("0 persons listed so far"));
         check(700, 10, 61, None);
-        check(700, 0, 70, Some("10 of 700 persons read, about 80 min left"));
+        check(700, 0, 70, Some("10 of 700 persons read, about 81 min left"));
         check(700, 20, 90, None);
         check(700, 60, 100, Some("90 of 700 persons read, about 11 min left"));
         check(700, 0, 159, None);
         check(700, 0, 160, Some("90 of 700 persons read, about 18 min left"));
-        check(700, 605, 175, Some("695 of 700 persons read, about 2 s left"));
+        check(700, 605, 175, Some("695 of 700 persons read, about 1 s left"));
     }
 }

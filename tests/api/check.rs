@@ -618,7 +618,9 @@ async fn every_attribute_that_is_served_is_explained_by_what_personio_says() {
             let is_path = path.is_some_and(|path| path == source);
             if is_path && !["active", "userType"].contains(&&*attribute) {
                 let known = at(said, employment, source).iter().map(|it| it.to_lowercase()).collect::<Vec<_>>();
-                assert!(known.contains(&text(&row["value"]).to_lowercase()), "{row}: {known:?}");
+                // Moments are served with three digits of a second, and Personio gives none.
+                let value = text(&row["value"]).to_lowercase().replace(".000z", "z");
+                assert!(known.contains(&value), "{row}: {known:?}");
             }
             attributes.insert(attribute);
             sources.insert(source.to_owned());
