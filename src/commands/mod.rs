@@ -66,6 +66,7 @@ impl From<std::io::Error> for Failure {
 /// # Errors
 /// One line for the person who started it.
 pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> {
+    let _file_size_signal = file_size_signal()?;
     match command {
         Command::Serve(args) => serve::run(&args, matches).await,
         Command::Demo(args) => demo::run(&args, matches).await,
@@ -78,6 +79,12 @@ pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> 
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),
     }
+}
+
+/// SIGXFSZ, which the system sends where a file would grow beyond a limit. Its default would end the process; with a
+/// handler the write fails with an error.
+fn file_size_signal() -> Result<Signal, Failure> {
+    Ok(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?)
 }
 
 fn start_logs(args: &LogArgs) -> Result<telemetry::Logs, Failure> {

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::aead::Tag;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use secrecy::SecretString;
 
 use seal::{HEADER, Seal, Unusable};
@@ -138,25 +139,30 @@ impl StateFile {
     fn content(&self) -> Result<Option<Vec<u8>>, Unusable> {
         let Some((mut file, header)) = self.beginning()? else { return Ok(None) };
         // Room for all of it at once: otherwise it would be copied several times while it grows.
-        let length = file.metadata().map_err(Unusable::Unreadable)?.len();
-        let mut sealed = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-        file.read_to_end(&mut sealed).map_err(Unusable::Unreadable)?;
+        let length = file.metadata().map_err(Unusable::Unreadable)?.len().saturating_sub(HEADER as u64);
+        let mut sealed = Vec::new();
+        let room = usize::try_from(length).unwrap_or(usize::MAX);
+        sealed.try_reserve_exact(room).map_err(|_| Unusable::Unreadable(io::ErrorKind::OutOfMemory.into()))?;
+        // Not beyond it, if it grows meanwhile.
+        (&mut file).take(length).read_to_end(&mut sealed).map_err(Unusable::Unreadable)?;
         self.seal.open(&header, sealed).map(Some)
     }
 
     /// The file, if there is one, behind its header, which says that this program can open it.
     fn beginning(&self) -> Result<Option<(File, Vec<u8>)>, Unusable> {
-        match fs::metadata(&self.path) {
-            Ok(about) if about.is_file() => {}
-            // A pipe would keep whoever opens it waiting.
-            Ok(_) => return Err(Unusable::NoFile),
+        let mut file = match OpenOptions::new().read(true).custom_flags(harmless()).open(&self.path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_no_file(&error) => return Err(Unusable::NoFile),
             Err(error) => return Err(Unusable::Unreadable(error)),
+        };
+        let about = file.metadata().map_err(Unusable::Unreadable)?;
+        if !about.is_file() {
+            return Err(Unusable::NoFile);
         }
-        let mut file = File::open(&self.path).map_err(Unusable::Unreadable)?;
         let mut header = Vec::with_capacity(HEADER);
         (&mut file).take(HEADER as u64).read_to_end(&mut header).map_err(Unusable::Unreadable)?;
-        self.seal.check(&header)?;
+        self.seal.check(&header, about.len())?;
         Ok(Some((file, header)))
     }
 
@@ -176,9 +182,13 @@ impl StateFile {
     fn locked(&self, new: &Path) -> Result<File, Error> {
         let mut options = OpenOptions::new();
         // It is emptied only once it is locked: until then another server may be writing it.
-        options.write(true).create(true).truncate(false).mode(MODE).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        options.write(true).create(true).truncate(false).mode(MODE).custom_flags(harmless());
         for _ in 0..TRIES {
             let file = options.open(new).map_err(self.failed("creating the new file"))?;
+            if !file.metadata().map_err(self.failed("creating the new file"))?.is_file() {
+                let error = io::Error::new(io::ErrorKind::InvalidInput, "its name belongs to no regular file");
+                return Err(self.failed("creating the new file")(error));
+            }
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => break,
@@ -206,6 +216,17 @@ fn fill(mut file: &File, header: &[u8], content: &[u8], tag: &Tag) -> io::Result
     file.write_all(content)?;
     file.write_all(tag.as_ref())?;
     file.sync_all()
+}
+
+/// Flags to open a name that may be anything: a link is not followed, and a pipe does not block.
+fn harmless() -> i32 {
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
+}
+
+/// Reports whether a name was not opened because of what it names: a link, or a socket or pipe without another end.
+fn is_no_file(error: &io::Error) -> bool {
+    let errors = [Errno::LOOP, Errno::NXIO];
+    errors.iter().any(|known| error.raw_os_error() == Some(known.raw_os_error()))
 }
 
 /// Whether the open file is the one that has this name now.

@@ -304,21 +304,24 @@ async fn readiness_tells_whether_the_state_can_be_kept() {
     written(&bridge, 1).await;
     let (_, health) = bridge.health().await;
     assert_eq!((&health["status"], &health["parts"]["state"]["status"]), (&json!("ok"), &json!("ok")), "{health}");
-    // What is written first has the name of a folder now.
-    fs::create_dir(folder.0.path().join("state.new")).unwrap();
-    bridge.reloaded().await;
-    let mut health = Value::Null;
-    until("it is told", async || {
-        health = bridge.health().await.1;
-        health["parts"]["state"]["status"] == "degraded"
-    })
-    .await;
-    assert_eq!((bridge.health().await.0, &health["status"]), (200, &json!("degraded")), "{health}");
-    let detail = health["parts"]["state"]["detail"].as_str().unwrap();
-    assert!(detail.contains("cannot be written"), "{detail}");
-    fs::remove_dir(folder.0.path().join("state.new")).unwrap();
-    bridge.reloaded().await;
-    until("it is well again", async || bridge.health().await.1["status"] == "ok").await;
+    // What is written first has the name of a folder now, and then that of a pipe.
+    let new = folder.0.path().join("state.new");
+    for program in ["mkdir", "mkfifo"] {
+        assert!(std::process::Command::new(program).arg(&new).status().unwrap().success());
+        bridge.reloaded().await;
+        let mut health = Value::Null;
+        until("it is told", async || {
+            health = bridge.health().await.1;
+            health["parts"]["state"]["status"] == "degraded"
+        })
+        .await;
+        assert_eq!((bridge.health().await.0, &health["status"]), (200, &json!("degraded")), "{health}");
+        let detail = health["parts"]["state"]["detail"].as_str().unwrap();
+        assert!(detail.contains("cannot be written"), "{program}: {detail}");
+        if program == "mkdir" { fs::remove_dir(&new) } else { fs::remove_file(&new) }.unwrap();
+        bridge.reloaded().await;
+        until("it is well again", async || bridge.health().await.1["status"] == "ok").await;
+    }
 }
 
 fn attribute(id: &str, value: Value) -> CustomAttribute {
@@ -402,7 +405,7 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
     let rows = [
         ("damaged in the middle", changed(good.len() / 2, 1), key, "demo", "is damaged"),
         ("damaged at the end", changed(good.len() - 1, 0x80), key, "demo", "is damaged"),
-        ("cut", good[..good.len() / 2].to_vec(), key, "demo", "is damaged"),
+        ("cut", good[..good.len() / 2].to_vec(), key, "demo", "is not as long as"),
         ("cut in the header", good[..10].to_vec(), key, "demo", ""),
         ("empty", Vec::new(), key, "demo", ""),
         ("foreign", b"# Notes\n\nThis is no state file, but important.\n".to_vec(), key, "demo", ""),
@@ -471,6 +474,34 @@ async fn a_state_that_is_thousands_of_years_old_is_only_too_old() {
         written(&bridge, 1).await;
         assert!(Path::new(&folder.path()).exists());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_on_the_size_of_files_is_a_failed_write_and_no_end() {
+    let folder = Folder::new();
+    let simulator = Setup::of(world(60)).simulator();
+    let (base_url, path) = (simulator.base_url(), folder.path());
+    let mut variables = settings(&base_url);
+    variables.extend([("SCIM_STATE_FILE", path.to_str().unwrap()), ("SCIM_STATE_KEY", KEY), ("SCIM_CACHE_TTL", "1ms")]);
+    let program = Program::start(&["serve"], &variables);
+    let url = program.base_url().await;
+    until("the state is written", async || path.exists()).await;
+    let before = fs::read(&path).unwrap();
+    let pid = program.pid().to_string();
+    let limited = std::process::Command::new("prlimit").args(["--pid", &pid, "--fsize=1000"]).status().unwrap();
+    assert!(limited.success());
+    let ready = url.replace("/scim/v2", "/health/ready");
+    let mut health = Value::Null;
+    until("a write has failed", async || {
+        get(&format!("{url}/Users"), TOKEN).await;
+        health = get(&ready, "").await.json();
+        health["parts"]["state"]["status"] == "degraded"
+    })
+    .await;
+    let detail = health["parts"]["state"]["detail"].as_str().unwrap();
+    assert!(detail.contains("cannot be written: writing the new file"), "{detail}");
+    assert_eq!(fs::read(&path).unwrap(), before, "the old file is as it was");
+    assert_eq!(get(&format!("{url}/Users"), TOKEN).await.json()["totalResults"], 60);
 }
 
 /// With the real program, which takes signals: what is too old to be served holds a change back all the same,

@@ -146,11 +146,12 @@ fn a_file_that_cannot_be_used_is_set_aside_as_it_is() {
         (good[..14].to_vec(), "is damaged"),
         (good[..30].to_vec(), "is damaged"),
         (good[..40].to_vec(), "is damaged"),
-        (good[..HEADER].to_vec(), "is damaged"),
-        (good[..HEADER + 5].to_vec(), "is damaged"),
-        (good[..end - 16].to_vec(), "is damaged"),
-        (good[..end - 1].to_vec(), "is damaged"),
-        ([&good[..], b"x"].concat(), "is damaged"),
+        (good[..HEADER - 1].to_vec(), "is damaged"),
+        (good[..HEADER].to_vec(), "is not as long as its header says"),
+        (good[..HEADER + 5].to_vec(), "is not as long as its header says"),
+        (good[..end - 16].to_vec(), "is not as long as its header says"),
+        (good[..end - 1].to_vec(), "is not as long as its header says"),
+        ([&good[..], b"x"].concat(), "is not as long as its header says"),
         // Changed in each region.
         (changed(0), "by another program"),
         (changed(7), "by another program"),
@@ -159,13 +160,17 @@ fn a_file_that_cannot_be_used_is_set_aside_as_it_is() {
         (changed(18), "belongs to another credential"),
         (changed(33), "belongs to another credential"),
         (changed(34), "is damaged"),
-        (changed(45), "is damaged"),
+        (changed(41), "is damaged"),
+        (changed(42), "is damaged"),
+        (changed(54), "is damaged"),
+        (changed(69), "is damaged"),
         (changed(HEADER), "is damaged"),
         (changed(end - 17), "is damaged"),
         (changed(end - 16), "is damaged"),
         (changed(end - 1), "is damaged"),
         (version(0), "by an older version"),
-        (version(2), "by a newer version"),
+        (version(1), "by an older version"),
+        (version(3), "by a newer version"),
         (version(0x0100), "by a newer version"),
         (good[..8].iter().copied().chain([0, 9]).collect(), "by a newer version"),
         (b"{\"users\": []}".to_vec(), "by another program"),
@@ -205,14 +210,14 @@ fn what_is_no_file_or_cannot_be_read_is_set_aside() {
     fs::write(path.join("inside"), "kept").unwrap();
     let (content, lines) = logged(|| file.read());
     assert_eq!((content, lines.len()), (None, 1));
-    assert!(lines[0].contains("is no file; it has been set aside"), "{lines:?}");
+    assert!(lines[0].contains("is no regular file; it has been set aside"), "{lines:?}");
     assert_eq!(fs::read(aside(&path, 1).join("inside")).unwrap(), b"kept");
 
-    // A link to itself cannot be read, not even by root.
+    // A link to itself leads nowhere.
     symlink(&path, &path).unwrap();
     let (content, lines) = logged(|| file.read());
     assert_eq!((content, lines.len()), (None, 1));
-    assert!(lines[0].contains("cannot be read (") && lines[0].ends_with("set-aside-2"), "{lines:?}");
+    assert!(lines[0].contains("is no regular file") && lines[0].ends_with("set-aside-2"), "{lines:?}");
 
     // A file without permissions can be read by root alone.
     file.write(*b"content").unwrap();
@@ -222,6 +227,63 @@ fn what_is_no_file_or_cannot_be_read_is_set_aside() {
         assert_eq!((content, lines.len()), (None, 1));
         assert!(lines[0].contains("cannot be read (") && lines[0].ends_with("set-aside-3"), "{lines:?}");
     }
+}
+
+/// A pipe without anybody at its other end.
+fn pipe_at(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn neither_a_link_nor_a_device_nor_a_pipe_is_read() {
+    let (folder, real) = holding(b"content");
+    let path = folder.path().join("other");
+    for (what, place) in [("a link", 1), ("a device", 2), ("a pipe", 3), ("a socket", 4)] {
+        match what {
+            "a link" => symlink(&real, &path).unwrap(),
+            "a device" => symlink("/dev/zero", &path).unwrap(),
+            "a pipe" => pipe_at(&path),
+            _ => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
+        }
+        let (content, lines) = logged(|| at(&path).read());
+        assert_eq!((content, lines.len()), (None, 1), "{what}");
+        assert!(lines[0].contains("is no regular file"), "{what}: {lines:?}");
+        assert!(lines[0].ends_with(&format!("other.set-aside-{place}")), "{what}: {lines:?}");
+    }
+    assert_eq!(at(&real).read().as_deref(), Some(&b"content"[..]), "what a link leads to is left alone");
+}
+
+#[test]
+fn a_file_of_another_length_is_refused_unread() {
+    const TERABYTE: u64 = 1 << 40;
+    let (_folder, path) = holding(b"content");
+    let good = fs::read(&path).unwrap();
+    let lie = [&good[..34], &(TERABYTE - OVERHEAD as u64).to_be_bytes(), &good[42..]].concat();
+    for (bytes, why) in [(good, "is not as long as its header says"), (lie, "is damaged")] {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("state");
+        fs::write(&path, bytes).unwrap();
+        // A sparse file: it takes no room, and reading it would take hours.
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(TERABYTE).unwrap();
+        let (content, lines) = logged(|| at(&path).read());
+        assert_eq!((content, lines.len()), (None, 1), "{why}");
+        assert!(lines[0].contains(why), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_pipe_where_the_new_file_is_to_be_is_an_error_and_no_wait() {
+    let (folder, path) = holding(b"old");
+    let new = path.with_file_name("state.new");
+    pipe_at(&new);
+    let without_reader = at(&path).write(*b"new").unwrap_err().to_string();
+    assert!(without_reader.contains("cannot be written: creating the new file"), "{without_reader}");
+    let reader = fs::OpenOptions::new().read(true).write(true).open(&new).unwrap();
+    let with_reader = at(&path).write(*b"new").unwrap_err().to_string();
+    assert!(with_reader.contains("belongs to no regular file"), "{with_reader}");
+    drop(reader);
+    assert_eq!(at(&path).read().as_deref(), Some(&b"old"[..]));
+    assert_eq!(names(&folder), ["state", "state.new"]);
 }
 
 #[test]
