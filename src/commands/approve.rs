@@ -1,87 +1,107 @@
-//! `approve`: tells the server on this machine to publish what it holds back. It does so by a signal:
-//! only who may run things as the server's user can send one, and no token can be lost.
+//! `approve`: shows the change that the server on this machine holds back, and has it published. The change is named by
+//! its id, so that what is published is what was shown.
 
-use std::fs;
-use std::io::Write;
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
 
 use super::Failure;
+use super::approvals::{self, Answer, HeldChange, Request, wire};
 use super::healthcheck::ask;
 use crate::config::ApproveArgs;
 
-/// How long the server may take to publish.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long to wait before it is asked again.
-const PAUSE: Duration = Duration::from_millis(200);
-/// What the system calls a process that runs this program.
-const PROGRAM: &str = "personio-scim";
+/// Time that the server may take to publish.
+const PUBLISHING: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(args: &ApproveArgs) -> Result<(), Failure> {
-    approve(&args.server.url()?, &mut std::io::stdout(), PATIENCE).await
-}
-
-async fn approve(server: &str, out: &mut impl Write, patience: Duration) -> Result<(), Failure> {
-    let url = format!("{server}/health/ready");
-    let before = ready(&url).await?;
-    if !before.holds_back {
-        return Ok(writeln!(out, "Nothing is held back: {}", before.detail)?);
-    }
-    writeln!(out, "Held back: {}", before.detail)?;
-    out.flush()?;
-    signal(before.pid)?;
-    let deadline = Instant::now() + patience;
-    loop {
-        sleep(PAUSE).await;
-        let now = ready(&url).await?;
-        if !now.holds_back {
-            return Ok(writeln!(out, "Published: {}", now.detail)?);
-        }
-        if Instant::now() >= deadline {
-            let seconds = patience.as_secs();
-            return Err(Failure::Failed(format!("still held back after {seconds} s, the server's log may say why")));
-        }
-    }
-}
-
-/// What the server says of itself.
-struct Ready {
-    pid: Pid,
-    holds_back: bool,
-    detail: String,
-}
-
-async fn ready(url: &str) -> Result<Ready, Failure> {
-    // Not ready is an answer, too.
-    let (_, text) = ask(url).await?;
-    let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-    let directory = answer.pointer("/parts/directory").unwrap_or(&Value::Null);
-    let pid = answer.get("pid").and_then(Value::as_i64).and_then(|pid| i32::try_from(pid).ok());
-    let pid = pid.filter(|pid| *pid > 0).and_then(Pid::from_raw);
-    let detail = directory.get("detail").and_then(Value::as_str);
-    let (Some(pid), Some(detail)) = (pid, detail) else {
-        return Err(Failure::Failed(format!("{url} is not answered by a {PROGRAM} that can hold anything back")));
+    let pid = pid(&args.server.url()?).await?;
+    let mut out = io::stdout();
+    let held = match exchange(pid, &Request::Show).await? {
+        Answer::Held(held) => held,
+        Answer::NothingHeld => return Ok(writeln!(out, "Nothing is held back.")?),
+        other => return Err(unexpected(&other)),
     };
-    let holds_back = directory.get("heldBack").is_some_and(|held_back| !held_back.is_null());
-    Ok(Ready { pid, holds_back, detail: detail.to_owned() })
+    print(&held, args.show, &mut out)?;
+    if !is_meant(&held, args, &mut out)? {
+        return Ok(writeln!(out, "Not approved.")?);
+    }
+    match exchange(pid, &Request::Approve(held.id)).await? {
+        Answer::Published(users) => Ok(writeln!(out, "Published: {users} users are served.")?),
+        Answer::NothingHeld => Ok(writeln!(out, "Nothing is held back any more.")?),
+        other => Err(unexpected(&other)),
+    }
 }
 
-/// Sends the signal, but only to a server: whoever does not expect it dies of it.
-fn signal(pid: Pid) -> Result<(), Failure> {
-    let number = pid.as_raw_nonzero();
-    if cfg!(target_os = "linux") {
-        let name = fs::read_to_string(format!("/proc/{number}/comm")).unwrap_or_default();
-        if !name.starts_with(PROGRAM) {
-            return Err(Failure::Failed(format!(
-                "process {number} is no {PROGRAM} here; run this where the server runs, for example in its container"
-            )));
+fn print(held: &HeldChange, with_users: bool, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "Change {}: {}", held.id, held.own)?;
+    if held.losses != held.own {
+        writeln!(out, "With what was lost within the last two hours: {}", held.losses)?;
+    }
+    if with_users {
+        for user in &held.users {
+            writeln!(out, "  {}: {}", user.id, user.changes)?;
         }
     }
-    kill_process(pid, Signal::USR1)
-        .map_err(|error| Failure::Failed(format!("process {number} takes no signal from this user: {error}")))
+    out.flush()
+}
+
+/// Reports whether the operator means this change: by its id, by `--yes`, or by an answer on a terminal.
+fn is_meant(held: &HeldChange, args: &ApproveArgs, out: &mut impl Write) -> Result<bool, Failure> {
+    if let Some(id) = &args.id {
+        return if *id == held.id { Ok(true) } else { Err(other_change(&held.id)) };
+    }
+    if args.yes {
+        return Ok(true);
+    }
+    if !io::stdin().is_terminal() {
+        return Err(Failure::Usage(format!(
+            "nobody can be asked, since standard input is no terminal: name the change (`personio-scim approve {}`), or \
+             say --yes",
+            held.id
+        )));
+    }
+    write!(out, "Publish it? [y/N] ")?;
+    out.flush()?;
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+fn other_change(id: &str) -> Failure {
+    Failure::Failed(format!("not approved: the change that is held back is {id} by now; look at it again"))
+}
+
+fn unexpected(answer: &Answer) -> Failure {
+    match answer {
+        Answer::Another(id) => other_change(id),
+        Answer::Failed(reason) => Failure::Failed(format!("the change could not be published: {reason}")),
+        Answer::Held(_) | Answer::NothingHeld | Answer::Published(_) => {
+            Failure::Failed("the server answers something else than it was asked".to_owned())
+        }
+    }
+}
+
+async fn exchange(pid: u32, request: &Request) -> Result<Answer, Failure> {
+    let unreachable = |error: io::Error| {
+        Failure::Failed(format!(
+            "process {pid} is no personio-scim that this user may talk to ({error}); run this where the server runs and as \
+             its user, for example in its container"
+        ))
+    };
+    let mut stream = approvals::connect(pid).map_err(unreachable)?;
+    wire::write(&mut stream, request).await.map_err(unreachable)?;
+    wire::read(&mut stream, PUBLISHING).await.map_err(unreachable)
+}
+
+/// Returns the number of the server's process, which it tells everybody.
+async fn pid(server: &str) -> Result<u32, Failure> {
+    let url = format!("{server}/health/ready");
+    // Not ready is an answer, too.
+    let (_, text) = ask(&url).await?;
+    let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+    let pid = answer.get("pid").and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok());
+    pid.ok_or_else(|| Failure::Failed(format!("{url} is not answered by a personio-scim that can hold anything back")))
 }
 
 #[cfg(test)]
@@ -93,60 +113,35 @@ mod tests {
     use super::*;
 
     /// A server that says this of itself: its address.
-    async fn server(status: u16, answer: &str) -> (MockServer, String) {
+    async fn server(answer: &str) -> (MockServer, String) {
         let server = MockServer::start().await;
-        let answer = ResponseTemplate::new(status).set_body_raw(answer.to_owned(), "application/json");
+        let answer = ResponseTemplate::new(503).set_body_raw(answer.to_owned(), "application/json");
         Mock::given(method("GET")).and(path("/health/ready")).respond_with(answer).mount(&server).await;
-        let address = server.address().to_string();
+        let address = format!("http://{}", server.address());
         (server, address)
-    }
-
-    fn answer(pid: impl Into<Value>, held_back: Value) -> String {
-        let directory = json!({"status": "degraded", "detail": "3 of 9 users would go", "heldBack": held_back});
-        json!({"status": "degraded", "pid": pid.into(), "parts": {"directory": directory}}).to_string()
-    }
-
-    async fn run(listen: &str) -> (Result<(), String>, String) {
-        let mut out = Vec::new();
-        let outcome = approve(&format!("http://{listen}"), &mut out, Duration::ZERO).await;
-        (outcome.map_err(|failure| failure.to_string()), String::from_utf8(out).unwrap())
-    }
-
-    #[tokio::test]
-    async fn with_nothing_held_back_there_is_nothing_to_do() {
-        for status in [200, 503] {
-            let (_server, address) = server(status, &answer(1, Value::Null)).await;
-            let (outcome, out) = run(&address).await;
-            assert_eq!((outcome, out.as_str()), (Ok(()), "Nothing is held back: 3 of 9 users would go\n"));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_process_that_is_no_server_gets_no_signal() {
-        // This process is one, and would die of it.
-        let (_server, address) = server(200, &answer(std::process::id(), json!({"gone": 3}))).await;
-        let (outcome, out) = run(&address).await;
-        assert!(outcome.unwrap_err().contains("is no personio-scim here"));
-        assert_eq!(out, "Held back: 3 of 9 users would go\n");
     }
 
     #[tokio::test]
     async fn an_answer_without_a_process_is_not_acted_upon() {
-        let all = [Value::Null, json!(0), json!(-1), json!(1_u64 << 32), json!(u64::MAX), json!("1"), json!(1.5)];
-        let mut answers: Vec<String> = all.into_iter().map(|pid| answer(pid, json!({}))).collect();
-        answers.extend(["", "null", "{\"pid\": 1}", "<html>", "[1]"].map(str::to_owned));
+        let all = [Value::Null, json!(-1), json!(1_u64 << 32), json!(u64::MAX), json!("1"), json!(1.5)];
+        let mut answers: Vec<String> = all.into_iter().map(|pid| json!({"pid": pid}).to_string()).collect();
+        answers.extend(["", "null", "{\"id\": 1}", "<html>", "[1]"].map(str::to_owned));
         for answer in answers {
-            let (_server, address) = server(200, &answer).await;
-            let (outcome, out) = run(&address).await;
-            assert!(outcome.unwrap_err().contains("is not answered by a personio-scim"), "{answer}");
-            assert_eq!(out, "");
+            let (_server, address) = server(&answer).await;
+            let failure = pid(&address).await.unwrap_err().to_string();
+            assert!(failure.contains("is not answered by a personio-scim"), "{answer}");
         }
     }
 
     #[tokio::test]
     async fn a_server_that_is_not_there_is_named() {
-        let (outcome, out) = run("127.0.0.1:1").await;
-        assert!(outcome.unwrap_err().starts_with("http://127.0.0.1:1/health/ready does not answer"));
-        assert_eq!(out, "");
+        let failure = pid("http://127.0.0.1:1").await.unwrap_err().to_string();
+        assert!(failure.starts_with("http://127.0.0.1:1/health/ready does not answer"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_listens_to_no_approval_is_told_so() {
+        let failure = exchange(std::process::id(), &Request::Show).await.unwrap_err().to_string();
+        assert!(failure.contains("is no personio-scim that this user may talk to"), "{failure}");
     }
 }

@@ -1,5 +1,6 @@
 //! The commands, one file each: what `main` starts.
 
+mod approvals;
 mod approve;
 mod check;
 mod demo;
@@ -108,20 +109,23 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-/// SIGUSR1, by which `approve` asks. It must be had before anybody is told the process's number: without
-/// it the signal would end the process.
+/// SIGUSR1, which approves what the log has reported last. It must be had before anybody is told the process's number:
+/// without it the signal would end the process.
 fn approval_signal() -> Result<Signal, Failure> {
     Ok(signal(SignalKind::user_defined1())?)
 }
 
-/// Passes approvals on for as long as the process runs.
+/// Passes approvals on for as long as the process runs: those by signal, and those of `approve`.
 fn pass_on(mut approvals: Signal, application: &Application) {
     let directory = application.directory();
     tokio::spawn(async move {
         while approvals.recv().await.is_some() {
-            directory.approve().await;
+            directory.approve_reported().await;
         }
     });
+    if let Err(error) = approvals::listen(application.directory()) {
+        tracing::warn!("`approve` cannot reach this process ({error}); SIGUSR1 can");
+    }
 }
 
 /// SIGHUP, which asks to read the settings again. Without this the signal would end the process.

@@ -52,9 +52,9 @@ pub enum Command {
     /// Have the server on this machine publish what it holds back
     ///
     /// A load that would change suspiciously many users at once is held back, and the data before it is
-    /// served on. /health/ready and the log say what it is; if it is right, this has the server publish
-    /// it. It must run as the server's user, where the server runs. With nothing held back it does
-    /// nothing.
+    /// served on. /health/ready and the log say what it is. This shows the change, asks whether it is right,
+    /// and has the server publish it; what has become another change meanwhile stays held back. It must run
+    /// as the server's user or root, where the server runs. With nothing held back it does nothing.
     #[command(after_help = examples::APPROVE)]
     Approve(ApproveArgs),
     /// Print a script that completes commands and flags in a shell
@@ -261,6 +261,14 @@ pub struct HealthcheckArgs {
 /// Settings of `approve`.
 #[derive(Debug, clap::Args)]
 pub struct ApproveArgs {
+    /// Change to approve, as `approve`, the log and `/health/ready` name it; without it a person is asked
+    pub id: Option<String>,
+    /// Print the id of each user, and what would happen to them
+    #[arg(long)]
+    pub show: bool,
+    /// Approve what is shown without asking
+    #[arg(long)]
+    pub yes: bool,
     /// Which server.
     #[command(flatten)]
     pub server: LocalServer,

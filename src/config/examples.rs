@@ -57,8 +57,9 @@ Example, to try other commands against it:
 Example, in a script that waits for data:
   until personio-scim healthcheck --ready; do sleep 5; done";
     APPROVE = "\
-Example:
-  personio-scim approve --listen 127.0.0.1:8080";
+Examples:
+  personio-scim approve --show
+  personio-scim approve --listen 127.0.0.1:8080 --yes";
     COMPLETIONS = "\
 Example, for Bash:
   personio-scim completions bash > /etc/bash_completion.d/personio-scim";

@@ -10,6 +10,7 @@ mod error;
 mod flight;
 mod freshness;
 mod guard;
+mod held;
 mod history;
 mod next_load;
 mod progress;
@@ -37,13 +38,14 @@ pub use counters::Counters;
 pub use error::Error;
 use flight::{Failure, Flight, Load, Refresh};
 pub use freshness::Freshness;
-use guard::{Guard, Held};
-pub use guard::{Losses, MaxChange};
+use guard::Guard;
+pub use guard::{ChangeId, GroupLosses, Kind, Kinds, Losses, MaxChange};
+use held::Held;
+pub use held::{AffectedUser, Approval, HeldBack};
 use history::History;
 pub use history::{Outcome, PastLoad};
 pub use next_load::NextLoad;
 pub use progress::{Left, Progress};
-pub use publish::HeldBack;
 pub use snapshot::{Earlier, Snapshot};
 use soon::Notices;
 pub use source::{Defects, Loaded, Login, Malformed, Memory, News, Skipped, Source, SourceError, Told};
@@ -86,7 +88,7 @@ struct Inner {
     held: ArcSwapOption<Held>,
     /// Whether the last load was such that nothing is served.
     flawed: AtomicBool,
-    /// What was served some time ago: losses add up.
+    /// Account states that are served, and what was lost within the last hours.
     guard: Guard,
     /// How often somebody has approved a change.
     approvals: AtomicU64,

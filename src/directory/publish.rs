@@ -3,23 +3,23 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::task::block_in_place;
 
-use super::guard::{self, Held, Losses};
+use super::guard::Verdict;
 use super::snapshot::Earlier;
 use super::state::Keepsake;
 use super::{Directory, Loaded, Memory, News, Outcome, Snapshot, SourceError};
 
-/// A change that is held back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeldBack {
-    /// Whom it would take something from.
-    pub losses: Losses,
-    /// For how long it has been held back.
-    pub since: Duration,
+/// Why a snapshot is served from now on.
+pub(super) enum Reason {
+    /// It has the account states of the one before.
+    Unchanged,
+    /// It is within bounds.
+    WithinBounds(Box<Verdict>),
+    /// Somebody has approved it.
+    Approved(Box<Verdict>),
 }
 
 impl Directory {
@@ -44,7 +44,7 @@ impl Directory {
             (News::Same(memory), Some(snapshot)) => {
                 self.0.failure.store(None);
                 let again = Arc::new(snapshot.found_again(started));
-                Outcome::Published(self.serve(Some(&snapshot), again, Some(memory)).await.users().all().len())
+                Outcome::Published(self.serve(again, Some(memory), Reason::Unchanged).await.users().all().len())
             }
             // Meanwhile another day has come, or something else has changed what is served.
             (News::Same(memory), None) => {
@@ -79,8 +79,9 @@ impl Directory {
         if !self.is_of_today(&loaded) {
             loaded = self.made_again(loaded.memory.as_ref()).unwrap_or(loaded);
         }
-        if let Some(losses) = self.too_many_losses(&loaded) {
-            self.hold_back(loaded, started, losses);
+        let verdict = self.judge(&loaded);
+        if verdict.is_too_much {
+            self.hold_back(loaded, started, verdict);
             // Otherwise a mistake upstream would be the truth of the next load.
             self.memory().inspect(|served| self.0.source.served(served));
             return Ok(Outcome::HeldBack);
@@ -90,91 +91,41 @@ impl Directory {
         }
         // Before it can be seen, so that nobody sees it beside a failure that is over.
         self.0.failure.store(None);
-        let snapshot = self.publish(loaded, started).await?;
+        let snapshot = self.publish(loaded, started, Reason::WithinBounds(Box::new(verdict))).await?;
         self.0.held.store(None);
         Ok(Outcome::Published(snapshot.users().all().len()))
     }
 
-    /// What users would lose by this, if that is too much to be served without being asked for.
-    fn too_many_losses(&self, loaded: &Loaded) -> Option<Losses> {
-        let previous = self.0.last_good.load_full();
-        let is_held = self.0.held.load().is_some();
-        let since = (!is_held).then(|| guard::beginning(self.0.clock.monotonic()));
-        block_in_place(|| self.0.guard.too_many_losses(self.0.max_change, previous.as_deref(), loaded, since))
-    }
-
-    /// Goes on serving what was served, for as long as it may be.
-    fn hold_back(&self, loaded: Loaded, started: SignedDuration, losses: Losses) {
-        let earlier = self.0.held.load_full();
-        let since = earlier.as_ref().map_or_else(|| self.0.clock.monotonic(), |held| held.since);
-        if earlier.is_none() {
-            self.0.counters.held_back.fetch_add(1, Relaxed);
-        }
-        let told = earlier.map_or(0, |held| held.told);
-        // Somebody who knows of a few must hear of many.
-        let is_news = losses.users >= told.saturating_mul(2);
-        let told = if is_news { losses.users } else { told };
-        self.0.held.store(Some(Arc::new(Held { loaded, started, losses, since, told })));
-        if is_news {
-            tracing::error!(
-                "a change is held back, and what was served is served on: {losses}; if that is right, let it through with \
-                 `personio-scim approve` or SIGUSR1, or raise --max-change (SCIM_MAX_CHANGE)"
-            );
-        } else {
-            tracing::debug!("the change is still held back: {losses}");
-        }
-    }
-
-    /// Publishes what is held back, because an operator says that it is right.
-    pub async fn approve(&self) {
-        let _turn = self.0.publishing.lock().await;
-        let Some(held) = self.0.held.load_full() else {
-            tracing::info!("nothing is held back");
-            return;
-        };
-        tracing::warn!("approved: {}", held.losses);
-        let memory = held.loaded.memory.as_ref();
-        // It may have waited for days.
-        let again = if self.is_of_today(&held.loaded) { None } else { self.made_again(memory) };
-        match self.publish(again.unwrap_or_else(|| held.loaded.clone()), held.started).await {
-            Ok(snapshot) => {
-                self.0.held.store(None);
-                self.0.guard.approved(&snapshot, self.0.clock.monotonic());
-                self.0.approvals.fetch_add(1, Relaxed);
-                memory.inspect(|approved| self.0.source.served(approved));
-            }
-            Err(reason) => tracing::error!("what was approved cannot be published: {reason}"),
-        }
-    }
-
-    /// What is held back, if anything.
-    #[must_use]
-    pub fn held_back(&self) -> Option<HeldBack> {
-        let held = self.0.held.load_full()?;
-        let since = self.0.clock.monotonic().saturating_sub(held.since);
-        Some(HeldBack { losses: held.losses, since })
+    /// Compares a load with what is served.
+    pub(super) fn judge(&self, loaded: &Loaded) -> Verdict {
+        let (now, is_held) = (self.0.clock.monotonic(), self.0.held.load().is_some());
+        block_in_place(|| self.0.guard.judge(self.0.max_change, loaded, now, is_held))
     }
 
     /// Makes the snapshot that is served from now on. Whoever calls has the turn.
-    async fn publish(&self, loaded: Loaded, started: SignedDuration) -> Result<Arc<Snapshot>, SourceError> {
+    pub(super) async fn publish(
+        &self,
+        loaded: Loaded,
+        started: SignedDuration,
+        reason: Reason,
+    ) -> Result<Arc<Snapshot>, SourceError> {
         let previous = self.0.last_good.load_full();
         let memory = loaded.memory.clone();
         let earlier = previous.as_deref().map_or(Earlier::Unknown, Earlier::Served);
         let clock = &*self.0.clock;
         let snapshot = Arc::new(block_in_place(|| Snapshot::new(loaded, earlier, started, clock))?);
-        Ok(self.serve(previous.as_deref(), snapshot, memory).await)
+        Ok(self.serve(snapshot, memory, reason).await)
     }
 
-    /// Serves `snapshot` from now on, after `previous`.
-    async fn serve(
-        &self,
-        previous: Option<&Snapshot>,
-        snapshot: Arc<Snapshot>,
-        memory: Option<Arc<dyn Memory>>,
-    ) -> Arc<Snapshot> {
+    /// Serves `snapshot` from now on.
+    async fn serve(&self, snapshot: Arc<Snapshot>, memory: Option<Arc<dyn Memory>>, reason: Reason) -> Arc<Snapshot> {
         let clock = &*self.0.clock;
         let is_held = self.0.held.load().is_some();
-        block_in_place(|| self.0.guard.published(previous, &snapshot, clock.monotonic(), is_held));
+        match reason {
+            Reason::Unchanged => {}
+            Reason::WithinBounds(verdict) => self.0.guard.published(*verdict, clock.monotonic(), is_held),
+            Reason::Approved(verdict) => self.0.guard.approved(*verdict),
+        }
         self.0.last_good.store(Some(Arc::clone(&snapshot)));
         self.0.counters.published.fetch_add(1, Relaxed);
         self.note_completeness(&snapshot);
@@ -182,7 +133,7 @@ impl Directory {
         self.0.flawed.store(false, Relaxed);
         self.forget_singles().await;
         self.0.walks.tidy().await;
-        self.write_down(Keepsake::new(Arc::clone(&snapshot), memory, clock));
+        self.write_down(Keepsake::new(Arc::clone(&snapshot), memory, &self.0.guard, clock));
         let age = snapshot.age(clock.monotonic()).as_secs_f64();
         let users = snapshot.users().all().len();
         tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");
@@ -225,22 +176,25 @@ impl Directory {
         let _turn = self.0.publishing.lock().await;
         let Some(snapshot) = self.due() else { return };
         if let Some(again) = self.made_again(self.memory().as_ref()) {
-            match self.too_many_losses(&again) {
-                None => {
-                    if let Err(reason) = self.publish(again, snapshot.loaded()).await {
-                        tracing::error!("users could not be made anew at midnight: {reason}");
-                    }
+            let verdict = self.judge(&again);
+            if !verdict.is_too_much {
+                let reason = Reason::WithinBounds(Box::new(verdict));
+                if let Err(reason) = self.publish(again, snapshot.loaded(), reason).await {
+                    tracing::error!("users could not be made anew at midnight: {reason}");
                 }
-                Some(losses) if self.0.held.load().is_none() => self.hold_back(again, snapshot.loaded(), losses),
+            } else if self.0.held.load().is_none() {
+                self.hold_back(again, snapshot.loaded(), verdict);
+            } else {
                 // What is held back already is newer, and an operator decides on both at once.
-                Some(losses) => tracing::debug!("the new day waits as well: {losses}"),
+                tracing::debug!("the new day waits as well: {}", verdict.losses);
             }
+            self.compare_held_again();
         }
         // Once, whatever came of it: the next load does it as well. Not before, so that whoever asks meanwhile waits.
         self.0.turned.store(Arc::new(Arc::downgrade(&snapshot)));
     }
 
-    fn made_again(&self, memory: Option<&Arc<dyn Memory>>) -> Option<Loaded> {
+    pub(super) fn made_again(&self, memory: Option<&Arc<dyn Memory>>) -> Option<Loaded> {
         block_in_place(|| self.0.source.again(memory?))
     }
 
@@ -249,7 +203,7 @@ impl Directory {
         self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn is_of_today(&self, loaded: &Loaded) -> bool {
+    pub(super) fn is_of_today(&self, loaded: &Loaded) -> bool {
         loaded.day.as_ref().is_none_or(|day| day.contains(&self.0.clock.now()))
     }
 

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
+use super::guard::Guard;
 use super::snapshot::{Earlier, Snapshot};
 use super::state_file::{self, StateFile};
 use super::{Directory, Inner, Memory, SourceError};
@@ -14,7 +15,7 @@ use crate::clock::Clock;
 use crate::scim::Stamps;
 
 /// The version of the content of the file.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// A file from further in the future than this was not written by a clock that can be believed.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
@@ -25,19 +26,38 @@ pub(super) struct Keepsake {
     memory: Option<Arc<dyn Memory>>,
     /// When the load of it began.
     loaded: Timestamp,
+    /// When it came to be served.
+    published: Timestamp,
+    /// What the guard counts from before, as of then.
+    window: Vec<u8>,
 }
 
 impl Keepsake {
-    pub(super) fn new(snapshot: Arc<Snapshot>, memory: Option<Arc<dyn Memory>>, clock: &dyn Clock) -> Self {
-        let loaded = clock.now().saturating_sub(snapshot.age(clock.monotonic())).unwrap_or(Timestamp::UNIX_EPOCH);
-        Self { snapshot, memory, loaded }
+    pub(super) fn new(
+        snapshot: Arc<Snapshot>,
+        memory: Option<Arc<dyn Memory>>,
+        guard: &Guard,
+        clock: &dyn Clock,
+    ) -> Self {
+        let published = clock.now();
+        let loaded = published.saturating_sub(snapshot.age(clock.monotonic())).unwrap_or(Timestamp::UNIX_EPOCH);
+        let window = guard.window_bytes(clock.monotonic()).unwrap_or_else(|error| {
+            tracing::error!("what was lost within the last hours cannot be written: {error}");
+            Vec::new()
+        });
+        Self { snapshot, memory, loaded, published, window }
     }
 
-    /// The version, the moment in milliseconds, the stamps of users and groups with their lengths, the memory.
+    /// The version, the moments in milliseconds, the window of the guard and the stamps of users and groups with their
+    /// lengths, the memory.
     fn to_bytes(&self) -> Result<Option<Vec<u8>>, SourceError> {
         let Some(memory) = &self.memory else { return Ok(None) };
         let mut bytes = vec![VERSION];
-        bytes.extend_from_slice(&self.loaded.as_millisecond().to_be_bytes());
+        for moment in [self.loaded, self.published] {
+            bytes.extend_from_slice(&moment.as_millisecond().to_be_bytes());
+        }
+        bytes.extend_from_slice(&(self.window.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(&self.window);
         for resources in [self.snapshot.users(), self.snapshot.groups()] {
             let stamps = Stamps::of(resources).to_json();
             bytes.extend_from_slice(&(stamps.len() as u64).to_be_bytes());
@@ -51,6 +71,8 @@ impl Keepsake {
 /// A file as it was read.
 struct Kept<'b> {
     loaded: Timestamp,
+    published: Timestamp,
+    window: &'b [u8],
     users: Stamps,
     groups: Stamps,
     memory: &'b [u8],
@@ -59,18 +81,25 @@ struct Kept<'b> {
 impl<'b> Kept<'b> {
     fn from_bytes(bytes: &'b [u8]) -> Option<Self> {
         let (version, rest) = bytes.split_first()?;
-        let (moment, rest) = rest.split_first_chunk()?;
-        let loaded = Timestamp::from_millisecond(i64::from_be_bytes(*moment)).ok()?;
-        let (users, rest) = stamps(rest)?;
-        let (groups, memory) = stamps(rest)?;
-        (*version == VERSION).then_some(Self { loaded, users, groups, memory })
+        let (loaded, rest) = moment(rest)?;
+        let (published, rest) = moment(rest)?;
+        let (window, rest) = part(rest)?;
+        let (users, rest) = part(rest)?;
+        let (groups, memory) = part(rest)?;
+        let (users, groups) = (Stamps::from_json(users)?, Stamps::from_json(groups)?);
+        (*version == VERSION).then_some(Self { loaded, published, window, users, groups, memory })
     }
 }
 
-fn stamps(bytes: &[u8]) -> Option<(Stamps, &[u8])> {
+fn moment(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
+    let (moment, rest) = bytes.split_first_chunk()?;
+    Some((Timestamp::from_millisecond(i64::from_be_bytes(*moment)).ok()?, rest))
+}
+
+/// Splits off a part that follows its length.
+fn part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
-    let (json, rest) = rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)?;
-    Some((Stamps::from_json(json)?, rest))
+    rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)
 }
 
 /// The file, and what is to be written into it next.
@@ -125,10 +154,13 @@ impl Directory {
 
     fn recalled(&self, content: &[u8]) -> Result<Arc<Snapshot>, SourceError> {
         let unknown = || SourceError::new("was written by another version of this program".to_owned());
-        let Kept { loaded, users, groups, memory } = Kept::from_bytes(content).ok_or_else(unknown)?;
+        let kept = Kept::from_bytes(content).ok_or_else(unknown)?;
+        let Kept { loaded, published, window, users, groups, memory } = kept;
         let recalled = self.0.source.recall(memory)?;
         *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = recalled.memory.clone();
         let clock = &*self.0.clock;
+        let elapsed = clock.now().duration_since(published);
+        self.0.guard.recall(&recalled, window, clock.monotonic(), elapsed).ok_or_else(unknown)?;
         let mut age = clock.now().duration_since(loaded);
         if age < -CLOCKS_DIFFER {
             tracing::warn!("the state file is from the future; it is not served, since its age is not known");

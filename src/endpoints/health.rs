@@ -8,7 +8,9 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 use super::{State, respond};
-use crate::directory::{self, Counters, Defects, Directory, HeldBack, Keeping, LastFailure, Login, Losses};
+use crate::directory::{
+    self, Counters, Defects, Directory, GroupLosses, HeldBack, Keeping, LastFailure, Login,
+};
 
 /// So few users may be incomplete without anybody being told: one that cannot be read for a while is
 /// nothing unusual.
@@ -196,17 +198,23 @@ fn served(now: &directory::State, held: Option<HeldBack>) -> Part {
         }
     };
     if let Some(held) = held {
-        let Losses { of, users, disappeared, deactivated, renamed, without_email, without_employment } = held.losses;
+        let HeldBack { id, losses, since, .. } = held;
         if part.standing == Standing::Ok {
-            part = Part { standing: Standing::Degraded, since: Some(held.since), ..part };
+            part = Part { standing: Standing::Degraded, since: Some(since), ..part };
         }
-        part.detail = format!("{}; a change is held back: {}", part.detail, held.losses);
-        let numbers = json!({
-            "sinceSeconds": held.since.as_secs(), "users": users, "of": of, "disappeared": disappeared,
-            "deactivated": deactivated, "renamed": renamed, "withoutEmail": without_email,
-            "withoutEmployment": without_employment,
-        });
-        part.more.insert("heldBack".to_owned(), numbers);
+        part.detail = format!("{}; a change is held back as {id}: {losses}", part.detail);
+        let mut numbers = Map::from_iter([
+            ("id".to_owned(), id.to_string().into()),
+            ("sinceSeconds".to_owned(), since.as_secs().into()),
+            ("users".to_owned(), losses.users.into()),
+            ("of".to_owned(), losses.of.into()),
+        ]);
+        numbers.extend(losses.kinds().map(|(kind, number)| (kind.key().to_owned(), number.into())));
+        let GroupLosses { of, gone, renamed } = losses.groups;
+        if gone + renamed > 0 {
+            numbers.insert("groups".to_owned(), json!({"of": of, "gone": gone, "renamed": renamed}));
+        }
+        part.more.insert("heldBack".to_owned(), numbers.into());
     }
     part
 }

@@ -35,14 +35,10 @@ pub(super) struct Known {
     pub(super) created: Option<AttributeId>,
     pub(super) last_modified: Option<AttributeId>,
     pub(super) user_name: Option<AttributeId>,
-    pub(super) active: Option<AttributeId>,
-    pub(super) emails: Option<AttributeId>,
     /// `emails.value`.
     pub(super) email: Option<AttributeId>,
     /// The attribute of our extension with the manager's address.
     pub(super) manager_email: Option<AttributeId>,
-    /// The attribute of our extension that tells the employment.
-    pub(super) employment: Option<AttributeId>,
 }
 
 /// The types that are served.
@@ -139,11 +135,8 @@ impl ResourceType {
             created: this.attribute("meta.created"),
             last_modified: this.attribute("meta.lastModified"),
             user_name: this.attribute("userName"),
-            active: this.attribute("active"),
-            emails: this.attribute("emails"),
             email: this.attribute("emails.value"),
             manager_email: this.attribute(&format!("{}:managerEmail", super::EXTENSION_USER)),
-            employment: this.attribute(&format!("{}:{}", super::EXTENSION_USER, super::standing::EMPLOYMENT)),
         };
         Ok(this)
     }

@@ -114,8 +114,8 @@ pub struct Extension {
 }
 
 impl Extension {
-    /// Whether there is an attribute of this name.
-    pub(super) fn has(&self, name: &str) -> bool {
+    /// Reports whether there is an attribute of this name.
+    fn has(&self, name: &str) -> bool {
         self.attributes.iter().any(|(known, _)| &**known == name)
     }
 
@@ -141,7 +141,16 @@ impl Serialize for Extension {
     }
 }
 
+/// Attribute of our extension that tells the employment.
+const EMPLOYMENT: &str = "employmentId";
+
 impl User {
+    /// Reports whether the user has an employment.
+    #[must_use]
+    pub fn has_employment(&self) -> bool {
+        self.extension.has(EMPLOYMENT)
+    }
+
     /// What lists are ordered by: creation, then the id, numbers as numbers. It depends on nothing that changes, so
     /// pages stay in step across refreshes.
     #[must_use]

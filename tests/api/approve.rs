@@ -1,53 +1,23 @@
-//! `approve`, and what a server makes of its signal.
+//! `approve`, and what a server makes of its signal: what is published is what was shown.
 
-use personio_scim::simulator::Simulator;
+use personio_scim::simulator::{Person, Simulator};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::harness::{Setup, TOKEN, until};
-use crate::process::{Program, get, run, serve, settings};
+use crate::process::{Ended, Program, get, run, serve, settings};
 
-/// Stands in front of a server and says for it `times` times that it holds something back.
-async fn holding_back(pid: u32, times: u64) -> MockServer {
-    let server = MockServer::start().await;
-    let answer = |directory: Value| json!({"pid": pid, "parts": {"directory": directory}});
-    let held = answer(json!({"status": "degraded", "detail": "40 of 60 users would go", "heldBack": {"gone": 40}}));
-    let ready = || Mock::given(method("GET")).and(path("/health/ready"));
-    ready().respond_with(ResponseTemplate::new(200).set_body_json(held)).up_to_n_times(times).mount(&server).await;
-    let published = answer(json!({"status": "ok", "detail": "20 users, 1 s old"}));
-    ready().respond_with(ResponseTemplate::new(200).set_body_json(published)).mount(&server).await;
-    server
+/// Runs `approve` for the server whose SCIM is there.
+async fn approve(base_url: &str, args: &[&str]) -> Ended {
+    let listen = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2");
+    run(&[&["approve", "--listen", listen], args].concat(), &[]).await
 }
 
-/// How often the log speaks of approvals.
-fn approvals(program: &Program) -> usize {
-    program.log().iter().filter(|line| line["message"] == "nothing is held back").count()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_is_told_and_the_outcome_is_awaited() {
-    let simulator = Setup::persons(5).simulator();
-    let program = serve(&simulator);
-    program.base_url().await;
-    let front = holding_back(program.pid(), 3).await;
-    let ended = run(&["approve", "--listen", &front.address().to_string()], &[]).await;
-    assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
-    assert_eq!(ended.out, "Held back: 40 of 60 users would go\nPublished: 20 users, 1 s old\n");
-    until("the server has been told", async || approvals(&program) == 1).await;
-    assert_eq!(front.received_requests().await.unwrap().len(), 4);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_stays_held_back_is_a_failure() {
-    let simulator = Setup::persons(5).simulator();
-    let program = serve(&simulator);
-    program.base_url().await;
-    let front = holding_back(program.pid(), u64::MAX).await;
-    let ended = run(&["approve"], &[("SCIM_LISTEN", &front.address().to_string())]).await;
-    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    assert_eq!(ended.err, "personio-scim: still held back after 10 s, the server's log may say why\n");
-    until("the server has been told", async || approvals(&program) == 1).await;
+/// How often the log says this.
+fn logged(program: &Program, part: &str) -> usize {
+    let is_said = |line: &Value| line["message"].as_str().is_some_and(|message| message.contains(part));
+    program.log().iter().filter(|line| is_said(line)).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,25 +29,27 @@ async fn with_nothing_held_back_nothing_happens() {
     for (program, base_url) in [(&program, base_url), (&demo, demo.printed("base URL:").await)] {
         let ready = base_url.replace("/scim/v2", "/health/ready");
         assert_eq!(get(&ready, TOKEN).await.json()["pid"], program.pid());
-        let listen = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2");
-        let ended = run(&["approve", "--listen", listen], &[]).await;
-        assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
-        assert!(ended.out.starts_with("Nothing is held back: ") && ended.out.lines().count() == 1, "{ended:?}");
-        assert_eq!(approvals(program), 0);
-        // The signal itself does no harm either.
+        for args in [&[][..], &["--yes"], &["--show"], &["0123456789ab"]] {
+            let ended = approve(&base_url, args).await;
+            assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
+            assert_eq!(ended.out, "Nothing is held back.\n");
+        }
+        // The signal does no harm either.
         program.signal("USR1");
-        until("the signal has arrived", async || approvals(program) == 1).await;
+        until("the signal has arrived", async || logged(program, "nothing is held back") == 1).await;
         assert_eq!(get(&ready, TOKEN).await.json()["pid"], program.pid());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_no_server_gets_no_signal() {
-    // This process would die of it.
-    let front = holding_back(std::process::id(), u64::MAX).await;
+async fn whoever_is_no_server_is_told_nothing() {
+    // This process listens to no approval.
+    let front = MockServer::start().await;
+    let ready = ResponseTemplate::new(200).set_body_json(json!({"pid": std::process::id()}));
+    Mock::given(method("GET")).and(path("/health/ready")).respond_with(ready).mount(&front).await;
     let ended = run(&["approve", "--listen", &front.address().to_string()], &[]).await;
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    assert!(ended.err.contains("is no personio-scim here") && ended.err.lines().count() == 1, "{ended:?}");
+    assert!(ended.err.contains("is no personio-scim that this user") && ended.err.lines().count() == 1, "{ended:?}");
     run(&["approve", "--listen", "127.0.0.1:1"], &[]).await.complains(1, "127.0.0.1:1/health/ready does not answer");
 }
 
@@ -99,19 +71,80 @@ async fn held(simulator: &Simulator, left: usize) -> (Program, String) {
     (program, base_url)
 }
 
+/// The id of what is held back, as health tells it.
+async fn held_id(base_url: &str) -> String {
+    let health = get(&base_url.replace("/scim/v2", "/health/ready"), "").await.json();
+    health["parts"]["directory"]["heldBack"]["id"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_is_held_back_is_published() {
+    for by_id in [true, false] {
+        let simulator = Setup::persons(60).simulator();
+        let (program, base_url) = held(&simulator, 20).await;
+        let id = held_id(&base_url).await;
+        assert_eq!(logged(&program, &format!("a change is held back as {id}")), 1);
+        let ended = approve(&base_url, &[if by_id { id.as_str() } else { "--yes" }]).await;
+        assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
+        let [shown, published] = ended.out.lines().collect::<Vec<_>>()[..] else { panic!("{ended:?}") };
+        assert!(shown.starts_with(&format!("Change {id}: 40 of 60 users would lose something: 40 would disappear")));
+        assert_eq!(published, "Published: 20 users are served.");
+        assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 20);
+        let errors = program.log().into_iter().filter(|line| line["level"] == "ERROR").collect::<Vec<_>>();
+        assert_eq!(errors.len(), 1, "once: {errors:?}");
+        assert!(errors[0]["message"].as_str().unwrap().contains("personio-scim approve"), "{errors:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_terminal_an_id_or_a_yes_nothing_is_published() {
+    let simulator = Setup::persons(60).simulator();
+    let (_program, base_url) = held(&simulator, 20).await;
+    let id = held_id(&base_url).await;
+    approve(&base_url, &[]).await.complains(64, &format!("personio-scim approve {id}"));
+    approve(&base_url, &["0123456789ab"]).await.complains(1, &format!("the change that is held back is {id} by now"));
+    assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
+    assert_eq!(held_id(&base_url).await, id, "looking changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_has_grown_is_held_back_again() {
     let simulator = Setup::persons(60).simulator();
     let (program, base_url) = held(&simulator, 20).await;
-    let listen = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2");
-    let ended = run(&["approve", "--listen", listen], &[]).await;
+    let shown = held_id(&base_url).await;
+    let inactive = |person: &mut Person| {
+        person.preferred_name = Some("Changed".to_owned());
+        person.employments.iter_mut().for_each(|employment| employment.status = Some("INACTIVE".to_owned()));
+    };
+    simulator.with_world(|world| world.persons.iter_mut().for_each(inactive));
+    until("it is another change", async || {
+        get(&format!("{base_url}/Users"), TOKEN).await;
+        held_id(&base_url).await != shown
+    })
+    .await;
+    approve(&base_url, &[&shown]).await.complains(1, "not approved: the change that is held back is");
+    assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
+    // The signal is about what the log has reported, which was less.
+    program.signal("USR1");
+    until("it is reported", async || logged(&program, "the change is another than the log has reported") == 1).await;
+    assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_shown_who_would_change_and_in_what_but_no_value() {
+    let simulator = Setup::persons(60).simulator();
+    let (_program, base_url) = held(&simulator, 20).await;
+    let persons: Vec<Value> =
+        get(&format!("{base_url}/Users"), TOKEN).await.json()["Resources"].as_array().unwrap().clone();
+    let left = simulator.with_world(|world| world.persons.iter().map(|person| person.id.clone()).collect::<Vec<_>>());
+    let ended = approve(&base_url, &["--show", "--yes"]).await;
     assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
-    assert!(ended.out.contains("40 of 60 users would lose something: 40 would disappear"), "{ended:?}");
-    assert!(ended.out.lines().count() == 2 && ended.out.contains("Published: 20 users"), "{ended:?}");
-    assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 20);
-    let errors = program.log().into_iter().filter(|line| line["level"] == "ERROR").collect::<Vec<_>>();
-    assert_eq!(errors.len(), 1, "once: {errors:?}");
-    assert!(errors[0]["message"].as_str().unwrap().contains("personio-scim approve"), "{errors:?}");
+    for person in persons {
+        let (id, name) = (person["id"].as_str().unwrap(), person["userName"].as_str().unwrap());
+        let line = format!("  {id}: would disappear\n");
+        assert_eq!(ended.out.contains(&line), !left.iter().any(|left| left == id), "{ended:?}");
+        assert!(!ended.out.contains(name), "{ended:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use personio_scim::access::{Caller, Client, Rules, Token};
 use personio_scim::app::{Application, Live, Tuning};
 use personio_scim::clock::Clock;
 use personio_scim::config::{Config, Personio, Scim, State, Told};
-use personio_scim::directory::Directory;
+use personio_scim::directory::{Approval, Directory};
 use personio_scim::personio::{Limits, Retry};
 use personio_scim::scim::filter;
 use personio_scim::simulator::{Options, Rate, Simulator, World};
@@ -281,6 +281,14 @@ impl Bridge {
     /// What is served.
     pub fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Approves what is held back, as it is shown.
+    pub async fn approve(&self) {
+        if let Some(held) = self.directory.held_back() {
+            let approval = self.directory.approve(&held.id.to_string()).await;
+            assert!(matches!(approval, Approval::Published(_)), "{approval:?}");
+        }
     }
 
     /// A request with the token, to a path such as `/scim/v2/Users`.

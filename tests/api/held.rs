@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::civil::date;
 use jiff::tz::TimeZone;
+use personio_scim::directory::Kind;
 use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person};
 
 use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, TestClock, by_id, first_page, until};
@@ -103,9 +104,9 @@ async fn midnight_does_not_hold_back_what_was_approved() {
     bridge.simulator.with_world(|world| world.persons.truncate(50));
     bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
     bridge.reloaded().await;
-    assert_eq!(bridge.directory().held_back().unwrap().losses.disappeared, 70);
+    assert_eq!(bridge.directory().held_back().unwrap().losses.number(Kind::Disappeared), 70);
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
-    bridge.directory().approve().await;
+    bridge.approve().await;
     bridge.clock.pass(HOUR + Duration::from_secs(1));
     let active = by_id(&bridge.reloaded().await, "1")["active"].clone();
     let held = bridge.directory().held_back();
@@ -119,7 +120,7 @@ async fn what_was_approved_is_not_held_back_again() {
     bridge.simulator.with_world(|world| world.persons.truncate(50));
     bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
     bridge.reloaded().await;
-    bridge.directory().approve().await;
+    bridge.approve().await;
     bridge.reloaded().await;
     assert!(bridge.directory().held_back().is_none(), "{:?}", bridge.directory().held_back());
 }
@@ -174,7 +175,7 @@ async fn who_is_new_meanwhile_is_read_once() {
         let asked = |endpoint| bridge.simulator.requests(endpoint);
         assert_eq!((asked(Endpoint::Person), asked(Endpoint::Employments)), (30, employments), "in {loads}");
     }
-    bridge.directory().approve().await;
+    bridge.approve().await;
     bridge.simulator.reset_counts();
     assert_eq!(bridge.reloaded().await.len(), 35);
     assert_eq!(bridge.simulator.requests(Endpoint::Person), 0, "nobody is missing any more");
@@ -220,7 +221,7 @@ async fn who_was_missing_and_is_there_again_counts_like_everybody() {
     leave(&bridge, 50);
     bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
     bridge.reloaded().await;
-    bridge.directory().approve().await;
+    bridge.approve().await;
     let active = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
     let was = active().await;
     bridge.simulator.with_world(|world| {
@@ -266,7 +267,7 @@ async fn what_was_approved_before_it_was_sure_is_not_held_back_once_it_is() {
     leave(&bridge, 50);
     bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
     bridge.reloaded().await;
-    bridge.directory().approve().await;
+    bridge.approve().await;
     assert_eq!(bridge.reloaded().await.len(), 120, "nobody is surely gone");
     bridge.simulator.heal();
     for _ in 0..3 {
@@ -277,7 +278,7 @@ async fn what_was_approved_before_it_was_sure_is_not_held_back_once_it_is() {
     // It was about those, and about nobody else.
     leave(&bridge, 38);
     assert_eq!(bridge.reloaded().await.len(), 50);
-    assert_eq!(bridge.directory().held_back().unwrap().losses.disappeared, 12);
+    assert_eq!(bridge.directory().held_back().unwrap().losses.number(Kind::Disappeared), 12);
 }
 
 /// Approves while a load is under way that has asked for those who are missing already.
@@ -287,7 +288,7 @@ async fn approve_in_flight(bridge: &Bridge) {
     bridge.simulator.reset_counts();
     tokio::join!(bridge.reloaded(), async {
         until("employments", async || bridge.simulator.requests(Endpoint::Employments) > 0).await;
-        bridge.directory().approve().await;
+        bridge.approve().await;
     });
 }
 
@@ -312,7 +313,7 @@ async fn who_was_approved_to_go_does_not_come_back_by_a_load_under_way() {
     };
     let (_, approved) = tokio::join!(bridge.reloaded(), async {
         until("employments", async || bridge.simulator.requests(Endpoint::Employments) > 0).await;
-        bridge.directory().approve().await;
+        bridge.approve().await;
         left()
     });
     let back = left().into_iter().filter(|id| !approved.contains(id)).count();
@@ -337,7 +338,7 @@ async fn who_was_approved_to_be_inactive_is_not_active_again_by_a_load_under_way
     let count = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
     tokio::join!(bridge.reloaded(), async {
         until("employments", async || bridge.simulator.requests(Endpoint::Employments) > 0).await;
-        bridge.directory().approve().await;
+        bridge.approve().await;
         bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
     });
     let now = count().await;

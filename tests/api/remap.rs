@@ -2,6 +2,7 @@
 //! people have been read for it. Until then everything is as before.
 
 use personio_scim::config::Config;
+use personio_scim::directory::Kind;
 use personio_scim::scim::{AttributeType, CustomAttribute as Served};
 use personio_scim::simulator::{Action, CustomAttribute, Employment, Endpoint, Fault, Person, World};
 use personio_scim::translate::{Custom, Policy};
@@ -195,10 +196,36 @@ async fn a_new_mapping_that_would_cost_many_is_held_back_with_all_that_belongs_t
     until("it is held back", async || bridge.directory().held_back().is_some()).await;
     assert!(!describes(&bridge).await);
     assert_eq!(badges(&bridge.users("").await), vec![&Value::Null; 40]);
-    bridge.directory().approve().await;
+    bridge.approve().await;
     assert!(describes(&bridge).await);
     assert_eq!(filtered(&bridge, "\"b30\"").await.json()["totalResults"], 1);
     assert_eq!(bridge.everybody().await.len(), 20);
+}
+
+/// What a new mapping changes by itself is the operator's word; what else changes at the same time is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_mapping_may_change_what_it_decides_for_everybody_and_nothing_else() {
+    let by_badge = Policy { employee_number: Some("dynamic_1".to_owned()), ..Policy::default() };
+    let bridge = Setup { max_change: 0.2, policy: by_badge, ..Setup::of(people(40)) }.start();
+    bridge.everybody().await;
+    adopt(&bridge, Policy::default());
+    let number = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber";
+    until("numbers are ids", async || {
+        bridge.list("/Users", &[("filter", &format!("{number} eq \"7\""))]).await["totalResults"] == 1
+    })
+    .await;
+    assert!(bridge.directory().held_back().is_none());
+
+    bridge.simulator.with_world(|world| {
+        world.persons.iter_mut().for_each(|person| person.status = Some("INACTIVE".to_owned()));
+    });
+    adopt(&bridge, Policy { employee_number: Some("dynamic_1".to_owned()), ..Policy::default() });
+    until("it is held back", async || bridge.directory().held_back().is_some()).await;
+    let held = bridge.directory().held_back().unwrap();
+    assert_eq!((held.losses.number(Kind::Deactivated), held.losses.number(Kind::OtherEmployeeNumber)), (40, 0));
+    assert_eq!(held.own.number(Kind::OtherEmployeeNumber), 40, "it is shown all the same");
+    bridge.approve().await;
+    assert_eq!(bridge.list("/Users", &[("filter", &format!("{number} eq \"b7\""))]).await["totalResults"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

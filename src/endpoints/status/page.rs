@@ -5,7 +5,7 @@ use std::time::Duration;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{Facts, STYLE, Served, Setting};
-use crate::directory::{HeldBack, Losses, NextLoad, Outcome, PastLoad};
+use crate::directory::{HeldBack, NextLoad, Outcome, PastLoad};
 use crate::endpoints::health::{Health, Standing};
 use crate::endpoints::measure::Visits;
 
@@ -67,21 +67,21 @@ fn class(standing: Standing) -> &'static str {
 }
 
 fn held_back(held: &HeldBack) -> Markup {
-    let Losses { of, users, disappeared, deactivated, renamed, without_email, without_employment } = held.losses;
+    let HeldBack { id, losses, since, .. } = held;
     html! {
         section.alert {
             h2.warn { "A change is held back" }
             p {
-                "For " (time(held.since)) ": it would take something from " (users) " of " (of) " users. What was served before "
-                "is served on. If the change is right, run " code { "personio-scim approve" } " where the server runs."
+                "For " (time(*since)) ": it would take something from " (losses.users) " of " (losses.of) " users. What was "
+                "served before is served on. If the change is right, run " code { "personio-scim approve " (id) }
+                " where the server runs."
             }
             div.tiles {
-                @for (number, what) in [
-                    (disappeared, "would disappear"), (deactivated, "would become inactive"),
-                    (renamed, "would get another userName"), (without_email, "would lose their e‑mail address"),
-                    (without_employment, "would lose their employment"),
-                ] {
-                    div { b { (number) } (what) }
+                @for (kind, number) in losses.kinds() {
+                    div { b { (number) } (kind.words()) }
+                }
+                @if losses.groups.gone > 0 { div { b { (losses.groups.gone) } "groups would vanish" } }
+                @if losses.groups.renamed > 0 { div { b { (losses.groups.renamed) } "groups would get another name" }
                 }
             }
         }

@@ -1,0 +1,179 @@
+//! Approvals between processes: the server's end of a socket by which `approve` sees what is held back and names the
+//! change that is to be published.
+//!
+//! The socket has a name in Linux's abstract namespace and no file, so that it works where no folder can be written to.
+//! The kernel says whose process is at its other end: only the server's user and root are answered. It is not reachable
+//! from another machine, nor from another network namespace.
+
+use std::io;
+
+use rustix::process::geteuid;
+use serde::{Deserialize, Serialize};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::directory::{Approval, Directory};
+
+/// Request of `approve`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Request {
+    /// Show what is held back.
+    Show,
+    /// Publish the change of this id.
+    Approve(String),
+}
+
+/// Answer of the server.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Answer {
+    /// What is held back.
+    Held(HeldChange),
+    /// Nothing is.
+    NothingHeld,
+    /// The change is served. This is the number of users.
+    Published(usize),
+    /// The change of this id is held back, and not the one that was named.
+    Another(String),
+    /// The change could not be published.
+    Failed(String),
+}
+
+/// What is held back, without any value of a user.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct HeldChange {
+    pub(super) id: String,
+    /// What it would change, in numbers.
+    pub(super) own: String,
+    /// What the guard counted, in numbers.
+    pub(super) losses: String,
+    pub(super) users: Vec<AffectedUser>,
+}
+
+/// What would happen to a user.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct AffectedUser {
+    pub(super) id: String,
+    pub(super) changes: String,
+}
+
+/// Listens for `approve` as long as the process runs.
+pub(super) fn listen(directory: Directory) -> io::Result<()> {
+    let listener = bind(std::process::id())?;
+    tokio::spawn(async move {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                // Most likely all file descriptors are in use.
+                tokio::time::sleep(wire::TIMEOUT).await;
+                continue;
+            };
+            // One after the other: there is one operator.
+            if let Err(error) = answer(stream, &directory).await {
+                tracing::warn!("a request of `approve` was not answered: {error}");
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn answer(mut stream: UnixStream, directory: &Directory) -> io::Result<()> {
+    require_own_user(&stream)?;
+    let request = wire::read(&mut stream, wire::TIMEOUT).await?;
+    let answer = match request {
+        Request::Show => show(directory),
+        Request::Approve(id) => match directory.approve(&id).await {
+            Approval::Published(users) => Answer::Published(users),
+            Approval::NothingHeld => Answer::NothingHeld,
+            Approval::Another(id) => Answer::Another(id.to_string()),
+            Approval::Failed(reason) => Answer::Failed(reason),
+        },
+    };
+    wire::write(&mut stream, &answer).await
+}
+
+fn show(directory: &Directory) -> Answer {
+    let Some(held) = directory.held_back() else { return Answer::NothingHeld };
+    // It has become another just now.
+    let Some(affected) = directory.affected_users(held.id) else { return Answer::Another(held.id.to_string()) };
+    let mut users = Vec::with_capacity(affected.len());
+    for user in affected {
+        let changes: Vec<&str> = user.kinds.iter().map(|kind| kind.words()).collect();
+        users.push(AffectedUser { id: user.id.into(), changes: changes.join(", ") });
+    }
+    Answer::Held(HeldChange {
+        id: held.id.to_string(),
+        own: held.own.to_string(),
+        losses: held.losses.to_string(),
+        users,
+    })
+}
+
+/// Fails unless the process at the other end runs as this one's user, or as root.
+fn require_own_user(stream: &UnixStream) -> io::Result<()> {
+    let user = stream.peer_cred()?.uid();
+    if user == geteuid().as_raw() || user == 0 {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("user {user} is neither this process's nor root")))
+}
+
+#[cfg(target_os = "linux")]
+fn address(pid: u32) -> io::Result<std::os::unix::net::SocketAddr> {
+    use std::os::linux::net::SocketAddrExt;
+    std::os::unix::net::SocketAddr::from_abstract_name(format!("personio-scim.approve.{pid}"))
+}
+
+#[cfg(target_os = "linux")]
+fn bind(pid: u32) -> io::Result<UnixListener> {
+    let listener = std::os::unix::net::UnixListener::bind_addr(&address(pid)?)?;
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
+}
+
+/// Connects to the server that is this process.
+#[cfg(target_os = "linux")]
+pub(super) fn connect(pid: u32) -> io::Result<UnixStream> {
+    let stream = std::os::unix::net::UnixStream::connect_addr(&address(pid)?)?;
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bind(_: u32) -> io::Result<UnixListener> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Connects to the server that is this process.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn connect(_: u32) -> io::Result<UnixStream> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// One JSON value in each direction, ended by closing that direction.
+pub(super) mod wire {
+    use std::io;
+    use std::time::Duration;
+
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
+    use tokio::time::timeout;
+
+    /// Time that the other end may take to send or to read.
+    pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
+    /// Largest message: a million users, each with a few words.
+    const MAX_BYTES: u64 = 256 << 20;
+
+    pub(crate) async fn read<T: DeserializeOwned>(stream: &mut UnixStream, wait: Duration) -> io::Result<T> {
+        let mut bytes = Vec::new();
+        timeout(wait, stream.take(MAX_BYTES).read_to_end(&mut bytes)).await??;
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+
+    pub(crate) async fn write<T: Serialize>(stream: &mut UnixStream, value: &T) -> io::Result<()> {
+        let bytes = serde_json::to_vec(value)?;
+        timeout(TIMEOUT, stream.write_all(&bytes)).await??;
+        stream.shutdown().await
+    }
+}

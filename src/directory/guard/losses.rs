@@ -1,0 +1,379 @@
+//! Kinds of harm that a change can do, and numbers of them.
+
+use std::fmt;
+
+/// Fewest lost or activated users that are too many, minus one, unless it is more than half of everybody.
+const MAX_FEW: usize = 10;
+/// Fewest users of whom more than half are always too many.
+const SMALLEST_COMPANY: usize = 3;
+/// Largest number of new users that is never too many, so that a small company can grow.
+const MAX_NEW: usize = 30;
+/// Number of kinds.
+const KINDS: usize = Kind::ALL.len();
+
+/// A way in which a change takes something from a user, or gives something that opens doors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`Kind::words` says what each is")]
+pub enum Kind {
+    Disappeared,
+    Deactivated,
+    Renamed,
+    WithoutEmail,
+    WithoutEmployment,
+    WithoutDepartment,
+    OtherDepartment,
+    WithoutManager,
+    OtherManager,
+    WithoutEmployeeNumber,
+    OtherEmployeeNumber,
+    WithoutCostCenter,
+    OtherCostCenter,
+    WithoutOrganization,
+    OtherOrganization,
+    WithoutDivision,
+    OtherDivision,
+    WithoutName,
+    OtherName,
+    FewerGroups,
+    RenamedGroup,
+    Activated,
+    New,
+}
+
+impl Kind {
+    /// All kinds, in the order in which they are reported.
+    pub const ALL: [Self; 23] = [
+        Self::Disappeared,
+        Self::Deactivated,
+        Self::Renamed,
+        Self::WithoutEmail,
+        Self::WithoutEmployment,
+        Self::WithoutDepartment,
+        Self::OtherDepartment,
+        Self::WithoutManager,
+        Self::OtherManager,
+        Self::WithoutEmployeeNumber,
+        Self::OtherEmployeeNumber,
+        Self::WithoutCostCenter,
+        Self::OtherCostCenter,
+        Self::WithoutOrganization,
+        Self::OtherOrganization,
+        Self::WithoutDivision,
+        Self::OtherDivision,
+        Self::WithoutName,
+        Self::OtherName,
+        Self::FewerGroups,
+        Self::RenamedGroup,
+        Self::Activated,
+        Self::New,
+    ];
+    /// Kinds that a mapping decides: a new mapping changes these by the operator's own word.
+    const OF_MAPPING: [Self; 6] = [
+        Self::WithoutEmployeeNumber,
+        Self::OtherEmployeeNumber,
+        Self::WithoutDivision,
+        Self::OtherDivision,
+        Self::FewerGroups,
+        Self::RenamedGroup,
+    ];
+    /// Kinds that give something.
+    const GAINS: [Self; 2] = [Self::Activated, Self::New];
+
+    /// Returns the name of its number in JSON.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Disappeared => "disappeared",
+            Self::Deactivated => "deactivated",
+            Self::Renamed => "renamed",
+            Self::WithoutEmail => "withoutEmail",
+            Self::WithoutEmployment => "withoutEmployment",
+            Self::WithoutDepartment => "withoutDepartment",
+            Self::OtherDepartment => "otherDepartment",
+            Self::WithoutManager => "withoutManager",
+            Self::OtherManager => "otherManager",
+            Self::WithoutEmployeeNumber => "withoutEmployeeNumber",
+            Self::OtherEmployeeNumber => "otherEmployeeNumber",
+            Self::WithoutCostCenter => "withoutCostCenter",
+            Self::OtherCostCenter => "otherCostCenter",
+            Self::WithoutOrganization => "withoutOrganization",
+            Self::OtherOrganization => "otherOrganization",
+            Self::WithoutDivision => "withoutDivision",
+            Self::OtherDivision => "otherDivision",
+            Self::WithoutName => "withoutName",
+            Self::OtherName => "otherName",
+            Self::FewerGroups => "fewerGroups",
+            Self::RenamedGroup => "renamedGroup",
+            Self::Activated => "activated",
+            Self::New => "new",
+        }
+    }
+
+    /// Returns what such a user would do or have.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Disappeared => "would disappear",
+            Self::Deactivated => "would become inactive",
+            Self::Renamed => "would get another userName",
+            Self::WithoutEmail => "would have no e-mail address",
+            Self::WithoutEmployment => "would have no employment",
+            Self::WithoutDepartment => "would have no department",
+            Self::OtherDepartment => "would have another department",
+            Self::WithoutManager => "would have no manager",
+            Self::OtherManager => "would have another manager",
+            Self::WithoutEmployeeNumber => "would have no employeeNumber",
+            Self::OtherEmployeeNumber => "would have another employeeNumber",
+            Self::WithoutCostCenter => "would have no costCenter",
+            Self::OtherCostCenter => "would have another costCenter",
+            Self::WithoutOrganization => "would have no organization",
+            Self::OtherOrganization => "would have another organization",
+            Self::WithoutDivision => "would have no division",
+            Self::OtherDivision => "would have another division",
+            Self::WithoutName => "would have no name",
+            Self::OtherName => "would have another name",
+            Self::FewerGroups => "would leave a group",
+            Self::RenamedGroup => "would be in a group with another name",
+            Self::Activated => "would become active",
+            Self::New => "would be new",
+        }
+    }
+}
+
+/// A set of kinds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kinds(u32);
+
+impl Kinds {
+    /// Restores a set from [`Kinds::bits`].
+    pub(super) fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// Returns the set as a number.
+    pub(super) fn bits(self) -> u32 {
+        self.0
+    }
+
+    pub(super) fn add(&mut self, kind: Kind) {
+        self.0 |= 1 << kind as u32;
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Returns the set without what a mapping decides.
+    pub(super) fn without_mapped(self) -> Self {
+        Self(self.0 & !of(&Kind::OF_MAPPING).0)
+    }
+
+    fn loses(self) -> bool {
+        !Self(self.0 & !of(&Kind::GAINS).0).is_empty()
+    }
+
+    fn has(self, kind: Kind) -> bool {
+        self.0 & (1 << kind as u32) != 0
+    }
+
+    /// Returns the kinds in the set.
+    pub fn iter(self) -> impl Iterator<Item = Kind> {
+        Kind::ALL.into_iter().filter(move |kind| self.has(*kind))
+    }
+}
+
+fn of(kinds: &[Kind]) -> Kinds {
+    let mut all = Kinds::default();
+    kinds.iter().for_each(|kind| all.add(*kind));
+    all
+}
+
+/// Share of the users that may be harmed by a change, or by all changes within some time: 1 is everybody.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MaxChange(pub f64);
+
+impl MaxChange {
+    /// Reports whether there is a bound at all.
+    pub(in crate::directory) fn is_bound(self) -> bool {
+        self.0 < 1.0
+    }
+
+    /// Reports whether `losses` are too many.
+    pub(super) fn is_exceeded_by(self, losses: &Losses) -> bool {
+        let Losses { of, users, before, groups, .. } = *losses;
+        let is_many = |count: usize, of: usize| count > MAX_FEW && self.is_share_exceeded(count, of);
+        let is_most = of >= SMALLEST_COMPANY && users * 2 > of && self.is_share_exceeded(users, of);
+        let new = losses.number(Kind::New);
+        self.is_bound()
+            && (is_most
+                || is_many(users, of)
+                || is_many(losses.number(Kind::Activated), before)
+                || (new > MAX_NEW && self.is_share_exceeded(new, before))
+                || is_many(groups.gone + groups.renamed, groups.of))
+    }
+
+    fn is_share_exceeded(self, count: usize, of: usize) -> bool {
+        count as f64 > of as f64 * self.0
+    }
+}
+
+/// Numbers of harmed groups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GroupLosses {
+    /// All groups there were.
+    pub of: usize,
+    /// Groups that would vanish.
+    pub gone: usize,
+    /// Groups that would have another name.
+    pub renamed: usize,
+}
+
+/// Numbers of harmed users.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Largest number of users that there were.
+    pub of: usize,
+    /// Smallest number of users that there were: gains are compared with it.
+    pub before: usize,
+    /// Users who would lose anything.
+    pub users: usize,
+    /// Harmed groups.
+    pub groups: GroupLosses,
+    kinds: [usize; KINDS],
+}
+
+impl Losses {
+    /// Returns the numbers of a change of nobody.
+    pub(super) fn among(of: usize, groups: usize) -> Self {
+        let groups = GroupLosses { of: groups, ..GroupLosses::default() };
+        Self { of, before: of, groups, ..Self::default() }
+    }
+
+    /// Counts one more user.
+    pub(super) fn count(&mut self, kinds: Kinds) {
+        self.users += usize::from(kinds.loses());
+        for (number, kind) in self.kinds.iter_mut().zip(Kind::ALL) {
+            *number += usize::from(kinds.has(kind));
+        }
+    }
+
+    /// Returns the number of users to whom this happens.
+    #[must_use]
+    pub fn number(&self, kind: Kind) -> usize {
+        self.kinds().find(|(known, _)| *known == kind).map_or(0, |(_, number)| number)
+    }
+
+    /// Returns all kinds that happen, with their numbers.
+    pub fn kinds(&self) -> impl Iterator<Item = (Kind, usize)> {
+        Kind::ALL.into_iter().zip(self.kinds).filter(|(_, number)| *number > 0)
+    }
+
+    /// Returns the number of users and groups that are counted, a user for losing and for gaining alike.
+    pub(in crate::directory) fn size(&self) -> usize {
+        self.users + self.number(Kind::Activated) + self.number(Kind::New) + self.groups.gone + self.groups.renamed
+    }
+}
+
+impl fmt::Display for Losses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} users would lose something", self.users, self.of)?;
+        for (place, (kind, number)) in self.kinds().enumerate() {
+            let mark = if place == 0 { ':' } else { ',' };
+            write!(f, "{mark} {number} {}", kind.words())?;
+        }
+        let GroupLosses { of, gone, renamed } = self.groups;
+        if gone + renamed > 0 {
+            write!(f, "; of {of} groups {gone} would vanish and {renamed} have another name")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn losses(of: usize, count: usize, kind: Kind) -> Losses {
+        let mut losses = Losses { of, before: of, ..Losses::default() };
+        (0..count).for_each(|_| losses.count(super::of(&[kind])));
+        losses
+    }
+
+    #[test]
+    fn a_change_is_too_large_beyond_the_share_and_beyond_a_few_or_half() {
+        for (count, of, share, expected) in [
+            (10, 10, 0.2, true),
+            (6, 10, 0.2, true),
+            (5, 10, 0.2, false),
+            (2, 3, 0.2, true),
+            (1, 3, 0.2, false),
+            (2, 2, 0.2, false),
+            (1, 1, 0.2, false),
+            (10, 20, 0.2, false),
+            (11, 20, 0.2, true),
+            (11, 11, 0.2, true),
+            (11, 55, 0.2, false),
+            (12, 55, 0.2, true),
+            (200, 1000, 0.2, false),
+            (201, 1000, 0.2, true),
+            (7, 10, 0.7, false),
+            (8, 10, 0.7, true),
+            (11, 1000, 0.0, true),
+            (10, 1000, 0.0, false),
+            (1000, 1000, 1.0, false),
+        ] {
+            let exceeded = MaxChange(share).is_exceeded_by(&losses(of, count, Kind::Deactivated));
+            assert_eq!(exceeded, expected, "{count} of {of}");
+        }
+    }
+
+    #[test]
+    fn gains_are_too_large_beyond_the_share_of_those_there_were() {
+        for (kind, count, of, expected) in [
+            (Kind::New, 27, 3, false),
+            (Kind::New, 30, 3, false),
+            (Kind::New, 31, 3, true),
+            (Kind::New, 200, 1000, false),
+            (Kind::New, 201, 1000, true),
+            (Kind::Activated, 3, 5, false),
+            (Kind::Activated, 10, 12, false),
+            (Kind::Activated, 11, 12, true),
+            (Kind::Activated, 201, 1000, true),
+        ] {
+            let found = losses(of, count, kind);
+            assert_eq!(MaxChange(0.2).is_exceeded_by(&found), expected, "{kind:?}: {count} of {of}");
+            assert_eq!(found.users, 0, "who gains loses nothing");
+        }
+    }
+
+    #[test]
+    fn groups_are_compared_with_the_number_of_groups() {
+        for (gone, renamed, of, expected) in
+            [(11, 0, 40, true), (6, 5, 40, true), (5, 5, 40, false), (8, 0, 8, false), (11, 0, 100, false)]
+        {
+            let groups = GroupLosses { of, gone, renamed };
+            let losses = Losses { of: 1000, before: 1000, groups, ..Losses::default() };
+            assert_eq!(MaxChange(0.2).is_exceeded_by(&losses), expected, "{groups:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_told_with_their_kinds_unless_they_are_zero() {
+        let mut found = losses(60, 40, Kind::Disappeared);
+        let mut both = of(&[Kind::WithoutDepartment]);
+        both.add(Kind::FewerGroups);
+        found.count(both);
+        found.groups = GroupLosses { of: 4, gone: 1, renamed: 0 };
+        assert_eq!(
+            found.to_string(),
+            "41 of 60 users would lose something: 40 would disappear, 1 would have no department, 1 would leave a \
+             group; of 4 groups 1 would vanish and 0 have another name"
+        );
+        let kinds: Vec<usize> = Kind::ALL.iter().map(|kind| *kind as usize).collect();
+        assert_eq!(kinds, (0..KINDS).collect::<Vec<_>>(), "each has its place");
+    }
+}
