@@ -20,7 +20,7 @@ pub(super) async fn run(args: &ApproveArgs) -> Result<(), Failure> {
     let held = match exchange(pid, &Request::Show).await? {
         Answer::Held(held) => held,
         Answer::NothingHeld => return Ok(writeln!(out, "Nothing is held back.")?),
-        other => return Err(unexpected(&other)),
+        other @ (Answer::Published(_) | Answer::Another(_) | Answer::Failed(_)) => return Err(unexpected(&other)),
     };
     print(&held, args.show, &mut out)?;
     if !is_meant(&held, args, &mut out)? {
@@ -29,7 +29,7 @@ pub(super) async fn run(args: &ApproveArgs) -> Result<(), Failure> {
     match exchange(pid, &Request::Approve(held.id)).await? {
         Answer::Published(users) => Ok(writeln!(out, "Published: {users} users are served.")?),
         Answer::NothingHeld => Ok(writeln!(out, "Nothing is held back any more.")?),
-        other => Err(unexpected(&other)),
+        other @ (Answer::Held(_) | Answer::Another(_) | Answer::Failed(_)) => Err(unexpected(&other)),
     }
 }
 

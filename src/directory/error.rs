@@ -19,7 +19,7 @@ pub enum Error {
     #[error("what was served is too old, and a change is held back: {losses}")]
     HeldBack {
         /// Whom the change would take something from.
-        losses: Losses,
+        losses: Box<Losses>,
         /// When to ask again.
         retry_after: Duration,
     },

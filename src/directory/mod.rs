@@ -403,7 +403,7 @@ impl Directory {
                     retry_after: retry_after.max(Duration::from_secs(1)),
                 }
             }
-            (None, Some(held)) => Error::HeldBack { losses: held.losses, retry_after: pause },
+            (None, Some(held)) => Error::HeldBack { losses: Box::new(held.losses), retry_after: pause },
             (None, None) => {
                 let reason = SourceError::new("nothing has been loaded yet".to_owned());
                 Error::Unavailable { reason, retry_after: pause }
