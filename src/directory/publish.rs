@@ -126,7 +126,7 @@ impl Directory {
             Reason::WithinBounds(verdict) => self.0.guard.published(*verdict, clock.monotonic(), is_held),
             Reason::Approved(verdict) => self.0.guard.approved(*verdict),
         }
-        self.0.last_good.store(Some(Arc::clone(&snapshot)));
+        let previous = self.0.last_good.swap(Some(Arc::clone(&snapshot)));
         self.0.counters.published.fetch_add(1, Relaxed);
         self.note_completeness(&snapshot);
         *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory.clone();
@@ -137,7 +137,7 @@ impl Directory {
         let age = snapshot.age(clock.monotonic()).as_secs_f64();
         let users = snapshot.users().all().len();
         tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");
-        if snapshot.exceeds_page() && !previous.is_some_and(Snapshot::exceeds_page) {
+        if snapshot.exceeds_page() && !previous.is_some_and(|previous| previous.exceeds_page()) {
             let max_results = snapshot.vocabulary().max_results;
             tracing::warn!(
                 "{users} users are more than the largest page holds, {max_results}: a client that does not page reads a part \

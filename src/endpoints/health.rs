@@ -8,9 +8,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 use super::{State, respond};
-use crate::directory::{
-    self, Counters, Defects, Directory, GroupLosses, HeldBack, Keeping, LastFailure, Login,
-};
+use crate::directory::{self, Counters, Defects, Directory, GroupLosses, HeldBack, Keeping, LastFailure, Login};
 
 /// So few users may be incomplete without anybody being told: one that cannot be read for a while is
 /// nothing unusual.
