@@ -14,6 +14,14 @@ async fn approve(base_url: &str, args: &[&str]) -> Ended {
     run(&[&["approve", "--listen", listen], args].concat(), &[]).await
 }
 
+/// Fails unless the change was shown and refused with this code and reason.
+#[track_caller]
+fn refuses(ended: &Ended, code: i32, reason: &str) {
+    assert_eq!(ended.status.code(), Some(code), "{reason}: {ended:?}");
+    assert!(ended.err.contains(reason) && ended.err.lines().count() == 1, "{reason}: {ended:?}");
+    assert!(ended.out.starts_with("Change ") && ended.out.lines().count() == 1, "{reason}: {ended:?}");
+}
+
 /// How often the log says this.
 fn logged(program: &Program, part: &str) -> usize {
     let is_said = |line: &Value| line["message"].as_str().is_some_and(|message| message.contains(part));
@@ -101,8 +109,9 @@ async fn without_a_terminal_an_id_or_a_yes_nothing_is_published() {
     let simulator = Setup::persons(60).simulator();
     let (_program, base_url) = held(&simulator, 20).await;
     let id = held_id(&base_url).await;
-    approve(&base_url, &[]).await.complains(64, &format!("personio-scim approve {id}"));
-    approve(&base_url, &["0123456789ab"]).await.complains(1, &format!("the change that is held back is {id} by now"));
+    refuses(&approve(&base_url, &[]).await, 64, &format!("personio-scim approve {id}"));
+    let other = approve(&base_url, &["0123456789ab"]).await;
+    refuses(&other, 1, &format!("the change that is held back is {id} by now"));
     assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
     assert_eq!(held_id(&base_url).await, id, "looking changes nothing");
 }
@@ -122,7 +131,7 @@ async fn a_change_that_has_grown_is_held_back_again() {
         held_id(&base_url).await != shown
     })
     .await;
-    approve(&base_url, &[&shown]).await.complains(1, "not approved: the change that is held back is");
+    refuses(&approve(&base_url, &[&shown]).await, 1, "not approved: the change that is held back is");
     assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
     // The signal is about what the log has reported, which was less.
     program.signal("USR1");

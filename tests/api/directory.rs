@@ -493,7 +493,6 @@ async fn a_person_alone_who_cannot_be_read_whole_is_not_served() {
         (employments, Action::WrongJson),
         (employments, Action::EmptyListing),
         (units, Action::Status(403)),
-        (units, Action::EmptyListing),
         (persons, Action::Status(403)),
         (persons, Action::WrongJson),
         (persons, Action::EmptyListing),
@@ -566,7 +565,7 @@ async fn a_person_alone_is_served_only_as_the_list_would() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_id_a_list_shows_is_read_by_its_location() {
     let mut setup = Setup::persons(8);
-    let ids = ["a b", "ä-1", "1;2", "1?x=1", "50%", "a/b", "1+1", &"9".repeat(300)].map(str::to_owned);
+    let ids = ["a b", "ä-1", "1;2", "1?x=1", "50%", "a/b", "1+1", &"9".repeat(200)].map(str::to_owned);
     for (person, id) in setup.world.persons.iter_mut().zip(&ids) {
         person.id.clone_from(id);
     }

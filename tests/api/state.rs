@@ -578,7 +578,7 @@ async fn a_change_that_was_held_back_by_an_old_state_can_be_approved() {
     .await;
     assert_eq!(get(&ready, "").await.status, 503);
     let listen = url.trim_start_matches("http://").trim_end_matches("/scim/v2");
-    let ended = run(&["approve", "--listen", listen], &[]).await;
+    let ended = run(&["approve", "--yes", "--listen", listen], &[]).await;
     assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
     assert!(ended.out.contains("40 of 60 users"), "{ended:?}");
     assert_eq!(get(&format!("{url}/Users"), TOKEN).await.json()["totalResults"], 20);
