@@ -13,7 +13,7 @@ use super::clients::{self, ClientTable, IssuerTable};
 use super::{Error, suggest, value};
 use crate::access::Rules;
 use crate::scim::{self, AttributeType};
-use crate::translate::{Custom, GroupKind, Policy, personal};
+use crate::translate::{self, Custom, GroupKind, Policy, personal};
 
 /// Keys of the file that are in no table. TOML takes them for keys of the table above them.
 const KEYS_ABOVE_TABLES: &[&str] =
@@ -38,6 +38,7 @@ const KEYS_OF_TABLES: &[(&str, &str)] = &[
 #[serde(deny_unknown_fields)]
 struct File {
     active_before_start_days: Option<u16>,
+    active_until: Option<ActiveUntil>,
     time_zone: Option<String>,
     employee_number: Option<String>,
     division: Option<Division>,
@@ -91,6 +92,13 @@ pub(super) struct Chosen {
 #[serde(rename_all = "lowercase")]
 enum Division {
     Team,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ActiveUntil {
+    LastWorkingDay,
+    TerminationDate,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -189,6 +197,7 @@ fn complaint(text: &str, error: &toml::de::Error) -> String {
 fn policy(file: File) -> Result<Policy, String> {
     let mut policy = Policy {
         active_before_start_days: file.active_before_start_days,
+        active_until: file.active_until.map(active_until),
         team_is_division: matches!(file.division, Some(Division::Team)),
         require_email: file.users.require.iter().any(|Required::Email| true),
         groups: file.groups.from.into_iter().map(group_kind).collect(),
@@ -210,6 +219,13 @@ fn policy(file: File) -> Result<Policy, String> {
     policy.custom =
         file.custom_attribute.into_iter().map(|attribute| custom(attribute, &mut names)).collect::<Result<_, _>>()?;
     Ok(policy)
+}
+
+fn active_until(date: ActiveUntil) -> translate::ActiveUntil {
+    match date {
+        ActiveUntil::LastWorkingDay => translate::ActiveUntil::LastWorkingDay,
+        ActiveUntil::TerminationDate => translate::ActiveUntil::TerminationDate,
+    }
 }
 
 fn group_kind(unit: Unit) -> GroupKind {
@@ -262,6 +278,7 @@ mod tests {
         let policy = parse(
             r#"
             active_before_start_days = 14
+            active_until = "last_working_day"
             time_zone = "Asia/Tokyo"
             employee_number = "dynamic_777"
             division = "team"
@@ -282,6 +299,7 @@ mod tests {
         .unwrap()
         .policy;
         assert_eq!(policy.active_before_start_days, Some(14));
+        assert_eq!(policy.active_until, Some(translate::ActiveUntil::LastWorkingDay));
         assert_eq!(policy.time_zone.iana_name(), Some("Asia/Tokyo"));
         assert!(policy.team_is_division && policy.require_email);
         assert_eq!(policy.groups, [GroupKind::Office, GroupKind::LegalEntity]);
@@ -327,6 +345,8 @@ mod tests {
             ("[clients]".to_owned(), "unknown field `clients`; did you mean `client`?"),
             ("\n\ntime_zone = 3".to_owned(), "line 3: invalid type"),
             ("time_zone = \"Europe/Bärlin\"".to_owned(), "`Europe/Bärlin` is no time zone"),
+            ("active_until = \"end_date\"".to_owned(), "unknown variant `end_date`, expected `last_working_day`"),
+            ("active_until = true".to_owned(), "line 1"),
             ("division = \"office\"".to_owned(), "unknown variant `office`"),
             ("[users]\nrequire = [\"phone\"]".to_owned(), "unknown variant `phone`"),
             ("[groups]\nfrom = [\"room\"]".to_owned(), "unknown variant `room`"),

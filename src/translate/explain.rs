@@ -2,11 +2,11 @@
 //! attribute there are possible sources with the values that they would give, and the first that gives the
 //! value that is served is the one. What none gives cannot be explained, and a test allows no such thing.
 
-use jiff::ToSpan;
 use jiff::civil::Date;
 use serde_json::Value;
 
 use super::employment::{cost_center, unit};
+use super::primary::{Rule, Standing};
 use super::user::{Card, Context};
 use super::{Custom, user_name};
 use crate::personio::Kind;
@@ -41,6 +41,7 @@ pub enum Nature {
 pub(super) struct Made<'a> {
     pub(super) person: &'a Person,
     pub(super) employment: Option<&'a Employment>,
+    pub(super) standing: Standing,
     pub(super) context: &'a Context<'a>,
 }
 
@@ -175,23 +176,22 @@ impl Made<'_> {
         }
     }
 
-    /// The status that counts, and what it means.
+    /// What decided whether the user is active.
     fn activity(&self) -> Source {
-        let of_employment = self.employment.and_then(|employment| employment.status.as_ref());
-        let (name, status) = match of_employment {
-            Some(status) => ("employment.status", Some(status)),
-            None => ("person.status", self.person.status.as_ref()),
+        let has_own_status = self.employment.is_some_and(|employment| employment.status.is_some());
+        let status = match (has_own_status, &self.person.status) {
+            (true, _) => "employment.status",
+            (false, Some(_)) => "person.status",
+            (false, None) => return word("no status that can be read", [false]),
         };
-        let start = self.employment.and_then(|employment| employment.employment_start_date);
-        match (status, self.context.policy.active_before_start_days, start) {
-            (Some(Status::Active | Status::Leave), ..) => word(name, [true]),
-            (Some(Status::Onboarding), Some(days), Some(start)) => {
-                let name = format!("{name}, employment.employment_start_date and active_before_start_days");
-                word(&name, [self.context.today.saturating_add(i64::from(days).days()) >= start])
-            }
-            (Some(_), ..) => word(name, [false]),
-            (None, ..) => word("no status that can be read", [false]),
-        }
+        let name = match self.standing.rule {
+            Rule::Status => status.to_owned(),
+            Rule::NoBreak => format!("{status}, employment.employment_start_date and the end of the employment before"),
+            Rule::BeforeStart => format!("{status}, employment.employment_start_date and active_before_start_days"),
+            Rule::Withdrawn => format!("{status} and an end before the start, or before today"),
+            Rule::Until => format!("{status}, employment.termination and active_until"),
+        };
+        word(&name, [self.standing.is_active])
     }
 
     fn of_meta(&self, name: &str) -> Vec<Source> {

@@ -1,8 +1,8 @@
 //! A first look at what a credential lets through: Personio leaves attributes out that it may not read, and
 //! a company seems to have neither addresses nor states then.
 
-use super::employment::that_counts;
 use super::packed::Facts;
+use super::primary::DateRules;
 use crate::directory::SourceError;
 
 /// So few may lack something, unless it is everybody.
@@ -18,8 +18,8 @@ pub(super) struct Lacks {
 
 impl Lacks {
     /// Counts one more person.
-    pub(super) fn note(&mut self, facts: &Facts) {
-        let employment = facts.employments.as_deref().and_then(that_counts);
+    pub(super) fn note(&mut self, facts: &Facts, rules: &DateRules<'_>) {
+        let employment = facts.employments.as_deref().and_then(|employments| rules.primary_employment(employments));
         let status = employment.and_then(|employment| employment.status.as_ref()).or(facts.person.status.as_ref());
         self.all += 1;
         self.without_email += usize::from(facts.person.email.is_none());
@@ -50,6 +50,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::translate::Policy;
 
     #[test]
     fn what_most_lack_is_named() {
@@ -57,6 +58,8 @@ mod tests {
             person: serde_json::from_value(json!({"id": "1", "status": status, "email": email})).unwrap(),
             employments: employment.map(|it| serde_json::from_value(json!([{"id": "e", "status": it}])).unwrap()),
         };
+        let policy = Policy::default();
+        let rules = DateRules { policy: &policy, today: jiff::civil::date(2026, 11, 23) };
         let whole = facts(Some("ACTIVE"), Some("a@example.com"), None);
         let by_employment = facts(None, Some("a@example.com"), Some("ACTIVE"));
         let nameless = facts(Some("ACTIVE"), None, None);
@@ -72,7 +75,7 @@ mod tests {
         ] {
             let flawed = std::iter::repeat_n(flawed.0, flawed.1).chain(std::iter::repeat_n(whole, others));
             let mut lacks = Lacks::default();
-            flawed.for_each(|facts| lacks.note(facts));
+            flawed.for_each(|facts| lacks.note(facts, &rules));
             let found = lacks.flaw().map(|flaw| flaw.to_string());
             match expected {
                 Some(word) => assert!(found.as_ref().is_some_and(|found| found.contains(word)), "{found:?}"),

@@ -15,6 +15,7 @@ mod packed;
 pub mod personal;
 mod plan;
 mod policy;
+mod primary;
 mod records;
 mod refresh;
 mod remembered;
@@ -23,7 +24,8 @@ pub mod survey;
 mod unreadable;
 mod user;
 mod user_name;
+mod validity;
 
 pub use explain::{Explained, Nature};
 pub use groups::GroupKind;
-pub use policy::{Custom, Policy};
+pub use policy::{ActiveUntil, Custom, Policy};

@@ -2,9 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::civil::Date;
+
 use super::employment;
 use super::packed::Facts;
-use crate::personio::model::Employment;
+use super::primary::DateRules;
+use crate::personio::model::{Employment, Status};
 use crate::personio::{Kind, Names};
 
 /// Ids of what has a name, by kind. They are few, however many people there are.
@@ -12,9 +15,23 @@ use crate::personio::{Kind, Names};
 pub(super) struct Named(HashMap<Kind, HashSet<String>>);
 
 impl Named {
-    /// Adds what these employments of one person name.
+    /// Adds what the employments of one person name that can be the primary one on some day: dates decide which.
     pub(super) fn add(&mut self, employments: &[Employment]) {
-        let Some(employment) = employment::that_counts(employments) else { return };
+        let mut newest_over: Option<&Employment> = None;
+        for employment in employments {
+            if matches!(employment.status, Some(Status::Active | Status::Leave | Status::Onboarding)) {
+                self.add_one(employment);
+            } else if newest_over.is_none_or(|newest| start_and_id(newest) < start_and_id(employment)) {
+                newest_over = Some(employment);
+            }
+        }
+        if let Some(employment) = newest_over {
+            self.add_one(employment);
+        }
+    }
+
+    /// Adds what one employment names.
+    pub(super) fn add_one(&mut self, employment: &Employment) {
         for (kind, id) in units(employment) {
             let ids = self.0.entry(kind).or_default();
             if !ids.contains(id) {
@@ -28,9 +45,8 @@ impl Named {
     }
 }
 
-/// Reports whether a person with these employments lacks a name that could not be read.
-pub(super) fn lacks_name(employments: &[Employment], names: &Names) -> bool {
-    let employment = employment::that_counts(employments);
+/// Reports whether a person with this primary employment lacks a name that could not be read.
+pub(super) fn lacks_name(employment: Option<&Employment>, names: &Names) -> bool {
     employment.is_some_and(|employment| units(employment).into_iter().any(|(kind, id)| names.lacks(kind, id)))
 }
 
@@ -44,10 +60,10 @@ pub(super) struct InUse {
 }
 
 impl InUse {
-    pub(super) fn of(kind: Kind, people: &[Facts], names: &Names) -> Self {
+    pub(super) fn of(kind: Kind, people: &[Facts], names: &Names, rules: &DateRules<'_>) -> Self {
         let mut in_use = Self::default();
         for facts in people {
-            let employment = facts.employments.as_deref().and_then(employment::that_counts);
+            let employment = facts.employments.as_deref().and_then(|employments| rules.primary_employment(employments));
             let mut units = employment.map(units).unwrap_or_default();
             units.retain(|(unit_kind, _)| *unit_kind == kind);
             in_use.persons += usize::from(!units.is_empty());
@@ -78,4 +94,9 @@ fn units(employment: &Employment) -> Vec<(Kind, &str)> {
         units.extend(id.map(|id| (kind, id)));
     }
     units
+}
+
+/// What decides between employments that are over.
+fn start_and_id(employment: &Employment) -> (Option<Date>, &str) {
+    (employment.employment_start_date, &employment.id)
 }

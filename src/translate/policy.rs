@@ -11,6 +11,8 @@ pub struct Policy {
     /// For how many days before the first day of work an ONBOARDING person is active; never, if
     /// nothing is said.
     pub active_before_start_days: Option<u16>,
+    /// Until when a person whose employment ends is active; as long as Personio's status says so, if nothing is said.
+    pub active_until: Option<ActiveUntil>,
     /// Where it is midnight when days change.
     pub time_zone: TimeZone,
     /// The id or global id of the custom attribute that is the employee number; the person's id
@@ -26,6 +28,15 @@ pub struct Policy {
     pub custom: Vec<Custom>,
 }
 
+/// The date of a termination that is the last day on which a person is active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActiveUntil {
+    /// The last working day; the date of the termination where Personio has none.
+    LastWorkingDay,
+    /// The date on which the termination takes effect.
+    TerminationDate,
+}
+
 /// A custom attribute that is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Custom {
@@ -39,6 +50,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             active_before_start_days: None,
+            active_until: None,
             time_zone: TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC),
             employee_number: None,
             team_is_division: false,

@@ -4,7 +4,6 @@
 mod single;
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use jiff::civil::Date;
 use secrecy::SecretString;
 use tokio::task::block_in_place;
 
@@ -23,10 +21,13 @@ use super::named::{Named, lacks_name};
 use super::owners::Owners;
 use super::packed::{Facts, Fault, Head, Listed};
 use super::plan::{Known, Plan, Recheck, missing};
+use super::primary::DateRules;
 use super::records::{LeftOut, People, Record, Records};
 use super::refresh::{Confirmed, Gleaned, Refresh, check_size, known_employments};
 use super::remembered::Remembered;
 use super::user::{self, Card, Context};
+use super::user_name::{Claim, UserNames};
+use super::validity::Validity;
 use super::{Policy, groups, user_name};
 use crate::clock::Clock;
 use crate::directory::{self, Defects, Loaded, Malformed, Memory, News, Progress, Skipped, SourceError, Told};
@@ -97,6 +98,12 @@ impl Choice {
     fn new(policy: Policy, vocabulary: Arc<Vocabulary>) -> Arc<Self> {
         let attributes = Attributes::new(&policy);
         Arc::new(Self { wanted: policy.wanted_attributes(), attributes, policy, vocabulary })
+    }
+
+    /// Returns the rules for the day that it is in the company's time zone.
+    fn rules(&self, now: Timestamp) -> DateRules<'_> {
+        let policy = &self.policy;
+        DateRules { policy, today: now.to_zoned(policy.time_zone.clone()).date() }
     }
 }
 
@@ -296,26 +303,30 @@ impl Source {
         let listed = in_order(&records.people)?;
         let is_served = |head: &Head<'_>| !choice.policy.require_email || head.email.is_some();
         let heads: Vec<Head<'_>> = listed.iter().map(|(head, _)| *head).filter(is_served).collect();
-        let (user_names, shared) = user_name::all(&heads);
+        let now = self.clock.now();
+        let rules = choice.rules(now);
+        let UserNames { names: user_names, shared } = user_name::all(&heads, |head| claim(&records, head.id, rules))?;
         let skipped = Skipped { without_email: listed.len() - heads.len() };
         report(skipped, shared);
         let cards = heads.iter().zip(&user_names);
         let cards = cards.map(|(head, name)| (head.id, Card { head: *head, user_name: name.clone() })).collect();
-        let now = self.clock.now();
         let context = self.context(&choice, &records.names, cards, now);
         let (mut users, mut lacks) = (Vec::with_capacity(heads.len()), Lacks::default());
+        let mut validity = Validity::default();
         let (mut outdated, mut nameless, mut unconfirmed) = (0, 0, HashSet::new());
         let mut user_names = user_names.into_iter();
         for (head, record) in listed {
             let facts = record.packed.facts()?;
-            lacks.note(&facts);
+            lacks.note(&facts, &rules);
             if !is_served(&head) {
                 continue;
             }
             let Facts { person, employments } = facts;
             let Some(user_name) = user_names.next() else { break };
-            nameless += usize::from(lacks_name(employments.as_deref().unwrap_or_default(), &records.names));
-            users.push(user::user(&person, user_name.into_owned(), &employments.unwrap_or_default(), &context));
+            let employments = employments.unwrap_or_default();
+            rules.limit(&person, &employments, &mut validity);
+            nameless += usize::from(lacks_name(rules.primary_employment(&employments), &records.names));
+            users.push(user::user(&person, user_name.into_owned(), &employments, &context));
             outdated += usize::from(record.is_outdated());
             if record.unconfirmed {
                 unconfirmed.insert(record.id.clone());
@@ -331,7 +342,7 @@ impl Source {
             nameless,
             unconfirmed,
             flaw: lacks.flaw(),
-            day: day(&choice.policy, now),
+            day: validity.range(&choice.policy.time_zone),
             memory: Some(Arc::new(Remembered { records: Arc::clone(&records), choice: Arc::clone(&choice) })),
         })
     }
@@ -349,9 +360,8 @@ impl Source {
         people: HashMap<&'a str, Card<'a>>,
         now: Timestamp,
     ) -> Context<'a> {
-        let Choice { policy, attributes, .. } = choice;
-        let today = now.to_zoned(policy.time_zone.clone()).date();
-        Context { policy, attributes, locations: &self.locations, names, people, today }
+        let DateRules { policy, today } = choice.rules(now);
+        Context { policy, attributes: &choice.attributes, locations: &self.locations, names, people, today }
     }
 }
 
@@ -373,14 +383,11 @@ fn report(skipped: Skipped, shared: usize) {
     }
 }
 
-/// For how long the same records make the same users: for a day, where somebody can be active because of the
-/// date alone.
-fn day(policy: &Policy, now: Timestamp) -> Option<Range<Timestamp>> {
-    policy.active_before_start_days?;
-    let zone = &policy.time_zone;
-    let today = now.to_zoned(zone.clone()).date();
-    let begin = |date: Date| Some(date.to_zoned(zone.clone()).ok()?.timestamp());
-    Some(begin(today)?..begin(today.tomorrow().ok()?)?)
+/// Returns the claim of a person to an address that another has as well.
+fn claim(records: &Records, id: &str, rules: DateRules<'_>) -> Result<Claim, Fault> {
+    let Some(record) = records.people.get(id) else { return Err(Fault::UNREADABLE) };
+    let Facts { person, employments } = record.packed.facts()?;
+    Ok(Claim::of(&rules.primary(&person, &employments.unwrap_or_default())))
 }
 
 impl directory::Source for Source {

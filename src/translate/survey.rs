@@ -6,7 +6,9 @@ mod findings;
 mod presence;
 mod values;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
@@ -15,14 +17,15 @@ pub use custom::{CustomAttribute, Standing};
 pub use findings::{Finding, Outcome};
 pub use presence::Presence;
 
-use super::employment::that_counts;
+use super::Policy;
 use super::explain::{self, Explained, Made};
 use super::extension::Attributes;
 use super::named::{InUse, Named};
 use super::packed::{Facts, Head};
+use super::primary::{DateRules, Primary};
 use super::refresh::believed;
 use super::user::{Card, Context, user};
-use super::{Policy, user_name};
+use super::user_name::{self, Claim, UserNames};
 use crate::clock::Clock;
 use crate::personio::model::Person;
 use crate::personio::{Client, Error, FirstPage, Names, OddValue, ToldLimit};
@@ -128,11 +131,11 @@ impl Survey {
         report.findings.extend(self.look_ups(Some(&sample)).await);
         report.findings.extend(findings::page_size(&counted));
         report.findings.extend(values::finding(&sample.page.unreadable, &sample.odd, &self.client.odd_names()));
-        report.presence = presence::presence(&sample.people);
+        report.presence = presence::presence(&sample.people, &self.rules());
         report.findings.push(findings::attributes(&report.presence));
         report.custom = custom::custom(&sample.page.attributes, &self.policy);
         report.findings.extend(custom::findings(&self.policy, &self.attributes, &report.custom, &sample.page.persons));
-        let serve = findings::serve(&sample.people, &self.policy, self.is_bound);
+        let serve = findings::serve(&sample.people, &self.rules(), self.is_bound);
         report.findings.push(findings::unless_blocked(serve, &report.findings));
         report.people = self.explained(&sample, persons).await;
     }
@@ -190,13 +193,14 @@ impl Survey {
     async fn explained(&self, sample: &Sample, persons: usize) -> Vec<Vec<Explained>> {
         let is_served = |person: &Person| !self.policy.require_email || person.email.is_some();
         let mut served: Vec<&Facts> = sample.people.iter().filter(|facts| is_served(&facts.person)).collect();
-        // As a server does it: of several persons with one address the first has it.
+        // As a server does it.
         served.sort_by(|one, other| {
             let (one, other) = (&one.person, &other.person);
             list_order((one.created_at, &one.id), (other.created_at, &other.id))
         });
         let all: Vec<Head<'_>> = served.iter().map(|facts| Head::of(&facts.person)).collect();
-        let (user_names, _) = user_name::all(&all);
+        let rules = self.rules();
+        let user_names = user_names(&served, &all, &rules);
         let chosen = served.iter().zip(&user_names).filter(|(facts, _)| facts.employments.is_some());
         let chosen: Vec<_> = chosen.take(persons).collect();
 
@@ -210,22 +214,30 @@ impl Survey {
             locations: &self.locations,
             names: &sample.names,
             people: cards.chain(others).collect::<HashMap<_, _>>(),
-            today: self.clock.now().to_zoned(self.policy.time_zone.clone()).date(),
+            today: rules.today,
         };
         let explained = chosen.into_iter().filter_map(|(facts, user_name)| {
             let Facts { person, employments } = facts;
             let employments = employments.as_deref().unwrap_or_default();
-            let made = Made { person, employment: that_counts(employments), context: &context };
+            let Primary { employment, standing } = rules.primary(person, employments);
+            let made = Made { person, employment, standing, context: &context };
             let user = user(person, user_name.clone().into_owned(), employments, &context).versioned().ok()?;
             explain::explained(&user, &made).ok()
         });
         explained.collect()
     }
 
+    fn rules(&self) -> DateRules<'_> {
+        let policy = &self.policy;
+        DateRules { policy, today: self.clock.now().to_zoned(policy.time_zone.clone()).date() }
+    }
+
     /// The supervisors of `chosen` who are not among `all`: a manager is served only who is served as well.
     async fn supervisors<'r>(&self, chosen: impl Iterator<Item = &'r Facts>, all: &[Head<'_>]) -> Vec<Person> {
-        let supervisor =
-            |facts: &'r Facts| that_counts(facts.employments.as_deref()?)?.supervisor.as_ref()?.id.as_deref();
+        let rules = self.rules();
+        let supervisor = |facts: &'r Facts| {
+            rules.primary_employment(facts.employments.as_deref()?)?.supervisor.as_ref()?.id.as_deref()
+        };
         let mut ids: Vec<&str> = chosen.filter_map(supervisor).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -233,6 +245,17 @@ impl Survey {
         let answers = stream::iter(ids).map(|id| self.client.person(id, &[])).buffered(self.client.max_concurrency());
         answers.filter_map(|answer| async { Some(answer.ok().flatten()?.value) }).collect().await
     }
+}
+
+/// Returns the user names of persons, in their order; `heads` are theirs.
+fn user_names<'p>(persons: &[&Facts], heads: &[Head<'p>], rules: &DateRules<'_>) -> Vec<Cow<'p, str>> {
+    let claim = |head: &Head<'_>| -> Result<Claim, Infallible> {
+        let facts = persons.iter().find(|facts| facts.person.id == head.id);
+        let primary = facts.map(|facts| rules.primary(&facts.person, facts.employments.as_deref().unwrap_or_default()));
+        Ok(primary.map_or(Claim::LOWEST, |primary| Claim::of(&primary)))
+    };
+    let Ok(UserNames { names, .. }) = user_name::all(heads, claim);
+    names
 }
 
 /// What is said of somebody whose address is taken to be their own.

@@ -1,16 +1,16 @@
-//! One person, with the employment that counts, as a SCIM User.
+//! One person, with the primary employment, as a SCIM User.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use jiff::ToSpan;
 use jiff::civil::Date;
 
-use super::employment::{cost_center, that_counts, unit};
+use super::employment::{cost_center, unit};
 use super::extension::Attributes;
 use super::packed::Head;
+use super::primary::DateRules;
 use super::{Policy, groups};
-use crate::personio::model::{Employment, Person, Status};
+use crate::personio::model::{Employment, Person};
 use crate::personio::{Kind, Names};
 use crate::scim::{Email, EnterpriseUser, Locations, Manager, Meta, Name, User};
 
@@ -24,6 +24,12 @@ pub(super) struct Context<'a> {
     /// back is none.
     pub(super) people: HashMap<&'a str, Card<'a>>,
     pub(super) today: Date,
+}
+
+impl Context<'_> {
+    pub(super) fn rules(&self) -> DateRules<'_> {
+        DateRules { policy: self.policy, today: self.today }
+    }
 }
 
 /// What can be said of a person in another's resource.
@@ -41,7 +47,8 @@ impl Card<'_> {
 
 /// The user that a person is. Without readable `employments` it is made of the person alone.
 pub(super) fn user(person: &Person, user_name: String, employments: &[Employment], context: &Context<'_>) -> User {
-    let employment = that_counts(employments);
+    let primary = context.rules().primary(person, employments);
+    let employment = primary.employment;
     let head = Head::of(person);
     let formatted = name(&head);
     User {
@@ -54,7 +61,7 @@ pub(super) fn user(person: &Person, user_name: String, employments: &[Employment
             Some("EXTERNAL") => Some("Contractor"),
             _ => None,
         },
-        active: is_active(person, employment, context),
+        active: primary.standing.is_active,
         emails: person.email.iter().map(|value| Email { value: value.clone(), kind: "work", primary: true }).collect(),
         groups: groups::memberships(employment, context),
         enterprise: enterprise(person, employment, context),
@@ -79,24 +86,6 @@ fn name(head: &Head<'_>) -> Option<String> {
 
 fn display_name(head: &Head<'_>, name: Option<&str>, user_name: &str) -> String {
     head.preferred_name.or(name).unwrap_or(user_name).to_owned()
-}
-
-/// ACTIVE and LEAVE are active; INACTIVE, ONBOARDING and what is not known are not. The employment
-/// decides; where its status cannot be read, the person's, which Personio derives from it.
-fn is_active(person: &Person, employment: Option<&Employment>, context: &Context<'_>) -> bool {
-    let status = employment.and_then(|employment| employment.status.as_ref()).or(person.status.as_ref());
-    match status {
-        Some(Status::Active | Status::Leave) => true,
-        Some(Status::Onboarding) => starts_soon(employment, context),
-        Some(Status::Inactive | Status::Other(_)) | None => false,
-    }
-}
-
-/// Whether an ONBOARDING person starts within the days that the company chose.
-fn starts_soon(employment: Option<&Employment>, context: &Context<'_>) -> bool {
-    let start = employment.and_then(|employment| employment.employment_start_date);
-    let (Some(days), Some(start)) = (context.policy.active_before_start_days, start) else { return false };
-    context.today >= start.saturating_sub(i64::from(days).days())
 }
 
 fn enterprise(person: &Person, employment: Option<&Employment>, context: &Context<'_>) -> EnterpriseUser {

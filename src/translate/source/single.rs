@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use super::super::employment::that_counts;
 use super::super::named::Named;
 use super::super::packed::Head;
 use super::super::refresh::{believed, known_employments};
@@ -23,10 +22,13 @@ impl Source {
         let Some(Read { value: person, .. }) = person? else { return Ok(None) };
         let known = known_employments(self.known(id).as_deref())?;
         let employments = believed(employments?, &person, &known)?.employments;
-        let employment = that_counts(&employments);
+        let now = self.clock.now();
+        let employment = choice.rules(now).primary_employment(&employments);
         let email = complete_email(&person, employment)?;
         let mut named = Named::default();
-        named.add(&employments);
+        if let Some(employment) = employment {
+            named.add_one(employment);
+        }
         let supervisor = employment.and_then(|it| it.supervisor.as_ref()?.id.as_deref());
         let (unique, names, manager) = tokio::join!(
             self.require_unique(&person.id, email),
@@ -40,7 +42,7 @@ impl Source {
             let user_name = user_name::fallback(&manager.id).into();
             cards.insert(manager.id.as_str(), Card { head: Head::of(manager), user_name });
         }
-        let context = self.context(&choice, &names, cards, self.clock.now());
+        let context = self.context(&choice, &names, cards, now);
         Ok(Some(user::user(&person, email.to_owned(), &employments, &context)))
     }
 

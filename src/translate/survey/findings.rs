@@ -7,7 +7,8 @@ use crate::personio::{Error, FirstPage, Headcount, Kind, LookUp, SignedIn, ToldL
 use crate::translate::flaw::Lacks;
 use crate::translate::named::InUse;
 use crate::translate::packed::{Facts, Head};
-use crate::translate::{Policy, user_name};
+use crate::translate::primary::DateRules;
+use crate::translate::user_name;
 
 /// Where access rights and readable attributes are chosen.
 const WHERE: &str = "In Personio, under Settings > Integrations > API credentials,";
@@ -186,16 +187,16 @@ pub(super) fn attributes(presence: &[Presence]) -> Finding {
     Finding::doubtful("attributes", format!("nobody has {names}"), remedy)
 }
 
-pub(super) fn serve(people: &[Facts], policy: &Policy, is_bound: bool) -> Finding {
+pub(super) fn serve(people: &[Facts], rules: &DateRules<'_>, is_bound: bool) -> Finding {
     let mut lacks = Lacks::default();
-    people.iter().for_each(|facts| lacks.note(facts));
+    people.iter().for_each(|facts| lacks.note(facts, rules));
     if let Some(flaw) = lacks.flaw() {
         let flaw = flaw.to_string();
         let (what, remedy) = flaw.split_once(": ").unwrap_or((&flaw, ""));
         let (what, remedy) = (what.to_owned(), capitalised(remedy));
         return if is_bound { Finding::wrong("serve", what, remedy) } else { Finding::doubtful("serve", what, remedy) };
     }
-    let served = people.iter().filter(|facts| !policy.require_email || facts.person.email.is_some());
+    let served = people.iter().filter(|facts| !rules.policy.require_email || facts.person.email.is_some());
     let served: Vec<_> = served.collect();
     let (all, left_out) = (people.len(), people.len() - served.len());
     if served.is_empty() {
@@ -207,7 +208,7 @@ pub(super) fn serve(people: &[Facts], policy: &Policy, is_bound: bool) -> Findin
         );
     }
     let persons: Vec<_> = served.iter().map(|facts| Head::of(&facts.person)).collect();
-    let (_, shared) = user_name::all(&persons);
+    let shared = user_name::shared(&persons);
     let mut what = format!("{} of these {all} persons would be served", served.len());
     if left_out > 0 {
         what += &format!("; {left_out} have no e-mail address and are left out, as configured");

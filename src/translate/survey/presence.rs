@@ -2,8 +2,9 @@
 //! most likely not allowed.
 
 use crate::personio::model::{Employment, Person};
-use crate::translate::employment::{cost_center, that_counts, unit};
+use crate::translate::employment::{cost_center, unit};
 use crate::translate::packed::Facts;
+use crate::translate::primary::DateRules;
 
 /// How many have an attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +50,7 @@ const OF_EMPLOYMENT: [OfEmployment; 14] = [
 ];
 
 /// How many of these persons have each attribute, and how many of those whose employments are known.
-pub(super) fn presence(people: &[Facts]) -> Vec<Presence> {
+pub(super) fn presence(people: &[Facts], rules: &DateRules<'_>) -> Vec<Presence> {
     let of_person = OF_PERSON.iter().map(|OfPerson(attribute, has)| Presence {
         attribute,
         found: people.iter().filter(|facts| has(&facts.person)).count(),
@@ -58,7 +59,7 @@ pub(super) fn presence(people: &[Facts]) -> Vec<Presence> {
         is_usual: *attribute != "Preferred name",
     });
     let employments: Vec<&Employment> =
-        people.iter().filter_map(|facts| that_counts(facts.employments.as_deref()?)).collect();
+        people.iter().filter_map(|facts| rules.primary_employment(facts.employments.as_deref()?)).collect();
     let of_employment = OF_EMPLOYMENT.iter().map(|OfEmployment(attribute, is_usual, has)| Presence {
         attribute,
         found: employments.iter().filter(|employment| has(employment)).count(),
