@@ -1,6 +1,7 @@
 //! What a credential lets through and what becomes of it, by a first page of persons: for an operator
 //! whose server is not to run yet, or does not. It asks a few dozen times at most, and only reads.
 
+mod contradictions;
 mod custom;
 mod findings;
 mod presence;
@@ -135,6 +136,7 @@ impl Survey {
         report.findings.push(findings::attributes(&report.presence));
         report.custom = custom::custom(&sample.page.attributes, &self.policy);
         report.findings.extend(custom::findings(&self.policy, &self.attributes, &report.custom, &sample.page.persons));
+        report.findings.push(contradictions::finding(&sample.people, &self.rules()));
         let serve = findings::serve(&sample.people, &self.rules(), self.is_bound);
         report.findings.push(findings::unless_blocked(serve, &report.findings));
         report.people = self.explained(&sample, persons).await;

@@ -450,6 +450,26 @@ async fn no_value_is_shown_unasked_and_what_must_not_leave_never() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn status_and_dates_that_contradict_each_other_are_counted() {
+    let simulator = Setup::persons(5).simulator();
+    assert_eq!(finding(&report(&simulator, 0, &[]).await, "dates")["outcome"], "ok");
+    simulator.with_world(|world| {
+        for (index, status, start) in [(0, "ACTIVE", "9999-01-01"), (1, "ONBOARDING", "2026-01-01")] {
+            let employment = &mut world.persons[index].employments[0];
+            employment.status = Some(status.to_owned());
+            employment.employment_start_date = Some(start.parse().unwrap());
+        }
+    });
+    let found = report(&simulator, 0, &[]).await;
+    let found = finding(&found, "dates");
+    assert_eq!(found["outcome"], "warn");
+    let expected =
+        "of 5 persons, 1 are ACTIVE and start later; 1 started more than 7 days ago and are still ONBOARDING";
+    assert_eq!(found["what"], expected);
+    assert!(found["remedy"].as_str().unwrap().starts_with("Correct status and dates in Personio."), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_one_of_a_few_words_not_even_the_first_letter_is_shown() {
     let simulator = Setup::persons(20).simulator();
     let report = report(&simulator, 0, &["--sample", "20"]).await;

@@ -243,6 +243,23 @@ async fn each_kind_of_mass_change_is_held_back_until_it_is_approved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn addresses_that_go_over_to_others_count_as_other_names() {
+    let (bridge, users) = guarded(60).await;
+    // Seven who have left hand their addresses over to seven who work: fourteen names are others.
+    bridge.simulator.with_world(|world| {
+        let (leavers, newcomers) = world.persons.split_at_mut(30);
+        for (leaver, newcomer) in leavers.iter_mut().skip(20).zip(newcomers).take(7) {
+            newcomer.email.clone_from(&leaver.email);
+            newcomer.employments[0].status = Some("ACTIVE".into());
+            leaver.employments.iter_mut().for_each(|employment| employment.status = Some("INACTIVE".into()));
+        }
+    });
+    assert_eq!(bridge.reloaded().await, users);
+    let told = directory(&bridge).await;
+    assert_eq!((&told["heldBack"]["renamed"], &told["heldBack"]["deactivated"]), (&14.into(), &7.into()), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_within_bounds_is_served() {
     // 20 % of 60 are 12; 10 of 20 are more, but few.
     for (persons, gone, served) in [(60, 12, 48), (60, 13, 60), (20, 10, 10), (20, 11, 20)] {

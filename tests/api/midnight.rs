@@ -1,15 +1,19 @@
 //! Days change in the company's time zone, and with them who is active, without anything upstream.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::civil::date;
+use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use personio_scim::clock::Clock;
 use personio_scim::directory::{Approval, Kind};
-use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person, World};
+use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person, Termination, World};
+use personio_scim::translate::ActiveUntil;
 use serde_json::Value;
 
 use crate::harness::{Bridge, SHORT, Setup, TestClock, by_id, stamp, until};
+
+const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// A company with somebody who begins on this day, and somebody else.
 fn setup(zone: &str, now: &str) -> Setup {
@@ -31,6 +35,38 @@ fn setup(zone: &str, now: &str) -> Setup {
     setup.policy.time_zone = TimeZone::get(zone).unwrap();
     setup.clock = TestClock::at(now);
     setup
+}
+
+/// A company of these persons, which has chosen nothing but the time zone.
+fn company(persons: Vec<Person>, now: &str) -> Setup {
+    let mut setup = Setup::of(World { persons, ..World::empty() });
+    setup.clock = TestClock::at(now);
+    setup
+}
+
+fn person(id: &str, email: &str, employments: Vec<Employment>) -> Person {
+    Person { id: id.to_owned(), email: Some(email.to_owned()), employments, ..Person::default() }
+}
+
+fn employment(id: &str, status: &str, start: Date, end: Option<Date>) -> Employment {
+    Employment {
+        id: id.to_owned(),
+        status: Some(status.to_owned()),
+        employment_start_date: Some(start),
+        employment_end_date: end,
+        ..Employment::default()
+    }
+}
+
+/// Whose last working day this is, who is ACTIVE until the end of the month.
+fn leaver(id: &str, email: &str, last: Date) -> Person {
+    let mut person = person(id, email, vec![employment(&format!("e{id}"), "ACTIVE", date(2020, 1, 1), None)]);
+    person.employments[0].termination = Some(Termination {
+        termination_date: Some(date(2026, 11, 30)),
+        last_working_day: Some(last),
+        ..Termination::default()
+    });
+    person
 }
 
 async fn one(bridge: &Bridge, id: &str) -> Value {
@@ -249,4 +285,86 @@ async fn midnight_does_not_hide_a_failure() {
     bridge.clock.pass(Duration::from_secs(10));
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(bridge.health().await.1["parts"]["personio"]["status"], "down");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_employment_that_begins_at_midnight_needs_no_word_of_personio() {
+    let changes = person(
+        "1",
+        "1@example.com",
+        vec![
+            employment("old", "INACTIVE", date(2020, 1, 1), Some(date(2026, 11, 20))),
+            employment("new", "ONBOARDING", date(2026, 11, 24), None),
+        ],
+    );
+    let left = employment("left", "INACTIVE", date(2020, 1, 1), Some(date(2026, 11, 22)));
+    let bridge = company(vec![changes, person("2", "2@example.com", vec![left])], "2026-11-23T22:59:59Z").start();
+    assert_eq!(one(&bridge, "1").await["active"], false, "Monday is no weekend");
+    bridge.simulator.reset_counts();
+    bridge.clock.pass(Duration::from_secs(1));
+    let after = one(&bridge, "1").await;
+    assert_eq!((&after["active"], &after[PERSONIO]["employmentId"]), (&true.into(), &"new".into()));
+    assert_eq!(one(&bridge, "2").await["active"], false, "whoever leaves is inactive at once");
+    assert!(bridge.simulator.log().is_empty(), "Personio was asked nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_midnight_after_the_last_working_day_people_are_inactive_where_the_company_says_so() {
+    for (until, zone, now, is_active) in [
+        (Some(ActiveUntil::LastWorkingDay), "Europe/Berlin", "2026-11-23T22:59:59Z", false),
+        (Some(ActiveUntil::LastWorkingDay), "Australia/Sydney", "2026-11-23T12:59:59Z", false),
+        (Some(ActiveUntil::TerminationDate), "Europe/Berlin", "2026-11-23T22:59:59Z", true),
+        (Some(ActiveUntil::TerminationDate), "Europe/Berlin", "2026-11-30T22:59:59Z", false),
+        (None, "Europe/Berlin", "2026-11-23T22:59:59Z", true),
+    ] {
+        let mut setup = company(vec![leaver("1", "1@example.com", date(2026, 11, 23))], now);
+        (setup.policy.active_until, setup.policy.time_zone) = (until, TimeZone::get(zone).unwrap());
+        let bridge = setup.start();
+        assert_eq!(one(&bridge, "1").await["active"], true, "{until:?}");
+        bridge.simulator.reset_counts();
+        bridge.clock.pass(Duration::from_secs(1));
+        assert_eq!(one(&bridge, "1").await["active"], is_active, "{until:?} {zone}");
+        assert!(bridge.simulator.log().is_empty(), "Personio was asked nothing");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_goes_over_at_midnight_to_the_one_who_takes_it_over() {
+    let begins = vec![employment("e900", "ONBOARDING", date(2026, 11, 24), None)];
+    let persons = vec![leaver("1", "desk@example.com", date(2026, 11, 23)), person("900", "DESK@example.com", begins)];
+    let mut setup = company(persons, "2026-11-23T22:59:59Z");
+    setup.policy.active_until = Some(ActiveUntil::LastWorkingDay);
+    let bridge = setup.start();
+    let names = async || {
+        let all = bridge.everybody().await;
+        [by_id(&all, "1")["userName"].clone(), by_id(&all, "900")["userName"].clone()]
+    };
+    assert_eq!(names().await, ["desk@example.com", "personio-900"]);
+    bridge.clock.pass(Duration::from_secs(1));
+    assert_eq!(names().await, ["personio-1", "DESK@example.com"]);
+    let found = bridge.list("/Users", &[("filter", "userName eq \"desk@example.com\"")]).await;
+    assert_eq!(found["Resources"][0]["id"], "900");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn midnight_makes_nothing_again_where_nobody_depends_on_the_date() {
+    let works = |id: &str| {
+        let next = employment(&format!("n{id}"), "INACTIVE", date(2010, 1, 1), Some(date(2012, 1, 1)));
+        let own = employment(&format!("e{id}"), "ACTIVE", date(2020, 1, 1), None);
+        person(id, &format!("{id}@example.com"), vec![own, next])
+    };
+    let begins = person("3", "3@example.com", vec![employment("e3", "ONBOARDING", date(2026, 12, 8), None)]);
+    let mut setup = company(vec![works("1"), works("2"), begins], "2026-11-22T22:59:59Z");
+    setup.policy.active_before_start_days = Some(14);
+    setup.policy.active_until = Some(ActiveUntil::LastWorkingDay);
+    let bridge = setup.start();
+    let snapshot = async || {
+        bridge.everybody().await;
+        bridge.directory().state().snapshot.unwrap().0
+    };
+    let first = snapshot().await;
+    bridge.clock.pass(Duration::from_secs(1));
+    assert!(Arc::ptr_eq(&first, &snapshot().await), "a day of no date");
+    bridge.clock.pass(Duration::from_secs(24 * 3600));
+    assert!(!Arc::ptr_eq(&first, &snapshot().await), "the fourteenth day before");
 }

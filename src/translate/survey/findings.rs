@@ -38,11 +38,11 @@ pub enum Outcome {
 }
 
 impl Finding {
-    fn fine(step: &'static str, what: String) -> Self {
+    pub(super) fn fine(step: &'static str, what: String) -> Self {
         Self { step, outcome: Outcome::Fine, what, remedy: None }
     }
 
-    fn doubtful(step: &'static str, what: String, remedy: String) -> Self {
+    pub(super) fn doubtful(step: &'static str, what: String, remedy: String) -> Self {
         Self { step, outcome: Outcome::Doubtful, what, remedy: Some(remedy) }
     }
 
