@@ -38,5 +38,6 @@ pub(super) async fn run(args: &SimulatorArgs) -> Result<(), Failure> {
 
 /// The people of a simulated company, as of now.
 pub(super) fn world(population: Population) -> World {
-    World::generate(population.persons as usize, population.seed, SystemClock::new().now())
+    let (now, seed) = (SystemClock::new().now(), population.seed);
+    World::generate(population.persons as usize, seed, now).with_changes(seed, now)
 }

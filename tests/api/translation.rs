@@ -1,9 +1,12 @@
 //! From persons to users: what is served, attribute by attribute, against a table that is worked out
 //! here from the simulator's data and shares no code with the translation.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use personio_scim::simulator::{
     Action, Employment, Endpoint, Fault, Named, OrgUnit, OrgUnitKind, Person, Quirks, Termination, World,
 };
@@ -19,10 +22,10 @@ const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User
 fn expected(world: &World, base: &str) -> Vec<Value> {
     let mut persons: Vec<&Person> = world.persons.iter().collect();
     persons.sort_by_key(|person| (person.created_at.unwrap_or(Timestamp::MAX), person.id.parse::<u64>().unwrap()));
-    let mut taken = HashSet::new();
     let mut cards = HashMap::new();
     for person in &persons {
-        let email = person.email.clone().filter(|email| taken.insert(email.to_lowercase()));
+        let is_owner = persons.iter().all(|other| !is_same_address(person, other) || claim(other) <= claim(person));
+        let email = person.email.clone().filter(|_| is_owner);
         let user_name = email.unwrap_or_else(|| format!("personio-{}", person.id));
         let shown = person.preferred_name.clone().or_else(|| formatted(person)).unwrap_or_else(|| user_name.clone());
         cards.insert(person.id.as_str(), (user_name, shown, person.email.clone()));
@@ -37,8 +40,7 @@ fn row(person: &Person, world: &World, cards: &Cards<'_>, base: &str) -> Value {
     let (user_name, shown, _) = &cards[person.id.as_str()];
     let none = Employment::default();
     let current = current(person).unwrap_or(&none);
-    let status = current.status.as_deref().or(person.status.as_deref());
-    let active = matches!(status, Some("ACTIVE" | "LEAVE"));
+    let active = matches!(state(person), "ACTIVE" | "LEAVE");
     let user_type = match current.kind.as_deref() {
         Some("INTERNAL") => Some("Employee"),
         Some("EXTERNAL") => Some("Contractor"),
@@ -79,13 +81,64 @@ fn row(person: &Person, world: &World, cards: &Cards<'_>, base: &str) -> Value {
     resource
 }
 
+fn is_same_address(one: &Person, other: &Person) -> bool {
+    let address = |person: &Person| person.email.as_ref().map(|email| email.to_lowercase());
+    one.email.is_some() && address(one) == address(other)
+}
+
+/// What decides who of several has an address: state, start, and then the lower id.
+fn claim(person: &Person) -> (usize, Option<Date>, Reverse<u64>) {
+    let states = ["INACTIVE", "ONBOARDING", "LEAVE", "ACTIVE"];
+    let state = states.iter().position(|word| *word == state(person)).unwrap_or_default();
+    let start = current(person).and_then(|employment| employment.employment_start_date);
+    (state, start, Reverse(person.id.parse().unwrap()))
+}
+
+fn today() -> Date {
+    NOW.parse::<Timestamp>().unwrap().to_zoned(TimeZone::get("Europe/Berlin").unwrap()).date()
+}
+
+/// How a generated person stands today.
+fn state(person: &Person) -> &str {
+    let Some(employment) = current(person) else { return person.status.as_deref().unwrap_or_default() };
+    if follows(employment, person) {
+        return "ACTIVE";
+    }
+    match employment.status.as_deref() {
+        Some("ONBOARDING") if was_withdrawn(employment) => "INACTIVE",
+        Some(word) => word,
+        None => person.status.as_deref().unwrap_or_default(),
+    }
+}
+
+/// Whether an employment that Personio calls ONBOARDING has begun within four days of the end of another.
+fn follows(employment: &Employment, person: &Person) -> bool {
+    let Some(start) = employment.employment_start_date.filter(|start| *start <= today()) else { return false };
+    let has_ended = |other: &Employment| {
+        let end = other.employment_end_date.filter(|_| other.status.as_deref() == Some("INACTIVE"));
+        end.is_some_and(|end| (start - end).get_days() <= 4)
+    };
+    employment.status.as_deref() == Some("ONBOARDING")
+        && !was_withdrawn(employment)
+        && person.employments.iter().any(|other| other.id != employment.id && has_ended(other))
+}
+
+fn was_withdrawn(employment: &Employment) -> bool {
+    let end = employment.termination.as_ref().and_then(|termination| termination.termination_date);
+    end.is_some_and(|end| Some(end) < employment.employment_start_date || end < today())
+}
+
 /// The employment that counts, of those of a generated person.
 fn current(person: &Person) -> Option<&Employment> {
-    let newest = |status: Option<&str>| {
-        let of_status = person.employments.iter().filter(|it| status.is_none() || it.status.as_deref() == status);
-        of_status.max_by_key(|it| (it.employment_start_date, &it.id))
+    let newest = |status: &str| {
+        let of_status =
+            person.employments.iter().filter(|it| status.is_empty() || it.status.as_deref() == Some(status));
+        of_status.max_by_key(|it| (it.employment_start_date.filter(|start| *start <= today()), &it.id))
     };
-    newest(Some("ACTIVE")).or_else(|| newest(Some("LEAVE"))).or_else(|| newest(None))
+    let follows = person.employments.iter().find(|employment| follows(employment, person));
+    let begun = ["ACTIVE", "LEAVE", "ONBOARDING"].into_iter().find_map(newest);
+    let over = || person.employments.iter().max_by_key(|it| (it.employment_start_date, &it.id));
+    follows.or(begun).or_else(over)
 }
 
 fn enterprise(person: &Person, current: &Employment, world: &World, cards: &Cards<'_>, base: &str) -> Option<Value> {
@@ -193,7 +246,8 @@ fn nothing_empty(value: &Value, path: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_walk_of_a_thousand_users_equals_the_table() {
-    let world = World::generate(1000, 1, NOW.parse().unwrap());
+    let now = NOW.parse().unwrap();
+    let world = World::generate(1000, 1, now).with_changes(1, now);
     let bridge = Setup { public_url: Some("https://scim.example.com/hr"), ..Setup::of(world.clone()) }.start();
     let mut walked = Vec::new();
     for start in (1..=901).step_by(100) {
@@ -209,6 +263,10 @@ async fn a_full_walk_of_a_thousand_users_equals_the_table() {
     let versions: HashSet<String> = walked.iter_mut().map(version).collect();
     assert_eq!(versions.len(), 1000, "no two users are the same, so no two versions are");
     let expected = expected(&world, "https://scim.example.com/hr/scim/v2");
+    let names = expected.iter().map(|user| user["userName"].to_string());
+    assert!(names.filter(|name| name.starts_with("\"personio-")).count() > 6, "some share an address");
+    let changed = world.persons.iter().filter(|person| current(person).is_some_and(|it| follows(it, person)));
+    assert!(changed.count() > 3, "some change their employment");
     for (user, expected) in walked.iter().zip(&expected) {
         nothing_empty(user, "");
         assert_eq!(user, expected);
@@ -438,6 +496,54 @@ async fn names_and_addresses() {
         row_of(name(None, None, None, Some("Personio-3")), &[("/userName", json!("personio-9"))]),
     ];
     check(rows, Quirks::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_persons_with_one_address_the_one_who_is_active_has_the_name() {
+    // The first was created first, and each address is written in two ways.
+    let pairs: [(&str, &str, &str); 7] = [
+        ("INACTIVE", "ACTIVE", "second"),
+        ("INACTIVE", "ONBOARDING", "second"),
+        ("INACTIVE", "LEAVE", "second"),
+        ("ONBOARDING", "LEAVE", "second"),
+        ("LEAVE", "ACTIVE", "second"),
+        ("ACTIVE", "INACTIVE", "first"),
+        ("ACTIVE", "ACTIVE", "second"),
+    ];
+    let mut persons = Vec::new();
+    for (index, (first, second, _)) in pairs.iter().enumerate() {
+        for (id, status, start) in [(1, first, "2020-01-01"), (2, second, "2021-01-01")] {
+            let id = format!("{}", id * 100 + index);
+            let mut person = ann(&id);
+            // Personio calls everybody ACTIVE who is not INACTIVE; the employment decides.
+            person.email = Some(if id.starts_with('1') {
+                format!("ann{index}@example.com")
+            } else {
+                format!("Ann{index}@EXAMPLE.com")
+            });
+            person.employments = vec![employment(&format!("e{id}"), Some(status), Some(start))];
+            persons.push(person);
+        }
+    }
+    let mut turned = persons.clone();
+    turned.reverse();
+    for persons in [persons, turned] {
+        let users = served(Setup::of(company(persons))).await;
+        for (index, (.., winner)) in pairs.iter().enumerate() {
+            let (first, second) = (format!("10{index}"), format!("20{index}"));
+            let (first, second) = (by_id(&users, &first), by_id(&users, &second));
+            let expected = match *winner {
+                "first" => [format!("ann{index}@example.com"), format!("personio-20{index}")],
+                _ => [format!("personio-10{index}"), format!("Ann{index}@EXAMPLE.com")],
+            };
+            assert_eq!(
+                [&first["userName"], &second["userName"]],
+                [&json!(expected[0]), &json!(expected[1])],
+                "{index}"
+            );
+            assert!(first["emails"].is_array() && second["emails"].is_array(), "both keep their address");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

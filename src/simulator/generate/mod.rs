@@ -1,10 +1,11 @@
 //! Making up a company from a number of persons, a seed and a date.
 //!
 //! The same three give the same company. Who reports to whom is in `tree`, what happened to a person at
-//! work in `career`, what only concerns the person in `private`, and letters in `ascii`.
+//! work in `career` and, to a few, in `changes`, what only concerns the person in `private`, and letters in `ascii`.
 
 mod ascii;
 mod career;
+mod changes;
 mod private;
 mod tree;
 

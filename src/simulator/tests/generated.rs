@@ -94,6 +94,28 @@ fn dates_fit_each_other() {
 }
 
 #[test]
+fn a_few_have_a_rare_story_and_the_others_are_as_they_were() {
+    let today = TimeZone::UTC.to_datetime(now()).date();
+    let (plain, changed) = (world(1_000), world(1_000).with_changes(1, now()));
+    let differs = plain.persons.iter().zip(&changed.persons).filter(|(one, other)| one != other).count();
+    assert_eq!(differs, 18);
+    assert_eq!(changed, world(1_000).with_changes(1, now()));
+    assert_eq!(world(50), world(50).with_changes(1, now()));
+    let addresses: Vec<_> = changed.persons.iter().filter_map(|person| person.email.as_deref()).collect();
+    assert_eq!(addresses.len() - addresses.iter().collect::<BTreeSet<_>>().len(), 6, "shared by two each");
+    let begins =
+        |person: &&Person| person.employments.first().is_some_and(|it| it.employment_start_date == Some(today));
+    assert_eq!(changed.persons.iter().filter(begins).count(), 6);
+    let withdrawn = |person: &&Person| {
+        person
+            .employments
+            .first()
+            .is_some_and(|it| it.employment_end_date < it.employment_start_date && it.termination.is_some())
+    };
+    assert_eq!(changed.persons.iter().filter(|person| person.employments.len() == 1).filter(withdrawn).count(), 6);
+}
+
+#[test]
 fn everybody_but_the_chief_reports_to_somebody_who_was_there_before() {
     let persons = world(2_000).persons;
     let mut seen = BTreeSet::new();

@@ -1,0 +1,88 @@
+//! Rare stories that a few persons of a company have: a change of employment that begins today, a hire that was
+//! withdrawn, and an address that goes over to another.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+
+use crate::simulator::random::Random;
+use crate::simulator::world::{Employment, Person, Termination, World};
+
+/// Number of persons at the beginning, who lead the others, to whom nothing of this happens.
+const LEADING: usize = 60;
+/// Number of persons of whom one is chosen for each story.
+const SHARE: usize = 150;
+
+impl World {
+    /// The same company with rare stories, for a demonstration: to a few persons in a thousand something happens that
+    /// identity systems get wrong. The same arguments give the same company.
+    #[must_use]
+    pub fn with_changes(mut self, seed: u64, now: Timestamp) -> Self {
+        let mut random = Random::new(seed ^ 0x5eed);
+        let today = TimeZone::UTC.to_datetime(now).date();
+        let count = self.persons.len() / SHARE;
+        let Some(others) = self.persons.get_mut(LEADING..) else { return self };
+        for person in others.iter_mut().filter(|person| is_steady(person)).step_by(2).take(count) {
+            change(person, today, &mut random);
+        }
+        for person in others.iter_mut().filter(|person| has_status(person, "ONBOARDING")).take(count) {
+            withdraw(person);
+        }
+        let left = others.iter().filter(|person| has_status(person, "INACTIVE"));
+        let addresses: Vec<String> = left.filter_map(|person| person.email.clone()).take(count).collect();
+        let newcomers = others.iter_mut().rev().filter(|person| is_steady(person));
+        for (newcomer, address) in newcomers.zip(addresses) {
+            newcomer.email = Some(address);
+        }
+        self
+    }
+}
+
+/// Status of the current employment.
+fn has_status(person: &Person, status: &str) -> bool {
+    person.employments.first().is_some_and(|employment| employment.status.as_deref() == Some(status))
+}
+
+fn is_steady(person: &Person) -> bool {
+    let [employment] = person.employments.as_slice() else { return false };
+    has_status(person, "ACTIVE") && employment.employment_end_date.is_none() && employment.termination.is_none()
+}
+
+/// Ends the employment of an external person yesterday or on the Friday before, and begins one with the company today,
+/// which Personio still calls ONBOARDING.
+fn change(person: &mut Person, today: Date, random: &mut Random) {
+    let Some(employment) = person.employments.pop() else { return };
+    let days_ago = 1 + random.below(3);
+    let ended = today.saturating_sub(i64::try_from(days_ago).unwrap_or(1).days());
+    let next = Employment {
+        id: random.uuid(),
+        status: Some("ONBOARDING".to_owned()),
+        kind: Some("INTERNAL".to_owned()),
+        employment_start_date: Some(today),
+        probation_end_date: None,
+        contract_end_date: None,
+        created_at: employment.updated_at,
+        ..employment.clone()
+    };
+    let earlier = Employment {
+        status: Some("INACTIVE".to_owned()),
+        kind: Some("EXTERNAL".to_owned()),
+        employment_end_date: Some(ended),
+        contract_end_date: None,
+        ..employment
+    };
+    person.employments = vec![next, earlier];
+}
+
+/// Ends an employment before it begins.
+fn withdraw(person: &mut Person) {
+    let Some(employment) = person.employments.first_mut() else { return };
+    let day = employment.employment_start_date.map(|start| start.saturating_sub(1.day()));
+    employment.employment_end_date = day;
+    employment.termination = Some(Termination {
+        termination_date: day,
+        last_working_day: day,
+        terminated_at: employment.updated_at,
+        ..Termination::default()
+    });
+}
