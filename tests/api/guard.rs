@@ -256,7 +256,7 @@ async fn addresses_that_go_over_to_others_count_as_other_names() {
     });
     assert_eq!(bridge.reloaded().await, users);
     let told = directory(&bridge).await;
-    assert_eq!((&told["heldBack"]["renamed"], &told["heldBack"]["deactivated"]), (&14.into(), &7.into()), "{told}");
+    assert_eq!(told["heldBack"]["renamed"], 14, "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

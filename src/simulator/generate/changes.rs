@@ -25,7 +25,7 @@ impl World {
         for person in others.iter_mut().filter(|person| is_steady(person)).step_by(2).take(count) {
             change(person, today, &mut random);
         }
-        for person in others.iter_mut().filter(|person| has_status(person, "ONBOARDING")).take(count) {
+        for person in others.iter_mut().filter(|person| is_hired(person)).take(count) {
             withdraw(person);
         }
         let left = others.iter().filter(|person| has_status(person, "INACTIVE"));
@@ -46,6 +46,11 @@ fn has_status(person: &Person, status: &str) -> bool {
 fn is_steady(person: &Person) -> bool {
     let [employment] = person.employments.as_slice() else { return false };
     has_status(person, "ACTIVE") && employment.employment_end_date.is_none() && employment.termination.is_none()
+}
+
+/// Reports whether a person is still to begin, and was never here before.
+fn is_hired(person: &Person) -> bool {
+    person.employments.len() == 1 && has_status(person, "ONBOARDING")
 }
 
 /// Ends the employment of an external person yesterday or on the Friday before, and begins one with the company today,
