@@ -365,7 +365,7 @@ impl Source {
     }
 }
 
-/// Everybody in the order of the list: of two persons with one e-mail address always the same one is the first.
+/// Returns everybody in the order of the list.
 fn in_order(people: &People) -> Result<Vec<(Head<'_>, &Record)>, Fault> {
     let listed = people.iter().map(|record| Ok((record.packed.head()?, &**record)));
     let mut listed = listed.collect::<Result<Vec<_>, _>>()?;
