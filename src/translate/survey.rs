@@ -147,7 +147,7 @@ impl Survey {
         let mut found = Vec::new();
         for look_up in self.client.look_ups().await {
             let in_use = match sample {
-                Some(sample) => InUse::of(look_up.kind, &sample.people, &sample.names),
+                Some(sample) => InUse::of(look_up.kind, &sample.people, &sample.names, &self.rules()),
                 None => InUse::default(),
             };
             found.push(findings::look_up(&look_up, in_use));
