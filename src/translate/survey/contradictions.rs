@@ -122,7 +122,7 @@ mod tests {
         check(&default, &fine, "status and dates of 6 persons agree");
         let later = json!([of("ACTIVE", "2026-11-24"), of("ACTIVE", "2026-12-24")]);
         let late = json!([of("ONBOARDING", "2026-11-15")]);
-        check(&default, &[later.clone()], "of 1 persons, 1 are ACTIVE and start later");
+        check(&default, std::slice::from_ref(&later), "of 1 persons, 1 are ACTIVE and start later");
         check(
             &default,
             &[late.clone(), late.clone(), json!(null)],
