@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{NormalizePath, from_fn};
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
+use prometheus_client::metrics::counter::Counter;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -23,11 +25,13 @@ pub use reader::{Reader, survey};
 use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::{self, Config, Told};
+use crate::connections::{self, Limits, Listening, OpenFiles, Registry};
 use crate::directory::state_file::StateFile;
 use crate::directory::{self, Directory, Freshness, MaxChange};
 use crate::endpoints::{self, Pages};
 use crate::personio::{Client, Limits, Retry, Settings};
 use crate::scim::{BrokenDocument, CursorKey, Locations, Vocabulary};
+use crate::telemetry;
 use crate::tls::Served;
 use crate::translate::source::{Recency, Source};
 
@@ -39,11 +43,14 @@ const PAUSE: Duration = Duration::from_secs(15);
 const SOON: Duration = Duration::from_secs(5);
 /// So often the files with the certificate are looked at: whoever renews it need not tell.
 const CERTIFICATE_LOOK: Duration = Duration::from_secs(10);
-/// How long a client may take until TLS is spoken; the same as for the head of a request.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-/// So many clients may be about to speak TLS at once, for each worker. Many that begin and say no more must not keep
-/// others out; a connection itself costs as little here as without TLS.
-const HANDSHAKES: usize = 4096;
+/// Number of connections beyond those of clients: for health checks, collectors of metrics and new clients.
+const RESERVED_CONNECTIONS: usize = 64;
+/// Smallest number of connections that a server can work with, of clients and of others each.
+const MIN_CONNECTIONS: usize = 8;
+/// Limits at the address for metrics. Few programs ask there.
+const METRICS_LIMITS: Limits = Limits { known: 0, reserved: 64, unknown_per_address: 32 };
+/// Number of files for requests to issuers and webhooks, besides those for requests to Personio.
+const OTHER_UPSTREAM_FILES: usize = 16;
 /// The settings that name addresses to listen on.
 const LISTEN: &str = "--listen, SCIM_LISTEN";
 const METRICS_LISTEN: &str = "--metrics-listen, SCIM_METRICS_LISTEN";
@@ -137,6 +144,9 @@ impl Application {
     pub fn build(config: Config, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Self, StartError> {
         let Config { personio, scim } = config;
         let freshness = freshness(&scim, tuning);
+        let open_files = connections::raise_limit();
+        let upstream_files = personio.max_concurrency.saturating_add(OTHER_UPSTREAM_FILES);
+        let limits = limits(&scim, open_files, upstream_files);
         let (listener, address) = bind(LISTEN, scim.listen)?;
         let metrics = scim.metrics_listen.map(|address| bind(METRICS_LISTEN, address)).transpose()?;
         let scheme = if scim.tls.is_some() { "https" } else { "http" };
@@ -154,6 +164,8 @@ impl Application {
         let source =
             Arc::new(Source::new(client, scim.policy, vocabulary, locations.clone(), Arc::clone(&clock), recency));
         let access = Access::new(scim.rules, Arc::clone(&clock), Handle::current()).map_err(StartError::Client)?;
+        let proxies = access.clone();
+        let registry = Registry::new(limits, Box::new(move |address| proxies.is_trusted_proxy(address)));
         let (max_change, runtime) = (MaxChange(scim.max_change), Handle::current());
         let directory = Directory::new(
             Arc::clone(&source) as Arc<dyn directory::Source>,
@@ -186,10 +198,19 @@ impl Application {
             base_url: base_url.clone(),
             settings,
             pages: Pages { status: scim.status_page, metrics: metrics.is_none() },
-            register: Box::new(move |registry| traffic.register(registry)),
+            register: Box::new({
+                let connections = Arc::clone(&registry);
+                move |registry| {
+                    traffic.register(registry);
+                    connections.register(registry);
+                    open_files.register(registry);
+                    let about = "Lines of the log that were dropped because standard error was not read in time";
+                    registry.register("log_lines_dropped", about, dropped_lines());
+                }
+            }),
         }));
         let metrics = metrics.map(|bound| serve_metrics(bound, &state)).transpose().map_err(StartError::Server)?;
-        let server = serve(listener, state, tls.as_ref(), tuning)?;
+        let server = serve(listener, state, registry, tls.as_ref(), tuning)?;
         Ok(Self { server, metrics, live, directory, address, base_url })
     }
 
@@ -236,9 +257,8 @@ impl Application {
             () = stop => {}
         }
         tracing::info!("stopping: running requests may end");
-        for handle in handles {
-            handle.stop(true).await;
-        }
+        // One after the other they would have the sum of their times.
+        join_all(handles.iter().map(|handle| handle.stop(true))).await;
         while let Some(ended) = running.join_next().await {
             ended.map_err(io::Error::other)??;
         }
@@ -276,6 +296,12 @@ fn base_url(public_url: &str) -> String {
     format!("{}/scim/v2", public_url.trim_end_matches('/'))
 }
 
+fn dropped_lines() -> Counter {
+    let counter = Counter::default();
+    counter.inc_by(telemetry::dropped_lines());
+    counter
+}
+
 fn told(settings: Vec<Told>) -> Vec<endpoints::Setting> {
     let setting = |Told { flag: name, value, is_chosen }| endpoints::Setting { name, value, is_chosen };
     settings.into_iter().map(setting).collect()
@@ -303,31 +329,53 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, Sock
     bound.map_err(|error| StartError::Listen { setting, address, error })
 }
 
+/// Returns the limits on connections of clients, as far as the limit of open files allows.
+fn limits(scim: &config::Scim, open_files: OpenFiles, upstream_files: usize) -> Limits {
+    let reserved = RESERVED_CONNECTIONS.min(scim.max_connections.max(MIN_CONNECTIONS));
+    let wanted =
+        Limits { known: scim.max_connections, reserved, unknown_per_address: scim.max_connections_per_address };
+    let available = open_files.for_connections(upstream_files);
+    if available >= wanted.all() {
+        return wanted;
+    }
+    let reserved = reserved.min(available / 4).max(MIN_CONNECTIONS);
+    let known = available.saturating_sub(reserved).max(MIN_CONNECTIONS);
+    tracing::warn!(
+        limit = open_files.limit,
+        known,
+        "the process may have {} files open, so {known} clients and {reserved} others can be connected at once instead \
+         of {} and {}: raise the limit (ulimit -n) or lower --max-connections",
+        open_files.limit,
+        wanted.known,
+        wanted.reserved
+    );
+    Limits { known, reserved, ..wanted }
+}
+
 fn serve(
     listener: TcpListener,
     state: web::Data<endpoints::State>,
+    registry: Arc<Registry>,
     tls: Option<&Arc<Served>>,
     tuning: Tuning,
 ) -> Result<Server, StartError> {
-    let server = HttpServer::new(move || {
+    let app = move || {
         // The last one is the outermost: every answer is counted and logged, and carries the id of its request.
         App::new()
             .app_data(web::Data::clone(&state))
             .configure(|service| endpoints::configure(service, &state))
             .wrap(NormalizePath::trim())
             .wrap(from_fn(endpoints::watch))
-    });
-    // Polling clients keep their connections; Nagle's algorithm would cost 40 ms an answer.
-    let server = server.keep_alive(Duration::from_secs(75)).tcp_nodelay(true).shutdown_timeout(GRACE).disable_signals();
-    let server = match tls {
-        None => server.listen(listener),
+    };
+    let tls = match tls {
+        None => None,
         Some(served) => {
             served.keep_fresh(tuning.certificate_look);
-            let server = server.tls_handshake_timeout(HANDSHAKE).max_connection_rate(HANDSHAKES);
-            server.listen_rustls_0_23(listener, served.server_config()?)
+            Some(served.server_config()?)
         }
     };
-    Ok(server.map_err(StartError::Server)?.run())
+    let listening = Listening { listener, tls, registry, workers: None, shutdown_timeout: GRACE };
+    connections::start(listening, app).map_err(StartError::Server)
 }
 
 /// Metrics at an address of their own. Who asks there is not counted: it is no client.
@@ -336,13 +384,14 @@ fn serve_metrics(
     state: &web::Data<endpoints::State>,
 ) -> io::Result<(Server, SocketAddr)> {
     let state = web::Data::clone(state);
-    let server = HttpServer::new(move || {
+    let app = move || {
         App::new()
             .app_data(web::Data::clone(&state))
             .configure(endpoints::configure_metrics)
             .wrap(NormalizePath::trim())
             .wrap(from_fn(endpoints::watch_metrics))
-    });
-    let server = server.workers(1).shutdown_timeout(METRICS_GRACE).disable_signals();
-    Ok((server.listen(listener)?.run(), address))
+    };
+    let registry = Registry::new(METRICS_LIMITS, Box::new(|_| false));
+    let listening = Listening { listener, tls: None, registry, workers: Some(1), shutdown_timeout: METRICS_GRACE };
+    Ok((connections::start(listening, app)?, address))
 }

@@ -6,6 +6,7 @@ pub mod app;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod connections;
 pub mod directory;
 pub mod endpoints;
 pub mod personio;

@@ -15,6 +15,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use json::Json;
+pub use lines::dropped_lines;
 #[cfg(feature = "otlp")]
 pub use otlp::Traces;
 
@@ -53,7 +54,7 @@ pub enum Format {
 /// Logs that have begun. What waits to be written when this goes is written then.
 #[must_use]
 pub struct Logs {
-    _writer: Option<lines::Writer>,
+    _writer: lines::Writer,
 }
 
 /// Starts the logs, as `settings` say, or `RUST_LOG` where they name no level.
@@ -72,14 +73,14 @@ pub fn start(settings: Settings) -> Result<Logs, String> {
         Format::Text => true,
         Format::Json => false,
     };
-    let (started, writer) = if is_text {
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let (lines, writer) = lines::start(std::io::stderr()).map_err(|error| format!("logs: {error}"))?;
+    let started = if is_text {
+        let text = tracing_subscriber::fmt::layer().with_writer(lines).with_target(false);
         // A terminal that was closed takes no line, and no complaint about that either.
-        let lines = lines.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false);
-        (logs.with(lines).try_init(), None)
+        let text = text.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false);
+        logs.with(text).try_init()
     } else {
-        let (lines, writer) = lines::start(std::io::stderr()).map_err(|error| format!("logs: {error}"))?;
-        (logs.with(Json(lines)).try_init(), Some(writer))
+        logs.with(Json(lines)).try_init()
     };
     started.map_err(|error| format!("logs: {error}"))?;
     Ok(Logs { _writer: writer })

@@ -11,8 +11,11 @@ use clap::CommandFactory;
 use personio_scim::config::Args;
 
 /// The document, the section with the table, how the table's heading begins, and how many rows there are at least.
-const TABLES: [(&str, &str, &str, usize); 2] =
-    [("docs/operations.md", "What happens when", "| when", 15), ("SECURITY.md", "Threats", "| if", 15)];
+const TABLES: [(&str, &str, &str, usize); 3] = [
+    ("docs/operations.md", "What happens when", "| when", 15),
+    ("SECURITY.md", "Threats", "| if", 15),
+    ("SECURITY.md", "Bounds", "| what", 15),
+];
 
 #[test]
 fn every_test_that_a_table_names_is_there() {
@@ -47,12 +50,16 @@ fn every_test_that_a_page_about_a_client_names_is_there() {
     assert!(count >= 8, "{count}");
 }
 
-/// Whether `file::name` is a test in `tests/api/`.
+/// Fails unless `file::name` is a test in `tests/api/` or, with the path of its module, in `src/`.
 fn is_there(root: &Path, test: &str) {
-    let (file, name) = test.split_once("::").unwrap_or_default();
-    let read = |file: String| fs::read_to_string(root.join("tests/api").join(file));
-    let text = read(format!("{file}.rs")).or_else(|_| read(format!("{file}/mod.rs"))).unwrap_or_default();
-    assert!(text.contains(&format!("fn {name}()")), "{test} does not exist");
+    let (module, name) = test.rsplit_once("::").unwrap_or_default();
+    let file = module.replace("::", "/");
+    let places = ["tests/api", "src"].map(|folder| [format!("{folder}/{file}.rs"), format!("{folder}/{file}/mod.rs")]);
+    let is_here = |place: &String| {
+        let text = fs::read_to_string(root.join(place)).unwrap_or_default();
+        text.contains(&format!("fn {name}()"))
+    };
+    assert!(places.iter().flatten().any(is_here), "{test} does not exist");
 }
 
 /// Cargo reads no manifest whose targets are missing.

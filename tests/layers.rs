@@ -38,6 +38,12 @@ const LAYERS: &[Layer] = &[
         why: "answers keeps bytes: it does not know what they say, nor how they are asked for",
     },
     Layer {
+        module: "connections",
+        uses: &[],
+        never: &["reqwest", "moka", "oauth2", "serde_json"],
+        why: "connections bounds what peers may cost: it does not know who they are or what they request",
+    },
+    Layer {
         module: "tls",
         uses: &["clock"],
         never: &["actix_web", "reqwest", "moka", "oauth2"],
@@ -64,7 +70,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "endpoints",
-        uses: &["access", "answers", "directory", "scim"],
+        uses: &["access", "answers", "connections", "directory", "scim"],
         never: &["reqwest", "moka", "flate2", "brotli", "zstd", "oauth2", "jiff", "jsonwebtoken"],
         why: "endpoints serve what the directory holds: they know nothing of Personio, of loading or of the day",
     },
@@ -92,6 +98,7 @@ const LAYERS: &[Layer] = &[
             "access",
             "clock",
             "config",
+            "connections",
             "directory",
             "endpoints",
             "personio",

@@ -127,7 +127,7 @@ impl Issuer {
             }
         }
         // The key may have been replaced by another one of the same id, or of none.
-        keys.read_again(access).await;
+        keys.fetch(wanted.id, access).await;
         let keys = keys.find(wanted, access).await?;
         keys.iter().find_map(|key| self.verdict(token, *algorithm, key, access)).unwrap_or(Err(Refusal::Unknown))
     }

@@ -1,8 +1,11 @@
 //! The public keys of an issuer (RFC 7517): read when they are needed, kept, and read again when a token names one
-//! that is not among them. However many tokens do so, the issuer is asked once in a while only; and while it does
-//! not answer, the keys that are known stay good for a day.
+//! that is not among them. However many tokens do so, the issuer is asked once in a while only; a token that names a
+//! key which cannot be looked for just then cannot be checked. While the issuer does not answer, the keys that are known
+//! stay good for a day.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -20,8 +23,11 @@ use crate::clock::Clock;
 const FRESH: Duration = Duration::from_secs(3600);
 /// So long they are good if they cannot be read again.
 const USABLE: Duration = Duration::from_secs(24 * 3600);
-/// At most so often the issuer is asked.
-const BETWEEN: Duration = Duration::from_secs(30);
+/// Time after which the keys are read once more, on average; the same for one key id, and after a failure.
+const FETCH_INTERVAL: Duration = Duration::from_secs(30);
+/// Number of fetches that may follow each other sooner: a key id that does not exist must not use up the fetch that a
+/// new key needs.
+const MAX_FETCH_BURST: u32 = 4;
 /// How long the issuer may take to answer. Requests wait for that.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest answer that is read.
@@ -46,15 +52,34 @@ pub(super) struct Keys {
     way: Way,
     clock: Arc<dyn Clock>,
     read: ArcSwapOption<Read>,
-    /// Whoever asks the issuer has this.
-    last: Mutex<Option<Asked>>,
+    /// Held while the keys are fetched.
+    fetches: Mutex<Fetches>,
+    /// Number of fetches that have ended.
+    fetch_count: AtomicU64,
 }
 
-/// When the issuer was last asked, on the monotonic clock, and whether it answered.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
-    at: Duration,
-    answered: bool,
+/// When the keys were fetched and may be fetched again, on the monotonic clock.
+struct Fetches {
+    /// Outcome of the last one.
+    last: Fetched,
+    /// Number of fetches that may begin now.
+    allowance: u32,
+    /// When `allowance` last grew.
+    refilled: Duration,
+    /// When the keys were last fetched because of a key id. Only those of the last [`FETCH_INTERVAL`], so there are at
+    /// most as many as fetches.
+    by_id: HashMap<Option<Box<str>>, Duration>,
+}
+
+/// Outcome of an attempt to read the keys again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fetched {
+    /// The keys are those that the issuer publishes now.
+    Now,
+    /// They were not read, and may be read after this time.
+    NotBefore(Duration),
+    /// The issuer does not answer. It is asked again after this time.
+    Failed(Duration),
 }
 
 struct Read {
@@ -107,7 +132,14 @@ impl Way {
 impl Keys {
     /// No keys yet.
     pub(super) fn new(url: Url, way: Way, clock: Arc<dyn Clock>) -> Self {
-        Self { url, way, clock, read: ArcSwapOption::empty(), last: Mutex::default() }
+        Self {
+            url,
+            way,
+            clock,
+            read: ArcSwapOption::empty(),
+            fetches: Mutex::default(),
+            fetch_count: AtomicU64::new(0),
+        }
     }
 
     /// The keys that a token may have been signed with: at least one.
@@ -119,40 +151,54 @@ impl Keys {
         if let Some(known) = self.known(wanted, FRESH) {
             return Ok(known);
         }
-        let asked = self.read_again(access).await;
+        let fetched = self.fetch(wanted.id, access).await;
         if let Some(known) = self.known(wanted, USABLE) {
             return Ok(known);
         }
-        // An outage must not look as if the token were wrong.
-        let due = (asked.at + BETWEEN).saturating_sub(self.clock.monotonic());
-        if asked.answered { Err(Refusal::Unknown) } else { Err(Refusal::Uncheckable(due.max(Duration::from_secs(1)))) }
-    }
-
-    /// Asks the issuer, unless it has been asked recently.
-    pub(super) async fn read_again(self: &Arc<Self>, access: &Inner) -> Asked {
-        let keys = Arc::clone(self);
-        // A connection belongs to the runtime that opened it, and what is asked for once is asked for all.
-        let asked = access.runtime.spawn(async move { keys.asked().await });
-        asked.await.unwrap_or(Asked { at: self.clock.monotonic(), answered: false })
-    }
-
-    async fn asked(&self) -> Asked {
-        let mut last = self.last.lock().await;
-        let at = self.clock.monotonic();
-        if let Some(recently) = last.filter(|last| at.saturating_sub(last.at) < BETWEEN) {
-            return recently;
+        match fetched {
+            Fetched::Now => Err(Refusal::Unknown),
+            // Clients take a 401 for a lost credential: it must be certain that there is no such key.
+            Fetched::NotBefore(at) => Err(Refusal::KeyUnread(self.until(at))),
+            Fetched::Failed(at) => Err(Refusal::Uncheckable(self.until(at))),
         }
-        let answer = self.way.get(&self.url).await.and_then(|body| keys(&body));
-        let asked = Asked { at, answered: answer.is_ok() };
-        match answer {
-            Ok(keys) => self.read.store(Some(Arc::new(Read { keys, at }))),
+    }
+
+    /// Reads the keys again because of a key id, unless that was done a short time ago.
+    pub(super) async fn fetch(self: &Arc<Self>, id: Option<&str>, access: &Inner) -> Fetched {
+        let (keys, id) = (Arc::clone(self), id.map(Box::from));
+        let seen = self.fetch_count.load(Relaxed);
+        // A connection belongs to the runtime that opened it.
+        let fetched = access.runtime.spawn(async move { keys.fetch_once(id, seen).await });
+        fetched.await.unwrap_or_else(|_| Fetched::Failed(self.clock.monotonic()))
+    }
+
+    fn until(&self, at: Duration) -> Duration {
+        at.saturating_sub(self.clock.monotonic()).max(Duration::from_secs(1))
+    }
+
+    /// Fetches the keys, unless somebody else has since `seen` fetches had ended.
+    async fn fetch_once(&self, id: Option<Box<str>>, seen: u64) -> Fetched {
+        let mut fetches = self.fetches.lock().await;
+        if self.fetch_count.load(Relaxed) > seen {
+            return fetches.last;
+        }
+        let now = self.clock.monotonic();
+        if let Some(refused) = fetches.take_one(id, now) {
+            return refused;
+        }
+        match self.way.get(&self.url).await.and_then(|body| keys(&body)) {
+            Ok(keys) => {
+                self.read.store(Some(Arc::new(Read { keys, at: now })));
+                fetches.last = Fetched::Now;
+            }
             Err(reason) => {
                 let host = self.url.host_str().unwrap_or_default();
                 tracing::warn!("the keys of the issuer at {host} (jwks_url) cannot be read: {reason}");
+                fetches.last = Fetched::Failed(now + FETCH_INTERVAL);
             }
         }
-        *last = Some(asked);
-        asked
+        self.fetch_count.fetch_add(1, Relaxed);
+        fetches.last
     }
 
     /// The keys that may be the one, of those that are not older than this.
@@ -163,6 +209,40 @@ impl Keys {
             |key: &&Key| key.algorithm == wanted.algorithm && wanted.id.is_none_or(|id| key.id.as_deref() == Some(id));
         let known: Vec<DecodingKey> = read.keys.iter().filter(fits).map(|key| key.key.clone()).collect();
         (!known.is_empty()).then_some(known)
+    }
+}
+
+impl Default for Fetches {
+    fn default() -> Self {
+        Self { last: Fetched::Now, allowance: MAX_FETCH_BURST, refilled: Duration::ZERO, by_id: HashMap::new() }
+    }
+}
+
+impl Fetches {
+    /// Counts a fetch because of a key id, or says why there is none now.
+    fn take_one(&mut self, id: Option<Box<str>>, now: Duration) -> Option<Fetched> {
+        if let Fetched::Failed(again) = self.last
+            && now < again
+        {
+            return Some(self.last);
+        }
+        self.by_id.retain(|_, at| now.saturating_sub(*at) < FETCH_INTERVAL);
+        if let Some(at) = self.by_id.get(&id) {
+            return Some(Fetched::NotBefore(*at + FETCH_INTERVAL));
+        }
+        while self.allowance < MAX_FETCH_BURST && self.refilled + FETCH_INTERVAL <= now {
+            self.allowance += 1;
+            self.refilled += FETCH_INTERVAL;
+        }
+        if self.allowance == MAX_FETCH_BURST {
+            self.refilled = now;
+        }
+        let Some(left) = self.allowance.checked_sub(1) else {
+            return Some(Fetched::NotBefore(self.refilled + FETCH_INTERVAL));
+        };
+        self.allowance = left;
+        self.by_id.insert(id, now);
+        None
     }
 }
 

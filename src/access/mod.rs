@@ -80,6 +80,9 @@ pub enum Refusal {
     /// Too many wrong ones came from there; for so long there is no other answer to a wrong one.
     #[error("too many wrong tokens came from this address; ask again later")]
     Slowed(Duration),
+    /// Its key is not known, and the issuer's keys were read too recently to read them again; ask again after this long.
+    #[error("the key of this token is not known yet; ask again later")]
+    KeyUnread(Duration),
     /// Nobody can tell; ask again after this long.
     #[error("the token cannot be checked now, because its issuer does not answer; ask again later")]
     Uncheckable(Duration),
@@ -97,6 +100,7 @@ impl Refusal {
             Self::Scope => "scope",
             Self::Network => "network",
             Self::Slowed(_) => "slowed",
+            Self::KeyUnread(_) => "unknown key",
             Self::Uncheckable(_) => "issuer does not answer",
         }
     }
@@ -149,6 +153,12 @@ impl Access {
         let active = Active::new(rules, &self.0.active.load().keys, &self.0.clock)?;
         self.0.active.store(Arc::new(active));
         Ok(())
+    }
+
+    /// Reports whether this is the address of a trusted proxy.
+    #[must_use]
+    pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
+        self.0.active.load().rules.trusted_proxies.contain(address)
     }
 
     /// Whether there are webhooks.

@@ -92,6 +92,16 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn however_many_addresses_guess_only_so_many_are_remembered() {
+        let slow = Slow::new();
+        for number in 0..100_000_u32 {
+            slow.wrong(std::net::Ipv4Addr::from_bits(number).into(), Duration::from_secs(1)).await;
+        }
+        slow.0.run_pending_tasks().await;
+        assert!((1..=ADDRESSES).contains(&slow.0.entry_count()), "{}", slow.0.entry_count());
+    }
+
     #[test]
     fn a_neighbour_within_the_same_64_bits_is_the_same() {
         for (one, other, same) in [

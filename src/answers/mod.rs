@@ -92,3 +92,25 @@ impl Answers {
         kept.insert((*question, coding), answer.clone()).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn however_many_different_answers_there_are_only_so_many_bytes_are_kept() {
+        let answers = Answers::default();
+        for (length, number) in [(1000_u64, 30_000_u32), (200_000, 300), (5_000_000, 3)] {
+            for number in 0..number {
+                let question = crate::scim::digest([&number.to_be_bytes()[..], &length.to_be_bytes()[..]]);
+                let body = Bytes::from(vec![b' '; length as usize]);
+                let answer = Answer { body, coding: Coding::Identity, rows: 0, is_followed: false };
+                answers.keep(&question, Coding::Identity, &answer).await;
+            }
+        }
+        answers.tidy().await;
+        let kept = [&answers.small, &answers.large].map(Cache::weighted_size);
+        assert!(kept[0] > SMALL / 2 && kept[0] <= SMALL, "{kept:?}");
+        assert!(kept[1] > LARGE / 2 && kept[1] <= LARGE, "{kept:?}");
+    }
+}

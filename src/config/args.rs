@@ -175,6 +175,12 @@ pub(super) struct ScimArgs {
     /// Whether /ServiceProviderConfig has the block `pagination` of RFC 9865: on or off. Some older clients refuse it
     #[arg(long, env = "SCIM_ANNOUNCE_PAGINATION", value_name = "SWITCH", default_value = "on")]
     pub(super) announce_pagination: String,
+    /// Most connections of clients that are open at once
+    #[arg(long, env = "SCIM_MAX_CONNECTIONS", value_name = "NUMBER", default_value = "1024")]
+    pub(super) max_connections: String,
+    /// Most connections from one address that have presented no right token; trusted proxies have no such limit
+    #[arg(long, env = "SCIM_MAX_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", default_value = "64")]
+    pub(super) max_connections_per_address: String,
     /// Longest filter, in bytes
     #[arg(long, env = "SCIM_MAX_FILTER_LENGTH", value_name = "BYTES", default_value = "10240")]
     pub(super) max_filter_length: String,

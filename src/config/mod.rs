@@ -46,6 +46,8 @@ use crate::translate::Policy;
 const CONCURRENCY: RangeInclusive<usize> = 1..=256;
 /// Each refresh reads everybody, for whom Personio has limits.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(10);
+/// Numbers of connections that may be open at once.
+const CONNECTIONS: RangeInclusive<usize> = 1..=100_000;
 /// A longer one fits into no request.
 const FILTER_LENGTHS: RangeInclusive<usize> = 100..=100_000;
 /// Each level takes a part of the stack.
@@ -115,6 +117,10 @@ pub struct Scim {
     pub state: Option<State>,
     /// Where metrics are, if they have an address of their own.
     pub metrics_listen: Option<SocketAddr>,
+    /// Most connections of known clients.
+    pub max_connections: usize,
+    /// Most connections from one address that have presented no right token.
+    pub max_connections_per_address: usize,
     /// Whether there is a status page.
     pub status_page: bool,
     /// Where traces are sent, if anywhere.
@@ -262,6 +268,12 @@ fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<Sec
             length: value::number(value::MAX_FILTER_LENGTH, &args.max_filter_length, FILTER_LENGTHS)?,
             depth: value::number(value::MAX_FILTER_DEPTH, &args.max_filter_depth, FILTER_DEPTHS)?,
         },
+        max_connections: value::number(value::MAX_CONNECTIONS, &args.max_connections, CONNECTIONS)?,
+        max_connections_per_address: value::number(
+            value::MAX_CONNECTIONS_PER_ADDRESS,
+            &args.max_connections_per_address,
+            CONNECTIONS,
+        )?,
         policy,
         state: state::state(matches)?,
         metrics_listen: metrics_listen(matches)?,

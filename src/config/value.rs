@@ -49,6 +49,8 @@ settings! {
     MAX_STALE = "--max-stale", "SCIM_MAX_STALE";
     MAX_RESULTS = "--max-results", "SCIM_MAX_RESULTS";
     ANNOUNCE_PAGINATION = "--announce-pagination", "SCIM_ANNOUNCE_PAGINATION";
+    MAX_CONNECTIONS = "--max-connections", "SCIM_MAX_CONNECTIONS";
+    MAX_CONNECTIONS_PER_ADDRESS = "--max-connections-per-address", "SCIM_MAX_CONNECTIONS_PER_ADDRESS";
     MAX_FILTER_LENGTH = "--max-filter-length", "SCIM_MAX_FILTER_LENGTH";
     MAX_FILTER_DEPTH = "--max-filter-depth", "SCIM_MAX_FILTER_DEPTH";
     CONFIG = "--config", "SCIM_CONFIG";

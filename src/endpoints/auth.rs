@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, web};
 use super::credentials::{Credentials, Scheme};
 use super::{Error, State, body, watch};
 use crate::access::Caller;
+use crate::connections;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -24,6 +25,7 @@ pub(super) async fn check(
     let admitted = state.access.admit(&tokens, peer, &forwarded).await;
     match admitted {
         Ok(caller) => {
+            connections::accept_token(request.request());
             watch::asked_by(request.request(), caller);
             Ok(body::read(request, next).await?.map_into_left_body())
         }

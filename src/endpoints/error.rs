@@ -123,7 +123,9 @@ fn refused(why: Refusal, scheme: Scheme) -> Vec<(HeaderName, String)> {
         Refusal::Unknown | Refusal::Expired | Refusal::Early => bearer(&invalid),
         Refusal::Scope => return vec![bearer(", error=\"insufficient_scope\"")],
         Refusal::Network => return Vec::new(),
-        Refusal::Slowed(wait) | Refusal::Uncheckable(wait) => return vec![again_after(wait)],
+        Refusal::Slowed(wait) | Refusal::KeyUnread(wait) | Refusal::Uncheckable(wait) => {
+            return vec![again_after(wait)];
+        }
     };
     match scheme {
         Scheme::Bearer => vec![challenge],
@@ -212,7 +214,7 @@ impl ResponseError for Error {
                 Refusal::Missing | Refusal::Unknown | Refusal::Expired | Refusal::Early => StatusCode::UNAUTHORIZED,
                 Refusal::Scope | Refusal::Network => StatusCode::FORBIDDEN,
                 Refusal::Slowed(_) => StatusCode::TOO_MANY_REQUESTS,
-                Refusal::Uncheckable(_) => StatusCode::SERVICE_UNAVAILABLE,
+                Refusal::KeyUnread(_) | Refusal::Uncheckable(_) => StatusCode::SERVICE_UNAVAILABLE,
             },
             Self::UnknownSender => StatusCode::UNAUTHORIZED,
             Self::NoRoute(_) | Self::NoMetricsRoute | Self::NoResource(_) => StatusCode::NOT_FOUND,

@@ -13,6 +13,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, Route, web};
 use super::body::{self, Body};
 use super::credentials::Credentials;
 use super::{Error, State, watch};
+use crate::connections;
 
 /// How many there were since the start.
 #[derive(Debug, Default)]
@@ -63,6 +64,7 @@ async fn check(
     let Credentials { tokens, .. } = Credentials::of(request.request());
     let known = tokens.iter().any(|token| state.access.is_webhook(token));
     let response = if known {
+        connections::accept_token(request.request());
         next.call(request).await?.map_into_left_body()
     } else {
         request.error_response(Error::UnknownSender).map_into_right_body()

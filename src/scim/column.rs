@@ -3,13 +3,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use memchr::memmem::Finder;
 use serde_json::Number;
 
 use super::bits::Bits;
+use super::prepared::Prepared;
 use super::resource::{Content, Resource, Value};
 use super::text::Case;
 use super::{AttributeId, ResourceType};
@@ -19,8 +20,8 @@ use super::{AttributeId, ResourceType};
 pub(super) struct Columns {
     /// For each attribute, once somebody has filtered by it; none where somebody has it in an unusual shape, which only
     /// the resource tells.
-    columns: Box<[OnceLock<Option<Column>>]>,
-    elements: Box<[OnceLock<Option<Elements>>]>,
+    columns: Box<[Prepared<Option<Column>>]>,
+    elements: Box<[Prepared<Option<Elements>>]>,
 }
 
 /// The values of an attribute that everybody has at most once, or of one within the elements of another.
@@ -67,30 +68,41 @@ impl Columns {
     /// Those of a type, of which nobody has filtered by any.
     pub(super) fn new(kind: &ResourceType) -> Self {
         Self {
-            columns: kind.ids().map(|_| OnceLock::new()).collect(),
-            elements: kind.ids().map(|_| OnceLock::new()).collect(),
+            columns: kind.ids().map(|_| Prepared::new()).collect(),
+            elements: kind.ids().map(|_| Prepared::new()).collect(),
         }
     }
 
     /// The column of an attribute of these resources, which must always be the same ones.
     pub(super) fn column(&self, kind: &ResourceType, all: &[Arc<Resource>], id: AttributeId) -> Option<&Column> {
-        let cell = self.columns.get(usize::from(id.0))?;
-        let made = || match kind.holder(id) {
+        let column = self.columns.get(usize::from(id.0))?;
+        column.get(|| self.make_column(kind, all, id)).as_ref()
+    }
+
+    fn make_column(&self, kind: &ResourceType, all: &[Arc<Resource>], id: AttributeId) -> Option<Column> {
+        match kind.holder(id) {
             None => Column::of_resources(kind, id, all),
             Some(holder) => Column::of_elements(kind, id, holder, self.elements(kind, all, holder)?, all),
-        };
-        cell.get_or_init(made).as_ref()
+        }
+    }
+
+    /// Makes the columns that queries needed of `earlier` resources of the same type.
+    pub(super) fn prepare_like(&self, earlier: &Self, kind: &ResourceType, all: &[Arc<Resource>]) {
+        for ((id, column), earlier) in kind.ids().zip(&self.columns).zip(&earlier.columns) {
+            column.prepare_like(earlier, || self.make_column(kind, all, id));
+        }
     }
 
     /// Where the elements of this attribute are; none if it is not multi-valued.
     pub(super) fn elements(&self, kind: &ResourceType, all: &[Arc<Resource>], id: AttributeId) -> Option<&Elements> {
         let cell = self.elements.get(usize::from(id.0))?;
-        cell.get_or_init(|| Elements::new(kind, id, all)).as_ref()
+        cell.get(|| Elements::new(kind, id, all)).as_ref()
     }
 
     /// The attributes that somebody has filtered by.
+    #[cfg(test)]
     pub(super) fn used<'a>(&'a self, kind: &'a ResourceType) -> impl Iterator<Item = AttributeId> {
-        kind.ids().zip(&self.columns).filter(|(_, cell)| cell.get().is_some()).map(|(id, _)| id)
+        kind.ids().zip(&self.columns).filter(|(_, cell)| cell.is_there()).map(|(id, _)| id)
     }
 }
 

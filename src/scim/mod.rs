@@ -19,6 +19,7 @@ mod meta;
 mod number;
 mod order;
 mod paging;
+mod prepared;
 mod projection;
 mod render;
 mod resource;

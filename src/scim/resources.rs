@@ -1,10 +1,11 @@
 //! All resources of one type in their one order, with what makes finding and sorting fast.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::column::{Column, Columns, Elements};
 use super::index::Index;
 use super::order::Order;
+use super::prepared::Prepared;
 use super::resource::Resource;
 use super::{AttributeId, ResourceType};
 
@@ -30,7 +31,7 @@ pub struct Resources {
     all: Vec<Arc<Resource>>,
     indexes: Vec<Index>,
     /// For each attribute, once somebody has sorted by it.
-    orders: Box<[OnceLock<Order>]>,
+    orders: Box<[Prepared<Order>]>,
     columns: Columns,
 }
 
@@ -40,7 +41,7 @@ impl Resources {
     pub fn new(kind: &Arc<ResourceType>, all: Vec<Arc<Resource>>) -> Self {
         let indexed = INDEXED.iter().filter_map(|path| kind.attribute(path));
         let indexes = Index::all(kind, indexed, &all);
-        let orders = kind.ids().map(|_| OnceLock::new()).collect();
+        let orders = kind.ids().map(|_| Prepared::new()).collect();
         Self { kind: Arc::clone(kind), indexes, columns: Columns::new(kind), all, orders }
     }
 
@@ -52,19 +53,15 @@ impl Resources {
     }
 
     /// Works out beforehand the orders and columns that clients made `earlier` work out, so that they need not wait
-    /// again. Those of another type mean nothing here.
+    /// again, unless no client has needed them for long. Those of another type mean nothing here.
     pub fn prepare_like(&self, earlier: &Self) {
         if !Arc::ptr_eq(&self.kind, &earlier.kind) {
             return;
         }
-        for (id, order) in self.kind.ids().zip(&earlier.orders) {
-            if order.get().is_some() {
-                self.order(id);
-            }
+        for ((id, order), earlier) in self.kind.ids().zip(&self.orders).zip(&earlier.orders) {
+            order.prepare_like(earlier, || Order::new(&self.kind, id, &self.all));
         }
-        for id in earlier.columns.used(&self.kind) {
-            self.column(id);
-        }
+        self.columns.prepare_like(&earlier.columns, &self.kind, &self.all);
     }
 
     /// Their type.
@@ -107,8 +104,8 @@ impl Resources {
 
     /// The order by this attribute, which must have values.
     pub(super) fn order(&self, id: AttributeId) -> Option<&Order> {
-        let cell = self.orders.get(usize::from(id.0))?;
-        Some(cell.get_or_init(|| Order::new(&self.kind, id, &self.all)))
+        let order = self.orders.get(usize::from(id.0))?;
+        Some(order.get(|| Order::new(&self.kind, id, &self.all)))
     }
 }
 
@@ -133,7 +130,7 @@ mod tests {
             Resources::new(kind, vec![Arc::new(Resource::new(kind, &user).unwrap())])
         };
         let worked_out = |resources: &Resources| {
-            let sorted = resources.kind.ids().zip(&resources.orders).filter(|(_, order)| order.get().is_some());
+            let sorted = resources.kind.ids().zip(&resources.orders).filter(|(_, order)| order.is_there());
             let sorted: Vec<AttributeId> = sorted.map(|(id, _)| id).collect();
             (resources.columns.used(&resources.kind).collect::<Vec<_>>(), sorted)
         };

@@ -1,76 +1,138 @@
-//! Lines on their way to standard error. Whoever has one does not wait until it is written: a thread of its own writes
-//! them, many at once where there are many. None is lost, unless the process is killed within milliseconds.
+//! Lines on their way to standard error. A thread writes them, many at once where there are many. A caller does not
+//! wait for that: where the reader of standard error stalls and too many bytes are pending, lines are dropped and
+//! counted, because requests must be answered whatever becomes of the log. Otherwise no line is lost, unless the process
+//! is killed within milliseconds.
 
 use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
-/// So many bytes may wait. Then whoever has another line waits.
-const MOST: usize = 1024 * 1024;
-/// The first line waits so long for others: to wake the thread for each would cost more than to write it.
-const PATIENCE: Duration = Duration::from_millis(5);
+use tracing_subscriber::fmt::MakeWriter;
 
-/// Where lines are put.
+/// Number of bytes that may be pending.
+const MAX_PENDING_BYTES: usize = 1024 * 1024;
+/// Time that the first line waits for others: waking the thread for each would cost more than writing it.
+const BATCH_DELAY: Duration = Duration::from_millis(5);
+/// Time that a caller waits for room before its line is dropped. After that, lines are dropped at once until there is
+/// room again.
+const ROOM_TIMEOUT: Duration = Duration::from_millis(20);
+/// Time that the end of the process waits until pending lines are written.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Number of lines that were dropped since the process started.
+static DROPPED_LINES: AtomicU64 = AtomicU64::new(0);
+
+/// Returns the number of lines that were dropped since the process started.
+pub fn dropped_lines() -> u64 {
+    DROPPED_LINES.load(Relaxed)
+}
+
+/// The destination of lines.
+#[derive(Clone)]
 pub(super) struct Lines(Arc<Shared>);
 
-/// The thread that writes them. Whatever waits when this goes is written then.
-pub(super) struct Writer {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
+/// Writes pending lines when it is dropped, as far as standard error takes them.
+pub(super) struct Writer(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    waiting: Mutex<Waiting>,
-    /// There is a line, or there will be none any more.
+    pending: Mutex<Pending>,
+    /// Signals a new line, or that there will be none any more.
     news: Condvar,
-    /// There is room again.
+    /// Signals that there is room again.
     room: Condvar,
+    /// Signals that the thread has ended.
+    end: Condvar,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct Pending {
     text: Vec<u8>,
+    /// Lines that were dropped and not reported yet.
+    dropped: u64,
     /// The thread has nothing to do.
     is_idle: bool,
-    /// There will be no more.
+    /// A caller has waited for room in vain.
+    is_stalled: bool,
+    /// There will be no more lines.
     is_over: bool,
+    /// The thread has written everything and ended.
+    has_ended: bool,
 }
 
 /// Writes lines to `to` from now on.
 pub(super) fn start(to: impl Write + Send + 'static) -> io::Result<(Lines, Writer)> {
     let shared = Arc::<Shared>::default();
-    let thread = thread::Builder::new().name("log".to_owned()).spawn({
+    thread::Builder::new().name("log".to_owned()).spawn({
         let shared = Arc::clone(&shared);
         move || shared.write(to)
     })?;
-    Ok((Lines(Arc::clone(&shared)), Writer { shared, thread: Some(thread) }))
+    Ok((Lines(Arc::clone(&shared)), Writer(shared)))
 }
 
 impl Lines {
     pub(super) fn put(&self, line: &[u8]) {
-        let mut waiting = self.0.waiting();
-        if waiting.is_over {
-            // The process ends, and something is said about that.
-            drop(waiting);
-            let _ = io::stderr().write_all(line);
+        let mut pending = self.0.pending();
+        if pending.is_over {
+            let has_ended = pending.has_ended;
+            drop(pending);
+            // The process ends. Standard error still takes lines if it has taken all before.
+            if has_ended {
+                let _ = io::stderr().write_all(line);
+            }
             return;
         }
-        while waiting.text.len() >= MOST && !waiting.is_over {
-            waiting = self.0.room.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        if !pending.has_room() && !pending.is_stalled {
+            let waited = self.0.room.wait_timeout_while(pending, ROOM_TIMEOUT, |pending| {
+                !pending.has_room() && !pending.is_over && !pending.is_stalled
+            });
+            (pending, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        waiting.text.extend_from_slice(line);
-        if std::mem::take(&mut waiting.is_idle) {
-            drop(waiting);
+        if !pending.has_room() {
+            pending.is_stalled = true;
+            pending.dropped += 1;
+            DROPPED_LINES.fetch_add(1, Relaxed);
+            return;
+        }
+        pending.text.extend_from_slice(line);
+        if std::mem::take(&mut pending.is_idle) {
+            drop(pending);
             self.0.news.notify_one();
         }
     }
 }
 
+/// Lines of people at a terminal come the same way: a terminal can be paused.
+impl Write for &Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.put(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'l> MakeWriter<'l> for Lines {
+    type Writer = &'l Self;
+
+    fn make_writer(&'l self) -> Self::Writer {
+        self
+    }
+}
+
+impl Pending {
+    fn has_room(&self) -> bool {
+        self.text.len() < MAX_PENDING_BYTES
+    }
+}
+
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, mut to: impl Write) {
@@ -78,27 +140,40 @@ impl Shared {
         while self.take(&mut text) {
             write_all(&mut to, &text);
             text.clear();
+            self.report_dropped();
         }
+        self.pending().has_ended = true;
+        self.end.notify_all();
     }
 
-    /// Waits for lines and takes them, with an empty vector for the next ones in their place. Tells whether there are any.
+    /// Waits for lines and takes them, with an empty vector for the next ones in their place. Reports whether there are
+    /// any.
     fn take(&self, text: &mut Vec<u8>) -> bool {
-        let mut waiting = self.waiting();
-        if waiting.text.is_empty() {
-            waiting.is_idle = true;
-            let news = self.news.wait_while(waiting, |waiting| waiting.text.is_empty() && !waiting.is_over);
-            waiting = news.unwrap_or_else(PoisonError::into_inner);
-            if !waiting.is_over {
-                drop(waiting);
-                thread::sleep(PATIENCE);
-                waiting = self.waiting();
+        let mut pending = self.pending();
+        if pending.text.is_empty() {
+            pending.is_idle = true;
+            let news = self.news.wait_while(pending, |pending| pending.text.is_empty() && !pending.is_over);
+            pending = news.unwrap_or_else(PoisonError::into_inner);
+            if !pending.is_over {
+                drop(pending);
+                thread::sleep(BATCH_DELAY);
+                pending = self.pending();
             }
         }
-        std::mem::swap(&mut waiting.text, text);
-        waiting.is_idle = false;
-        drop(waiting);
+        std::mem::swap(&mut pending.text, text);
+        pending.is_idle = false;
+        pending.is_stalled = false;
+        drop(pending);
         self.room.notify_all();
         !text.is_empty()
+    }
+
+    /// Logs how many lines were dropped, once standard error has taken those before them.
+    fn report_dropped(&self) {
+        let dropped = std::mem::take(&mut self.pending().dropped);
+        if dropped > 0 {
+            tracing::warn!(dropped, "{dropped} lines of this log were dropped: standard error was not read in time");
+        }
     }
 }
 
@@ -117,7 +192,7 @@ fn write_all(to: &mut impl Write, mut text: &[u8]) {
             }
             // A pipe that somebody else has told not to wait.
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                thread::sleep(PATIENCE);
+                thread::sleep(BATCH_DELAY);
             }
             Err(_) => {
                 let end = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| end + 1);
@@ -131,16 +206,17 @@ fn write_all(to: &mut impl Write, mut text: &[u8]) {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.shared.waiting().is_over = true;
-        self.shared.news.notify_one();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let mut pending = self.0.pending();
+        pending.is_over = true;
+        self.0.news.notify_one();
+        let _ = self.0.end.wait_timeout_while(pending, END_TIMEOUT, |pending| !pending.has_ended);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     /// Writes slowly, into a place that can be looked at.
@@ -193,12 +269,57 @@ mod tests {
         let (lines, _writer) = start(slow.clone()).unwrap();
         for count in 1..=3 {
             lines.put(b"line\n");
-            let began = std::time::Instant::now();
+            let began = Instant::now();
             while slow.0.lock().unwrap().len() < 5 * count {
                 assert!(began.elapsed() < Duration::from_secs(20), "line {count} is not written");
                 thread::sleep(Duration::from_millis(1));
             }
         }
+    }
+
+    /// Blocks until it is allowed to write.
+    struct Stalled(Arc<(Mutex<bool>, Condvar)>, Slow);
+
+    impl Write for Stalled {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let (flows, changed) = &*self.0;
+            drop(changed.wait_while(flows.lock().unwrap(), |flows| !*flows).unwrap());
+            self.1.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_stalls_costs_lines_and_no_time() {
+        let (gate, slow) = (Arc::new((Mutex::new(false), Condvar::new())), Slow::default());
+        let (lines, writer) = start(Stalled(Arc::clone(&gate), slow.clone())).unwrap();
+        let line = format!("{}\n", "x".repeat(999));
+        let (began, before) = (Instant::now(), dropped_lines());
+        let put = 3 * MAX_PENDING_BYTES / line.len();
+        (0..put).for_each(|_| lines.put(line.as_bytes()));
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        let dropped = dropped_lines() - before;
+        assert!(dropped > 0, "what has no room is dropped");
+
+        *gate.0.lock().unwrap() = true;
+        gate.1.notify_all();
+        drop(writer);
+        let written = slow.0.lock().unwrap().len() / line.len();
+        assert_eq!(written as u64 + dropped, put as u64, "each line is written or counted");
+    }
+
+    #[test]
+    fn the_end_does_not_wait_for_a_reader_that_stalls() {
+        let gate = Arc::new((Mutex::new(false), Condvar::new()));
+        let (lines, writer) = start(Stalled(gate, Slow::default())).unwrap();
+        lines.put(b"line\n");
+        let began = Instant::now();
+        drop(writer);
+        lines.put(b"the last line\n");
+        assert!(began.elapsed() < 2 * END_TIMEOUT, "{:?}", began.elapsed());
     }
 
     /// Writes a few bytes at a time, and fails as told before each.

@@ -352,32 +352,66 @@ async fn an_unknown_key_costs_one_question_and_a_storm_of_them_few() {
     assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200);
     assert_eq!(fetches(&server).await, 2);
     assert_eq!(ask(&bridge, &old.token("old", &good)).await.status, 401, "it is withdrawn");
+    assert_eq!(fetches(&server).await, 3);
     // Garbage, all at once and one by one.
     let garbage: Vec<String> = (0..40).map(|number| old.token(&format!("garbage-{number}"), &good)).collect();
     let storm = futures_util::future::join_all(garbage.iter().map(|token| ask(&bridge, token)));
     let stormed = storm.await;
-    assert!(stormed.iter().all(|answer| [401, 429].contains(&answer.status.as_u16())), "{stormed:?}");
-    assert_eq!(fetches(&server).await, 2);
+    assert!(stormed.iter().all(|answer| [401, 429, 503].contains(&answer.status.as_u16())), "{stormed:?}");
+    let burst = 4;
+    assert!(fetches(&server).await <= 1 + burst, "{}", fetches(&server).await);
+    for token in &garbage {
+        ask(&bridge, token).await;
+    }
+    assert_eq!(fetches(&server).await, 1 + burst, "then no more");
     bridge.clock.pass(Duration::from_secs(31));
     for token in &garbage {
         ask(&bridge, token).await;
     }
-    assert_eq!(fetches(&server).await, 3);
+    assert_eq!(fetches(&server).await, 2 + burst);
     // A token with the known id and another signature is no reason to ask more often either.
     for _ in 0..20 {
         ask(&bridge, &old.token("new", &good)).await;
     }
-    assert_eq!(fetches(&server).await, 3);
+    assert_eq!(fetches(&server).await, 2 + burst);
     // Tokens of nobody known cost nothing at all.
     bridge.clock.pass(Duration::from_secs(31));
     ask(&bridge, &old.token("x", &claims(&json!({"iss": "https://elsewhere.example"})))).await;
-    assert_eq!(fetches(&server).await, 3);
+    assert_eq!(fetches(&server).await, 2 + burst);
     assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200);
     // After an hour keys are read again before they are used: one may have been withdrawn.
     publish(&server, &[("old", &old)]).await;
     bridge.clock.pass(Duration::from_secs(3600));
     assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 401);
-    assert_eq!(fetches(&server).await, 4);
+    assert_eq!(fetches(&server).await, 3 + burst);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_is_found_although_a_stranger_has_named_keys_that_do_not_exist() {
+    let (old, new, newest) = (Signer::ec(), Signer::ec(), Signer::ec());
+    let server = issuer(&[("old", &old)]).await;
+    let bridge = bridge(vec![rule(&server)]).await;
+    let good = claims(&json!({"exp": seconds(NOW) + 90_000}));
+    assert_eq!(ask(&bridge, &old.token("old", &good)).await.status, 200);
+    // One key id that does not exist, over and over.
+    assert_eq!(ask(&bridge, &old.token("nonsense", &good)).await.status, 401, "the issuer was asked");
+    for _ in 0..20 {
+        let repeated = ask(&bridge, &old.token("nonsense", &good)).await;
+        assert_eq!((repeated.status.as_u16(), repeated.header("retry-after")), (503, "30"));
+    }
+    publish(&server, &[("new", &new)]).await;
+    assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200, "its fetch is left");
+    // Many of them: the right client is told to come back, and is not told that its token is wrong.
+    for number in 0..10 {
+        ask(&bridge, &old.token(&format!("nonsense-{number}"), &good)).await;
+    }
+    publish(&server, &[("newest", &newest)]).await;
+    let early = ask(&bridge, &newest.token("newest", &good)).await;
+    assert!(early.scim_error(503, None).contains("the key of this token is not known yet"), "{early:?}");
+    assert_eq!(early.header("retry-after"), "30");
+    assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200, "known keys go on");
+    bridge.clock.pass(Duration::from_secs(30));
+    assert_eq!(ask(&bridge, &newest.token("newest", &good)).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,198 @@
+//! A request and its answer, tied to the connection that they use: the body is read when it is wanted and not waited for
+//! otherwise, and the answer is written in parts.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use actix_http::body::{BodySize, MessageBody};
+use actix_http::error::PayloadError;
+use actix_http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_http::{ConnectionType, Payload, Request, Response};
+use actix_web::HttpRequest;
+use bytes::Bytes;
+use futures_util::Stream;
+
+use super::flow::Flow;
+use super::registry::{Registry, Sending};
+
+/// Number of bytes of an answer that are given to the HTTP library at once: it copies them.
+const PART_BYTES: usize = 32 * 1024;
+/// Number of bytes of a body that are read after an answer although nobody needs them.
+const MAX_UNNEEDED_BYTES: usize = 16 * 1024;
+/// Number of times that the stream is asked for more of such a body. What is not there then is not waited for.
+const UNNEEDED_BODY_READS: usize = 8;
+
+/// The connection of a request.
+#[derive(Clone)]
+pub(super) struct Connection {
+    pub(super) flow: Rc<Flow>,
+    pub(super) registry: Arc<Registry>,
+}
+
+/// Notes that `request` presents a right token. Its connection counts as one of a known client from now on; where there
+/// is no room for more of those, it is closed after the answer.
+pub fn accept_token(request: &HttpRequest) {
+    if let Some(connection) = request.conn_data::<Connection>()
+        && !connection.registry.make_known(&connection.flow.slot)
+    {
+        connection.flow.close_after_answer();
+    }
+}
+
+/// The body of a request, which the request and this module share.
+#[derive(Clone)]
+struct SharedBody(Rc<RefCell<Body>>);
+
+struct Body {
+    payload: Payload,
+    flow: Rc<Flow>,
+    is_complete: bool,
+}
+
+impl Stream for SharedBody {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut body = self.0.borrow_mut();
+        let next = Pin::new(&mut body.payload).poll_next(context);
+        body.flow.want_body(next.is_pending());
+        let next = ready!(next);
+        body.is_complete = !matches!(next, Some(Ok(_)));
+        Poll::Ready(next)
+    }
+}
+
+/// An answer that is being sent.
+pub(super) struct Sent<B> {
+    content: Content<B>,
+    size: BodySize,
+    // Both end when the answer does. While the HTTP library sees a body that is not read to its end, it closes the
+    // connection after the answer instead of reading on.
+    _unread: Option<SharedBody>,
+    _sending: Option<Sending>,
+    _answering: Option<Answering>,
+}
+
+enum Content<B> {
+    Whole(Bytes),
+    Parts(Pin<Box<B>>),
+}
+
+/// A request that is being answered, until it is dropped.
+struct Answering(Rc<Flow>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.end_answer();
+    }
+}
+
+/// A request that is about to be answered.
+pub(super) struct Exchange {
+    connection: Option<Connection>,
+    answering: Option<Answering>,
+    body: Option<SharedBody>,
+}
+
+impl Exchange {
+    /// Begins to answer `request`.
+    pub(super) fn begin(request: &mut Request) -> Self {
+        let Some(connection) = request.conn_data::<Connection>().cloned() else {
+            return Self { connection: None, answering: None, body: None };
+        };
+        let flow = Rc::clone(&connection.flow);
+        let mut body = None;
+        if matches!(request.payload(), Payload::None) {
+            flow.begin_answer(Some(0));
+        } else {
+            flow.begin_answer(body_length(request));
+            let payload = request.take_payload();
+            let shared =
+                SharedBody(Rc::new(RefCell::new(Body { payload, flow: Rc::clone(&flow), is_complete: false })));
+            *request.payload() = Payload::Stream { payload: Box::pin(shared.clone()) };
+            body = Some(shared);
+        }
+        Self { connection: Some(connection), answering: Some(Answering(flow)), body }
+    }
+
+    /// Makes the answer ready to be sent.
+    pub(super) async fn end<B: MessageBody>(self, mut response: Response<B>) -> Response<Sent<B>> {
+        let Self { connection, answering, body } = self;
+        let unread = match body {
+            Some(mut body) => (!body.read_what_is_there().await).then_some(body),
+            None => None,
+        };
+        let must_close = connection.as_ref().is_some_and(|connection| connection.flow.is_last_answer());
+        if unread.is_some() || must_close {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        response.map_body(|_, body| {
+            let size = body.size();
+            let (content, sending) = match body.try_into_bytes() {
+                Ok(bytes) => {
+                    let large = connection.filter(|_| bytes.len() > PART_BYTES);
+                    let sending = large.map(|large| large.registry.send(&large.flow.slot, &bytes));
+                    (Content::Whole(bytes), sending)
+                }
+                Err(body) => (Content::Parts(Box::pin(body)), None),
+            };
+            Sent { content, size, _unread: unread, _sending: sending, _answering: answering }
+        })
+    }
+}
+
+impl SharedBody {
+    /// Reads the rest of a body that nobody needs, if it is small and there. Reports whether it is complete.
+    async fn read_what_is_there(&mut self) -> bool {
+        let (mut reads, mut size) = (0, 0);
+        std::future::poll_fn(|context| {
+            while !self.0.borrow().is_complete {
+                match Pin::new(&mut *self).poll_next(context) {
+                    Poll::Ready(Some(Ok(part))) => size += part.len(),
+                    Poll::Ready(_) => {}
+                    Poll::Pending if reads < UNNEEDED_BODY_READS => {
+                        reads += 1;
+                        // The stream is read before this is polled again.
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    Poll::Pending => break,
+                }
+                if size > MAX_UNNEEDED_BYTES {
+                    break;
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+        self.0.borrow().is_complete
+    }
+}
+
+impl<B: MessageBody> MessageBody for Sent<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.size
+    }
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        match &mut self.get_mut().content {
+            Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(bytes.len().min(PART_BYTES))))),
+            Content::Parts(body) => body.as_mut().poll_next(context),
+        }
+    }
+}
+
+/// Returns how long the body of `request` is, where its head says so.
+fn body_length(request: &Request) -> Option<u64> {
+    let headers = request.head().headers();
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return None;
+    }
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}

@@ -1,0 +1,214 @@
+//! What the stream of a connection and the request that is being answered on it must know of each other. Both are on
+//! the same thread.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use memchr::memchr;
+use tokio::time::Instant;
+
+use super::registry::{Activity, Slot};
+
+/// Number of bytes of a body of unknown length that are passed on at once. Requests may follow the body, and all that
+/// are in these bytes are queued.
+const UNKNOWN_BODY_BURST: usize = 512;
+/// Number of bytes of anything else that are passed on before other connections have their turn.
+const BURST: usize = 8 * 1024;
+
+/// The state that a stream and a request share.
+pub(super) struct Flow {
+    pub(super) slot: Arc<Slot>,
+    phase: Cell<Phase>,
+    wants_body: Cell<bool>,
+    is_last_answer: Cell<bool>,
+    /// When a head began that is not answered yet.
+    pub(super) head_since: Cell<Option<Instant>>,
+    /// Bytes of the body that were not passed on yet, if its length is known.
+    body_left: Cell<Option<u64>>,
+    held_reader: RefCell<Option<Waker>>,
+}
+
+/// Position of the stream in the exchange of a request and its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The head of a request is read.
+    Head,
+    /// A whole head was passed on, and the server has not begun to answer it.
+    Parsing,
+    /// A request is being answered.
+    Answering,
+}
+
+impl Flow {
+    pub(super) fn new(slot: Arc<Slot>) -> Rc<Self> {
+        Rc::new(Self {
+            slot,
+            phase: Cell::new(Phase::Head),
+            wants_body: Cell::new(false),
+            is_last_answer: Cell::new(false),
+            head_since: Cell::new(Some(Instant::now())),
+            body_left: Cell::new(None),
+            held_reader: RefCell::new(None),
+        })
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Notes that a whole head was passed on.
+    pub(super) fn head_passed(&self) {
+        self.phase.set(Phase::Parsing);
+    }
+
+    /// Notes that the server begins to answer a request.
+    pub(super) fn begin_answer(&self, body_length: Option<u64>) {
+        self.phase.set(Phase::Answering);
+        self.head_since.set(None);
+        self.wants_body.set(false);
+        self.body_left.set(body_length);
+        self.slot.set_activity(Activity::Answering);
+    }
+
+    /// Notes that an answer is complete, or given up.
+    pub(super) fn end_answer(&self) {
+        self.phase.set(Phase::Head);
+        self.slot.set_activity(Activity::Reading);
+        self.wake_reader();
+    }
+
+    /// Has the connection closed after the answer.
+    pub(super) fn close_after_answer(&self) {
+        self.is_last_answer.set(true);
+    }
+
+    /// Reports whether the connection is closed after the answer.
+    pub(super) fn is_last_answer(&self) -> bool {
+        self.is_last_answer.get()
+    }
+
+    /// Notes whether the request waits for more of its body.
+    pub(super) fn want_body(&self, wants_body: bool) {
+        self.wants_body.set(wants_body);
+        if wants_body {
+            self.wake_reader();
+        }
+    }
+
+    /// Returns how many bytes the stream may pass on now.
+    pub(super) fn allowance(&self) -> usize {
+        match self.phase.get() {
+            Phase::Head => BURST,
+            Phase::Parsing => 0,
+            Phase::Answering if !self.wants_body.get() => 0,
+            Phase::Answering => match self.body_left.get() {
+                None => UNKNOWN_BODY_BURST,
+                Some(left) => usize::try_from(left).unwrap_or(usize::MAX).min(BURST),
+            },
+        }
+    }
+
+    /// Notes that so many bytes of a body were passed on.
+    pub(super) fn body_passed(&self, count: usize) {
+        if let Some(left) = self.body_left.get() {
+            self.body_left.set(Some(left.saturating_sub(count as u64)));
+        }
+    }
+
+    /// Has the reader woken when it may pass on more.
+    pub(super) fn hold_reader(&self, context: &Context<'_>) {
+        let mut held = self.held_reader.borrow_mut();
+        match &mut *held {
+            Some(waker) => waker.clone_from(context.waker()),
+            None => *held = Some(context.waker().clone()),
+        }
+    }
+
+    /// Wakes the reader if it was held.
+    pub(super) fn wake_reader(&self) {
+        let held = self.held_reader.borrow_mut().take();
+        if let Some(waker) = held {
+            waker.wake();
+        }
+    }
+}
+
+/// Finds the end of a head in a stream of bytes: an empty line that is not at its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum HeadScan {
+    /// Only line ends were seen. They are allowed before a request line (RFC 9112 §2.2).
+    #[default]
+    Start,
+    /// In a line.
+    Line,
+    /// At the beginning of a line.
+    LineStart,
+    /// After a carriage return at the beginning of a line.
+    Return,
+}
+
+impl HeadScan {
+    /// Reports whether any byte of a head was seen.
+    pub(super) fn is_begun(self) -> bool {
+        self != Self::Start
+    }
+
+    /// Returns the position after the head if it ends in `bytes`.
+    pub(super) fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut position = 0;
+        while let Some(rest) = bytes.get(position..).filter(|rest| !rest.is_empty()) {
+            let first = rest.first().copied().unwrap_or_default();
+            match (*self, first) {
+                (Self::Start, b'\r' | b'\n') => position += 1,
+                (Self::LineStart, b'\r') => {
+                    position += 1;
+                    *self = Self::Return;
+                }
+                (Self::LineStart | Self::Return, b'\n') => {
+                    *self = Self::Start;
+                    return Some(position + 1);
+                }
+                (Self::Start | Self::Line | Self::LineStart | Self::Return, _) => match memchr(b'\n', rest) {
+                    Some(line_end) => {
+                        position += line_end + 1;
+                        *self = Self::LineStart;
+                    }
+                    None => {
+                        position = bytes.len();
+                        *self = Self::Line;
+                    }
+                },
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_ends_with_an_empty_line_however_it_is_cut() {
+        for (bytes, expected) in [
+            ("GET / HTTP/1.1\r\n\r\nnext", Some(18)),
+            ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", Some(27)),
+            ("GET / HTTP/1.1\n\nnext", Some(16)),
+            ("GET / HTTP/1.1\n\r\nnext", Some(17)),
+            ("\r\n\r\nGET / HTTP/1.1\r\n\r\n", Some(22)),
+            ("GET / HTTP/1.1\r\nA: \r\r\n\r\n", Some(24)),
+            ("GET / HTTP/1.1\r\n", None),
+            ("GET / HTTP/1.1\r\n\rA\r\n", None),
+            ("\r\n\r\n\r\n", None),
+            ("", None),
+        ] {
+            assert_eq!(HeadScan::default().end(bytes.as_bytes()), expected, "{bytes:?}");
+            // Byte by byte.
+            let mut scan = HeadScan::default();
+            let found = (0..bytes.len()).find(|at| scan.end(&bytes.as_bytes()[*at..=*at]).is_some());
+            assert_eq!(found.map(|at| at + 1), expected, "{bytes:?}");
+        }
+    }
+}

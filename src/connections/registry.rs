@@ -1,0 +1,589 @@
+//! All open connections of a listener, and which of them stay open.
+//!
+//! A connection that has presented a right token counts as *known*. The others are *unknown*, and there are few of them
+//! from one address. When there are too many, the oldest unknown one that is not being answered is closed in favour of
+//! the new one, of the address that has most of them: a client with a token needs a moment to present it, and is known from then on.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry as Metrics;
+
+/// Number of bytes of answers that wait for their peers to read them. The slowest reader is disconnected beyond it.
+const MAX_UNSENT_BYTES: usize = 256 * 1024 * 1024;
+/// Time between two log lines about the same bound.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// Number of leading bits of an IPv6 address that stand for one subscriber.
+const SUBSCRIBER_BITS: u32 = 64;
+
+/// Reports whether the bound for one address does not apply to it.
+pub type IsExempt = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// How many connections there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections of known clients.
+    pub known: usize,
+    /// Connections beyond them that only unknown peers take: new ones, health checks, collectors of metrics.
+    pub reserved: usize,
+    /// Unknown connections from one address.
+    pub unknown_per_address: usize,
+}
+
+impl Limits {
+    /// Returns the limit on all connections together.
+    #[must_use]
+    pub fn all(self) -> usize {
+        self.known.saturating_add(self.reserved)
+    }
+}
+
+/// All open connections of a listener.
+pub struct Registry {
+    limits: Limits,
+    is_exempt: IsExempt,
+    tables: Mutex<Tables>,
+    started: Instant,
+    bounds: [Bound; 5],
+}
+
+#[derive(Default)]
+struct Tables {
+    next_id: u64,
+    /// Connections that are open and not told to close.
+    admitted: usize,
+    known: usize,
+    unknown: BTreeMap<u64, Arc<Slot>>,
+    by_address: HashMap<IpAddr, BTreeSet<u64>>,
+    unsent_bytes: usize,
+    /// Large bodies that are being sent, by the address of their first byte: many peers may read the same one.
+    bodies: HashMap<usize, SharedBody>,
+}
+
+struct SharedBody {
+    length: usize,
+    readers: Vec<Arc<Slot>>,
+}
+
+/// One connection, as other threads see it.
+pub(super) struct Slot {
+    id: u64,
+    address: Option<IpAddr>,
+    standing: Mutex<Standing>,
+    must_close: AtomicBool,
+    activity: AtomicU8,
+    /// Milliseconds since the start at which the peer last read something, or 0 while nothing waits for it.
+    blocked_since: AtomicU64,
+    waker: AtomicWaker,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Unknown,
+    Known,
+    /// It is to close, and does not count any more.
+    Closing,
+}
+
+/// What the server does with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Activity {
+    /// It is new, or its peer has sent something that the server has not seen yet.
+    Reading = 0,
+    /// The peer must send something.
+    Waiting = 1,
+    /// A request is answered.
+    Answering = 2,
+}
+
+/// A bound or a deadline that a connection can meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hit {
+    /// All connections.
+    All,
+    /// Connections from one address.
+    Address,
+    /// Time for a TLS handshake or for the head of a request.
+    SlowRequest,
+    /// Time for reading an answer.
+    SlowReader,
+    /// Bytes of unsent answers.
+    UnsentBytes,
+}
+
+#[derive(Default)]
+struct Bound {
+    count: Counter,
+    last_log: Mutex<Option<(Instant, u64)>>,
+}
+
+/// A place among the open connections, until it is dropped.
+pub(super) struct Admission {
+    pub(super) registry: Arc<Registry>,
+    pub(super) slot: Arc<Slot>,
+}
+
+/// A large body that is being sent, until it is dropped.
+pub(super) struct Sending {
+    registry: Arc<Registry>,
+    slot: Arc<Slot>,
+    key: usize,
+}
+
+impl Slot {
+    /// Reports whether the connection must be closed now. Otherwise the task is woken when it must.
+    pub(super) fn must_close(&self, waker: &Waker) -> bool {
+        self.waker.register(waker);
+        self.must_close.load(Relaxed)
+    }
+
+    /// Waits until the connection must be closed.
+    pub(super) async fn closed(&self) {
+        std::future::poll_fn(|context| if self.must_close(context.waker()) { Poll::Ready(()) } else { Poll::Pending })
+            .await;
+    }
+
+    /// Notes what the server does with the connection.
+    pub(super) fn set_activity(&self, activity: Activity) {
+        self.activity.store(activity as u8, Relaxed);
+    }
+
+    /// Reports whether the connection waits for its peer.
+    fn waits(&self) -> bool {
+        self.activity.load(Relaxed) == Activity::Waiting as u8 || self.blocked_since.load(Relaxed) > 0
+    }
+
+    fn is_answering(&self) -> bool {
+        self.activity.load(Relaxed) == Activity::Answering as u8
+    }
+
+    /// Notes whether the peer keeps an answer waiting.
+    pub(super) fn set_blocked(&self, since: Option<Duration>) {
+        let millis = since.map_or(0, |since| since.as_millis().max(1) as u64);
+        self.blocked_since.store(millis, Relaxed);
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.must_close.store(true, Relaxed);
+        self.waker.wake();
+    }
+}
+
+impl Registry {
+    /// A listener without connections.
+    #[must_use]
+    pub fn new(limits: Limits, is_exempt: IsExempt) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            is_exempt,
+            tables: Mutex::default(),
+            started: Instant::now(),
+            bounds: Default::default(),
+        })
+    }
+
+    /// Returns the limits.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Shows the numbers in `metrics`.
+    pub fn register(&self, metrics: &mut Metrics) {
+        let (admitted, known) = {
+            let tables = self.tables();
+            (tables.admitted as u64, tables.known as u64)
+        };
+        let open = Family::<[(&str, &str); 1], prometheus_client::metrics::gauge::Gauge>::default();
+        open.get_or_create(&[("client", "known")]).set(known as i64);
+        open.get_or_create(&[("client", "unknown")]).set(admitted.saturating_sub(known) as i64);
+        metrics.register("connections_open", "Open connections, by whether a right token came over them", open);
+        let limit = ConstGauge::new(self.limits.all() as u64);
+        metrics.register("connections_limit", "Most connections that may be open", limit);
+        let closed = Family::<[(&str, &str); 1], Counter>::default();
+        for hit in Hit::ALL {
+            let counter: &Counter = &closed.get_or_create(&[("reason", hit.label())]);
+            counter.inc_by(self.bound(hit).count.get());
+        }
+        let about = "Connections that were refused or closed because of a bound or a deadline";
+        metrics.register("connections_closed", about, closed);
+    }
+
+    /// Admits a new connection, or nothing where there is no room.
+    pub(super) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Admission> {
+        // The bound is for those who can be told apart.
+        let address = address.filter(|address| !(self.is_exempt)(*address)).map(subscriber);
+        let mut tables = self.tables();
+        let hit = tables.make_room(self.limits, address);
+        let has_room = hit.is_none_or(|full| full.is_solved);
+        let admission = has_room.then(|| self.enter(&mut tables, address));
+        drop(tables);
+        if let Some(full) = hit {
+            self.hit(full.hit);
+        }
+        admission
+    }
+
+    fn enter(self: &Arc<Self>, tables: &mut Tables, address: Option<IpAddr>) -> Admission {
+        let id = tables.next_id;
+        tables.next_id += 1;
+        tables.admitted += 1;
+        let slot = Arc::new(Slot {
+            id,
+            address,
+            standing: Mutex::new(Standing::Unknown),
+            must_close: AtomicBool::new(false),
+            activity: AtomicU8::new(Activity::Reading as u8),
+            blocked_since: AtomicU64::new(0),
+            waker: AtomicWaker::new(),
+        });
+        tables.unknown.insert(id, Arc::clone(&slot));
+        if let Some(address) = address {
+            tables.by_address.entry(address).or_default().insert(id);
+        }
+        Admission { registry: Arc::clone(self), slot }
+    }
+
+    /// Notes that a right token came over this connection. Reports whether there is room for it among the known ones.
+    pub(super) fn make_known(&self, slot: &Slot) -> bool {
+        if *slot.standing() == Standing::Known {
+            return true;
+        }
+        let mut tables = self.tables();
+        let mut standing = slot.standing();
+        if *standing != Standing::Unknown || tables.known >= self.limits.known {
+            return false;
+        }
+        *standing = Standing::Known;
+        tables.known += 1;
+        tables.forget_unknown(slot);
+        true
+    }
+
+    /// Counts a bound or deadline that was met, and logs it now and then.
+    pub(super) fn hit(&self, hit: Hit) {
+        let bound = self.bound(hit);
+        let count = bound.count.inc() + 1;
+        let now = Instant::now();
+        let mut last_log = bound.last_log.lock().unwrap_or_else(PoisonError::into_inner);
+        let (is_due, logged) = match *last_log {
+            None => (true, 0),
+            Some((at, logged)) => (now.duration_since(at) >= LOG_INTERVAL, logged),
+        };
+        if is_due {
+            *last_log = Some((now, count));
+            drop(last_log);
+            let connections = count - logged;
+            tracing::warn!(connections, reason = hit.label(), "{}", self.explanation(hit, connections));
+        }
+    }
+
+    /// Notes that a large body is being sent. The peers that have read least of theirs are disconnected when too many
+    /// bytes wait.
+    pub(super) fn send(self: &Arc<Self>, slot: &Arc<Slot>, body: &Bytes) -> Sending {
+        let key = body.as_ptr() as usize;
+        let mut tables = self.tables();
+        let length = body.len();
+        let shared = tables.bodies.entry(key).or_insert(SharedBody { length, readers: Vec::new() });
+        shared.readers.push(Arc::clone(slot));
+        if shared.readers.len() == 1 {
+            tables.unsent_bytes += length;
+        }
+        let too_many = tables.unsent_bytes > MAX_UNSENT_BYTES;
+        let slowest = if too_many { tables.slowest_reader() } else { None };
+        drop(tables);
+        if let Some(slowest) = slowest {
+            self.hit(Hit::UnsentBytes);
+            slowest.close();
+        }
+        Sending { registry: Arc::clone(self), slot: Arc::clone(slot), key }
+    }
+
+    /// Returns the time since the start, as [`Slot::set_blocked`] takes it.
+    pub(super) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bound(&self, hit: Hit) -> &Bound {
+        let [all, address, request, reader, unsent] = &self.bounds;
+        match hit {
+            Hit::All => all,
+            Hit::Address => address,
+            Hit::SlowRequest => request,
+            Hit::SlowReader => reader,
+            Hit::UnsentBytes => unsent,
+        }
+    }
+
+    fn explanation(&self, hit: Hit, connections: u64) -> String {
+        let Limits { unknown_per_address, .. } = self.limits;
+        match hit {
+            Hit::All => {
+                format!("{connections} connections were closed or refused: {} are open, the most", self.limits.all())
+            }
+            Hit::Address => format!(
+                "{connections} connections were closed or refused: {unknown_per_address} from their address had \
+                 presented no token, the most"
+            ),
+            Hit::SlowRequest => format!("{connections} connections were closed: no whole request came in time"),
+            Hit::SlowReader => format!("{connections} connections were closed: the answer was not read in time"),
+            Hit::UnsentBytes => format!("{connections} connections were closed: too much waited to be read by clients"),
+        }
+    }
+}
+
+impl Hit {
+    const ALL: [Self; 5] = [Self::All, Self::Address, Self::SlowRequest, Self::SlowReader, Self::UnsentBytes];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::All => "too many",
+            Self::Address => "too many from one address",
+            Self::SlowRequest => "request too slow",
+            Self::SlowReader => "answer not read",
+            Self::UnsentBytes => "too much unread",
+        }
+    }
+}
+
+/// A bound that a new connection meets.
+#[derive(Clone, Copy)]
+struct Full {
+    hit: Hit,
+    /// Another connection is closed for it.
+    is_solved: bool,
+}
+
+impl Tables {
+    /// Has another connection closed if there is no room for a new one from `address`.
+    fn make_room(&mut self, limits: Limits, address: Option<IpAddr>) -> Option<Full> {
+        let of_address = address.and_then(|address| self.by_address.get(&address)).map_or(0, BTreeSet::len);
+        if of_address >= limits.unknown_per_address {
+            return Some(Full { hit: Hit::Address, is_solved: self.close_oldest(address) });
+        }
+        if self.admitted >= limits.all() {
+            return Some(Full { hit: Hit::All, is_solved: self.close_oldest(None) });
+        }
+        None
+    }
+
+    /// Has the oldest unknown connection closed that waits for its peer, or else one that is not being answered: from
+    /// `address`, or from that with most of them. Reports whether there is one.
+    fn close_oldest(&mut self, address: Option<IpAddr>) -> bool {
+        let candidates: Vec<&Arc<Slot>> = match address.or_else(|| self.most_connected()) {
+            Some(address) => {
+                let ids = self.by_address.get(&address).into_iter().flatten();
+                ids.filter_map(|id| self.unknown.get(id)).collect()
+            }
+            None => self.unknown.values().collect(),
+        };
+        let mut oldest = oldest_of(candidates.iter().copied());
+        if oldest.is_none() && address.is_none() {
+            oldest = oldest_of(self.unknown.values());
+        }
+        let Some(oldest) = oldest else { return false };
+        *oldest.standing() = Standing::Closing;
+        self.admitted = self.admitted.saturating_sub(1);
+        self.forget_unknown(&oldest);
+        oldest.close();
+        true
+    }
+
+    /// Returns the address with most unknown connections, unless all have one or none.
+    fn most_connected(&self) -> Option<IpAddr> {
+        let (address, ids) = self.by_address.iter().max_by_key(|(_, ids)| ids.len())?;
+        (ids.len() > 1).then_some(*address)
+    }
+
+    fn forget_unknown(&mut self, slot: &Slot) {
+        self.unknown.remove(&slot.id);
+        let Some(address) = slot.address else { return };
+        if let Some(ids) = self.by_address.get_mut(&address) {
+            ids.remove(&slot.id);
+            if ids.is_empty() {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+
+    /// Returns the connection whose peer has read nothing of a large answer for the longest time.
+    fn slowest_reader(&self) -> Option<Arc<Slot>> {
+        let mut slowest: Option<(u64, &Arc<Slot>)> = None;
+        for slot in self.bodies.values().flat_map(|body| &body.readers) {
+            let since = slot.blocked_since.load(Relaxed);
+            let is_candidate = since > 0 && !slot.must_close.load(Relaxed);
+            if is_candidate && slowest.is_none_or(|(longest, _)| since < longest) {
+                slowest = Some((since, slot));
+            }
+        }
+        slowest.map(|(_, slot)| Arc::clone(slot))
+    }
+}
+
+/// Returns the first that waits for its peer, or else the first that is not being answered.
+fn oldest_of<'s>(slots: impl Iterator<Item = &'s Arc<Slot>> + Clone) -> Option<Arc<Slot>> {
+    let waiting = slots.clone().find(|slot| slot.waits());
+    let oldest = match waiting {
+        Some(waiting) => Some(waiting),
+        None => slots.into_iter().find(|slot| !slot.is_answering()),
+    };
+    oldest.map(Arc::clone)
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut tables = self.registry.tables();
+        let standing = *self.slot.standing();
+        match standing {
+            Standing::Closing => {}
+            Standing::Known => {
+                tables.admitted = tables.admitted.saturating_sub(1);
+                tables.known = tables.known.saturating_sub(1);
+            }
+            Standing::Unknown => {
+                tables.admitted = tables.admitted.saturating_sub(1);
+                tables.forget_unknown(&self.slot);
+            }
+        }
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let mut tables = self.registry.tables();
+        let Some(body) = tables.bodies.get_mut(&self.key) else { return };
+        if let Some(position) = body.readers.iter().position(|reader| Arc::ptr_eq(reader, &self.slot)) {
+            body.readers.swap_remove(position);
+        }
+        if body.readers.is_empty() {
+            let length = body.length;
+            tables.bodies.remove(&self.key);
+            tables.unsent_bytes = tables.unsent_bytes.saturating_sub(length);
+        }
+    }
+}
+
+/// Returns the address that stands for all that one subscriber has.
+fn subscriber(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << SUBSCRIBER_BITS)).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { known: 3, reserved: 2, unknown_per_address: 2 };
+
+    fn registry() -> Arc<Registry> {
+        Registry::new(LIMITS, Box::new(|address| address == IpAddr::from([10, 0, 0, 1])))
+    }
+
+    fn address(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
+    }
+
+    fn is_closing(admission: &Admission) -> bool {
+        admission.slot.must_close.load(Relaxed)
+    }
+
+    #[test]
+    fn the_oldest_unknown_connection_of_an_address_makes_room() {
+        let registry = registry();
+        let all: Vec<_> = (0..3).map(|_| registry.admit(address(1)).unwrap()).collect();
+        assert_eq!(all.iter().map(is_closing).collect::<Vec<_>>(), [true, false, false]);
+        let other = registry.admit(address(2)).unwrap();
+        assert!(!is_closing(&all[1]), "another address has room of its own");
+        // One that is being answered is not closed, unless its peer does not read.
+        all[1].slot.set_activity(Activity::Answering);
+        let next = registry.admit(address(1)).unwrap();
+        assert_eq!((is_closing(&all[1]), is_closing(&all[2])), (false, true));
+        next.slot.set_activity(Activity::Answering);
+        assert!(registry.admit(address(1)).is_none(), "there is none to close");
+        all[1].slot.set_blocked(Some(Duration::from_secs(1)));
+        assert!(registry.admit(address(1)).is_some());
+        assert!(is_closing(&all[1]) && !is_closing(&other));
+        drop((all, other, next));
+        let tables = registry.tables();
+        assert_eq!((tables.admitted, tables.unknown.len(), tables.by_address.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn an_address_with_many_connections_makes_room_before_one_with_a_single_one() {
+        let registry = registry();
+        let single = registry.admit(address(1)).unwrap();
+        let many: Vec<_> = (0..4).map(|number| registry.admit(address(2 + number / 2)).unwrap()).collect();
+        let new = registry.admit(address(9)).unwrap();
+        assert!(!is_closing(&single) && !is_closing(&new));
+        assert_eq!(many.iter().filter(|one| is_closing(one)).count(), 1);
+    }
+
+    #[test]
+    fn known_connections_are_not_displaced_and_leave_room_for_others() {
+        let registry = registry();
+        let known: Vec<_> = (0..4).map(|number| registry.admit(address(number)).unwrap()).collect();
+        let are_known: Vec<bool> = known.iter().map(|one| registry.make_known(&one.slot)).collect();
+        assert_eq!(are_known, [true, true, true, false]);
+        assert!(registry.make_known(&known[0].slot), "once is enough");
+        let proxied: Vec<_> = (0..50).map(|_| registry.admit(Some(IpAddr::from([10, 0, 0, 1]))).unwrap()).collect();
+        assert!(known[..3].iter().all(|one| !is_closing(one)));
+        assert!(is_closing(&known[3]));
+        assert_eq!(proxied.iter().filter(|one| !is_closing(one)).count(), LIMITS.reserved);
+        assert_eq!(registry.tables().admitted, LIMITS.all());
+        drop(proxied);
+        drop(known);
+        assert_eq!((registry.tables().admitted, registry.tables().known), (0, 0));
+    }
+
+    #[test]
+    fn the_slowest_reader_is_disconnected_when_too_much_waits() {
+        let registry = Registry::new(Limits { known: 100, reserved: 2, unknown_per_address: 100 }, Box::new(|_| true));
+        let admissions: Vec<_> = (0..4).map(|_| registry.admit(None).unwrap()).collect();
+        let [first, second, third, fourth] = admissions.as_slice() else { unreachable!() };
+        let body = Bytes::from(vec![0; MAX_UNSENT_BYTES / 2]);
+        first.slot.set_blocked(Some(Duration::from_secs(2)));
+        second.slot.set_blocked(Some(Duration::from_secs(1)));
+        let sent = [registry.send(&first.slot, &body), registry.send(&second.slot, &body.clone())];
+        assert_eq!(registry.tables().unsent_bytes, body.len(), "the same bytes are counted once");
+        let others = [Bytes::from(vec![0; body.len()]), Bytes::from(vec![0; body.len()])];
+        let third_sent = registry.send(&third.slot, &others[0]);
+        assert!(!admissions.iter().any(is_closing));
+        let fourth_sent = registry.send(&fourth.slot, &others[1]);
+        assert_eq!(admissions.iter().map(is_closing).collect::<Vec<_>>(), [false, true, false, false]);
+        drop((sent, third_sent, fourth_sent));
+        assert_eq!(registry.tables().unsent_bytes, 0);
+        assert!(registry.tables().bodies.is_empty());
+    }
+
+    #[test]
+    fn an_address_stands_for_its_subscriber() {
+        for (one, other, is_same) in [
+            ("2001:db8:0:1::1", "2001:db8:0:1:ffff::", true),
+            ("2001:db8:0:1::1", "2001:db8:0:2::1", false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+        ] {
+            let [one, other] = [one, other].map(|address| subscriber(address.parse().unwrap()));
+            assert_eq!(one == other, is_same, "{one} {other}");
+        }
+    }
+}

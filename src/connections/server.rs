@@ -1,0 +1,150 @@
+//! An HTTP server whose connections are admitted by a registry and held to their deadlines.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use actix_http::body::MessageBody;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol, Request, Response};
+use actix_server::{Server, ServerBuilder};
+use actix_service::map_config;
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service};
+use actix_web::dev::AppConfig;
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::exchange::{Exchange, Sent};
+use super::registry::{Activity, Hit, Registry};
+use super::stream::{GuardedStream, Transport};
+use super::{HANDSHAKE_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE, LINGER_TIMEOUT};
+
+/// Number of connections that may be accepted and not admitted or refused yet.
+const ACCEPT_QUEUE: usize = 32;
+/// Size of the kernel's buffer for what a peer has not read. It counts as memory of a container.
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
+
+/// An address that is listened on, and how.
+pub struct Listening {
+    /// The bound socket.
+    pub listener: TcpListener,
+    /// The certificate, where TLS is spoken.
+    pub tls: Option<ServerConfig>,
+    /// The connections that there may be.
+    pub registry: Arc<Registry>,
+    /// Number of threads; as many as processors by default.
+    pub workers: Option<usize>,
+    /// Time that running requests have once the server is to stop, in seconds.
+    pub shutdown_timeout: u64,
+}
+
+/// Serves `app` there.
+///
+/// # Errors
+/// When the socket cannot be used.
+pub fn start<F, I, S, B>(listening: Listening, app: F) -> io::Result<Server>
+where
+    F: Fn() -> I + Send + Clone + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<actix_web::Error> + 'static,
+    S::InitError: std::fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    let Listening { listener, tls, registry, workers, shutdown_timeout } = listening;
+    let address = listener.local_addr()?;
+    // Connections inherit it.
+    rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES)?;
+    let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+    let per_worker = registry.limits().all().saturating_add(ACCEPT_QUEUE).div_ceil(workers);
+    let acceptor = tls.map(|mut config| {
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    });
+    let builder = ServerBuilder::new().workers(workers).max_concurrent_connections(per_worker);
+    let builder = builder.shutdown_timeout(shutdown_timeout).disable_signals();
+    let shutdown = builder.graceful_shutdown_signal();
+    let builder = builder.listen(format!("http {address}"), listener, move || {
+        let (registry, acceptor, shutdown) = (Arc::clone(&registry), acceptor.clone(), shutdown.clone());
+        let application = app().into_factory().map_err(|error| error.into().error_response());
+        let application = map_config(application, |()| AppConfig::default());
+        let exchange = apply_fn_factory(application, answer::<_, B>);
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let shutdown = shutdown.clone();
+                async move { shutdown.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(LINGER_TIMEOUT)
+            .local_addr(address)
+            .on_connect_ext(|stream: &GuardedStream, data| {
+                data.insert(stream.connection());
+            })
+            .finish(exchange);
+        let admit = fn_service(move |stream| admit(stream, Arc::clone(&registry), acceptor.clone()));
+        admit.and_then(http)
+    })?;
+    Ok(builder.run())
+}
+
+type Admitted = (GuardedStream, Protocol, Option<std::net::SocketAddr>);
+
+/// Admits a connection, and speaks TLS on it.
+async fn admit(
+    stream: TcpStream,
+    registry: Arc<Registry>,
+    acceptor: Option<TlsAcceptor>,
+) -> Result<Admitted, DispatchError> {
+    let peer = stream.peer_addr().ok();
+    let Some(admission) = registry.admit(peer.map(|peer| peer.ip())) else {
+        return Err(DispatchError::Io(io::ErrorKind::ConnectionRefused.into()));
+    };
+    // Nagle's algorithm would cost 40 ms an answer.
+    stream.set_nodelay(true)?;
+    let transport = match acceptor {
+        None => Transport::Plain(stream),
+        Some(acceptor) => {
+            admission.slot.set_activity(Activity::Waiting);
+            let handshake = async {
+                tokio::select! {
+                    accepted = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => Some(accepted),
+                    () = admission.slot.closed() => None,
+                }
+            };
+            match handshake.await {
+                Some(Ok(accepted)) => Transport::Tls(Box::new(accepted?)),
+                Some(Err(_)) => {
+                    registry.hit(Hit::SlowRequest);
+                    return Err(DispatchError::SlowRequestTimeout);
+                }
+                None => return Err(DispatchError::Io(io::ErrorKind::ConnectionAborted.into())),
+            }
+        }
+    };
+    Ok((GuardedStream::new(transport, admission), Protocol::Http1, peer))
+}
+
+/// Answers a request on its connection.
+fn answer<S, B>(
+    mut request: Request,
+    application: &S,
+) -> impl Future<Output = Result<Response<Sent<B>>, S::Error>> + use<S, B>
+where
+    S: Service<Request>,
+    S::Response: Into<Response<B>>,
+    B: MessageBody,
+{
+    let exchange = Exchange::begin(&mut request);
+    let answer = application.call(request);
+    async move {
+        let response = answer.await?.into();
+        Ok(exchange.end(response).await)
+    }
+}

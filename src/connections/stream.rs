@@ -1,0 +1,229 @@
+//! One connection, held to its deadlines. The HTTP library reads as much as a peer sends, whether or not the peer reads
+//! its answers, and makes a request of all of it. This stream passes on one head of a request at a time, the body when
+//! it is wanted, and nothing while the peer does not read.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_rustls::server::TlsStream;
+
+use super::flow::{Flow, HeadScan, Phase};
+use super::registry::{Activity, Admission, Hit};
+use super::{HEAD_TIMEOUT, WRITE_STALL_TIMEOUT};
+
+/// A connection that was admitted.
+pub(super) struct GuardedStream {
+    transport: Transport,
+    flow: Rc<Flow>,
+    admission: Admission,
+    /// What was read and must not be passed on yet.
+    held: Vec<u8>,
+    scan: HeadScan,
+    /// Number of bytes that were passed on since others had their turn.
+    passed_in_turn: usize,
+    /// Whether any head was complete.
+    had_request: bool,
+    /// When the peer last read something, while an answer waits for it.
+    blocked_since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// The bytes below HTTP.
+pub(super) enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl GuardedStream {
+    pub(super) fn new(transport: Transport, admission: Admission) -> Self {
+        Self {
+            transport,
+            flow: Flow::new(std::sync::Arc::clone(&admission.slot)),
+            admission,
+            held: Vec::new(),
+            scan: HeadScan::default(),
+            passed_in_turn: 0,
+            had_request: false,
+            blocked_since: None,
+            timer: None,
+        }
+    }
+
+    pub(super) fn connection(&self) -> super::exchange::Connection {
+        let registry = std::sync::Arc::clone(&self.admission.registry);
+        super::exchange::Connection { flow: Rc::clone(&self.flow), registry }
+    }
+
+    /// Fails if the connection must be closed.
+    fn check(&self, context: &Context<'_>) -> io::Result<()> {
+        if self.admission.slot.must_close(context.waker()) {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed in favour of others"));
+        }
+        Ok(())
+    }
+
+    /// Fails once `deadline` has passed. Until then the task is woken when it does.
+    fn check_deadline(&mut self, context: &mut Context<'_>, deadline: Instant, hit: Hit) -> io::Result<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        if timer.as_mut().poll(context).is_pending() {
+            return Ok(());
+        }
+        self.admission.registry.hit(hit);
+        // Whatever is polled after this is closed, too, and not counted again.
+        self.flow.head_since.set(None);
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
+    /// Waits until the peer may send more, or has taken too long for the head of a request.
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.passed_in_turn = 0;
+        if self.flow.phase() == Phase::Head {
+            self.admission.slot.set_activity(Activity::Waiting);
+        }
+        // The HTTP library answers a first head that is late.
+        if let (Some(since), true) = (self.flow.head_since.get(), self.had_request) {
+            self.check_deadline(context, since + HEAD_TIMEOUT, Hit::SlowRequest)?;
+        }
+        Poll::Pending
+    }
+
+    /// Passes on the beginning of `self.held`.
+    fn pass_held(&mut self, count: usize, buffer: &mut ReadBuf<'_>) {
+        let held = std::mem::take(&mut self.held);
+        let (passed, rest) = held.split_at(count.min(held.len()));
+        let (passed, next) = passed.split_at(self.pass(passed));
+        buffer.put_slice(passed);
+        self.held.extend_from_slice(next);
+        self.held.extend_from_slice(rest);
+    }
+
+    /// Notes that `bytes` are passed on, up to the end of a head. Returns how many of them are.
+    fn pass(&mut self, bytes: &[u8]) -> usize {
+        let mut passed = bytes.len();
+        if self.flow.phase() == Phase::Answering {
+            self.flow.body_passed(passed);
+        } else {
+            self.admission.slot.set_activity(Activity::Reading);
+            let end = self.scan.end(bytes);
+            if let Some(end) = end {
+                passed = end;
+                self.had_request = true;
+                self.flow.head_passed();
+            }
+            if (self.scan.is_begun() || end.is_some()) && self.flow.head_since.get().is_none() {
+                self.flow.head_since.set(Some(Instant::now()));
+            }
+        }
+        self.passed_in_turn += passed;
+        passed
+    }
+
+    /// Notes what came of writing: progress, or waiting for the peer.
+    fn written<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            if self.blocked_since.take().is_some() {
+                self.admission.slot.set_blocked(None);
+                self.flow.wake_reader();
+            }
+            return written;
+        }
+        let since = *self.blocked_since.get_or_insert_with(|| {
+            self.admission.slot.set_blocked(Some(self.admission.registry.uptime()));
+            Instant::now()
+        });
+        self.check_deadline(context, since + WRITE_STALL_TIMEOUT, Hit::SlowReader)?;
+        Poll::Pending
+    }
+}
+
+impl AsyncRead for GuardedStream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let stream = self.get_mut();
+        stream.check(context)?;
+        let allowance = if stream.blocked_since.is_some() { 0 } else { stream.flow.allowance() };
+        if allowance == 0 {
+            stream.flow.hold_reader(context);
+            return stream.wait(context);
+        }
+        let limit = allowance.saturating_sub(stream.passed_in_turn).min(buffer.remaining());
+        if limit == 0 {
+            context.waker().wake_by_ref();
+            stream.passed_in_turn = 0;
+            return Poll::Pending;
+        }
+        if !stream.held.is_empty() {
+            stream.pass_held(limit, buffer);
+            return Poll::Ready(Ok(()));
+        }
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(limit));
+        let read = match &mut stream.transport {
+            Transport::Plain(transport) => Pin::new(transport).poll_read(context, &mut part),
+            Transport::Tls(transport) => Pin::new(transport).poll_read(context, &mut part),
+        };
+        if read.is_pending() {
+            return stream.wait(context);
+        }
+        ready!(read)?;
+        let bytes = part.filled();
+        let passed = stream.pass(bytes);
+        stream.held.extend_from_slice(bytes.get(passed..).unwrap_or_default());
+        buffer.advance(passed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for GuardedStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let stream = self.get_mut();
+        stream.check(context)?;
+        let written = match &mut stream.transport {
+            Transport::Plain(transport) => Pin::new(transport).poll_write(context, bytes),
+            Transport::Tls(transport) => Pin::new(transport).poll_write(context, bytes),
+        };
+        stream.written(context, written)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let stream = self.get_mut();
+        stream.check(context)?;
+        match &mut stream.transport {
+            // It keeps nothing back.
+            Transport::Plain(_) => Poll::Ready(Ok(())),
+            Transport::Tls(transport) => {
+                let flushed = Pin::new(transport).poll_flush(context);
+                stream.written(context, flushed)
+            }
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let stream = self.get_mut();
+        stream.check(context)?;
+        match &mut stream.transport {
+            Transport::Plain(transport) => Pin::new(transport).poll_shutdown(context),
+            Transport::Tls(transport) => {
+                let closed = Pin::new(transport).poll_shutdown(context);
+                stream.written(context, closed)
+            }
+        }
+    }
+}
+
+impl Drop for GuardedStream {
+    fn drop(&mut self) {
+        // The HTTP library answers a first head that is late, and closes the connection. Its clock is less exact.
+        let is_late = |since: Instant| since.elapsed() + Duration::from_millis(600) >= HEAD_TIMEOUT;
+        if !self.had_request && self.flow.head_since.get().is_some_and(is_late) {
+            self.admission.registry.hit(Hit::SlowRequest);
+        }
+    }
+}
