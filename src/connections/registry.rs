@@ -384,26 +384,37 @@ impl Tables {
         None
     }
 
-    /// Has the oldest unknown connection closed that waits for its peer, or else one that is not being answered: from
-    /// `address`, or from that with most of them. Reports whether there is one.
+    /// Has an unknown connection closed, one of `address` or of any. Reports whether there is one.
     fn close_oldest(&mut self, address: Option<IpAddr>) -> bool {
-        let candidates: Vec<&Arc<Slot>> = match address.or_else(|| self.most_connected()) {
-            Some(address) => {
-                let ids = self.by_address.get(&address).into_iter().flatten();
-                ids.filter_map(|id| self.unknown.get(id)).collect()
-            }
-            None => self.unknown.values().collect(),
+        let oldest = match address {
+            Some(address) => oldest_idle(self.of_address(address)),
+            None => self.least_needed(),
         };
-        let mut oldest = oldest_of(candidates.iter().copied());
-        if oldest.is_none() && address.is_none() {
-            oldest = oldest_of(self.unknown.values());
-        }
         let Some(oldest) = oldest else { return false };
         *oldest.standing() = Standing::Closing;
         self.admitted = self.admitted.saturating_sub(1);
         self.forget_unknown(&oldest);
         oldest.close();
         true
+    }
+
+    /// Returns the oldest idle connection of the address that has most of them. Where all of those are being answered, it
+    /// is one that waits for its peer, and only then one that is being answered: a client that has just come from
+    /// another address goes last.
+    fn least_needed(&self) -> Option<Arc<Slot>> {
+        let Some(crowded) = self.most_connected() else { return oldest_idle(self.unknown.values()) };
+        if let Some(idle) = oldest_idle(self.of_address(crowded)) {
+            return Some(idle);
+        }
+        if let Some(waiting) = self.unknown.values().find(|slot| slot.waits()) {
+            return Some(Arc::clone(waiting));
+        }
+        self.of_address(crowded).next().map(Arc::clone)
+    }
+
+    fn of_address(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Slot>> + Clone {
+        let ids = self.by_address.get(&address).into_iter().flatten();
+        ids.filter_map(|id| self.unknown.get(id))
     }
 
     /// Returns the address with most unknown connections, unless all have one or none.
@@ -438,11 +449,11 @@ impl Tables {
 }
 
 /// Returns the first that waits for its peer, or else the first that is not being answered.
-fn oldest_of<'s>(slots: impl Iterator<Item = &'s Arc<Slot>> + Clone) -> Option<Arc<Slot>> {
+fn oldest_idle<'s>(mut slots: impl Iterator<Item = &'s Arc<Slot>> + Clone) -> Option<Arc<Slot>> {
     let waiting = slots.clone().find(|slot| slot.waits());
     let oldest = match waiting {
         Some(waiting) => Some(waiting),
-        None => slots.into_iter().find(|slot| !slot.is_answering()),
+        None => slots.find(|slot| !slot.is_answering()),
     };
     oldest.map(Arc::clone)
 }

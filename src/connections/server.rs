@@ -24,6 +24,8 @@ use super::{HANDSHAKE_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE, LINGER_TIMEOUT};
 
 /// Number of connections that may be accepted and not admitted or refused yet.
 const ACCEPT_QUEUE: usize = 32;
+/// Number of connections that the kernel keeps until they are accepted.
+const BACKLOG: i32 = 1024;
 /// Size of the kernel's buffer for what a peer has not read. It counts as memory of a container.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
@@ -59,6 +61,8 @@ where
 {
     let Listening { listener, tls, registry, workers, shutdown_timeout } = listening;
     let address = listener.local_addr()?;
+    // The standard library asks for 128, which a burst of connections fills.
+    rustix::net::listen(&listener, BACKLOG)?;
     // Connections inherit it.
     rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES)?;
     let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 work, port, path, direct, demo = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])
@@ -171,6 +172,46 @@ def what_is_passed_on_if_somebody_says_so():
     assert outside("status/").status == outside("webhooks/personio/more").status == 404
 
 
+def hostile_clients():
+    """Clients from other addresses that do not go on, or do not read: others are answered, and what they take returns."""
+    trust = ssl.create_default_context(cafile=CERTIFICATE)
+    files = f"/proc/{demo}/fd"
+    before = len(os.listdir(files))
+    lists = f"GET {path}/scim/v2/Users HTTP/1.1\r\nHost: {HOST}\r\n"
+    searches = f"POST {path}/scim/v2/Users/.search HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+    known = f"Authorization: Bearer {token}\r\n"
+    openings = [
+        "",
+        lists,
+        f"{lists}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        f"{lists}\r\n" * 100,
+        f"{lists}{known}\r\n" * 20,
+        f"{lists}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        f"{searches}{known}Content-Length: 1000\r\n\r\n{{",
+        f"{searches}Expect: 100-continue\r\nContent-Length: 1000\r\n\r\n",
+    ]
+    connections = []
+    for number in range(160):
+        address = (f"127.0.0.{3 + number % 20}", 0)
+        plain = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=address)
+        connections.append(trust.wrap_socket(plain, server_hostname=HOST))
+        connections[-1].setblocking(False)
+        try:
+            connections[-1].send(openings[number % len(openings)].encode())
+        except (ssl.SSLWantWriteError, ConnectionError):
+            pass
+        if number % 10 == 0:
+            assert outside("scim/v2/Users?count=1").status == 200, number
+    for connection in connections:
+        connection.close()
+    # nginx keeps some connections for further requests.
+    until = time.monotonic() + 30
+    while len(os.listdir(files)) > before + 20:
+        assert time.monotonic() < until, f"{before} open files became {len(os.listdir(files))}"
+        time.sleep(0.1)
+    assert outside("scim/v2/Users?count=1").status == 200
+
+
 def while_it_is_down():
     os.kill(demo, signal.SIGTERM)
     while subprocess.run(["curl", "--silent", "--noproxy", "*", f"{direct}/health/live"], capture_output=True).returncode == 0:
@@ -202,6 +243,7 @@ addresses()
 what_stays_inside()
 if is_open:
     what_is_passed_on_if_somebody_says_so()
+hostile_clients()
 while_it_is_down()
 what_was_written(someone)
 also = ", and the status page and webhooks are passed on" if is_open else ""
