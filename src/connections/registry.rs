@@ -562,7 +562,8 @@ mod tests {
         assert_eq!(registry.tables().admitted, LIMITS.all());
         drop(proxied);
         drop(known);
-        assert_eq!((registry.tables().admitted, registry.tables().known), (0, 0));
+        let tables = registry.tables();
+        assert_eq!((tables.admitted, tables.known), (0, 0));
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn plain(samples: &BTreeMap<String, f64>) -> BTreeSet<&str> {
 }
 
 /// All of them, without data to serve and with some.
-const ALWAYS: [&str; 14] = [
+const ALWAYS: [&str; 25] = [
     "personio_scim_change_is_held_back",
     "personio_scim_changes_held_back_total",
     "personio_scim_loads_total{outcome=\"failed\"}",
@@ -63,6 +63,17 @@ const ALWAYS: [&str; 14] = [
     "personio_scim_cache_requests_total{cache=\"snapshot\",outcome=\"hit\"}",
     "personio_scim_cache_requests_total{cache=\"snapshot\",outcome=\"miss\"}",
     "personio_scim_snapshots_published_total",
+    "personio_scim_connections_closed_total{reason=\"answer not read\"}",
+    "personio_scim_connections_closed_total{reason=\"request too slow\"}",
+    "personio_scim_connections_closed_total{reason=\"too many from one address\"}",
+    "personio_scim_connections_closed_total{reason=\"too many\"}",
+    "personio_scim_connections_closed_total{reason=\"too much unread\"}",
+    "personio_scim_connections_limit",
+    "personio_scim_connections_open{client=\"known\"}",
+    "personio_scim_connections_open{client=\"unknown\"}",
+    "personio_scim_log_lines_dropped_total",
+    "personio_scim_open_files",
+    "personio_scim_open_files_limit",
 ];
 const WITH_DATA: [&str; 4] = [
     "personio_scim_outdated_users",
