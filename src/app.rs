@@ -25,7 +25,7 @@ pub use reader::{Reader, survey};
 use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::{self, Config, Told};
-use crate::connections::{self, Limits, Listening, OpenFiles, Registry};
+use crate::connections::{self, Listening, OpenFiles, Registry};
 use crate::directory::state_file::StateFile;
 use crate::directory::{self, Directory, Freshness, MaxChange};
 use crate::endpoints::{self, Pages};
@@ -48,7 +48,7 @@ const RESERVED_CONNECTIONS: usize = 64;
 /// Smallest number of connections that a server can work with, of clients and of others each.
 const MIN_CONNECTIONS: usize = 8;
 /// Limits at the address for metrics. Few programs ask there.
-const METRICS_LIMITS: Limits = Limits { known: 0, reserved: 64, unknown_per_address: 32 };
+const METRICS_LIMITS: connections::Limits = connections::Limits { known: 0, reserved: 64, unknown_per_address: 32 };
 /// Number of files for requests to issuers and webhooks, besides those for requests to Personio.
 const OTHER_UPSTREAM_FILES: usize = 16;
 /// The settings that name addresses to listen on.
@@ -330,10 +330,13 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, Sock
 }
 
 /// Returns the limits on connections of clients, as far as the limit of open files allows.
-fn limits(scim: &config::Scim, open_files: OpenFiles, upstream_files: usize) -> Limits {
+fn limits(scim: &config::Scim, open_files: OpenFiles, upstream_files: usize) -> connections::Limits {
     let reserved = RESERVED_CONNECTIONS.min(scim.max_connections.max(MIN_CONNECTIONS));
-    let wanted =
-        Limits { known: scim.max_connections, reserved, unknown_per_address: scim.max_connections_per_address };
+    let wanted = connections::Limits {
+        known: scim.max_connections,
+        reserved,
+        unknown_per_address: scim.max_connections_per_address,
+    };
     let available = open_files.for_connections(upstream_files);
     if available >= wanted.all() {
         return wanted;
@@ -349,7 +352,7 @@ fn limits(scim: &config::Scim, open_files: OpenFiles, upstream_files: usize) -> 
         wanted.known,
         wanted.reserved
     );
-    Limits { known, reserved, ..wanted }
+    connections::Limits { known, reserved, ..wanted }
 }
 
 fn serve(
