@@ -16,8 +16,8 @@ use super::text::{self, REPLACEMENT};
 
 /// Most names of odd attributes that are noted of one entry.
 const MAX_ODD_ATTRIBUTES: usize = 16;
-/// Longest id that is read, in bytes.
-const MAX_ID_BYTES: usize = 256;
+/// Longest id that is read, in bytes. Personio's have less than 40.
+const MAX_ID_BYTES: usize = 1024;
 /// Longest name of an attribute that is logged, in bytes.
 const MAX_ATTRIBUTE_BYTES: usize = 64;
 /// Most bytes that one byte of text can take in JSON: `\u0041`.

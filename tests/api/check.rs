@@ -687,3 +687,29 @@ fn leaves(name: &str, value: &Value, all: &mut Vec<(String, String)>) {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_cannot_be_read_are_counted_and_named_and_never_shown() {
+    let simulator = Setup::persons(30).simulator();
+    let ids = simulator.with_world(|world| world.persons.iter().map(|person| person.id.clone()).collect::<Vec<_>>());
+    let odd = |endpoint, attribute: &str, value: Value| {
+        Fault::on(endpoint, Action::OddEntries { entries: 1, attribute: attribute.to_owned(), value })
+    };
+    for (endpoint, attribute, value, named) in [
+        (Endpoint::Persons, "created_at", json!(MARKER), "created_at of person "),
+        (Endpoint::Persons, "email", json!({"a": MARKER}), "email of a person who cannot be read"),
+        (Endpoint::CostCenters, "name", json!([MARKER]), "name of CostCenter "),
+        (Endpoint::Employments, "position", json!({"title": {"a": MARKER}}), "employments.position.title of person "),
+    ] {
+        simulator.fail(odd(endpoint, attribute, value));
+        let report = report(&simulator, 0, &[]).await;
+        let values = finding(&report, "values");
+        let what = values["what"].as_str().unwrap();
+        assert!(what.contains(named), "{what}");
+        assert!(named.ends_with("read") || endpoint == Endpoint::CostCenters || ids.iter().any(|id| what.contains(id)));
+        assert!(!report.to_string().contains(MARKER), "{report}");
+        simulator.heal();
+    }
+    let report = report(&simulator, 0, &[]).await;
+    assert!(report["findings"].as_array().unwrap().iter().all(|finding| finding["step"] != "values"), "{report}");
+}
