@@ -85,7 +85,8 @@ impl Guard {
             None => Change::default(),
         };
         let losses = state.window.losses(&change, signed(now), is_held);
-        let is_too_much = state.served.is_some() && bound.is_exceeded_by(&losses);
+        // What takes nothing from anybody passes, whatever was lost before.
+        let is_too_much = change.counts() && bound.is_exceeded_by(&losses);
         let id = ChangeId::of(&change, &accounts);
         Verdict { accounts, id, own: change.losses(), change, losses, is_too_much }
     }

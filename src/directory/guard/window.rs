@@ -170,6 +170,11 @@ impl WrittenStep {
 }
 
 impl Change {
+    /// Reports whether anything of this change counts against the bound.
+    pub(super) fn counts(&self) -> bool {
+        self.counted_users().next().is_some() || self.counted_groups().next().is_some()
+    }
+
     /// Returns the users who count against the bound, with what does.
     fn counted_users(&self) -> impl Iterator<Item = (&str, Kinds)> {
         let counted = self.users.iter().map(|(id, kinds)| {
