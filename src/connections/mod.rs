@@ -5,11 +5,13 @@
 //! - `registry` decides which connections stay open.
 //! - `stream` holds one connection to its deadlines and reads one request at a time from it.
 //! - `exchange` ties a request and its answer to the stream that they use.
+//! - `protocol` tells TLS from HTTP by the first byte.
 //! - `server` puts the three around an HTTP server.
 
 mod exchange;
 mod flow;
 mod open_files;
+mod protocol;
 mod registry;
 mod server;
 mod stream;

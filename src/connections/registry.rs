@@ -53,7 +53,7 @@ pub struct Registry {
     is_exempt: IsExempt,
     tables: Mutex<Tables>,
     started: Instant,
-    bounds: [Bound; 5],
+    bounds: [Bound; 7],
 }
 
 #[derive(Default)]
@@ -118,6 +118,10 @@ pub(super) enum Hit {
     SlowReader,
     /// Bytes of unsent answers.
     UnsentBytes,
+    /// HTTP without TLS at an address that speaks TLS.
+    PlainAtTls,
+    /// TLS at an address that speaks HTTP without TLS.
+    TlsAtPlain,
 }
 
 #[derive(Default)]
@@ -322,13 +326,15 @@ impl Registry {
     }
 
     fn bound(&self, hit: Hit) -> &Bound {
-        let [all, address, request, reader, unsent] = &self.bounds;
+        let [all, address, request, reader, unsent, plain, tls] = &self.bounds;
         match hit {
             Hit::All => all,
             Hit::Address => address,
             Hit::SlowRequest => request,
             Hit::SlowReader => reader,
             Hit::UnsentBytes => unsent,
+            Hit::PlainAtTls => plain,
+            Hit::TlsAtPlain => tls,
         }
     }
 
@@ -345,12 +351,28 @@ impl Registry {
             Hit::SlowRequest => format!("{connections} connections were closed: no whole request came in time"),
             Hit::SlowReader => format!("{connections} connections were closed: the answer was not read in time"),
             Hit::UnsentBytes => format!("{connections} connections were closed: too much waited to be read by clients"),
+            Hit::PlainAtTls => format!(
+                "{connections} connections were closed: the client sent HTTP without TLS, and this address speaks TLS; \
+                 use https:// in the client"
+            ),
+            Hit::TlsAtPlain => format!(
+                "{connections} connections were closed: the client began TLS, and this address speaks HTTP without TLS; \
+                 use http:// in the client, or give this server a certificate (--tls-cert, --tls-key)"
+            ),
         }
     }
 }
 
 impl Hit {
-    const ALL: [Self; 5] = [Self::All, Self::Address, Self::SlowRequest, Self::SlowReader, Self::UnsentBytes];
+    const ALL: [Self; 7] = [
+        Self::All,
+        Self::Address,
+        Self::SlowRequest,
+        Self::SlowReader,
+        Self::UnsentBytes,
+        Self::PlainAtTls,
+        Self::TlsAtPlain,
+    ];
 
     fn label(self) -> &'static str {
         match self {
@@ -359,6 +381,8 @@ impl Hit {
             Self::SlowRequest => "request too slow",
             Self::SlowReader => "answer not read",
             Self::UnsentBytes => "too much unread",
+            Self::PlainAtTls => "no TLS",
+            Self::TlsAtPlain => "unexpected TLS",
         }
     }
 }

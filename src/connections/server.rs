@@ -13,11 +13,14 @@ use actix_service::map_config;
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service};
 use actix_web::dev::AppConfig;
 use rustls::ServerConfig;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::exchange::{Exchange, Sent};
+use super::protocol;
 use super::registry::{Activity, Hit, Registry};
 use super::stream::{GuardedStream, Transport};
 use super::{HANDSHAKE_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE, LINGER_TIMEOUT};
@@ -118,12 +121,17 @@ async fn admit(
             admission.slot.set_activity(Activity::Waiting);
             let handshake = async {
                 tokio::select! {
-                    accepted = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => Some(accepted),
+                    accepted = timeout(HANDSHAKE_TIMEOUT, handshake(&acceptor, stream)) => Some(accepted),
                     () = admission.slot.closed() => None,
                 }
             };
             match handshake.await {
-                Some(Ok(accepted)) => Transport::Tls(Box::new(accepted?)),
+                Some(Ok(Handshake::Done(accepted))) => Transport::Tls(accepted),
+                Some(Ok(Handshake::Failed(error))) => return Err(DispatchError::Io(error)),
+                Some(Ok(Handshake::NotTls)) => {
+                    registry.hit(Hit::PlainAtTls);
+                    return Err(DispatchError::Io(io::ErrorKind::InvalidData.into()));
+                }
                 Some(Err(_)) => {
                     registry.hit(Hit::SlowRequest);
                     return Err(DispatchError::SlowRequestTimeout);
@@ -133,6 +141,35 @@ async fn admit(
         }
     };
     Ok((GuardedStream::new(transport, admission), Protocol::Http1, peer))
+}
+
+/// Outcome of a TLS handshake.
+enum Handshake {
+    Done(Box<TlsStream<TcpStream>>),
+    Failed(io::Error),
+    /// The client sent HTTP without TLS, and has been told so.
+    NotTls,
+}
+
+/// Speaks TLS, unless the client begins with HTTP.
+async fn handshake(acceptor: &TlsAcceptor, mut stream: TcpStream) -> Handshake {
+    let mut first = [0];
+    match stream.peek(&mut first).await {
+        Ok(1) if protocol::is_http(first[0]) => {
+            // A client that is gone by now needs no answer.
+            let _ = stream.write_all(protocol::USE_TLS).await;
+            // What the client has sent is read, since closing before that would reset the connection.
+            let mut head = [0; 4096];
+            let _ = stream.try_read(&mut head);
+            let _ = stream.shutdown().await;
+            Handshake::NotTls
+        }
+        Err(error) => Handshake::Failed(error),
+        Ok(_) => match acceptor.accept(stream).await {
+            Ok(accepted) => Handshake::Done(Box::new(accepted)),
+            Err(error) => Handshake::Failed(error),
+        },
+    }
 }
 
 /// Answers a request on its connection.

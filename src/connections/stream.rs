@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 
 use super::flow::{Flow, HeadScan, Phase};
+use super::protocol;
 use super::registry::{Activity, Admission, Hit};
 use super::{HEAD_TIMEOUT, WRITE_STALL_TIMEOUT};
 
@@ -27,6 +28,8 @@ pub(super) struct GuardedStream {
     scan: HeadScan,
     /// Number of bytes that were passed on since others had their turn.
     passed_in_turn: usize,
+    /// Whether anything was read.
+    has_read: bool,
     /// Whether any head was complete.
     had_request: bool,
     /// When the peer last read something, while an answer waits for it.
@@ -40,6 +43,15 @@ pub(super) enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Transport {
+    fn is_plain(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Tls(_) => false,
+        }
+    }
+}
+
 impl GuardedStream {
     pub(super) fn new(transport: Transport, admission: Admission) -> Self {
         Self {
@@ -49,6 +61,7 @@ impl GuardedStream {
             held: Vec::new(),
             scan: HeadScan::default(),
             passed_in_turn: 0,
+            has_read: false,
             had_request: false,
             blocked_since: None,
             timer: None,
@@ -174,6 +187,11 @@ impl AsyncRead for GuardedStream {
         }
         ready!(read)?;
         let bytes = part.filled();
+        let is_first = !std::mem::replace(&mut stream.has_read, true);
+        if is_first && stream.transport.is_plain() && bytes.first().is_some_and(|first| protocol::is_tls(*first)) {
+            stream.admission.registry.hit(Hit::TlsAtPlain);
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         let passed = stream.pass(bytes);
         stream.held.extend_from_slice(bytes.get(passed..).unwrap_or_default());
         buffer.advance(passed);

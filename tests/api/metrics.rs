@@ -48,7 +48,7 @@ fn plain(samples: &BTreeMap<String, f64>) -> BTreeSet<&str> {
 }
 
 /// All of them, without data to serve and with some.
-const ALWAYS: [&str; 25] = [
+const ALWAYS: [&str; 27] = [
     "personio_scim_change_is_held_back",
     "personio_scim_changes_held_back_total",
     "personio_scim_loads_total{outcome=\"failed\"}",
@@ -64,10 +64,12 @@ const ALWAYS: [&str; 25] = [
     "personio_scim_cache_requests_total{cache=\"snapshot\",outcome=\"miss\"}",
     "personio_scim_snapshots_published_total",
     "personio_scim_connections_closed_total{reason=\"answer not read\"}",
+    "personio_scim_connections_closed_total{reason=\"no TLS\"}",
     "personio_scim_connections_closed_total{reason=\"request too slow\"}",
     "personio_scim_connections_closed_total{reason=\"too many from one address\"}",
     "personio_scim_connections_closed_total{reason=\"too many\"}",
     "personio_scim_connections_closed_total{reason=\"too much unread\"}",
+    "personio_scim_connections_closed_total{reason=\"unexpected TLS\"}",
     "personio_scim_connections_limit",
     "personio_scim_connections_open{client=\"known\"}",
     "personio_scim_connections_open{client=\"unknown\"}",
@@ -219,11 +221,13 @@ async fn what_was_there_and_what_had_to_be_fetched_is_counted() {
     assert_eq!(hits("snapshot").await, (3.0, 0.0));
     assert_eq!(scrape(&bridge).await["personio_scim_snapshots_published_total"], 1.0);
 
-    let setup = Setup::persons(30);
+    let mut setup = Setup::persons(30);
+    setup.tuning.upstream_timeout = Duration::from_secs(600);
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
+    simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
     let id = setup.world.persons[3].id.clone();
     let bridge = setup.start_with(simulator);
+    until("the first load hangs", async || bridge.simulator.requests(Endpoint::Persons) == 1).await;
     for _ in 0..2 {
         assert_eq!(bridge.get(&format!("/Users/{id}")).await.status, 200);
     }

@@ -554,7 +554,7 @@ async fn help_and_version_are_plain_text_on_standard_output() {
         (&["demo", "--help"], "--persons"),
         (&["simulator", "--help"], "--burst"),
         (&["healthcheck", "--help"], "--ready"),
-        (&["approve", "--help"], "if it is right, this has the server publish"),
+        (&["approve", "--help"], "publish what it holds back"),
         (&["serve", "--help"], "SCIM_STATE_KEY_FILE"),
     ] {
         let ended = run(args, &variables).await;

@@ -145,7 +145,7 @@ async fn a_list_is_read_over_tls_whatever_the_form_of_the_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_speak_tls_gets_nothing_and_the_server_goes_on() {
+async fn a_client_without_tls_is_told_so_and_the_server_goes_on() {
     let authority = Authority::new();
     let folder = good(&authority, 2090);
     let bridge = Setup { tls: Some(Pair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
@@ -166,7 +166,11 @@ async fn who_does_not_speak_tls_gets_nothing_and_the_server_goes_on() {
         (answer, begun.elapsed())
     };
     let (answer, _) = said(plain.as_bytes());
-    assert!(answer.len() <= 7 && !answer.starts_with(b"HTTP"), "an alert at most: {answer:?}");
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 400 ") && answer.ends_with("use https:// instead of http:// here."),
+        "{answer}"
+    );
     // One fatal alert (RFC 5246 §7.2).
     let (answer, _) = said(&old);
     assert!(matches!(answer.as_slice(), [21, 3, _, 0, 2, 2, 40 | 70]), "{answer:?}");
@@ -177,6 +181,20 @@ async fn who_does_not_speak_tls_gets_nothing_and_the_server_goes_on() {
     }
     let url = format!("{}/scim/v2/Users", bridge.origin);
     assert_eq!(authority.client().get(url).bearer_auth(TOKEN).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_at_an_address_without_a_certificate_is_closed_and_counted() {
+    let bridge = Setup::persons(3).start();
+    let mut stream = TcpStream::connect(bridge.origin.trim_start_matches("http://")).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // The beginning of a client hello.
+    stream.write_all(&[22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3]).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert_eq!(answer, b"", "no HTTP is sent to a client that expects TLS");
+    let metrics = bridge.get("/metrics").await.text;
+    assert!(metrics.contains("personio_scim_connections_closed_total{reason=\"unexpected TLS\"} 1"), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

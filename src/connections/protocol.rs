@@ -1,0 +1,45 @@
+//! TLS and HTTP told apart by their first byte, so that a client that uses the wrong one of them gets a reason.
+
+/// First byte of a TLS connection: the record type `handshake` (RFC 8446 §5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
+/// Answer to HTTP without TLS at an address that speaks TLS.
+pub(super) const USE_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 62\r\nConnection: close\r\n\r\nThis address speaks TLS: use https:// instead of http:// here.";
+
+/// Reports whether a connection begins with TLS.
+pub(super) fn is_tls(first: u8) -> bool {
+    first == TLS_HANDSHAKE
+}
+
+/// Reports whether a connection begins with an HTTP method (RFC 9110 §9.1). No TLS record type is a letter.
+pub(super) fn is_http(first: u8) -> bool {
+    first.is_ascii_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_byte_tells_tls_from_http() {
+        for (first, tls, http) in [
+            (22, true, false),
+            (b'G', false, true),
+            (b'P', false, true),
+            (0, false, false),
+            (20, false, false),
+            (b'g', false, false),
+            (0x80, false, false),
+        ] {
+            assert_eq!((is_tls(first), is_http(first)), (tls, http), "{first}");
+        }
+    }
+
+    #[test]
+    fn the_answer_has_the_length_that_it_names() {
+        let answer = std::str::from_utf8(USE_TLS).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{answer}");
+    }
+}
