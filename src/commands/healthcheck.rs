@@ -23,13 +23,16 @@ pub(super) async fn run(args: &HealthcheckArgs) -> Result<(), Failure> {
 
 /// Returns the answer of the server on this machine.
 pub(super) async fn ask(url: &str) -> Result<(StatusCode, String), Failure> {
-    match get(url).await {
-        Ok(answer) => Ok(answer),
-        Err(error) => {
-            let reason = other_protocol(url).await.map_or_else(|| error.to_string(), str::to_owned);
-            Err(Failure::Failed(format!("{url} does not answer: {reason}")))
-        }
-    }
+    let reason = match get(url).await {
+        // A server that speaks TLS answers plain HTTP with 400.
+        Ok((StatusCode::BAD_REQUEST, body)) => match other_protocol(url).await {
+            None => return Ok((StatusCode::BAD_REQUEST, body)),
+            Some(advice) => advice.to_owned(),
+        },
+        Ok(answer) => return Ok(answer),
+        Err(error) => other_protocol(url).await.map_or_else(|| error.to_string(), str::to_owned),
+    };
+    Err(Failure::Failed(format!("{url} does not answer: {reason}")))
 }
 
 async fn get(url: &str) -> reqwest::Result<(StatusCode, String)> {
