@@ -179,7 +179,7 @@ pub(super) struct ScimArgs {
     #[arg(long, env = "SCIM_MAX_CONNECTIONS", value_name = "NUMBER", default_value = "1024")]
     pub(super) max_connections: String,
     /// Most connections from one address that have presented no right token; trusted proxies have no such limit
-    #[arg(long, env = "SCIM_MAX_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", default_value = "64")]
+    #[arg(long, env = "SCIM_MAX_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", default_value = "256")]
     pub(super) max_connections_per_address: String,
     /// Longest filter, in bytes
     #[arg(long, env = "SCIM_MAX_FILTER_LENGTH", value_name = "BYTES", default_value = "10240")]

@@ -188,7 +188,7 @@ impl Setup {
                 policy: self.policy,
                 state: self.state,
                 max_connections: 1024,
-                max_connections_per_address: 64,
+                max_connections_per_address: 256,
                 metrics_listen: self.has_metrics_address.then(|| "127.0.0.1:0".parse().unwrap()),
                 status_page: self.status_page,
                 #[cfg(feature = "otlp")]
