@@ -477,7 +477,7 @@ const ATTACK: Duration = Duration::from_millis(1500);
 
 #[test]
 fn nothing_that_strangers_do_keeps_right_clients_from_their_answers() {
-    let server = Server::start(OPEN_FILES, &[]);
+    let server = Server::start(OPEN_FILES, &[("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "64")]);
     let right = RightClient::start(server.address, false);
     right.wait_for_answers(50);
     right.end("nobody else");
