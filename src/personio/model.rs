@@ -6,7 +6,7 @@
 //! null means the same. What says who somebody is (id, e-mail, names, status) must be readable if it
 //! is there; whatever else has an unexpected shape counts as absent, and is noted.
 //!
-//! JSON is read by [`FromObject`]. Records are kept between loads and between starts in a format that is not for people
+//! JSON is read by `FromObject`. Records are kept between loads and between starts in a format that is not for people
 //! to read, as serde calls it: there each field is as it is here, in the order in which it is here.
 
 use jiff::Timestamp;
