@@ -162,7 +162,7 @@ impl Asked {
         let caller = auth::caller(request)?;
         let walk = search.walk(listed.name());
         let (paging, position) = match search.cursor.as_deref() {
-            None if listed.is_connection_test(&search) => {
+            None if *request.method() != Method::POST && listed.is_connection_test(&search) => {
                 (Paging::after(0, CONNECTION_TEST_PAGE_SIZE.min(state.max_results)), Position::Numbered)
             }
             None => (extract::paging(&search, state.max_results)?, Position::Numbered),

@@ -70,6 +70,12 @@ async fn a_search_is_answered_like_the_same_query_in_a_url() {
     }
     for (parameters, members) in rows {
         for path in ["/Users", "/Groups", "", "/scim/v2/Users", "/scim/v2/Groups", "/scim/v2"] {
+            let bounds = ["count", "filter", "sortBy", "startIndex", "cursor"];
+            let is_bounded = parameters.iter().any(|(name, _)| bounds.contains(name));
+            if !is_bounded && ["", "/scim/v2"].contains(&path) {
+                // GET answers that as a test of the connection.
+                continue;
+            }
             let got = bridge.get(&format!("{path}/?{}", encoded(parameters))).await;
             let posted = bridge.post(&format!("{path}/.search"), &request(members)).await;
             assert_eq!((got.status, got.json()), (posted.status, posted.json()), "{path} {members}");
@@ -279,7 +285,8 @@ async fn a_test_of_the_connection_at_the_root_reads_a_small_page() {
     for path in ["/?startIndex=1", "/?sortBy=id", "/?filter=id%20pr", "/?cursor="] {
         check(path, total).await;
     }
-    for (body, size) in [(json!({}), 10), (json!({"count": 25}), 25), (json!({"filter": "id pr"}), total)] {
+    // A search is no test of the connection.
+    for (body, size) in [(json!({}), total), (json!({"count": 25}), 25), (json!({"filter": "id pr"}), total)] {
         assert_eq!(bridge.post("/.search", &request(&body)).await.json()["itemsPerPage"], size, "{body}");
     }
     assert_eq!(bridge.get("/Users").await.json()["itemsPerPage"], 60, "no short pages where people are listed");

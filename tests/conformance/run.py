@@ -129,7 +129,7 @@ def read_everything(http, client):
         expect(f"{path}: a bad filter", isinstance(bad, Error) and bad.scim_type == "invalidFilter", bad)
 
     everything = client.query()
-    expect("the root lists everything", everything.total_results == len(everything.resources) > 104)
+    expect("the root counts everything", everything.total_results > 104 and len(everything.resources) == 10)
     searched = client.search(SearchRequest(filter='meta.resourceType eq "Group"', count=3))
     expect("/.search", len(searched.resources) == 3 and searched.resources[0].id == next(iter(raw)))
 
