@@ -11,7 +11,7 @@ from playwright.sync_api import Error, sync_playwright
 
 BASE, TOKEN, SCREENSHOTS = sys.argv[1:4]
 ORIGIN = "{0.scheme}://{0.netloc}".format(urlsplit(BASE))
-HEADINGS = ["Users", "Health", "Loads from Personio", "Clients", "Attributes", "Settings in force"]
+HEADINGS = ["Users", "Server", "Health", "Loads from Personio", "Clients", "Attributes", "Settings in force"]
 # What WCAG 2 asks of small text (AA).
 LEAST_CONTRAST = 4.5
 # The colours of text, on the page and on its cards, whether or not something is in them just now.
