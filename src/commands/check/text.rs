@@ -56,7 +56,7 @@ fn result(findings: &[Finding]) -> String {
         return format!("A server would serve nothing, because of: {}.", wrong.join(", "));
     }
     match warnings {
-        0 => "Everything is right: a server can run.".to_owned(),
+        0 => "Everything that a server reads from Personio is right.".to_owned(),
         1 => "A server can run; there is 1 warning.".to_owned(),
         warnings => format!("A server can run; there are {warnings} warnings."),
     }
