@@ -67,7 +67,15 @@ impl Record {
 
     /// Whether anything of it could not be read or taken as it is.
     fn is_odd(&self) -> bool {
-        self.unreadable.is_some() || !self.odd.person.is_empty() || !self.odd.employments.is_empty()
+        !self.is_complete()
+            || self.unreadable.is_some()
+            || !self.odd.person.is_empty()
+            || !self.odd.employments.is_empty()
+    }
+
+    /// Reports whether a user can be made of it. Without employments nobody can tell who is active.
+    pub(super) fn is_complete(&self) -> bool {
+        self.packed.knows_employments()
     }
 
     /// The person, as listed last.
@@ -223,6 +231,12 @@ impl Records {
             defects.left_out += 1;
             defects.add_example(|| format!("{}: {attribute}, left out", person(id.as_deref())));
         }
+        for record in odd.iter().filter(|record| !record.is_complete()) {
+            defects.left_out += 1;
+            defects.add_example(|| format!("{}: employments, left out", person(Some(&record.id))));
+        }
+        // Nothing is served of those who are left out.
+        odd.retain(|record| record.is_complete());
         for record in &odd {
             if let Some(attribute) = &record.unreadable {
                 defects.kept += 1;
@@ -380,12 +394,20 @@ mod tests {
         let odd_id = UnreadableEntry { id: Some("A name".to_owned()), attribute: "status" };
         let names = OddNames { kind: Kind::Team, ids: vec!["3".to_owned()], unreadable: 1 };
         let left_out = LeftOut { persons: vec![without_id, odd_id], names: vec![names] };
-        let records = Records { people: people.into_iter().collect(), left_out, ..Records::default() };
+        let incomplete = |id: &str| {
+            let listed = Listed::new(serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap());
+            let record = Record::new(&listed.unwrap(), None, Timestamp::UNIX_EPOCH).unwrap();
+            let odd = Odd { person: vec!["created_at".into()], employments: Vec::new() };
+            Arc::new(Record { odd, ..record })
+        };
+        let people = people.into_iter().chain([incomplete("11")]);
+        let records = Records { people: people.collect(), left_out, ..Records::default() };
         let Defects { left_out, kept, values, examples } = records.defects();
-        assert_eq!((left_out, kept, values), (2, 1, 4));
+        assert_eq!((left_out, kept, values), (3, 1, 4));
         let expected = [
             "a person without a readable id: id, left out",
             "person with an odd id: status, left out",
+            "person 11: employments, left out",
             "person 9: email, as before",
             "person 10: created_at",
             "person 10: employments.position.title",

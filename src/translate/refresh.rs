@@ -12,7 +12,7 @@ use super::owners::Owners;
 use super::packed::{Fault, Listed};
 use super::plan::{Plan, ToRead};
 use super::records::{Odd, People, Record};
-use super::unreadable::{Before, Row, Unreadable};
+use super::unreadable::{Before, Earlier, Row, Unreadable};
 use crate::clock::Clock;
 use crate::directory::Progress;
 use crate::personio::model::{Employment, Person};
@@ -114,8 +114,8 @@ impl Refresh<'_> {
         Ok(kept)
     }
 
-    /// Reads employments. Where they cannot be read, those that could last be read are kept; a few persons
-    /// may have none, many mean that something larger is wrong, and then nobody is served without.
+    /// Reads employments. Where they cannot be read, those that could last be read are kept. A record without any
+    /// belongs to a person who is not served yet; many of these fail the load.
     async fn enriched(
         &self,
         kept: &[Arc<Record>],
@@ -179,10 +179,14 @@ impl Refresh<'_> {
     }
 
     fn before(&self, earlier: Option<&Record>) -> Before {
-        match earlier {
-            _ if self.is_trusted(earlier) => Before::Trusted,
-            Some(record) if record.failed => Before::Failed,
-            Some(_) | None => Before::Unknown,
+        let kept = match earlier {
+            Some(record) if record.packed.knows_employments() => Earlier::Old,
+            Some(_) | None => Earlier::Missing,
+        };
+        let is_trusted = self.is_trusted(earlier);
+        Before {
+            earlier: if is_trusted { Earlier::Trusted } else { kept },
+            failed: earlier.is_some_and(|record| record.failed),
         }
     }
 

@@ -365,10 +365,12 @@ impl Source {
     }
 }
 
-/// Returns everybody in the order of the list.
+/// Returns everybody of whom a user can be made, in the order of the list.
 fn in_order(people: &People) -> Result<Vec<(Head<'_>, &Record)>, Fault> {
-    let listed = people.iter().map(|record| Ok((record.packed.head()?, &**record)));
-    let mut listed = listed.collect::<Result<Vec<_>, _>>()?;
+    let mut listed = Vec::with_capacity(people.iter().len());
+    for record in people.iter().filter(|record| record.is_complete()) {
+        listed.push((record.packed.head()?, &**record));
+    }
     listed.sort_by(|(one, _), (other, _)| list_order((one.created_at, one.id), (other.created_at, other.id)));
     Ok(listed)
 }

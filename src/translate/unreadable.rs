@@ -9,6 +9,9 @@ use crate::personio::{Employments, Error};
 const FEW: usize = 10;
 /// … nor may so many in a row, since that is an outage; a large company may have one in five.
 const SHARE: usize = 5;
+/// Part of a large company that may be left out because nothing is known of their employments: as in a list of persons,
+/// one in so many.
+const LEFT_OUT_SHARE: usize = 20;
 
 /// Counts failures in a row: after a long one it makes no sense to go on asking.
 #[derive(Debug, Default)]
@@ -31,24 +34,36 @@ impl Row {
     }
 }
 
-/// What was known of somebody's employments before they were to be read.
+/// Earlier employments of one person, from before they were to be read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Before {
-    /// Some that are as good as new ones.
+pub(super) enum Earlier {
+    /// They are as good as new ones.
     Trusted,
-    /// Nothing, or nothing of worth, since they could not be read then either.
-    Failed,
-    /// Nothing.
-    Unknown,
+    /// They are too old to be as good as new ones.
+    Old,
+    /// There are none, so that the person is left out.
+    Missing,
+}
+
+/// State of one person's employments before they were to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Before {
+    pub(super) earlier: Earlier,
+    /// Whether reading them failed in the load before.
+    pub(super) failed: bool,
 }
 
 /// Counts the persons whose employments cannot be read.
 pub(super) struct Unreadable {
     tolerated: usize,
-    /// How many persons have no employments that can be trusted, and how many of those came in a row.
-    bare: usize,
-    bare_in_a_row: usize,
-    /// How many persons have those of an earlier load.
+    tolerated_left_out: usize,
+    /// Number of persons with employments that are too old.
+    old: usize,
+    /// Number of persons of whose employments nothing is known.
+    left_out: usize,
+    /// Number of both that came one after the other.
+    untrusted_in_a_row: usize,
+    /// Number of persons with those of an earlier load.
     outdated: usize,
     /// Number of answers with an employment of another person.
     foreign: usize,
@@ -58,11 +73,20 @@ pub(super) struct Unreadable {
 
 impl Unreadable {
     pub(super) fn among(persons: usize) -> Self {
-        let tolerated = FEW.min(persons.div_ceil(2)).max(persons / SHARE);
-        Self { tolerated, bare: 0, bare_in_a_row: 0, outdated: 0, foreign: 0, foreign_in_a_row: 0, first: None }
+        Self {
+            tolerated: FEW.min(persons.div_ceil(2)).max(persons / SHARE),
+            tolerated_left_out: FEW.min(persons / 2).max(persons / LEFT_OUT_SHARE),
+            old: 0,
+            left_out: 0,
+            untrusted_in_a_row: 0,
+            outdated: 0,
+            foreign: 0,
+            foreign_in_a_row: 0,
+            first: None,
+        }
     }
 
-    /// The employments, or none if they may be missing; of somebody whose earlier ones are trusted they may.
+    /// Returns the employments; none if they cannot be read and that is tolerated.
     pub(super) fn note(
         &mut self,
         answer: Result<Employments, Error>,
@@ -70,26 +94,34 @@ impl Unreadable {
     ) -> Result<Option<Employments>, Error> {
         match answer {
             Ok(employments) => {
-                self.bare_in_a_row = 0;
+                self.untrusted_in_a_row = 0;
                 self.foreign_in_a_row = 0;
                 return Ok(Some(employments));
             }
             Err(error) if error.blocks_every_request() => return Err(error),
-            Err(error) if before == Before::Trusted => {
-                self.outdated += 1;
-                self.first.get_or_insert(error);
-            }
             Err(error) => {
-                self.bare += 1;
+                match before.earlier {
+                    Earlier::Trusted => self.outdated += 1,
+                    Earlier::Old => self.old += 1,
+                    Earlier::Missing => self.left_out += 1,
+                }
                 // In a later load those who failed before come one after the other: that is no outage.
-                self.bare_in_a_row += usize::from(before == Before::Unknown);
-                if self.bare > self.tolerated || self.bare_in_a_row > FEW {
+                if before.earlier != Earlier::Trusted && !before.failed {
+                    self.untrusted_in_a_row += 1;
+                }
+                if self.are_too_many() {
                     return Err(error);
                 }
                 self.first.get_or_insert(error);
             }
         }
         Ok(None)
+    }
+
+    fn are_too_many(&self) -> bool {
+        self.old + self.left_out > self.tolerated
+            || self.left_out > self.tolerated_left_out
+            || self.untrusted_in_a_row > FEW
     }
 
     /// Counts an answer with an employment of another person. It is an answer about the wrong person, so that many of
@@ -105,12 +137,13 @@ impl Unreadable {
 
     pub(super) fn report(&self) {
         if let Some(error) = &self.first {
-            let Self { bare, outdated, .. } = self;
+            let Self { left_out, old, outdated, .. } = self;
+            let kept = outdated + old;
             tracing::warn!(
-                bare,
-                outdated,
-                "the employments of some persons cannot be read: {outdated} are served with the last that could be, {bare} \
-                 without or with old ones; the first failure: {error}"
+                kept,
+                left_out,
+                "the employments of some persons cannot be read: {kept} are served with the last that could be read, \
+                 {left_out} are left out because none is known; the first failure: {error}"
             );
         }
     }
@@ -125,29 +158,48 @@ mod tests {
         Err(Error::NotFound { endpoint: Endpoint::Employments })
     }
 
+    const TRUSTED: Before = Before { earlier: Earlier::Trusted, failed: false };
+    const OLD: Before = Before { earlier: Earlier::Old, failed: false };
+    const MISSING: Before = Before { earlier: Earlier::Missing, failed: false };
+
     #[test]
-    fn eleven_in_a_row_without_employments_are_an_outage() {
-        let mut unreadable = Unreadable::among(500);
-        for _ in 0..5 {
-            assert!((0..10).all(|_| unreadable.note(failure(), Before::Unknown).is_ok()));
-            assert!(unreadable.note(Ok(Employments::default()), Before::Unknown).is_ok());
+    fn eleven_in_a_row_without_trusted_employments_are_an_outage() {
+        for before in [OLD, MISSING] {
+            let mut unreadable = Unreadable::among(5000);
+            for _ in 0..5 {
+                assert!((0..10).all(|_| unreadable.note(failure(), before).is_ok()));
+                assert!(unreadable.note(Ok(Employments::default()), before).is_ok());
+            }
+            let failed = Before { failed: true, ..before };
+            assert!((0..20).all(|_| unreadable.note(failure(), failed).is_ok()), "they failed before, too");
+            assert!((0..10).all(|_| unreadable.note(failure(), before).is_ok()));
+            assert!(unreadable.note(failure(), before).is_err());
         }
-        assert!((0..10).all(|_| unreadable.note(failure(), Before::Unknown).is_ok()));
-        assert!(unreadable.note(failure(), Before::Unknown).is_err());
     }
 
     #[test]
-    fn some_may_be_without_employments_more_may_not() {
-        for (persons, tolerated) in
-            [(1, 1), (2, 1), (3, 2), (4, 2), (20, 10), (49, 10), (50, 10), (60, 12), (1000, 200)]
-        {
-            let mut unreadable = Unreadable::among(persons);
-            for _ in 0..tolerated {
-                assert!(unreadable.note(failure(), Before::Unknown).is_ok(), "{persons}");
-                assert!(unreadable.note(failure(), Before::Trusted).is_ok(), "earlier ones do not count");
-                assert!(unreadable.note(Ok(Employments::default()), Before::Unknown).is_ok());
+    fn some_may_have_old_employments_and_fewer_may_be_left_out() {
+        for (persons, old, left_out) in [
+            (1, 1, 0),
+            (2, 1, 1),
+            (3, 2, 1),
+            (4, 2, 2),
+            (20, 10, 10),
+            (49, 10, 10),
+            (60, 12, 10),
+            (219, 43, 10),
+            (220, 44, 11),
+            (1000, 200, 50),
+        ] {
+            for (before, tolerated) in [(OLD, old), (MISSING, left_out)] {
+                let mut unreadable = Unreadable::among(persons);
+                for _ in 0..tolerated {
+                    assert!(unreadable.note(failure(), before).is_ok(), "{persons} {before:?}");
+                    assert!(unreadable.note(failure(), TRUSTED).is_ok(), "trusted ones do not count");
+                    assert!(unreadable.note(Ok(Employments::default()), before).is_ok());
+                }
+                assert!(unreadable.note(failure(), before).is_err(), "{persons} {before:?}");
             }
-            assert!(unreadable.note(failure(), Before::Unknown).is_err(), "{persons}");
         }
     }
 
@@ -158,7 +210,7 @@ mod tests {
             let error = Error::NotFound { endpoint: Endpoint::Employments };
             for _ in 0..tolerated {
                 assert!(unreadable.note_foreign(&error).is_ok(), "{persons}");
-                assert!(unreadable.note(failure(), Before::Trusted).is_ok(), "{persons}");
+                assert!(unreadable.note(failure(), TRUSTED).is_ok(), "{persons}");
             }
             assert!(unreadable.note_foreign(&error).is_err(), "{persons}");
         }
@@ -168,7 +220,7 @@ mod tests {
             for _ in 0..tolerated {
                 assert!(unreadable.note_foreign(&error).is_ok());
                 if answers_between {
-                    assert!(unreadable.note(Ok(Employments::default()), Before::Trusted).is_ok());
+                    assert!(unreadable.note(Ok(Employments::default()), TRUSTED).is_ok());
                 }
             }
             assert!(unreadable.note_foreign(&error).is_err());

@@ -230,6 +230,90 @@ async fn an_employment_whose_status_or_date_cannot_be_read_stays_as_before() {
     }
 }
 
+/// Ways in which the employments of one person cannot be read.
+fn unreadable_employments(other_person: &str) -> [Action; 9] {
+    let status = Action::OddEntries { entries: 1, attribute: "status".to_owned(), value: json!({}) };
+    [
+        Action::Status(500),
+        Action::Status(403),
+        Action::NotFoundResource,
+        Action::WrongJson,
+        Action::TruncatedJson,
+        Action::Html(502),
+        Action::EmptyListing,
+        Action::EmploymentsOf { person: other_person.to_owned(), names_person: true },
+        status,
+    ]
+}
+
+/// Fails unless the list, a filter and a read by id agree on whether there is this user.
+async fn is_served(bridge: &Bridge, id: &str, is_expected: bool, text: &str) {
+    let listed = bridge.everybody().await.iter().any(|user| user["id"] == id);
+    let by_filter = bridge.list("/Users", &[("filter", &format!("id eq \"{id}\""))]).await["totalResults"] == 1;
+    let by_id = bridge.get(&format!("/Users/{id}")).await;
+    assert_eq!((listed, by_filter, by_id.status == 200), (is_expected, is_expected, is_expected), "{text}");
+    if !is_expected {
+        by_id.scim_error(404, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_person_whose_employments_cannot_be_read_is_left_out_and_counted() {
+    let (world, _) = company();
+    let other_person = world.persons[7].id.clone();
+    for action in unreadable_employments(&other_person) {
+        let (bridge, users) = restless(world.clone()).await;
+        let id = "9000001";
+        bridge.simulator.with_world(|world| {
+            let mut hired = world.persons[3].clone();
+            (hired.id, hired.email) = (id.to_owned(), Some("new@example.com".to_owned()));
+            hired.employments[0].id = "e9000001".to_owned();
+            // The person alone reads as if active.
+            hired.employments[0].status = Some("ONBOARDING".to_owned());
+            world.persons.push(hired);
+        });
+        bridge.simulator.fail(Fault::on(Endpoint::Employments, action.clone()).person(id));
+        // The second load knows that the first could not read them.
+        for _ in 0..2 {
+            assert_eq!(bridge.reloaded().await, users, "{action:?}");
+            is_served(&bridge, id, false, &format!("{action:?}")).await;
+            let (left_out, kept, _, examples) = defects(&bridge).await;
+            assert_eq!((left_out, kept), (1, 0), "{action:?}: {examples}");
+            assert!(examples.contains("person 9000001: employments, left out"), "{action:?}: {examples}");
+            assert!(!examples.contains("example.com"), "{examples}");
+        }
+        bridge.simulator.heal();
+        let seen = bridge.reloaded().await;
+        assert_eq!((seen.len(), &by_id(&seen, id)["active"]), (61, &json!(false)), "{action:?}");
+        is_served(&bridge, id, true, &format!("{action:?}")).await;
+        assert_eq!(defects(&bridge).await.0, 0, "{action:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_first_load_a_person_whose_employments_cannot_be_read_is_left_out_and_counted() {
+    let (world, _) = company();
+    let other_person = world.persons[20].id.clone();
+    let actions = unreadable_employments(&other_person);
+    let setup = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::of(world) };
+    let ids: Vec<String> = setup.world.persons.iter().take(actions.len()).map(|person| person.id.clone()).collect();
+    let simulator = setup.simulator();
+    for (action, id) in actions.iter().zip(&ids) {
+        simulator.fail(Fault::on(Endpoint::Employments, action.clone()).person(id));
+    }
+    let bridge = setup.start_with(simulator);
+    bridge.ready().await;
+    for (action, id) in actions.iter().zip(&ids) {
+        is_served(&bridge, id, false, &format!("{action:?}")).await;
+    }
+    assert_eq!(bridge.everybody().await.len(), 60 - ids.len());
+    let (left_out, kept, _, examples) = defects(&bridge).await;
+    assert_eq!((left_out, kept), (ids.len() as u64, 0), "{examples}");
+    bridge.simulator.heal();
+    assert_eq!(bridge.reloaded().await.len(), 60);
+    assert_eq!(defects(&bridge).await.0, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_odd_name_of_a_unit_costs_nobody_else_a_department() {
     let (mut world, _) = company();

@@ -266,7 +266,7 @@ async fn a_name_in_use_outlives_a_list_that_has_the_id_alone() {
 async fn some_who_can_never_be_read_keep_nobody_else_from_being_read() {
     let setup = Setup { cache_ttl: SHORT, employment_recheck: HOUR, ..Setup::persons(300) };
     let simulator = setup.simulator();
-    for person in setup.world.persons.iter().step_by(19) {
+    for person in setup.world.persons.iter().step_by(23) {
         simulator.fail(Fault::on(Endpoint::Employments, Action::Status(403)).person(&person.id));
     }
     let bridge = setup.start_with(simulator);

@@ -7,9 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use personio_scim::simulator::{
-    Action, Employment, Endpoint, Fault, Named, OrgUnit, OrgUnitKind, Person, Quirks, Termination, World,
-};
+use personio_scim::simulator::{Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, Quirks, Termination, World};
 use serde_json::{Map, Value, json};
 
 use crate::harness::{NOW, NOW_STAMP, SHORT, Setup, by_id, stamp};
@@ -772,34 +770,6 @@ async fn an_extension_without_content_is_left_out() {
         (&users[0][ENTERPRISE], &users[0][PERSONIO]),
         (&json!({"employeeNumber": "1"}), &json!({"employmentId": "e"}))
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_person_whose_employments_cannot_be_read_is_served_without_them() {
-    let actions = [
-        Action::Status(500),
-        Action::NotFoundResource,
-        Action::WrongJson,
-        Action::TruncatedJson,
-        Action::Html(502),
-        Action::Reset,
-    ];
-    let setup = Setup::of(company((1..=20).map(|id| ann(&id.to_string())).collect()));
-    let simulator = setup.simulator();
-    for (index, action) in actions.iter().enumerate() {
-        simulator.fail(Fault::on(Endpoint::Employments, action.clone()).person((index + 1).to_string()));
-    }
-    let users = setup.start_with(simulator).everybody().await;
-    assert_eq!(users.len(), 20);
-    for (index, action) in actions.iter().enumerate() {
-        let user = by_id(&users, &(index + 1).to_string());
-        nothing_empty(user, "");
-        let id = json!((index + 1).to_string());
-        assert_eq!(user["schemas"], json!([CORE, ENTERPRISE]), "{action:?}");
-        assert_eq!(user[ENTERPRISE], json!({"employeeNumber": id}), "{action:?}");
-        assert_eq!((&user["active"], &user["displayName"]), (&json!(true), &json!("Ann Lee")), "{action:?}");
-    }
-    assert!(by_id(&users, "20").get(PERSONIO).is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
