@@ -12,14 +12,15 @@ use actix_web::{App, test, web};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use personio_scim::access::{Access, Caller, Client, Rules, Token};
+use personio_scim::auth::{Access, Caller, Client, Rules, Token};
 use personio_scim::clock::SystemClock;
 use personio_scim::directory::{
     Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
 };
-use personio_scim::endpoints::{self, Pages, Parts, State};
 use personio_scim::scim::filter::{Filter, Limits};
 use personio_scim::scim::{CursorKey, ListQuery, Paging, Resources, SearchRequest, User, Vocabulary};
+use personio_scim::server;
+use personio_scim::server::{Pages, Parts, State};
 use tokio::runtime::Runtime;
 
 mod made;
@@ -212,7 +213,7 @@ fn request(criterion: &mut Criterion) {
         let state = State::new(parts);
         let state = web::Data::new(state);
         let runtime = actix_web::rt::System::new();
-        let app = App::new().app_data(state.clone()).configure(|service| endpoints::configure(service, &state));
+        let app = App::new().app_data(state.clone()).configure(|service| server::configure(service, &state));
         let app = runtime.block_on(test::init_service(app));
         let last = size - 99;
         for (name, uri) in [

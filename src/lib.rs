@@ -1,17 +1,18 @@
 #![doc = include_str!("../docs/architecture.md")]
 
-pub mod access;
-pub mod answers;
 pub mod app;
+pub mod auth;
+pub mod cli;
 pub mod clock;
-pub mod commands;
 pub mod config;
 pub mod connections;
+pub mod diagnostics;
 pub mod directory;
-pub mod endpoints;
+pub mod mapping;
 pub mod personio;
 pub mod scim;
+pub mod server;
 pub mod simulator;
+pub mod sync;
 pub mod telemetry;
 pub mod tls;
-pub mod translate;

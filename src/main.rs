@@ -4,8 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use personio_scim::commands::{self, Failure};
-use personio_scim::config::{self, Asked};
+use personio_scim::cli;
+use personio_scim::cli::Failure;
+use personio_scim::config;
+use personio_scim::config::Asked;
 
 /// The system's allocator keeps much of what a load has given back, since it came from other threads.
 #[global_allocator]
@@ -24,11 +26,11 @@ fn main() -> ExitCode {
 
 fn start() -> Result<(), Failure> {
     match config::ask()? {
-        Asked::Help(help) => commands::help(&help),
+        Asked::Help(help) => cli::help(&help),
         Asked::Command(asked) => {
             let (command, matches) = *asked;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let ended = runtime.block_on(commands::run(command, &matches));
+            let ended = runtime.block_on(cli::run(command, &matches));
             // A name that is being looked up must not hold the process back.
             runtime.shutdown_timeout(Duration::from_millis(500));
             ended

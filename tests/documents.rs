@@ -265,10 +265,10 @@ fn every_variable_and_every_flag_that_is_named_exists() {
     assert!(count > 150, "{count}");
 }
 
-/// Every route in `endpoints`, as it is written there.
+/// Every route in `server`, as it is written there.
 fn routes() -> BTreeSet<String> {
-    let source = ["mod.rs", "webhooks.rs"].map(|file| {
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoints").join(file)).unwrap()
+    let source = ["mod.rs", "handlers/webhook.rs"].map(|file| {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server").join(file)).unwrap()
     });
     let source = source.concat();
     let starts = ["resource(\"", "search(\"", "const SCIM: &str = \""];

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{StartError, Tuning, base_url, client};
+use crate::app::{StartError, Tuning, base_url, client};
 use crate::clock::Clock;
 use crate::config::Reading;
+use crate::diagnostics::preflight::Survey;
 use crate::directory::{MaxChange, Progress, Snapshot, Source as _, SourceError};
 use crate::scim::{Locations, ResourceTypes, Vocabulary};
-use crate::translate::source::{Recency, Source};
-use crate::translate::survey::Survey;
+use crate::sync::source::{Recency, Source};
 
 /// Reads the directory once.
 pub struct Reader {

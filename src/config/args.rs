@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::examples;
-use super::reading::{CheckArgs, ExportArgs};
+use crate::config::examples;
+use crate::config::parse_args::{CheckArgs, ExportArgs};
 
 /// Serves the people of a Personio company over SCIM 2.0, read-only.
 #[derive(Debug, Parser)]

@@ -10,8 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use toml::value::Datetime;
 
-use super::value::{self, BEARER_TOKEN, WEBHOOK_TOKEN};
-use crate::access::{Algorithm, Caller, Client, Issuer, Networks, Rules, Token};
+use crate::auth::{Algorithm, Caller, Client, Issuer, Networks, Rules, Token};
+use crate::config::parsers;
+use crate::config::parsers::{BEARER_TOKEN, WEBHOOK_TOKEN};
 
 /// What the client with the token of the settings is called.
 const SIMPLE: &str = "client";
@@ -132,7 +133,7 @@ fn client(table: ClientTable) -> Result<Client, String> {
     let token = match (token, token_sha256) {
         (Some(token), None) => {
             let text = token.text().ok_or_else(|| format!("{place}: token is no text in quotes"))?;
-            let token = value::token(&format_args!("{place}: token"), text.into()).map_err(|error| error.0)?;
+            let token = parsers::token(&format_args!("{place}: token"), text.into()).map_err(|error| error.0)?;
             Token::of(token.expose_secret().as_bytes())
         }
         (None, Some(hash)) => hash.text().and_then(Token::from_hash).ok_or_else(|| {
@@ -160,7 +161,7 @@ fn issuer(table: IssuerTable) -> Result<Issuer, String> {
     if algorithms.is_empty() {
         return Err(format!("{place}: algorithms names none, so that no token could be accepted; leave it out"));
     }
-    let jwks_url = value::keys_url(&format_args!("{place}: jwks_url"), &jwks_url).map_err(|error| error.0)?;
+    let jwks_url = parsers::keys_url(&format_args!("{place}: jwks_url"), &jwks_url).map_err(|error| error.0)?;
     Ok(Issuer { networks: networks_of(&place, networks)?, caller, issuer, audience, jwks_url, scope, algorithms })
 }
 

@@ -5,8 +5,9 @@ use std::ffi::OsStr;
 
 use clap::{Command, CommandFactory};
 
-use super::suggest::{self, PREFIXES};
-use super::{Args, Error};
+use crate::config::suggestion;
+use crate::config::suggestion::PREFIXES;
+use crate::config::{Args, Error};
 
 /// Returns the command such that the variables that hold nothing are not set, in all its subcommands.
 pub(super) fn without_empty_variables(command: Command) -> Command {
@@ -40,10 +41,10 @@ pub(super) fn refuse_unknown() -> Result<(), Error> {
         return Err(Error(format!("{name} is set, but this program is built without the feature otlp")));
     }
     let args = Args::command();
-    let known = suggest::variables(&args);
+    let known = suggestion::variables(&args);
     let mut named = Vec::new();
     for name in &unknown {
-        named.push(match suggest::nearest(name, &known) {
+        named.push(match suggestion::nearest(name, &known) {
             Some(meant) => format!("{name} (did you mean {meant}?)"),
             None => name.clone(),
         });
@@ -56,7 +57,7 @@ pub(super) fn refuse_unknown() -> Result<(), Error> {
 /// Returns the names of ours that no command knows.
 fn unknown(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
     let args = Args::command();
-    let known = suggest::variables(&args);
+    let known = suggestion::variables(&args);
     let mut unknown = Vec::new();
     for (name, value) in variables {
         let is_ours = PREFIXES.iter().any(|prefix| name.starts_with(prefix));

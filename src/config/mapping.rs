@@ -9,11 +9,14 @@ use jiff::tz::TimeZone;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::clients::{self, ClientTable, IssuerTable};
-use super::{Error, suggest, value};
-use crate::access::Rules;
-use crate::scim::{self, AttributeType};
-use crate::translate::{self, Custom, GroupKind, Policy, personal};
+use crate::auth::Rules;
+use crate::config::clients;
+use crate::config::clients::{ClientTable, IssuerTable};
+use crate::config::{Error, parsers, suggestion};
+use crate::mapping;
+use crate::mapping::{Custom, GroupKind, Policy, personal_data};
+use crate::scim;
+use crate::scim::AttributeType;
 
 /// Keys of the file that are in no table. TOML takes them for keys of the table above them.
 const KEYS_ABOVE_TABLES: &[&str] =
@@ -154,7 +157,7 @@ enum Kind {
 
 /// Reads and checks the file.
 pub(super) fn read(path: &str) -> Result<Chosen, Error> {
-    let text = value::file(path)?;
+    let text = parsers::file(path)?;
     parse(&text).map_err(|what| Error(format!("{path}: {}", what.split_whitespace().collect::<Vec<_>>().join(" "))))
 }
 
@@ -176,7 +179,7 @@ fn complaint(text: &str, error: &toml::de::Error) -> String {
         // Words that were expected, such as `email`.
         let word = what.split('`').nth(1).unwrap_or_default();
         let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-        return format!("{place}: {message}{}", suggest::question(word, &known));
+        return format!("{place}: {message}{}", suggestion::question(word, &known));
     };
     let heading = before.lines().rev().map(str::trim).find(|line| line.starts_with('['));
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
@@ -188,7 +191,7 @@ fn complaint(text: &str, error: &toml::de::Error) -> String {
     if let Some((_, table)) = KEYS_OF_TABLES.iter().find(|(own, _)| *own == key && !known.contains(own)) {
         return format!("{place}: `{key}` belongs below {table}");
     }
-    match suggest::nearest(key, &known) {
+    match suggestion::nearest(key, &known) {
         Some(meant) => format!("{place}: unknown field `{key}`; did you mean `{meant}`?"),
         None => format!("{place}: {message}"),
     }
@@ -221,10 +224,10 @@ fn policy(file: File) -> Result<Policy, String> {
     Ok(policy)
 }
 
-fn active_until(date: ActiveUntil) -> translate::ActiveUntil {
+fn active_until(date: ActiveUntil) -> mapping::ActiveUntil {
     match date {
-        ActiveUntil::LastWorkingDay => translate::ActiveUntil::LastWorkingDay,
-        ActiveUntil::TerminationDate => translate::ActiveUntil::TerminationDate,
+        ActiveUntil::LastWorkingDay => mapping::ActiveUntil::LastWorkingDay,
+        ActiveUntil::TerminationDate => mapping::ActiveUntil::TerminationDate,
     }
 }
 
@@ -263,7 +266,7 @@ fn custom(attribute: Attribute, names: &mut HashSet<String>) -> Result<Custom, S
 }
 
 fn refuse_personal(place: &str, text: &str) -> Result<(), String> {
-    if personal::is_personal(text) {
+    if personal_data::is_personal(text) {
         return Err(format!("{place}: `{text}` is personal data, which is never served"));
     }
     Ok(())
@@ -299,7 +302,7 @@ mod tests {
         .unwrap()
         .policy;
         assert_eq!(policy.active_before_start_days, Some(14));
-        assert_eq!(policy.active_until, Some(translate::ActiveUntil::LastWorkingDay));
+        assert_eq!(policy.active_until, Some(mapping::ActiveUntil::LastWorkingDay));
         assert_eq!(policy.time_zone.iana_name(), Some("Asia/Tokyo"));
         assert!(policy.team_is_division && policy.require_email);
         assert_eq!(policy.groups, [GroupKind::Office, GroupKind::LegalEntity]);

@@ -5,16 +5,15 @@
 
 mod args;
 mod clients;
+mod effective_setting;
 mod environment;
 mod examples;
 mod mapping;
-mod reading;
-mod state;
-mod suggest;
+mod parse_args;
+mod parsers;
+mod state_file;
+mod suggestion;
 mod tls;
-mod told;
-mod value;
-
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -25,22 +24,22 @@ use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use url::Url;
 
-pub use args::{
+pub use crate::config::args::{
     ApproveArgs, Args, Command, CompletionsArgs, DemoArgs, HealthcheckArgs, LocalServer, LogArgs, ManArgs, Population,
     ServeArgs, SimulatorArgs, TokenAction, TokenArgs, TokenOutput,
 };
-use args::{PersonioArgs, ScimArgs};
-use mapping::Chosen;
-pub use reading::{CheckArgs, Checking, ExportArgs, Format, Reading};
-pub use state::State;
-pub use told::Told;
-use value::Setting;
+use crate::config::args::{PersonioArgs, ScimArgs};
+pub use crate::config::effective_setting::Told;
+use crate::config::mapping::Chosen;
+pub use crate::config::parse_args::{CheckArgs, Checking, ExportArgs, Format, Reading};
+use crate::config::parsers::Setting;
+pub use crate::config::state_file::State;
 
-use crate::access::Rules;
+use crate::auth::Rules;
+use crate::mapping::Policy;
 use crate::scim::filter;
 use crate::telemetry;
 use crate::tls::Pair;
-use crate::translate::Policy;
 
 /// Each takes memory for an answer, and perhaps a connection.
 const CONCURRENCY: RangeInclusive<usize> = 1..=256;
@@ -149,11 +148,11 @@ pub fn ask() -> Result<Asked, Error> {
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             return Err(Error(format!("a command is required: {}; --help tells more", commands())));
         }
-        Err(error) if error.use_stderr() => return Err(Error(suggest::complaint(&error))),
+        Err(error) if error.use_stderr() => return Err(Error(suggestion::complaint(&error))),
         // Help names every variable, whatever the variables hold.
         Err(help) => return Ok(Asked::Help(Args::command().try_get_matches().err().unwrap_or(help))),
     };
-    let args = Args::from_arg_matches(&matches).map_err(|error| Error(suggest::complaint(&error)))?;
+    let args = Args::from_arg_matches(&matches).map_err(|error| Error(suggestion::complaint(&error)))?;
     let matches = matches.subcommand().map(|(_, matches)| matches.clone()).unwrap_or_default();
     Ok(Asked::Command(Box::new((args.command, matches))))
 }
@@ -174,12 +173,12 @@ impl Config {
     pub fn serve(args: &ServeArgs, matches: &ArgMatches) -> Result<Self, Error> {
         environment::refuse_unknown()?;
         // The configuration file may name clients instead.
-        let needs_token = value::given("config", matches).is_none();
+        let needs_token = parsers::given("config", matches).is_none();
         refuse_missing(&args.personio, needs_token, matches)?;
         let personio = personio(&args.personio, matches)?;
-        let scim = scim::<ServeArgs>(&args.scim, matches, value::secret(value::BEARER_TOKEN, matches)?)?;
+        let scim = scim::<ServeArgs>(&args.scim, matches, parsers::secret(parsers::BEARER_TOKEN, matches)?)?;
         if scim.rules.clients.is_empty() && scim.rules.issuers.is_empty() {
-            return Err(Error(format!("{} is required: {}", value::BEARER_TOKEN, no_open_server())));
+            return Err(Error(format!("{} is required: {}", parsers::BEARER_TOKEN, no_open_server())));
         }
         Ok(Self { personio, scim })
     }
@@ -192,24 +191,24 @@ impl Scim {
     /// When a setting is wrong.
     pub fn demo(args: &DemoArgs, matches: &ArgMatches, spare: &SecretString) -> Result<(Self, SecretString), Error> {
         environment::refuse_unknown()?;
-        let token = value::secret(value::BEARER_TOKEN, matches)?.unwrap_or_else(|| spare.clone());
+        let token = parsers::secret(parsers::BEARER_TOKEN, matches)?.unwrap_or_else(|| spare.clone());
         Ok((scim::<DemoArgs>(&args.scim, matches, Some(token.clone()))?, token))
     }
 }
 
 /// Names all required settings that are missing, so that nobody finds them one after the other.
 fn refuse_missing(args: &PersonioArgs, needs_token: bool, matches: &ArgMatches) -> Result<(), Error> {
-    let lacks = |setting: Setting| Ok(value::secret(setting, matches)?.is_none());
+    let lacks = |setting: Setting| Ok(parsers::secret(setting, matches)?.is_none());
     let mut missing = Vec::new();
     if args.personio_client_id.is_none() {
-        missing.push(value::CLIENT_ID);
+        missing.push(parsers::CLIENT_ID);
     }
-    if lacks(value::CLIENT_SECRET)? {
-        missing.push(value::CLIENT_SECRET);
+    if lacks(parsers::CLIENT_SECRET)? {
+        missing.push(parsers::CLIENT_SECRET);
     }
-    let needs_token = needs_token && lacks(value::BEARER_TOKEN)?;
+    let needs_token = needs_token && lacks(parsers::BEARER_TOKEN)?;
     if needs_token {
-        missing.push(value::BEARER_TOKEN);
+        missing.push(parsers::BEARER_TOKEN);
     }
     let (Some(last), rest) = (missing.pop(), missing) else { return Ok(()) };
     let mut names = rest.iter().map(Setting::to_string).collect::<Vec<_>>().join(", ");
@@ -221,65 +220,66 @@ fn refuse_missing(args: &PersonioArgs, needs_token: bool, matches: &ArgMatches) 
 
 /// How somebody who starts a server comes to a token.
 fn no_open_server() -> String {
-    format!("make one with `personio-scim token new` or `openssl rand -hex 32`, or name clients in {}", value::CONFIG)
+    format!("make one with `personio-scim token new` or `openssl rand -hex 32`, or name clients in {}", parsers::CONFIG)
 }
 
 fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error> {
     let required = |setting: Setting| Error(format!("{setting} is required"));
     Ok(Personio {
-        base_url: value::personio_url(&args.personio_base_url)?,
-        client_id: value::filled(value::CLIENT_ID, args.personio_client_id.as_deref())?
-            .ok_or_else(|| required(value::CLIENT_ID))?,
-        client_secret: value::secret(value::CLIENT_SECRET, matches)?.ok_or_else(|| required(value::CLIENT_SECRET))?,
-        app_id: value::app_id(&args.personio_app_id)?,
-        max_concurrency: value::number(value::MAX_CONCURRENCY, &args.personio_max_concurrency, CONCURRENCY)?,
+        base_url: parsers::personio_url(&args.personio_base_url)?,
+        client_id: parsers::filled(parsers::CLIENT_ID, args.personio_client_id.as_deref())?
+            .ok_or_else(|| required(parsers::CLIENT_ID))?,
+        client_secret: parsers::secret(parsers::CLIENT_SECRET, matches)?
+            .ok_or_else(|| required(parsers::CLIENT_SECRET))?,
+        app_id: parsers::app_id(&args.personio_app_id)?,
+        max_concurrency: parsers::number(parsers::MAX_CONCURRENCY, &args.personio_max_concurrency, CONCURRENCY)?,
     })
 }
 
 /// Of the settings of the command `A`, those of the server.
 fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<SecretString>) -> Result<Scim, Error> {
-    let bearer = bearer.map(|token| value::token(&value::BEARER_TOKEN, token)).transpose()?;
-    let cache_ttl = value::duration(value::CACHE_TTL, &args.cache_ttl)?;
-    let max_stale = value::duration(value::MAX_STALE, &args.max_stale)?;
+    let bearer = bearer.map(|token| parsers::token(&parsers::BEARER_TOKEN, token)).transpose()?;
+    let cache_ttl = parsers::duration(parsers::CACHE_TTL, &args.cache_ttl)?;
+    let max_stale = parsers::duration(parsers::MAX_STALE, &args.max_stale)?;
     if max_stale < cache_ttl {
-        return Err(Error(format!("{} is shorter than {}", value::MAX_STALE, value::CACHE_TTL)));
+        return Err(Error(format!("{} is shorter than {}", parsers::MAX_STALE, parsers::CACHE_TTL)));
     }
     let Chosen { policy, rules } =
-        value::given("config", matches).map(|path| mapping::read(path)).transpose()?.unwrap_or_default();
-    let webhook = value::secret(value::WEBHOOK_TOKEN, matches)?;
-    let webhook = webhook.map(|token| value::token(&value::WEBHOOK_TOKEN, token)).transpose()?;
+        parsers::given("config", matches).map(|path| mapping::read(path)).transpose()?.unwrap_or_default();
+    let webhook = parsers::secret(parsers::WEBHOOK_TOKEN, matches)?;
+    let webhook = webhook.map(|token| parsers::token(&parsers::WEBHOOK_TOKEN, token)).transpose()?;
     let rules = clients::with_tokens(rules, bearer.as_ref(), webhook.as_ref()).map_err(Error)?;
-    let mut told = told::settings::<A>(matches);
-    told.extend(told::of_file(&policy, &rules));
+    let mut told = effective_setting::settings::<A>(matches);
+    told.extend(effective_setting::of_file(&policy, &rules));
     Ok(Scim {
         listen: listen_address(&args.listen)?,
         tls: tls::pair(matches)?,
-        public_url: value::given("public_url", matches).map(|url| value::public_url(url)).transpose()?,
+        public_url: parsers::given("public_url", matches).map(|url| parsers::public_url(url)).transpose()?,
         rules,
         cache_ttl,
-        refresh_wait: value::duration(value::REFRESH_WAIT, &args.refresh_wait)?,
+        refresh_wait: parsers::duration(parsers::REFRESH_WAIT, &args.refresh_wait)?,
         refresh_every: refresh_every(matches, max_stale)?,
-        employment_recheck: value::duration(value::EMPLOYMENT_RECHECK, &args.employment_recheck)?,
-        max_change: value::percent(value::MAX_CHANGE, &args.max_change)?,
+        employment_recheck: parsers::duration(parsers::EMPLOYMENT_RECHECK, &args.employment_recheck)?,
+        max_change: parsers::percent(parsers::MAX_CHANGE, &args.max_change)?,
         max_stale,
-        max_results: value::max_results(&args.max_results)?,
-        announces_pagination: value::switch(value::ANNOUNCE_PAGINATION, &args.announce_pagination)?,
+        max_results: parsers::max_results(&args.max_results)?,
+        announces_pagination: parsers::switch(parsers::ANNOUNCE_PAGINATION, &args.announce_pagination)?,
         filter_limits: filter::Limits {
-            length: value::number(value::MAX_FILTER_LENGTH, &args.max_filter_length, FILTER_LENGTHS)?,
-            depth: value::number(value::MAX_FILTER_DEPTH, &args.max_filter_depth, FILTER_DEPTHS)?,
+            length: parsers::number(parsers::MAX_FILTER_LENGTH, &args.max_filter_length, FILTER_LENGTHS)?,
+            depth: parsers::number(parsers::MAX_FILTER_DEPTH, &args.max_filter_depth, FILTER_DEPTHS)?,
         },
-        max_connections: value::number(value::MAX_CONNECTIONS, &args.max_connections, CONNECTIONS)?,
-        max_connections_per_address: value::number(
-            value::MAX_CONNECTIONS_PER_ADDRESS,
+        max_connections: parsers::number(parsers::MAX_CONNECTIONS, &args.max_connections, CONNECTIONS)?,
+        max_connections_per_address: parsers::number(
+            parsers::MAX_CONNECTIONS_PER_ADDRESS,
             &args.max_connections_per_address,
             CONNECTIONS,
         )?,
         policy,
-        state: state::state(matches)?,
+        state: state_file::state(matches)?,
         metrics_listen: metrics_listen(matches)?,
-        status_page: value::switch(value::STATUS_PAGE, &args.status_page)?,
+        status_page: parsers::switch(parsers::STATUS_PAGE, &args.status_page)?,
         #[cfg(feature = "otlp")]
-        otlp_endpoint: value::given("otlp_endpoint", matches).map(|url| value::otlp_endpoint(url)).transpose()?,
+        otlp_endpoint: parsers::given("otlp_endpoint", matches).map(|url| parsers::otlp_endpoint(url)).transpose()?,
         told,
     })
 }
@@ -289,29 +289,29 @@ impl Scim {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         const PLAIN: &str = "so tokens and people can be read on the way";
-        let proxy = format!("a proxy with TLS and its https:// address as {}", value::PUBLIC_URL);
-        let certificate = format!("{} with {}", value::TLS_CERT, value::TLS_KEY);
+        let proxy = format!("a proxy with TLS and its https:// address as {}", parsers::PUBLIC_URL);
+        let certificate = format!("{} with {}", parsers::TLS_CERT, parsers::TLS_KEY);
         let mut warnings = Vec::new();
         let is_local = self.listen.ip().is_loopback();
         match &self.public_url {
             None if self.listen.ip().is_unspecified() => warnings.push(format!(
                 "no public URL is set ({}), so resources name addresses that clients cannot reach",
-                value::PUBLIC_URL
+                parsers::PUBLIC_URL
             )),
             Some(url) if url.scheme() == "http" && self.tls.is_some() => warnings.push(format!(
                 "{} begins with http://, but with {} clients speak TLS: write https://",
-                value::PUBLIC_URL,
-                value::TLS_CERT
+                parsers::PUBLIC_URL,
+                parsers::TLS_CERT
             )),
-            Some(url) if url.scheme() == "http" && !value::is_loopback(url) => warnings
-                .push(format!("{} begins with http://, {PLAIN}: use {proxy}, or {certificate}", value::PUBLIC_URL)),
+            Some(url) if url.scheme() == "http" && !parsers::is_loopback(url) => warnings
+                .push(format!("{} begins with http://, {PLAIN}: use {proxy}, or {certificate}", parsers::PUBLIC_URL)),
             None | Some(_) => {}
         }
         if self.tls.is_none() && self.public_url.is_none() && !is_local {
             warnings.push(format!(
                 "clients speak plain HTTP to {} ({}), {PLAIN}: use {proxy}, or {certificate}",
                 self.listen,
-                value::LISTEN
+                parsers::LISTEN
             ));
         }
         warnings
@@ -319,17 +319,17 @@ impl Scim {
 }
 
 fn metrics_listen(matches: &ArgMatches) -> Result<Option<SocketAddr>, Error> {
-    value::given("metrics_listen", matches).map(|text| value::address(value::METRICS_LISTEN, text)).transpose()
+    parsers::given("metrics_listen", matches).map(|text| parsers::address(parsers::METRICS_LISTEN, text)).transpose()
 }
 
 fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Duration>, Error> {
-    let Some(text) = value::given("refresh_every", matches) else { return Ok(None) };
-    let every = value::duration(value::REFRESH_EVERY, text)?;
+    let Some(text) = parsers::given("refresh_every", matches) else { return Ok(None) };
+    let every = parsers::duration(parsers::REFRESH_EVERY, text)?;
     if every < SHORTEST_REFRESH {
-        return Err(Error(format!("{} is shorter than {}s", value::REFRESH_EVERY, SHORTEST_REFRESH.as_secs())));
+        return Err(Error(format!("{} is shorter than {}s", parsers::REFRESH_EVERY, SHORTEST_REFRESH.as_secs())));
     }
     if every >= max_stale {
-        return Err(Error(format!("{} is not shorter than {}", value::REFRESH_EVERY, value::MAX_STALE)));
+        return Err(Error(format!("{} is not shorter than {}", parsers::REFRESH_EVERY, parsers::MAX_STALE)));
     }
     Ok(Some(every))
 }
@@ -338,13 +338,13 @@ fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Dur
 #[must_use]
 pub fn nearest<'n>(word: &str, names: &'n [String]) -> Option<&'n str> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    suggest::nearest(word, &names)
+    suggestion::nearest(word, &names)
 }
 
 /// Returns the token that a client can be given: it can be sent, and nobody can guess it. Text around it is removed.
 #[must_use]
 pub fn client_token(text: &str) -> Option<SecretString> {
-    value::token(&value::BEARER_TOKEN, text.into()).ok()
+    parsers::token(&parsers::BEARER_TOKEN, text.into()).ok()
 }
 
 /// The address that a `--listen` says.
@@ -352,7 +352,7 @@ pub fn client_token(text: &str) -> Option<SecretString> {
 /// # Errors
 /// When it is none.
 pub fn listen_address(listen: &str) -> Result<SocketAddr, Error> {
-    value::address(value::LISTEN, listen)
+    parsers::address(parsers::LISTEN, listen)
 }
 
 impl LogArgs {
@@ -363,9 +363,9 @@ impl LogArgs {
     pub fn settings(&self) -> Result<telemetry::Settings, Error> {
         let level = match &self.log_level {
             None => None,
-            Some(text) => Some(value::word(value::LOG_LEVEL, text, &telemetry::LEVELS)?),
+            Some(text) => Some(parsers::word(parsers::LOG_LEVEL, text, &telemetry::LEVELS)?),
         };
-        let format = match value::word(value::LOG_FORMAT, &self.log_format, &["auto", "text", "json"])? {
+        let format = match parsers::word(parsers::LOG_FORMAT, &self.log_format, &["auto", "text", "json"])? {
             "text" => telemetry::Format::Text,
             "json" => telemetry::Format::Json,
             _ => telemetry::Format::Auto,

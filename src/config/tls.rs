@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::ArgMatches;
 
-use super::Error;
-use super::value::{self, TLS_CERT, TLS_KEY};
+use crate::config::Error;
+use crate::config::parsers;
+use crate::config::parsers::{TLS_CERT, TLS_KEY};
 use crate::tls::{Files, Pair, Part};
 
 /// The certificate and its key, read, if clients are to speak TLS.
 pub(super) fn pair(matches: &ArgMatches) -> Result<Option<Pair>, Error> {
-    let path = |id| value::given(id, matches).map(|path| PathBuf::from(path.trim()));
+    let path = |id| parsers::given(id, matches).map(|path| PathBuf::from(path.trim()));
     let files = match (path("tls_cert"), path("tls_key")) {
         (None, None) => return Ok(None),
         (Some(certificate), Some(key)) => Files { certificate, key },

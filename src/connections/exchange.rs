@@ -15,8 +15,8 @@ use actix_web::HttpRequest;
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::flow::Flow;
-use super::registry::{Registry, Sending};
+use crate::connections::flow::Flow;
+use crate::connections::registry::{Registry, Sending};
 
 /// Number of bytes of an answer that are given to the HTTP library at once: it copies them.
 const PART_BYTES: usize = 32 * 1024;

@@ -9,7 +9,7 @@ use std::task::{Context, Waker};
 use memchr::memchr;
 use tokio::time::Instant;
 
-use super::registry::{Activity, Slot};
+use crate::connections::registry::{Activity, Slot};
 
 /// Number of bytes of a body of unknown length that are passed on at once. Requests may follow the body, and all that
 /// are in these bytes are queued.

@@ -15,13 +15,12 @@ mod protocol;
 mod registry;
 mod server;
 mod stream;
-
 use std::time::Duration;
 
-pub use exchange::accept_token;
-pub use open_files::{OpenFiles, raise_limit};
-pub use registry::{IsExempt, Limits, Registry};
-pub use server::{Listening, start};
+pub use crate::connections::exchange::accept_token;
+pub use crate::connections::open_files::{OpenFiles, raise_limit};
+pub use crate::connections::registry::{IsExempt, Limits, Registry};
+pub use crate::connections::server::{Listening, start};
 
 /// Time for a TLS handshake, and the time for the first head of a request after that.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -19,11 +19,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::exchange::{Exchange, Sent};
-use super::protocol;
-use super::registry::{Activity, Hit, Registry};
-use super::stream::{GuardedStream, Transport};
-use super::{HANDSHAKE_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE, LINGER_TIMEOUT};
+use crate::connections::exchange::{Exchange, Sent};
+use crate::connections::protocol;
+use crate::connections::registry::{Activity, Hit, Registry};
+use crate::connections::stream::{GuardedStream, Transport};
+use crate::connections::{HANDSHAKE_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE, LINGER_TIMEOUT};
 
 /// Number of connections that may be accepted and not admitted or refused yet.
 const ACCEPT_QUEUE: usize = 32;

@@ -13,10 +13,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 
-use super::flow::{Flow, HeadScan, Phase};
-use super::protocol;
-use super::registry::{Activity, Admission, Hit};
-use super::{HEAD_TIMEOUT, WRITE_STALL_TIMEOUT};
+use crate::connections::flow::{Flow, HeadScan, Phase};
+use crate::connections::protocol;
+use crate::connections::registry::{Activity, Admission, Hit};
+use crate::connections::{HEAD_TIMEOUT, WRITE_STALL_TIMEOUT};
 
 /// A connection that was admitted.
 pub(super) struct GuardedStream {
@@ -68,9 +68,9 @@ impl GuardedStream {
         }
     }
 
-    pub(super) fn connection(&self) -> super::exchange::Connection {
+    pub(super) fn connection(&self) -> crate::connections::exchange::Connection {
         let registry = std::sync::Arc::clone(&self.admission.registry);
-        super::exchange::Connection { flow: Rc::clone(&self.flow), registry }
+        crate::connections::exchange::Connection { flow: Rc::clone(&self.flow), registry }
     }
 
     /// Fails if the connection must be closed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::Directory;
+use crate::directory::Directory;
 
 /// Where the time that loads take is cut, in seconds.
 const LOADS: [f64; 10] = [0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0];

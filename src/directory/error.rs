@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Losses, SourceError};
+use crate::directory::{Losses, SourceError};
 
 /// Why nothing can be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Directory, SourceError};
+use crate::directory::{Directory, SourceError};
 
 /// So many loads are remembered.
 const MOST: usize = 60;

@@ -4,26 +4,23 @@
 //!
 //! It does not know where users come from or which attributes they have.
 
-mod background;
 mod counters;
 mod error;
-mod flight;
 mod freshness;
 mod guard;
-mod held;
 mod history;
+mod loader;
 mod next_load;
+mod paging_sessions;
+mod parallel;
+pub mod persistence;
 mod progress;
 mod progress_log;
 mod publish;
+mod refresh_debounce;
+mod scheduler;
 mod snapshot;
-mod soon;
 mod source;
-mod state;
-pub mod state_file;
-mod threads;
-mod walks;
-
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -34,25 +31,27 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex as Turn, Semaphore};
 use tokio::time::timeout;
 
-pub use counters::Counters;
-pub use error::Error;
-use flight::{Failure, Flight, Load, Refresh};
-pub use freshness::Freshness;
-use guard::Guard;
-pub use guard::{ChangeId, GroupLosses, Kind, Kinds, Losses, MaxChange};
-use held::Held;
-pub use held::{AffectedUser, Approval, HeldBack};
-use history::History;
-pub use history::{Outcome, PastLoad};
-pub use next_load::NextLoad;
-pub use progress::{Left, Progress};
-pub use snapshot::{Earlier, Snapshot};
-use soon::Notices;
-pub use source::{Defects, Loaded, Login, Malformed, Memory, News, Skipped, Source, SourceError, Told};
-pub use state::Keeping;
-use state_file::StateFile;
-use walks::Walks;
-pub use walks::{WALK_PAUSE, Walk};
+pub use crate::directory::counters::Counters;
+pub use crate::directory::error::Error;
+pub use crate::directory::freshness::Freshness;
+use crate::directory::guard::Guard;
+use crate::directory::guard::held_change::Held;
+pub use crate::directory::guard::held_change::{AffectedUser, Approval, HeldBack};
+pub use crate::directory::guard::{ChangeId, GroupLosses, Kind, Kinds, Losses, MaxChange};
+use crate::directory::history::History;
+pub use crate::directory::history::{Outcome, PastLoad};
+use crate::directory::loader::{Failure, Flight, Load, Refresh};
+pub use crate::directory::next_load::NextLoad;
+use crate::directory::paging_sessions::Walks;
+pub use crate::directory::paging_sessions::{WALK_PAUSE, Walk};
+pub use crate::directory::persistence::Keeping;
+use crate::directory::persistence::state_file::StateFile;
+pub use crate::directory::progress::{Left, Progress};
+use crate::directory::refresh_debounce::Notices;
+pub use crate::directory::snapshot::{Earlier, Snapshot};
+pub use crate::directory::source::{
+    Defects, Loaded, Login, Malformed, Memory, News, Skipped, Source, SourceError, Told,
+};
 
 use crate::clock::Clock;
 use crate::scim::{Content, Resource, Vocabulary};
@@ -95,7 +94,7 @@ struct Inner {
     /// The last snapshot of which users were made anew for another day, or were to be.
     turned: ArcSwap<Weak<Snapshot>>,
     /// Where what is served is kept.
-    state: Option<state::State>,
+    state: Option<persistence::State>,
     flight: Mutex<Option<Flight>>,
     failure: ArcSwapOption<Failure>,
     counters: Counters,
@@ -207,7 +206,7 @@ impl Directory {
             guard: Guard::default(),
             approvals: AtomicU64::default(),
             turned: ArcSwap::default(),
-            state: state.map(state::State::new),
+            state: state.map(persistence::State::new),
             flight: Mutex::default(),
             failure: ArcSwapOption::empty(),
             counters: Counters::default(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::Directory;
+use crate::directory::Directory;
 
 /// The next load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Progress;
 use crate::clock::Clock;
+use crate::directory::Progress;
 
 /// Time between two looks at the progress.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

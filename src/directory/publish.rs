@@ -7,10 +7,10 @@ use std::sync::{Arc, PoisonError};
 use jiff::SignedDuration;
 use tokio::task::block_in_place;
 
-use super::guard::Verdict;
-use super::snapshot::Earlier;
-use super::state::Keepsake;
-use super::{Directory, Loaded, Memory, News, Outcome, Snapshot, SourceError};
+use crate::directory::guard::Verdict;
+use crate::directory::persistence::Keepsake;
+use crate::directory::snapshot::Earlier;
+use crate::directory::{Directory, Loaded, Memory, News, Outcome, Snapshot, SourceError};
 
 /// Why a snapshot is served from now on.
 pub(super) enum Reason {

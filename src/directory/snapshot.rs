@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
-use super::{Defects, Loaded, MaxChange, Skipped, SourceError, threads};
 use crate::clock::Clock;
-use crate::scim::{
-    self, Content, Digest, Resource, ResourceType, Resources, Stamp, Stamps, Unwritable, User, Vocabulary,
-};
+use crate::directory::{Defects, Loaded, MaxChange, Skipped, SourceError, parallel};
+use crate::scim;
+use crate::scim::{Content, Digest, Resource, ResourceType, Resources, Stamp, Stamps, Unwritable, User, Vocabulary};
 
 /// All users and groups at one moment.
 #[derive(Debug)]
@@ -70,9 +69,9 @@ impl Snapshot {
         let types = &load.vocabulary.types;
         // Later others are served meanwhile.
         let alone = matches!(earlier, Earlier::Unknown | Earlier::Stamped { .. });
-        let mut users = threads::each(load.users, alone, Content::versioned)?;
+        let mut users = parallel::each(load.users, alone, Content::versioned)?;
         users.sort_by_cached_key(scim::User::list_key);
-        let groups = threads::each(load.groups, alone, Content::versioned)?;
+        let groups = parallel::each(load.groups, alone, Content::versioned)?;
         // Only now, after what takes long: a change must not be dated to before it can be seen.
         let now = moment(clock.now());
         let (earlier_users, earlier_groups) = match earlier {
@@ -215,7 +214,7 @@ fn resources<C: Content + Send>(
     now: Timestamp,
 ) -> Result<Arc<Resources>, SourceError> {
     let alone = matches!(previous, Previous::Unknown | Previous::Stamped(_));
-    let all = threads::each(contents, alone, |content| taken_over(kind, content, previous, now))?;
+    let all = parallel::each(contents, alone, |content| taken_over(kind, content, previous, now))?;
     match previous {
         Previous::Served(previous) if previous.are(kind, &all) => Ok(Arc::clone(previous)),
         Previous::Served(previous) => {

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::Progress;
+use crate::directory::Progress;
 use crate::scim::{Group, Unwritable, User, Vocabulary};
 
 /// Where users come from.

@@ -12,19 +12,19 @@ use reqwest::{Method, Request, StatusCode};
 use secrecy::SecretString;
 use url::Url;
 
-use super::error::is_html;
-use super::json;
-use super::lenient::{FromObject, Object, Reader, Unreadable};
-use super::limits::{Limits, ListingLimits};
-use super::listing::{Collected, Listing, Read, UnreadableEntry};
-use super::model::{Employment, ListedEmployment, Named, Person};
-use super::names::{Kind, NameCache};
-use super::page::{Next, Page, envelope};
-use super::throttle::PATIENCE;
-use super::token::{Login, Token, Tokens};
-use super::transport::{Answer, Transport, trace_id};
-use super::{Endpoint, Error, Traffic};
 use crate::clock::Clock;
+use crate::personio::error::is_html;
+use crate::personio::limits::{Limits, ListingLimits};
+use crate::personio::listing::{Collected, Listing, Read, UnreadableEntry};
+use crate::personio::lookups::{Kind, NameCache};
+use crate::personio::model::json;
+use crate::personio::model::lenient::{FromObject, Object, Reader, Unreadable};
+use crate::personio::model::{Employment, ListedEmployment, Named, Person};
+use crate::personio::page::{Next, Page, envelope};
+use crate::personio::rate_limit::limiter::PATIENCE;
+use crate::personio::token::{Login, Token, Tokens};
+use crate::personio::transport::{Answer, Transport, trace_id};
+use crate::personio::{Endpoint, Error, Traffic};
 
 /// The largest page that Personio gives.
 pub(super) const PAGE: usize = 50;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::Endpoint;
+use crate::personio::Endpoint;
 
 /// A failed request, or an answer that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

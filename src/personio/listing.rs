@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::limits::ListingLimits;
+use crate::personio::limits::ListingLimits;
 
 /// Number of entries that may be unreadable in any listing, unless they are more than half of it.
 const MAX_UNREADABLE: usize = 10;

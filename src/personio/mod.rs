@@ -5,32 +5,27 @@
 //! required, null equals absent, enum values are compared without regard to case, and a `next`
 //! link gives a cursor but never a destination.
 
-mod bucket;
 mod client;
 mod endpoint;
 mod error;
-mod json;
-mod lenient;
+mod first_page;
 mod limits;
 mod listing;
+mod lookups;
+mod metrics;
 pub mod model;
-mod names;
 mod page;
-mod survey;
-mod text;
-mod throttle;
+mod rate_limit;
 mod token;
-mod traffic;
 mod transport;
 pub mod webhook;
-
-pub use client::{Client, Employments, OddNames, Retry, Settings, SignedIn};
-pub use endpoint::Endpoint;
-pub use error::Error;
-pub use lenient::is_fit_for_a_log;
-pub use limits::{Limits, ListingLimits};
-pub use listing::{Listing, Read, UnreadableEntry};
-pub use names::{Kind, LookUp, Names};
-pub use survey::{AttributeHead, FirstPage, Headcount, OddValue, ToldLimit};
-pub use token::Login;
-pub use traffic::Traffic;
+pub use crate::personio::client::{Client, Employments, OddNames, Retry, Settings, SignedIn};
+pub use crate::personio::endpoint::Endpoint;
+pub use crate::personio::error::Error;
+pub use crate::personio::first_page::{AttributeHead, FirstPage, Headcount, OddValue, ToldLimit};
+pub use crate::personio::limits::{Limits, ListingLimits};
+pub use crate::personio::listing::{Listing, Read, UnreadableEntry};
+pub use crate::personio::lookups::{Kind, LookUp, Names};
+pub use crate::personio::metrics::Traffic;
+pub use crate::personio::model::lenient::is_fit_for_a_log;
+pub use crate::personio::token::Login;

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::json::{self, Kind, Members};
+use crate::personio::model::json;
+use crate::personio::model::json::{Kind, Members};
 
 /// A page as it is answered, with entries that are not decoded yet: one of them must not cost the others.
 #[derive(Debug)]

@@ -20,10 +20,10 @@ use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::error::is_html;
-use super::transport::{Answer, Transport};
-use super::{Endpoint, Error, Retry, Settings};
 use crate::clock::Clock;
+use crate::personio::error::is_html;
+use crate::personio::transport::{Answer, Transport};
+use crate::personio::{Endpoint, Error, Retry, Settings};
 
 /// How long a token is used whose answer does not say when it ends.
 const UNSAID_LIFETIME: Duration = Duration::from_secs(3600);
@@ -260,7 +260,7 @@ fn standard(answer: Answer) -> Result<HttpResponse, Error> {
 /// Returns what a token request failed with. Only Personio's own refusals are about the credential.
 fn refusal(status: StatusCode, text: &[u8], body: Option<&Value>) -> Error {
     let endpoint = Endpoint::Token;
-    let trace_id = || super::transport::trace_id(text);
+    let trace_id = || crate::personio::transport::trace_id(text);
     let code = body.and_then(|body| body.get("error")).and_then(Value::as_str);
     match (status, code) {
         (StatusCode::NOT_FOUND, _) => Error::UnknownRoute { endpoint, trace_id: trace_id() },

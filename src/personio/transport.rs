@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Request, Response, StatusCode, redirect};
 
-use super::bucket::Limit;
-use super::throttle::Throttle;
-use super::traffic::Traffic;
-use super::{Endpoint, Error, Settings};
+use crate::personio::metrics::Traffic;
+use crate::personio::rate_limit::bucket::Limit;
+use crate::personio::rate_limit::limiter::Throttle;
+use crate::personio::{Endpoint, Error, Settings};
 
 /// An answer that is neither a redirect nor 429 nor 5xx.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::filter::ParseError;
+use crate::scim::filter::ParseError;
 
 /// The `scimType` keywords of RFC 7644 table 9 and RFC 9865 §2 that a read-only server can need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -92,7 +92,7 @@ impl Error {
     /// A body for the HTTP `status`, with a text for people.
     #[must_use]
     pub fn new(status: u16, scim_type: Option<ScimType>, detail: String) -> Self {
-        Self { schemas: [super::ERROR], status, scim_type, detail }
+        Self { schemas: [crate::scim::ERROR], status, scim_type, detail }
     }
 }
 

@@ -3,56 +3,30 @@
 //! Nothing here knows where users come from, how they travel or what time it is. Only parsing can
 //! fail; what is parsed can be carried out on any list of users.
 
-mod attribute;
-mod bits;
-mod column;
-mod cursor;
 mod error;
 pub mod filter;
-mod group;
-mod index;
-mod json_schema;
-mod layout;
-mod list;
-mod location;
-mod meta;
-mod number;
-mod order;
-mod paging;
-mod prepared;
-mod projection;
-mod render;
+mod query;
 mod resource;
-mod resource_type;
-mod resources;
 mod schema;
-mod search;
-mod stamp;
-mod standard;
-mod suggestion;
-mod text;
-mod user;
-mod version;
-mod vocabulary;
-
-pub use attribute::{AttributeId, AttributeType, Returned};
-pub use cursor::{Cursor, CursorKey};
-pub use error::{Error, InvalidQuery, ScimType, Unwritable};
-pub use group::{Group, Member, Membership};
-pub use list::{ListQuery, ListResponse, Listed, Selected};
-pub use location::Locations;
-pub use meta::{Content, Meta, written_moment};
-pub use paging::Paging;
-pub use projection::Projection;
-pub use resource::Resource;
-pub use resource_type::{BrokenDocument, ResourceType, ResourceTypes};
-pub use resources::Resources;
-pub use schema::{CustomAttribute, Discovery, extension_attributes, is_attribute_name};
-pub use search::SearchRequest;
-pub use stamp::{Stamp, Stamps};
-pub use user::{Email, EnterpriseUser, Extension, Manager, Name, User, list_order};
-pub use version::{Digest, digest, version};
-pub use vocabulary::Vocabulary;
+mod store;
+pub use crate::scim::error::{Error, InvalidQuery, ScimType, Unwritable};
+pub use crate::scim::query::cursor::{Cursor, CursorKey};
+pub use crate::scim::query::list_query::{ListQuery, ListResponse, Listed, Selected};
+pub use crate::scim::query::pagination::Paging;
+pub use crate::scim::query::projection::Projection;
+pub use crate::scim::query::search_request::SearchRequest;
+pub use crate::scim::resource::Resource;
+pub use crate::scim::resource::etag::{Digest, digest, version};
+pub use crate::scim::resource::group::{Group, Member, Membership};
+pub use crate::scim::resource::meta::{Content, Meta, written_moment};
+pub use crate::scim::resource::stamp::{Stamp, Stamps};
+pub use crate::scim::resource::urls::Locations;
+pub use crate::scim::resource::user::{Email, EnterpriseUser, Extension, Manager, Name, User, list_order};
+pub use crate::scim::schema::attribute::{AttributeId, AttributeType, Returned};
+pub use crate::scim::schema::registry::Vocabulary;
+pub use crate::scim::schema::resource_type::{BrokenDocument, ResourceType, ResourceTypes};
+pub use crate::scim::schema::{CustomAttribute, Discovery, extension_attributes, is_attribute_name};
+pub use crate::scim::store::resource_set::Resources;
 
 /// URN of the core User schema (RFC 7643 §4.1).
 pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";

@@ -13,8 +13,8 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::answer::{Answer, JSON, title};
-use super::listing::{empty_page, pairs};
+use crate::simulator::answer::{Answer, JSON, title};
+use crate::simulator::listing::{empty_page, pairs};
 
 /// Long enough for what was written so far to leave before the connection is closed.
 const FLUSH: Duration = Duration::from_millis(20);

@@ -1,9 +1,9 @@
 //! The lists that give names to ids: org units, legal entities, workplaces, cost centres, jobs.
 
-use super::answer::{Answer, Problem};
-use super::handle::View;
-use super::listing::{Listing, pairs};
-use super::world::{Named, OrgUnit, OrgUnitKind};
+use crate::simulator::answer::{Answer, Problem};
+use crate::simulator::handle::View;
+use crate::simulator::listing::{Listing, pairs};
+use crate::simulator::world::{Named, OrgUnit, OrgUnitKind};
 
 /// The documented limit for legal entities.
 pub(super) const LEGAL_ENTITY_LIMIT: usize = 100;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::route::{Endpoint, Route};
+use crate::simulator::route::{Endpoint, Route};
 
 /// Something that goes wrong for some requests.
 #[derive(Debug, Clone)]

@@ -6,18 +6,18 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderVal
 use actix_web::{HttpRequest, HttpResponse, web};
 use tokio::time::{Instant, sleep};
 
-use super::answer::{Answer, Problem, Stamp};
-use super::fault::Action;
-use super::index::Index;
-use super::listing::empty_page;
-use super::options::Quirks;
-use super::rate::Verdict;
-use super::record::Received;
-use super::route::{Endpoint, Route};
-use super::state::Shared;
-use super::wire::Wire;
-use super::world::World;
-use super::{broken, directories, persons, token};
+use crate::simulator::answer::{Answer, Problem, Stamp};
+use crate::simulator::fault::Action;
+use crate::simulator::index::Index;
+use crate::simulator::listing::empty_page;
+use crate::simulator::options::Quirks;
+use crate::simulator::rate::Verdict;
+use crate::simulator::record::Received;
+use crate::simulator::route::{Endpoint, Route};
+use crate::simulator::state::Shared;
+use crate::simulator::wire::Wire;
+use crate::simulator::world::World;
+use crate::simulator::{broken, directories, persons, token};
 
 /// What a reading endpoint may look at.
 pub(super) struct View<'a> {

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::random::hash;
-use super::world::{Named, Person, World};
+use crate::simulator::random::hash;
+use crate::simulator::world::{Named, Person, World};
 
 #[derive(Debug, Default)]
 pub(super) struct Index {

@@ -9,9 +9,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use super::answer::{Answer, Problem};
-use super::cursor::Cursor;
-use super::options::{NextLink, Quirks};
+use crate::simulator::answer::{Answer, Problem};
+use crate::simulator::cursor::Cursor;
+use crate::simulator::options::{NextLink, Quirks};
 
 const DEFAULT_LIMIT: usize = 10;
 

@@ -27,7 +27,6 @@ mod tests;
 mod token;
 mod wire;
 mod world;
-
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,15 +34,17 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 
-pub use fault::{Action, Fault};
-pub use options::{NextLink, Options, Quirks, Rate};
-pub use record::Received;
-pub use route::Endpoint;
-pub use world::{CustomAttribute, Employment, Named, OrgUnit, OrgUnitKind, Person, Termination, World};
+pub use crate::simulator::fault::{Action, Fault};
+pub use crate::simulator::options::{NextLink, Options, Quirks, Rate};
+pub use crate::simulator::record::Received;
+pub use crate::simulator::route::Endpoint;
+pub use crate::simulator::world::{
+    CustomAttribute, Employment, Named, OrgUnit, OrgUnitKind, Person, Termination, World,
+};
 
-use index::Index;
-use rate::Buckets;
-use state::Shared;
+use crate::simulator::index::Index;
+use crate::simulator::rate::Buckets;
+use crate::simulator::state::Shared;
 
 /// A handle to a running simulator; clones control the same one.
 #[derive(Clone)]

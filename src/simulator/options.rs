@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::route::Endpoint;
+use crate::simulator::route::Endpoint;
 
 /// Everything that can be chosen at the start; most of it can be changed later.
 #[derive(Debug, Clone)]

@@ -1,9 +1,9 @@
 //! `/v2/persons`, `/v2/persons/{id}` and `/v2/persons/{id}/employments`.
 
-use super::answer::{Answer, Problem};
-use super::handle::View;
-use super::listing::{Listing, Period};
-use super::world::Person;
+use crate::simulator::answer::{Answer, Problem};
+use crate::simulator::handle::View;
+use crate::simulator::listing::{Listing, Period};
+use crate::simulator::world::Person;
 
 const MAX_LIMIT: usize = 50;
 const PERSON_FILTERS: &[&str] = &[

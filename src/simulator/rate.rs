@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use super::options::Rate;
-use super::route::Endpoint;
+use crate::simulator::options::Rate;
+use crate::simulator::route::Endpoint;
 
 #[derive(Debug)]
 pub(super) struct Buckets {

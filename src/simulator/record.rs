@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::route::Endpoint;
+use crate::simulator::route::Endpoint;
 
 /// How many requests the log keeps.
 const LOG_LENGTH: usize = 10_000;

@@ -8,15 +8,15 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::answer::Stamp;
-use super::fault::Faults;
-use super::index::Index;
-use super::options::{Options, Quirks};
-use super::random::Random;
-use super::rate::Buckets;
-use super::record::Record;
-use super::token::{Credential, Tokens};
-use super::world::World;
+use crate::simulator::answer::Stamp;
+use crate::simulator::fault::Faults;
+use crate::simulator::index::Index;
+use crate::simulator::options::{Options, Quirks};
+use crate::simulator::random::Random;
+use crate::simulator::rate::Buckets;
+use crate::simulator::record::Record;
+use crate::simulator::token::{Credential, Tokens};
+use crate::simulator::world::World;
 
 /// The data with what was worked out from it.
 pub(super) struct Store {

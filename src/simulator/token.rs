@@ -7,8 +7,8 @@ use serde_json::json;
 use tokio::time::Instant;
 use url::form_urlencoded;
 
-use super::answer::{Answer, Stamp, token_problem};
-use super::random::Random;
+use crate::simulator::answer::{Answer, Stamp, token_problem};
+use crate::simulator::random::Random;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const SCOPE: &str = "personio:persons:read personio:org-units:read personio:legal-entities:read \

@@ -4,9 +4,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::index::job_id;
-use super::options::Quirks;
-use super::world::{CustomAttribute, Employment, Named, OrgUnit, Person, Termination};
+use crate::simulator::index::job_id;
+use crate::simulator::options::Quirks;
+use crate::simulator::world::{CustomAttribute, Employment, Named, OrgUnit, Person, Termination};
 
 /// How to write.
 #[derive(Debug, Clone, Copy)]

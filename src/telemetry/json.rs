@@ -12,7 +12,7 @@ use tracing_log::NormalizeEvent;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::lines::Lines;
+use crate::telemetry::lines::Lines;
 
 /// What events of the crate `log` say of themselves, besides what they say.
 const OF_LOG: &str = "log.";
@@ -133,8 +133,8 @@ mod tests {
 
     use tracing_subscriber::layer::SubscriberExt;
 
-    use super::super::lines;
     use super::*;
+    use crate::telemetry::lines;
 
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<u8>>>);

@@ -5,7 +5,6 @@
 
 mod served;
 mod validity;
-
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use secrecy::{ExposeSecret, SecretString};
 
-pub use served::Served;
+pub use crate::tls::served::Served;
 
 /// Where a certificate and its key are.
 #[derive(Debug, Clone)]

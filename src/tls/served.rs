@@ -10,8 +10,8 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::{Pair, validity};
 use crate::clock::Clock;
+use crate::tls::{Pair, validity};
 
 /// The pair that is in force.
 pub struct Served {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use personio_scim::access::{Caller, Client, Networks, Rules, Token};
+use personio_scim::auth::{Caller, Client, Networks, Rules, Token};
 use reqwest::Method;
 use serde_json::Value;
 

@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
+use personio_scim::mapping::GroupKind;
 use personio_scim::simulator::Endpoint;
-use personio_scim::translate::GroupKind;
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Entity tags and 304 (RFC 7644 §3.14).
 
-use personio_scim::translate::GroupKind;
+use personio_scim::mapping::GroupKind;
 use reqwest::Method;
 
 use crate::harness::{Answer, Bridge, SHORT, Setup, answer};

@@ -1,6 +1,6 @@
 //! Paging by cursors (RFC 9865).
 
-use personio_scim::translate::GroupKind;
+use personio_scim::mapping::GroupKind;
 use serde_json::{Value, json};
 
 use crate::harness::{Bridge, SHORT, Setup, ids};

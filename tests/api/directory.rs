@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use personio_scim::mapping::GroupKind;
 use personio_scim::simulator::{Action, Endpoint, Fault, Person, World};
-use personio_scim::translate::GroupKind;
 use reqwest::Method;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

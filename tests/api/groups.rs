@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use personio_scim::mapping::GroupKind;
 use personio_scim::simulator::{Endpoint, OrgUnit, OrgUnitKind, World};
-use personio_scim::translate::GroupKind;
 use serde_json::{Value, json};
 
 use crate::harness::{Bridge, NOW, NOW_STAMP, SHORT, Setup, TestClock, by_id, ids};

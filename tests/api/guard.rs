@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use personio_scim::mapping::GroupKind;
 use personio_scim::simulator::{
     Action, CustomAttribute, Employment, Endpoint, Fault, Named, OrgUnit, OrgUnitKind, Person, Quirks, World,
 };
-use personio_scim::translate::GroupKind;
 use serde_json::Value;
 
 use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, stamp};

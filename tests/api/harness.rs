@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use personio_scim::access::{Caller, Client, Rules, Token};
 use personio_scim::app::{Application, Live, Tuning};
+use personio_scim::auth::{Caller, Client, Rules, Token};
 use personio_scim::clock::Clock;
 use personio_scim::config::{Config, Personio, Scim, State, Told};
 use personio_scim::directory::{Approval, Directory};
+use personio_scim::mapping::Policy;
 use personio_scim::personio::{Limits, Retry};
 use personio_scim::scim::filter;
 use personio_scim::simulator::{Options, Rate, Simulator, World};
 use personio_scim::tls::Pair;
-use personio_scim::translate::Policy;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;

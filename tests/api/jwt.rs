@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
 use aws_lc_rs::{hmac, rsa};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use personio_scim::access::{Algorithm, Caller, Issuer, Networks, Rules};
+use personio_scim::auth::{Algorithm, Caller, Issuer, Networks, Rules};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use personio_scim::mapping::Custom;
 use personio_scim::scim::{AttributeType, CustomAttribute as Served};
 use personio_scim::simulator::{CustomAttribute, Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, World};
-use personio_scim::translate::Custom;
 use serde_json::{Value, json};
 
 use crate::harness::{SHORT, Setup, TOKEN, TestClock, by_id};

@@ -7,8 +7,8 @@ use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use personio_scim::clock::Clock;
 use personio_scim::directory::{Approval, Kind};
+use personio_scim::mapping::ActiveUntil;
 use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person, Termination, World};
-use personio_scim::translate::ActiveUntil;
 use serde_json::Value;
 
 use crate::harness::{Bridge, SHORT, Setup, TestClock, by_id, stamp, until};

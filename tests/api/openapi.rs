@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use personio_scim::mapping::{Custom, GroupKind};
 use personio_scim::scim::{AttributeType, CustomAttribute};
 use personio_scim::simulator::{Action, Fault};
-use personio_scim::translate::{Custom, GroupKind};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ fn request(bridge: &Bridge, method: &Method, address: &str) -> reqwest::RequestB
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_lists_the_routes_that_there_are_and_no_other_ones() {
-    let sources = [include_str!("../../src/endpoints/mod.rs"), include_str!("../../src/endpoints/webhooks.rs")];
+    let sources = [include_str!("../../src/server/mod.rs"), include_str!("../../src/server/handlers/webhook.rs")];
     let mut routes = BTreeSet::new();
     for call in ["resource(\"", "search(\""] {
         let calls = sources.iter().flat_map(|source| source.split(call).skip(1));

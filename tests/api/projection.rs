@@ -1,6 +1,6 @@
 //! `attributes` and `excludedAttributes` (RFC 7644 §3.4.2.5, §3.9).
 
-use personio_scim::translate::GroupKind;
+use personio_scim::mapping::GroupKind;
 use serde_json::{Value, json};
 
 use crate::harness::{Setup, encoded, ids};

@@ -3,9 +3,9 @@
 
 use personio_scim::config::Config;
 use personio_scim::directory::Kind;
+use personio_scim::mapping::{Custom, Policy};
 use personio_scim::scim::{AttributeType, CustomAttribute as Served};
 use personio_scim::simulator::{Action, CustomAttribute, Employment, Endpoint, Fault, Person, World};
-use personio_scim::translate::{Custom, Policy};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Bridge, NOW, PAUSE_OVER, Setup, TestClock, ids, until};

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use personio_scim::translate::GroupKind;
+use personio_scim::mapping::GroupKind;
 use reqwest::Method;
 use serde_json::{Value, json};
 

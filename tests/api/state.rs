@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use personio_scim::clock::Clock;
 use personio_scim::config::State;
-use personio_scim::directory::state_file::StateFile;
+use personio_scim::directory::persistence::state_file::StateFile;
+use personio_scim::mapping::{Custom, GroupKind};
 use personio_scim::scim::{AttributeType, CustomAttribute as Served};
 use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, Simulator, World};
-use personio_scim::translate::{Custom, GroupKind};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::losses::{Kind, Kinds};
 use crate::directory::Loaded;
+use crate::directory::guard::losses::{Kind, Kinds};
 use crate::scim::{Group, User, Vocabulary};
 
 /// Hash of a value. 32 bits suffice: what matters is that nearly all of many changes are seen.

@@ -4,20 +4,20 @@
 //! What is compared are account states, with those that are served. What was lost within the last hours counts too.
 
 mod account_state;
+pub(crate) mod held_change;
 mod losses;
 mod window;
-
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-pub(super) use account_state::{Accounts, Change};
-pub use losses::{GroupLosses, Kind, Kinds, Losses, MaxChange};
-use window::Window;
+pub(super) use crate::directory::guard::account_state::{Accounts, Change};
+pub use crate::directory::guard::losses::{GroupLosses, Kind, Kinds, Losses, MaxChange};
+use crate::directory::guard::window::Window;
 
-use super::Loaded;
+use crate::directory::Loaded;
 use crate::scim;
 
 /// Bytes of a digest that name a change.

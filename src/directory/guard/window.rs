@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::account_state::{Change, GroupChange};
-use super::losses::{GroupLosses, Kinds, Losses};
+use crate::directory::guard::account_state::{Change, GroupChange};
+use crate::directory::guard::losses::{GroupLosses, Kinds, Losses};
 
 /// Time within which losses add up.
 const WINDOW: SignedDuration = SignedDuration::from_hours(2);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Filter, Path, Test};
+use crate::scim::filter::{Filter, Path, Test};
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,22 +15,21 @@
 //! `and` binds tighter than `or`. Within brackets there are no brackets. The test after the brackets is
 //! not in the RFC, but clients send it.
 
-mod check;
-mod condition;
+mod bind;
+mod datetime;
 mod display;
-mod moment;
+mod evaluate;
 mod operator;
 mod parse;
-mod plan;
-
+mod predicate;
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-pub(super) use condition::Condition;
-pub use operator::CompareOp;
-pub use parse::{Limits, ParseError};
-pub(super) use plan::{candidates, matches};
+pub(super) use crate::scim::filter::bind::Condition;
+pub(super) use crate::scim::filter::evaluate::{candidates, matches};
+pub use crate::scim::filter::operator::CompareOp;
+pub use crate::scim::filter::parse::{Limits, ParseError};
 
 /// A filter as a client wrote it.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@
 use serde::de::IgnoredAny;
 use serde_json::{Number, Value};
 
-use super::{CompareOp, Filter, Literal, Path, Test, shortened};
+use crate::scim::filter::{CompareOp, Filter, Literal, Path, Test, shortened};
 
 /// How much is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

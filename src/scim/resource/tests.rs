@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
-use super::*;
-use crate::scim::resource_type::RESOURCE;
+use crate::scim::resource::*;
+use crate::scim::schema::resource_type::RESOURCE;
 use crate::scim::{AttributeType, CustomAttribute, Discovery, EXTENSION_USER, Locations};
 
 static KIND: LazyLock<Arc<ResourceType>> = LazyLock::new(|| {

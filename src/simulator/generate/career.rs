@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
-use super::tree::{Seat, department_id, team_id};
+use crate::simulator::generate::tree::{Seat, department_id, team_id};
 use crate::simulator::names::{COST_CENTERS, LEGAL_ENTITIES, TERMINATIONS, WORKPLACES};
 use crate::simulator::random::Random;
 use crate::simulator::world::{Employment, OrgUnitKind, Termination};

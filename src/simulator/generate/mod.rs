@@ -8,17 +8,16 @@ mod career;
 mod changes;
 mod private;
 mod tree;
-
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::names::{COST_CENTERS, DEPARTMENTS, LEGAL_ENTITIES, ORIGINS, Origin, WORKPLACES};
-use super::random::Random;
-use super::world::{Named, OrgUnit, OrgUnitKind, Person, World};
-use ascii::ascii;
-use career::{Calendar, Career};
-use tree::{Tree, teams};
+use crate::simulator::generate::ascii::ascii;
+use crate::simulator::generate::career::{Calendar, Career};
+use crate::simulator::generate::tree::{Tree, teams};
+use crate::simulator::names::{COST_CENTERS, DEPARTMENTS, LEGAL_ENTITIES, ORIGINS, Origin, WORKPLACES};
+use crate::simulator::random::Random;
+use crate::simulator::world::{Named, OrgUnit, OrgUnitKind, Person, World};
 
 impl World {
     /// A believable company; the same arguments give the same company.

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::career::Calendar;
+use crate::simulator::generate::career::Calendar;
 use crate::simulator::names::{SHIRT_SIZES, STREETS, TOWNS};
 use crate::simulator::random::Random;
 use crate::simulator::world::CustomAttribute;

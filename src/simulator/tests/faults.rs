@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::{Endpoint, FORM, GOOD_FORM, Probe, ids};
+use crate::simulator::tests::{Endpoint, FORM, GOOD_FORM, Probe, ids};
 use crate::simulator::{Action, Fault};
 
 #[tokio::test]

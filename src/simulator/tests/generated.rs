@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use jiff::tz::TimeZone;
 
-use super::{now, world};
+use crate::simulator::tests::{now, world};
 use crate::simulator::{Employment, Person, World};
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::{Endpoint, Options, Probe, world};
 use crate::simulator::Rate;
+use crate::simulator::tests::{Endpoint, Options, Probe, world};
 
 #[tokio::test]
 async fn every_answer_tells_the_limit() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Probe, ids, world};
+use crate::simulator::tests::{Probe, ids, world};
 
 #[tokio::test]
 async fn pages_of_any_size_give_every_person_once() {

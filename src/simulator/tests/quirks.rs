@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Probe, Quirks, ids, world};
+use crate::simulator::tests::{Probe, Quirks, ids, world};
 use crate::simulator::{NextLink, Person};
 
 /// The first person of whom this is true.

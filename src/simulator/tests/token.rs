@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use super::{FORM, GOOD_FORM, Options, Probe, read, world};
+use crate::simulator::tests::{FORM, GOOD_FORM, Options, Probe, read, world};
 
 #[tokio::test]
 async fn a_token_stays_the_same_until_it_is_revoked() {

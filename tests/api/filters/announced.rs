@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use personio_scim::translate::GroupKind;
+use personio_scim::mapping::GroupKind;
 use serde_json::{Value, json};
 
 use super::fixture::{CORE, ENTERPRISE, OURS};

@@ -1,0 +1,281 @@
+//! The public keys of an issuer (RFC 7517): read when they are needed, kept, and read again when a token names one
+//! that is not among them. However many tokens do so, the issuer is asked once in a while only; a token that names a
+//! key which cannot be looked for just then cannot be checked. While the issuer does not answer, the keys that are known
+//! stay good for a day.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
+use reqwest::{StatusCode, redirect};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::auth::{Algorithm, Inner, Refusal};
+use crate::clock::Clock;
+
+/// After this long keys are read again before they are used: one may have been withdrawn.
+const FRESH: Duration = Duration::from_secs(3600);
+/// So long they are good if they cannot be read again.
+const USABLE: Duration = Duration::from_secs(24 * 3600);
+/// Time after which the keys are read once more, on average; the same for one key id, and after a failure.
+const FETCH_INTERVAL: Duration = Duration::from_secs(30);
+/// Number of fetches that may follow each other sooner: a key id that does not exist must not use up the fetch that a
+/// new key needs.
+const MAX_FETCH_BURST: u32 = 4;
+/// How long the issuer may take to answer. Requests wait for that.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest answer that is read.
+const BODY_LIMIT: usize = 256 * 1024;
+/// So many keys of an issuer are kept.
+const KEYS: usize = 100;
+
+/// The way to an issuer.
+pub(super) struct Way(reqwest::Client);
+
+/// What a token says of its key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// Without it, any key may be the one.
+    pub(super) id: Option<&'a str>,
+    pub(super) algorithm: Algorithm,
+}
+
+/// The keys of one issuer.
+pub(super) struct Keys {
+    url: Url,
+    way: Way,
+    clock: Arc<dyn Clock>,
+    read: ArcSwapOption<Read>,
+    /// Held while the keys are fetched.
+    fetches: Mutex<Fetches>,
+    /// Number of fetches that have ended.
+    fetch_count: AtomicU64,
+}
+
+/// When the keys were fetched and may be fetched again, on the monotonic clock.
+struct Fetches {
+    /// Outcome of the last one.
+    last: Fetched,
+    /// Number of fetches that may begin now.
+    allowance: u32,
+    /// When `allowance` last grew.
+    refilled: Duration,
+    /// When the keys were last fetched because of a key id. Only those of the last [`FETCH_INTERVAL`], so there are at
+    /// most as many as fetches.
+    by_id: HashMap<Option<Box<str>>, Duration>,
+}
+
+/// Outcome of an attempt to read the keys again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fetched {
+    /// The keys are those that the issuer publishes now.
+    Now,
+    /// They were not read, and may be read after this time.
+    NotBefore(Duration),
+    /// The issuer does not answer. It is asked again after this time.
+    Failed(Duration),
+}
+
+struct Read {
+    keys: Vec<Key>,
+    /// On the monotonic clock.
+    at: Duration,
+}
+
+struct Key {
+    id: Option<String>,
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+impl Way {
+    /// The way to this URL, and to no other: redirects are not followed.
+    pub(super) fn to(url: &Url) -> Result<Self, reqwest::Error> {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("personio-scim/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .timeout(TIMEOUT);
+        let builder = if url.scheme() == "http" {
+            // Plain http goes to this machine only: no proxy, and no certificates to look for.
+            builder.no_proxy().tls_certs_only([])
+        } else {
+            builder.https_only(true)
+        };
+        builder.build().map(Self)
+    }
+
+    async fn get(&self, url: &Url) -> Result<Vec<u8>, &'static str> {
+        let unreachable = |error: reqwest::Error| {
+            if error.is_timeout() { "it did not answer in time" } else { "it cannot be reached" }
+        };
+        let mut response = self.0.get(url.clone()).send().await.map_err(unreachable)?;
+        if response.status() != StatusCode::OK {
+            return Err("it answered with another status than 200");
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > BODY_LIMIT {
+                return Err("its answer is too large");
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+impl Keys {
+    /// No keys yet.
+    pub(super) fn new(url: Url, way: Way, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            url,
+            way,
+            clock,
+            read: ArcSwapOption::empty(),
+            fetches: Mutex::default(),
+            fetch_count: AtomicU64::new(0),
+        }
+    }
+
+    /// The keys that a token may have been signed with: at least one.
+    pub(super) async fn find(
+        self: &Arc<Self>,
+        wanted: Wanted<'_>,
+        access: &Inner,
+    ) -> Result<Vec<DecodingKey>, Refusal> {
+        if let Some(known) = self.known(wanted, FRESH) {
+            return Ok(known);
+        }
+        let fetched = self.fetch(wanted.id, access).await;
+        if let Some(known) = self.known(wanted, USABLE) {
+            return Ok(known);
+        }
+        match fetched {
+            Fetched::Now => Err(Refusal::Unknown),
+            // Clients take a 401 for a lost credential: it must be certain that there is no such key.
+            Fetched::NotBefore(at) => Err(Refusal::KeyUnread(self.until(at))),
+            Fetched::Failed(at) => Err(Refusal::Uncheckable(self.until(at))),
+        }
+    }
+
+    /// Reads the keys again because of a key id, unless that was done a short time ago.
+    pub(super) async fn fetch(self: &Arc<Self>, id: Option<&str>, access: &Inner) -> Fetched {
+        let (keys, id) = (Arc::clone(self), id.map(Box::from));
+        let seen = self.fetch_count.load(Relaxed);
+        // A connection belongs to the runtime that opened it.
+        let fetched = access.runtime.spawn(async move { keys.fetch_once(id, seen).await });
+        fetched.await.unwrap_or_else(|_| Fetched::Failed(self.clock.monotonic()))
+    }
+
+    fn until(&self, at: Duration) -> Duration {
+        at.saturating_sub(self.clock.monotonic()).max(Duration::from_secs(1))
+    }
+
+    /// Fetches the keys, unless somebody else has since `seen` fetches had ended.
+    async fn fetch_once(&self, id: Option<Box<str>>, seen: u64) -> Fetched {
+        let mut fetches = self.fetches.lock().await;
+        if self.fetch_count.load(Relaxed) > seen {
+            return fetches.last;
+        }
+        let now = self.clock.monotonic();
+        if let Some(refused) = fetches.take_one(id, now) {
+            return refused;
+        }
+        match self.way.get(&self.url).await.and_then(|body| keys(&body)) {
+            Ok(keys) => {
+                self.read.store(Some(Arc::new(Read { keys, at: now })));
+                fetches.last = Fetched::Now;
+            }
+            Err(reason) => {
+                let host = self.url.host_str().unwrap_or_default();
+                tracing::warn!("the keys of the issuer at {host} (jwks_url) cannot be read: {reason}");
+                fetches.last = Fetched::Failed(now + FETCH_INTERVAL);
+            }
+        }
+        self.fetch_count.fetch_add(1, Relaxed);
+        fetches.last
+    }
+
+    /// The keys that may be the one, of those that are not older than this.
+    fn known(&self, wanted: Wanted<'_>, age: Duration) -> Option<Vec<DecodingKey>> {
+        let read = self.read.load();
+        let read = read.as_ref().filter(|read| self.clock.monotonic().saturating_sub(read.at) <= age)?;
+        let fits =
+            |key: &&Key| key.algorithm == wanted.algorithm && wanted.id.is_none_or(|id| key.id.as_deref() == Some(id));
+        let known: Vec<DecodingKey> = read.keys.iter().filter(fits).map(|key| key.key.clone()).collect();
+        (!known.is_empty()).then_some(known)
+    }
+}
+
+impl Default for Fetches {
+    fn default() -> Self {
+        Self { last: Fetched::Now, allowance: MAX_FETCH_BURST, refilled: Duration::ZERO, by_id: HashMap::new() }
+    }
+}
+
+impl Fetches {
+    /// Counts a fetch because of a key id, or says why there is none now.
+    fn take_one(&mut self, id: Option<Box<str>>, now: Duration) -> Option<Fetched> {
+        if let Fetched::Failed(again) = self.last
+            && now < again
+        {
+            return Some(self.last);
+        }
+        self.by_id.retain(|_, at| now.saturating_sub(*at) < FETCH_INTERVAL);
+        if let Some(at) = self.by_id.get(&id) {
+            return Some(Fetched::NotBefore(*at + FETCH_INTERVAL));
+        }
+        while self.allowance < MAX_FETCH_BURST && self.refilled + FETCH_INTERVAL <= now {
+            self.allowance += 1;
+            self.refilled += FETCH_INTERVAL;
+        }
+        if self.allowance == MAX_FETCH_BURST {
+            self.refilled = now;
+        }
+        let Some(left) = self.allowance.checked_sub(1) else {
+            return Some(Fetched::NotBefore(self.refilled + FETCH_INTERVAL));
+        };
+        self.allowance = left;
+        self.by_id.insert(id, now);
+        None
+    }
+}
+
+/// The keys in a document, of those kinds that are accepted.
+fn keys(body: &[u8]) -> Result<Vec<Key>, &'static str> {
+    /// A key of a kind that nobody has heard of must not spoil the others (RFC 7517 §5).
+    #[derive(Deserialize)]
+    struct Document {
+        keys: Vec<serde_json::Value>,
+    }
+    let document: Document = serde_json::from_slice(body).map_err(|_| "its answer is no JWK Set")?;
+    let jwks = document.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
+    let keys: Vec<Key> = jwks.filter_map(|jwk| key(&jwk)).take(KEYS).collect();
+    if keys.is_empty() { Err("there is no key for RS256, ES256 or EdDSA in its answer") } else { Ok(keys) }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not ours, and open")]
+fn key(jwk: &Jwk) -> Option<Key> {
+    let (algorithm, named) = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => (Algorithm::Rs256, KeyAlgorithm::RS256),
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
+            (Algorithm::Es256, KeyAlgorithm::ES256)
+        }
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
+            (Algorithm::EdDsa, KeyAlgorithm::EdDSA)
+        }
+        _ => return None,
+    };
+    let common = &jwk.common;
+    let verifies = |uses: &Vec<KeyOperations>| uses.contains(&KeyOperations::Verify);
+    let is_meant = common.key_algorithm.is_none_or(|meant| meant == named)
+        && common.public_key_use.as_ref().is_none_or(|meant| *meant == PublicKeyUse::Signature)
+        && common.key_operations.as_ref().is_none_or(verifies);
+    let key = DecodingKey::from_jwk(jwk).ok()?;
+    is_meant.then(|| Key { id: common.key_id.clone(), algorithm, key })
+}

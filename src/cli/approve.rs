@@ -1,0 +1,148 @@
+//! `approve`: shows the change that the server on this machine holds back, and has it published. The change is named by
+//! its id, so that what is published is what was shown.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::cli::Failure;
+use crate::cli::approvals;
+use crate::cli::approvals::{Answer, HeldChange, Request, wire};
+use crate::cli::healthcheck::ask;
+use crate::config::ApproveArgs;
+
+/// Time that the server may take to publish.
+const PUBLISHING: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(args: &ApproveArgs) -> Result<(), Failure> {
+    let pid = pid(&args.server.url()?).await?;
+    let mut out = io::stdout();
+    let held = match exchange(pid, &Request::Show).await? {
+        Answer::Held(held) => held,
+        Answer::NothingHeld => return Ok(writeln!(out, "Nothing is held back.")?),
+        other @ (Answer::Published(_) | Answer::Another(_) | Answer::Failed(_)) => return Err(unexpected(&other)),
+    };
+    print(&held, args.show, &mut out)?;
+    if !is_meant(&held, args, &mut out)? {
+        return Ok(writeln!(out, "Not approved.")?);
+    }
+    match exchange(pid, &Request::Approve(held.id)).await? {
+        Answer::Published(users) => Ok(writeln!(out, "Published: {users} users are served.")?),
+        Answer::NothingHeld => Ok(writeln!(out, "Nothing is held back any more.")?),
+        other @ (Answer::Held(_) | Answer::Another(_) | Answer::Failed(_)) => Err(unexpected(&other)),
+    }
+}
+
+fn print(held: &HeldChange, with_users: bool, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "Change {}: {}", held.id, held.own)?;
+    if held.losses != held.own {
+        writeln!(out, "With what was lost within the last two hours: {}", held.losses)?;
+    }
+    if with_users {
+        for user in &held.users {
+            writeln!(out, "  {}: {}", user.id, user.changes)?;
+        }
+    }
+    out.flush()
+}
+
+/// Reports whether the operator means this change: by its id, by `--yes`, or by an answer on a terminal.
+fn is_meant(held: &HeldChange, args: &ApproveArgs, out: &mut impl Write) -> Result<bool, Failure> {
+    if let Some(id) = &args.id {
+        return if *id == held.id { Ok(true) } else { Err(other_change(&held.id)) };
+    }
+    if args.yes {
+        return Ok(true);
+    }
+    if !io::stdin().is_terminal() {
+        return Err(Failure::Usage(format!(
+            "nobody can be asked, since standard input is no terminal: name the change (`personio-scim approve {}`), or \
+             say --yes",
+            held.id
+        )));
+    }
+    write!(out, "Publish it? [y/N] ")?;
+    out.flush()?;
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+fn other_change(id: &str) -> Failure {
+    Failure::Failed(format!("not approved: the change that is held back is {id} by now; look at it again"))
+}
+
+fn unexpected(answer: &Answer) -> Failure {
+    match answer {
+        Answer::Another(id) => other_change(id),
+        Answer::Failed(reason) => Failure::Failed(format!("the change could not be published: {reason}")),
+        Answer::Held(_) | Answer::NothingHeld | Answer::Published(_) => {
+            Failure::Failed("the server answers something else than it was asked".to_owned())
+        }
+    }
+}
+
+async fn exchange(pid: u32, request: &Request) -> Result<Answer, Failure> {
+    let unreachable = |error: io::Error| {
+        Failure::Failed(format!(
+            "process {pid} is no personio-scim that this user may talk to ({error}); run this where the server runs and as \
+             its user, for example in its container"
+        ))
+    };
+    let mut stream = approvals::connect(pid).map_err(unreachable)?;
+    wire::write(&mut stream, request).await.map_err(unreachable)?;
+    wire::read(&mut stream, PUBLISHING).await.map_err(unreachable)
+}
+
+/// Returns the number of the server's process, which it tells everybody.
+async fn pid(server: &str) -> Result<u32, Failure> {
+    let url = format!("{server}/health/ready");
+    // Not ready is an answer, too.
+    let (_, text) = ask(&url).await?;
+    let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+    let pid = answer.get("pid").and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok());
+    pid.ok_or_else(|| Failure::Failed(format!("{url} is not answered by a personio-scim that can hold anything back")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wiremock::matchers::{method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+
+    /// A server that says this of itself: its address.
+    async fn server(answer: &str) -> (MockServer, String) {
+        let server = MockServer::start().await;
+        let answer = ResponseTemplate::new(503).set_body_raw(answer.to_owned(), "application/json");
+        Mock::given(method("GET")).and(path("/health/ready")).respond_with(answer).mount(&server).await;
+        let address = format!("http://{}", server.address());
+        (server, address)
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_a_process_is_not_acted_upon() {
+        let all = [Value::Null, json!(-1), json!(1_u64 << 32), json!(u64::MAX), json!("1"), json!(1.5)];
+        let mut answers: Vec<String> = all.into_iter().map(|pid| json!({"pid": pid}).to_string()).collect();
+        answers.extend(["", "null", "{\"id\": 1}", "<html>", "[1]"].map(str::to_owned));
+        for answer in answers {
+            let (_server, address) = server(&answer).await;
+            let failure = pid(&address).await.unwrap_err().to_string();
+            assert!(failure.contains("is not answered by a personio-scim"), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_named() {
+        let failure = pid("http://127.0.0.1:1").await.unwrap_err().to_string();
+        assert!(failure.starts_with("http://127.0.0.1:1/health/ready does not answer"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_listens_to_no_approval_is_told_so() {
+        let failure = exchange(std::process::id(), &Request::Show).await.unwrap_err().to_string();
+        assert!(failure.contains("is no personio-scim that this user may talk to"), "{failure}");
+    }
+}

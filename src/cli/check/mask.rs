@@ -1,0 +1,82 @@
+//! Values of persons on a screen that others may see, or in a ticket.
+
+use serde_json::Value;
+
+use crate::diagnostics::explanation::{Explained, Nature};
+
+/// How much of a value is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// All of it.
+    Whole,
+    /// The first letter and the length, unless it is the same for everybody.
+    Masked,
+}
+
+/// Shorter texts would be told by their first letter.
+const SHORTEST: usize = 4;
+
+/// What is shown of a value.
+pub(super) fn shown(explained: &Explained, shown: Shown) -> String {
+    match (&explained.value, shown) {
+        (value, Shown::Whole) => whole(value),
+        (value, Shown::Masked) => match (explained.nature, value) {
+            (Nature::Fixed, value) => whole(value),
+            (Nature::Open, Value::String(text)) => masked(text),
+            (Nature::Open | Nature::Word, value) => format!("…({})", kind(value)),
+        },
+    }
+}
+
+fn whole(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), plain)
+}
+
+fn masked(text: &str) -> String {
+    let length = text.chars().count();
+    let first = text.chars().next().filter(|first| length >= SHORTEST && first.is_alphanumeric());
+    format!("{}…({length})", first.map(String::from).unwrap_or_default())
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a word",
+        Value::Null | Value::Array(_) | Value::Object(_) => "a value",
+    }
+}
+
+/// The text without anything that a terminal would act on.
+pub(super) fn plain(text: &str) -> String {
+    let visible = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
+    text.chars().map(visible).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_masked_tells_its_first_letter_and_its_length_at_most() {
+        let explained = |value, nature| Explained { attribute: "a".into(), value, source: None, nature };
+        for (value, nature, expected) in [
+            (json!("ann@example.com"), Nature::Open, "a…(15)"),
+            (json!("Ümit"), Nature::Open, "Ü…(4)"),
+            (json!("Ann"), Nature::Open, "…(3)"),
+            (json!("M"), Nature::Open, "…(1)"),
+            (json!(""), Nature::Open, "…(0)"),
+            (json!("\u{1b}[31mred"), Nature::Open, "…(8)"),
+            (json!("LEAVE"), Nature::Word, "…(a word)"),
+            (json!(true), Nature::Word, "…(true or false)"),
+            (json!(1234), Nature::Open, "…(a number)"),
+            (json!("work"), Nature::Fixed, "work"),
+            (json!(true), Nature::Fixed, "true"),
+        ] {
+            assert_eq!(shown(&explained(value, nature), Shown::Masked), expected);
+        }
+        assert_eq!(shown(&explained(json!("\u{1b}[31mred"), Nature::Open), Shown::Whole), "\\u{1b}[31mred");
+    }
+}

@@ -1,0 +1,239 @@
+//! The report for people: at most 80 columns wide, coloured where a terminal shows it. The result comes first, then a
+//! line for each step, then, if asked for, the details, and last what to change.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::cli::check::mask;
+use crate::cli::check::mask::{Shown, plain};
+use crate::cli::check::word;
+use crate::diagnostics::explanation::Explained;
+use crate::diagnostics::preflight::{CustomAttribute, Finding, Outcome, Presence, Report, Standing};
+use crate::scim;
+
+/// Columns of the narrowest usual terminal.
+const COLUMNS: usize = 80;
+/// Columns of a cell of a table, above which it is cut: labels can be sentences.
+const MAX_CELL: usize = 34;
+
+/// Writes the report, with details if it says how values are shown.
+pub(super) fn write(report: &Report, details: Option<Shown>, out: &mut impl Write) -> io::Result<()> {
+    let result = result(&report.findings);
+    paragraph(&result, "", out)?;
+    writeln!(out)?;
+    steps(&report.findings, out)?;
+    if let Some(shown) = details {
+        write_details(report, shown, out)?;
+    }
+    changes(&report.findings, out)?;
+
+    let requests = match report.requests {
+        1 => "1 request".to_owned(),
+        requests => format!("{requests} requests"),
+    };
+    writeln!(out)?;
+    paragraph(&format!("{result} It took {requests}, and nothing was written."), "", out)?;
+    if details.is_none() && !report.presence.is_empty() {
+        let hint = "--verbose shows which attributes persons have, all custom attributes, and how a few persons would be \
+                    served.";
+        paragraph(hint, "", out)?;
+    }
+    out.flush()
+}
+
+/// Returns the result in one sentence.
+fn result(findings: &[Finding]) -> String {
+    let mut warnings = 0;
+    let mut wrong = Vec::new();
+    for finding in findings {
+        match finding.outcome {
+            Outcome::Fine => {}
+            Outcome::Doubtful => warnings += 1,
+            Outcome::Wrong => wrong.push(finding.step),
+        }
+    }
+    if !wrong.is_empty() {
+        return format!("A server would serve nothing, because of: {}.", wrong.join(", "));
+    }
+    match warnings {
+        0 => "Everything that a server reads from Personio is right.".to_owned(),
+        1 => "A server can run; there is 1 warning.".to_owned(),
+        warnings => format!("A server can run; there are {warnings} warnings."),
+    }
+}
+
+/// Writes a line, or a few, for each step.
+fn steps(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+    let width = findings.iter().map(|finding| finding.step.len()).max().unwrap_or_default();
+    let indent = " ".repeat(width + 8);
+    for Finding { step, outcome, what, .. } in findings {
+        let style = style(*outcome);
+        write!(out, "{style}{:4}{style:#}  {step:width$}  ", word(*outcome))?;
+        for (number, line) in wrapped(&plain(what), COLUMNS - indent.len()).iter().enumerate() {
+            let indent = if number == 0 { "" } else { &indent };
+            writeln!(out, "{indent}{line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes what is not right again, with what to change.
+fn changes(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+    let mut is_first = true;
+    for Finding { step, outcome, what, remedy } in findings {
+        if *outcome == Outcome::Fine {
+            continue;
+        }
+        if is_first {
+            writeln!(out, "\nWhat to change:")?;
+            is_first = false;
+        }
+        let style = style(*outcome);
+        writeln!(out, "\n  {style}{step}{style:#}")?;
+        paragraph(&plain(what), "    ", out)?;
+        if let Some(remedy) = remedy {
+            paragraph(&format!("-> {}", plain(remedy)), "    ", out)?;
+        }
+    }
+    Ok(())
+}
+
+fn style(outcome: Outcome) -> Style {
+    let colour = match outcome {
+        Outcome::Fine => AnsiColor::Green,
+        Outcome::Doubtful => AnsiColor::Yellow,
+        Outcome::Wrong => AnsiColor::Red,
+    };
+    Style::new().fg_color(Some(colour.into())).bold()
+}
+
+fn write_details(report: &Report, shown: Shown, out: &mut impl Write) -> io::Result<()> {
+    if !report.presence.is_empty() {
+        presence(&report.presence, out)?;
+    }
+    if !report.custom.is_empty() {
+        custom(&report.custom, out)?;
+    }
+    for (number, person) in report.people.iter().enumerate() {
+        writeln!(out, "\nHow person {} would be served, and what it is made of:", number + 1)?;
+        // Which schemas there are says nothing about where a person comes from.
+        let told = person.iter().filter(|it| it.attribute != "schemas");
+        table(&told.map(|it| explained(it, shown)).collect::<Vec<_>>(), out)?;
+    }
+    Ok(())
+}
+
+fn presence(presence: &[Presence], out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nHow many of the persons have what, as far as the credential may read it:")?;
+    let rows = presence.iter().map(|it| vec![it.attribute.to_owned(), format!("{} of {}", it.found, it.of)]);
+    table(&rows.collect::<Vec<_>>(), out)
+}
+
+fn custom(attributes: &[CustomAttribute], out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\nCustom attributes, by the id that the mapping file takes:")?;
+    let heading = ["id", "type", "label", "persons", ""].map(str::to_owned).to_vec();
+    let rows = attributes.iter().map(|CustomAttribute { id, label, kind, found, standing, .. }| {
+        let standing = match standing {
+            Standing::Personal => "personal data: never served".to_owned(),
+            Standing::Served(name) => format!("served as {name}"),
+            Standing::Free => "can be served".to_owned(),
+        };
+        let [label, kind] = [label, kind].map(|text| text.as_deref().map_or_else(|| "-".to_owned(), plain));
+        // The id is never cut: it is to be copied.
+        vec![plain(id), cut(&kind, 10), cut(&label, 20), found.to_string(), standing]
+    });
+    table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>(), out)
+}
+
+fn explained(explained: &Explained, shown: Shown) -> Vec<String> {
+    // Each name is short enough without the URN, and stands for the same.
+    let urns = [scim::ENTERPRISE_USER, scim::EXTENSION_USER];
+    let attribute = urns.iter().find_map(|urn| explained.attribute.strip_prefix(urn)?.strip_prefix(':'));
+    let source = explained.source.as_deref().unwrap_or("what, is not known");
+    let value = mask::shown(explained, shown);
+    vec![
+        attribute.unwrap_or(&explained.attribute).to_owned(),
+        // A value that is shown at all is shown whole.
+        if shown == Shown::Whole { value } else { cut(&value, MAX_CELL) },
+        format!("<- {}", plain(source)),
+    ]
+}
+
+/// Writes rows with their columns below each other.
+fn table(rows: &[Vec<String>], out: &mut impl Write) -> io::Result<()> {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        writeln!(out, "  {}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// Writes a text in lines that begin with `indent`.
+fn paragraph(text: &str, indent: &str, out: &mut impl Write) -> io::Result<()> {
+    for line in wrapped(text, COLUMNS - indent.len()) {
+        writeln!(out, "{indent}{line}")?;
+    }
+    Ok(())
+}
+
+/// Splits a text into lines of at most `width` characters. A longer word is a line of its own.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let length = line.chars().count() + 1 + word.chars().count();
+        if !line.is_empty() && length > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
+/// Returns the text with at most `width` characters.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_split_between_words_and_nothing_is_lost() {
+        for (text, expected) in [
+            ("", &[""][..]),
+            ("one", &["one"]),
+            ("one two three", &["one two", "three"]),
+            ("one  two\nthree", &["one two", "three"]),
+            ("https://long.example one", &["https://long.example", "one"]),
+            ("äöü äöüß x", &["äöü äöüß", "x"]),
+        ] {
+            assert_eq!(wrapped(text, 8), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        for (text, expected) in [("Größe", "Größe"), ("Größen", "Größ…"), ("", "")] {
+            assert_eq!(cut(text, 5), expected);
+        }
+    }
+}

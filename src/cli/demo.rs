@@ -1,0 +1,78 @@
+//! `demo`: the bridge, wired to an embedded Personio simulator. Nothing else is needed.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+
+use clap::ArgMatches;
+use reqwest::header::HeaderValue;
+use secrecy::ExposeSecret;
+use url::Url;
+
+use crate::app::{Application, Tuning};
+use crate::cli::simulator::world;
+use crate::cli::{Failure, approval_signal, pass_on, start_logs, stop_signal, token};
+use crate::clock::SystemClock;
+use crate::config::{Config, DemoArgs, Personio, Scim};
+use crate::simulator::{Options, Rate, Simulator};
+
+/// So fast that nobody waits for a demonstration, but not without a limit.
+const RATE: Rate = Rate { per_second: 2000.0, burst: 4000.0 };
+
+/// As with `serve`, where nothing else is said.
+const MAX_CONCURRENCY: usize = 16;
+
+pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Failure> {
+    let (scim, token) = Scim::demo(args, matches, &token::random()?.into())?;
+    let has_status_page = scim.status_page;
+    let _logs = start_logs(&args.logs)?;
+    #[cfg(feature = "otlp")]
+    let traces = crate::cli::start_traces(&scim)?;
+    let (stop, approvals) = (stop_signal()?, approval_signal()?);
+
+    let options = Options { rate: Some(RATE), ..Options::default() };
+    let (client_id, client_secret) = (options.client_id.clone(), options.client_secret.clone().into());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let (simulator, upstream) = Simulator::start(listener, world(args.population), options)?;
+    let upstream_handle = upstream.handle();
+    tokio::spawn(upstream);
+
+    let base_url = Url::parse(&simulator.base_url()).map_err(|error| Failure::Failed(error.to_string()))?;
+    let personio = Personio {
+        base_url,
+        client_id,
+        client_secret,
+        app_id: HeaderValue::from_static("PERSONIO_SCIM"),
+        max_concurrency: MAX_CONCURRENCY,
+    };
+    let application = Application::build(Config { personio, scim }, Arc::new(SystemClock::new()), Tuning::default())?;
+    pass_on(approvals, &application);
+    let status_page = has_status_page.then(|| application.base_url().trim_end_matches("/scim/v2"));
+    greet(&mut std::io::stdout(), args.population.persons, application.base_url(), token.expose_secret(), status_page)?;
+    application.run(stop).await?;
+    upstream_handle.stop(false).await;
+    #[cfg(feature = "otlp")]
+    traces.end().await;
+    Ok(())
+}
+
+fn greet(
+    out: &mut impl Write,
+    persons: u32,
+    base_url: &str,
+    token: &str,
+    status_page: Option<&str>,
+) -> std::io::Result<()> {
+    writeln!(out, "A simulated Personio with {persons} persons is served over SCIM.\n")?;
+    writeln!(out, "  base URL: {base_url}")?;
+    writeln!(out, "  token:    {token}\n")?;
+    writeln!(out, "Try:\n")?;
+    for path in ["Users?count=3", "Users?filter=active+eq+false&attributes=userName", "Schemas"] {
+        writeln!(out, "  curl -sS -H 'Authorization: Bearer {token}' '{base_url}/{path}'")?;
+    }
+    if let Some(origin) = status_page {
+        writeln!(out, "\nOr open {origin}/status in a browser; the token is the password, and any user name will do.")?;
+    }
+    writeln!(out, "\nStop it with Ctrl-C.")?;
+    out.flush()
+}

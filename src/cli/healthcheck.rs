@@ -1,0 +1,62 @@
+//! `healthcheck`: asks the server on this machine, so that an image needs no curl.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::redirect::Policy;
+
+use crate::cli::Failure;
+use crate::config::HealthcheckArgs;
+
+/// How long to wait for an answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(args: &HealthcheckArgs) -> Result<(), Failure> {
+    let probe = if args.ready { "ready" } else { "live" };
+    let url = format!("{}/health/{probe}", args.server.url()?);
+    let (status, body) = ask(&url).await?;
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!("{url} answers {status}: {body}")))
+}
+
+/// Returns the answer of the server on this machine.
+pub(super) async fn ask(url: &str) -> Result<(StatusCode, String), Failure> {
+    let reason = match get(url).await {
+        // A server that speaks TLS answers plain HTTP with 400.
+        Ok((StatusCode::BAD_REQUEST, body)) => match other_protocol(url).await {
+            None => return Ok((StatusCode::BAD_REQUEST, body)),
+            Some(advice) => advice.to_owned(),
+        },
+        Ok(answer) => return Ok(answer),
+        Err(error) => other_protocol(url).await.map_or_else(|| error.to_string(), str::to_owned),
+    };
+    Err(Failure::Failed(format!("{url} does not answer: {reason}")))
+}
+
+async fn get(url: &str) -> reqwest::Result<(StatusCode, String)> {
+    let client = reqwest::Client::builder().no_proxy().redirect(Policy::none()).tls_certs_only([]).timeout(TIMEOUT);
+    // The server's certificate is for the name that clients use, and it may have expired or be exchanged just now;
+    // whether the server is alive does not depend on that. Plain HTTP proves as little, and nothing secret is sent.
+    let client = client.tls_danger_accept_invalid_certs(true).build()?;
+    let response = client.get(url).send().await?;
+    let status = response.status();
+    Ok((status, response.text().await.unwrap_or_default()))
+}
+
+/// Finds out whether the server speaks TLS where `url` is plain HTTP, or the reverse, and returns what to do then.
+async fn other_protocol(url: &str) -> Option<&'static str> {
+    let (other, advice) = match url.split_once("://")? {
+        ("http", rest) => (
+            format!("https://{rest}"),
+            "it speaks TLS; name its certificate here as the server has it (--tls-cert or SCIM_TLS_CERT)",
+        ),
+        ("https", rest) => (
+            format!("http://{rest}"),
+            "it speaks plain HTTP; leave the certificate out here (--tls-cert, SCIM_TLS_CERT), or give it to the server",
+        ),
+        _ => return None,
+    };
+    get(&other).await.is_ok().then_some(advice)
+}

@@ -1,0 +1,36 @@
+//! Help, `completions` and `man`: what people, shells and `man` read, made of one description.
+
+use clap::CommandFactory;
+use clap_mangen::Man;
+
+use crate::cli::Failure;
+use crate::cli::stdout::{print, unless_closed};
+use crate::config::{Args, CompletionsArgs, ManArgs};
+
+const NAME: &str = "personio-scim";
+
+/// Prints help, or the version.
+///
+/// # Errors
+/// When standard output takes nothing, unless whoever read it has gone.
+pub fn help(help: &clap::Error) -> Result<(), Failure> {
+    unless_closed(help.print())
+}
+
+pub(super) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
+    // Not straight to standard output: the crate panics where that is closed.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Args::command(), NAME, &mut script);
+    print(&script)
+}
+
+pub(super) fn man(args: &ManArgs) -> Result<(), Failure> {
+    let command = Args::command().name(NAME);
+    if let Some(folder) = &args.dir {
+        return clap_mangen::generate_to(command, folder)
+            .map_err(|error| Failure::Usage(format!("--dir: {}: {error}", folder.display())));
+    }
+    let mut page = Vec::new();
+    Man::new(command).render(&mut page)?;
+    print(&page)
+}

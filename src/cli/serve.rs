@@ -1,0 +1,40 @@
+//! `serve`: SCIM from a real Personio.
+
+use std::sync::Arc;
+
+use clap::ArgMatches;
+
+use crate::app::{Application, Tuning};
+use crate::cli::{Failure, approval_signal, hangup_signal, keep_rereading, pass_on, start_logs, stop_signal};
+use crate::clock::SystemClock;
+use crate::config::{Config, ServeArgs};
+
+pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Failure> {
+    let config = Config::serve(args, matches)?;
+    let warnings = config.scim.warnings();
+    let _logs = start_logs(&args.logs)?;
+    #[cfg(feature = "otlp")]
+    let traces = crate::cli::start_traces(&config.scim)?;
+    let (stop, approvals, hangups) = (stop_signal()?, approval_signal()?, hangup_signal()?);
+    let application = Application::build(config, Arc::new(SystemClock::new()), Tuning::default())?;
+    pass_on(approvals, &application);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let (address, base_url) = (application.address(), application.base_url());
+    tracing::info!(%address, base_url, "listening on {address}; SCIM clients use {base_url}");
+    if let Some(address) = application.metrics_address() {
+        tracing::info!(%address, "metrics are at http://{address}/metrics");
+    }
+    let live = application.live();
+    let ended = async {
+        tokio::select! {
+            () = stop => {}
+            () = keep_rereading(hangups, live, || Config::serve(args, matches)) => {}
+        }
+    };
+    application.run(ended).await?;
+    #[cfg(feature = "otlp")]
+    traces.end().await;
+    Ok(())
+}

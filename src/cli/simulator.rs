@@ -1,0 +1,44 @@
+//! `simulator`: a look-alike of Personio alone, for trying things that are not ours.
+
+use std::io::Write;
+use std::net::TcpListener;
+
+use crate::app::StartError;
+use crate::cli::{Failure, start_logs, stop_signal};
+use crate::clock::{Clock, SystemClock};
+use crate::config;
+use crate::config::{Population, SimulatorArgs};
+use crate::simulator::{Options, Rate, Simulator, World};
+
+pub(super) async fn run(args: &SimulatorArgs) -> Result<(), Failure> {
+    let address = config::listen_address(&args.listen)?;
+    let _logs = start_logs(&args.logs)?;
+    let stop = stop_signal()?;
+    let listener =
+        TcpListener::bind(address).map_err(|error| StartError::Listen { setting: "--listen", address, error })?;
+    let options = Options {
+        client_id: args.client_id.clone(),
+        client_secret: args.client_secret.clone(),
+        rate: Some(Rate { per_second: args.rate.into(), burst: args.burst.into() }),
+        ..Options::default()
+    };
+    let (simulator, server) = Simulator::start(listener, world(args.population), options)?;
+    let mut out = std::io::stdout();
+    writeln!(out, "Personio simulator with {} persons", args.population.persons)?;
+    writeln!(out, "  base URL:      {}", simulator.base_url())?;
+    writeln!(out, "  client id:     {}", args.client_id)?;
+    writeln!(out, "  client secret: {}", args.client_secret)?;
+    out.flush()?;
+    let handle = server.handle();
+    let server = tokio::spawn(server);
+    stop.await;
+    handle.stop(false).await;
+    server.await.map_err(|error| Failure::Failed(error.to_string()))??;
+    Ok(())
+}
+
+/// The people of a simulated company, as of now.
+pub(super) fn world(population: Population) -> World {
+    let (now, seed) = (SystemClock::new().now(), population.seed);
+    World::generate(population.persons as usize, seed, now).with_changes(seed, now)
+}

@@ -1,0 +1,88 @@
+//! `token`: a secret that a client presents, and the hash of it that settings can hold.
+
+use std::fmt::Write as _;
+use std::io::Read;
+
+use aws_lc_rs::{digest, rand};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use crate::cli::Failure;
+use crate::cli::stdout::print;
+use crate::config;
+use crate::config::{TokenAction, TokenArgs, TokenOutput};
+
+/// Far too many to be guessed.
+const BYTES: usize = 32;
+/// More is no token, and whatever is sent must not fill the memory.
+const LONGEST: u64 = 64 * 1024;
+
+pub(super) fn run(args: &TokenArgs) -> Result<(), Failure> {
+    match args.action {
+        TokenAction::New(output) => new(output),
+        TokenAction::Hash(output) => hash(output),
+    }
+}
+
+fn new(output: TokenOutput) -> Result<(), Failure> {
+    let token = random()?;
+    let hash = sha256(&token);
+    if output.json {
+        return print(format!("{}\n", json!({"token": token, "token_sha256": hash})).as_bytes());
+    }
+    let text = format!(
+        "Token, for the client alone; it is not shown again:\n\n  {token}\n\n\
+         Lines for the configuration file, where the hash is enough:\n\n\
+         [[client]]\nname = \"choose-a-name\"\ntoken_sha256 = \"{hash}\"\n"
+    );
+    print(text.as_bytes())
+}
+
+fn hash(output: TokenOutput) -> Result<(), Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(LONGEST)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::Usage(format!("the token cannot be read from standard input: {error}")))?;
+    // As the server reads it from a file: without the end of its line, quotes and `Bearer`.
+    let Some(token) = config::client_token(&text) else {
+        let expected = "at least 16 letters, digits or signs, without blanks";
+        return Err(Failure::Usage(format!("standard input holds no token: {expected}")));
+    };
+    let hash = sha256(token.expose_secret());
+    if output.json {
+        return print(format!("{}\n", json!({"token_sha256": hash})).as_bytes());
+    }
+    print(format!("token_sha256 = \"{hash}\"\n").as_bytes())
+}
+
+/// A token that nobody has had before.
+pub(super) fn random() -> Result<String, Failure> {
+    let mut bytes = [0; BYTES];
+    rand::fill(&mut bytes).map_err(|_| Failure::Failed("the machine gives no random numbers".to_owned()))?;
+    Ok(hexadecimal(&bytes))
+}
+
+/// The SHA-256 of a token's bytes, in lower-case hexadecimal.
+fn sha256(token: &str) -> String {
+    hexadecimal(digest::digest(&digest::SHA256, token.as_bytes()).as_ref())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_that_of_the_standard() {
+        // FIPS 180-4, example of one block.
+        assert_eq!(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

@@ -1,0 +1,122 @@
+//! The settings as they are in force, to be shown: of a secret only that there is one.
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command};
+
+use crate::auth::Rules;
+use crate::mapping::Policy;
+
+/// One setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its flag, such as `--listen`, or its place in the configuration file.
+    pub flag: String,
+    /// Its value; nothing if it is not set.
+    pub value: Option<String>,
+    /// Whether somebody has chosen it.
+    pub is_chosen: bool,
+}
+
+/// What stands for a secret.
+const SECRET: &str = "(a secret)";
+
+/// The settings `A` of a command, in the order in which its help has them. What the command line knows as a secret it
+/// does not show either.
+pub(super) fn settings<A: Args>(matches: &ArgMatches) -> Vec<Told> {
+    let command = A::augment_args(Command::default());
+    let told = command.get_arguments().filter_map(|arg| {
+        let flag = format!("--{}", arg.get_long()?);
+        let id = arg.get_id().as_str();
+        let given = matches.get_raw(id).into_iter().flatten().next().filter(|value| !value.is_empty());
+        let value = given.map(|value| {
+            if arg.is_hide_env_values_set() { SECRET.to_owned() } else { value.to_string_lossy().into_owned() }
+        });
+        let is_chosen = value.is_some() && matches.value_source(id) != Some(ValueSource::DefaultValue);
+        Some(Told { flag, value, is_chosen })
+    });
+    told.collect()
+}
+
+/// What the configuration file has led to; of tokens only whose they are.
+pub(super) fn of_file(policy: &Policy, rules: &Rules) -> Vec<Told> {
+    let told = |name: &str, value: Option<String>, is_chosen: bool| Told { flag: name.to_owned(), value, is_chosen };
+    let default = Policy::default();
+    let joined = |names: Vec<String>| Some(names.join(", ")).filter(|names| !names.is_empty());
+    let days = policy.active_before_start_days.map(|days| days.to_string());
+    let zone = policy.time_zone.iana_name().map(str::to_owned);
+    let groups = joined(policy.groups.iter().map(|kind| kind.word().to_owned()).collect());
+    let custom = policy.custom.iter().map(|custom| format!("{} as {}", custom.id, custom.attribute.name));
+    let proxies = Some(rules.trusted_proxies.to_string()).filter(|names| !names.is_empty());
+    let mut all = vec![
+        told("active_before_start_days", days.clone(), days.is_some()),
+        told("time_zone", zone, policy.time_zone != default.time_zone),
+        told("employee_number", policy.employee_number.clone(), policy.employee_number.is_some()),
+        told("division", policy.team_is_division.then(|| "team".to_owned()), policy.team_is_division),
+        told("users.require", policy.require_email.then(|| "email".to_owned()), policy.require_email),
+        told("groups.from", groups.clone(), groups.is_some()),
+        told("custom_attribute", joined(custom.collect()), !policy.custom.is_empty()),
+        told("trusted_proxies", proxies.clone(), proxies.is_some()),
+    ];
+    all.extend(rules.clients.iter().map(|client| {
+        let networks = client.networks.as_ref().map(|networks| format!("from {networks}"));
+        let expires = client.expires.map(|moment| format!("until {moment}"));
+        let limits = joined(expires.into_iter().chain(networks).collect());
+        told(&format!("client {}", client.caller), Some(limits.unwrap_or_else(|| "a token".to_owned())), true)
+    }));
+    all.extend(rules.issuers.iter().map(|issuer| {
+        let scope = issuer.scope.as_ref().map(|scope| format!(" with {scope}")).unwrap_or_default();
+        let value = format!("{} for {}{scope}", issuer.issuer, issuer.audience);
+        told(&format!("issuer {}", issuer.caller), Some(value), true)
+    }));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::config;
+    use crate::config::{DemoArgs, ServeArgs};
+
+    const VALUE: &str = "what-was-given";
+
+    /// Gives every setting of a command a value of its own, and returns those whose value is told.
+    fn told<A: Args>(name: &str) -> Vec<(String, Option<String>)> {
+        let command = A::augment_args(Command::default());
+        let flags: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
+        let text = |flag: &&str| if ["persons", "seed"].contains(flag) { "7".to_owned() } else { VALUE.to_owned() };
+        let given = flags.iter().map(|flag| format!("--{flag}={}", text(flag)));
+        let words = ["personio-scim".to_owned(), name.to_owned()].into_iter().chain(given);
+        let matches = config::Args::command().try_get_matches_from(words).unwrap();
+        let told = settings::<A>(matches.subcommand_matches(name).unwrap());
+        assert!(told.iter().all(|told| told.is_chosen));
+        assert_eq!(told.len(), flags.len());
+        told.into_iter().map(|told| (told.flag, told.value)).collect()
+    }
+
+    #[test]
+    fn a_secret_is_never_told() {
+        for (told, least) in [(told::<ServeArgs>("serve"), 4), (told::<DemoArgs>("demo"), 3)] {
+            let mut secrets = 0;
+            for (flag, value) in told {
+                let is_secret = ["secret", "token", "key"].iter().any(|word| flag.contains(word));
+                // These name the files that hold it.
+                let is_secret = is_secret && !flag.ends_with("-file") && flag != "--tls-key";
+                secrets += usize::from(is_secret);
+                assert_eq!(value.as_deref() == Some(SECRET), is_secret, "{flag}");
+            }
+            assert!(secrets >= least, "{secrets}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_has_chosen_is_told_as_such() {
+        let matches = config::Args::command().try_get_matches_from(["personio-scim", "demo", "--config="]).unwrap();
+        let told = settings::<DemoArgs>(matches.subcommand_matches("demo").unwrap());
+        for (flag, value) in [("--status-page", Some("on")), ("--config", None), ("--state-key", None)] {
+            let found = told.iter().find(|told| told.flag == flag).unwrap();
+            assert_eq!((found.value.as_deref(), found.is_chosen), (value, false), "{flag}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The settings of commands that read Personio themselves and serve nobody.
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Args as _, FromArgMatches as _, ValueEnum};
+use url::Url;
+
+use crate::config::args::{LISTEN, LogArgs, PersonioArgs, ScimArgs};
+use crate::config::{Error, Personio, Scim, environment, mapping, parsers, personio, refuse_missing, scim, suggestion};
+use crate::mapping::Policy;
+
+/// What to read, and how to translate it: as `serve` does it.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReadingArgs {
+    #[command(flatten)]
+    personio: PersonioArgs,
+    /// Configuration file (TOML): the mapping, and who may ask
+    #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
+    config: Option<String>,
+    /// URL under which clients reach the server, without /scim/v2: it begins `meta.location`
+    #[arg(long, env = "SCIM_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// 100% accepts a company in which most persons have no status or e-mail address
+    #[arg(long, env = "SCIM_MAX_CHANGE", value_name = "PERCENT", default_value = "20%")]
+    max_change: String,
+}
+
+/// The same, checked.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// Where people come from.
+    pub personio: Personio,
+    /// The company's choices.
+    pub policy: Policy,
+    /// What `meta.location` begins with.
+    pub public_url: Url,
+    /// The largest share of the users that may lose something; 1 is everybody.
+    pub max_change: f64,
+}
+
+/// What `check` needs, checked.
+#[derive(Debug, Clone)]
+pub struct Checking {
+    /// What to read.
+    pub reading: Reading,
+    /// Largest page of a server with this environment.
+    pub max_results: usize,
+}
+
+/// Settings of `export`.
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    reading: ReadingArgs,
+    /// How users are written
+    #[arg(long, value_enum, default_value_t = Format::Ndjson)]
+    pub format: Format,
+    /// File to write, which appears once it is complete [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Only users that match this SCIM filter
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// Only these attributes, with commas between them
+    #[arg(long, value_name = "NAMES")]
+    pub attributes: Option<String>,
+    /// All attributes but these, with commas between them
+    #[arg(long, value_name = "NAMES")]
+    pub excluded_attributes: Option<String>,
+    /// Sort by this attribute
+    #[arg(long, value_name = "NAME")]
+    pub sort_by: Option<String>,
+    /// ascending or descending
+    #[arg(long, value_name = "ORDER")]
+    pub sort_order: Option<String>,
+    /// At most so many users
+    #[arg(long, value_name = "NUMBER")]
+    pub count: Option<String>,
+    /// Logs.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// Settings of `check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    reading: ReadingArgs,
+    /// Show more: which attributes persons have, all custom attributes, and how a few persons would be served
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Number of persons for whom to show how each SCIM attribute is made, 0 to 20; implies --verbose [default: 3]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=20))]
+    pub sample: Option<u8>,
+    /// Show their values, and not only the first letter and the length; implies --verbose
+    #[arg(long)]
+    pub show_values: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How users are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One user on each line, in JSON
+    Ndjson,
+    /// One SCIM list response
+    Json,
+    /// A table with a heading; what has several values has `;` between them. What a spreadsheet would take
+    /// for a formula gets an apostrophe in front
+    Csv,
+}
+
+impl Reading {
+    /// The configuration of `export`.
+    ///
+    /// # Errors
+    /// When a setting is missing or wrong.
+    pub fn export(args: &ExportArgs, matches: &ArgMatches) -> Result<Self, Error> {
+        reading(&args.reading, matches)
+    }
+
+    /// The configuration of `check`.
+    ///
+    /// # Errors
+    /// When a setting is missing or wrong.
+    pub fn check(args: &CheckArgs, matches: &ArgMatches) -> Result<Checking, Error> {
+        let reading = reading(&args.reading, matches)?;
+        Ok(Checking { reading, max_results: serving()?.max_results })
+    }
+}
+
+/// Returns the settings of a server with this environment. That nobody may ask it yet is no mistake.
+fn serving() -> Result<Scim, Error> {
+    let command = environment::without_empty_variables(ScimArgs::augment_args(clap::Command::new("serve")));
+    let wrong = |error: clap::Error| Error(suggestion::complaint(&error));
+    let command = LogArgs::augment_args(command);
+    let matches = command.try_get_matches_from(["serve"]).map_err(wrong)?;
+    LogArgs::from_arg_matches(&matches).map_err(wrong)?.settings()?;
+    let args = ScimArgs::from_arg_matches(&matches).map_err(wrong)?;
+    scim::<ScimArgs>(&args, &matches, parsers::secret(parsers::BEARER_TOKEN, &matches)?)
+}
+
+fn reading(args: &ReadingArgs, matches: &ArgMatches) -> Result<Reading, Error> {
+    environment::refuse_unknown()?;
+    refuse_missing(&args.personio, false, matches)?;
+    let local = format!("http://{LISTEN}");
+    let public_url = parsers::given("public_url", matches).map_or(local.as_str(), String::as_str);
+    Ok(Reading {
+        personio: personio(&args.personio, matches)?,
+        // Who may ask a server does not matter here, but must be written well.
+        policy: parsers::given("config", matches)
+            .map(|path| mapping::read(path))
+            .transpose()?
+            .unwrap_or_default()
+            .policy,
+        public_url: parsers::public_url(public_url)?,
+        max_change: parsers::percent(parsers::MAX_CHANGE, &args.max_change)?,
+    })
+}

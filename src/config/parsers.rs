@@ -1,0 +1,367 @@
+//! From the text of a setting to its meaning. A text that has none is answered with the setting's
+//! name, what was found (unless it is secret) and what was expected.
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use jiff::SignedDuration;
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
+
+use crate::auth::unwrap_token;
+use crate::config::{Error, suggestion};
+
+/// A setting's two names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setting {
+    flag: &'static str,
+    variable: &'static str,
+}
+
+macro_rules! settings {
+    ($($name:ident = $flag:literal, $variable:literal);* $(;)?) => {
+        $(pub(super) const $name: Setting = Setting { flag: $flag, variable: $variable };)*
+    };
+}
+
+settings! {
+    CLIENT_ID = "--personio-client-id", "PERSONIO_CLIENT_ID";
+    CLIENT_SECRET = "--personio-client-secret", "PERSONIO_CLIENT_SECRET";
+    BASE_URL = "--personio-base-url", "PERSONIO_BASE_URL";
+    APP_ID = "--personio-app-id", "PERSONIO_APP_ID";
+    MAX_CONCURRENCY = "--personio-max-concurrency", "PERSONIO_MAX_CONCURRENCY";
+    LISTEN = "--listen", "SCIM_LISTEN";
+    TLS_CERT = "--tls-cert", "SCIM_TLS_CERT";
+    TLS_KEY = "--tls-key", "SCIM_TLS_KEY";
+    PUBLIC_URL = "--public-url", "SCIM_PUBLIC_URL";
+    BEARER_TOKEN = "--bearer-token", "SCIM_BEARER_TOKEN";
+    WEBHOOK_TOKEN = "--webhook-token", "SCIM_WEBHOOK_TOKEN";
+    CACHE_TTL = "--cache-ttl", "SCIM_CACHE_TTL";
+    REFRESH_WAIT = "--refresh-wait", "SCIM_REFRESH_WAIT";
+    EMPLOYMENT_RECHECK = "--employment-recheck", "SCIM_EMPLOYMENT_RECHECK";
+    MAX_CHANGE = "--max-change", "SCIM_MAX_CHANGE";
+    REFRESH_EVERY = "--refresh-every", "SCIM_REFRESH_EVERY";
+    MAX_STALE = "--max-stale", "SCIM_MAX_STALE";
+    MAX_RESULTS = "--max-results", "SCIM_MAX_RESULTS";
+    ANNOUNCE_PAGINATION = "--announce-pagination", "SCIM_ANNOUNCE_PAGINATION";
+    MAX_CONNECTIONS = "--max-connections", "SCIM_MAX_CONNECTIONS";
+    MAX_CONNECTIONS_PER_ADDRESS = "--max-connections-per-address", "SCIM_MAX_CONNECTIONS_PER_ADDRESS";
+    MAX_FILTER_LENGTH = "--max-filter-length", "SCIM_MAX_FILTER_LENGTH";
+    MAX_FILTER_DEPTH = "--max-filter-depth", "SCIM_MAX_FILTER_DEPTH";
+    CONFIG = "--config", "SCIM_CONFIG";
+    STATE_FILE = "--state-file", "SCIM_STATE_FILE";
+    STATE_KEY = "--state-key", "SCIM_STATE_KEY";
+    METRICS_LISTEN = "--metrics-listen", "SCIM_METRICS_LISTEN";
+    STATUS_PAGE = "--status-page", "SCIM_STATUS_PAGE";
+    LOG_LEVEL = "--log-level", "SCIM_LOG_LEVEL";
+    LOG_FORMAT = "--log-format", "SCIM_LOG_FORMAT";
+}
+
+#[cfg(feature = "otlp")]
+settings! {
+    OTLP_ENDPOINT = "--otlp-endpoint", "SCIM_OTLP_ENDPOINT";
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.flag, self.variable)
+    }
+}
+
+/// The longest span of time.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The shortest token: shorter ones can be guessed.
+const SHORTEST_TOKEN: usize = 16;
+/// Editors on Windows write it at the beginning of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+/// The smallest cap on pages: clients that ask for 200 or 500 at once take a shorter page for the
+/// last one.
+const SMALLEST_CAP: usize = 1000;
+
+/// A text that is given but must not be empty.
+pub(super) fn filled(setting: Setting, text: Option<&str>) -> Result<Option<String>, Error> {
+    match text.map(str::trim) {
+        Some("") => Err(Error(format!("{setting} is empty"))),
+        text => Ok(text.map(str::to_owned)),
+    }
+}
+
+/// The text of an optional setting.
+pub(super) fn given<'m>(id: &str, matches: &'m ArgMatches) -> Option<&'m String> {
+    matches.get_one::<String>(id)
+}
+
+/// A secret that is given itself or by the file that holds it, by flag or by variable.
+pub(super) fn secret(setting: Setting, matches: &ArgMatches) -> Result<Option<SecretString>, Error> {
+    let id = setting.flag.trim_start_matches('-').replace('-', "_");
+    let file_id = format!("{id}_file");
+    let by_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let (text, file) = (given(&id, matches), given(&file_id, matches));
+    let secret = match (text, file) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) if by_flag(&id) == by_flag(&file_id) => {
+            let Setting { flag, variable } = setting;
+            return Err(Error(format!(
+                "{flag} and {flag}-file ({variable}, {variable}_FILE) are both given: leave one out"
+            )));
+        }
+        (Some(text), file) if file.is_none() || by_flag(&id) => text.clone(),
+        (_, Some(file)) => secret_file(file)
+            .map_err(|error| Error(format!("{}-file ({}_FILE): {}: {error}", setting.flag, setting.variable, file)))?,
+        (Some(text), None) => text.clone(),
+    };
+    match secret.trim_matches(|char: char| char == BYTE_ORDER_MARK || char.is_whitespace()) {
+        "" => Err(Error(format!("{setting} is empty"))),
+        secret => Ok(Some(secret.into())),
+    }
+}
+
+/// Reads a file that holds a secret.
+fn secret_file(path: &str) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
+        return Err("it is UTF-16, as Windows PowerShell writes it with `>`; write it as UTF-8".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
+/// A token that can be sent (RFC 6750 §2.1) and that nobody can guess, without quotation marks and `Bearer` around it.
+pub(super) fn token(setting: &dyn fmt::Display, token: SecretString) -> Result<SecretString, Error> {
+    let written = token.expose_secret();
+    let (bare, _) = unwrap_token(written.as_bytes());
+    let text = std::str::from_utf8(bare).unwrap_or(written);
+    if text.contains(char::is_whitespace) {
+        return Err(Error(format!(
+            "{setting} has characters that cannot be sent: there is a blank or a line end in it, where one token belongs"
+        )));
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error(format!("{setting} has characters that cannot be sent; use letters and digits")));
+    }
+    if text.len() < SHORTEST_TOKEN {
+        return Err(Error(format!(
+            "{setting} is shorter than {SHORTEST_TOKEN} characters; make one with `openssl rand -hex 32`"
+        )));
+    }
+    Ok(text.into())
+}
+
+/// A span of time above zero.
+pub(super) fn duration(setting: Setting, text: &str) -> Result<Duration, Error> {
+    let parsed = text.trim().parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    parsed.filter(|duration| !duration.is_zero() && *duration <= LONGEST).ok_or_else(|| {
+        Error(format!("{setting}: `{text}` is no span of time up to a year; write for example 30s, 5m or 24h"))
+    })
+}
+
+/// A share in percent, as a fraction of 1; the sign may be left out.
+pub(super) fn percent(setting: Setting, text: &str) -> Result<f64, Error> {
+    let number = text.trim().trim_end_matches('%').trim_end().parse().ok();
+    number
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .map(|percent: f64| percent / 100.0)
+        .ok_or_else(|| Error(format!("{setting}: `{text}` is no share from 0% to 100%; write for example 20%")))
+}
+
+/// The largest page.
+pub(super) fn max_results(text: &str) -> Result<usize, Error> {
+    text.trim().parse().ok().filter(|number| *number >= SMALLEST_CAP).ok_or_else(|| {
+        Error(format!(
+            "{MAX_RESULTS}: `{text}` is no whole number of at least {SMALLEST_CAP}; with less, some clients take a full page for \
+             the last one"
+        ))
+    })
+}
+
+/// A whole number within a range.
+pub(super) fn number(setting: Setting, text: &str, range: RangeInclusive<usize>) -> Result<usize, Error> {
+    let number = text.trim().parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| {
+        Error(format!("{setting}: `{text}` is no whole number from {} to {}", range.start(), range.end()))
+    })
+}
+
+/// An address to listen on.
+pub(super) fn address(setting: Setting, text: &str) -> Result<SocketAddr, Error> {
+    let address = text.trim().to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    address.ok_or_else(|| {
+        Error(format!("{setting}: `{text}` is no address and port; write for example 127.0.0.1:8080 or 0.0.0.0:8080"))
+    })
+}
+
+/// One of a few words, in upper or lower case.
+pub(super) fn word(setting: Setting, text: &str, words: &[&'static str]) -> Result<&'static str, Error> {
+    let lower = text.trim().to_lowercase();
+    words.iter().copied().find(|word| *word == lower).ok_or_else(|| {
+        let question = suggestion::question(&lower, words);
+        Error(format!("{setting}: `{text}` is none of {}{question}", words.join(", ")))
+    })
+}
+
+/// Whether something is wanted.
+pub(super) fn switch(setting: Setting, text: &str) -> Result<bool, Error> {
+    match text.trim() {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(Error(format!("{setting}: `{text}` is neither on nor off"))),
+    }
+}
+
+/// The header that names this program to Personio.
+pub(super) fn app_id(text: &str) -> Result<HeaderValue, Error> {
+    let text = filled(APP_ID, Some(text))?.unwrap_or_default();
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    let value = HeaderValue::from_str(&text).ok().filter(|_| plain);
+    value.ok_or_else(|| {
+        Error(format!("{APP_ID}: write capital letters, digits and underscores, for example PERSONIO_SCIM"))
+    })
+}
+
+/// Where Personio's API is. The token must not travel in the clear.
+pub(super) fn personio_url(text: &str) -> Result<Url, Error> {
+    let url = guarded_url(&BASE_URL, text)?;
+    if url.path().ends_with("/v2") {
+        return Err(Error(format!("{BASE_URL}: leave out /v2")));
+    }
+    Ok(url)
+}
+
+/// Where clients find this server.
+pub(super) fn public_url(text: &str) -> Result<Url, Error> {
+    let url = plain_url(&PUBLIC_URL, text)?;
+    if url.path().ends_with("/scim/v2") {
+        return Err(Error(format!("{PUBLIC_URL}: leave out /scim/v2")));
+    }
+    Ok(url)
+}
+
+/// Where traces are sent. They hold nothing that must not be read on the way.
+#[cfg(feature = "otlp")]
+pub(super) fn otlp_endpoint(text: &str) -> Result<Url, Error> {
+    let url = plain_url(&OTLP_ENDPOINT, text)?;
+    if url.path().ends_with("/v1/traces") {
+        return Err(Error(format!("{OTLP_ENDPOINT}: leave out /v1/traces")));
+    }
+    Ok(url)
+}
+
+/// Where an issuer's keys are. Whoever can change them on the way can make tokens.
+pub(super) fn keys_url(place: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
+    guarded_url(place, text)
+}
+
+/// A URL that is asked over TLS, or on this machine.
+fn guarded_url(place: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
+    let url = plain_url(place, text)?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return Err(Error(format!("{place}: plain http is for this machine only; write https://")));
+    }
+    Ok(url)
+}
+
+/// An http or https URL of scheme, host and path alone, without a slash at its end.
+fn plain_url(setting: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
+    let text = text.trim();
+    // `localhost:8080` would be a URL with the scheme `localhost`.
+    if !text.contains("://") && !text.contains('@') && !text.is_empty() {
+        return Err(Error(format!("{setting}: `{text}` is no URL: write https:// in front, `https://{text}`")));
+    }
+    let mut url = Url::parse(text).map_err(|error| Error(format!("{setting}: `{text}` is no URL: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(Error(format!("{setting}: `{text}` does not begin with https://")));
+    }
+    // The text may hold a password then, so it is not repeated.
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err(Error(format!("{setting}: a user name, a password, `?` and `#` have no place in it")));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// The contents of the configuration file.
+pub(super) fn file(path: &str) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|error| Error(format!("{CONFIG}: {path}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_plain_and_secrets_travel_encrypted() {
+        for (text, expected) in [
+            ("https://api.personio.de", Ok("https://api.personio.de/")),
+            ("https://api.personio.de/", Ok("https://api.personio.de/")),
+            ("https://proxy.example.com/personio/", Ok("https://proxy.example.com/personio")),
+            ("http://127.0.0.1:8081", Ok("http://127.0.0.1:8081/")),
+            ("http://localhost:1/", Ok("http://localhost:1/")),
+            ("http://[::1]:1", Ok("http://[::1]:1/")),
+            ("http://api.personio.de", Err("plain http")),
+            ("http://127.0.0.1.example.com", Err("plain http")),
+            ("api.personio.de", Err("is no URL")),
+            ("ftp://api.personio.de", Err("does not begin")),
+            ("https://me:secret@api.personio.de", Err("a user name")),
+            ("https://api.personio.de?x=1", Err("a user name")),
+            ("https://api.personio.de/v2/", Err("leave out /v2")),
+        ] {
+            match (personio_url(text), expected) {
+                (Ok(url), Ok(expected)) => assert_eq!(url.as_str(), expected),
+                (Err(error), Err(part)) => {
+                    assert!(error.0.contains(part) && !error.0.contains("secret"), "{text}: {error}");
+                }
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+        assert!(public_url("https://scim.example.com/scim/v2").unwrap_err().0.contains("leave out /scim/v2"));
+    }
+
+    #[test]
+    fn spans_of_time_have_a_unit_and_a_length() {
+        for (text, seconds) in [("5m", 300), ("10s", 10), ("24h", 86_400), ("1h30m", 5400), (" 90s ", 90)] {
+            assert_eq!(duration(CACHE_TTL, text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "5", "0s", "-5m", "5 parsecs", "1y", "9000000h"] {
+            let error = duration(CACHE_TTL, text).unwrap_err().0;
+            assert!(error.starts_with("--cache-ttl (SCIM_CACHE_TTL):"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_token_can_be_sent_and_not_be_guessed() {
+        let check = |text: &str| {
+            let token = token(&BEARER_TOKEN, text.to_owned().into());
+            token.map(|token| token.expose_secret().to_owned()).map_err(|error| error.0)
+        };
+        for written in [
+            "0123456789abcdef",
+            "Bearer 0123456789abcdef",
+            "Bearer: 0123456789abcdef",
+            "\"0123456789abcdef\"",
+            "'Bearer 0123456789abcdef'",
+            "\u{feff}0123456789abcdef\r\n",
+        ] {
+            assert_eq!(check(written).as_deref(), Ok("0123456789abcdef"), "{written:?}");
+        }
+        assert!(check("\"0123456789abcde\"").unwrap_err().contains("shorter than 16"));
+        assert!(check("Bearer").unwrap_err().contains("shorter than 16"));
+        assert!(check("0123456789abcdef\n0123456789abcdef").unwrap_err().contains("a blank or a line end in it"));
+        assert!(check("short").unwrap_err().contains("shorter than 16"));
+        assert!(check("with spaces and so on").unwrap_err().contains("cannot be sent"));
+        assert!(check("schlüsselschlüssel").unwrap_err().contains("cannot be sent"));
+    }
+}

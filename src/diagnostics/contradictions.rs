@@ -1,0 +1,139 @@
+//! Employments whose status and dates contradict each other, for an operator to correct in Personio.
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+
+use crate::diagnostics::findings::Finding;
+use crate::mapping::primary_employment::DateRules;
+use crate::personio::model::{Employment, Status};
+use crate::sync::record_codec::Facts;
+
+/// Number of days after its start from which an employment that is still ONBOARDING is a contradiction.
+const LATE_DAYS: i64 = 7;
+
+/// Number of persons with each contradiction.
+#[derive(Debug, Default)]
+struct Contradictions {
+    active_before_start: usize,
+    onboarding_long_after_start: usize,
+    active_after_last_working_day: usize,
+}
+
+/// Returns what the status and dates of those persons say whose employments are known.
+pub(crate) fn finding(people: &[Facts], rules: &DateRules<'_>) -> Finding {
+    let mut found = Contradictions::default();
+    let mut read = 0;
+    for facts in people {
+        let Some(employments) = &facts.employments else { continue };
+        read += 1;
+        let has = |contradicts: fn(&Employment, Date) -> bool| {
+            usize::from(employments.iter().any(|employment| contradicts(employment, rules.today)))
+        };
+        found.active_before_start += has(is_active_before_start);
+        found.onboarding_long_after_start += has(is_onboarding_long_after_start);
+        // Otherwise the company has decided what that means.
+        if rules.policy.active_until.is_none() {
+            found.active_after_last_working_day += has(is_active_after_last_working_day);
+        }
+    }
+    found.finding(read)
+}
+
+impl Contradictions {
+    fn finding(&self, read: usize) -> Finding {
+        let mut what = Vec::new();
+        let mut remedies = vec!["Correct status and dates in Personio."];
+        if self.active_before_start > 0 {
+            what.push(format!("{} are ACTIVE and start later", self.active_before_start));
+        }
+        if self.onboarding_long_after_start > 0 {
+            let count = self.onboarding_long_after_start;
+            what.push(format!("{count} started more than {LATE_DAYS} days ago and are still ONBOARDING"));
+        }
+        if self.active_after_last_working_day > 0 {
+            let count = self.active_after_last_working_day;
+            what.push(format!("{count} are past their last working day and still ACTIVE"));
+            remedies.push("`active_until` in the mapping file makes people inactive after their last working day.");
+        }
+        if what.is_empty() {
+            return Finding::fine("dates", format!("status and dates of {read} persons agree"));
+        }
+        Finding::doubtful("dates", format!("of {read} persons, {}", what.join("; ")), remedies.join(" "))
+    }
+}
+
+fn is_active_before_start(employment: &Employment, today: Date) -> bool {
+    let start = employment.employment_start_date;
+    employment.status == Some(Status::Active) && start.is_some_and(|start| start > today)
+}
+
+fn is_onboarding_long_after_start(employment: &Employment, today: Date) -> bool {
+    let start = employment.employment_start_date;
+    employment.status == Some(Status::Onboarding)
+        && start.is_some_and(|start| start.saturating_add(LATE_DAYS.days()) < today)
+}
+
+fn is_active_after_last_working_day(employment: &Employment, today: Date) -> bool {
+    let last = employment.termination.as_ref().and_then(|termination| termination.last_working_day());
+    employment.status == Some(Status::Active) && last.is_some_and(|last| last < today)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::diagnostics::preflight::Outcome;
+    use crate::mapping::{ActiveUntil, Policy};
+
+    /// Employments of one person each, and what is found of them.
+    #[track_caller]
+    fn check(policy: &Policy, employments: &[Value], expected: &str) {
+        let rules = DateRules { policy, today: date(2026, 11, 23) };
+        let people: Vec<Facts> = employments
+            .iter()
+            .map(|list| Facts {
+                person: serde_json::from_value(json!({"id": "7"})).unwrap(),
+                employments: (!list.is_null()).then(|| serde_json::from_value(list.clone()).unwrap()),
+            })
+            .collect();
+        let finding = finding(&people, &rules);
+        assert_eq!(finding.what, expected);
+        let is_fine = expected.contains("agree");
+        assert_eq!(finding.outcome, if is_fine { Outcome::Fine } else { Outcome::Doubtful });
+    }
+
+    #[test]
+    fn contradictions_are_counted_by_person() {
+        let of = |status: &str, start: &str| json!({"id": "e", "status": status, "employment_start_date": start});
+        let leaver = |status: &str, last: &str| json!([{"id": "e", "status": status, "termination": {"last_working_date": last}}]);
+        let default = Policy::default();
+        let chosen = Policy { active_until: Some(ActiveUntil::TerminationDate), ..Policy::default() };
+        let fine = [
+            json!([of("ACTIVE", "2026-11-23")]),
+            json!([of("LEAVE", "2026-11-24"), of("ONBOARDING", "2026-11-16")]),
+            leaver("ACTIVE", "2026-11-23"),
+            leaver("INACTIVE", "2026-11-22"),
+            json!([{"id": "e", "status": "ACTIVE"}]),
+            json!([]),
+            json!(null),
+        ];
+        check(&default, &fine, "status and dates of 6 persons agree");
+        let later = json!([of("ACTIVE", "2026-11-24"), of("ACTIVE", "2026-12-24")]);
+        let late = json!([of("ONBOARDING", "2026-11-15")]);
+        check(&default, std::slice::from_ref(&later), "of 1 persons, 1 are ACTIVE and start later");
+        check(
+            &default,
+            &[late.clone(), late.clone(), json!(null)],
+            "of 2 persons, 2 started more than 7 days ago and are still ONBOARDING",
+        );
+        check(
+            &default,
+            &[leaver("ACTIVE", "2026-11-22"), later, late],
+            "of 3 persons, 1 are ACTIVE and start later; 1 started more than 7 days ago and are still ONBOARDING; \
+             1 are past their last working day and still ACTIVE",
+        );
+        check(&chosen, &[leaver("ACTIVE", "2026-11-22")], "status and dates of 1 persons agree");
+    }
+}

@@ -1,0 +1,131 @@
+//! The custom attributes of a company: which there are, and what can be done with them. What is in them is
+//! never looked at here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnostics::findings::{Finding, Outcome};
+use crate::mapping::attributes::Attributes;
+use crate::mapping::{Policy, personal_data};
+use crate::personio::AttributeHead;
+use crate::personio::model::Person;
+
+/// A custom attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomAttribute {
+    /// Its id in Personio.
+    pub id: String,
+    /// The key that is the same in every company, where there is one.
+    pub global_id: Option<String>,
+    /// The name that people see, where it is told.
+    pub label: Option<String>,
+    /// What its values are.
+    pub kind: Option<String>,
+    /// How many persons have a value.
+    pub found: usize,
+    /// What becomes of it.
+    pub standing: Standing,
+}
+
+/// What becomes of a custom attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is personal data and never served, whatever anybody writes.
+    Personal,
+    /// It is served under this name.
+    Served(String),
+    /// The mapping file can name it.
+    Free,
+}
+
+/// The custom attributes of all these persons, by id.
+pub(crate) fn custom(persons: &[Vec<AttributeHead>], policy: &Policy) -> Vec<CustomAttribute> {
+    let mut by_id: BTreeMap<&str, CustomAttribute> = BTreeMap::new();
+    for head in persons.iter().flatten() {
+        let known = by_id.entry(&head.id).or_insert_with(|| CustomAttribute {
+            id: head.id.clone(),
+            global_id: None,
+            label: None,
+            kind: None,
+            found: 0,
+            standing: Standing::Free,
+        });
+        for (known, seen) in
+            [(&mut known.global_id, &head.global_id), (&mut known.label, &head.label), (&mut known.kind, &head.kind)]
+        {
+            if known.is_none() {
+                known.clone_from(seen);
+            }
+        }
+        known.found += usize::from(head.is_filled);
+    }
+    let mut all: Vec<CustomAttribute> = by_id.into_values().collect();
+    let ids: BTreeSet<String> = all.iter().map(|attribute| attribute.id.clone()).collect();
+    for attribute in &mut all {
+        attribute.standing = standing(attribute, policy, &ids);
+    }
+    all
+}
+
+/// Returns what becomes of one of the attributes, of which these are all `ids`.
+fn standing(attribute: &CustomAttribute, policy: &Policy, ids: &BTreeSet<String>) -> Standing {
+    let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
+    if seen.into_iter().flatten().any(|text| personal_data::is_personal(text)) {
+        return Standing::Personal;
+    }
+    // An exact id wins over the global id of another attribute.
+    let is_meant = |id: &str| attribute.id == id || (attribute.is_called(id) && !ids.contains(id));
+    if policy.employee_number.as_deref().is_some_and(is_meant) {
+        return Standing::Served("employeeNumber".to_owned());
+    }
+    let custom = policy.custom.iter().find(|custom| is_meant(&custom.id));
+    custom.map_or(Standing::Free, |custom| Standing::Served(custom.attribute.name.clone()))
+}
+
+impl CustomAttribute {
+    fn is_called(&self, id: &str) -> bool {
+        self.id == id || self.global_id.as_deref() == Some(id)
+    }
+}
+
+/// What is to be said of the custom attributes that the mapping file names.
+pub(crate) fn findings(
+    policy: &Policy,
+    attributes: &Attributes,
+    seen: &[CustomAttribute],
+    persons: &[Person],
+) -> Vec<Finding> {
+    let served = |id: &str, name: &str, count: usize| {
+        let by_id = seen.iter().find(|attribute| attribute.id == id);
+        let attribute = by_id.or_else(|| seen.iter().find(|attribute| attribute.is_called(id)));
+        let (outcome, what, remedy) = match attribute {
+            None => (
+                Outcome::Doubtful,
+                format!("{id}, which is to be served as {name}, is not among the attributes of these persons"),
+                Some(
+                    "Check the id in the mapping file, and allow the API credential to read the attribute in Personio.",
+                ),
+            ),
+            Some(CustomAttribute { standing: Standing::Personal, .. }) => (
+                Outcome::Doubtful,
+                format!("{id} is personal data by its id, global id or label, and is not served as {name}"),
+                Some("Take it out of the mapping file; if it is no personal data, rename it in Personio."),
+            ),
+            Some(attribute) if count < attribute.found => (
+                Outcome::Doubtful,
+                format!("{} of {} values of {id} cannot be served as {name}", attribute.found - count, attribute.found),
+                Some("Check `type` and `multi_valued` in the mapping file: values of another type are left out."),
+            ),
+            Some(_) => (Outcome::Fine, format!("{id} is served as {name}, for {count} of {}", persons.len()), None),
+        };
+        Finding { step: "mapping", outcome, what, remedy: remedy.map(str::to_owned) }
+    };
+    let number = policy.employee_number.iter().map(|id| {
+        let count = persons.iter().filter(|person| attributes.employee_number(person, id).is_some()).count();
+        served(id, "employeeNumber", count)
+    });
+    let custom = policy.custom.iter().map(|custom| {
+        let count = persons.iter().filter(|person| attributes.custom_value(person, custom).is_some()).count();
+        served(&custom.id, &custom.attribute.name, count)
+    });
+    number.chain(custom).collect()
+}

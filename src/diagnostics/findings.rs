@@ -1,0 +1,309 @@
+//! What a survey has found, in words for somebody who has never seen this program, with what to change.
+
+use jiff::SignedDuration;
+
+use crate::diagnostics::coverage::Presence;
+use crate::mapping::primary_employment::DateRules;
+use crate::mapping::user_name;
+use crate::personio::{Error, FirstPage, Headcount, Kind, LookUp, SignedIn, ToldLimit};
+use crate::sync::completeness_check::Lacks;
+use crate::sync::lookup_ids::InUse;
+use crate::sync::record_codec::{Facts, Head};
+
+/// Where access rights and readable attributes are chosen.
+const WHERE: &str = "In Personio, under Settings > Integrations > API credentials,";
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The step.
+    pub step: &'static str,
+    /// Whether that is right.
+    pub outcome: Outcome,
+    /// What was found.
+    pub what: String,
+    /// What to change.
+    pub remedy: Option<String>,
+}
+
+/// Whether something is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It is.
+    Fine,
+    /// A server would run, with less than there could be.
+    Doubtful,
+    /// A server would serve nothing.
+    Wrong,
+}
+
+impl Finding {
+    pub(crate) fn fine(step: &'static str, what: String) -> Self {
+        Self { step, outcome: Outcome::Fine, what, remedy: None }
+    }
+
+    pub(crate) fn doubtful(step: &'static str, what: String, remedy: String) -> Self {
+        Self { step, outcome: Outcome::Doubtful, what, remedy: Some(remedy) }
+    }
+
+    fn wrong(step: &'static str, what: String, remedy: String) -> Self {
+        Self { step, outcome: Outcome::Wrong, what, remedy: Some(remedy) }
+    }
+}
+
+pub(crate) fn token(signed_in: &Result<SignedIn, Error>) -> Finding {
+    match signed_in {
+        Ok(SignedIn { lifetime, scopes }) => {
+            let time = lifetime.and_then(|lifetime| SignedDuration::try_from(lifetime).ok());
+            let time = time.map_or_else(|| "for a time that is not told".to_owned(), |time| format!("for {time:#}"));
+            let rights = match scopes.as_slice() {
+                [] => "which access rights it has is not told".to_owned(),
+                scopes => format!("it has the access rights {}", scopes.join(", ")),
+            };
+            Finding::fine("token", format!("the credential is accepted; the token is good {time}, {rights}"))
+        }
+        Err(error) => Finding::wrong("token", first_part(error), remedy(error, "be used")),
+    }
+}
+
+pub(crate) fn persons(page: &Result<FirstPage, Error>, counted: &Result<Headcount, Error>) -> Finding {
+    let right = "read persons (personio:persons:read)";
+    match page {
+        Ok(FirstPage { persons, .. }) if persons.is_empty() => Finding::wrong(
+            "persons",
+            "persons can be read, but there are none".to_owned(),
+            format!("{WHERE} choose the persons that the credential may read."),
+        ),
+        Ok(FirstPage { persons, is_followed, .. }) => {
+            let what = match counted {
+                Ok(Headcount::Exactly(count)) => format!("{count} persons can be read"),
+                Ok(Headcount::MoreThan(count)) => format!("more than {count} persons can be read"),
+                Err(_) if *is_followed => format!("{} persons on the first page, and there are more", persons.len()),
+                Err(_) => format!("{} persons can be read", persons.len()),
+            };
+            Finding::fine("persons", what)
+        }
+        Err(error) => Finding::wrong("persons", first_part(error), remedy(error, right)),
+    }
+}
+
+/// Warns of a company that does not fit on one page. Such a page is the whole company to a client that does not page.
+pub(crate) fn page_size(counted: &Result<Headcount, Error>) -> Option<Finding> {
+    let Ok(Headcount::MoreThan(max_results)) = counted else { return None };
+    Some(Finding::doubtful(
+        "page size",
+        format!("the company has more persons than the largest page holds, {max_results} users"),
+        "A client that does not page reads a part of the company: have it page, or raise SCIM_MAX_RESULTS (--max-results \
+         of `serve`)."
+            .to_owned(),
+    ))
+}
+
+pub(crate) fn employments(asked: usize, failures: &[Error]) -> Finding {
+    let Some(error) = failures.first() else {
+        return Finding::fine("employments", format!("those of {asked} persons can be read"));
+    };
+    let what = format!("those of {} of {asked} persons cannot be read: {}", failures.len(), first_part(error));
+    let remedy = remedy(error, "read persons with their employments (personio:persons:read)");
+    // A load tolerates fewer than half.
+    if failures.len() * 2 > asked {
+        return Finding::wrong("employments", what, remedy);
+    }
+    Finding::doubtful("employments", what, remedy)
+}
+
+pub(crate) fn look_up(look_up: &LookUp, in_use: InUse) -> Finding {
+    let (step, served) = match look_up.kind {
+        Kind::Department => ("departments", "`department`"),
+        Kind::Team => ("teams", "`team` and `division`"),
+        Kind::LegalEntity => ("legal entities", "`organization` and `legalEntity`"),
+        Kind::Workplace => ("workplaces", "`office`"),
+        Kind::CostCenter => ("cost centres", "`costCenter`"),
+    };
+    let unit = match look_up.kind {
+        Kind::Department | Kind::Team => "org units",
+        Kind::LegalEntity | Kind::Workplace | Kind::CostCenter => step,
+    };
+    let right = format!("read {unit}");
+    let InUse { persons, nameless } = in_use;
+    match &look_up.listed {
+        Ok(0) if persons == 0 => Finding::fine(step, "0 names, and nobody of these persons has one".to_owned()),
+        Ok(0) if nameless == 0 => Finding::fine(step, "0 names in the list, and those in use one by one".to_owned()),
+        Ok(listed) if nameless == 0 => Finding::fine(step, format!("{listed} names")),
+        Ok(listed) => {
+            let what = format!(
+                "{listed} names, but {nameless} of {persons} persons who have one lack its name, and {served} will be missing"
+            );
+            let remedy = match &look_up.failure {
+                Some(error) if is_not_enabled(error) => not_enabled(unit),
+                Some(_) | None => missing(&right),
+            };
+            Finding::doubtful(step, what, remedy)
+        }
+        Err(error) if persons > 0 && nameless == 0 => {
+            let what = format!("the list cannot be read, but the names in use can, one by one: {}", first_part(error));
+            Finding::fine(step, what)
+        }
+        Err(error) => {
+            let reason = if is_not_enabled(error) {
+                " (not enabled)"
+            } else if matches!(error, Error::Unauthorized { .. } | Error::Forbidden { .. }) {
+                " (right missing)"
+            } else {
+                ""
+            };
+            let what =
+                format!("their names cannot be read{reason}, and {served} will be missing: {}", first_part(error));
+            // Personio also answers 412 where a right is missing.
+            let remedy = if is_not_enabled(error) {
+                not_enabled(unit)
+            } else if matches!(error, Error::Rejected { .. }) {
+                missing(&right)
+            } else {
+                remedy(error, &right)
+            };
+            Finding::doubtful(step, what, remedy)
+        }
+    }
+}
+
+/// Reports whether Personio does not know the endpoint, also with the header for what is not released yet.
+fn is_not_enabled(error: &Error) -> bool {
+    matches!(error, Error::NotFound { .. } | Error::UnknownRoute { .. })
+}
+
+fn not_enabled(unit: &str) -> String {
+    format!("Ask Personio's support to enable the API for {unit} in your company. Until then these names are left out.")
+}
+
+pub(crate) fn attributes(presence: &[Presence]) -> Finding {
+    let missing = presence.iter().filter(|it| it.is_usual && it.found == 0 && it.of > 0);
+    let missing: Vec<&str> = missing.map(|it| it.attribute).collect();
+    if missing.is_empty() {
+        return Finding::fine("attributes", "somebody has each of those that most companies use".to_owned());
+    }
+    let names = missing.join(", ");
+    let remedy = format!("{WHERE} allow the credential to read {names}, unless your company does not use them.");
+    Finding::doubtful("attributes", format!("nobody has {names}"), remedy)
+}
+
+pub(crate) fn serve(people: &[Facts], rules: &DateRules<'_>, is_bound: bool) -> Finding {
+    let mut lacks = Lacks::default();
+    people.iter().for_each(|facts| lacks.note(facts, rules));
+    if let Some(flaw) = lacks.flaw() {
+        let flaw = flaw.to_string();
+        let (what, remedy) = flaw.split_once(": ").unwrap_or((&flaw, ""));
+        let (what, remedy) = (what.to_owned(), capitalised(remedy));
+        return if is_bound { Finding::wrong("serve", what, remedy) } else { Finding::doubtful("serve", what, remedy) };
+    }
+    let served = people.iter().filter(|facts| !rules.policy.require_email || facts.person.email.is_some());
+    let served: Vec<_> = served.collect();
+    let (all, left_out) = (people.len(), people.len() - served.len());
+    if served.is_empty() {
+        let remedy = format!("{WHERE} allow the credential to read Email, or take `require` out of the mapping file.");
+        return Finding::wrong(
+            "serve",
+            format!("none of {all} persons has the e-mail address that is required"),
+            remedy,
+        );
+    }
+    let persons: Vec<_> = served.iter().map(|facts| Head::of(&facts.person)).collect();
+    let shared = user_name::shared(&persons);
+    let mut what = format!("{} of these {all} persons would be served", served.len());
+    if left_out > 0 {
+        what += &format!("; {left_out} have no e-mail address and are left out, as configured");
+    }
+    if shared == 0 {
+        return Finding::fine("serve", what);
+    }
+    what += &format!("; {shared} have the e-mail address of somebody else");
+    Finding::doubtful(
+        "serve",
+        what,
+        "Give each person an address of their own: these are named by their id.".to_owned(),
+    )
+}
+
+/// Returns `serve`, or that nothing would be served where one of the `others` is wrong.
+pub(crate) fn unless_blocked(serve: Finding, others: &[Finding]) -> Finding {
+    let mut wrong = Vec::new();
+    for finding in others {
+        if finding.outcome == Outcome::Wrong {
+            wrong.push(finding.step);
+        }
+    }
+    if wrong.is_empty() || serve.outcome == Outcome::Wrong {
+        return serve;
+    }
+    let steps = wrong.join(", ");
+    Finding::wrong("serve", format!("nobody would be served, because of: {steps}"), format!("First repair: {steps}."))
+}
+
+pub(crate) fn limits(told: &[ToldLimit]) -> Finding {
+    let slowest = told.iter().min_by(|one, other| one.per_second.total_cmp(&other.per_second));
+    let what = slowest.map_or_else(
+        || "Personio tells none; a server begins politely and looks for them".to_owned(),
+        |limit| {
+            let ToldLimit { endpoint, per_second, burst } = limit;
+            format!(
+                "told by {} endpoints; the lowest is {per_second} requests a second, {burst} at once, of {endpoint}",
+                told.len()
+            )
+        },
+    );
+    Finding::fine("limits", what)
+}
+
+/// What happened, without what the text says is to be done.
+fn first_part(error: &Error) -> String {
+    let text = error.to_string();
+    let until = ["check ", "set PERSONIO_BASE_URL", "is the Personio base URL right"]
+        .into_iter()
+        .filter_map(|word| text.find(word))
+        .min();
+    let Some((first, rest)) = until.and_then(|until| text.split_at_checked(until)) else { return text };
+    // For Personio's support.
+    let trace = rest.find(" (Personio's trace id").and_then(|at| rest.get(at..)).unwrap_or_default();
+    format!("{}{trace}", first.trim_end_matches([':', ' ']))
+}
+
+fn missing(right: &str) -> String {
+    format!("{WHERE} allow the credential to {right}.")
+}
+
+/// What to do about a failure of something that needs the right to do `right`.
+fn remedy(error: &Error, right: &str) -> String {
+    match error {
+        Error::Credential { .. } => format!(
+            "Check the client id and the client secret (PERSONIO_CLIENT_ID, PERSONIO_CLIENT_SECRET). {WHERE} see whether the \
+             credential is active."
+        ),
+        Error::Unauthorized { .. } | Error::Forbidden { .. } => missing(right),
+        Error::NotFound { .. } | Error::UnknownRoute { .. } => {
+            "Check the base URL (--personio-base-url, PERSONIO_BASE_URL): it is https://api.personio.de for most.".to_owned()
+        }
+        Error::RateLimited { .. } => {
+            "Another program may use up the limits of this credential: try again later, or give each its own.".to_owned()
+        }
+        Error::Server { .. } => {
+            "Try again. If it stays so, tell Personio's support the trace id, if there is one.".to_owned()
+        }
+        Error::Unreachable { .. } => {
+            "Check the base URL (--personio-base-url), the network, a proxy (HTTPS_PROXY) and the CA certificates of this \
+             machine."
+                .to_owned()
+        }
+        Error::Redirected { .. } => {
+            "Set --personio-base-url (PERSONIO_BASE_URL) to the address of Personio's API: https://api.personio.de for most."
+                .to_owned()
+        }
+        Error::Intercepted { .. } | Error::Rejected { .. } | Error::Unreadable { .. } => {
+            "Check that the base URL (--personio-base-url) is Personio's, and that nothing in between changes answers.".to_owned()
+        }
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

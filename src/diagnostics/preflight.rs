@@ -1,0 +1,273 @@
+//! What a credential lets through and what becomes of it, by a first page of persons: for an operator
+//! whose server is not to run yet, or does not. It asks a few dozen times at most, and only reads.
+
+use crate::diagnostics::contradictions;
+use crate::diagnostics::coverage;
+use crate::diagnostics::custom_attributes;
+use crate::diagnostics::findings;
+use crate::diagnostics::sample_values;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+
+pub use crate::diagnostics::coverage::Presence;
+pub use crate::diagnostics::custom_attributes::{CustomAttribute, Standing};
+pub use crate::diagnostics::findings::{Finding, Outcome};
+
+use crate::clock::Clock;
+use crate::diagnostics::explanation;
+use crate::diagnostics::explanation::{Explained, Made};
+use crate::mapping::Policy;
+use crate::mapping::attributes::Attributes;
+use crate::mapping::primary_employment::{DateRules, Primary};
+use crate::mapping::user::{Card, Context, user};
+use crate::mapping::user_name;
+use crate::mapping::user_name::{Claim, UserNames};
+use crate::personio::model::Person;
+use crate::personio::{Client, Error, FirstPage, Names, OddValue, ToldLimit};
+use crate::scim::{Content, Locations, list_order};
+use crate::sync::lookup_ids::{InUse, Named};
+use crate::sync::record_codec::{Facts, Head};
+use crate::sync::refresh::believed;
+
+/// The employments of so many persons are read: enough to see what is never there.
+const EMPLOYMENTS: usize = 20;
+
+/// A survey that has not been taken yet.
+pub struct Survey {
+    client: Client,
+    policy: Policy,
+    attributes: Attributes,
+    locations: Locations,
+    clock: Arc<dyn Clock>,
+    /// Whether a company that mostly lacks what matters is not served.
+    is_bound: bool,
+    /// Largest page of the server.
+    max_results: usize,
+}
+
+/// What a survey has found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Step by step.
+    pub findings: Vec<Finding>,
+    /// Whether there was no answer at all.
+    pub is_unreachable: bool,
+    /// Which attributes the persons have.
+    pub presence: Vec<Presence>,
+    /// The custom attributes that were seen.
+    pub custom: Vec<CustomAttribute>,
+    /// How a few persons would be served.
+    pub people: Vec<Vec<Explained>>,
+    /// The limits that were told.
+    pub limits: Vec<ToldLimit>,
+    /// How many requests it took.
+    pub requests: u64,
+}
+
+/// The persons of the first page, and what could be read of them.
+struct Sample {
+    page: FirstPage,
+    /// In the order of the page.
+    people: Vec<Facts>,
+    /// Of the first persons, so many as were asked for.
+    asked: usize,
+    failures: Vec<Error>,
+    names: Names,
+    /// Values that could not be taken as they are.
+    odd: Vec<OddValue>,
+}
+
+impl Survey {
+    /// A survey with this client. Where the operator sets no bound to changes (`is_bound`), a company that mostly
+    /// lacks what matters is served.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        policy: Policy,
+        locations: Locations,
+        clock: Arc<dyn Clock>,
+        is_bound: bool,
+        max_results: usize,
+    ) -> Self {
+        let attributes = Attributes::new(&policy);
+        Self { client, policy, attributes, locations, clock, is_bound, max_results }
+    }
+
+    /// Takes it, and explains how so many persons would be served.
+    pub async fn take(&self, persons: usize) -> Report {
+        let mut report = Report::default();
+        let signed_in = self.client.sign_in().await;
+        report.is_unreachable = matches!(signed_in, Err(Error::Unreachable { .. }));
+        report.findings.push(findings::token(&signed_in));
+        if signed_in.is_ok() {
+            self.ask(persons, &mut report).await;
+            report.limits = self.client.told_limits();
+            report.limits.sort_by_key(|limit| limit.endpoint.route());
+            report.findings.push(findings::limits(&report.limits));
+        }
+        report.requests = self.client.traffic().requests();
+        report
+    }
+
+    async fn ask(&self, persons: usize, report: &mut Report) {
+        let wanted = self.policy.wanted_attributes();
+        let (page, ()) = tokio::join!(self.client.first_persons(&wanted), self.client.prefetch_names());
+        let counted = match &page {
+            Ok(page) => self.client.count_persons(page, self.max_results).await,
+            Err(error) => Err(error.clone()),
+        };
+        report.findings.push(findings::persons(&page, &counted));
+        let page = match page {
+            Ok(page) if !page.persons.is_empty() => page,
+            Ok(_) | Err(_) => {
+                report.findings.extend(self.look_ups(None).await);
+                return;
+            }
+        };
+        let sample = self.sample(page, persons.max(EMPLOYMENTS)).await;
+        report.findings.push(findings::employments(sample.asked, &sample.failures));
+        report.findings.extend(self.look_ups(Some(&sample)).await);
+        report.findings.extend(findings::page_size(&counted));
+        report.findings.extend(sample_values::finding(&sample.page.unreadable, &sample.odd, &self.client.odd_names()));
+        report.presence = coverage::presence(&sample.people, &self.rules());
+        report.findings.push(findings::attributes(&report.presence));
+        report.custom = custom_attributes::custom(&sample.page.attributes, &self.policy);
+        report.findings.extend(custom_attributes::findings(
+            &self.policy,
+            &self.attributes,
+            &report.custom,
+            &sample.page.persons,
+        ));
+        report.findings.push(contradictions::finding(&sample.people, &self.rules()));
+        let serve = findings::serve(&sample.people, &self.rules(), self.is_bound);
+        report.findings.push(findings::unless_blocked(serve, &report.findings));
+        report.people = self.explained(&sample, persons).await;
+    }
+
+    /// Returns a finding for each kind of unit that has names.
+    async fn look_ups(&self, sample: Option<&Sample>) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for look_up in self.client.look_ups().await {
+            let in_use = match sample {
+                Some(sample) => InUse::of(look_up.kind, &sample.people, &sample.names, &self.rules()),
+                None => InUse::default(),
+            };
+            found.push(findings::look_up(&look_up, in_use));
+        }
+        found
+    }
+
+    async fn sample(&self, page: FirstPage, asked: usize) -> Sample {
+        let asked = asked.min(page.persons.len());
+        let answers = stream::iter(page.persons.iter().take(asked)).map(|person| async move {
+            let read = self.client.employments(&person.id).await;
+            read.and_then(|read| believed(read, person, &[]))
+        });
+        let answers: Vec<_> = answers.buffered(self.client.max_concurrency()).collect().await;
+        let (mut failures, mut employments, mut odd) = (Vec::new(), Vec::new(), page.odd.clone());
+        for (answer, person) in answers.into_iter().zip(&page.persons) {
+            match answer {
+                Ok(read) => {
+                    for attribute in read.odd {
+                        let attribute = format!("employments.{attribute}").into();
+                        odd.push(OddValue { person: person.id.clone(), attribute });
+                    }
+                    employments.push(Some(read.employments));
+                }
+                Err(error) => {
+                    failures.push(error);
+                    employments.push(None);
+                }
+            }
+        }
+        let employments = employments.into_iter().chain(std::iter::repeat(None));
+        let persons = page.persons.iter().cloned();
+        let people = persons.zip(employments).map(|(person, employments)| Facts { person, employments });
+        let people: Vec<Facts> = people.collect();
+        // As a server does it: units in use that the lists do not name are requested one by one.
+        let mut named = Named::default();
+        for facts in &people {
+            named.add(facts.employments.as_deref().unwrap_or_default());
+        }
+        let names = self.client.names(named.by_kind()).await;
+        Sample { people, page, asked, failures, names, odd }
+    }
+
+    /// How the first persons would be served whose employments are known.
+    async fn explained(&self, sample: &Sample, persons: usize) -> Vec<Vec<Explained>> {
+        let is_served = |person: &Person| !self.policy.require_email || person.email.is_some();
+        let mut served: Vec<&Facts> = sample.people.iter().filter(|facts| is_served(&facts.person)).collect();
+        // As a server does it.
+        served.sort_by(|one, other| {
+            let (one, other) = (&one.person, &other.person);
+            list_order((one.created_at, &one.id), (other.created_at, &other.id))
+        });
+        let all: Vec<Head<'_>> = served.iter().map(|facts| Head::of(&facts.person)).collect();
+        let rules = self.rules();
+        let user_names = user_names(&served, &all, &rules);
+        let chosen = served.iter().zip(&user_names).filter(|(facts, _)| facts.employments.is_some());
+        let chosen: Vec<_> = chosen.take(persons).collect();
+
+        let supervisors = self.supervisors(chosen.iter().map(|(facts, _)| **facts), &all).await;
+        let cards =
+            all.iter().zip(&user_names).map(|(head, name)| (head.id, Card { head: *head, user_name: name.clone() }));
+        let others = supervisors.iter().filter(|person| is_served(person)).map(Head::of).map(|it| (it.id, own(it)));
+        let context = Context {
+            policy: &self.policy,
+            attributes: &self.attributes,
+            locations: &self.locations,
+            names: &sample.names,
+            people: cards.chain(others).collect::<HashMap<_, _>>(),
+            today: rules.today,
+        };
+        let explained = chosen.into_iter().filter_map(|(facts, user_name)| {
+            let Facts { person, employments } = facts;
+            let employments = employments.as_deref().unwrap_or_default();
+            let Primary { employment, standing } = rules.primary(person, employments);
+            let made = Made { person, employment, standing, context: &context };
+            let user = user(person, user_name.clone().into_owned(), employments, &context).versioned().ok()?;
+            explanation::explained(&user, &made).ok()
+        });
+        explained.collect()
+    }
+
+    fn rules(&self) -> DateRules<'_> {
+        let policy = &self.policy;
+        DateRules { policy, today: self.clock.now().to_zoned(policy.time_zone.clone()).date() }
+    }
+
+    /// The supervisors of `chosen` who are not among `all`: a manager is served only who is served as well.
+    async fn supervisors<'r>(&self, chosen: impl Iterator<Item = &'r Facts>, all: &[Head<'_>]) -> Vec<Person> {
+        let rules = self.rules();
+        let supervisor = |facts: &'r Facts| {
+            rules.primary_employment(facts.employments.as_deref()?)?.supervisor.as_ref()?.id.as_deref()
+        };
+        let mut ids: Vec<&str> = chosen.filter_map(supervisor).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|id| all.iter().all(|head| head.id != *id));
+        let answers = stream::iter(ids).map(|id| self.client.person(id, &[])).buffered(self.client.max_concurrency());
+        answers.filter_map(|answer| async { Some(answer.ok().flatten()?.value) }).collect().await
+    }
+}
+
+/// Returns the user names of persons, in their order; `heads` are theirs.
+fn user_names<'p>(persons: &[&Facts], heads: &[Head<'p>], rules: &DateRules<'_>) -> Vec<Cow<'p, str>> {
+    let claim = |head: &Head<'_>| -> Result<Claim, Infallible> {
+        let facts = persons.iter().find(|facts| facts.person.id == head.id);
+        let primary = facts.map(|facts| rules.primary(&facts.person, facts.employments.as_deref().unwrap_or_default()));
+        Ok(primary.map_or(Claim::LOWEST, |primary| Claim::of(&primary)))
+    };
+    let Ok(UserNames { names, .. }) = user_name::all(heads, claim);
+    names
+}
+
+/// What is said of somebody whose address is taken to be their own.
+fn own(head: Head<'_>) -> Card<'_> {
+    let user_name = head.email.map_or_else(|| user_name::fallback(head.id).into(), Into::into);
+    Card { head, user_name }
+}

@@ -1,0 +1,59 @@
+//! Values that cannot be read, as a finding.
+
+use crate::diagnostics::findings::{Finding, Outcome};
+use crate::personio::{OddNames, OddValue, is_fit_for_a_log};
+
+/// Number of examples that are shown.
+const MAX_EXAMPLES: usize = 10;
+
+/// Returns a finding, if anything on the first page, of the employments or of the names is odd. It names persons by
+/// id and attributes, never a value.
+pub(crate) fn finding(unreadable: &[&'static str], odd: &[OddValue], names: &[OddNames]) -> Option<Finding> {
+    let mut examples: Vec<String> = Vec::new();
+    for attribute in unreadable {
+        examples.push(format!("{attribute} of a person who cannot be read"));
+    }
+    for OddValue { person, attribute } in odd {
+        let person = if is_fit_for_a_log(person) { person } else { "with an odd id" };
+        examples.push(format!("{attribute} of person {person}"));
+    }
+    let mut unreadable_names = 0;
+    for OddNames { kind, ids, unreadable } in names {
+        unreadable_names += unreadable;
+        for id in ids {
+            let id = if is_fit_for_a_log(id) { id } else { "with an odd id" };
+            examples.push(format!("name of {kind:?} {id}"));
+        }
+    }
+    let count = examples.len() + unreadable_names;
+    if count == 0 {
+        return None;
+    }
+    examples.truncate(MAX_EXAMPLES);
+    let examples = examples.join(", ");
+    let what = format!("{count} values cannot be read, and are absent or incomplete: {examples}");
+    let remedy = "Enter these values in Personio again. A person whose id, e-mail address, name or status cannot be read \
+                  is served as before, and a new one is not served.";
+    Some(Finding { step: "values", outcome: Outcome::Doubtful, what, remedy: Some(remedy.to_owned()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::personio::Kind;
+
+    #[test]
+    fn what_cannot_be_read_is_counted_and_named() {
+        assert_eq!(finding(&[], &[], &[]), None);
+        let odd = |person: &str| OddValue { person: person.to_owned(), attribute: "created_at".into() };
+        let names = OddNames { kind: Kind::Team, ids: vec!["3".to_owned()], unreadable: 2 };
+        let found = finding(&["email"], &[odd("7"), odd("A name")], &[names]).unwrap();
+        assert_eq!(
+            found.what,
+            "6 values cannot be read, and are absent or incomplete: email of a person who cannot be read, created_at of \
+             person 7, created_at of person with an odd id, name of Team 3"
+        );
+        let many: Vec<OddValue> = (0..100).map(|id| odd(&id.to_string())).collect();
+        assert_eq!(finding(&[], &many, &[]).unwrap().what.matches("created_at").count(), 10);
+    }
+}

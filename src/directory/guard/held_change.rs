@@ -1,0 +1,189 @@
+//! Held changes: loads that the guard refused, until a later load is within bounds or somebody approves exactly the
+//! change that was shown.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::directory::guard::{Change, ChangeId, Kinds, Losses, Verdict};
+use crate::directory::publish::Reason;
+use crate::directory::{Directory, Loaded};
+
+/// A load that is not served.
+#[derive(Debug)]
+pub(in crate::directory) struct Held {
+    loaded: Loaded,
+    /// When its load began.
+    started: SignedDuration,
+    id: ChangeId,
+    change: Change,
+    own: Losses,
+    pub(in crate::directory) losses: Losses,
+    /// When the first of a row of such loads was held back.
+    since: Duration,
+    /// Last change that the log reported, and its size.
+    reported: Option<Reported>,
+}
+
+/// A change as the log has reported it.
+#[derive(Debug, Clone, Copy)]
+struct Reported {
+    id: ChangeId,
+    size: usize,
+}
+
+/// A change that is held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Name of the change, by which it is approved.
+    pub id: ChangeId,
+    /// Numbers of those whom it would change.
+    pub own: Losses,
+    /// The same, and those who lost something within the last hours. They decided.
+    pub losses: Losses,
+    /// Time for which it, or one like it, has been held back.
+    pub since: Duration,
+}
+
+/// A user in a held change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AffectedUser {
+    /// The `id`.
+    pub id: Box<str>,
+    /// What would happen to the user.
+    pub kinds: Kinds,
+}
+
+/// Outcome of an approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approval {
+    /// The change is served. This is the number of users.
+    Published(usize),
+    /// Nothing is held back.
+    NothingHeld,
+    /// Another change is held back by now.
+    Another(ChangeId),
+    /// The change could not be published.
+    Failed(String),
+}
+
+impl Directory {
+    /// Goes on serving what was served, for as long as it may be.
+    pub(in crate::directory) fn hold_back(&self, loaded: Loaded, started: SignedDuration, verdict: Verdict) {
+        let earlier = self.0.held.load_full();
+        if earlier.is_none() {
+            self.0.counters.held_back.fetch_add(1, Relaxed);
+        }
+        let since = earlier.as_ref().map_or_else(|| self.0.clock.monotonic(), |held| held.since);
+        let mut reported = earlier.and_then(|held| held.reported);
+        let Verdict { id, change, own, losses, .. } = verdict;
+        // Somebody who knows of a few must hear of many.
+        let known = reported.map_or(0, |reported| reported.size);
+        if losses.size() >= known.saturating_mul(2) {
+            report(id, &losses);
+            reported = Some(Reported { id, size: losses.size() });
+        } else {
+            tracing::debug!("the change is still held back as {id}: {losses}");
+        }
+        self.0.held.store(Some(Arc::new(Held { loaded, started, id, change, own, losses, since, reported })));
+    }
+
+    /// Compares what is held back with what is served by now.
+    pub(in crate::directory) fn compare_held_again(&self) {
+        let Some(held) = self.0.held.load_full() else { return };
+        let loaded = self.held_today(&held);
+        let verdict = self.judge(&loaded);
+        self.hold_back(loaded, held.started, verdict);
+    }
+
+    /// Returns what is held back, as of today: it may have waited for days.
+    fn held_today(&self, held: &Held) -> Loaded {
+        let again = if self.is_of_today(&held.loaded) { None } else { self.made_again(held.loaded.memory.as_ref()) };
+        again.unwrap_or_else(|| held.loaded.clone())
+    }
+
+    /// Publishes what is held back if it is the change of this id. If it has become another, that stays held back.
+    pub async fn approve(&self, id: &str) -> Approval {
+        let _turn = self.0.publishing.lock().await;
+        let Some(held) = self.0.held.load_full() else {
+            tracing::info!("nothing is held back");
+            return Approval::NothingHeld;
+        };
+        let loaded = self.held_today(&held);
+        let verdict = self.judge(&loaded);
+        if verdict.id.to_string() != id {
+            let another = verdict.id;
+            tracing::warn!("not approved: the change that is held back is {another} by now: {}", verdict.own);
+            self.hold_back(loaded, held.started, verdict);
+            return Approval::Another(another);
+        }
+        tracing::warn!("approved as {id}: {}", verdict.own);
+        let memory = loaded.memory.clone();
+        match self.publish(loaded, held.started, Reason::Approved(Box::new(verdict))).await {
+            Ok(snapshot) => {
+                self.0.held.store(None);
+                self.0.approvals.fetch_add(1, Relaxed);
+                memory.inspect(|approved| self.0.source.served(approved));
+                Approval::Published(snapshot.users().all().len())
+            }
+            Err(reason) => {
+                tracing::error!("what was approved cannot be published: {reason}");
+                Approval::Failed(reason.to_string())
+            }
+        }
+    }
+
+    /// Publishes what is held back if it is the change that the log has reported last. Otherwise that is reported.
+    pub async fn approve_reported(&self) -> Approval {
+        let reported = {
+            let _turn = self.0.publishing.lock().await;
+            let Some(held) = self.0.held.load_full() else {
+                tracing::info!("nothing is held back");
+                return Approval::NothingHeld;
+            };
+            match held.reported {
+                Some(reported) if reported.id == held.id => reported.id,
+                Some(_) | None => {
+                    self.report_anew(&held);
+                    return Approval::Another(held.id);
+                }
+            }
+        };
+        self.approve(&reported.to_string()).await
+    }
+
+    fn report_anew(&self, held: &Held) {
+        tracing::warn!("not approved: the change is another than the log has reported");
+        report(held.id, &held.losses);
+        let &Held { started, id, own, losses, since, .. } = held;
+        let reported = Some(Reported { id, size: losses.size() });
+        let (loaded, change) = (held.loaded.clone(), held.change.clone());
+        self.0.held.store(Some(Arc::new(Held { loaded, started, id, change, own, losses, since, reported })));
+    }
+
+    /// Returns what is held back, if anything.
+    #[must_use]
+    pub fn held_back(&self) -> Option<HeldBack> {
+        let held = self.0.held.load_full()?;
+        let since = self.0.clock.monotonic().saturating_sub(held.since);
+        Some(HeldBack { id: held.id, own: held.own, losses: held.losses, since })
+    }
+
+    /// Returns all users whom the held change of this id would change; nothing if it has become another.
+    #[must_use]
+    pub fn affected_users(&self, id: ChangeId) -> Option<Vec<AffectedUser>> {
+        let held = self.0.held.load_full().filter(|held| held.id == id)?;
+        let users = held.change.users.iter().map(|(id, kinds)| AffectedUser { id: id.clone(), kinds: *kinds });
+        Some(users.collect())
+    }
+}
+
+fn report(id: ChangeId, losses: &Losses) {
+    tracing::error!(
+        change = %id,
+        "a change is held back as {id}, and what was served is served on: {losses}; if that is right, let it through \
+         with `personio-scim approve` or SIGUSR1, or raise --max-change (SCIM_MAX_CHANGE)"
+    );
+}

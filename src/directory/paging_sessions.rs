@@ -1,0 +1,275 @@
+//! Which snapshot each client goes through. The snapshots are few and large, the walks many and small.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use moka::ops::compute::Op;
+use moka::policy::EvictionPolicy;
+
+use crate::directory::{Directory, Snapshot};
+use crate::scim::{Digest, digest};
+
+/// For how long after its last page a walk is remembered.
+pub const WALK_PAUSE: Duration = Duration::from_secs(300);
+/// For how long after its first.
+const WALK: Duration = Duration::from_secs(3600);
+/// A walk that begins again so soon has not begun anew.
+const AGAIN: Duration = Duration::from_secs(60);
+/// So many walks are remembered.
+const WALKS: u64 = 10_000;
+/// So many snapshots are kept for them.
+const KEPT: u64 = 8;
+
+/// What a walk is recognised by. A digest is small, however long the query is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Walk {
+    /// Who asks what, in pages of this size.
+    of_this_size: Digest,
+    /// Who asks what: clients ask for less on their last page.
+    of_any_size: Digest,
+}
+
+/// The walks that are under way.
+pub(super) struct Walks {
+    began: Cache<Digest, Began>,
+    kept: Cache<Digest, Arc<Snapshot>>,
+}
+
+/// What a walk began on.
+#[derive(Debug, Clone, Copy)]
+struct Began {
+    snapshot: Digest,
+    /// When that was loaded, on the monotonic clock.
+    loaded: Duration,
+    /// When the walk began, on the same.
+    at: Duration,
+}
+
+impl Walk {
+    /// The walk of a client through the answers to a query, in pages of `size`.
+    #[must_use]
+    pub fn new<'a>(client_and_query: impl IntoIterator<Item = &'a [u8]>, size: usize) -> Self {
+        let of_any_size = digest(client_and_query);
+        Self { of_this_size: digest([&of_any_size[..], &size.to_be_bytes()]), of_any_size }
+    }
+}
+
+impl Walks {
+    pub(super) fn new() -> Self {
+        Self::remembered(WALK_PAUSE, WALK)
+    }
+
+    /// Walks that are forgotten after a `pause`, and at the end of their `life`.
+    fn remembered(pause: Duration, life: Duration) -> Self {
+        // The default policy would refuse whoever comes when there are many, instead of letting go of the
+        // one that has rested longest. Each walk is in it twice.
+        let began = Cache::builder().max_capacity(2 * WALKS).eviction_policy(EvictionPolicy::lru());
+        let kept = Cache::builder().max_capacity(KEPT).eviction_policy(EvictionPolicy::lru());
+        Self {
+            began: began.time_to_idle(pause).time_to_live(life).build(),
+            kept: kept.time_to_idle(pause).time_to_live(life).build(),
+        }
+    }
+
+    /// A walk begins on `snapshot`, unless it has begun on a newer one.
+    pub(super) async fn begin(&self, walk: &Walk, snapshot: &Arc<Snapshot>, loaded: Duration, at: Duration) {
+        if self.has_just_begun(walk, snapshot.digest(), at).await {
+            return;
+        }
+        self.keep(snapshot).await;
+        let began = Began { snapshot: *snapshot.digest(), loaded, at };
+        for key in [walk.of_this_size, walk.of_any_size] {
+            let newest = self.began.entry(key).and_compute_with(async |earlier| match earlier {
+                Some(earlier) if earlier.value().loaded > loaded => Op::Nop,
+                Some(_) | None => Op::Put(began),
+            });
+            newest.await;
+        }
+    }
+
+    /// Whether the walk has begun on this content a moment ago, so that all of it is remembered for long enough. There
+    /// are clients that ask for nothing but first pages.
+    async fn has_just_begun(&self, walk: &Walk, content: &Digest, at: Duration) -> bool {
+        for key in [walk.of_this_size, walk.of_any_size] {
+            let began = self.began.get(&key).await;
+            if !began.is_some_and(|began| began.snapshot == *content && at.saturating_sub(began.at) < AGAIN) {
+                return false;
+            }
+        }
+        self.kept.get(content).await.is_some()
+    }
+
+    /// The content that a walk goes through. Looking for it in both places keeps both.
+    pub(super) async fn digest(&self, walk: &Walk) -> Option<Digest> {
+        let (of_this_size, of_any_size) =
+            (self.began.get(&walk.of_this_size).await, self.began.get(&walk.of_any_size).await);
+        Some(of_this_size.or(of_any_size)?.snapshot)
+    }
+
+    pub(super) async fn kept(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
+        self.kept.get(digest).await
+    }
+
+    /// Keeps a snapshot on which a walk begins.
+    pub(super) async fn keep(&self, snapshot: &Arc<Snapshot>) {
+        self.kept.insert(*snapshot.digest(), Arc::clone(snapshot)).await;
+        // Snapshots are large: one too many goes now, not some time.
+        self.tidy().await;
+    }
+
+    /// Keeps a snapshot on which a walk goes on. A walk that outlived a restart goes through one that is not
+    /// kept yet.
+    pub(super) async fn keep_on(&self, snapshot: &Arc<Snapshot>) {
+        if !self.kept.contains_key(snapshot.digest()) {
+            self.keep(snapshot).await;
+        }
+    }
+
+    /// Lets go of what is kept for nobody: perhaps nobody comes by for long, and snapshots are large.
+    pub(super) async fn tidy(&self) {
+        self.kept.run_pending_tasks().await;
+    }
+}
+
+impl Directory {
+    /// The snapshot for a further page of a list, if the walk is known. A client that goes through the pages of one
+    /// `walk` reads them all from the snapshot on which it began, even when a newer one has been published in between:
+    /// otherwise somebody could be on no page, or on two.
+    pub async fn page(&self, walk: &Walk) -> Option<Arc<Snapshot>> {
+        let digest = self.0.walks.digest(walk).await?;
+        self.kept(&digest).await
+    }
+
+    /// The snapshot was that of the first page of `walk`, and there are more.
+    pub async fn begin(&self, walk: &Walk, snapshot: &Arc<Snapshot>) {
+        let now = self.0.clock.monotonic();
+        self.0.walks.begin(walk, snapshot, now.saturating_sub(snapshot.age(now)), now).await;
+    }
+
+    /// A client begins on this snapshot, and remembers so itself.
+    pub async fn keep(&self, snapshot: &Arc<Snapshot>) {
+        self.0.walks.keep(snapshot).await;
+    }
+
+    /// Such a client goes on.
+    pub async fn keep_on(&self, snapshot: &Arc<Snapshot>) {
+        self.0.walks.keep_on(snapshot).await;
+    }
+
+    /// The snapshot with this content, if it is still kept and not too old.
+    pub async fn kept(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
+        let kept = self.0.walks.kept(digest).await;
+        let newest = self.servable().filter(|newest| newest.digest() == digest);
+        let now = self.0.clock.monotonic();
+        newest.or(kept).filter(|snapshot| snapshot.age(now) <= self.0.freshness.max_stale)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use jiff::SignedDuration;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::directory::Loaded;
+    use crate::directory::snapshot::Earlier;
+    use crate::scim::{Group, Locations, Meta, Vocabulary};
+
+    /// A snapshot with one group.
+    fn snapshot(name: &str) -> Arc<Snapshot> {
+        let vocabulary = Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
+        let meta = Meta::of_group(String::new());
+        let group = Group {
+            id: name.to_owned(),
+            external_id: name.to_owned(),
+            display_name: name.to_owned(),
+            members: Vec::new(),
+            meta,
+        };
+        let loaded = Loaded { groups: vec![group], ..Loaded::nobody(Arc::new(vocabulary)) };
+        Arc::new(Snapshot::new(loaded, Earlier::Unknown, SignedDuration::ZERO, &SystemClock::new()).unwrap())
+    }
+
+    fn walk(query: &str, size: usize) -> Walk {
+        Walk::new([query.as_bytes()], size)
+    }
+
+    #[test]
+    fn the_times_are_those_that_the_documents_say() {
+        assert_eq!((WALK_PAUSE, WALK, KEPT), (Duration::from_secs(5 * 60), Duration::from_secs(60 * 60), 8));
+    }
+
+    #[tokio::test]
+    async fn a_walk_is_forgotten_after_a_pause_and_at_the_end_of_its_life() {
+        let (pause, life) = (Duration::from_millis(600), Duration::from_millis(1800));
+        let (one, walks) = (snapshot("one"), Walks::remembered(pause, life));
+        for query in ["idle", "touched"] {
+            walks.begin(&walk(query, 10), &one, Duration::ZERO, Duration::ZERO).await;
+        }
+        let began = Instant::now();
+        while began.elapsed() < life - pause / 2 {
+            assert_eq!(walks.digest(&walk("touched", 10)).await, Some(*one.digest()), "{:?}", began.elapsed());
+            assert!(walks.kept(one.digest()).await.is_some());
+            sleep(pause / 8).await;
+        }
+        assert_eq!(walks.digest(&walk("idle", 10)).await, None);
+        assert_eq!(walks.digest(&walk("touched", 11)).await, Some(*one.digest()), "kept with the other size");
+        while began.elapsed() < life {
+            walks.digest(&walk("touched", 10)).await;
+            walks.kept(one.digest()).await;
+            sleep(pause / 8).await;
+        }
+        assert_eq!(walks.digest(&walk("touched", 10)).await, None, "its life is over");
+        assert!(walks.kept(one.digest()).await.is_none());
+        walks.begin(&walk("touched", 10), &one, Duration::ZERO, Duration::ZERO).await;
+        sleep(pause * 2).await;
+        assert!(walks.kept(one.digest()).await.is_none(), "a snapshot too rests only so long");
+    }
+
+    #[tokio::test]
+    async fn a_walk_begins_however_many_others_there_are() {
+        let (walks, one) = (Walks::new(), snapshot("one"));
+        for other in 0..2 * WALKS {
+            let other = walk(&other.to_string(), 10);
+            walks.begin(&other, &one, Duration::ZERO, Duration::ZERO).await;
+            walks.digest(&other).await;
+            walks.digest(&other).await;
+        }
+        walks.begin(&walk("mine", 10), &one, Duration::ZERO, Duration::ZERO).await;
+        walks.began.run_pending_tasks().await;
+        assert_eq!(walks.digest(&walk("mine", 10)).await, Some(*one.digest()));
+        assert!(walks.began.entry_count() <= 2 * WALKS);
+    }
+
+    #[tokio::test]
+    async fn so_many_snapshots_are_kept_and_never_one_more() {
+        let walks = Walks::new();
+        let all: Vec<_> = (0..=KEPT).map(|name| snapshot(&name.to_string())).collect();
+        for snapshot in &all {
+            walks.keep(snapshot).await;
+        }
+        assert!(walks.kept(all[0].digest()).await.is_none(), "the one that has rested longest is let go at once");
+        for snapshot in &all[1..] {
+            assert!(walks.kept(snapshot.digest()).await.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn of_two_beginnings_the_newer_data_counts_and_each_size_is_a_walk() {
+        let (walks, old, new) = (Walks::new(), snapshot("old"), snapshot("new"));
+        let [early, late] = [1, 2].map(Duration::from_secs);
+        walks.begin(&walk("a", 10), &new, late, Duration::ZERO).await;
+        walks.begin(&walk("a", 10), &old, early, Duration::ZERO).await;
+        assert_eq!(walks.digest(&walk("a", 10)).await, Some(*new.digest()));
+        walks.begin(&walk("b", 10), &old, early, Duration::ZERO).await;
+        walks.begin(&walk("b", 20), &new, late, Duration::ZERO).await;
+        for (size, expected) in [(10, &old), (20, &new), (5, &new)] {
+            assert_eq!(walks.digest(&walk("b", size)).await, Some(*expected.digest()), "{size}");
+        }
+        assert_eq!(walks.digest(&walk("c", 10)).await, None);
+    }
+}

@@ -1,0 +1,162 @@
+//! How the content of a state file is sealed: AES-256-GCM behind a header that tells what the file is
+//! before anything is opened.
+//!
+//! ```text
+//! magic 8 | version 2 | key id 8 | owner 16 | length 8 | nonce 12 | header code 16 | ciphertext | tag 16
+//! ```
+//!
+//! The length is that of the ciphertext. The header code authenticates everything before it (HMAC-SHA256), so that a
+//! file of another length is refused before its content is read. The header is the associated data: a change of it
+//! breaks the seal. Keys, key id and owner are derived from the given secret by HKDF-SHA256, so that the file tells
+//! nothing of either text.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::{hkdf, hmac, rand};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
+const MAGIC: &[u8; 8] = b"SCIMSEAL";
+/// Of the format of the file. What the content means is the business of whoever wrote it.
+const VERSION: u16 = 2;
+const VERSION_END: usize = MAGIC.len() + 2;
+const KEY_ID_END: usize = VERSION_END + 8;
+const OWNER_END: usize = KEY_ID_END + 16;
+const LENGTH_END: usize = OWNER_END + 8;
+const NONCE_END: usize = LENGTH_END + NONCE_LEN;
+const CODE_LENGTH: usize = 16;
+/// Length of the header.
+pub(in crate::directory) const HEADER: usize = NONCE_END + CODE_LENGTH;
+/// Length of the tag behind the ciphertext.
+const TAG: u64 = 16;
+
+/// Why a file is of no use. It reads on after the file's name.
+#[derive(Debug)]
+pub(in crate::directory) enum Unusable {
+    Damaged,
+    Foreign,
+    Older,
+    Newer,
+    OtherKey,
+    OtherOwner,
+    NoFile,
+    OtherLength,
+    Unreadable(std::io::Error),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged => f.write_str("is damaged"),
+            Self::Foreign => f.write_str("was written by another program"),
+            Self::Older => f.write_str("was written by an older version of this program"),
+            Self::Newer => f.write_str("was written by a newer version of this program"),
+            Self::OtherKey => f.write_str("is sealed with another key"),
+            Self::OtherOwner => f.write_str("belongs to another credential"),
+            Self::NoFile => f.write_str("is no regular file"),
+            Self::OtherLength => f.write_str("is not as long as its header says"),
+            Self::Unreadable(error) => write!(f, "cannot be read ({error})"),
+        }
+    }
+}
+
+/// Seals and opens what belongs to one owner, with one key.
+pub(in crate::directory) struct Seal {
+    secret: hkdf::Prk,
+    owner: Box<str>,
+}
+
+impl Seal {
+    pub(in crate::directory) fn new(key: &SecretString, owner: &str) -> Self {
+        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"personio-scim state file");
+        Self { secret: salt.extract(key.expose_secret().as_bytes()), owner: owner.into() }
+    }
+
+    /// Seals the content where it is. The header goes before it, the tag behind it.
+    pub(in crate::directory) fn close(&self, content: &mut [u8]) -> Result<([u8; HEADER], Tag), Unspecified> {
+        let mut header = [0; HEADER];
+        let (fields, code) = header.split_at_mut(NONCE_END);
+        let (beginning, rest) = fields.split_at_mut(OWNER_END);
+        let (length, nonce) = rest.split_at_mut(8);
+        beginning.copy_from_slice(&self.beginning()?);
+        length.copy_from_slice(&(content.len() as u64).to_be_bytes());
+        // Of random nonces, one key has enough for a thousand million files.
+        rand::fill(nonce)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce)?;
+        let signed = hmac::sign(&self.header_key()?, fields);
+        code.copy_from_slice(signed.as_ref().get(..CODE_LENGTH).ok_or(Unspecified)?);
+        let tag = self.key()?.seal_in_place_separate_tag(nonce, Aad::from(&header), content)?;
+        Ok((header, tag))
+    }
+
+    /// Checks whether what follows this header can be opened, from all that can be told without opening it, for a
+    /// file of this length.
+    pub(in crate::directory) fn check(&self, header: &[u8], file_length: u64) -> Result<(), Unusable> {
+        if !header.iter().zip(MAGIC).all(|(found, expected)| found == expected) {
+            return Err(Unusable::Foreign);
+        }
+        let expected = self.beginning().map_err(|_| Unusable::Damaged)?;
+        let differs = |from, to| header.get(from..to) != expected.get(from..to);
+        match header.get(MAGIC.len()..VERSION_END) {
+            Some(version) if *version < VERSION.to_be_bytes()[..] => return Err(Unusable::Older),
+            Some(version) if *version > VERSION.to_be_bytes()[..] => return Err(Unusable::Newer),
+            Some(_) | None => {}
+        }
+        if header.len() < HEADER {
+            return Err(Unusable::Damaged);
+        }
+        // In this order: what the owner looks like depends on the key.
+        if differs(VERSION_END, KEY_ID_END) {
+            return Err(Unusable::OtherKey);
+        }
+        if differs(KEY_ID_END, OWNER_END) {
+            return Err(Unusable::OtherOwner);
+        }
+        self.check_length(header, file_length)
+    }
+
+    /// Checks that the header is as it was written, and the file as long as it says.
+    fn check_length(&self, header: &[u8], file_length: u64) -> Result<(), Unusable> {
+        let (fields, code) = header.split_at_checked(NONCE_END).ok_or(Unusable::Damaged)?;
+        let signed = hmac::sign(&self.header_key().map_err(|_| Unusable::Damaged)?, fields);
+        if !bool::from(code.ct_eq(signed.as_ref().get(..CODE_LENGTH).unwrap_or_default())) {
+            return Err(Unusable::Damaged);
+        }
+        let length = fields.get(OWNER_END..LENGTH_END).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        let expected = length.and_then(|length| length.checked_add(HEADER as u64 + TAG));
+        if expected == Some(file_length) { Ok(()) } else { Err(Unusable::OtherLength) }
+    }
+
+    /// Opens what follows a header that has been checked, where it is.
+    pub(in crate::directory) fn open(&self, header: &[u8], mut sealed: Vec<u8>) -> Result<Vec<u8>, Unusable> {
+        let length = self.open_in_place(header, &mut sealed).map_err(|_| Unusable::Damaged)?;
+        sealed.truncate(length);
+        Ok(sealed)
+    }
+
+    fn open_in_place(&self, header: &[u8], sealed: &mut [u8]) -> Result<usize, Unspecified> {
+        let nonce = Nonce::try_assume_unique_for_key(header.get(LENGTH_END..NONCE_END).unwrap_or_default())?;
+        Ok(self.key()?.open_in_place(nonce, Aad::from(header), sealed)?.len())
+    }
+
+    /// The header up to the nonce.
+    fn beginning(&self) -> Result<[u8; OWNER_END], Unspecified> {
+        let (mut key_id, mut owner) = ([0; 32], [0; 32]);
+        self.secret.expand(&[b"key id"], hkdf::HKDF_SHA256)?.fill(&mut key_id)?;
+        self.secret.expand(&[b"owner ", self.owner.as_bytes()], hkdf::HKDF_SHA256)?.fill(&mut owner)?;
+        let parts = [&MAGIC[..], &VERSION.to_be_bytes(), &key_id[..8], &owner[..16]];
+        parts.concat().try_into().map_err(|_| Unspecified)
+    }
+
+    fn header_key(&self) -> Result<hmac::Key, Unspecified> {
+        let mut key = [0; 32];
+        self.secret.expand(&[b"header key"], hkdf::HKDF_SHA256)?.fill(&mut key)?;
+        Ok(hmac::Key::new(hmac::HMAC_SHA256, &key))
+    }
+
+    fn key(&self) -> Result<LessSafeKey, Unspecified> {
+        Ok(LessSafeKey::new(UnboundKey::from(self.secret.expand(&[b"content key"], &AES_256_GCM)?)))
+    }
+}

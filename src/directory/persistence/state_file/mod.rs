@@ -1,0 +1,276 @@
+//! A file that keeps some bytes sealed: through restarts, and against whoever reads the disk. It is
+//! replaced as a whole or not at all, and what it cannot read it moves out of the way and never
+//! deletes.
+//!
+//! What the bytes mean and how old they may be is not its business. All functions block.
+
+#[cfg(test)]
+mod tests;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_lc_rs::aead::Tag;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use secrecy::SecretString;
+
+use crate::directory::persistence::encryption::{HEADER, Seal, Unusable};
+
+/// Only the user that the server runs as may read it.
+const MODE: u32 = 0o600;
+/// How often to begin anew when another server finishes its file just as this one opens it.
+const TRIES: usize = 10;
+/// So many files can be set aside next to each other.
+const ASIDE: u32 = 10_000;
+
+/// Why the state was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refuses.
+    #[error("the state file {} cannot be written: {step}: {error}", path.display())]
+    Write {
+        /// The state file.
+        path: PathBuf,
+        /// What was being done.
+        step: &'static str,
+        /// What the file system said.
+        error: io::Error,
+    },
+    /// Another server keeps its state in the same file.
+    #[error("the state file {} is being written by another server", path.display())]
+    Busy {
+        /// The state file.
+        path: PathBuf,
+    },
+    /// What is there cannot be used, and cannot be moved out of the way either.
+    #[error(
+        "the state file {} {reason}; it cannot be set aside ({error}), so it is left as it is, and no state is kept",
+        path.display()
+    )]
+    Occupied {
+        /// The state file.
+        path: PathBuf,
+        /// Why it cannot be used.
+        reason: String,
+        /// What the file system said.
+        error: io::Error,
+    },
+    /// The cryptographic library refuses, as it does where it gets no random numbers.
+    #[error("the state cannot be sealed")]
+    Seal,
+}
+
+/// A sealed file.
+pub struct StateFile {
+    path: PathBuf,
+    seal: Seal,
+    /// Whether what is there could neither be used nor be set aside.
+    occupied: AtomicBool,
+}
+
+impl StateFile {
+    /// The file at `path`, sealed with `key`. A file of another `owner` is not opened.
+    #[must_use]
+    pub fn new(path: PathBuf, key: &SecretString, owner: &str) -> Self {
+        Self { path, seal: Seal::new(key, owner), occupied: AtomicBool::new(false) }
+    }
+
+    /// What was written last. A file that cannot be used is reported and set aside.
+    #[must_use]
+    pub fn read(&self) -> Option<Vec<u8>> {
+        match self.content() {
+            Ok(Some(content)) => Some(content),
+            Ok(None) => {
+                tracing::info!("there is no state file {} yet", self.path.display());
+                None
+            }
+            Err(unusable) => {
+                self.set_aside(&unusable.to_string());
+                None
+            }
+        }
+    }
+
+    /// Replaces the file. Whoever reads it finds the old content or the new, also after a crash. A
+    /// vector is sealed where it is; anything else is copied once.
+    ///
+    /// # Errors
+    /// When the file is as it was before, or may become so again if the machine loses power now.
+    pub fn write(&self, content: impl Into<Vec<u8>>) -> Result<(), Error> {
+        let mut content = content.into();
+        let (header, tag) = self.seal.close(&mut content).map_err(|_| Error::Seal)?;
+        let new = sibling(&self.path, ".new");
+        let file = self.locked(&new)?;
+        self.make_room()?;
+        if let Err(error) = fill(&file, &header, &content, &tag) {
+            // A full disk is not helped by half a file.
+            let _ = file.set_len(0);
+            return Err(self.failed("writing the new file")(error));
+        }
+        fs::rename(&new, &self.path).map_err(self.failed("putting the new file in its place"))?;
+        let folder = File::open(parent(&self.path)).and_then(|folder| folder.sync_all());
+        folder.map_err(self.failed("making the new file last"))
+    }
+
+    /// Moves the file out of the way, because it `reason` ("is damaged"), and reports it.
+    pub fn set_aside(&self, reason: &str) {
+        if let Err(error) = self.try_set_aside(reason) {
+            tracing::warn!("{error}");
+        }
+    }
+
+    fn try_set_aside(&self, reason: &str) -> Result<(), Error> {
+        let moved = move_aside(&self.path);
+        self.occupied.store(moved.is_err(), Ordering::Relaxed);
+        let (path, reason) = (self.path.clone(), reason.to_owned());
+        if let Some(aside) = moved.map_err(|error| Error::Occupied { path, reason: reason.clone(), error })? {
+            let (path, aside) = (self.path.display(), aside.display());
+            tracing::warn!("the state file {path} {reason}; it has been set aside as {aside}");
+        }
+        Ok(())
+    }
+
+    fn content(&self) -> Result<Option<Vec<u8>>, Unusable> {
+        let Some((mut file, header)) = self.beginning()? else { return Ok(None) };
+        // Room for all of it at once: otherwise it would be copied several times while it grows.
+        let length = file.metadata().map_err(Unusable::Unreadable)?.len().saturating_sub(HEADER as u64);
+        let mut sealed = Vec::new();
+        let room = usize::try_from(length).unwrap_or(usize::MAX);
+        sealed.try_reserve_exact(room).map_err(|_| Unusable::Unreadable(io::ErrorKind::OutOfMemory.into()))?;
+        // Not beyond it, if it grows meanwhile.
+        (&mut file).take(length).read_to_end(&mut sealed).map_err(Unusable::Unreadable)?;
+        self.seal.open(&header, sealed).map(Some)
+    }
+
+    /// The file, if there is one, behind its header, which says that this program can open it.
+    fn beginning(&self) -> Result<Option<(File, Vec<u8>)>, Unusable> {
+        let mut file = match OpenOptions::new().read(true).custom_flags(harmless()).open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_no_file(&error) => return Err(Unusable::NoFile),
+            Err(error) => return Err(Unusable::Unreadable(error)),
+        };
+        let about = file.metadata().map_err(Unusable::Unreadable)?;
+        if !about.is_file() {
+            return Err(Unusable::NoFile);
+        }
+        let mut header = Vec::with_capacity(HEADER);
+        (&mut file).take(HEADER as u64).read_to_end(&mut header).map_err(Unusable::Unreadable)?;
+        self.seal.check(&header, about.len())?;
+        Ok(Some((file, header)))
+    }
+
+    /// Moves away what must not be overwritten: what could not be used when it was read, and what
+    /// somebody else has put there since.
+    fn make_room(&self) -> Result<(), Error> {
+        if self.occupied.load(Ordering::Relaxed) {
+            return self.try_set_aside("could not be used when it was read");
+        }
+        match self.beginning() {
+            Ok(_) => Ok(()),
+            Err(unusable) => self.try_set_aside(&unusable.to_string()),
+        }
+    }
+
+    /// The new file, empty and in nobody else's hands. What a crash has left there is overwritten.
+    fn locked(&self, new: &Path) -> Result<File, Error> {
+        let mut options = OpenOptions::new();
+        // It is emptied only once it is locked: until then another server may be writing it.
+        options.write(true).create(true).truncate(false).mode(MODE).custom_flags(harmless());
+        for _ in 0..TRIES {
+            let file = options.open(new).map_err(self.failed("creating the new file"))?;
+            if !file.metadata().map_err(self.failed("creating the new file"))?.is_file() {
+                let error = io::Error::new(io::ErrorKind::InvalidInput, "its name belongs to no regular file");
+                return Err(self.failed("creating the new file")(error));
+            }
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => break,
+                Err(TryLockError::Error(error)) => return Err(self.failed("locking the new file")(error)),
+            }
+            // Between opening and locking another server may have put it in its place: it is the state
+            // file by now, and must not be emptied.
+            if is_at(&file, new).map_err(self.failed("locking the new file"))? {
+                file.set_len(0).map_err(self.failed("emptying the new file"))?;
+                file.set_permissions(Permissions::from_mode(MODE)).map_err(self.failed("protecting the new file"))?;
+                return Ok(file);
+            }
+        }
+        Err(Error::Busy { path: self.path.clone() })
+    }
+
+    fn failed(&self, step: &'static str) -> impl FnOnce(io::Error) -> Error {
+        let path = self.path.clone();
+        move |error| Error::Write { path, step, error }
+    }
+}
+
+fn fill(mut file: &File, header: &[u8], content: &[u8], tag: &Tag) -> io::Result<()> {
+    file.write_all(header)?;
+    file.write_all(content)?;
+    file.write_all(tag.as_ref())?;
+    file.sync_all()
+}
+
+/// Flags to open a name that may be anything: a link is not followed, and a pipe does not block.
+fn harmless() -> i32 {
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
+}
+
+/// Reports whether a name was not opened because of what it names: a link, or a socket or pipe without another end.
+fn is_no_file(error: &io::Error) -> bool {
+    let errors = [Errno::LOOP, Errno::NXIO];
+    errors.iter().any(|known| error.raw_os_error() == Some(known.raw_os_error()))
+}
+
+/// Whether the open file is the one that has this name now.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives what is there a free name next to it, and says which. Nothing there is nothing to do.
+fn move_aside(path: &Path) -> io::Result<Option<PathBuf>> {
+    let is_folder = match fs::symlink_metadata(path) {
+        Ok(there) => there.is_dir(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    for number in 1..=ASIDE {
+        let aside = sibling(path, &format!(".set-aside-{number}"));
+        // The name is taken first, by something empty that the renaming replaces: two servers that
+        // look for a free one at the same time must not find the same.
+        let taken = if is_folder { fs::create_dir(&aside) } else { File::create_new(&aside).map(drop) };
+        match taken {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            Err(error) => return Err(error),
+        }
+        return match fs::rename(path, &aside) {
+            Ok(()) => Ok(Some(aside)),
+            Err(error) => {
+                let _ = if is_folder { fs::remove_dir(&aside) } else { fs::remove_file(&aside) };
+                if error.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(error) }
+            }
+        };
+    }
+    Err(io::Error::other(format!("{ASIDE} files are set aside there already")))
+}
+
+fn sibling(path: &Path, suffix: &str) -> PathBuf {
+    let mut name: OsString = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

@@ -1,0 +1,94 @@
+//! Several servers at once, and servers that are killed.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::directory::persistence::state_file::Error;
+use crate::directory::persistence::state_file::tests::{at, holding, logged, names};
+
+#[test]
+fn while_one_server_writes_another_does_not() {
+    let (_folder, path) = holding(b"old");
+    let file = at(&path);
+    let held = file.locked(&path.with_file_name("state.new")).unwrap();
+    let error = at(&path).write(*b"new").unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
+    assert_eq!(at(&path).read().as_deref(), Some(&b"old"[..]));
+    drop(held);
+    at(&path).write(*b"new").unwrap();
+    assert_eq!(at(&path).read().as_deref(), Some(&b"new"[..]));
+}
+
+#[test]
+fn two_servers_that_write_all_the_time_leave_nothing_but_whole_files() {
+    let (folder, path) = holding(&[0; 1000]);
+    let write = |byte: u8| {
+        let file = at(&path);
+        move || {
+            let mut written = 0;
+            while written < 100 {
+                match file.write(vec![byte; 50_000 * usize::from(byte)]) {
+                    Ok(()) => written += 1,
+                    Err(Error::Busy { .. }) => thread::yield_now(),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    };
+    let writers = [thread::spawn(write(1)), thread::spawn(write(2))];
+    let reader = at(&path);
+    while !writers.iter().all(thread::JoinHandle::is_finished) {
+        let content = reader.read().expect("there is always a whole file");
+        assert!(content.windows(2).all(|pair| pair[0] == pair[1]) && content.len().is_multiple_of(1000));
+    }
+    for writer in writers {
+        writer.join().unwrap();
+    }
+    assert_eq!(names(&folder), ["state"]);
+}
+
+/// Not a test of its own: the process that the next one kills.
+#[test]
+#[ignore = "only for a process that is to be killed"]
+fn writes_until_it_is_killed() {
+    for round in (1..=u8::MAX).cycle() {
+        // The folder goes when the other one fails.
+        if !Path::new("to-be-killed").exists() {
+            return;
+        }
+        at(Path::new("state")).write(vec![round; 3_000_000 + usize::from(round)]).unwrap();
+    }
+}
+
+#[test]
+fn however_often_it_is_killed_while_it_writes_the_file_can_be_read() {
+    let (folder, path) = holding(b"old");
+    fs::write(folder.path().join("to-be-killed"), "").unwrap();
+    let mut halves = 0;
+    for round in 0..60 {
+        let before = fs::read(&path).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "directory::state_file::tests::crash::writes_until_it_is_killed", "--ignored"])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        while fs::read(&path).unwrap() == before {
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        }
+        thread::sleep(Duration::from_micros(700 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        halves += usize::from(path.with_file_name("state.new").exists());
+        let (content, lines) = logged(|| at(&path).read());
+        let content = content.unwrap_or_else(|| panic!("round {round}: {lines:?}"));
+        assert!(content.len() > 3_000_000 && content.iter().all(|byte| *byte == content[0]), "round {round}");
+    }
+    assert!(halves > 5, "it was killed in the middle only {halves} times");
+    at(&path).write(*b"new").unwrap();
+    assert_eq!(at(&path).read().as_deref(), Some(&b"new"[..]));
+    assert_eq!(names(&folder), ["state", "to-be-killed"]);
+}

@@ -1,0 +1,410 @@
+//! What is written is read, or nothing is; and nothing is ever lost.
+
+mod crash;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use crate::directory::persistence::encryption::HEADER;
+use crate::directory::persistence::state_file::{Error, StateFile};
+
+const KEY: &str = "a key for tests that is long enough";
+/// How much longer a file is than its content.
+const OVERHEAD: usize = HEADER + 16;
+
+fn at(path: &Path) -> StateFile {
+    StateFile::new(path.to_owned(), &KEY.to_owned().into(), "me")
+}
+
+/// A folder with a state file that holds `content`.
+fn holding(content: &[u8]) -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("state");
+    at(&path).write(content).unwrap();
+    (folder, path)
+}
+
+fn aside(path: &Path, number: usize) -> PathBuf {
+    path.with_file_name(format!("state.set-aside-{number}"))
+}
+
+fn names(folder: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(folder.path()).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// What it does, and the lines that it logs meanwhile, from warnings on.
+fn logged<T>(does: impl FnOnce() -> T) -> (T, Vec<String>) {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let result = tracing::subscriber::with_default(subscriber, does);
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    (result, text.lines().map(str::to_owned).collect())
+}
+
+/// Fails unless the file is refused with one warning that says `why`, and kept as it is.
+#[track_caller]
+fn is_set_aside(file: &StateFile, path: &Path, why: &str) {
+    let before = fs::read(path).unwrap();
+    let (content, lines) = logged(|| file.read());
+    assert_eq!(content, None, "{why}");
+    let [line] = lines.as_slice() else { panic!("{why}: {lines:?}") };
+    assert!(line.contains("WARN") && line.contains(why), "{why}: {line}");
+    assert!(line.ends_with(&format!("set aside as {}", aside(path, 1).display())), "{line}");
+    assert!(!path.exists());
+    assert_eq!(fs::read(aside(path, 1)).unwrap(), before);
+    // Nothing of it is in the way of a new one.
+    assert_eq!(logged(|| file.read()), (None, vec![]));
+    file.write(*b"new").unwrap();
+    assert_eq!(file.read().as_deref(), Some(&b"new"[..]));
+    assert_eq!(fs::read(aside(path, 1)).unwrap(), before);
+}
+
+#[test]
+fn what_was_written_last_is_read() {
+    let (folder, path) = holding(b"first");
+    for content in [&b"second"[..], b"", &[7; 100_000]] {
+        at(&path).write(content).unwrap();
+        let (read, lines) = logged(|| at(&path).read());
+        assert_eq!((read.as_deref(), lines), (Some(content), vec![]));
+        assert_eq!(fs::metadata(&path).unwrap().len(), (content.len() + OVERHEAD) as u64);
+    }
+    assert_eq!(names(&folder), ["state"]);
+}
+
+#[test]
+fn where_there_is_no_file_nobody_is_alarmed() {
+    let folder = TempDir::new().unwrap();
+    for path in [folder.path().join("state"), folder.path().join("missing/state")] {
+        assert_eq!(logged(|| at(&path).read()), (None, vec![]));
+    }
+    assert!(names(&folder).is_empty());
+}
+
+#[test]
+fn the_content_is_for_the_server_alone() {
+    let (_folder, path) = holding(b"somebody@example.com");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode(&path), 0o600);
+    // Whatever a crash has left, and whatever somebody has done to the file.
+    let new = path.with_file_name("state.new");
+    fs::write(&new, "left over").unwrap();
+    for path in [&new, &path] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
+    }
+    at(&path).write(*b"somebody@example.com").unwrap();
+    assert_eq!(mode(&path), 0o600);
+
+    let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+    assert!(!text.contains("somebody") && !text.contains("me\0") && !text.contains(KEY));
+    let again = fs::read(&path).unwrap();
+    at(&path).write(*b"somebody@example.com").unwrap();
+    let differ = again.iter().zip(fs::read(&path).unwrap()).filter(|(old, new)| **old != *new).count();
+    assert!(differ > 40, "a nonce was used twice: {differ} bytes differ");
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_set_aside_as_it_is() {
+    let (_folder, good) = holding(b"the content");
+    let good = fs::read(good).unwrap();
+    let end = good.len();
+    let changed = |at: usize| {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let version = |version: u16| [&good[..8], &version.to_be_bytes(), &good[10..]].concat();
+    let rows: &[(Vec<u8>, &str)] = &[
+        (vec![], "is damaged"),
+        // Cut off in each region.
+        (good[..4].to_vec(), "is damaged"),
+        (good[..8].to_vec(), "is damaged"),
+        (good[..9].to_vec(), "is damaged"),
+        (good[..14].to_vec(), "is damaged"),
+        (good[..30].to_vec(), "is damaged"),
+        (good[..40].to_vec(), "is damaged"),
+        (good[..HEADER - 1].to_vec(), "is damaged"),
+        (good[..HEADER].to_vec(), "is not as long as its header says"),
+        (good[..HEADER + 5].to_vec(), "is not as long as its header says"),
+        (good[..end - 16].to_vec(), "is not as long as its header says"),
+        (good[..end - 1].to_vec(), "is not as long as its header says"),
+        ([&good[..], b"x"].concat(), "is not as long as its header says"),
+        // Changed in each region.
+        (changed(0), "by another program"),
+        (changed(7), "by another program"),
+        (changed(10), "sealed with another key"),
+        (changed(17), "sealed with another key"),
+        (changed(18), "belongs to another credential"),
+        (changed(33), "belongs to another credential"),
+        (changed(34), "is damaged"),
+        (changed(41), "is damaged"),
+        (changed(42), "is damaged"),
+        (changed(54), "is damaged"),
+        (changed(69), "is damaged"),
+        (changed(HEADER), "is damaged"),
+        (changed(end - 17), "is damaged"),
+        (changed(end - 16), "is damaged"),
+        (changed(end - 1), "is damaged"),
+        (version(0), "by an older version"),
+        (version(1), "by an older version"),
+        (version(3), "by a newer version"),
+        (version(0x0100), "by a newer version"),
+        (good[..8].iter().copied().chain([0, 9]).collect(), "by a newer version"),
+        (b"{\"users\": []}".to_vec(), "by another program"),
+        (b"x".to_vec(), "by another program"),
+        (vec![0; 5000], "by another program"),
+    ];
+    for (bytes, why) in rows {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("state");
+        fs::write(&path, bytes).unwrap();
+        is_set_aside(&at(&path), &path, why);
+    }
+}
+
+#[test]
+fn a_file_of_another_key_or_another_owner_is_set_aside_and_can_be_put_back() {
+    let key = |key: &str| key.to_owned().into();
+    for (key, owner, why) in [
+        (key("another key that is long enough too"), "me", "is sealed with another key"),
+        (key("another key that is long enough too"), "you", "is sealed with another key"),
+        (key(KEY), "you", "belongs to another credential"),
+    ] {
+        let (_folder, path) = holding(b"content");
+        let other = StateFile::new(path.clone(), &key, owner);
+        is_set_aside(&other, &path, why);
+        fs::rename(aside(&path, 1), &path).unwrap();
+        assert_eq!(at(&path).read().as_deref(), Some(&b"content"[..]));
+    }
+}
+
+#[test]
+fn what_is_no_file_or_cannot_be_read_is_set_aside() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("state");
+    let file = at(&path);
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("inside"), "kept").unwrap();
+    let (content, lines) = logged(|| file.read());
+    assert_eq!((content, lines.len()), (None, 1));
+    assert!(lines[0].contains("is no regular file; it has been set aside"), "{lines:?}");
+    assert_eq!(fs::read(aside(&path, 1).join("inside")).unwrap(), b"kept");
+
+    // A link to itself leads nowhere.
+    symlink(&path, &path).unwrap();
+    let (content, lines) = logged(|| file.read());
+    assert_eq!((content, lines.len()), (None, 1));
+    assert!(lines[0].contains("is no regular file") && lines[0].ends_with("set-aside-2"), "{lines:?}");
+
+    // A file without permissions can be read by root alone.
+    file.write(*b"content").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::File::open(&path).is_err() {
+        let (content, lines) = logged(|| file.read());
+        assert_eq!((content, lines.len()), (None, 1));
+        assert!(lines[0].contains("cannot be read (") && lines[0].ends_with("set-aside-3"), "{lines:?}");
+    }
+}
+
+/// A pipe without anybody at its other end.
+fn pipe_at(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn neither_a_link_nor_a_device_nor_a_pipe_is_read() {
+    let (folder, real) = holding(b"content");
+    let path = folder.path().join("other");
+    for (what, place) in [("a link", 1), ("a device", 2), ("a pipe", 3), ("a socket", 4)] {
+        match what {
+            "a link" => symlink(&real, &path).unwrap(),
+            "a device" => symlink("/dev/zero", &path).unwrap(),
+            "a pipe" => pipe_at(&path),
+            _ => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
+        }
+        let (content, lines) = logged(|| at(&path).read());
+        assert_eq!((content, lines.len()), (None, 1), "{what}");
+        assert!(lines[0].contains("is no regular file"), "{what}: {lines:?}");
+        assert!(lines[0].ends_with(&format!("other.set-aside-{place}")), "{what}: {lines:?}");
+    }
+    assert_eq!(at(&real).read().as_deref(), Some(&b"content"[..]), "what a link leads to is left alone");
+}
+
+#[test]
+fn a_file_of_another_length_is_refused_unread() {
+    const TERABYTE: u64 = 1 << 40;
+    let (_folder, path) = holding(b"content");
+    let good = fs::read(&path).unwrap();
+    let lie = [&good[..34], &(TERABYTE - OVERHEAD as u64).to_be_bytes(), &good[42..]].concat();
+    for (bytes, why) in [(good, "is not as long as its header says"), (lie, "is damaged")] {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("state");
+        fs::write(&path, bytes).unwrap();
+        // A sparse file: it takes no room, and reading it would take hours.
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(TERABYTE).unwrap();
+        let (content, lines) = logged(|| at(&path).read());
+        assert_eq!((content, lines.len()), (None, 1), "{why}");
+        assert!(lines[0].contains(why), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_pipe_where_the_new_file_is_to_be_is_an_error_and_no_wait() {
+    let (folder, path) = holding(b"old");
+    let new = path.with_file_name("state.new");
+    pipe_at(&new);
+    let without_reader = at(&path).write(*b"new").unwrap_err().to_string();
+    assert!(without_reader.contains("cannot be written: creating the new file"), "{without_reader}");
+    let reader = fs::OpenOptions::new().read(true).write(true).open(&new).unwrap();
+    let with_reader = at(&path).write(*b"new").unwrap_err().to_string();
+    assert!(with_reader.contains("belongs to no regular file"), "{with_reader}");
+    drop(reader);
+    assert_eq!(at(&path).read().as_deref(), Some(&b"old"[..]));
+    assert_eq!(names(&folder), ["state", "state.new"]);
+}
+
+#[test]
+fn what_is_set_aside_is_never_overwritten() {
+    let (folder, path) = holding(b"");
+    let file = at(&path);
+    // Somebody has tidied up in between.
+    fs::write(aside(&path, 2), "mine").unwrap();
+    for content in ["one", "two", "three"] {
+        fs::write(&path, content).unwrap();
+        assert_eq!(file.read(), None);
+    }
+    fs::write(&path, "four").unwrap();
+    file.set_aside("is too old for me");
+    let kept: Vec<Vec<u8>> = (1..=5).map(|number| fs::read(aside(&path, number)).unwrap()).collect();
+    assert_eq!(kept, [&b"one"[..], b"mine", b"two", b"three", b"four"]);
+    assert_eq!(names(&folder).len(), 5);
+    // There is nothing left to set aside.
+    assert_eq!(logged(|| file.set_aside("is gone")).1, Vec::<String>::new());
+    assert_eq!(names(&folder).len(), 5);
+}
+
+#[test]
+fn whoever_cannot_understand_the_content_sets_it_aside() {
+    let (_folder, path) = holding(b"from the future");
+    let file = at(&path);
+    let ((), lines) = logged(|| file.set_aside("was written by a newer version"));
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    assert!(line.contains("was written by a newer version; it has been set aside as"), "{line}");
+    assert_eq!(file.read(), None);
+    fs::rename(aside(&path, 1), &path).unwrap();
+    assert_eq!(file.read().as_deref(), Some(&b"from the future"[..]));
+}
+
+#[test]
+fn what_somebody_else_has_put_there_is_not_overwritten() {
+    let (_folder, path) = holding(b"old");
+    let file = at(&path);
+    assert!(file.read().is_some());
+    let theirs = StateFile::new(path.clone(), &KEY.to_owned().into(), "you");
+    let ((), lines) = logged(|| theirs.write(*b"theirs").unwrap());
+    assert!(lines.len() == 1 && lines[0].contains("belongs to another credential"), "{lines:?}");
+    fs::rename(aside(&path, 1), aside(&path, 7)).unwrap();
+    assert_eq!(at(&aside(&path, 7)).read().as_deref(), Some(&b"old"[..]));
+}
+
+#[test]
+fn what_cannot_be_set_aside_is_left_as_it_is() {
+    // A name so long that the other file still fits next to it, but no name to set it aside.
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("s".repeat(250));
+    fs::write(&path, "somebody's").unwrap();
+    let file = at(&path);
+    let (content, lines) = logged(|| file.read());
+    assert_eq!((content, lines.len()), (None, 1));
+    assert!(lines[0].contains("by another program; it cannot be set aside ("), "{lines:?}");
+    let (written, lines) = logged(|| file.write(*b"new"));
+    let error = written.unwrap_err();
+    assert!(matches!(error, Error::Occupied { .. }), "{error}");
+    assert!(error.to_string().contains("left as it is") && lines.is_empty(), "{error}, {lines:?}");
+    assert_eq!(fs::read(&path).unwrap(), b"somebody's");
+
+    // Damage behind the header is found only by reading, and remembered.
+    fs::remove_file(&path).unwrap();
+    file.write(*b"content").unwrap();
+    let damaged: Vec<u8> = fs::read(&path).unwrap().into_iter().chain([0]).collect();
+    fs::write(&path, &damaged).unwrap();
+    assert_eq!(file.read(), None);
+    assert!(matches!(file.write(*b"new").unwrap_err(), Error::Occupied { .. }));
+    assert_eq!(fs::read(&path).unwrap(), damaged);
+    fs::remove_file(&path).unwrap();
+    file.write(*b"new").unwrap();
+    assert_eq!(file.read().as_deref(), Some(&b"new"[..]));
+}
+
+#[test]
+fn what_a_crash_has_left_over_is_overwritten() {
+    let (folder, path) = holding(b"old");
+    fs::write(path.with_file_name("state.new"), vec![1; 10_000]).unwrap();
+    assert_eq!(at(&path).read().as_deref(), Some(&b"old"[..]));
+    at(&path).write(*b"new").unwrap();
+    assert_eq!(at(&path).read().as_deref(), Some(&b"new"[..]));
+    assert_eq!(names(&folder), ["state"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_an_error_that_says_what_and_why() {
+    let folder = TempDir::new().unwrap();
+    let missing = folder.path().join("missing/state");
+    let error = at(&missing).write(*b"secret").unwrap_err().to_string();
+    let expected =
+        format!("the state file {} cannot be written: creating the new file: No such file", missing.display());
+    assert!(error.starts_with(&expected), "{error}");
+
+    // Whatever a link in the place of the new file points to is somebody's.
+    let path = folder.path().join("state");
+    let victim = folder.path().join("victim");
+    fs::write(&victim, "mine").unwrap();
+    symlink(&victim, path.with_file_name("state.new")).unwrap();
+    assert!(matches!(at(&path).write(*b"secret").unwrap_err(), Error::Write { .. }));
+    assert_eq!(fs::read(&victim).unwrap(), b"mine");
+}
+
+proptest! {
+    #[test]
+    fn no_change_goes_unnoticed(
+        content in proptest::collection::vec(any::<u8>(), 0..200),
+        place in any::<prop::sample::Index>(),
+        flip in 1_u8..,
+        cut in any::<bool>(),
+    ) {
+        let (folder, path) = holding(&content);
+        let mut bytes = fs::read(&path).unwrap();
+        let place = place.index(bytes.len());
+        if cut {
+            bytes.truncate(place);
+        } else {
+            bytes[place] ^= flip;
+        }
+        fs::write(&path, &bytes).unwrap();
+        prop_assert_eq!(at(&path).read(), None);
+        prop_assert_eq!(fs::read(aside(&path, 1)).unwrap(), bytes);
+        prop_assert_eq!(names(&folder), ["state.set-aside-1"]);
+    }
+}

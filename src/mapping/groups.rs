@@ -1,0 +1,127 @@
+//! Groups, where the company wants them: one for each department, team, legal entity or office that at
+//! least one user belongs to, by the employment that counts. Nobody is left out for having left.
+
+use std::collections::HashMap;
+
+use crate::mapping::employment::by_number;
+use crate::mapping::user::Context;
+use crate::personio::Kind;
+use crate::personio::model::{Employment, Reference};
+use crate::scim::{Group, Locations, Member, Membership, Meta, User};
+
+/// What groups can be made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupKind {
+    /// Departments.
+    Department,
+    /// Teams.
+    Team,
+    /// Legal entities.
+    LegalEntity,
+    /// Offices, which Personio's look-up calls workplaces.
+    Office,
+}
+
+impl GroupKind {
+    const ALL: [Self; 4] = [Self::Department, Self::Team, Self::LegalEntity, Self::Office];
+
+    /// What the ids of such groups begin with.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Department => "department",
+            Self::Team => "team",
+            Self::LegalEntity => "legalEntity",
+            Self::Office => "office",
+        }
+    }
+
+    fn names(self) -> Kind {
+        match self {
+            Self::Department => Kind::Department,
+            Self::Team => Kind::Team,
+            Self::LegalEntity => Kind::LegalEntity,
+            Self::Office => Kind::Workplace,
+        }
+    }
+
+    /// The ids of the units of this kind that an employment belongs to.
+    fn units(self, employment: &Employment) -> Vec<&str> {
+        let of_type = |word: &str| {
+            let units = employment.org_units.iter().filter(|unit| unit.kind.as_deref() == Some(word));
+            units.map(|unit| unit.id.as_str()).collect()
+        };
+        match self {
+            Self::Department => of_type("DEPARTMENT"),
+            Self::Team => of_type("TEAM"),
+            Self::LegalEntity => referred(employment.legal_entity.as_ref()),
+            Self::Office => referred(employment.office.as_ref()),
+        }
+    }
+}
+
+fn referred(reference: Option<&Reference>) -> Vec<&str> {
+    reference.and_then(|reference| reference.id.as_deref()).into_iter().collect()
+}
+
+/// The groups of somebody with this employment, in their order. A group whose name cannot be read is
+/// called by its id: who is in it does not depend on that.
+pub(crate) fn memberships(employment: Option<&Employment>, context: &Context<'_>) -> Vec<Membership> {
+    let Some(employment) = employment else { return Vec::new() };
+    let kinds = GroupKind::ALL.into_iter().filter(|kind| context.policy.groups.contains(kind));
+    let of_kind = |kind: GroupKind| {
+        let mut units = kind.units(employment);
+        units.sort_by(|one, other| by_number(one, other));
+        units.dedup();
+        units.into_iter().map(move |unit| {
+            let value = format!("{}-{unit}", kind.word());
+            let name = context.names.get(kind.names(), unit);
+            Membership {
+                reference: context.locations.group(&value),
+                display: name.map_or_else(|| value.clone(), str::to_owned),
+                value,
+                kind: "direct",
+            }
+        })
+    };
+    kinds.flat_map(of_kind).collect()
+}
+
+/// The groups of all users, by kind and id. The members of each are in the order of `users`.
+pub(crate) fn groups(users: &[User], locations: &Locations) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for user in users {
+        for membership in &user.groups {
+            let place = *places.entry(&membership.value).or_insert_with(|| {
+                groups.push(Group {
+                    id: membership.value.clone(),
+                    external_id: parts(&membership.value).1.to_owned(),
+                    display_name: membership.display.clone(),
+                    members: Vec::new(),
+                    meta: Meta::of_group(locations.group(&membership.value)),
+                });
+                groups.len() - 1
+            });
+            if let Some(group) = groups.get_mut(place) {
+                group.members.push(Member {
+                    value: user.id.clone(),
+                    reference: user.meta.location.clone(),
+                    kind: "User",
+                    display: user.display_name.clone(),
+                });
+            }
+        }
+    }
+    groups.sort_by(|one, other| {
+        let ((one_kind, one_unit), (other_kind, other_unit)) = (parts(&one.id), parts(&other.id));
+        one_kind.cmp(&other_kind).then_with(|| by_number(one_unit, other_unit))
+    });
+    groups
+}
+
+/// The kind and the unit that the id of a group is made of.
+fn parts(id: &str) -> (Option<GroupKind>, &str) {
+    let (word, unit) = id.split_once('-').unwrap_or((id, ""));
+    (GroupKind::ALL.into_iter().find(|kind| kind.word() == word), unit)
+}

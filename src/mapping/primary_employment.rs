@@ -1,0 +1,584 @@
+//! Primary employment: the one that a user's attributes come from, and whether it makes them active today.
+//!
+//! Personio's status decides. Dates decide where the status is late (a change of employment), where the company
+//! chose a rule ([`Policy::active_before_start_days`], [`Policy::active_until`]), and between several employments.
+//! Nothing here depends on the order in which employments are listed.
+
+use std::cmp::{Ordering, Reverse};
+
+use jiff::ToSpan;
+use jiff::civil::{Date, Weekday};
+
+use crate::mapping::Policy;
+use crate::mapping::policy::ActiveUntil;
+use crate::mapping::validity::Validity;
+use crate::personio::model::{Employment, Person, Status};
+
+/// Maximum number of days between the end of an employment and the next that has begun, for these to be one: a
+/// weekend and a public holiday.
+const MAX_GAP_DAYS: i32 = 3;
+
+/// The rules of a company on one day.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DateRules<'p> {
+    pub(crate) policy: &'p Policy,
+    pub(crate) today: Date,
+}
+
+/// State of an employment, or of a person, on one day; a later one takes precedence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum State {
+    /// INACTIVE, a status that is not known, or over by a rule.
+    Inactive,
+    /// Still to begin.
+    Onboarding,
+    /// Employed, and away.
+    Leave,
+    /// At work.
+    Active,
+}
+
+/// The rule that decided a [`Standing`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// Personio's status alone.
+    Status,
+    /// The employment follows on another that has ended.
+    NoBreak,
+    /// [`Policy::active_before_start_days`].
+    BeforeStart,
+    /// The employment ended before it began, or before today without having begun.
+    Withdrawn,
+    /// [`Policy::active_until`].
+    Until,
+}
+
+/// Outcome of the rules for one employment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) state: State,
+    pub(crate) is_active: bool,
+    pub(crate) rule: Rule,
+}
+
+impl Standing {
+    fn new(state: State, is_active: bool, rule: Rule) -> Self {
+        Self { state, is_active, rule }
+    }
+}
+
+/// Outcome of the rules for one person.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Primary<'e> {
+    /// The primary employment; `None` for a person without readable employments.
+    pub(crate) employment: Option<&'e Employment>,
+    pub(crate) standing: Standing,
+}
+
+impl<'p> DateRules<'p> {
+    /// Returns the primary employment and what it makes of the person.
+    pub(crate) fn primary<'e>(&self, person: &Person, employments: &'e [Employment]) -> Primary<'e> {
+        let employment = self.primary_employment(employments);
+        let standing = match employment {
+            // Where the employment's status cannot be read, the person's, which Personio derives from it.
+            Some(own) => self.standing(own, own.status.as_ref().or(person.status.as_ref()), employments),
+            None => self.standing_without_employment(person.status.as_ref()),
+        };
+        Primary { employment, standing }
+    }
+
+    /// Returns the employment with the highest state. Of several with the same state: the newest that has begun,
+    /// otherwise the next to begin; of those that are over, the newest. Ties go by id.
+    pub(crate) fn primary_employment<'e>(&self, employments: &'e [Employment]) -> Option<&'e Employment> {
+        if let [only] = employments {
+            return Some(only);
+        }
+        employments.iter().max_by(|one, other| {
+            let (state, other_state) = (self.state(one, employments), self.state(other, employments));
+            let by_start = match state {
+                State::Inactive => one.employment_start_date.cmp(&other.employment_start_date),
+                State::Onboarding | State::Leave | State::Active => self.by_start(one, other),
+            };
+            state.cmp(&other_state).then(by_start).then_with(|| one.id.cmp(&other.id))
+        })
+    }
+
+    fn state(&self, employment: &Employment, all: &[Employment]) -> State {
+        self.standing(employment, employment.status.as_ref(), all).state
+    }
+
+    /// Orders by start. Without one it counts as the oldest that has begun.
+    fn by_start(&self, one: &Employment, other: &Employment) -> Ordering {
+        let (start, other_start) = (one.employment_start_date, other.employment_start_date);
+        match (self.has_begun(one), self.has_begun(other)) {
+            (true, true) => start.cmp(&other_start),
+            (false, false) => Reverse(start).cmp(&Reverse(other_start)),
+            (begun, other_begun) => begun.cmp(&other_begun),
+        }
+    }
+
+    fn has_begun(&self, employment: &Employment) -> bool {
+        employment.employment_start_date.is_none_or(|start| start <= self.today)
+    }
+
+    fn standing(&self, employment: &Employment, status: Option<&Status>, all: &[Employment]) -> Standing {
+        match status {
+            Some(Status::Active | Status::Leave) if self.is_over(employment) => {
+                Standing::new(State::Inactive, false, Rule::Until)
+            }
+            Some(Status::Active) => Standing::new(State::Active, true, Rule::Status),
+            Some(Status::Leave) => Standing::new(State::Leave, true, Rule::Status),
+            Some(Status::Onboarding) => self.standing_before_start(employment, all),
+            Some(Status::Inactive | Status::Other(_)) | None => Standing::new(State::Inactive, false, Rule::Status),
+        }
+    }
+
+    fn standing_without_employment(&self, status: Option<&Status>) -> Standing {
+        match status {
+            Some(Status::Active) => Standing::new(State::Active, true, Rule::Status),
+            Some(Status::Leave) => Standing::new(State::Leave, true, Rule::Status),
+            Some(Status::Onboarding) => Standing::new(State::Onboarding, false, Rule::Status),
+            Some(Status::Inactive | Status::Other(_)) | None => Standing::new(State::Inactive, false, Rule::Status),
+        }
+    }
+
+    /// Decides for an employment whose status is ONBOARDING.
+    fn standing_before_start(&self, employment: &Employment, all: &[Employment]) -> Standing {
+        let ended = |date: Date| date < self.today;
+        if was_withdrawn(employment) || ends(employment).into_iter().flatten().any(ended) {
+            return Standing::new(State::Inactive, false, Rule::Withdrawn);
+        }
+        if self.continues(employment, all) {
+            return Standing::new(State::Active, true, Rule::NoBreak);
+        }
+        let start = employment.employment_start_date;
+        let (Some(days), Some(start)) = (self.policy.active_before_start_days, start) else {
+            return Standing::new(State::Onboarding, false, Rule::Status);
+        };
+        let is_soon = self.today >= start.saturating_sub(i64::from(days).days());
+        Standing::new(State::Onboarding, is_soon, Rule::BeforeStart)
+    }
+
+    /// Reports whether the company's rule has ended an employment that Personio still calls ACTIVE or LEAVE.
+    fn is_over(&self, employment: &Employment) -> bool {
+        self.active_until(employment).is_some_and(|last| last < self.today)
+    }
+
+    /// Returns the last day on which the company's rule lets the person be active.
+    fn active_until(&self, employment: &Employment) -> Option<Date> {
+        let termination = employment.termination.as_ref()?;
+        match self.policy.active_until? {
+            ActiveUntil::LastWorkingDay => termination.last_working_day().or(termination.termination_date),
+            ActiveUntil::TerminationDate => termination.termination_date,
+        }
+    }
+
+    /// Reports whether `next` follows on an employment that has ended, without a break.
+    fn continues(&self, next: &Employment, all: &[Employment]) -> bool {
+        let Some(start) = next.employment_start_date else { return false };
+        all.iter().any(|earlier| earlier.id != next.id && self.is_followed(earlier, start))
+    }
+
+    /// Reports whether `earlier` has ended and an employment that begins on `start` is no break: up to
+    /// [`MAX_GAP_DAYS`] days lie between once the next has begun; before that, nothing but a weekend.
+    fn is_followed(&self, earlier: &Employment, start: Date) -> bool {
+        let has_ended = match &earlier.status {
+            Some(Status::Inactive) => true,
+            Some(Status::Active | Status::Leave) => self.is_over(earlier),
+            Some(Status::Onboarding | Status::Other(_)) | None => false,
+        };
+        let Some(end) = end(earlier) else { return false };
+        let is_earlier = earlier.employment_start_date.is_none_or(|begin| begin < start);
+        if !has_ended || !is_earlier || was_withdrawn(earlier) {
+            return false;
+        }
+        if start <= self.today {
+            let gap_days = (start - end).get_days() - 1;
+            return gap_days <= MAX_GAP_DAYS;
+        }
+        end <= self.today && has_only_weekend_between(end, start)
+    }
+
+    /// Narrows `validity` to the days on which the rules come to the same outcome for this person.
+    pub(crate) fn limit(&self, person: &Person, employments: &[Employment], validity: &mut Validity) {
+        if !self.depends_on_date(person, employments) {
+            return;
+        }
+        let outcome = |today: Date| DateRules { today, ..*self }.primary(person, employments);
+        for day in employments.iter().flat_map(|employment| self.turning_points(employment)) {
+            if day.yesterday().is_ok_and(|before| outcome(before) != outcome(day)) {
+                validity.note(day, self.today);
+            }
+        }
+    }
+
+    /// Reports whether a date can matter at all: it cannot for nearly everybody.
+    fn depends_on_date(&self, person: &Person, employments: &[Employment]) -> bool {
+        let [only] = employments else { return !employments.is_empty() };
+        match only.status.as_ref().or(person.status.as_ref()) {
+            Some(Status::Active | Status::Leave) => self.active_until(only).is_some(),
+            Some(Status::Onboarding) => true,
+            Some(Status::Inactive | Status::Other(_)) | None => false,
+        }
+    }
+
+    /// Returns each day on which a comparison with a date of this employment can turn out differently than on the
+    /// day before.
+    fn turning_points(&self, employment: &Employment) -> Vec<Date> {
+        let start = employment.employment_start_date;
+        let mut days: Vec<Date> = start.into_iter().collect();
+        if let (Some(start), Some(before)) = (start, self.policy.active_before_start_days) {
+            days.push(start.saturating_sub(i64::from(before).days()));
+        }
+        for end in ends(employment).into_iter().flatten() {
+            days.push(end);
+            days.extend(end.tomorrow());
+        }
+        days
+    }
+}
+
+/// The dates that end an employment. The end of a contract is none: contracts are renewed.
+fn ends(employment: &Employment) -> [Option<Date>; 3] {
+    let termination = employment.termination.as_ref();
+    [
+        employment.employment_end_date,
+        termination.and_then(|termination| termination.termination_date),
+        termination.and_then(|termination| termination.last_working_day()),
+    ]
+}
+
+/// Returns the last day of an employment, as far as Personio says.
+fn end(employment: &Employment) -> Option<Date> {
+    ends(employment).into_iter().flatten().next()
+}
+
+/// Reports whether an employment ended before it began.
+fn was_withdrawn(employment: &Employment) -> bool {
+    let Some(start) = employment.employment_start_date else { return false };
+    ends(employment).into_iter().flatten().any(|end| end < start)
+}
+
+/// Reports whether all days after `end` and before `start` are a Saturday or Sunday.
+fn has_only_weekend_between(end: Date, start: Date) -> bool {
+    let mut day = end;
+    while let Ok(next) = day.tomorrow() {
+        if next >= start {
+            return true;
+        }
+        if !matches!(next.weekday(), Weekday::Saturday | Weekday::Sunday) {
+            return false;
+        }
+        day = next;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A Monday.
+    const TODAY: Date = date(2026, 11, 23);
+
+    fn employments(list: Value) -> Vec<Employment> {
+        serde_json::from_value(list).unwrap()
+    }
+
+    fn person(status: Option<&str>) -> Person {
+        serde_json::from_value(json!({"id": "7", "status": status})).unwrap()
+    }
+
+    fn of(id: &str, status: &str, start: &str) -> Value {
+        json!({"id": id, "status": status, "employment_start_date": start})
+    }
+
+    fn ended(id: &str, start: &str, end: &str) -> Value {
+        json!({"id": id, "status": "INACTIVE", "employment_start_date": start, "employment_end_date": end})
+    }
+
+    fn terminated(status: &str, start: &str, last_working_day: Option<&str>, on: Option<&str>) -> Value {
+        json!({
+            "id": "t", "status": status, "employment_start_date": start,
+            "termination": {"last_working_date": last_working_day, "termination_date": on},
+        })
+    }
+
+    /// Holds each row, in both orders, to the id of the primary employment and whether it is active.
+    #[track_caller]
+    fn check(policy: &Policy, today: Date, rows: &[(&str, bool, Value)]) {
+        let rules = DateRules { policy, today };
+        for (id, is_active, list) in rows {
+            let mut employments = employments(list.clone());
+            for _ in 0..2 {
+                let primary = rules.primary(&person(Some("ACTIVE")), &employments);
+                let found = (primary.employment.unwrap().id.as_str(), primary.standing.is_active);
+                assert_eq!(found, (*id, *is_active), "{today}: {list}");
+                employments.reverse();
+            }
+        }
+    }
+
+    #[test]
+    fn the_highest_status_counts_and_of_several_the_newest_that_has_begun() {
+        check(
+            &Policy::default(),
+            TODAY,
+            &[
+                ("a", true, json!([of("a", "ACTIVE", "2020-01-01"), of("b", "ONBOARDING", "2027-01-01")])),
+                ("a", true, json!([of("a", "ACTIVE", "2001-01-01"), of("l", "LEAVE", "2024-01-01")])),
+                ("b", true, json!([of("a", "ACTIVE", "2020-01-01"), of("b", "ACTIVE", "2021-01-01")])),
+                ("b", true, json!([of("a", "ACTIVE", "2021-01-01"), of("b", "ACTIVE", "2021-01-01")])),
+                ("a", true, json!([of("a", "ACTIVE", "1999-01-01"), {"id": "z", "status": "ACTIVE"}])),
+                ("b", true, json!([of("a", "ACTIVE", "2020-01-01"), of("b", "ACTIVE", "2026-11-23")])),
+                ("a", true, json!([of("a", "ACTIVE", "2020-01-01"), of("b", "ACTIVE", "2026-11-24")])),
+                ("a", true, json!([{"id": "a", "status": "ACTIVE"}, of("b", "ACTIVE", "2026-11-24")])),
+                ("a", true, json!([of("a", "ACTIVE", "2026-12-01"), of("b", "ACTIVE", "2027-01-01")])),
+                ("l", true, json!([of("l", "LEAVE", "2001-01-01"), of("b", "INACTIVE", "2024-01-01")])),
+                ("a", false, json!([of("a", "ONBOARDING", "2026-12-01"), of("b", "ONBOARDING", "2027-01-01")])),
+                ("n", false, json!([of("o", "INACTIVE", "2010-01-01"), of("n", "ONBOARDING", "2027-01-01")])),
+                ("n", false, json!([{"id": "o", "status": "INACTIVE"}, of("n", "SABBATICAL", "1990-01-01")])),
+                ("n", false, json!([of("n", "INACTIVE", "2027-01-01"), of("o", "INACTIVE", "2020-01-01")])),
+                ("u", true, json!([{"id": "u"}])),
+            ],
+        );
+        let policy = Policy::default();
+        let rules = DateRules { policy: &policy, today: TODAY };
+        assert_eq!(rules.primary(&person(None), &[]).employment, None);
+    }
+
+    #[test]
+    fn a_change_of_employment_is_no_break() {
+        let next = |start: &str| of("n", "ONBOARDING", start);
+        let pair = |end: &str, start: &str| json!([ended("o", "2020-01-01", end), next(start)]);
+        check(
+            &Policy::default(),
+            TODAY,
+            &[
+                ("n", true, pair("2026-11-22", "2026-11-23")),
+                ("n", true, pair("2026-11-23", "2026-11-23")),
+                // A weekend lies between, and a holiday.
+                ("n", true, pair("2026-11-20", "2026-11-23")),
+                ("n", true, pair("2026-11-19", "2026-11-23")),
+                ("n", false, pair("2026-11-18", "2026-11-23")),
+                // Personio has been late for a week.
+                ("n", true, pair("2026-11-15", "2026-11-16")),
+                ("n", true, pair("2026-12-31", "2026-11-23")),
+                // Nothing has begun yet.
+                ("n", false, pair("2026-11-22", "2026-11-24")),
+                ("n", true, pair("2026-11-23", "2026-11-24")),
+                ("n", false, pair("2026-11-24", "2026-11-25")),
+                // A leaver comes back.
+                ("n", false, pair("2024-11-22", "2026-11-23")),
+                // The one before never was.
+                ("n", false, json!([ended("o", "2026-11-25", "2026-11-20"), next("2026-11-23")])),
+                // The one before comes later.
+                ("n", false, json!([ended("o", "2027-01-01", "2027-06-01"), next("2026-11-23")])),
+                // The end of what came before is not known.
+                ("n", false, json!([of("o", "INACTIVE", "2020-01-01"), next("2026-11-23")])),
+                // The end of a termination counts as well.
+                (
+                    "n",
+                    true,
+                    json!([
+                        {"id": "o", "status": "INACTIVE", "termination": {"termination_date": "2026-11-22"}},
+                        next("2026-11-23"),
+                    ]),
+                ),
+                // What follows is planned after that.
+                (
+                    "n",
+                    true,
+                    json!([
+                        ended("o", "2020-01-01", "2026-11-22"),
+                        next("2026-11-23"),
+                        of("p", "ONBOARDING", "2027-01-01"),
+                    ]),
+                ),
+                // What follows was withdrawn.
+                (
+                    "t",
+                    false,
+                    json!([
+                        ended("o", "2020-01-01", "2026-11-22"),
+                        terminated("ONBOARDING", "2026-11-23", None, Some("2026-11-20")),
+                    ]),
+                ),
+                // Nothing follows.
+                ("o", false, json!([ended("o", "2020-01-01", "2026-11-22")])),
+                ("p", false, json!([ended("o", "2020-01-01", "2026-11-21"), ended("p", "2026-11-22", "2026-11-22")])),
+            ],
+        );
+        // From Friday evening to Monday morning.
+        for (today, is_active) in [
+            (date(2026, 11, 20), true),
+            (date(2026, 11, 21), true),
+            (date(2026, 11, 22), true),
+            (date(2026, 11, 23), true),
+        ] {
+            check(&Policy::default(), today, &[("n", is_active, pair("2026-11-20", "2026-11-23"))]);
+        }
+        for today in [date(2026, 11, 20), date(2026, 11, 21), date(2026, 11, 23)] {
+            check(&Policy::default(), today, &[("n", false, pair("2026-11-19", "2026-11-24"))]);
+        }
+    }
+
+    #[test]
+    fn whoever_is_to_begin_soon_is_active_unless_the_hire_was_withdrawn() {
+        let policy = Policy { active_before_start_days: Some(14), ..Policy::default() };
+        let withdrawn =
+            |last: Option<&str>, on: Option<&str>| json!([terminated("ONBOARDING", "2026-12-01", last, on)]);
+        check(
+            &policy,
+            TODAY,
+            &[
+                ("n", true, json!([of("n", "ONBOARDING", "2026-12-07")])),
+                ("n", false, json!([of("n", "ONBOARDING", "2026-12-08")])),
+                ("n", true, json!([of("n", "ONBOARDING", "2026-11-01")])),
+                ("t", true, withdrawn(None, None)),
+                ("t", true, withdrawn(None, Some("2027-11-30"))),
+                ("t", true, withdrawn(None, Some("2026-12-01"))),
+                ("t", false, withdrawn(None, Some("2026-11-30"))),
+                ("t", false, withdrawn(None, Some("2026-11-22"))),
+                ("t", false, withdrawn(Some("2026-11-30"), Some("2027-11-30"))),
+                ("t", false, json!([terminated("ONBOARDING", "2026-11-02", None, Some("2026-11-22"))])),
+                ("t", true, json!([terminated("ONBOARDING", "2026-11-02", None, Some("2026-11-23"))])),
+                (
+                    "n",
+                    false,
+                    json!([{
+                        "id": "n", "status": "ONBOARDING",
+                        "employment_start_date": "2026-12-01", "employment_end_date": "2026-11-30",
+                    }]),
+                ),
+                ("n", false, json!([{"id": "n", "status": "ONBOARDING"}])),
+                // Another hire was not withdrawn.
+                (
+                    "n",
+                    true,
+                    json!([
+                        of("n", "ONBOARDING", "2026-11-30"),
+                        terminated("ONBOARDING", "2026-12-01", None, Some("2026-11-30")),
+                    ]),
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_person_is_active_until_the_date_that_the_company_chose() {
+        let last_working_day = Policy { active_until: Some(ActiveUntil::LastWorkingDay), ..Policy::default() };
+        let termination_date = Policy { active_until: Some(ActiveUntil::TerminationDate), ..Policy::default() };
+        let ends = |last: Option<&str>, on: Option<&str>| json!([terminated("ACTIVE", "2020-01-01", last, on)]);
+        let leave = json!([terminated("LEAVE", "2020-01-01", Some("2026-11-22"), Some("2026-11-22"))]);
+        let (past, today, later) = (Some("2026-11-22"), Some("2026-11-23"), Some("2026-12-31"));
+        check(
+            &last_working_day,
+            TODAY,
+            &[
+                ("t", false, ends(past, later)),
+                ("t", true, ends(today, later)),
+                ("t", false, ends(None, past)),
+                ("t", true, ends(None, None)),
+                ("t", false, leave.clone()),
+                ("a", true, json!([of("a", "ACTIVE", "2020-01-01")])),
+                // What follows begins today.
+                (
+                    "n",
+                    true,
+                    json!([terminated("ACTIVE", "2020-01-01", past, past), of("n", "ONBOARDING", "2026-11-23"),]),
+                ),
+                ("n", true, json!([terminated("ACTIVE", "2025-01-01", past, past), of("n", "LEAVE", "2020-01-01")])),
+            ],
+        );
+        check(
+            &termination_date,
+            TODAY,
+            &[
+                ("t", true, ends(past, later)),
+                ("t", true, ends(past, today)),
+                ("t", false, ends(past, past)),
+                ("t", true, ends(past, None)),
+                ("t", false, leave.clone()),
+            ],
+        );
+        check(&Policy::default(), TODAY, &[("t", true, ends(past, past)), ("t", true, leave)]);
+    }
+
+    /// A list of employments in every state, with dates around [`TODAY`].
+    fn careers() -> impl Strategy<Value = Vec<Employment>> {
+        let day = || {
+            let around = (-6i64..7).prop_map(|days| json!(TODAY.saturating_add(days.days()).to_string()));
+            prop_oneof![3 => around, 1 => Just(Value::Null)]
+        };
+        let status = prop_oneof![
+            Just("ACTIVE"),
+            Just("LEAVE"),
+            Just("ONBOARDING"),
+            Just("ONBOARDING"),
+            Just("INACTIVE"),
+            Just("INACTIVE"),
+            Just("OTHER"),
+        ];
+        let employment = (status, day(), day(), day(), day());
+        prop::collection::vec(employment, 0..4).prop_map(|rows| {
+            let rows = rows.into_iter().enumerate().map(|(index, (status, start, end, last, on))| {
+                json!({
+                    "id": format!("e{index}"), "status": status, "employment_start_date": start,
+                    "employment_end_date": end, "termination": {"last_working_day": last, "termination_date": on},
+                })
+            });
+            employments(rows.collect())
+        })
+    }
+
+    fn policies() -> impl Strategy<Value = Policy> {
+        let until =
+            prop::option::of(prop_oneof![Just(ActiveUntil::LastWorkingDay), Just(ActiveUntil::TerminationDate),]);
+        (prop::option::of(0u16..5), until).prop_map(|(active_before_start_days, active_until)| Policy {
+            active_before_start_days,
+            active_until,
+            time_zone: TimeZone::UTC,
+            ..Policy::default()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_listing_never_matters(
+            policy in policies(),
+            (list, shuffled) in careers().prop_flat_map(|list| (Just(list.clone()), Just(list).prop_shuffle())),
+        ) {
+            let (rules, person) = (DateRules { policy: &policy, today: TODAY }, person(Some("ACTIVE")));
+            prop_assert_eq!(rules.primary(&person, &list), rules.primary(&person, &shuffled));
+        }
+
+        #[test]
+        fn the_outcome_changes_only_where_the_validity_ends(policy in policies(), list in careers()) {
+            let (rules, person) = (DateRules { policy: &policy, today: TODAY }, person(Some("ACTIVE")));
+            let mut validity = Validity::default();
+            rules.limit(&person, &list, &mut validity);
+            let range = validity.range(&TimeZone::UTC);
+            let own = rules.primary(&person, &list);
+            let has_own = |day: Date| DateRules { today: day, ..rules }.primary(&person, &list) == own;
+            let is_within = |day: Date| {
+                let moment = day.to_zoned(TimeZone::UTC).unwrap().timestamp();
+                range.as_ref().is_none_or(|range| range.contains(&moment))
+            };
+            prop_assert!(is_within(TODAY));
+            for days in -30i64..30 {
+                let day = TODAY.saturating_add(days.days());
+                prop_assert!(!is_within(day) || has_own(day), "{} is within {:?}", day, range);
+                // It ends for a reason.
+                if is_within(day) && !is_within(day.tomorrow().unwrap()) {
+                    prop_assert!(!has_own(day.tomorrow().unwrap()));
+                }
+            }
+        }
+    }
+}

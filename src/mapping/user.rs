@@ -1,0 +1,112 @@
+//! One person, with the primary employment, as a SCIM User.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use jiff::civil::Date;
+
+use crate::mapping::attributes::Attributes;
+use crate::mapping::employment::{cost_center, unit};
+use crate::mapping::primary_employment::DateRules;
+use crate::mapping::{Policy, groups};
+use crate::personio::model::{Employment, Person};
+use crate::personio::{Kind, Names};
+use crate::scim::{Email, EnterpriseUser, Locations, Manager, Meta, Name, User};
+use crate::sync::record_codec::Head;
+
+/// What a translation needs besides the person.
+pub(crate) struct Context<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) attributes: &'a Attributes,
+    pub(crate) locations: &'a Locations,
+    pub(crate) names: &'a Names,
+    /// Persons who are served, by id. A supervisor who is not among them is left out: a manager that cannot be read
+    /// back is none.
+    pub(crate) people: HashMap<&'a str, Card<'a>>,
+    pub(crate) today: Date,
+}
+
+impl Context<'_> {
+    pub(crate) fn rules(&self) -> DateRules<'_> {
+        DateRules { policy: self.policy, today: self.today }
+    }
+}
+
+/// What can be said of a person in another's resource.
+pub(crate) struct Card<'a> {
+    pub(crate) head: Head<'a>,
+    pub(crate) user_name: Cow<'a, str>,
+}
+
+impl Card<'_> {
+    pub(crate) fn display_name(&self) -> String {
+        let Self { head, user_name } = self;
+        display_name(head, name(head).as_deref(), user_name)
+    }
+}
+
+/// The user that a person is. Without readable `employments` it is made of the person alone.
+pub(crate) fn user(person: &Person, user_name: String, employments: &[Employment], context: &Context<'_>) -> User {
+    let primary = context.rules().primary(person, employments);
+    let employment = primary.employment;
+    let head = Head::of(person);
+    let formatted = name(&head);
+    User {
+        external_id: person.id.clone(),
+        display_name: display_name(&head, formatted.as_deref(), &user_name),
+        name: Name { formatted, family_name: person.last_name.clone(), given_name: person.first_name.clone() },
+        title: employment.and_then(|employment| employment.position.as_ref()?.title.clone()),
+        user_type: match employment.and_then(|employment| employment.kind.as_deref()) {
+            Some("INTERNAL") => Some("Employee"),
+            Some("EXTERNAL") => Some("Contractor"),
+            _ => None,
+        },
+        active: primary.standing.is_active,
+        emails: person.email.iter().map(|value| Email { value: value.clone(), kind: "work", primary: true }).collect(),
+        groups: groups::memberships(employment, context),
+        enterprise: enterprise(person, employment, context),
+        extension: context.attributes.extension(person, employment, context),
+        meta: Meta::of_user(
+            context.locations.user(&person.id),
+            person.created_at,
+            person.updated_at.max(employment.and_then(|employment| employment.updated_at)),
+        ),
+        id: person.id.clone(),
+        user_name,
+    }
+}
+
+/// First and last name as one text.
+fn name(head: &Head<'_>) -> Option<String> {
+    match (head.first_name, head.last_name) {
+        (Some(first), Some(last)) => Some(format!("{first} {last}")),
+        (one, other) => one.or(other).map(str::to_owned),
+    }
+}
+
+fn display_name(head: &Head<'_>, name: Option<&str>, user_name: &str) -> String {
+    head.preferred_name.or(name).unwrap_or(user_name).to_owned()
+}
+
+fn enterprise(person: &Person, employment: Option<&Employment>, context: &Context<'_>) -> EnterpriseUser {
+    let named = |kind, id: Option<&str>| id.and_then(|id| context.names.get(kind, id)).map(str::to_owned);
+    let team = || named(Kind::Team, employment.and_then(|employment| unit(employment, "TEAM")));
+    let legal_entity = employment.and_then(|employment| employment.legal_entity.as_ref()?.id.as_deref());
+    EnterpriseUser {
+        employee_number: match &context.policy.employee_number {
+            None => Some(person.id.clone()),
+            Some(id) => context.attributes.employee_number(person, id),
+        },
+        cost_center: named(Kind::CostCenter, employment.and_then(cost_center)),
+        organization: named(Kind::LegalEntity, legal_entity),
+        division: if context.policy.team_is_division { team() } else { None },
+        department: named(Kind::Department, employment.and_then(|employment| unit(employment, "DEPARTMENT"))),
+        manager: manager(employment, context),
+    }
+}
+
+fn manager(employment: Option<&Employment>, context: &Context<'_>) -> Option<Manager> {
+    let id = employment?.supervisor.as_ref()?.id.as_deref()?;
+    let display_name = context.people.get(id)?.display_name();
+    Some(Manager { value: id.to_owned(), reference: context.locations.user(id), display_name: Some(display_name) })
+}

@@ -1,0 +1,291 @@
+//! `userName`: the e-mail address, or `personio-<id>` where there is none or somebody else has a better claim to
+//! it. Unique without regard to case, whatever Personio holds and in whatever order.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::convert::Infallible;
+use std::fmt::Write;
+
+use jiff::civil::Date;
+
+use crate::mapping::employment::by_number;
+use crate::mapping::primary_employment::{Primary, State};
+use crate::sync::record_codec::Head;
+
+/// Prefix of every fallback.
+const FALLBACK: &str = "personio-";
+
+/// User names of a list of persons.
+pub(crate) struct UserNames<'p> {
+    /// Names in the order of the persons.
+    pub(crate) names: Vec<Cow<'p, str>>,
+    /// Number of persons who are named by their id although they have an address.
+    pub(crate) shared: usize,
+}
+
+/// Claim of a person to an address that several persons have: the highest state today, then the newest start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Claim {
+    state: State,
+    start: Option<Date>,
+}
+
+impl Claim {
+    /// The lowest claim.
+    pub(crate) const LOWEST: Self = Self { state: State::Inactive, start: None };
+
+    pub(crate) fn of(primary: &Primary<'_>) -> Self {
+        let start = primary.employment.and_then(|employment| employment.employment_start_date);
+        Self { state: primary.standing.state, start }
+    }
+
+    /// Orders claims; the lower id decides between equal ones.
+    fn compare(&self, id: &str, other: &Self, other_id: &str) -> Ordering {
+        self.cmp(other).then_with(|| by_number(other_id, id))
+    }
+}
+
+/// Returns the name of a person without an e-mail address of their own. Different ids give different names, also
+/// without regard to case; ids are numbers in general, and then nothing is encoded.
+pub(crate) fn fallback(id: &str) -> String {
+    let mut name = FALLBACK.to_owned();
+    for byte in id.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => name.push(char::from(byte)),
+            // Writing into a text cannot fail.
+            _ => drop(write!(name, "%{byte:02x}")),
+        }
+    }
+    name
+}
+
+/// Reports whether an address reads like the name of a person without one.
+pub(crate) fn is_like_fallback(email: &str) -> bool {
+    lower(email).starts_with(FALLBACK)
+}
+
+/// Returns the user names of `persons`. Of several with one address, the one with the highest `claim` has it; only
+/// of these the claim is requested.
+pub(crate) fn all<'p, E>(
+    persons: &[Head<'p>],
+    claim: impl Fn(&Head<'p>) -> Result<Claim, E>,
+) -> Result<UserNames<'p>, E> {
+    let mut owners: HashMap<Cow<'p, str>, Owner> = HashMap::with_capacity(persons.len());
+    for (index, person) in persons.iter().enumerate() {
+        let Some(email) = person.email else { continue };
+        match owners.entry(lower(email)) {
+            Entry::Vacant(free) => {
+                free.insert(Owner { index, claim: None });
+            }
+            Entry::Occupied(mut taken) => {
+                let owner = taken.get_mut();
+                let Some(rival) = persons.get(owner.index) else { continue };
+                let (own, other) = (claim(person)?, owner.claim.map_or_else(|| claim(rival), Ok)?);
+                *owner = match own.compare(person.id, &other, rival.id) {
+                    Ordering::Greater => Owner { index, claim: Some(own) },
+                    Ordering::Equal | Ordering::Less => Owner { claim: Some(other), ..*owner },
+                };
+            }
+        }
+    }
+    // An address that reads like a fallback is nobody's: it could be somebody's name.
+    if owners.keys().any(|address| address.starts_with(FALLBACK)) {
+        for person in persons {
+            owners.remove(fallback(person.id).as_str());
+        }
+    }
+    let mut names = Vec::with_capacity(persons.len());
+    let mut shared = 0;
+    for (index, person) in persons.iter().enumerate() {
+        let owned = person.email.filter(|email| owners.get(&lower(email)).is_some_and(|owner| owner.index == index));
+        shared += usize::from(person.email.is_some() && owned.is_none());
+        names.push(owned.map_or_else(|| Cow::Owned(fallback(person.id)), Cow::Borrowed));
+    }
+    Ok(UserNames { names, shared })
+}
+
+/// Returns how many of `persons` are named by their id although they have an address.
+pub(crate) fn shared(persons: &[Head<'_>]) -> usize {
+    let claim = |_: &Head<'_>| -> Result<Claim, Infallible> { Ok(Claim::LOWEST) };
+    let Ok(UserNames { shared, .. }) = all(persons, claim);
+    shared
+}
+
+/// Person who has an address, so far.
+#[derive(Clone, Copy)]
+struct Owner {
+    /// Position among the persons.
+    index: usize,
+    /// `None` while nobody else has the address.
+    claim: Option<Claim>,
+}
+
+/// Returns the text in lower case, as filters compare it. Most addresses are in lower case already.
+fn lower(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        return if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) };
+    }
+    // The small sigma at the end of a word is the same letter.
+    Cow::Owned(text.chars().flat_map(char::to_lowercase).map(|char| if char == 'ς' { 'σ' } else { char }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::personio::model::Person;
+
+    /// A person with an address, as far as names depend on it.
+    #[derive(Debug, Clone)]
+    struct Row {
+        person: Person,
+        claim: Claim,
+    }
+
+    fn row(id: &str, email: Option<&str>, state: State, start: Option<&str>) -> Row {
+        let person = serde_json::from_value(json!({"id": id, "email": email})).unwrap();
+        Row { person, claim: Claim { state, start: start.map(|day| day.parse().unwrap()) } }
+    }
+
+    /// The names by id, and how many persons share an address.
+    fn named(rows: &[Row]) -> (HashMap<String, String>, usize) {
+        let heads: Vec<Head<'_>> = rows.iter().map(|row| Head::of(&row.person)).collect();
+        let claim = |head: &Head<'_>| -> Result<Claim, Infallible> {
+            Ok(rows.iter().find(|row| row.person.id == head.id).unwrap().claim)
+        };
+        let UserNames { names, shared } = all(&heads, claim).unwrap();
+        let by_id = heads.iter().zip(names).map(|(head, name)| (head.id.to_owned(), name.into_owned()));
+        (by_id.collect(), shared)
+    }
+
+    #[test]
+    fn of_several_persons_with_an_address_the_highest_claim_has_it() {
+        use State::{Active, Inactive, Leave, Onboarding};
+        let address = Some("Ann@example.com");
+        let rows = |list: &[(&str, State, Option<&str>)]| -> Vec<Row> {
+            list.iter().map(|(id, state, start)| row(id, address, *state, *start)).collect()
+        };
+        for (expected, rows) in [
+            ("2", rows(&[("1", Inactive, Some("2026-01-01")), ("2", Active, Some("2020-01-01"))])),
+            ("2", rows(&[("1", Leave, Some("2026-01-01")), ("2", Active, None)])),
+            ("2", rows(&[("1", Onboarding, Some("2027-01-01")), ("2", Leave, Some("2020-01-01"))])),
+            ("2", rows(&[("1", Inactive, Some("2026-01-01")), ("2", Onboarding, None)])),
+            ("2", rows(&[("1", Active, Some("2020-01-01")), ("2", Active, Some("2021-01-01"))])),
+            ("2", rows(&[("1", Active, None), ("2", Active, Some("2021-01-01"))])),
+            ("9", rows(&[("10", Active, Some("2020-01-01")), ("9", Active, Some("2020-01-01"))])),
+            ("3", rows(&[("5", Inactive, None), ("3", Inactive, None), ("4", Inactive, None)])),
+            ("3", rows(&[("1", Leave, None), ("2", Inactive, None), ("3", Active, None), ("4", Leave, None)])),
+        ] {
+            let mut turned = rows.clone();
+            turned.reverse();
+            for rows in [rows, turned] {
+                let (names, shared) = named(&rows);
+                assert_eq!(shared, rows.len() - 1);
+                for (id, name) in names {
+                    let own = if id == expected { "Ann@example.com".to_owned() } else { format!("personio-{id}") };
+                    assert_eq!(name, own, "{rows:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_that_differ_in_case_alone_are_one() {
+        let rows =
+            ["Ann@example.com", "ann@EXAMPLE.com", "ΑΝΝΑΣ@example.com", "αννας@example.com", "αννασ@example.com"];
+        let rows: Vec<Row> =
+            rows.iter().zip(1..).map(|(email, id)| row(&id.to_string(), Some(email), State::Active, None)).collect();
+        let (names, shared) = named(&rows);
+        assert_eq!(shared, 3);
+        for (id, name) in
+            [("1", "Ann@example.com"), ("2", "personio-2"), ("3", "ΑΝΝΑΣ@example.com"), ("4", "personio-4")]
+        {
+            assert_eq!(names[id], name);
+        }
+    }
+
+    #[test]
+    fn an_address_that_reads_like_a_fallback_is_nobodys() {
+        let rows = [
+            row("1", None, State::Active, None),
+            row("2", Some("Personio-1"), State::Active, None),
+            row("3", Some("personio-3"), State::Active, None),
+            row("4", Some("personio-99"), State::Active, None),
+        ];
+        let (names, shared) = named(&rows);
+        let expected = [("1", "personio-1"), ("2", "personio-2"), ("3", "personio-3"), ("4", "personio-99")];
+        expected.iter().for_each(|(id, name)| assert_eq!(names[*id], *name));
+        assert_eq!(shared, 2);
+    }
+
+    #[test]
+    fn fallbacks_of_odd_ids_differ_without_regard_to_case() {
+        for (id, name) in [
+            ("1220426", "personio-1220426"),
+            ("a-b_c.d", "personio-a-b_c.d"),
+            ("A", "personio-%41"),
+            ("%41", "personio-%2541"),
+            ("ä", "personio-%c3%a4"),
+        ] {
+            assert_eq!(fallback(id), name);
+        }
+    }
+
+    #[test]
+    fn a_claim_is_requested_only_of_persons_who_share_an_address() {
+        let rows: Vec<Row> = (1..=9)
+            .map(|id| format!("{id}"))
+            .map(|id| row(&id, Some(&format!("{}@example.com", id.parse::<u8>().unwrap().max(8))), State::Active, None))
+            .collect();
+        let heads: Vec<Head<'_>> = rows.iter().map(|row| Head::of(&row.person)).collect();
+        let requested = std::cell::RefCell::new(Vec::new());
+        let claim = |head: &Head<'_>| -> Result<Claim, Infallible> {
+            requested.borrow_mut().push(head.id.to_owned());
+            Ok(rows[0].claim)
+        };
+        assert_eq!(all(&heads, claim).unwrap().shared, 7);
+        let mut requested = requested.into_inner();
+        requested.sort_unstable();
+        assert_eq!(requested, ["1", "2", "3", "4", "5", "6", "7", "8"], "each once");
+    }
+
+    fn rows() -> impl Strategy<Value = Vec<Row>> {
+        let state =
+            prop_oneof![Just(State::Inactive), Just(State::Onboarding), Just(State::Leave), Just(State::Active),];
+        let email = prop::option::of("[aAbBÄäΣςσ@]{1,2}|[Pp]ersonio-[1-6aA]|personio-%41");
+        let start = prop::option::of(1i16..4);
+        let id = "[1-6]|[aA]|%41|[äÄ]";
+        let row = (id, email, state, start).prop_map(|(id, email, state, year)| {
+            let start = year.map(|year| format!("202{year}-01-01"));
+            row(&id, email.as_deref(), state, start.as_deref())
+        });
+        prop::collection::vec(row, 0..12).prop_map(|mut rows| {
+            let mut ids = HashSet::new();
+            rows.retain(|row| ids.insert(row.person.id.clone()));
+            rows
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn names_are_unique_without_regard_to_case(rows in rows()) {
+            let (names, _) = named(&rows);
+            let distinct: HashSet<_> = names.values().map(|name| lower(name).into_owned()).collect();
+            prop_assert_eq!(distinct.len(), rows.len());
+        }
+
+        #[test]
+        fn names_do_not_depend_on_the_order_of_persons(
+            (rows, shuffled) in rows().prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
+        ) {
+            prop_assert_eq!(named(&rows), named(&shuffled));
+        }
+    }
+}

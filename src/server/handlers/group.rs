@@ -1,0 +1,19 @@
+//! `/Groups/{id}`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::scim::Projection;
+use crate::server::{Error, State, request, response};
+
+pub(in crate::server) async fn read(
+    request: HttpRequest,
+    id: web::Path<String>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Error> {
+    let search = request::parameters(&request)?;
+    // What makes no sense is said before anything is loaded.
+    Projection::new(&state.directory.vocabulary().types.group, &search.attributes, &search.excluded_attributes)?;
+    let snapshot = state.directory.current().await?;
+    let group = snapshot.groups().find(&id).ok_or(Error::NoResource("Group"))?;
+    response::resource(&request, &state, group, &search).await
+}

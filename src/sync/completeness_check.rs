@@ -1,0 +1,86 @@
+//! A first look at what a credential lets through: Personio leaves attributes out that it may not read, and
+//! a company seems to have neither addresses nor states then.
+
+use crate::directory::SourceError;
+use crate::mapping::primary_employment::DateRules;
+use crate::sync::record_codec::Facts;
+
+/// So few may lack something, unless it is everybody.
+const FEW: usize = 10;
+
+/// How many people lack what matters most.
+#[derive(Debug, Default)]
+pub(crate) struct Lacks {
+    all: usize,
+    without_email: usize,
+    without_status: usize,
+}
+
+impl Lacks {
+    /// Counts one more person.
+    pub(crate) fn note(&mut self, facts: &Facts, rules: &DateRules<'_>) {
+        let employment = facts.employments.as_deref().and_then(|employments| rules.primary_employment(employments));
+        let status = employment.and_then(|employment| employment.status.as_ref()).or(facts.person.status.as_ref());
+        self.all += 1;
+        self.without_email += usize::from(facts.person.email.is_none());
+        self.without_status += usize::from(status.is_none());
+    }
+
+    /// What most people lack, and what to do about it.
+    pub(crate) fn flaw(&self) -> Option<SourceError> {
+        let Self { all, without_email, without_status } = *self;
+        let is_most = |count: usize| count > 0 && (count == all || (count > FEW && count * 2 > all));
+        let (count, what, attribute) = if is_most(without_status) {
+            (without_status, "a status", "Status")
+        } else if is_most(without_email) {
+            (without_email, "an e-mail address", "Email")
+        } else {
+            return None;
+        };
+        Some(SourceError::new(format!(
+            "{count} of {all} persons come without {what}: allow the API credential to read the attribute {attribute} in \
+             Personio under Settings > Integrations > API credentials; if that is how your company is, set --max-change \
+             (SCIM_MAX_CHANGE) to 100%"
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::mapping::Policy;
+
+    #[test]
+    fn what_most_lack_is_named() {
+        let facts = |status: Option<&str>, email: Option<&str>, employment: Option<&str>| Facts {
+            person: serde_json::from_value(json!({"id": "1", "status": status, "email": email})).unwrap(),
+            employments: employment.map(|it| serde_json::from_value(json!([{"id": "e", "status": it}])).unwrap()),
+        };
+        let policy = Policy::default();
+        let rules = DateRules { policy: &policy, today: jiff::civil::date(2026, 11, 23) };
+        let whole = facts(Some("ACTIVE"), Some("a@example.com"), None);
+        let by_employment = facts(None, Some("a@example.com"), Some("ACTIVE"));
+        let nameless = facts(Some("ACTIVE"), None, None);
+        let stateless = facts(None, Some("a@example.com"), None);
+        for (flawed, (whole, others), expected) in [
+            ((&nameless, 11), (&whole, 10), Some("Email")),
+            ((&nameless, 11), (&whole, 11), None),
+            ((&nameless, 10), (&whole, 1), None),
+            ((&nameless, 10), (&whole, 0), Some("Email")),
+            ((&stateless, 1), (&whole, 0), Some("Status")),
+            ((&stateless, 11), (&by_employment, 10), Some("Status")),
+            ((&by_employment, 50), (&whole, 0), None),
+        ] {
+            let flawed = std::iter::repeat_n(flawed.0, flawed.1).chain(std::iter::repeat_n(whole, others));
+            let mut lacks = Lacks::default();
+            flawed.for_each(|facts| lacks.note(facts, &rules));
+            let found = lacks.flaw().map(|flaw| flaw.to_string());
+            match expected {
+                Some(word) => assert!(found.as_ref().is_some_and(|found| found.contains(word)), "{found:?}"),
+                None => assert_eq!(found, None),
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Whose employment an employment is. Each belongs to one person: otherwise somebody would be served with another's
+//! job, manager and department.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use crate::personio::model::Person;
+
+/// The person to whom each employment belongs. Ids are kept as hashes, since there are as many as persons.
+#[derive(Debug, Default)]
+pub(crate) struct Owners {
+    hasher: RandomState,
+    by_employment: HashMap<u64, Owner>,
+}
+
+/// Owner of an employment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// Hash of the person's id.
+    Person(u64),
+    /// Several persons are listed with this employment, so that it is nobody's.
+    Several,
+}
+
+impl Owners {
+    /// Notes that a person is listed with an employment.
+    pub(crate) fn list(&mut self, employment: &str, person: &str) {
+        let owner = Owner::Person(self.hasher.hash_one(person));
+        let known = self.by_employment.entry(self.hasher.hash_one(employment)).or_insert(owner);
+        if *known != owner {
+            *known = Owner::Several;
+        }
+    }
+
+    /// Notes the employments with which a person is listed. Reports whether there are any.
+    pub(crate) fn list_all(&mut self, person: &Person) -> bool {
+        let mut is_any = false;
+        for id in person.employments.iter().filter_map(|employment| employment.id.as_deref()) {
+            self.list(id, &person.id);
+            is_any = true;
+        }
+        is_any
+    }
+
+    /// Notes that a person had an employment when it was last read. A listing has precedence.
+    pub(crate) fn remember(&mut self, employment: &str, person: &str) {
+        let owner = Owner::Person(self.hasher.hash_one(person));
+        self.by_employment.entry(self.hasher.hash_one(employment)).or_insert(owner);
+    }
+
+    /// Reports whether an employment that was read for a person belongs to that person. If it belongs to nobody
+    /// yet, it does from now on.
+    pub(crate) fn belongs(&mut self, employment: &str, person: &str) -> bool {
+        let owner = Owner::Person(self.hasher.hash_one(person));
+        *self.by_employment.entry(self.hasher.hash_one(employment)).or_insert(owner) == owner
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_employment_belongs_to_one_person() {
+        let mut owners = Owners::default();
+        owners.list("a", "1");
+        owners.list("a", "1");
+        owners.list("b", "2");
+        owners.list("shared", "1");
+        owners.list("shared", "2");
+        owners.remember("b", "1");
+        owners.remember("c", "3");
+        for (employment, person, expected) in [
+            ("a", "1", true),
+            ("a", "2", false),
+            ("b", "2", true),
+            ("b", "1", false),
+            ("shared", "1", false),
+            ("shared", "2", false),
+            ("c", "3", true),
+            ("c", "1", false),
+            ("new", "1", true),
+            ("new", "2", false),
+            ("new", "1", true),
+        ] {
+            assert_eq!(owners.belongs(employment, person), expected, "{employment} of {person}");
+        }
+    }
+}

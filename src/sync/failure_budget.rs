@@ -1,0 +1,240 @@
+//! When employments that cannot be read are those of a few, and when they are an outage.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+use crate::personio::{Employments, Error};
+
+/// Of so many persons the employments may be unreadable before a load counts as failed, though not of
+/// more than half of a small company …
+const FEW: usize = 10;
+/// … nor may so many in a row, since that is an outage; a large company may have one in five.
+const SHARE: usize = 5;
+/// Part of a large company that may be left out because nothing is known of their employments: as in a list of persons,
+/// one in so many.
+const LEFT_OUT_SHARE: usize = 20;
+
+/// Counts failures in a row: after a long one it makes no sense to go on asking.
+#[derive(Debug, Default)]
+pub(crate) struct Row {
+    length: AtomicUsize,
+    was_long: AtomicBool,
+}
+
+impl Row {
+    pub(crate) fn note(&self, succeeded: bool) {
+        if succeeded {
+            self.length.store(0, Relaxed);
+        } else if self.length.fetch_add(1, Relaxed) >= FEW {
+            self.was_long.store(true, Relaxed);
+        }
+    }
+
+    pub(crate) fn is_long(&self) -> bool {
+        self.was_long.load(Relaxed)
+    }
+}
+
+/// Earlier employments of one person, from before they were to be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// They are as good as new ones.
+    Trusted,
+    /// They are too old to be as good as new ones.
+    Old,
+    /// There are none, so that the person is left out.
+    Missing,
+}
+
+/// State of one person's employments before they were to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Before {
+    pub(crate) earlier: Earlier,
+    /// Whether reading them failed in the load before.
+    pub(crate) failed: bool,
+}
+
+/// Counts the persons whose employments cannot be read.
+pub(crate) struct Unreadable {
+    tolerated: usize,
+    tolerated_left_out: usize,
+    /// Number of persons with employments that are too old.
+    old: usize,
+    /// Number of persons of whose employments nothing is known.
+    left_out: usize,
+    /// Number of both that came one after the other.
+    untrusted_in_a_row: usize,
+    /// Number of persons with those of an earlier load.
+    outdated: usize,
+    /// Number of answers with an employment of another person.
+    foreign: usize,
+    foreign_in_a_row: usize,
+    first: Option<Error>,
+}
+
+impl Unreadable {
+    pub(crate) fn among(persons: usize) -> Self {
+        Self {
+            tolerated: FEW.min(persons.div_ceil(2)).max(persons / SHARE),
+            tolerated_left_out: FEW.min(persons / 2).max(persons / LEFT_OUT_SHARE),
+            old: 0,
+            left_out: 0,
+            untrusted_in_a_row: 0,
+            outdated: 0,
+            foreign: 0,
+            foreign_in_a_row: 0,
+            first: None,
+        }
+    }
+
+    /// Returns the employments; none if they cannot be read and that is tolerated.
+    pub(crate) fn note(
+        &mut self,
+        answer: Result<Employments, Error>,
+        before: Before,
+    ) -> Result<Option<Employments>, Error> {
+        match answer {
+            Ok(employments) => {
+                self.untrusted_in_a_row = 0;
+                self.foreign_in_a_row = 0;
+                return Ok(Some(employments));
+            }
+            Err(error) if error.blocks_every_request() => return Err(error),
+            Err(error) => {
+                match before.earlier {
+                    Earlier::Trusted => self.outdated += 1,
+                    Earlier::Old => self.old += 1,
+                    Earlier::Missing => self.left_out += 1,
+                }
+                // In a later load those who failed before come one after the other: that is no outage.
+                if before.earlier != Earlier::Trusted && !before.failed {
+                    self.untrusted_in_a_row += 1;
+                }
+                if self.are_too_many() {
+                    return Err(error);
+                }
+                self.first.get_or_insert(error);
+            }
+        }
+        Ok(None)
+    }
+
+    fn are_too_many(&self) -> bool {
+        self.old + self.left_out > self.tolerated
+            || self.left_out > self.tolerated_left_out
+            || self.untrusted_in_a_row > FEW
+    }
+
+    /// Counts an answer with an employment of another person. It is an answer about the wrong person, so that many of
+    /// them fail the load also where all persons have earlier employments.
+    pub(crate) fn note_foreign(&mut self, error: &Error) -> Result<(), Error> {
+        self.foreign += 1;
+        self.foreign_in_a_row += 1;
+        if self.foreign > self.tolerated || self.foreign_in_a_row > FEW {
+            return Err(error.clone());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn report(&self) {
+        if let Some(error) = &self.first {
+            let Self { left_out, old, outdated, .. } = self;
+            let kept = outdated + old;
+            tracing::warn!(
+                kept,
+                left_out,
+                "the employments of some persons cannot be read: {kept} are served with the last that could be read, \
+                 {left_out} are left out because none is known; the first failure: {error}"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::personio::Endpoint;
+
+    fn failure() -> Result<Employments, Error> {
+        Err(Error::NotFound { endpoint: Endpoint::Employments })
+    }
+
+    const TRUSTED: Before = Before { earlier: Earlier::Trusted, failed: false };
+    const OLD: Before = Before { earlier: Earlier::Old, failed: false };
+    const MISSING: Before = Before { earlier: Earlier::Missing, failed: false };
+
+    #[test]
+    fn eleven_in_a_row_without_trusted_employments_are_an_outage() {
+        for before in [OLD, MISSING] {
+            let mut unreadable = Unreadable::among(5000);
+            for _ in 0..5 {
+                assert!((0..10).all(|_| unreadable.note(failure(), before).is_ok()));
+                assert!(unreadable.note(Ok(Employments::default()), before).is_ok());
+            }
+            let failed = Before { failed: true, ..before };
+            assert!((0..20).all(|_| unreadable.note(failure(), failed).is_ok()), "they failed before, too");
+            assert!((0..10).all(|_| unreadable.note(failure(), before).is_ok()));
+            assert!(unreadable.note(failure(), before).is_err());
+        }
+    }
+
+    #[test]
+    fn some_may_have_old_employments_and_fewer_may_be_left_out() {
+        for (persons, old, left_out) in [
+            (1, 1, 0),
+            (2, 1, 1),
+            (3, 2, 1),
+            (4, 2, 2),
+            (20, 10, 10),
+            (49, 10, 10),
+            (60, 12, 10),
+            (219, 43, 10),
+            (220, 44, 11),
+            (1000, 200, 50),
+        ] {
+            for (before, tolerated) in [(OLD, old), (MISSING, left_out)] {
+                let mut unreadable = Unreadable::among(persons);
+                for _ in 0..tolerated {
+                    assert!(unreadable.note(failure(), before).is_ok(), "{persons} {before:?}");
+                    assert!(unreadable.note(failure(), TRUSTED).is_ok(), "trusted ones do not count");
+                    assert!(unreadable.note(Ok(Employments::default()), before).is_ok());
+                }
+                assert!(unreadable.note(failure(), before).is_err(), "{persons} {before:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn many_employments_of_other_persons_are_no_accident() {
+        for (persons, tolerated) in [(1, 1), (4, 2), (50, 10)] {
+            let mut unreadable = Unreadable::among(persons);
+            let error = Error::NotFound { endpoint: Endpoint::Employments };
+            for _ in 0..tolerated {
+                assert!(unreadable.note_foreign(&error).is_ok(), "{persons}");
+                assert!(unreadable.note(failure(), TRUSTED).is_ok(), "{persons}");
+            }
+            assert!(unreadable.note_foreign(&error).is_err(), "{persons}");
+        }
+        let error = Error::NotFound { endpoint: Endpoint::Employments };
+        for (answers_between, tolerated) in [(false, 10), (true, 200)] {
+            let mut unreadable = Unreadable::among(1000);
+            for _ in 0..tolerated {
+                assert!(unreadable.note_foreign(&error).is_ok());
+                if answers_between {
+                    assert!(unreadable.note(Ok(Employments::default()), TRUSTED).is_ok());
+                }
+            }
+            assert!(unreadable.note_foreign(&error).is_err());
+        }
+    }
+
+    #[test]
+    fn a_long_row_is_remembered() {
+        let row = Row::default();
+        (0..10).for_each(|_| row.note(false));
+        assert!(!row.is_long());
+        row.note(true);
+        (0..11).for_each(|_| row.note(false));
+        row.note(true);
+        assert!(row.is_long());
+    }
+}

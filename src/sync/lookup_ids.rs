@@ -1,0 +1,102 @@
+//! Which names are needed to translate employments.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::civil::Date;
+
+use crate::mapping::employment;
+use crate::mapping::primary_employment::DateRules;
+use crate::personio::model::{Employment, Status};
+use crate::personio::{Kind, Names};
+use crate::sync::record_codec::Facts;
+
+/// Ids of what has a name, by kind. They are few, however many people there are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Named(HashMap<Kind, HashSet<String>>);
+
+impl Named {
+    /// Adds what the employments of one person name that can be the primary one on some day: dates decide which.
+    pub(crate) fn add(&mut self, employments: &[Employment]) {
+        let mut newest_over: Option<&Employment> = None;
+        for employment in employments {
+            if matches!(employment.status, Some(Status::Active | Status::Leave | Status::Onboarding)) {
+                self.add_one(employment);
+            } else if newest_over.is_none_or(|newest| start_and_id(newest) < start_and_id(employment)) {
+                newest_over = Some(employment);
+            }
+        }
+        if let Some(employment) = newest_over {
+            self.add_one(employment);
+        }
+    }
+
+    /// Adds what one employment names.
+    pub(crate) fn add_one(&mut self, employment: &Employment) {
+        for (kind, id) in units(employment) {
+            let ids = self.0.entry(kind).or_default();
+            if !ids.contains(id) {
+                ids.insert(id.to_owned());
+            }
+        }
+    }
+
+    pub(crate) fn by_kind(&self) -> &HashMap<Kind, HashSet<String>> {
+        &self.0
+    }
+}
+
+/// Reports whether a person with this primary employment lacks a name that could not be read.
+pub(crate) fn lacks_name(employment: Option<&Employment>, names: &Names) -> bool {
+    employment.is_some_and(|employment| units(employment).into_iter().any(|(kind, id)| names.lacks(kind, id)))
+}
+
+/// Number of persons who refer to units of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct InUse {
+    /// Persons who refer to at least one.
+    pub(crate) persons: usize,
+    /// Of them, those with a unit that has no name.
+    pub(crate) nameless: usize,
+}
+
+impl InUse {
+    pub(crate) fn of(kind: Kind, people: &[Facts], names: &Names, rules: &DateRules<'_>) -> Self {
+        let mut in_use = Self::default();
+        for facts in people {
+            let employment = facts.employments.as_deref().and_then(|employments| rules.primary_employment(employments));
+            let mut units = employment.map(units).unwrap_or_default();
+            units.retain(|(unit_kind, _)| *unit_kind == kind);
+            in_use.persons += usize::from(!units.is_empty());
+            in_use.nameless += usize::from(units.iter().any(|(_, id)| names.get(kind, id).is_none()));
+        }
+        in_use
+    }
+}
+
+/// Returns everything that an employment refers to and that has a name.
+fn units(employment: &Employment) -> Vec<(Kind, &str)> {
+    let mut units = Vec::new();
+    for unit in &employment.org_units {
+        match unit.kind.as_deref() {
+            Some("DEPARTMENT") => units.push((Kind::Department, unit.id.as_str())),
+            Some("TEAM") => units.push((Kind::Team, unit.id.as_str())),
+            _ => {}
+        }
+    }
+    let legal_entity = employment.legal_entity.as_ref().and_then(|entity| entity.id.as_deref());
+    let workplace = employment.office.as_ref().and_then(|office| office.id.as_deref());
+    let others = [
+        (Kind::LegalEntity, legal_entity),
+        (Kind::Workplace, workplace),
+        (Kind::CostCenter, employment::cost_center(employment)),
+    ];
+    for (kind, id) in others {
+        units.extend(id.map(|id| (kind, id)));
+    }
+    units
+}
+
+/// What decides between employments that are over.
+fn start_and_id(employment: &Employment) -> (Option<Date>, &str) {
+    (employment.employment_start_date, &employment.id)
+}

@@ -1,0 +1,12 @@
+//! The reading side: which persons and employments a load reads, and what is kept of them between loads.
+pub(crate) mod completeness_check;
+pub(crate) mod dirty_set;
+pub(crate) mod employment_owners;
+pub(crate) mod failure_budget;
+pub(crate) mod lookup_ids;
+pub(crate) mod record_codec;
+pub(crate) mod records;
+pub(crate) mod refresh;
+pub(crate) mod refresh_plan;
+pub mod source;
+pub(crate) mod sync_state;

@@ -1,0 +1,341 @@
+//! What Personio said of a person, in one piece of memory: as a struct it is dozens of small texts, of which
+//! a company has millions. It is packed as MessagePack and unpacked for one person at a time.
+
+use jiff::Timestamp;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::directory::SourceError;
+use crate::mapping::personal_data;
+use crate::personio;
+use crate::personio::model::{CustomAttribute, Employment, Person};
+use crate::personio::{Endpoint, Read};
+
+/// What was not packed by this program, or cannot be packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what is known of a person cannot be {0}, which is a fault of this program")]
+pub(crate) struct Fault(&'static str);
+
+impl Fault {
+    /// Of what is not what it should be.
+    pub(crate) const UNREADABLE: Self = Self("read back");
+}
+
+impl From<Fault> for SourceError {
+    fn from(fault: Fault) -> Self {
+        Self::new(fault.to_string())
+    }
+}
+
+impl From<Fault> for personio::Error {
+    fn from(fault: Fault) -> Self {
+        Self::Unreadable { endpoint: Endpoint::Persons, reason: fault.to_string() }
+    }
+}
+
+/// What Personio said of one person.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Facts {
+    pub(crate) person: Person,
+    /// As they could last be read; `None` if that never succeeded.
+    pub(crate) employments: Option<Vec<Employment>>,
+}
+
+/// What a person is called by others, and where they stand in the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head<'p> {
+    pub(crate) id: &'p str,
+    pub(crate) email: Option<&'p str>,
+    pub(crate) first_name: Option<&'p str>,
+    pub(crate) last_name: Option<&'p str>,
+    pub(crate) preferred_name: Option<&'p str>,
+    pub(crate) created_at: Option<Timestamp>,
+}
+
+/// A person as packed: the fields of [`Person`] in their order, most of them passed over.
+#[derive(Deserialize)]
+struct Beginning<'p>(
+    &'p str,
+    Option<&'p str>,
+    Option<&'p str>,
+    Option<&'p str>,
+    Option<&'p str>,
+    IgnoredAny,
+    Option<Timestamp>,
+    IgnoredAny,
+    IgnoredAny,
+    IgnoredAny,
+);
+
+impl<'p> Head<'p> {
+    /// That of a person who is not packed.
+    pub(crate) fn of(person: &'p Person) -> Self {
+        Self {
+            id: &person.id,
+            email: person.email.as_deref(),
+            first_name: person.first_name.as_deref(),
+            last_name: person.last_name.as_deref(),
+            preferred_name: person.preferred_name.as_deref(),
+            created_at: person.created_at,
+        }
+    }
+}
+
+/// A person as listed, packed, without what is personal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) id: Box<str>,
+    bytes: Vec<u8>,
+    /// Names of the attributes whose values could not be taken as they are.
+    pub(crate) odd: Vec<Box<str>>,
+}
+
+impl Listed {
+    pub(crate) fn new(mut person: Person) -> Result<Self, Fault> {
+        forget_personal(&mut person);
+        let bytes = packed(&person)?;
+        Ok(Self { id: person.id.into(), bytes, odd: Vec::new() })
+    }
+
+    /// Packs a person as read from a listing or alone.
+    pub(crate) fn of(read: Read<Person>) -> Result<Self, Fault> {
+        Ok(Self { odd: read.odd, ..Self::new(read.value)? })
+    }
+
+    /// Returns the size of the packed person, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn person(&self) -> Result<Person, Fault> {
+        unpacked(&self.bytes)
+    }
+}
+
+/// A person and their employments, one behind the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Packed {
+    #[serde(with = "serde_bytes")]
+    bytes: Box<[u8]>,
+    /// Where the employments begin. Where there is nothing, they are not known.
+    person: usize,
+}
+
+impl Packed {
+    pub(crate) fn new(person: &Listed, employments: Option<&[Employment]>) -> Result<Self, Fault> {
+        let employments = employments.map(packed).transpose()?.unwrap_or_default();
+        Ok(Self::joined(&person.bytes, &employments))
+    }
+
+    fn joined(person: &[u8], employments: &[u8]) -> Self {
+        Self { bytes: [person, employments].concat().into(), person: person.len() }
+    }
+
+    /// That person, with the employments that are known here.
+    pub(crate) fn with_person(&self, person: &Listed) -> Self {
+        Self::joined(&person.bytes, self.parts().1)
+    }
+
+    /// The person who is known here, with the employments of `other`.
+    pub(crate) fn with_employments_of(&self, other: &Self) -> Self {
+        Self::joined(self.parts().0, other.parts().1)
+    }
+
+    /// Both parts; whatever is not packed well is unpacked by nobody.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        self.bytes.split_at_checked(self.person).unwrap_or_default()
+    }
+
+    /// The person, whose id is `id`.
+    pub(crate) fn listed(&self, id: &str) -> Listed {
+        Listed { id: id.into(), bytes: self.parts().0.to_vec(), odd: Vec::new() }
+    }
+
+    /// How much it is.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether this is the person, to the last detail.
+    pub(crate) fn is_of(&self, person: &Listed) -> bool {
+        self.parts().0 == person.bytes
+    }
+
+    pub(crate) fn has_same_employments(&self, other: &Self) -> bool {
+        self.parts().1 == other.parts().1
+    }
+
+    pub(crate) fn knows_employments(&self) -> bool {
+        !self.parts().1.is_empty()
+    }
+
+    pub(crate) fn head(&self) -> Result<Head<'_>, Fault> {
+        let Beginning(id, email, first_name, last_name, preferred_name, _, created_at, ..) = unpacked(self.parts().0)?;
+        Ok(Head { id, email, first_name, last_name, preferred_name, created_at })
+    }
+
+    pub(crate) fn employments(&self) -> Result<Option<Vec<Employment>>, Fault> {
+        let (_, employments) = self.parts();
+        (!employments.is_empty()).then(|| unpacked(employments)).transpose()
+    }
+
+    pub(crate) fn facts(&self) -> Result<Facts, Fault> {
+        Ok(Facts { person: unpacked(self.parts().0)?, employments: self.employments()? })
+    }
+}
+
+fn packed<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Fault> {
+    rmp_serde::to_vec(value).map_err(|_| Fault("kept"))
+}
+
+fn unpacked<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Fault> {
+    rmp_serde::from_slice(bytes).map_err(|_| Fault::UNREADABLE)
+}
+
+/// Forgets the values of custom attributes that were asked for and are personal, as can be seen of them only
+/// once they have come: they are not served, and must be found neither in memory nor on a disk.
+fn forget_personal(person: &mut Person) {
+    person.custom_attributes.iter_mut().filter(|it| is_personal(it)).for_each(|it| it.value = Value::Null);
+}
+
+/// Whether its id, its global id or its label says so.
+pub(crate) fn is_personal(attribute: &CustomAttribute) -> bool {
+    let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
+    seen.into_iter().flatten().any(|text| personal_data::is_personal(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let single = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[ a-zÄ\"]{0,9}".prop_map(Value::from),
+        ];
+        single.prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec(("[a-c]{1,2}", inner), 0..4).prop_map(|members| members.into_iter().collect()),
+            ]
+        })
+    }
+
+    /// A value as documented, or another.
+    fn field(documented: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
+        prop_oneof![3 => documented, 1 => Just(Value::Null), 1 => value()]
+    }
+
+    fn word() -> impl Strategy<Value = Value> {
+        "[A-Za-zß ]{0,12}".prop_map(Value::from)
+    }
+
+    fn date() -> impl Strategy<Value = Value> {
+        "20[0-2][0-9]-(0[1-9]|1[0-2])-([0-2][0-9]|31)".prop_map(Value::from)
+    }
+
+    fn moment() -> impl Strategy<Value = Value> {
+        "20[0-2][0-9]-(0[1-9]|1[0-2])-1[0-9]T2[0-3]:59:0[0-9](\\.[0-9]{1,9})?(Z|\\+02:00)".prop_map(Value::from)
+    }
+
+    fn entries(of: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
+        field(prop::collection::vec(of, 0..4).prop_map(Value::from))
+    }
+
+    fn persons() -> impl Strategy<Value = Person> {
+        let custom = (word(), word(), word(), value()).prop_map(
+            |(id, global_id, label, value)| json!({"id": id, "global_id": global_id, "label": label, "value": value}),
+        );
+        let reference = field(word()).prop_map(|id| json!({"id": id}));
+        let names = prop::collection::vec(prop::option::of(word()), 4);
+        (1u32.., names, field(word()), field(moment()), field(moment()), entries(custom), entries(reference))
+            .prop_filter_map(
+                "a text that is none makes a person unreadable",
+                |(id, names, status, created_at, updated_at, custom_attributes, employments)| {
+                    serde_json::from_value(json!({
+                        "id": id, "email": names[0], "first_name": names[1], "last_name": names[2],
+                        "preferred_name": names[3], "created_at": created_at, "updated_at": updated_at,
+                        "status": status.as_str(), "custom_attributes": custom_attributes, "employments": employments,
+                    }))
+                    .ok()
+                },
+            )
+    }
+
+    fn employments() -> impl Strategy<Value = Option<Vec<Employment>>> {
+        let reference = || field(word().prop_map(|id| json!({"id": id})));
+        let unit = (word(), word()).prop_map(|(id, kind)| json!({"id": id, "type": kind}));
+        let center = (word(), field(any::<f64>().prop_map(Value::from)));
+        let center = center.prop_map(|(id, weight)| json!({"id": id, "weight": weight}));
+        let dates = prop::collection::vec(field(date()), 7);
+        let employment = (1u32.., word(), reference(), reference(), entries(unit), entries(center), dates, moment())
+            .prop_filter_map(
+                "what an employment cannot be",
+                |(id, word, supervisor, office, org_units, cost_centers, dates, updated_at)| {
+                    serde_json::from_value(json!({
+                        "id": id, "status": word, "type": word, "position": {"title": word}, "supervisor": supervisor,
+                        "office": office, "org_units": org_units, "legal_entity": office, "cost_centers": cost_centers,
+                        "employment_start_date": dates[0], "employment_end_date": dates[1],
+                        "probation_end_date": dates[2], "contract_end_date": dates[3],
+                        "termination": {
+                            "termination_date": dates[4], "last_working_day": dates[5], "last_working_date": dates[6],
+                        },
+                        "updated_at": updated_at,
+                    }))
+                    .ok()
+                },
+            );
+        prop::option::of(prop::collection::vec(employment, 0..3))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_is_unpacked_as_the_same(person in persons(), employments in employments()) {
+            let listed = Listed::new(person.clone()).unwrap();
+            let mut person = person;
+            forget_personal(&mut person);
+            prop_assert_eq!(listed.person().unwrap(), person.clone());
+            prop_assert_eq!(&*listed.id, person.id.as_str());
+
+            let packed = Packed::new(&listed, employments.as_deref()).unwrap();
+            prop_assert!(packed.is_of(&listed));
+            prop_assert_eq!(packed.listed(&listed.id), listed);
+            prop_assert_eq!(packed.knows_employments(), employments.is_some());
+            prop_assert_eq!(packed.head().unwrap(), Head::of(&person));
+            prop_assert_eq!(packed.facts().unwrap(), Facts { person, employments });
+        }
+
+        #[test]
+        fn parts_are_put_together_as_they_are(
+            one in persons(), other in persons(), known in employments(), read in employments(),
+        ) {
+            let (one, other) = (Listed::new(one).unwrap(), Listed::new(other).unwrap());
+            let packed = Packed::new(&one, known.as_deref()).unwrap();
+            let newer = Packed::new(&other, read.as_deref()).unwrap();
+            prop_assert_eq!(packed.is_of(&other), one.person().unwrap() == other.person().unwrap());
+            prop_assert_eq!(packed.has_same_employments(&newer), known == read);
+            prop_assert_eq!(packed.with_person(&other), Packed::new(&other, known.as_deref()).unwrap());
+            prop_assert_eq!(packed.with_employments_of(&newer), Packed::new(&one, read.as_deref()).unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_personal_is_not_packed() {
+        let person = json!({
+            "id": "7", "custom_attributes": [
+                {"id": "dynamic_1", "label": "Gehalt", "value": "MARKER"}, {"id": "dynamic_2", "value": "kept"},
+            ],
+        });
+        let listed = Listed::new(serde_json::from_value(person).unwrap()).unwrap();
+        let text = String::from_utf8_lossy(&listed.bytes).into_owned();
+        assert!(text.contains("Gehalt") && text.contains("kept") && !text.contains("MARKER"), "{text}");
+    }
+}

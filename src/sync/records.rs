@@ -1,0 +1,427 @@
+//! What is known of every person, as Personio said it last. It outlives the load that brought it, so that
+//! the next one asks only for what may have changed, and with a state file it outlives the program.
+
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::directory::{Defects, SourceError};
+use crate::mapping::employment::by_number;
+use crate::personio::model::Employment;
+use crate::personio::{Names, OddNames, UnreadableEntry, is_fit_for_a_log};
+use crate::sync::lookup_ids::Named;
+use crate::sync::record_codec::{Facts, Fault, Listed, Packed};
+
+/// The version of what is written. What has another is not read.
+const VERSION: u32 = 3;
+/// About what a record takes besides what is packed in it, when it is written.
+const ROW: usize = 80;
+
+/// One person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) id: Box<str>,
+    /// What Personio said.
+    pub(crate) packed: Packed,
+    /// When the employments were read.
+    pub(crate) read: Timestamp,
+    /// Whether reading them has failed since.
+    pub(crate) failed: bool,
+    /// When Personio was last asked for this person alone, because the list had none.
+    pub(crate) asked: Option<Timestamp>,
+    /// Whether they were missing from the last listing, without Personio having said that they are gone.
+    pub(crate) unconfirmed: bool,
+    /// The attribute because of which the person could not be read when last listed: this is an earlier state.
+    pub(crate) unreadable: Option<Box<str>>,
+    pub(crate) odd: Odd,
+}
+
+/// Names of the attributes of one person whose values could not be taken as they are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Odd {
+    pub(crate) person: Vec<Box<str>>,
+    pub(crate) employments: Vec<Box<str>>,
+}
+
+impl Record {
+    /// What is known when the employments were read, or were to be.
+    pub(crate) fn new(person: &Listed, employments: Option<&[Employment]>, read: Timestamp) -> Result<Self, Fault> {
+        let packed = Packed::new(person, employments)?;
+        let failed = employments.is_none();
+        let odd = Odd { person: person.odd.clone(), employments: Vec::new() };
+        Ok(Self { id: person.id.clone(), packed, read, failed, asked: None, unconfirmed: false, unreadable: None, odd })
+    }
+
+    /// Whether the same user is made of both.
+    fn makes_the_same_as(&self, other: &Self) -> bool {
+        self.packed == other.packed
+            && self.failed == other.failed
+            && self.unconfirmed == other.unconfirmed
+            && self.unreadable == other.unreadable
+            && self.odd == other.odd
+    }
+
+    /// Whether anything of it could not be read or taken as it is.
+    fn is_odd(&self) -> bool {
+        !self.is_complete()
+            || self.unreadable.is_some()
+            || !self.odd.person.is_empty()
+            || !self.odd.employments.is_empty()
+    }
+
+    /// Reports whether a user can be made of it. Without employments nobody can tell who is active.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.packed.knows_employments()
+    }
+
+    /// The person, as listed last.
+    pub(crate) fn listed(&self) -> Listed {
+        let mut listed = self.packed.listed(&self.id);
+        listed.odd.clone_from(&self.odd.person);
+        listed
+    }
+
+    /// Whether a part of it is of an earlier load, since it could not be read again.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.unreadable.is_some() || (self.failed && self.packed.knows_employments())
+    }
+
+    /// A record that was written, without what is personal by the rules of this version.
+    fn checked(self, named: &mut Named) -> Result<Self, Fault> {
+        let Facts { person, employments } = self.packed.facts()?;
+        if *person.id != *self.id {
+            return Err(Fault::UNREADABLE);
+        }
+        named.add(&employments.unwrap_or_default());
+        if person.custom_attributes.is_empty() {
+            return Ok(self);
+        }
+        Ok(Self { packed: self.packed.with_person(&Listed::new(person)?), ..self })
+    }
+}
+
+/// Records, each found by its id.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct People(HashSet<ById>);
+
+#[derive(Debug, Clone)]
+struct ById(Arc<Record>);
+
+impl Borrow<str> for ById {
+    fn borrow(&self) -> &str {
+        &self.0.id
+    }
+}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for ById {}
+
+impl People {
+    pub(crate) fn get(&self, id: &str) -> Option<&Arc<Record>> {
+        self.0.get(id).map(|ById(record)| record)
+    }
+
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.0.contains(id)
+    }
+
+    /// Adds a record, in the place of an earlier one of the same person.
+    pub(crate) fn insert(&mut self, record: Arc<Record>) {
+        self.0.replace(ById(record));
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Record>> {
+        self.0.iter().map(|ById(record)| record)
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl FromIterator<Arc<Record>> for People {
+    /// Of several records of one person the last counts.
+    fn from_iter<I: IntoIterator<Item = Arc<Record>>>(records: I) -> Self {
+        let records = records.into_iter();
+        let mut people = Self(HashSet::with_capacity(records.size_hint().0));
+        records.for_each(|record| people.insert(record));
+        people
+    }
+}
+
+/// Everybody, and the names of what they belong to.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    pub(crate) people: People,
+    pub(crate) names: Names,
+    /// Persons and names of the last load that could not be read and are not known from before. They are not written.
+    pub(crate) left_out: LeftOut,
+}
+
+/// What a load could not read and nothing earlier stands for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    pub(crate) persons: Vec<UnreadableEntry>,
+    pub(crate) names: Vec<OddNames>,
+}
+
+/// Names a person in a log line.
+fn person(id: Option<&str>) -> String {
+    match id {
+        Some(id) => format!("person {}", shown(id)),
+        None => "a person without a readable id".to_owned(),
+    }
+}
+
+/// Returns an id, if it may stand in a log line.
+fn shown(id: &str) -> &str {
+    if is_fit_for_a_log(id) { id } else { "with an odd id" }
+}
+
+/// How records are written.
+#[derive(Serialize)]
+struct Written<'r> {
+    version: u32,
+    names: &'r Names,
+    people: Vec<&'r Record>,
+}
+
+/// How they are read.
+#[derive(Deserialize)]
+struct Read {
+    version: u32,
+    names: Names,
+    people: Vec<Record>,
+}
+
+impl Records {
+    /// Whether the same users are made of both, whenever what is known was read.
+    pub(crate) fn make_the_same_as(&self, other: &Self) -> bool {
+        let is_same = |one: &Arc<Record>| {
+            let other = other.people.get(&one.id);
+            other.is_some_and(|other| Arc::ptr_eq(one, other) || one.makes_the_same_as(other))
+        };
+        self.people.len() == other.people.len()
+            && self.names == other.names
+            && self.left_out == other.left_out
+            && self.people.iter().all(is_same)
+    }
+
+    /// Returns what could not be read or taken as it is, in numbers and a few examples.
+    pub(crate) fn defects(&self) -> Defects {
+        let mut defects = Defects::default();
+        let mut odd: Vec<&Record> = self.people.iter().map(Arc::as_ref).filter(|record| record.is_odd()).collect();
+        odd.sort_by(|one, other| by_number(&one.id, &other.id));
+        for UnreadableEntry { id, attribute } in &self.left_out.persons {
+            defects.left_out += 1;
+            defects.add_example(|| format!("{}: {attribute}, left out", person(id.as_deref())));
+        }
+        for record in odd.iter().filter(|record| !record.is_complete()) {
+            defects.left_out += 1;
+            defects.add_example(|| format!("{}: employments, left out", person(Some(&record.id))));
+        }
+        // Nothing is served of those who are left out.
+        odd.retain(|record| record.is_complete());
+        for record in &odd {
+            if let Some(attribute) = &record.unreadable {
+                defects.kept += 1;
+                defects.add_example(|| format!("{}: {attribute}, as before", person(Some(&record.id))));
+            }
+        }
+        for record in &odd {
+            for attribute in &record.odd.person {
+                defects.values += 1;
+                defects.add_example(|| format!("{}: {attribute}", person(Some(&record.id))));
+            }
+            for attribute in &record.odd.employments {
+                defects.values += 1;
+                defects.add_example(|| format!("{}: employments.{attribute}", person(Some(&record.id))));
+            }
+        }
+        for OddNames { kind, ids, unreadable } in &self.left_out.names {
+            defects.values += ids.len() + unreadable;
+            for id in ids {
+                defects.add_example(|| format!("{kind:?} {}: name", shown(id)));
+            }
+            if *unreadable > 0 {
+                defects.add_example(|| format!("{unreadable} of {kind:?}: id"));
+            }
+        }
+        defects
+    }
+
+    /// The records that `bytes` were made of, and what their employments name.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<(Self, Named), SourceError> {
+        // The text of an error can quote the value at fault.
+        let broken = || SourceError::new("holds records that cannot be read".to_owned());
+        let Read { version, names, people } = rmp_serde::from_slice(bytes).map_err(|_| broken())?;
+        if version != VERSION {
+            return Err(SourceError::new(format!("holds records of version {version} instead of {VERSION}")));
+        }
+        let mut named = Named::default();
+        let people = people.into_iter().map(|record| record.checked(&mut named).map(Arc::new));
+        let people = people.collect::<Result<_, _>>().map_err(|_| broken())?;
+        Ok((Self { people, names, left_out: LeftOut::default() }, named))
+    }
+
+    /// All of it in bytes.
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
+        let people: Vec<&Record> = self.people.iter().map(Arc::as_ref).collect();
+        let size = people.iter().map(|record| record.packed.size() + ROW).sum();
+        let mut bytes = Vec::with_capacity(size);
+        let written = Written { version: VERSION, names: &self.names, people };
+        rmp_serde::encode::write(&mut bytes, &written).map_err(|error| SourceError::new(error.to_string()))?;
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::personio::Kind;
+
+    #[test]
+    fn records_are_read_back_as_they_were_written() {
+        let person = json!({"id": "7", "email": "a@example.com", "employments": [{"id": "e"}]});
+        let employments = json!([{"id": "e", "status": "active", "employment_start_date": "2020-01-01"}]);
+        let employments: Vec<Employment> = serde_json::from_value(employments).unwrap();
+        let listed = Listed::new(serde_json::from_value(person).unwrap()).unwrap();
+        let read = "2026-01-01T00:00:00.5Z".parse().unwrap();
+        let record = Record {
+            failed: true,
+            asked: Some("2026-01-02T00:00:00Z".parse().unwrap()),
+            unconfirmed: true,
+            unreadable: Some("email".into()),
+            odd: Odd { person: vec!["created_at".into()], employments: vec!["position.title".into()] },
+            ..Record::new(&listed, Some(&employments), read).unwrap()
+        };
+        let names: Names = [(Kind::Team, "1".to_owned(), "Ä".to_owned())].into_iter().collect();
+        let records = Records {
+            people: [Arc::new(record.clone())].into_iter().collect(),
+            names: names.clone(),
+            ..Records::default()
+        };
+        let bytes = records.to_bytes().unwrap();
+        let (again, _) = Records::from_bytes(&bytes).unwrap();
+        assert_eq!(again.people.iter().map(Arc::as_ref).collect::<Vec<_>>(), [&record]);
+        assert_eq!(again.names, names);
+
+        let mut newer = bytes.clone();
+        newer[1] += 1;
+        let reason = Records::from_bytes(&newer).unwrap_err().to_string();
+        assert!(reason.contains("of version 4 instead of 3"), "{reason}");
+        let cut = (0..bytes.len()).map(|length| &bytes[..length]);
+        for broken in cut.chain([&bytes[1..], b"{}", b"[]"]) {
+            let reason = Records::from_bytes(broken).unwrap_err().to_string();
+            assert!(!reason.contains("example.com"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_same_users_are_made_of_the_same_records_only() {
+        let listed = |email: &str| Listed::new(serde_json::from_value(json!({"id": "7", "email": email})).unwrap());
+        let record = Record::new(&listed("a@example.com").unwrap(), Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
+        let employment: Employment = serde_json::from_value(json!({"id": "e"})).unwrap();
+        let employed = Record::new(&listed("a@example.com").unwrap(), Some(&[employment]), record.read).unwrap();
+        let renamed = Record::new(&listed("b@example.com").unwrap(), Some(&[]), record.read).unwrap();
+        let other = Record { id: "8".into(), ..record.clone() };
+        let records = |people: &[&Record], name: &str| {
+            let names = [(Kind::Team, "1".to_owned(), name.to_owned())].into_iter().collect();
+            Records {
+                people: people.iter().map(|record| Arc::new(Record::clone(record))).collect(),
+                names,
+                ..Records::default()
+            }
+        };
+        let left_out = UnreadableEntry { id: Some("9".to_owned()), attribute: "email" };
+        let left_out = LeftOut { persons: vec![left_out], names: Vec::new() };
+        let before = records(&[&record], "A");
+        let read_later = Record { read: Timestamp::MAX, asked: Some(Timestamp::MAX), ..record.clone() };
+        assert!(records(&[&read_later], "A").make_the_same_as(&before));
+        for changed in [
+            records(&[&record], "B"),
+            records(&[], "A"),
+            records(&[&record, &other], "A"),
+            records(&[&other], "A"),
+            records(&[&employed], "A"),
+            records(&[&renamed], "A"),
+            records(&[&Record { failed: true, ..record.clone() }], "A"),
+            records(&[&Record { unconfirmed: true, ..record.clone() }], "A"),
+            records(&[&Record { unreadable: Some("email".into()), ..record.clone() }], "A"),
+            records(&[&Record { odd: Odd { person: vec!["email".into()], ..Odd::default() }, ..record.clone() }], "A"),
+            Records { left_out: left_out.clone(), ..records(&[&record], "A") },
+        ] {
+            assert!(!changed.make_the_same_as(&before) && !before.make_the_same_as(&changed), "{changed:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_another_persons_is_refused() {
+        let listed = Listed::new(serde_json::from_value(json!({"id": "7"})).unwrap()).unwrap();
+        let record = Record { id: "8".into(), ..Record::new(&listed, None, Timestamp::UNIX_EPOCH).unwrap() };
+        let records = Records { people: [Arc::new(record)].into_iter().collect(), ..Records::default() };
+        assert!(Records::from_bytes(&records.to_bytes().unwrap()).is_err());
+    }
+
+    #[test]
+    fn what_is_odd_is_counted_and_named_without_its_value() {
+        let record = |id: &str, odd: Odd, unreadable: Option<&str>| {
+            let listed = Listed::new(serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap());
+            let record = Record::new(&listed.unwrap(), Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
+            Arc::new(Record { odd, unreadable: unreadable.map(Box::from), ..record })
+        };
+        let odd = Odd { person: vec!["created_at".into()], employments: vec!["position.title".into()] };
+        let people =
+            [record("10", odd, None), record("9", Odd::default(), Some("email")), record("8", Odd::default(), None)];
+        let without_id = UnreadableEntry { id: None, attribute: "id" };
+        let odd_id = UnreadableEntry { id: Some("A name".to_owned()), attribute: "status" };
+        let names = OddNames { kind: Kind::Team, ids: vec!["3".to_owned()], unreadable: 1 };
+        let left_out = LeftOut { persons: vec![without_id, odd_id], names: vec![names] };
+        let incomplete = |id: &str| {
+            let listed = Listed::new(serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap());
+            let record = Record::new(&listed.unwrap(), None, Timestamp::UNIX_EPOCH).unwrap();
+            let odd = Odd { person: vec!["created_at".into()], employments: Vec::new() };
+            Arc::new(Record { odd, ..record })
+        };
+        let people = people.into_iter().chain([incomplete("11")]);
+        let records = Records { people: people.collect(), left_out, ..Records::default() };
+        let Defects { left_out, kept, values, examples } = records.defects();
+        assert_eq!((left_out, kept, values), (3, 1, 4));
+        let expected = [
+            "a person without a readable id: id, left out",
+            "person with an odd id: status, left out",
+            "person 11: employments, left out",
+            "person 9: email, as before",
+            "person 10: created_at",
+            "person 10: employments.position.title",
+            "Team 3: name",
+            "1 of Team: id",
+        ];
+        assert_eq!(examples.iter().map(|example| &**example).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn only_a_few_examples_are_given() {
+        let odd = |id: usize| UnreadableEntry { id: Some(id.to_string()), attribute: "email" };
+        let left_out = LeftOut { persons: (0..1000).map(odd).collect(), names: Vec::new() };
+        let defects = Records { left_out, ..Records::default() }.defects();
+        assert_eq!((defects.left_out, defects.examples.len()), (1000, 10));
+    }
+}

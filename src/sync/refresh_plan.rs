@@ -1,0 +1,258 @@
+//! Whom a load has to ask Personio for. A listing shows every person, but their employments are one
+//! request each: only those are read again that may have changed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::sync::record_codec::Listed;
+use crate::sync::records::{People, Record};
+
+/// What a listing means for those who are known.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Those of whom nothing needs to be read.
+    pub(crate) kept: Vec<Arc<Record>>,
+    /// Those whose employments are to be read.
+    pub(crate) to_read: Vec<ToRead>,
+}
+
+/// Those who are known and not listed; whoever was never asked for, or longest ago, comes first.
+pub(crate) fn missing(listed: &[Listed], known: &People) -> Vec<Arc<Record>> {
+    let ids: HashSet<&str> = listed.iter().map(|person| &*person.id).collect();
+    let mut missing: Vec<Arc<Record>> = known.iter().filter(|record| !ids.contains(&*record.id)).cloned().collect();
+    missing.sort_by(|one, other| one.asked.cmp(&other.asked).then_with(|| one.id.cmp(&other.id)));
+    missing
+}
+
+/// Somebody whose employments are to be read.
+#[derive(Debug)]
+pub(crate) struct ToRead {
+    pub(crate) person: Listed,
+    /// What is known of them.
+    pub(crate) earlier: Option<Arc<Record>>,
+    /// Whether nothing says that anything has changed, so that the next load may do it as well.
+    pub(crate) can_wait: bool,
+}
+
+/// What a plan is made of besides the listing.
+#[derive(Debug)]
+pub(crate) struct Known<'a> {
+    /// Everybody whom the last load has left.
+    pub(crate) people: &'a People,
+    /// What a load that failed had read before.
+    pub(crate) gleaned: &'a People,
+    /// Who is said to have changed.
+    pub(crate) marked: &'a HashSet<String>,
+}
+
+/// When employments are read again although nothing says that they have changed: a person's `updated_at` is
+/// not promised to move with them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recheck {
+    pub(crate) every: Duration,
+    /// The moment of this load, and of the one before.
+    pub(crate) now: Timestamp,
+    pub(crate) before: Option<Timestamp>,
+}
+
+impl Plan {
+    pub(crate) fn new(listed: Vec<Listed>, known: &Known<'_>, recheck: Recheck) -> Self {
+        let (mut to_read, mut failed, mut same) = (Vec::new(), Vec::new(), Vec::new());
+        for person in listed {
+            let record = known.gleaned.get(&person.id).or_else(|| known.people.get(&person.id)).cloned();
+            match record {
+                Some(record) if record.failed => failed.push(ToRead::now(person, Some(record))),
+                Some(record)
+                    if record.packed.knows_employments()
+                        && record.packed.is_of(&person)
+                        && !known.marked.contains(&*person.id) =>
+                {
+                    same.push(listed_again(record, &person));
+                }
+                record => to_read.push(ToRead::now(person, record)),
+            }
+        }
+        // Those whose turn it is, so that they do not all become overdue at once; longest unread first.
+        let people = same.len() + to_read.len() + failed.len();
+        let turns = recheck.turns(people).saturating_sub(to_read.len() + failed.len());
+        let overdue = same.iter().filter(|record| recheck.is_overdue(record)).count();
+        let turns = turns.max(overdue).min(same.len());
+        let by_turn = |one: &Arc<Record>, other: &Arc<Record>| {
+            let rank = |record: &Record| (record.read <= recheck.now, record.read);
+            rank(one).cmp(&rank(other)).then_with(|| one.id.cmp(&other.id))
+        };
+        // Only those in front are needed in their order.
+        if turns < same.len() {
+            same.select_nth_unstable_by(turns, by_turn);
+        }
+        let kept = same.split_off(turns);
+        same.sort_unstable_by(by_turn);
+        to_read.extend(same.into_iter().map(|record| {
+            let (person, earlier) = (record.listed(), Some(record));
+            ToRead { person, earlier, can_wait: true }
+        }));
+        // Those who could not be read come last, and another one first each time: a row of failures ends the
+        // asking, and none of them must keep the others from being asked for.
+        if !failed.is_empty() {
+            let turn = recheck.now.as_second().unsigned_abs() % failed.len() as u64;
+            failed.rotate_left(turn as usize);
+        }
+        to_read.append(&mut failed);
+        Self { kept, to_read }
+    }
+}
+
+impl ToRead {
+    fn now(person: Listed, earlier: Option<Arc<Record>>) -> Self {
+        Self { person, earlier, can_wait: false }
+    }
+}
+
+/// The record of somebody who may have been missing or unreadable before.
+fn listed_again(mut record: Arc<Record>, person: &Listed) -> Arc<Record> {
+    if record.asked.is_some() || record.unconfirmed || record.unreadable.is_some() || record.odd.person != person.odd {
+        let record = Arc::make_mut(&mut record);
+        (record.asked, record.unconfirmed) = (None, false);
+        record.unreadable = None;
+        record.odd.person.clone_from(&person.odd);
+    }
+    record
+}
+
+impl Recheck {
+    /// Whether it is too long ago. What was read in the future was read before the clock was set.
+    fn is_overdue(self, record: &Record) -> bool {
+        self.now < record.read || self.now.duration_since(record.read).unsigned_abs() >= self.every
+    }
+
+    /// How many of `people` have their turn now, if everybody is to have one in the time between two
+    /// rechecks, whenever loads begin. Fractions are not lost: it is the difference of two whole numbers.
+    fn turns(self, people: usize) -> usize {
+        let Some(before) = self.before else { return 0 };
+        let every = self.every.as_millis().max(1);
+        let until = |moment: Timestamp| {
+            let passed = u128::try_from(moment.as_millisecond()).unwrap_or_default();
+            passed.saturating_mul(people as u128) / every
+        };
+        usize::try_from(until(self.now).saturating_sub(until(before))).unwrap_or(people).min(people)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_second(1_790_000_000 + minutes * 60).unwrap()
+    }
+
+    fn person(id: usize) -> Listed {
+        changed(id, json!({}))
+    }
+
+    fn changed(id: usize, other: Value) -> Listed {
+        let mut person =
+            json!({"id": id, "email": format!("{id}@example.com"), "first_name": "A", "employments": [{"id": "e"}]});
+        person.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+        Listed::new(serde_json::from_value(person).unwrap()).unwrap()
+    }
+
+    fn record(person: Listed, read: Timestamp) -> Record {
+        Record::new(&person, Some(&[]), read).unwrap()
+    }
+
+    fn by_id(records: impl IntoIterator<Item = Record>) -> People {
+        records.into_iter().map(Arc::new).collect()
+    }
+
+    fn plan(listed: Vec<Listed>, people: &People, marked: &[&str], recheck: Recheck) -> Plan {
+        let marked = marked.iter().map(|id| (*id).to_owned()).collect();
+        Plan::new(listed, &Known { people, gleaned: &People::default(), marked: &marked }, recheck)
+    }
+
+    fn ids(plan: &Plan) -> Vec<&str> {
+        plan.to_read.iter().map(|it| &*it.person.id).collect()
+    }
+
+    #[test]
+    fn only_those_are_read_who_may_have_changed() {
+        let mut people: Vec<Record> = (1..=8).map(|id| record(person(id), at(0))).collect();
+        people[1].failed = true;
+        people[2] = Record { failed: false, ..Record::new(&person(3), None, at(0)).unwrap() };
+        people[3].read = at(-60);
+        let mut listed: Vec<Listed> = (1..=9).map(person).collect();
+        listed[4] = changed(5, json!({"first_name": "New"}));
+        listed[5] = changed(6, json!({"employments": []}));
+        let recheck = Recheck { every: HOUR, now: at(0), before: Some(at(0)) };
+        let plan = plan(listed, &by_id(people), &["7", "77"], recheck);
+        assert_eq!(ids(&plan), ["3", "5", "6", "7", "9", "4", "2"], "who could not be read comes last");
+        let can_wait: Vec<bool> = plan.to_read.iter().map(|it| it.can_wait).collect();
+        assert_eq!(can_wait, [false, false, false, false, false, true, false], "only who is overdue can wait");
+        assert_eq!(plan.kept.len(), 2);
+    }
+
+    #[test]
+    fn what_a_failed_load_has_read_is_not_read_again() {
+        let gleaned = by_id([record(person(1), at(0))]);
+        let (people, marked) = (People::default(), HashSet::new());
+        let known = Known { people: &people, gleaned: &gleaned, marked: &marked };
+        let plan =
+            Plan::new(vec![person(1), person(2)], &known, Recheck { every: HOUR, now: at(1), before: Some(at(0)) });
+        assert_eq!(ids(&plan), ["2"]);
+    }
+
+    #[test]
+    fn who_is_not_listed_is_missing_longest_unasked_first() {
+        let asked = [(1, None), (2, Some(at(-10))), (3, None), (4, Some(at(-20)))];
+        let people = by_id(asked.map(|(id, asked)| Record { asked, ..record(person(id), at(0)) }));
+        let missing = missing(&[person(1)], &people);
+        assert_eq!(missing.iter().map(|record| &*record.id).collect::<Vec<_>>(), ["3", "4", "2"]);
+    }
+
+    /// Everybody has a turn within an hour, and each load about the same share, whatever its rhythm.
+    #[test]
+    fn turns_are_spread_evenly_over_the_loads() {
+        for (people, minutes) in [(1000, 5), (1000, 1), (7, 5), (1, 5), (13, 7), (100, 45)] {
+            let mut records = by_id((1..=people).map(|id| record(person(id), at(0))));
+            let mut read = HashMap::new();
+            let mut before = at(0);
+            let loads = 240 / minutes;
+            for load in 1..=loads {
+                let now = at(load * minutes);
+                let recheck = Recheck { every: HOUR, now, before: Some(before) };
+                let plan = plan((1..=people).map(person).collect(), &records, &[], recheck);
+                let fair = people as f64 * minutes as f64 / 60.0;
+                assert!(
+                    (plan.to_read.len() as f64 - fair).abs() <= 1.0,
+                    "{people} every {minutes}: {}",
+                    plan.to_read.len()
+                );
+                for ToRead { person, .. } in plan.to_read {
+                    *read.entry(person.id.clone()).or_insert(0) += 1;
+                    records.insert(Arc::new(record(person, now)));
+                }
+                assert!(records.iter().all(|record| now.duration_since(record.read).as_secs() <= 3600));
+                before = now;
+            }
+            if minutes < 45 {
+                assert!(read.len() == people && read.values().all(|times| (3..=5).contains(times)), "{read:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_makes_nobody_wait_for_years() {
+        let people = by_id([record(person(1), at(60 * 24 * 365)), record(person(2), at(-60 * 24 * 365))]);
+        let recheck = Recheck { every: HOUR, now: at(0), before: Some(at(60 * 24 * 365)) };
+        assert_eq!(ids(&plan(vec![person(1), person(2)], &people, &[], recheck)).len(), 2);
+    }
+}

@@ -1,0 +1,483 @@
+//! Reads everybody from Personio and translates them: what the directory calls when it wants to be
+//! filled. A load is whole or it has failed.
+
+mod single;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio::task::block_in_place;
+
+use crate::clock::Clock;
+use crate::directory;
+use crate::directory::{Defects, Loaded, Malformed, Memory, News, Progress, Skipped, SourceError, Told};
+use crate::mapping::attributes::Attributes;
+use crate::mapping::primary_employment::DateRules;
+use crate::mapping::user;
+use crate::mapping::user::{Card, Context};
+use crate::mapping::user_name::{Claim, UserNames};
+use crate::mapping::validity::Validity;
+use crate::mapping::{Policy, groups, user_name};
+use crate::personio;
+use crate::personio::model::Person;
+use crate::personio::webhook;
+use crate::personio::webhook::Notice;
+use crate::personio::{Client, Names, Read, UnreadableEntry};
+use crate::scim::{Locations, User, Vocabulary, list_order};
+use crate::sync::completeness_check::Lacks;
+use crate::sync::dirty_set::Marks;
+use crate::sync::employment_owners::Owners;
+use crate::sync::lookup_ids::{Named, lacks_name};
+use crate::sync::record_codec::{Facts, Fault, Head, Listed};
+use crate::sync::records::{LeftOut, People, Record, Records};
+use crate::sync::refresh::{Confirmed, Gleaned, Refresh, check_size, known_employments};
+use crate::sync::refresh_plan::{Known, Plan, Recheck, missing};
+use crate::sync::sync_state::Remembered;
+
+/// How long what was read is good.
+#[derive(Debug, Clone, Copy)]
+pub struct Recency {
+    /// Employments are read again after this long although nothing says that they have changed.
+    pub recheck: Duration,
+    /// Employments that cannot be read again count as unreadable after this long.
+    pub trusted: Duration,
+}
+
+/// A source of users: one company's Personio, and its choices.
+pub struct Source {
+    client: Client,
+    choice: ArcSwap<Choice>,
+    locations: Locations,
+    clock: Arc<dyn Clock>,
+    recency: Recency,
+    marks: Marks,
+    kept: Mutex<Kept>,
+    /// Defects that were logged last.
+    reported: Mutex<Defects>,
+}
+
+/// What a company has chosen, and what follows from it. A load goes by one from its beginning to its end.
+pub(crate) struct Choice {
+    policy: Policy,
+    /// The custom attributes that are read.
+    wanted: Vec<String>,
+    attributes: Attributes,
+    vocabulary: Arc<Vocabulary>,
+}
+
+/// All persons, as listed.
+#[derive(Default)]
+struct Listing {
+    listed: Vec<Listed>,
+    owners: Owners,
+    /// Ids of those who are taken as before, since the attribute cannot be read.
+    unreadable: HashMap<Box<str>, &'static str>,
+    /// Those who cannot be read and are not known from before.
+    left_out: Vec<UnreadableEntry>,
+}
+
+/// What a load has found.
+struct Found {
+    people: People,
+    named: Named,
+    left_out: Vec<UnreadableEntry>,
+}
+
+/// What is kept between loads.
+#[derive(Default)]
+struct Kept {
+    records: Arc<Records>,
+    gleaned: Gleaned,
+    /// When the last load began that did not fail.
+    loaded: Option<Timestamp>,
+}
+
+impl Choice {
+    fn new(policy: Policy, vocabulary: Arc<Vocabulary>) -> Arc<Self> {
+        let attributes = Attributes::new(&policy);
+        Arc::new(Self { wanted: policy.wanted_attributes(), attributes, policy, vocabulary })
+    }
+
+    /// Returns the rules for the day that it is in the company's time zone.
+    fn rules(&self, now: Timestamp) -> DateRules<'_> {
+        let policy = &self.policy;
+        DateRules { policy, today: now.to_zoned(policy.time_zone.clone()).date() }
+    }
+}
+
+impl Source {
+    /// A source that has not asked for anything yet. The `vocabulary` is that of the policy.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        policy: Policy,
+        vocabulary: Arc<Vocabulary>,
+        locations: Locations,
+        clock: Arc<dyn Clock>,
+        recency: Recency,
+    ) -> Self {
+        let choice = ArcSwap::new(Choice::new(policy, vocabulary));
+        let (marks, kept, reported) = (Marks::default(), Mutex::default(), Mutex::default());
+        Self { client, choice, locations, clock, recency, marks, kept, reported }
+    }
+
+    /// Whether this is what the company has chosen already.
+    #[must_use]
+    pub fn has(&self, policy: &Policy) -> bool {
+        self.choice.load().policy == *policy
+    }
+
+    /// From the next load on people are translated in this way.
+    pub fn adopt(&self, policy: Policy, vocabulary: Arc<Vocabulary>) {
+        self.choice.store(Choice::new(policy, vocabulary));
+    }
+
+    /// From now on Personio is asked with this secret of the credential. Whether it is another one than before.
+    pub fn adopt_secret(&self, client_secret: &SecretString) -> bool {
+        self.client.adopt(client_secret)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a token alone, so that a credential that is refused fails once and not for each request.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub async fn sign_in(&self) -> Result<(), SourceError> {
+        self.client.sign_in().await.map(|_| ()).map_err(failure)
+    }
+
+    /// Loads everybody. Who was said to have changed is still to be read if that fails.
+    async fn everybody(&self, progress: &Progress) -> Result<(Arc<Records>, Arc<Choice>), personio::Error> {
+        let (marked, before) = (self.marks.take(), self.client.traffic().requests());
+        let refreshed = self.refreshed(marked.ids(), progress).await;
+        // Whoever is asked for alone meanwhile is counted as well; there are few.
+        progress.cost(self.client.traffic().requests() - before);
+        let (records, choice) = refreshed?;
+        let unconfirmed = records.people.iter().filter(|record| record.unconfirmed).map(|record| record.id.clone());
+        marked.are_seen_but(&unconfirmed.collect());
+        Ok((records, choice))
+    }
+
+    async fn refreshed(
+        &self,
+        marked: &HashSet<String>,
+        progress: &Progress,
+    ) -> Result<(Arc<Records>, Arc<Choice>), personio::Error> {
+        let now = self.clock.now();
+        let choice = self.choice.load_full();
+        // Names are asked for at once, so that they are there when one person is asked for alone.
+        let (found, ()) = tokio::join!(self.people(&choice, marked, now, progress), self.client.prefetch_names());
+        let Found { people, named, left_out } = found?;
+        let names = self.client.names(named.by_kind()).await;
+        let left_out = LeftOut { persons: left_out, names: self.client.odd_names() };
+        let records = Arc::new(Records { people, names, left_out });
+        self.report_defects(&records.defects());
+        let gleaned = Gleaned { people: People::default(), named };
+        *self.kept() = Kept { records: Arc::clone(&records), gleaned, loaded: Some(now) };
+        Ok((records, choice))
+    }
+
+    async fn loaded(&self, progress: &Progress) -> Result<Loaded, SourceError> {
+        let (records, choice) = self.everybody(progress).await.map_err(failure)?;
+        Ok(block_in_place(|| self.translated(records, choice))?)
+    }
+
+    async fn news(&self, progress: &Progress, served: Option<Arc<dyn Memory>>) -> Result<News, SourceError> {
+        let (records, choice) = self.everybody(progress).await.map_err(failure)?;
+        let remembered = Remembered { records, choice };
+        let served = served.as_ref().and_then(Remembered::of);
+        if served.is_some_and(|served| block_in_place(|| remembered.makes_the_same_as(served))) {
+            return Ok(News::Same(Arc::new(remembered)));
+        }
+        let Remembered { records, choice } = remembered;
+        Ok(News::Loaded(Box::new(block_in_place(|| self.translated(records, choice))?)))
+    }
+
+    async fn people(
+        &self,
+        choice: &Choice,
+        marked: &HashSet<String>,
+        now: Timestamp,
+        progress: &Progress,
+    ) -> Result<Found, personio::Error> {
+        let mut listing = self.listing(choice, progress).await?;
+        let (client, clock) = (&self.client, &*self.clock);
+        let (wanted, trusted) = (&choice.wanted[..], self.recency.trusted);
+        let refresh = Refresh { client, progress, clock, wanted, now, trusted };
+        let missing = missing(&listing.listed, &self.kept().records.people);
+        let Confirmed { found, unconfirmed, .. } = refresh.confirmed(missing).await?;
+        let mut ids = HashSet::new();
+        for person in found {
+            listing.owners.list_all(&person.person()?);
+            ids.insert(person.id.clone());
+            listing.listed.push(person);
+        }
+        let Listing { listed, owners, unreadable, left_out } = listing;
+        let (plan, mut gleaned) = {
+            let kept = self.kept();
+            let known = Known { people: &kept.records.people, gleaned: &kept.gleaned.people, marked };
+            let plan = Plan::new(listed, &known, Recheck { every: self.recency.recheck, now, before: kept.loaded });
+            (plan, kept.gleaned.clone())
+        };
+        let read = refresh.carry_out(plan, owners, &mut gleaned).await;
+        let named = gleaned.named.clone();
+        self.kept().gleaned = gleaned;
+        let people = read?.into_iter().map(|mut record| {
+            // Next time those come first who were not asked for.
+            if ids.contains(&record.id) {
+                Arc::make_mut(&mut record).asked = Some(now);
+            }
+            if let Some(attribute) = unreadable.get(&record.id) {
+                Arc::make_mut(&mut record).unreadable = Some((*attribute).into());
+            }
+            record
+        });
+        Ok(Found { people: people.chain(unconfirmed).collect(), named, left_out })
+    }
+
+    /// Lists all persons. One who cannot be read is taken as before.
+    async fn listing(&self, choice: &Choice, progress: &Progress) -> Result<Listing, personio::Error> {
+        let limit = self.client.limits().record_bytes;
+        let mut owners = Owners::default();
+        let mut without_employments = Vec::new();
+        let mut bytes = 0;
+        let keep = |read: Read<Person>| {
+            let has_employments = owners.list_all(&read.value);
+            let listed = Listed::of(read)?;
+            if !has_employments {
+                without_employments.push(listed.id.clone());
+            }
+            bytes += listed.size();
+            check_size(bytes, limit)?;
+            Ok(listed)
+        };
+        let read = self.client.persons(&choice.wanted, keep, |count| progress.listed(count)).await?;
+        let mut listing = Listing { listed: read.entries, owners, ..Listing::default() };
+        for entry in read.unreadable {
+            let earlier = entry.id.as_deref().and_then(|id| self.known(id));
+            let Some(earlier) = earlier else {
+                listing.left_out.push(entry);
+                continue;
+            };
+            let person = earlier.listed();
+            if !listing.owners.list_all(&person.person()?) {
+                without_employments.push(person.id.clone());
+            }
+            listing.unreadable.insert(person.id.clone(), entry.attribute);
+            listing.listed.push(person);
+        }
+        // The credential may not be allowed to see in a listing whose employments there are.
+        for id in without_employments {
+            for employment in known_employments(self.known(&id).as_deref())? {
+                listing.owners.remember(&employment.id, &id);
+            }
+        }
+        if listing.listed.is_empty() {
+            let reason = "it names no person at all, which the API credential may be the reason for".to_owned();
+            return Err(personio::Error::Unreadable { endpoint: personio::Endpoint::Persons, reason });
+        }
+        Ok(listing)
+    }
+
+    /// Logs what could not be read, when that is other than after the load before.
+    fn report_defects(&self, defects: &Defects) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if *reported == *defects {
+            return;
+        }
+        reported.clone_from(defects);
+        if defects.is_empty() {
+            tracing::info!("everything that Personio answers can be read again");
+            return;
+        }
+        let Defects { kept, left_out, values, .. } = defects;
+        tracing::warn!(kept, left_out, values, "not everything that Personio answers can be read: {defects}");
+    }
+
+    fn translated(&self, records: Arc<Records>, choice: Arc<Choice>) -> Result<Loaded, Fault> {
+        let listed = in_order(&records.people)?;
+        let is_served = |head: &Head<'_>| !choice.policy.require_email || head.email.is_some();
+        let heads: Vec<Head<'_>> = listed.iter().map(|(head, _)| *head).filter(is_served).collect();
+        let now = self.clock.now();
+        let rules = choice.rules(now);
+        let UserNames { names: user_names, shared } = user_name::all(&heads, |head| claim(&records, head.id, rules))?;
+        let skipped = Skipped { without_email: listed.len() - heads.len() };
+        report(skipped, shared);
+        let cards = heads.iter().zip(&user_names);
+        let cards = cards.map(|(head, name)| (head.id, Card { head: *head, user_name: name.clone() })).collect();
+        let context = self.context(&choice, &records.names, cards, now);
+        let (mut users, mut lacks) = (Vec::with_capacity(heads.len()), Lacks::default());
+        let mut validity = Validity::default();
+        let (mut outdated, mut nameless, mut unconfirmed) = (0, 0, HashSet::new());
+        let mut user_names = user_names.into_iter();
+        for (head, record) in listed {
+            let facts = record.packed.facts()?;
+            lacks.note(&facts, &rules);
+            if !is_served(&head) {
+                continue;
+            }
+            let Facts { person, employments } = facts;
+            let Some(user_name) = user_names.next() else { break };
+            let employments = employments.unwrap_or_default();
+            rules.limit(&person, &employments, &mut validity);
+            nameless += usize::from(lacks_name(rules.primary_employment(&employments), &records.names));
+            users.push(user::user(&person, user_name.into_owned(), &employments, &context));
+            outdated += usize::from(record.is_outdated());
+            if record.unconfirmed {
+                unconfirmed.insert(record.id.clone());
+            }
+        }
+        Ok(Loaded {
+            vocabulary: Arc::clone(&choice.vocabulary),
+            groups: groups::groups(&users, &self.locations),
+            users,
+            skipped,
+            outdated,
+            defects: records.defects(),
+            nameless,
+            unconfirmed,
+            flaw: lacks.flaw(),
+            day: validity.range(&choice.policy.time_zone),
+            memory: Some(Arc::new(Remembered { records: Arc::clone(&records), choice: Arc::clone(&choice) })),
+        })
+    }
+
+    /// What is known of this person.
+    fn known(&self, id: &str) -> Option<Arc<Record>> {
+        let kept = self.kept();
+        kept.gleaned.people.get(id).or_else(|| kept.records.people.get(id)).cloned()
+    }
+
+    fn context<'a>(
+        &'a self,
+        choice: &'a Choice,
+        names: &'a Names,
+        people: HashMap<&'a str, Card<'a>>,
+        now: Timestamp,
+    ) -> Context<'a> {
+        let DateRules { policy, today } = choice.rules(now);
+        Context { policy, attributes: &choice.attributes, locations: &self.locations, names, people, today }
+    }
+}
+
+/// Returns everybody of whom a user can be made, in the order of the list.
+fn in_order(people: &People) -> Result<Vec<(Head<'_>, &Record)>, Fault> {
+    let mut listed = Vec::with_capacity(people.iter().len());
+    for record in people.iter().filter(|record| record.is_complete()) {
+        listed.push((record.packed.head()?, &**record));
+    }
+    listed.sort_by(|(one, _), (other, _)| list_order((one.created_at, one.id), (other.created_at, other.id)));
+    Ok(listed)
+}
+
+fn report(skipped: Skipped, shared: usize) {
+    let Skipped { without_email } = skipped;
+    if without_email > 0 {
+        tracing::info!(without_email, "{without_email} persons without an e-mail address are left out, as configured");
+    }
+    if shared > 0 {
+        tracing::warn!(shared, "{shared} persons share an e-mail address with another; they are named by their id");
+    }
+}
+
+/// Returns the claim of a person to an address that another has as well.
+fn claim(records: &Records, id: &str, rules: DateRules<'_>) -> Result<Claim, Fault> {
+    let Some(record) = records.people.get(id) else { return Err(Fault::UNREADABLE) };
+    let Facts { person, employments } = record.packed.facts()?;
+    Ok(Claim::of(&rules.primary(&person, &employments.unwrap_or_default())))
+}
+
+impl directory::Source for Source {
+    fn vocabulary(&self) -> Arc<Vocabulary> {
+        Arc::clone(&self.choice.load().vocabulary)
+    }
+
+    fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, directory::SourceError>> {
+        self.loaded(progress).boxed()
+    }
+
+    fn load_after<'a>(
+        &'a self,
+        progress: &'a Progress,
+        served: Option<Arc<dyn Memory>>,
+    ) -> BoxFuture<'a, Result<News, directory::SourceError>> {
+        self.news(progress, served).boxed()
+    }
+
+    fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, directory::SourceError>> {
+        self.alone(id).map(|user| user.map_err(failure)).boxed()
+    }
+
+    fn again(&self, memory: &Arc<dyn Memory>) -> Option<Loaded> {
+        let Remembered { records, choice } = Remembered::of(memory)?;
+        let again = self.translated(Arc::clone(records), Arc::clone(choice));
+        again.inspect_err(|fault| tracing::error!("{fault}")).ok()
+    }
+
+    fn served(&self, memory: &Arc<dyn Memory>) {
+        let Some(Remembered { records: served, .. }) = Remembered::of(memory) else { return };
+        let mut kept = self.kept();
+        let put_back = served.people.iter().map(|was| match kept.records.people.get(&was.id) {
+            Some(now) if now.packed.has_same_employments(&was.packed) => Arc::clone(now),
+            // The person is listed in each load; employments are not.
+            Some(now) => {
+                self.marks.note(was.id.to_string());
+                Arc::new(Record { packed: now.packed.with_employments_of(&was.packed), ..Record::clone(was) })
+            }
+            None => Arc::new(Record { asked: kept.loaded, ..Record::clone(was) }),
+        });
+        let people: People = put_back.collect();
+        // Whoever is new need not be read twice.
+        let new = kept.records.people.iter().filter(|record| !people.has(&record.id)).cloned().collect();
+        kept.gleaned.people = new;
+        let Records { names, left_out, .. } = &*kept.records;
+        kept.records = Arc::new(Records { people, names: names.clone(), left_out: left_out.clone() });
+    }
+
+    fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError> {
+        let (records, named) = Records::from_bytes(memory)?;
+        self.client.recall_names(&records.names);
+        let (records, gleaned) = (Arc::new(records), Gleaned { people: People::default(), named });
+        let loaded = records.people.iter().map(|record| record.read).max();
+        *self.kept() = Kept { records: Arc::clone(&records), gleaned, loaded };
+        Ok(self.translated(records, self.choice.load_full())?)
+    }
+
+    fn login(&self) -> Option<directory::Login> {
+        let personio::Login { refusal, since } = self.client.login()?;
+        Some(directory::Login { refusal: refusal.map(failure), since })
+    }
+
+    fn warning(&self) -> Option<SourceError> {
+        let endpoints = self.client.implausible_limits();
+        if endpoints.is_empty() {
+            return None;
+        }
+        let routes: Vec<&str> = endpoints.into_iter().map(personio::Endpoint::route).collect();
+        let routes = routes.join(", ");
+        Some(SourceError::new(format!(
+            "Personio advertises limits that cannot be right, and they are not used: {routes}"
+        )))
+    }
+
+    fn told(&self, message: &[u8]) -> Result<Told, Malformed> {
+        match webhook::read(message).map_err(|malformed| Malformed::new(malformed.to_string()))? {
+            Notice::Person(id) => self.marks.note(id),
+            Notice::Somebody => {}
+            Notice::Nothing => return Ok(Told::Nothing),
+        }
+        Ok(Told::Refresh)
+    }
+}
+
+fn failure(error: personio::Error) -> directory::SourceError {
+    directory::SourceError::new(error.to_string())
+}

@@ -1,0 +1,109 @@
+//! One user alone, while there is no snapshot. The user is the one that the list will hold, or there is none: what
+//! cannot be read whole is a failure, and so is a `userName` that another person may have.
+
+use std::collections::HashMap;
+
+use crate::mapping::user;
+use crate::mapping::user::Card;
+use crate::mapping::user_name;
+use crate::personio::model::{Employment, Person};
+use crate::personio::{Endpoint, Error, Kind, Names, Read};
+use crate::scim::User;
+use crate::sync::lookup_ids::Named;
+use crate::sync::record_codec::Head;
+use crate::sync::refresh::{believed, known_employments};
+use crate::sync::source::{Choice, Source};
+
+impl Source {
+    /// Reads one person. `None` if Personio says that there is none.
+    pub(crate) async fn alone(&self, id: &str) -> Result<Option<User>, Error> {
+        let choice = self.choice.load_full();
+        let person = self.client.person(id, &choice.wanted);
+        let (person, employments) = tokio::join!(person, self.client.employments(id));
+        let Some(Read { value: person, .. }) = person? else { return Ok(None) };
+        let known = known_employments(self.known(id).as_deref())?;
+        let employments = believed(employments?, &person, &known)?.employments;
+        let now = self.clock.now();
+        let employment = choice.rules(now).primary_employment(&employments);
+        let email = complete_email(&person, employment)?;
+        let mut named = Named::default();
+        if let Some(employment) = employment {
+            named.add_one(employment);
+        }
+        let supervisor = employment.and_then(|it| it.supervisor.as_ref()?.id.as_deref());
+        let (unique, names, manager) = tokio::join!(
+            self.require_unique(&person.id, email),
+            self.complete_names(&named),
+            self.manager(supervisor, &choice)
+        );
+        unique?;
+        let (names, manager) = (names?, manager?);
+        let mut cards = HashMap::new();
+        if let Some(manager) = &manager {
+            let user_name = user_name::fallback(&manager.id).into();
+            cards.insert(manager.id.as_str(), Card { head: Head::of(manager), user_name });
+        }
+        let context = self.context(&choice, &names, cards, now);
+        Ok(Some(user::user(&person, email.to_owned(), &employments, &context)))
+    }
+
+    /// Fails unless nobody else has this e-mail address, which is to be the `userName`.
+    async fn require_unique(&self, id: &str, email: &str) -> Result<(), Error> {
+        if user_name::is_like_fallback(email) {
+            return Err(unreadable(Endpoint::Persons, "an e-mail address reads like the name of somebody without one"));
+        }
+        let ids = self.client.ids_with_email(email).await?;
+        if ids.len() == 1 && ids.iter().all(|found| found == id) {
+            return Ok(());
+        }
+        Err(unreadable(Endpoint::Persons, "an e-mail address is not known to be one person's alone"))
+    }
+
+    /// The names of all that the employments name.
+    async fn complete_names(&self, named: &Named) -> Result<Names, Error> {
+        let names = self.client.names(named.by_kind()).await;
+        for (kind, ids) in named.by_kind() {
+            if ids.iter().any(|id| names.get(*kind, id).is_none()) {
+                return Err(unreadable(endpoint(*kind), "it lacks a name that is in use"));
+            }
+        }
+        Ok(names)
+    }
+
+    /// The supervisor, if there is such a person.
+    async fn manager(&self, id: Option<&str>, choice: &Choice) -> Result<Option<Person>, Error> {
+        let Some(id) = id else { return Ok(None) };
+        let manager = self.client.person(id, &choice.wanted).await?;
+        let Some(Read { value: manager, .. }) = manager else { return Ok(None) };
+        let has_name =
+            [&manager.preferred_name, &manager.first_name, &manager.last_name].into_iter().any(Option::is_some);
+        if manager.email.is_none() || !has_name {
+            return Err(unreadable(Endpoint::Person, "a supervisor comes without an e-mail address or a name"));
+        }
+        Ok(Some(manager))
+    }
+}
+
+/// The e-mail address of a person of whom nothing says that the credential may not read an attribute.
+fn complete_email<'p>(person: &'p Person, employment: Option<&Employment>) -> Result<&'p str, Error> {
+    let status = employment.and_then(|employment| employment.status.as_ref()).or(person.status.as_ref());
+    if status.is_none() {
+        return Err(unreadable(Endpoint::Person, "it has no status, which the API credential may be the reason for"));
+    }
+    let email = person.email.as_deref();
+    let lacks_email = "it has no e-mail address, which the API credential may be the reason for";
+    email.ok_or_else(|| unreadable(Endpoint::Person, lacks_email))
+}
+
+fn endpoint(kind: Kind) -> Endpoint {
+    match kind {
+        Kind::Department | Kind::Team => Endpoint::OrgUnits,
+        Kind::LegalEntity => Endpoint::LegalEntities,
+        Kind::Workplace => Endpoint::Workplaces,
+        Kind::CostCenter => Endpoint::CostCenters,
+    }
+}
+
+fn unreadable(endpoint: Endpoint, reason: &str) -> Error {
+    Error::Unreadable { endpoint, reason: reason.to_owned() }
+}

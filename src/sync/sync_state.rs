@@ -1,0 +1,39 @@
+//! What users were made of, for the directory to keep.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::directory::{Memory, SourceError};
+use crate::sync::records::Records;
+use crate::sync::source::Choice;
+
+/// What users were made of, and by which choice.
+pub(crate) struct Remembered {
+    pub(crate) records: Arc<Records>,
+    pub(crate) choice: Arc<Choice>,
+}
+
+impl Remembered {
+    pub(crate) fn of(memory: &Arc<dyn Memory>) -> Option<&Self> {
+        let remembered: &dyn Any = &**memory;
+        remembered.downcast_ref()
+    }
+
+    /// Whether the same users are made of both, on one day.
+    pub(crate) fn makes_the_same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.choice, &other.choice) && self.records.make_the_same_as(&other.records)
+    }
+}
+
+impl Memory for Remembered {
+    fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
+        self.records.to_bytes()
+    }
+}
+
+impl fmt::Debug for Remembered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remembered").finish_non_exhaustive()
+    }
+}
