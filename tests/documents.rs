@@ -267,9 +267,8 @@ fn every_variable_and_every_flag_that_is_named_exists() {
 
 /// Every route in `server`, as it is written there.
 fn routes() -> BTreeSet<String> {
-    let source = ["mod.rs", "handlers/webhook.rs"].map(|file| {
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server").join(file)).unwrap()
-    });
+    let source = ["mod.rs", "handlers/webhook.rs"]
+        .map(|file| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server").join(file)).unwrap());
     let source = source.concat();
     let starts = ["resource(\"", "search(\"", "const SCIM: &str = \""];
     let found = starts.iter().flat_map(|start| source.split(start).skip(1).map(|rest| rest.split('"').next().unwrap()));

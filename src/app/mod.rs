@@ -3,6 +3,7 @@
 
 mod reader;
 mod reload_handle;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod jwks;
 mod jwt;
 mod token_format;
 mod token_hash;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ mod serve;
 mod simulator;
 mod stdout;
 mod token;
+
 use std::io::{IsTerminal, stderr};
 
 pub use crate::cli::manual::help;

@@ -14,6 +14,7 @@ mod parsers;
 mod state_file;
 mod suggestion;
 mod tls;
+
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -15,6 +15,7 @@ mod protocol;
 mod registry;
 mod server;
 mod stream;
+
 use std::time::Duration;
 
 pub use crate::connections::exchange::accept_token;

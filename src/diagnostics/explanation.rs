@@ -5,9 +5,9 @@
 use jiff::civil::Date;
 use serde_json::Value;
 
+use crate::mapping::context::{Card, Context};
 use crate::mapping::employment::{cost_center, unit};
 use crate::mapping::primary_employment::{Rule, Standing};
-use crate::mapping::user::{Card, Context};
 use crate::mapping::{Custom, user_name};
 use crate::personio::Kind;
 use crate::personio::model::{Employment, Person, Reference, Status};

@@ -3,12 +3,13 @@
 use jiff::SignedDuration;
 
 use crate::diagnostics::coverage::Presence;
+use crate::mapping::person_header::Head;
 use crate::mapping::primary_employment::DateRules;
 use crate::mapping::user_name;
 use crate::personio::{Error, FirstPage, Headcount, Kind, LookUp, SignedIn, ToldLimit};
 use crate::sync::completeness_check::Lacks;
 use crate::sync::lookup_ids::InUse;
-use crate::sync::record_codec::{Facts, Head};
+use crate::sync::record_codec::Facts;
 
 /// Where access rights and readable attributes are chosen.
 const WHERE: &str = "In Personio, under Settings > Integrations > API credentials,";

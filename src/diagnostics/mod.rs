@@ -1,4 +1,5 @@
 //! Examination of what Personio returns, for `personio-scim check`.
+
 pub(crate) mod contradictions;
 pub(crate) mod coverage;
 pub(crate) mod custom_attributes;

@@ -22,15 +22,17 @@ use crate::diagnostics::explanation;
 use crate::diagnostics::explanation::{Explained, Made};
 use crate::mapping::Policy;
 use crate::mapping::attributes::Attributes;
+use crate::mapping::context::{Card, Context};
+use crate::mapping::person_header::Head;
 use crate::mapping::primary_employment::{DateRules, Primary};
-use crate::mapping::user::{Card, Context, user};
+use crate::mapping::user::user;
 use crate::mapping::user_name;
 use crate::mapping::user_name::{Claim, UserNames};
 use crate::personio::model::Person;
 use crate::personio::{Client, Error, FirstPage, Names, OddValue, ToldLimit};
 use crate::scim::{Content, Locations, list_order};
 use crate::sync::lookup_ids::{InUse, Named};
-use crate::sync::record_codec::{Facts, Head};
+use crate::sync::record_codec::Facts;
 use crate::sync::refresh::believed;
 
 /// The employments of so many persons are read: enough to see what is never there.

@@ -21,6 +21,7 @@ mod refresh_debounce;
 mod scheduler;
 mod snapshot;
 mod source;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::civil::Date;
 use serde_json::{Number, Value, json};
 
+use crate::mapping::context::Context;
 use crate::mapping::employment::{by_number, unit};
-use crate::mapping::user::Context;
+use crate::mapping::personal_data::is_personal_attribute;
 use crate::mapping::{Custom, Policy};
 use crate::personio::model::{CustomAttribute, Employment, Person, Reference};
 use crate::personio::{Kind, Names};
 use crate::scim::{AttributeType, Extension};
-use crate::sync::record_codec::is_personal;
 
 macro_rules! attribute_names {
     ($($name:ident = $text:literal),* $(,)?) => {
@@ -138,7 +138,7 @@ impl Attributes {
     /// The attribute, unless what is seen of it now says that it is personal data.
     fn allowed<'p>(&self, person: &'p Person, id: &str) -> Option<&'p CustomAttribute> {
         let attribute = find_attribute(&person.custom_attributes, id)?;
-        if is_personal(attribute) {
+        if is_personal_attribute(attribute) {
             self.warn_once(id, "this custom attribute is personal data by its global id or label; it is not served");
             return None;
         }

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
+use crate::mapping::context::Context;
 use crate::mapping::employment::by_number;
-use crate::mapping::user::Context;
 use crate::personio::Kind;
 use crate::personio::model::{Employment, Reference};
 use crate::scim::{Group, Locations, Member, Membership, Meta, User};

@@ -1,60 +1,26 @@
 //! One person, with the primary employment, as a SCIM User.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
-use jiff::civil::Date;
-
-use crate::mapping::attributes::Attributes;
+use crate::mapping::context::Context;
 use crate::mapping::employment::{cost_center, unit};
-use crate::mapping::primary_employment::DateRules;
-use crate::mapping::{Policy, groups};
+use crate::mapping::groups;
+use crate::mapping::person_header::Head;
+use crate::personio::Kind;
 use crate::personio::model::{Employment, Person};
-use crate::personio::{Kind, Names};
-use crate::scim::{Email, EnterpriseUser, Locations, Manager, Meta, Name, User};
-use crate::sync::record_codec::Head;
-
-/// What a translation needs besides the person.
-pub(crate) struct Context<'a> {
-    pub(crate) policy: &'a Policy,
-    pub(crate) attributes: &'a Attributes,
-    pub(crate) locations: &'a Locations,
-    pub(crate) names: &'a Names,
-    /// Persons who are served, by id. A supervisor who is not among them is left out: a manager that cannot be read
-    /// back is none.
-    pub(crate) people: HashMap<&'a str, Card<'a>>,
-    pub(crate) today: Date,
-}
-
-impl Context<'_> {
-    pub(crate) fn rules(&self) -> DateRules<'_> {
-        DateRules { policy: self.policy, today: self.today }
-    }
-}
-
-/// What can be said of a person in another's resource.
-pub(crate) struct Card<'a> {
-    pub(crate) head: Head<'a>,
-    pub(crate) user_name: Cow<'a, str>,
-}
-
-impl Card<'_> {
-    pub(crate) fn display_name(&self) -> String {
-        let Self { head, user_name } = self;
-        display_name(head, name(head).as_deref(), user_name)
-    }
-}
+use crate::scim::{Email, EnterpriseUser, Manager, Meta, Name, User};
 
 /// The user that a person is. Without readable `employments` it is made of the person alone.
 pub(crate) fn user(person: &Person, user_name: String, employments: &[Employment], context: &Context<'_>) -> User {
     let primary = context.rules().primary(person, employments);
     let employment = primary.employment;
     let head = Head::of(person);
-    let formatted = name(&head);
     User {
         external_id: person.id.clone(),
-        display_name: display_name(&head, formatted.as_deref(), &user_name),
-        name: Name { formatted, family_name: person.last_name.clone(), given_name: person.first_name.clone() },
+        display_name: head.display_name(&user_name),
+        name: Name {
+            formatted: head.full_name(),
+            family_name: person.last_name.clone(),
+            given_name: person.first_name.clone(),
+        },
         title: employment.and_then(|employment| employment.position.as_ref()?.title.clone()),
         user_type: match employment.and_then(|employment| employment.kind.as_deref()) {
             Some("INTERNAL") => Some("Employee"),
@@ -74,18 +40,6 @@ pub(crate) fn user(person: &Person, user_name: String, employments: &[Employment
         id: person.id.clone(),
         user_name,
     }
-}
-
-/// First and last name as one text.
-fn name(head: &Head<'_>) -> Option<String> {
-    match (head.first_name, head.last_name) {
-        (Some(first), Some(last)) => Some(format!("{first} {last}")),
-        (one, other) => one.or(other).map(str::to_owned),
-    }
-}
-
-fn display_name(head: &Head<'_>, name: Option<&str>, user_name: &str) -> String {
-    head.preferred_name.or(name).unwrap_or(user_name).to_owned()
 }
 
 fn enterprise(person: &Person, employment: Option<&Employment>, context: &Context<'_>) -> EnterpriseUser {

@@ -11,8 +11,8 @@ use std::fmt::Write;
 use jiff::civil::Date;
 
 use crate::mapping::employment::by_number;
+use crate::mapping::person_header::Head;
 use crate::mapping::primary_employment::{Primary, State};
-use crate::sync::record_codec::Head;
 
 /// Prefix of every fallback.
 const FALLBACK: &str = "personio-";

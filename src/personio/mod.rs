@@ -19,6 +19,7 @@ mod rate_limit;
 mod token;
 mod transport;
 pub mod webhook;
+
 pub use crate::personio::client::{Client, Employments, OddNames, Retry, Settings, SignedIn};
 pub use crate::personio::endpoint::Endpoint;
 pub use crate::personio::error::Error;

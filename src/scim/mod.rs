@@ -9,6 +9,7 @@ mod query;
 mod resource;
 mod schema;
 mod store;
+
 pub use crate::scim::error::{Error, InvalidQuery, ScimType, Unwritable};
 pub use crate::scim::query::cursor::{Cursor, CursorKey};
 pub use crate::scim::query::list_query::{ListQuery, ListResponse, Listed, Selected};

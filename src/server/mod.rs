@@ -1,5 +1,6 @@
 //! RFC 7644 §3.2 over HTTP: URLs, authentication, and the way from a request to a query and from an
 //! answer to a response. It does not know where the directory's data comes from.
+
 mod error;
 mod handlers;
 mod http_metrics;
@@ -11,6 +12,7 @@ mod query_limiter;
 mod request;
 mod response;
 pub mod response_cache;
+
 use crate::server::handlers::discovery;
 use crate::server::handlers::group;
 use crate::server::handlers::health;

@@ -27,6 +27,7 @@ mod tests;
 mod token;
 mod wire;
 mod world;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;

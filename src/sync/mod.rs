@@ -1,4 +1,6 @@
 //! The reading side: which persons and employments a load reads, and what is kept of them between loads.
+
+mod active_mapping;
 pub(crate) mod completeness_check;
 pub(crate) mod dirty_set;
 pub(crate) mod employment_owners;

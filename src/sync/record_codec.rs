@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::directory::SourceError;
-use crate::mapping::personal_data;
+use crate::mapping::person_header::Head;
+use crate::mapping::personal_data::is_personal_attribute;
 use crate::personio;
-use crate::personio::model::{CustomAttribute, Employment, Person};
+use crate::personio::model::{Employment, Person};
 use crate::personio::{Endpoint, Read};
 
 /// What was not packed by this program, or cannot be packed.
@@ -42,17 +43,6 @@ pub(crate) struct Facts {
     pub(crate) employments: Option<Vec<Employment>>,
 }
 
-/// What a person is called by others, and where they stand in the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head<'p> {
-    pub(crate) id: &'p str,
-    pub(crate) email: Option<&'p str>,
-    pub(crate) first_name: Option<&'p str>,
-    pub(crate) last_name: Option<&'p str>,
-    pub(crate) preferred_name: Option<&'p str>,
-    pub(crate) created_at: Option<Timestamp>,
-}
-
 /// A person as packed: the fields of [`Person`] in their order, most of them passed over.
 #[derive(Deserialize)]
 struct Beginning<'p>(
@@ -67,20 +57,6 @@ struct Beginning<'p>(
     IgnoredAny,
     IgnoredAny,
 );
-
-impl<'p> Head<'p> {
-    /// That of a person who is not packed.
-    pub(crate) fn of(person: &'p Person) -> Self {
-        Self {
-            id: &person.id,
-            email: person.email.as_deref(),
-            first_name: person.first_name.as_deref(),
-            last_name: person.last_name.as_deref(),
-            preferred_name: person.preferred_name.as_deref(),
-            created_at: person.created_at,
-        }
-    }
-}
 
 /// A person as listed, packed, without what is personal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,13 +172,7 @@ fn unpacked<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Fault> {
 /// Forgets the values of custom attributes that were asked for and are personal, as can be seen of them only
 /// once they have come: they are not served, and must be found neither in memory nor on a disk.
 fn forget_personal(person: &mut Person) {
-    person.custom_attributes.iter_mut().filter(|it| is_personal(it)).for_each(|it| it.value = Value::Null);
-}
-
-/// Whether its id, its global id or its label says so.
-pub(crate) fn is_personal(attribute: &CustomAttribute) -> bool {
-    let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
-    seen.into_iter().flatten().any(|text| personal_data::is_personal(text))
+    person.custom_attributes.iter_mut().filter(|it| is_personal_attribute(it)).for_each(|it| it.value = Value::Null);
 }
 
 #[cfg(test)]

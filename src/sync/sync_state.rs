@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::directory::{Memory, SourceError};
+use crate::sync::active_mapping::Choice;
 use crate::sync::records::Records;
-use crate::sync::source::Choice;
 
 /// What users were made of, and by which choice.
 pub(crate) struct Remembered {

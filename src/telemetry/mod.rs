@@ -5,6 +5,7 @@ mod json;
 mod lines;
 #[cfg(feature = "otlp")]
 mod otlp;
+
 use std::io::IsTerminal;
 
 use tracing::{Level, Metadata};

@@ -5,6 +5,7 @@
 
 mod served;
 mod validity;
+
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@ mod json;
 mod mask;
 mod network;
 mod text;
+
 use std::sync::Arc;
 
 use clap::ArgMatches;

@@ -3,6 +3,7 @@
 
 mod progress_bar;
 mod table;
+
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;

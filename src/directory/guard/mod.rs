@@ -7,6 +7,7 @@ mod account_state;
 pub(crate) mod held_change;
 mod losses;
 mod window;
+
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

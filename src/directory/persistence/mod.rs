@@ -1,6 +1,8 @@
 //! What is served, kept in a file, so that a restart serves it at once. Written after each load; read once.
+
 pub(crate) mod encryption;
 pub mod state_file;
+
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 

@@ -6,10 +6,12 @@
 //! cannot take back what has left.
 
 mod words;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use crate::mapping::personal_data::words::{HARMLESS_STEMS, HARMLESS_WORDS, LANGUAGES, Language};
+use crate::personio::model::CustomAttribute;
 
 /// Maximum length of a stem that must be within one word: across words, short ones are found by chance ("wifi band").
 const MAX_SHORT_STEM: usize = 5;
@@ -169,6 +171,12 @@ fn words(text: &str, splits: fn(char, char) -> bool) -> Vec<String> {
     }
     words.retain(|word| !word.is_empty());
     words
+}
+
+/// Reports whether the id, global id or label of a custom attribute names personal data.
+pub(crate) fn is_personal_attribute(attribute: &CustomAttribute) -> bool {
+    let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
+    seen.into_iter().flatten().any(|text| is_personal(text))
 }
 
 #[cfg(test)]

@@ -8,9 +8,11 @@
 //!
 //! JSON is read by `FromObject`. Records are kept between loads and between starts in a format that is not for people
 //! to read, as serde calls it: there each field is as it is here, in the order in which it is here.
+
 pub(crate) mod json;
 pub(crate) mod lenient;
 pub(crate) mod text;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};

@@ -22,6 +22,7 @@ mod evaluate;
 mod operator;
 mod parse;
 mod predicate;
+
 use std::borrow::Cow;
 
 use serde_json::Value;

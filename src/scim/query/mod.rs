@@ -1,4 +1,5 @@
 //! List queries (RFC 7644 §3.4): search request, filter, sort, page, projection.
+
 pub(crate) mod cursor;
 pub(crate) mod list_query;
 pub(crate) mod pagination;

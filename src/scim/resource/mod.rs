@@ -1,5 +1,6 @@
 //! A resource as it is served: rendered once, with a note of where its values are. Answers are put
 //! together from the rendered text; filters and sorting read the values in it.
+
 pub(crate) mod encode;
 pub(crate) mod etag;
 pub(crate) mod group;
@@ -11,6 +12,7 @@ pub(crate) mod stamp;
 mod tests;
 pub(crate) mod urls;
 pub(crate) mod user;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 

@@ -1,11 +1,13 @@
 //! The discovery documents (RFC 7644 §4): read from `scim-schemas/`, completed with what only the
 //! running server knows: addresses, the largest page, and the attributes a company added.
+
 pub(crate) mod attribute;
 pub(crate) mod json_schema;
 pub(crate) mod registry;
 pub(crate) mod resource_type;
 pub(crate) mod standard_attributes;
 pub(crate) mod suggestion;
+
 use std::sync::Arc;
 
 use serde::Deserialize;

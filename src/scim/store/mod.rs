@@ -1,4 +1,5 @@
 //! Resources of one snapshot, and the indexes and columns that queries read.
+
 pub(crate) mod bit_set;
 pub(crate) mod case_fold;
 pub(crate) mod column;

@@ -1,4 +1,5 @@
 //! One file for each route.
+
 pub(crate) mod discovery;
 pub(crate) mod group;
 pub(crate) mod health;

@@ -1,4 +1,5 @@
 //! Steps that every request goes through: request log, authentication, bodies.
+
 pub(crate) mod authenticate;
 pub(crate) mod credentials;
 #[cfg(feature = "otlp")]

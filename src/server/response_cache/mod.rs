@@ -4,6 +4,7 @@
 //! it, so that one about newer content is another question.
 
 mod content_coding;
+
 use std::time::Duration;
 
 use bytes::Bytes;

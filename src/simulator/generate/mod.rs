@@ -8,6 +8,7 @@ mod career;
 mod changes;
 mod private;
 mod tree;
+
 use std::collections::HashMap;
 
 use jiff::Timestamp;

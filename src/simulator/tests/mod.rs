@@ -6,6 +6,7 @@ mod limits;
 mod pages;
 mod quirks;
 mod token;
+
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;

@@ -2,6 +2,7 @@
 //! filled. A load is whole or it has failed.
 
 mod single;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,10 +17,10 @@ use tokio::task::block_in_place;
 use crate::clock::Clock;
 use crate::directory;
 use crate::directory::{Defects, Loaded, Malformed, Memory, News, Progress, Skipped, SourceError, Told};
-use crate::mapping::attributes::Attributes;
+use crate::mapping::context::{Card, Context};
+use crate::mapping::person_header::Head;
 use crate::mapping::primary_employment::DateRules;
 use crate::mapping::user;
-use crate::mapping::user::{Card, Context};
 use crate::mapping::user_name::{Claim, UserNames};
 use crate::mapping::validity::Validity;
 use crate::mapping::{Policy, groups, user_name};
@@ -29,11 +30,12 @@ use crate::personio::webhook;
 use crate::personio::webhook::Notice;
 use crate::personio::{Client, Names, Read, UnreadableEntry};
 use crate::scim::{Locations, User, Vocabulary, list_order};
+use crate::sync::active_mapping::Choice;
 use crate::sync::completeness_check::Lacks;
 use crate::sync::dirty_set::Marks;
 use crate::sync::employment_owners::Owners;
 use crate::sync::lookup_ids::{Named, lacks_name};
-use crate::sync::record_codec::{Facts, Fault, Head, Listed};
+use crate::sync::record_codec::{Facts, Fault, Listed};
 use crate::sync::records::{LeftOut, People, Record, Records};
 use crate::sync::refresh::{Confirmed, Gleaned, Refresh, check_size, known_employments};
 use crate::sync::refresh_plan::{Known, Plan, Recheck, missing};
@@ -61,15 +63,6 @@ pub struct Source {
     reported: Mutex<Defects>,
 }
 
-/// What a company has chosen, and what follows from it. A load goes by one from its beginning to its end.
-pub(crate) struct Choice {
-    policy: Policy,
-    /// The custom attributes that are read.
-    wanted: Vec<String>,
-    attributes: Attributes,
-    vocabulary: Arc<Vocabulary>,
-}
-
 /// All persons, as listed.
 #[derive(Default)]
 struct Listing {
@@ -95,19 +88,6 @@ struct Kept {
     gleaned: Gleaned,
     /// When the last load began that did not fail.
     loaded: Option<Timestamp>,
-}
-
-impl Choice {
-    fn new(policy: Policy, vocabulary: Arc<Vocabulary>) -> Arc<Self> {
-        let attributes = Attributes::new(&policy);
-        Arc::new(Self { wanted: policy.wanted_attributes(), attributes, policy, vocabulary })
-    }
-
-    /// Returns the rules for the day that it is in the company's time zone.
-    fn rules(&self, now: Timestamp) -> DateRules<'_> {
-        let policy = &self.policy;
-        DateRules { policy, today: now.to_zoned(policy.time_zone.clone()).date() }
-    }
 }
 
 impl Source {

@@ -3,14 +3,14 @@
 
 use std::collections::HashMap;
 
+use crate::mapping::context::Card;
+use crate::mapping::person_header::Head;
 use crate::mapping::user;
-use crate::mapping::user::Card;
 use crate::mapping::user_name;
 use crate::personio::model::{Employment, Person};
 use crate::personio::{Endpoint, Error, Kind, Names, Read};
 use crate::scim::User;
 use crate::sync::lookup_ids::Named;
-use crate::sync::record_codec::Head;
 use crate::sync::refresh::{believed, known_employments};
 use crate::sync::source::{Choice, Source};
 

@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod tests;
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};

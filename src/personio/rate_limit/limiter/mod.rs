@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod tests;
+
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -1,7 +1,9 @@
 //! A condition bound to the columns of many resources: each test is tried on every distinct value once, and
 //! what it holds for is a set of resources. Where a column cannot tell, the resource is asked.
+
 #[cfg(test)]
 mod tests;
+
 use crate::scim::filter::bind::Condition;
 use crate::scim::filter::predicate::Check;
 use crate::scim::store::bit_set::Bits;

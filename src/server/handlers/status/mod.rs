@@ -3,6 +3,7 @@
 
 mod page;
 mod refusal;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! What is written is read, or nothing is; and nothing is ever lost.
 
 mod crash;
+
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,0 +1,32 @@
+//! The mapping in force: the policy of the configuration, and what follows from it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::mapping::Policy;
+use crate::mapping::attributes::Attributes;
+use crate::mapping::primary_employment::DateRules;
+use crate::scim::Vocabulary;
+
+/// What a company has chosen, and what follows from it. A load goes by one from its beginning to its end.
+pub(crate) struct Choice {
+    pub(super) policy: Policy,
+    /// The custom attributes that are read.
+    pub(super) wanted: Vec<String>,
+    pub(super) attributes: Attributes,
+    pub(super) vocabulary: Arc<Vocabulary>,
+}
+
+impl Choice {
+    pub(super) fn new(policy: Policy, vocabulary: Arc<Vocabulary>) -> Arc<Self> {
+        let attributes = Attributes::new(&policy);
+        Arc::new(Self { wanted: policy.wanted_attributes(), attributes, policy, vocabulary })
+    }
+
+    /// Returns the rules for the day that it is in the company's time zone.
+    pub(super) fn rules(&self, now: Timestamp) -> DateRules<'_> {
+        let policy = &self.policy;
+        DateRules { policy, today: now.to_zoned(policy.time_zone.clone()).date() }
+    }
+}
