@@ -11,7 +11,8 @@ use clap::CommandFactory;
 use personio_scim::config::Args;
 
 /// The document, the section with the table, how the table's heading begins, and how many rows there are at least.
-const TABLES: [(&str, &str, &str, usize); 3] = [
+const TABLES: [(&str, &str, &str, usize); 4] = [
+    ("docs/architecture.md", "Invariants", "| invariant", 8),
     ("docs/operations.md", "What happens when", "| when", 15),
     ("SECURITY.md", "Threats", "| if", 15),
     ("SECURITY.md", "Bounds", "| what", 15),
@@ -50,14 +51,15 @@ fn every_test_that_a_page_about_a_client_names_is_there() {
     assert!(count >= 8, "{count}");
 }
 
-/// Fails unless `file::name` is a test in `tests/api/` or, with the path of its module, in `src/`.
+/// Fails unless `file::name` is a test in `tests/api/`, in `tests/` or, with the path of its module, in `src/`.
 fn is_there(root: &Path, test: &str) {
     let (module, name) = test.rsplit_once("::").unwrap_or_default();
     let file = module.replace("::", "/");
-    let places = ["tests/api", "src"].map(|folder| [format!("{folder}/{file}.rs"), format!("{folder}/{file}/mod.rs")]);
+    let places =
+        ["tests/api", "tests", "src"].map(|folder| [format!("{folder}/{file}.rs"), format!("{folder}/{file}/mod.rs")]);
     let is_here = |place: &String| {
         let text = fs::read_to_string(root.join(place)).unwrap_or_default();
-        text.contains(&format!("fn {name}()"))
+        text.contains(&format!("fn {name}("))
     };
     assert!(places.iter().flatten().any(is_here), "{test} does not exist");
 }
@@ -113,8 +115,9 @@ fn the_readme_links_to_every_file_for_deployment() {
 /// All documents, by their paths from the root.
 fn documents() -> BTreeMap<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut paths: Vec<PathBuf> = ["README.md", "SECURITY.md", "CHANGELOG.md"].map(PathBuf::from).to_vec();
-    for folder in ["docs", "docs/clients"] {
+    let mut paths: Vec<PathBuf> =
+        ["README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(PathBuf::from).to_vec();
+    for folder in ["docs", "docs/clients", "docs/decisions"] {
         let files =
             fs::read_dir(root.join(folder)).unwrap().map(|entry| Path::new(folder).join(entry.unwrap().file_name()));
         paths.extend(files.filter(|file| file.extension().is_some_and(|extension| extension == "md")));
@@ -191,9 +194,48 @@ fn the_readme_leads_to_every_page() {
     let documents = documents();
     let readme = &documents[Path::new("README.md")];
     assert!(readme.lines().count() <= 160, "README.md is for one's first minutes; what is longer belongs into docs/");
-    for path in documents.keys().filter(|path| path.starts_with("docs") || path.ends_with("SECURITY.md")) {
-        assert!(readme.contains(&format!("({})", path.display())), "{}", path.display());
+    let decisions = &documents[Path::new("docs/decisions/README.md")];
+    for path in documents.keys().filter(|path| !["README.md", "CHANGELOG.md"].contains(&path.to_str().unwrap())) {
+        let is_decision = path.starts_with("docs/decisions") && !path.ends_with("README.md");
+        let link = if is_decision { path.strip_prefix("docs/decisions").unwrap() } else { path };
+        let index = if is_decision { decisions } else { readme };
+        assert!(index.contains(&format!("({})", link.display())), "{}", path.display());
     }
+}
+
+/// The documents for developers name modules, files and tests.
+#[test]
+fn every_module_and_file_that_a_document_for_developers_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for (path, text) in documents() {
+        let is_for_developers = path.starts_with("docs/decisions")
+            || ["docs/architecture.md", "CONTRIBUTING.md"].contains(&path.to_str().unwrap());
+        if !is_for_developers {
+            continue;
+        }
+        for code in code(&text) {
+            let name = code.split(' ').next().unwrap_or_default();
+            let is_file = ["src/", "tests/", "docs/", "scim-schemas/", "benches/", ".ci/"]
+                .iter()
+                .any(|folder| name.starts_with(folder));
+            let is_module =
+                name.contains("::") && name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_:".contains(&byte));
+            if is_file {
+                assert!(root.join(name).exists(), "{}: {name}", path.display());
+            } else if is_module {
+                let module = format!("src/{}", name.replace("::", "/"));
+                let is_there_as_module = root.join(&module).is_dir() || root.join(format!("{module}.rs")).exists();
+                if !is_there_as_module {
+                    is_there(root, name);
+                }
+            } else {
+                continue;
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 60, "{count}");
 }
 
 /// What is called so elsewhere.
