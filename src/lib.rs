@@ -13,6 +13,7 @@ pub mod personio;
 pub mod scim;
 pub mod server;
 pub mod simulator;
+pub mod spelling;
 pub mod sync;
 pub mod telemetry;
 pub mod tls;

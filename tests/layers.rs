@@ -21,9 +21,10 @@ struct Layer {
 /// Every module, lowest first: a module uses only modules above its own row.
 const LAYERS: &[Layer] = &[
     Layer { module: "clock", may_use: &[], must_not_use: &["actix_web", "reqwest"] },
+    Layer { module: "spelling", may_use: &[], must_not_use: &["actix_web", "reqwest"] },
     Layer {
         module: "scim",
-        may_use: &[],
+        may_use: &["spelling"],
         must_not_use: &["actix_web", "tokio", "reqwest", "moka", "tracing", "arc_swap", "oauth2"],
     },
     Layer { module: "telemetry", may_use: &[], must_not_use: &["moka", "oauth2"] },
@@ -54,12 +55,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "server",
-        may_use: &["auth", "connections", "directory", "scim"],
+        may_use: &["auth", "connections", "directory", "scim", "spelling"],
         must_not_use: &["reqwest", "oauth2", "jiff", "jsonwebtoken"],
     },
     Layer {
         module: "config",
-        may_use: &["auth", "mapping", "scim", "telemetry", "tls"],
+        may_use: &["auth", "mapping", "scim", "spelling", "telemetry", "tls"],
         must_not_use: &["actix_web", "moka", "tokio"],
     },
     Layer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::app::{StartError, Tuning, base_url, client};
 use crate::clock::Clock;
-use crate::config::Reading;
+use crate::config::{Checking, Reading};
 use crate::diagnostics::preflight::Survey;
 use crate::directory::{MaxChange, Progress, Snapshot, Source as _, SourceError};
 use crate::scim::{Locations, ResourceTypes, Vocabulary};
@@ -19,19 +19,15 @@ pub struct Reader {
     clock: Arc<dyn Clock>,
 }
 
-/// A survey of what the credential of `reading` lets through, for a server with pages of at most `max_results`.
+/// A survey of what the credential lets through, for a server with the same environment.
 ///
 /// # Errors
 /// When the machine lacks something.
-pub fn survey(
-    reading: Reading,
-    max_results: usize,
-    clock: Arc<dyn Clock>,
-    tuning: Tuning,
-) -> Result<Survey, StartError> {
+pub fn survey(checking: Checking, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Survey, StartError> {
+    let Checking { reading, max_results, credential, .. } = checking;
     let locations = Locations::new(&base_url(reading.public_url.as_str()));
     let client = client(reading.personio, &clock, tuning)?;
-    Ok(Survey::new(client, reading.policy, locations, clock, reading.max_change < 1.0, max_results))
+    Ok(Survey::new(client, reading.policy, locations, clock, reading.max_change < 1.0, max_results, credential))
 }
 
 impl Reader {

@@ -43,6 +43,14 @@ pub struct Rules {
     pub webhook_token: Option<Token>,
 }
 
+impl Rules {
+    /// Reports whether any client can present an accepted token.
+    #[must_use]
+    pub fn has_clients(&self) -> bool {
+        !self.clients.is_empty() || !self.issuers.is_empty()
+    }
+}
+
 /// A client with a token of its own.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -63,7 +71,7 @@ pub enum Refusal {
     #[error("a valid bearer token is required")]
     Missing,
     /// It is nobody's, or its signature is not good.
-    #[error("the token is not valid; a valid bearer token is required")]
+    #[error("the bearer token is not valid")]
     Unknown,
     /// It was good.
     #[error("the token has expired; a new one is required")]

@@ -30,8 +30,9 @@ pub enum Command {
     ///
     /// Asks Personio a few dozen times for a token, a page of persons, some employments and all names, and
     /// says what can be read, what is missing and what to do about it. Writes nothing, neither in Personio
-    /// nor here. The exit code is 0 if a server would run (warnings included), 1 if it would serve nothing,
-    /// and 64 if a setting is wrong.
+    /// nor here. The exit code is 0 if what a server needs can be read from Personio, 1 if a server would
+    /// serve nothing, and 64 if a setting is wrong. Warnings do not change it; one of them names the settings
+    /// that `serve` still needs to start.
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
     /// Read the whole directory once and write it to a file or standard output

@@ -49,9 +49,12 @@ pub(super) fn refuse_unknown() -> Result<(), Error> {
             None => name.clone(),
         });
     }
-    let (named, are) =
-        (named.join(", "), if unknown.len() == 1 { "is set but is no setting" } else { "are set but are no settings" });
-    Err(Error(format!("{named} {are}; unset it, or see `personio-scim serve --help` for all names")))
+    let named = named.join(", ");
+    let rest = match unknown.len() {
+        1 => "is set but is no setting; unset it",
+        _ => "are set but are no settings; unset them",
+    };
+    Err(Error(format!("{named} {rest}, or see `personio-scim serve --help` for all names")))
 }
 
 /// Returns the names of ours that no command knows.

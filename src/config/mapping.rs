@@ -211,7 +211,7 @@ fn policy(file: File) -> Result<Policy, String> {
             .map_err(|_| format!("time_zone: `{name}` is no time zone; write for example Europe/Berlin"))?;
     }
     if let Some(id) = &file.employee_number {
-        refuse_personal("employee_number", id)?;
+        refuse_personal("employee_number: the id", id)?;
     }
     policy.employee_number = file.employee_number;
     let mut names: HashSet<String> = scim::extension_attributes()
@@ -254,8 +254,8 @@ fn custom(attribute: Attribute, names: &mut HashSet<String>) -> Result<Custom, S
         (Some(id), None) | (None, Some(id)) if !id.trim().is_empty() => id,
         _ => return Err(format!("custom_attribute `{name}`: give either its id or its global_id in Personio")),
     };
-    refuse_personal(&format!("custom_attribute `{name}`"), &id)?;
-    refuse_personal("custom_attribute", &name)?;
+    refuse_personal(&format!("custom_attribute `{name}`: its id"), &id)?;
+    refuse_personal(&format!("custom_attribute with the id `{id}`: its name"), &name)?;
     let kind = match kind {
         Kind::String => AttributeType::String,
         Kind::Boolean => AttributeType::Boolean,
@@ -265,9 +265,10 @@ fn custom(attribute: Attribute, names: &mut HashSet<String>) -> Result<Custom, S
     Ok(Custom { id, attribute: scim::CustomAttribute { name, kind, multi_valued } })
 }
 
-fn refuse_personal(place: &str, text: &str) -> Result<(), String> {
+/// `part` says what of which attribute `text` is.
+fn refuse_personal(part: &str, text: &str) -> Result<(), String> {
     if personal_data::is_personal(text) {
-        return Err(format!("{place}: `{text}` is personal data, which is never served"));
+        return Err(format!("{part} `{text}` is recognised as personal data, which is never served"));
     }
     Ok(())
 }
@@ -358,12 +359,21 @@ mod tests {
             ("time_zone = \"UTC\"\n[client]\nname = \"okta\"".to_owned(), "line 2: invalid type: map, expected tables"),
             ("[issuer]".to_owned(), "two brackets, for example `[[client]]`"),
             ("[custom_attribute]\nname = \"x\"".to_owned(), "of which there may be several"),
-            ("employee_number = \"date_of_birth\"".to_owned(), "`date_of_birth` is personal data"),
+            (
+                "employee_number = \"date_of_birth\"".to_owned(),
+                "employee_number: the id `date_of_birth` is recognised as personal data",
+            ),
             (attribute("id = \"dynamic_1\""), "missing field `name`"),
             (attribute("name = \"x\""), "either its id or its global_id"),
             (attribute("name = \"x\"\nid = \"a\"\nglobal_id = \"b\""), "either its id or its global_id"),
-            (attribute("name = \"x\"\nid = \"iban\""), "`iban` is personal data"),
-            (attribute("name = \"homeAddress\"\nid = \"dynamic_1\""), "`homeAddress` is personal data"),
+            (
+                attribute("name = \"x\"\nid = \"iban\""),
+                "custom_attribute `x`: its id `iban` is recognised as personal data",
+            ),
+            (
+                attribute("name = \"homeAddress\"\nid = \"dynamic_1\""),
+                "custom_attribute with the id `dynamic_1`: its name `homeAddress` is recognised as personal data",
+            ),
             (attribute("name = \"größe\"\nid = \"dynamic_1\""), "cannot name an attribute"),
             (attribute("name = \"hiredate\"\nid = \"dynamic_1\""), "this name is taken"),
             (

@@ -11,6 +11,7 @@ mod examples;
 mod mapping;
 mod parse_args;
 mod parsers;
+mod proxy;
 mod state_file;
 mod suggestion;
 mod tls;
@@ -34,6 +35,8 @@ pub use crate::config::effective_setting::Told;
 use crate::config::mapping::Chosen;
 pub use crate::config::parse_args::{CheckArgs, Checking, ExportArgs, Format, Reading};
 use crate::config::parsers::Setting;
+pub use crate::config::parsers::is_loopback;
+pub use crate::config::proxy::{Proxy, http_only_proxy, proxy};
 pub use crate::config::state_file::State;
 
 use crate::auth::Rules;
@@ -178,7 +181,7 @@ impl Config {
         refuse_missing(&args.personio, needs_token, matches)?;
         let personio = personio(&args.personio, matches)?;
         let scim = scim::<ServeArgs>(&args.scim, matches, parsers::secret(parsers::BEARER_TOKEN, matches)?)?;
-        if scim.rules.clients.is_empty() && scim.rules.issuers.is_empty() {
+        if !scim.rules.has_clients() {
             return Err(Error(format!("{} is required: {}", parsers::BEARER_TOKEN, no_open_server())));
         }
         Ok(Self { personio, scim })

@@ -45,6 +45,10 @@ pub struct Checking {
     pub reading: Reading,
     /// Largest page of a server with this environment.
     pub max_results: usize,
+    /// Names of the settings that hold the credential, as they were given.
+    pub credential: String,
+    /// Whether a server with this environment has clients, without which it does not start.
+    pub has_clients: bool,
 }
 
 /// Settings of `export`.
@@ -127,16 +131,27 @@ impl Reading {
     /// When a setting is missing or wrong.
     pub fn check(args: &CheckArgs, matches: &ArgMatches) -> Result<Checking, Error> {
         let reading = reading(&args.reading, matches)?;
-        Ok(Checking { reading, max_results: serving()?.max_results })
+        let scim = serving(parsers::given("config", matches))?;
+        let id = parsers::given_name(parsers::CLIENT_ID, matches);
+        let secret = parsers::given_name(parsers::CLIENT_SECRET, matches);
+        Ok(Checking {
+            reading,
+            max_results: scim.max_results,
+            credential: format!("{id}, {secret}"),
+            has_clients: scim.rules.has_clients(),
+        })
     }
 }
 
-/// Returns the settings of a server with this environment. That nobody may ask it yet is no mistake.
-fn serving() -> Result<Scim, Error> {
+/// Returns the settings of a server with this environment and configuration file. That it has no clients yet is no
+/// mistake.
+fn serving(config: Option<&String>) -> Result<Scim, Error> {
     let command = environment::without_empty_variables(ScimArgs::augment_args(clap::Command::new("serve")));
     let wrong = |error: clap::Error| Error(suggestion::complaint(&error));
     let command = LogArgs::augment_args(command);
-    let matches = command.try_get_matches_from(["serve"]).map_err(wrong)?;
+    let mut arguments = vec!["serve".to_owned()];
+    arguments.extend(config.map(|path| format!("--config={path}")));
+    let matches = command.try_get_matches_from(arguments).map_err(wrong)?;
     LogArgs::from_arg_matches(&matches).map_err(wrong)?.settings()?;
     let args = ScimArgs::from_arg_matches(&matches).map_err(wrong)?;
     scim::<ScimArgs>(&args, &matches, parsers::secret(parsers::BEARER_TOKEN, &matches)?)

@@ -96,6 +96,21 @@ pub(super) fn given<'m>(id: &str, matches: &'m ArgMatches) -> Option<&'m String>
     matches.get_one::<String>(id)
 }
 
+/// Returns the flag or variable that gives a setting, which may be the one of the file that holds it.
+pub(super) fn given_name(setting: Setting, matches: &ArgMatches) -> String {
+    let Setting { flag, variable } = setting;
+    let id = flag.trim_start_matches('-').replace('-', "_");
+    let file_id = format!("{id}_file");
+    // A command without the setting for a file does not know its name.
+    let file_source = matches.try_contains_id(&file_id).is_ok().then(|| matches.value_source(&file_id)).flatten();
+    match (matches.value_source(&id), file_source) {
+        (Some(ValueSource::CommandLine), _) => flag.to_owned(),
+        (_, Some(ValueSource::CommandLine)) => format!("{flag}-file"),
+        (None, Some(_)) => format!("{variable}_FILE"),
+        (Some(_) | None, _) => variable.to_owned(),
+    }
+}
+
 /// A secret that is given itself or by the file that holds it, by flag or by variable.
 pub(super) fn secret(setting: Setting, matches: &ArgMatches) -> Result<Option<SecretString>, Error> {
     let id = setting.flag.trim_start_matches('-').replace('-', "_");
@@ -135,6 +150,11 @@ pub(super) fn token(setting: &dyn fmt::Display, token: SecretString) -> Result<S
     let written = token.expose_secret();
     let (bare, _) = unwrap_token(written.as_bytes());
     let text = std::str::from_utf8(bare).unwrap_or(written);
+    if is_header(text) {
+        return Err(Error(format!(
+            "{setting} holds a whole HTTP header: write the token alone, without `Authorization: Bearer` in front"
+        )));
+    }
     if text.contains(char::is_whitespace) {
         return Err(Error(format!(
             "{setting} has characters that cannot be sent: there is a blank or a line end in it, where one token belongs"
@@ -149,6 +169,13 @@ pub(super) fn token(setting: &dyn fmt::Display, token: SecretString) -> Result<S
         )));
     }
     Ok(text.into())
+}
+
+/// Reports whether a text is `Authorization: …`.
+fn is_header(text: &str) -> bool {
+    const NAME: &str = "Authorization";
+    let Some((name, rest)) = text.split_at_checked(NAME.len()) else { return false };
+    name.eq_ignore_ascii_case(NAME) && rest.trim_start().starts_with([':', '='])
 }
 
 /// A span of time above zero.
@@ -269,7 +296,10 @@ fn plain_url(setting: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
     let text = text.trim();
     // `localhost:8080` would be a URL with the scheme `localhost`.
     if !text.contains("://") && !text.contains('@') && !text.is_empty() {
-        return Err(Error(format!("{setting}: `{text}` is no URL: write https:// in front, `https://{text}`")));
+        // Programs on the same machine seldom speak TLS.
+        let http = Url::parse(&format!("http://{text}"));
+        let scheme = if http.is_ok_and(|url| is_loopback(&url)) { "http://" } else { "https://" };
+        return Err(Error(format!("{setting}: `{text}` is no URL: write {scheme} in front, `{scheme}{text}`")));
     }
     let mut url = Url::parse(text).map_err(|error| Error(format!("{setting}: `{text}` is no URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -284,7 +314,9 @@ fn plain_url(setting: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-pub(super) fn is_loopback(url: &Url) -> bool {
+/// Reports whether a URL is one of this machine.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -313,7 +345,11 @@ mod tests {
             ("http://[::1]:1", Ok("http://[::1]:1/")),
             ("http://api.personio.de", Err("plain http")),
             ("http://127.0.0.1.example.com", Err("plain http")),
-            ("api.personio.de", Err("is no URL")),
+            ("api.personio.de", Err("write https:// in front, `https://api.personio.de`")),
+            ("localhost:8081", Err("write http:// in front, `http://localhost:8081`")),
+            ("127.0.0.2:8081", Err("write http:// in front, `http://127.0.0.2:8081`")),
+            ("[::1]:8081", Err("write http:// in front, `http://[::1]:8081`")),
+            ("localhost.example.com", Err("write https:// in front")),
             ("ftp://api.personio.de", Err("does not begin")),
             ("https://me:secret@api.personio.de", Err("a user name")),
             ("https://api.personio.de?x=1", Err("a user name")),
@@ -357,6 +393,11 @@ mod tests {
         ] {
             assert_eq!(check(written).as_deref(), Ok("0123456789abcdef"), "{written:?}");
         }
+        for header in ["Authorization: Bearer 0123456789abcdef", "'authorization:0123456789abcdef'"] {
+            let error = check(header).unwrap_err();
+            assert!(error.contains("write the token alone, without `Authorization: Bearer`"), "{error}");
+        }
+        assert_eq!(check("authorization-0123").as_deref(), Ok("authorization-0123"));
         assert!(check("\"0123456789abcde\"").unwrap_err().contains("shorter than 16"));
         assert!(check("Bearer").unwrap_err().contains("shorter than 16"));
         assert!(check("0123456789abcdef\n0123456789abcdef").unwrap_err().contains("a blank or a line end in it"));

@@ -6,6 +6,7 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::config::Args;
+use crate::spelling;
 
 /// Prefixes of variables. They are not compared: half of a short name would be the same.
 pub(super) const PREFIXES: [&str; 2] = ["PERSONIO_", "SCIM_"];
@@ -37,22 +38,30 @@ pub(super) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str>
     let mut best = None;
     for &candidate in candidates {
         let bare = bare(candidate);
-        let distance = match &synonym {
-            Some(own) if bare.ends_with(own.as_str()) => 0,
-            _ => strsim::damerau_levenshtein(&word, &bare),
+        let slips = match &synonym {
+            Some(own) if bare.ends_with(own.as_str()) => Some(0),
+            _ => spelling::slips(&word, &bare),
         };
-        let is_near = distance <= (word.chars().count() / 3).max(1);
         // `token` for `bearer_token`, or `warning` for `warn`.
         let is_part = (word.len() >= 3 && bare.contains(&word)) || (bare.len() > 3 && word.contains(&bare));
-        let rank = if is_near { distance } else { 100 + bare.len().abs_diff(word.len()) };
+        let rank = slips.unwrap_or_else(|| 100 + bare.len().abs_diff(word.len()));
         // `PERSONIO_URL` is rather `PERSONIO_BASE_URL` than `SCIM_PUBLIC_URL`.
         let is_sibling = prefix.is_none_or(|prefix| candidate.starts_with(prefix));
+        // `PERSONIO_TOKEN` is no token of SCIM clients: whoever follows the suggestion hands out the wrong secret.
+        if !is_sibling && is_secret(candidate) {
+            continue;
+        }
         let rank = if is_sibling { rank } else { rank + 50 };
-        if (is_near || is_part) && best.is_none_or(|(lowest, _)| rank < lowest) {
+        if (slips.is_some() || is_part) && best.is_none_or(|(lowest, _)| rank < lowest) {
             best = Some((rank, candidate));
         }
     }
     best.map(|(_, candidate)| candidate)
+}
+
+/// Reports whether a variable holds a token or a key of the server, or names the file that does.
+fn is_secret(variable: &str) -> bool {
+    variable.starts_with("SCIM_") && (variable.contains("TOKEN") || variable.contains("KEY"))
 }
 
 /// Returns the question that follows a message about `word`, with a blank in front, or nothing.
@@ -161,6 +170,10 @@ mod tests {
             ("SCIM_URL", Some("SCIM_PUBLIC_URL")),
             ("SCIM_PORT", Some("SCIM_LISTEN")),
             ("SCIM_REFRESH_INTERVAL", None),
+            ("PERSONIO_TOKEN", None),
+            ("PERSONIO_BEARER_TOKEN", None),
+            ("PERSONIO_STATE_KEY", None),
+            ("PERSONIO_LISTEN", Some("SCIM_LISTEN")),
             ("SCIM_VERSION", None),
             ("PERSONIO_LOCALE", None),
         ] {

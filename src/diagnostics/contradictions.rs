@@ -3,7 +3,7 @@
 use jiff::ToSpan;
 use jiff::civil::Date;
 
-use crate::diagnostics::findings::Finding;
+use crate::diagnostics::findings::{Finding, persons};
 use crate::mapping::primary_employment::DateRules;
 use crate::personio::model::{Employment, Status};
 use crate::sync::record_codec::Facts;
@@ -44,22 +44,28 @@ impl Contradictions {
         let mut what = Vec::new();
         let mut remedies = vec!["Correct status and dates in Personio."];
         if self.active_before_start > 0 {
-            what.push(format!("{} are ACTIVE and start later", self.active_before_start));
+            let count = self.active_before_start;
+            what.push(format!("{} ACTIVE before the start date", are(count)));
         }
         if self.onboarding_long_after_start > 0 {
             let count = self.onboarding_long_after_start;
-            what.push(format!("{count} started more than {LATE_DAYS} days ago and are still ONBOARDING"));
+            what.push(format!("{} still ONBOARDING more than {LATE_DAYS} days after the start date", are(count)));
         }
         if self.active_after_last_working_day > 0 {
             let count = self.active_after_last_working_day;
-            what.push(format!("{count} are past their last working day and still ACTIVE"));
+            what.push(format!("{} still ACTIVE after the last working day", are(count)));
             remedies.push("`active_until` in the mapping file makes people inactive after their last working day.");
         }
         if what.is_empty() {
-            return Finding::fine("dates", format!("status and dates of {read} persons agree"));
+            return Finding::fine("dates", format!("employment status matches the dates of {}", persons(read)));
         }
-        Finding::doubtful("dates", format!("of {read} persons, {}", what.join("; ")), remedies.join(" "))
+        let what = format!("of {}, {}", persons(read), what.join("; "));
+        Finding::doubtful("dates", what, remedies.join(" "))
     }
+}
+
+fn are(count: usize) -> String {
+    if count == 1 { "1 is".to_owned() } else { format!("{count} are") }
 }
 
 fn is_active_before_start(employment: &Employment, today: Date) -> bool {
@@ -100,7 +106,7 @@ mod tests {
             .collect();
         let finding = finding(&people, &rules);
         assert_eq!(finding.what, expected);
-        let is_fine = expected.contains("agree");
+        let is_fine = expected.contains("matches");
         assert_eq!(finding.outcome, if is_fine { Outcome::Fine } else { Outcome::Doubtful });
     }
 
@@ -119,21 +125,21 @@ mod tests {
             json!([]),
             json!(null),
         ];
-        check(&default, &fine, "status and dates of 6 persons agree");
+        check(&default, &fine, "employment status matches the dates of 6 persons");
         let later = json!([of("ACTIVE", "2026-11-24"), of("ACTIVE", "2026-12-24")]);
         let late = json!([of("ONBOARDING", "2026-11-15")]);
-        check(&default, std::slice::from_ref(&later), "of 1 persons, 1 are ACTIVE and start later");
+        check(&default, std::slice::from_ref(&later), "of 1 person, 1 is ACTIVE before the start date");
         check(
             &default,
             &[late.clone(), late.clone(), json!(null)],
-            "of 2 persons, 2 started more than 7 days ago and are still ONBOARDING",
+            "of 2 persons, 2 are still ONBOARDING more than 7 days after the start date",
         );
         check(
             &default,
             &[leaver("ACTIVE", "2026-11-22"), later, late],
-            "of 3 persons, 1 are ACTIVE and start later; 1 started more than 7 days ago and are still ONBOARDING; \
-             1 are past their last working day and still ACTIVE",
+            "of 3 persons, 1 is ACTIVE before the start date; 1 is still ONBOARDING more than 7 days after the start \
+             date; 1 is still ACTIVE after the last working day",
         );
-        check(&chosen, &[leaver("ACTIVE", "2026-11-22")], "status and dates of 1 persons agree");
+        check(&chosen, &[leaver("ACTIVE", "2026-11-22")], "employment status matches the dates of 1 person");
     }
 }

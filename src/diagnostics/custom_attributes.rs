@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostics::findings::{Finding, Outcome};
+use crate::diagnostics::findings::{Finding, Outcome, persons as all};
 use crate::mapping::attributes::Attributes;
 use crate::mapping::{Policy, personal_data};
 use crate::personio::AttributeHead;
@@ -82,6 +82,17 @@ fn standing(attribute: &CustomAttribute, policy: &Policy, ids: &BTreeSet<String>
 }
 
 impl CustomAttribute {
+    /// Returns which part of the attribute is recognised as personal data, in words.
+    fn personal_part(&self) -> String {
+        let parts = [("id", Some(&self.id)), ("global id", self.global_id.as_ref()), ("name", self.label.as_ref())];
+        for (part, text) in parts {
+            if let Some(text) = text.filter(|text| personal::is_personal(text)) {
+                return format!("its {part} `{text}`");
+            }
+        }
+        "it".to_owned()
+    }
+
     fn is_called(&self, id: &str) -> bool {
         self.id == id || self.global_id.as_deref() == Some(id)
     }
@@ -100,22 +111,26 @@ pub(crate) fn findings(
         let (outcome, what, remedy) = match attribute {
             None => (
                 Outcome::Doubtful,
-                format!("{id}, which is to be served as {name}, is not among the attributes of these persons"),
+                format!("{id}, to be served as {name}, is not among the attributes of the persons looked at"),
                 Some(
-                    "Check the id in the mapping file, and allow the API credential to read the attribute in Personio.",
+                    "Check the id in the mapping file (`check --verbose` lists all ids), and allow the API credential to \
+                     read the attribute in Personio.",
                 ),
             ),
-            Some(CustomAttribute { standing: Standing::Personal, .. }) => (
+            Some(attribute @ CustomAttribute { standing: Standing::Personal, .. }) => (
                 Outcome::Doubtful,
-                format!("{id} is personal data by its id, global id or label, and is not served as {name}"),
-                Some("Take it out of the mapping file; if it is no personal data, rename it in Personio."),
+                format!("{id} is not served as {name}: {} is recognised as personal data", attribute.personal_part()),
+                Some("Take it out of the mapping file; if it holds no personal data, rename it in Personio."),
             ),
             Some(attribute) if count < attribute.found => (
                 Outcome::Doubtful,
                 format!("{} of {} values of {id} cannot be served as {name}", attribute.found - count, attribute.found),
                 Some("Check `type` and `multi_valued` in the mapping file: values of another type are left out."),
             ),
-            Some(_) => (Outcome::Fine, format!("{id} is served as {name}, for {count} of {}", persons.len()), None),
+            Some(_) => {
+                let what = format!("{id} is served as {name}, for {count} of the {} looked at", all(persons.len()));
+                (Outcome::Fine, what, None)
+            }
         };
         Finding { step: "mapping", outcome, what, remedy: remedy.map(str::to_owned) }
     };

@@ -52,22 +52,34 @@ impl Finding {
     }
 }
 
-pub(crate) fn token(signed_in: &Result<SignedIn, Error>) -> Finding {
+/// Returns "1 person" or "20 persons".
+pub(crate) fn persons(count: usize) -> String {
+    if count == 1 { "1 person".to_owned() } else { format!("{count} persons") }
+}
+
+/// `credential` names the settings of the credential as they were given.
+pub(crate) fn token(signed_in: &Result<SignedIn, Error>, credential: &str) -> Finding {
     match signed_in {
         Ok(SignedIn { lifetime, scopes }) => {
             let time = lifetime.and_then(|lifetime| SignedDuration::try_from(lifetime).ok());
-            let time = time.map_or_else(|| "for a time that is not told".to_owned(), |time| format!("for {time:#}"));
+            let time = time.map_or_else(|| "for an unknown time".to_owned(), |time| format!("for {time:#}"));
             let rights = match scopes.as_slice() {
-                [] => "which access rights it has is not told".to_owned(),
-                scopes => format!("it has the access rights {}", scopes.join(", ")),
+                [] => "Personio does not list its access rights".to_owned(),
+                scopes => format!("access rights: {}", scopes.join(", ")),
             };
-            Finding::fine("token", format!("the credential is accepted; the token is good {time}, {rights}"))
+            Finding::fine("token", format!("the credential is accepted; the token is good {time}; {rights}"))
+        }
+        Err(error @ Error::Credential { .. }) => {
+            let remedy = format!(
+                "Check the client id and the client secret ({credential}). {WHERE} see whether the credential is active."
+            );
+            Finding::wrong("token", first_part(error), remedy)
         }
         Err(error) => Finding::wrong("token", first_part(error), remedy(error, "be used")),
     }
 }
 
-pub(crate) fn persons(page: &Result<FirstPage, Error>, counted: &Result<Headcount, Error>) -> Finding {
+pub(crate) fn page(page: &Result<FirstPage, Error>, counted: &Result<Headcount, Error>) -> Finding {
     let right = "read persons (personio:persons:read)";
     match page {
         Ok(FirstPage { persons, .. }) if persons.is_empty() => Finding::wrong(
@@ -77,10 +89,12 @@ pub(crate) fn persons(page: &Result<FirstPage, Error>, counted: &Result<Headcoun
         ),
         Ok(FirstPage { persons, is_followed, .. }) => {
             let what = match counted {
-                Ok(Headcount::Exactly(count)) => format!("{count} persons can be read"),
-                Ok(Headcount::MoreThan(count)) => format!("more than {count} persons can be read"),
-                Err(_) if *is_followed => format!("{} persons on the first page, and there are more", persons.len()),
-                Err(_) => format!("{} persons can be read", persons.len()),
+                Ok(Headcount::Exactly(count)) => format!("{} can be read", self::persons(*count)),
+                Ok(Headcount::MoreThan(count)) => format!("more than {} can be read", self::persons(*count)),
+                Err(_) if *is_followed => {
+                    format!("the {} of the first page can be read, and there are more", self::persons(persons.len()))
+                }
+                Err(_) => format!("{} can be read", self::persons(persons.len())),
             };
             Finding::fine("persons", what)
         }
@@ -100,11 +114,15 @@ pub(crate) fn page_size(counted: &Result<Headcount, Error>) -> Option<Finding> {
     ))
 }
 
-pub(crate) fn employments(asked: usize, failures: &[Error]) -> Finding {
+/// `asked` is the number of persons whose employments were requested, `is_sample` whether there are more persons.
+pub(crate) fn employments(asked: usize, is_sample: bool, failures: &[Error]) -> Finding {
+    let sample = if is_sample { " (a sample)" } else { "" };
+    let persons = persons(asked);
     let Some(error) = failures.first() else {
-        return Finding::fine("employments", format!("those of {asked} persons can be read"));
+        return Finding::fine("employments", format!("the employments of {persons}{sample} can be read"));
     };
-    let what = format!("those of {} of {asked} persons cannot be read: {}", failures.len(), first_part(error));
+    let what =
+        format!("the employments of {} of {persons}{sample} cannot be read: {}", failures.len(), first_part(error));
     let remedy = remedy(error, "read persons with their employments (personio:persons:read)");
     // A load tolerates fewer than half.
     if failures.len() * 2 > asked {
@@ -128,12 +146,18 @@ pub(crate) fn look_up(look_up: &LookUp, in_use: InUse) -> Finding {
     let right = format!("read {unit}");
     let InUse { persons, nameless } = in_use;
     match &look_up.listed {
-        Ok(0) if persons == 0 => Finding::fine(step, "0 names, and nobody of these persons has one".to_owned()),
-        Ok(0) if nameless == 0 => Finding::fine(step, "0 names in the list, and those in use one by one".to_owned()),
-        Ok(listed) if nameless == 0 => Finding::fine(step, format!("{listed} names")),
+        Ok(0) if persons == 0 => {
+            Finding::fine(step, "there are none, and none of the persons looked at has one".to_owned())
+        }
+        Ok(0) if nameless == 0 => {
+            Finding::fine(step, "the list is empty, but the names in use can be read one by one".to_owned())
+        }
+        Ok(listed) if nameless == 0 => Finding::fine(step, format!("{} can be read", names(*listed))),
         Ok(listed) => {
             let what = format!(
-                "{listed} names, but {nameless} of {persons} persons who have one lack its name, and {served} will be missing"
+                "{} can be read, but {nameless} of the {} who have one lack its name, and {served} will be missing",
+                names(*listed),
+                self::persons(persons)
             );
             let remedy = match &look_up.failure {
                 Some(error) if is_not_enabled(error) => not_enabled(unit),
@@ -142,7 +166,8 @@ pub(crate) fn look_up(look_up: &LookUp, in_use: InUse) -> Finding {
             Finding::doubtful(step, what, remedy)
         }
         Err(error) if persons > 0 && nameless == 0 => {
-            let what = format!("the list cannot be read, but the names in use can, one by one: {}", first_part(error));
+            let what =
+                format!("the list cannot be read, but the names in use can be read one by one: {}", first_part(error));
             Finding::fine(step, what)
         }
         Err(error) => {
@@ -168,6 +193,10 @@ pub(crate) fn look_up(look_up: &LookUp, in_use: InUse) -> Finding {
     }
 }
 
+fn names(count: usize) -> String {
+    if count == 1 { "1 name".to_owned() } else { format!("{count} names") }
+}
+
 /// Reports whether Personio does not know the endpoint, also with the header for what is not released yet.
 fn is_not_enabled(error: &Error) -> bool {
     matches!(error, Error::NotFound { .. } | Error::UnknownRoute { .. })
@@ -181,14 +210,23 @@ pub(crate) fn attributes(presence: &[Presence]) -> Finding {
     let missing = presence.iter().filter(|it| it.is_usual && it.found == 0 && it.of > 0);
     let missing: Vec<&str> = missing.map(|it| it.attribute).collect();
     if missing.is_empty() {
-        return Finding::fine("attributes", "somebody has each of those that most companies use".to_owned());
+        return Finding::fine(
+            "attributes",
+            "every attribute that most companies use is there for at least one person".to_owned(),
+        );
     }
     let names = missing.join(", ");
     let remedy = format!("{WHERE} allow the credential to read {names}, unless your company does not use them.");
-    Finding::doubtful("attributes", format!("nobody has {names}"), remedy)
+    Finding::doubtful("attributes", format!("none of the persons looked at has {names}"), remedy)
 }
 
-pub(crate) fn serve(people: &[Facts], rules: &DateRules<'_>, is_bound: bool) -> Finding {
+/// `counted` is the number of all persons, of whom `people` are those looked at.
+pub(crate) fn serve(
+    people: &[Facts],
+    counted: &Result<Headcount, Error>,
+    rules: &DateRules<'_>,
+    is_bound: bool,
+) -> Finding {
     let mut lacks = Lacks::default();
     people.iter().for_each(|facts| lacks.note(facts, rules));
     if let Some(flaw) = lacks.flaw() {
@@ -204,55 +242,59 @@ pub(crate) fn serve(people: &[Facts], rules: &DateRules<'_>, is_bound: bool) -> 
         let remedy = format!("{WHERE} allow the credential to read Email, or take `require` out of the mapping file.");
         return Finding::wrong(
             "serve",
-            format!("none of {all} persons has the e-mail address that is required"),
+            format!("none of the {} looked at has the e-mail address that is required", self::persons(all)),
             remedy,
         );
     }
     let persons: Vec<_> = served.iter().map(|facts| Head::of(&facts.person)).collect();
     let shared = user_name::shared(&persons);
-    let mut what = format!("{} of these {all} persons would be served", served.len());
+    let of_all = match counted {
+        Ok(Headcount::Exactly(count)) if *count > all => format!(" (of {count})"),
+        Ok(Headcount::MoreThan(count)) => format!(" (of more than {count})"),
+        Ok(Headcount::Exactly(_)) | Err(_) => String::new(),
+    };
+    let mut what = format!("{} of the {} looked at{of_all} would be served", served.len(), self::persons(all));
     if left_out > 0 {
-        what += &format!("; {left_out} have no e-mail address and are left out, as configured");
+        what += &format!("; left out without an e-mail address, as configured: {left_out}");
     }
     if shared == 0 {
         return Finding::fine("serve", what);
     }
-    what += &format!("; {shared} have the e-mail address of somebody else");
+    what += &format!("; with the e-mail address of another person: {shared}");
     Finding::doubtful(
         "serve",
         what,
-        "Give each person an address of their own: these are named by their id.".to_owned(),
+        "Give each person an address of their own: until then the userName of these is made of their id.".to_owned(),
     )
 }
 
-/// Returns `serve`, or that nothing would be served where one of the `others` is wrong.
+/// Returns `serve`, or that nothing would be served where one of the `others` is wrong. That is a consequence, so it has
+/// no remedy.
 pub(crate) fn unless_blocked(serve: Finding, others: &[Finding]) -> Finding {
-    let mut wrong = Vec::new();
-    for finding in others {
-        if finding.outcome == Outcome::Wrong {
-            wrong.push(finding.step);
-        }
-    }
-    if wrong.is_empty() || serve.outcome == Outcome::Wrong {
+    let is_blocked = others.iter().any(|finding| finding.outcome == Outcome::Wrong);
+    if !is_blocked || serve.outcome == Outcome::Wrong {
         return serve;
     }
-    let steps = wrong.join(", ");
-    Finding::wrong("serve", format!("nobody would be served, because of: {steps}"), format!("First repair: {steps}."))
+    let what = "nobody would be served as long as a step above fails".to_owned();
+    Finding { step: "serve", outcome: Outcome::Wrong, what, remedy: None }
 }
 
 pub(crate) fn limits(told: &[ToldLimit]) -> Finding {
-    let slowest = told.iter().min_by(|one, other| one.per_second.total_cmp(&other.per_second));
-    let what = slowest.map_or_else(
-        || "Personio tells none; a server begins politely and looks for them".to_owned(),
-        |limit| {
-            let ToldLimit { endpoint, per_second, burst } = limit;
-            format!(
-                "told by {} endpoints; the lowest is {per_second} requests a second, {burst} at once, of {endpoint}",
-                told.len()
-            )
-        },
-    );
-    Finding::fine("limits", what)
+    let mut lowest: Option<&ToldLimit> = None;
+    for limit in told {
+        if lowest.is_none_or(|lowest| limit.per_second < lowest.per_second) {
+            lowest = Some(limit);
+        }
+    }
+    let Some(ToldLimit { per_second, burst, .. }) = lowest else {
+        let what = "Personio announces no limits; a server starts slowly and finds out how fast it may be";
+        return Finding::fine("limits", what.to_owned());
+    };
+    let announce = match told.len() {
+        1 => "1 endpoint announces a limit".to_owned(),
+        count => format!("{count} endpoints announce a limit; the lowest"),
+    };
+    Finding::fine("limits", format!("{announce}: {per_second} requests a second, bursts of {burst}"))
 }
 
 /// What happened, without what the text says is to be done.
@@ -275,13 +317,11 @@ fn missing(right: &str) -> String {
 /// What to do about a failure of something that needs the right to do `right`.
 fn remedy(error: &Error, right: &str) -> String {
     match error {
-        Error::Credential { .. } => format!(
-            "Check the client id and the client secret (PERSONIO_CLIENT_ID, PERSONIO_CLIENT_SECRET). {WHERE} see whether the \
-             credential is active."
-        ),
+        // Only the token endpoint answers so, and its finding has a remedy of its own.
+        Error::Credential { .. } => format!("{WHERE} see whether the credential is active."),
         Error::Unauthorized { .. } | Error::Forbidden { .. } => missing(right),
         Error::NotFound { .. } | Error::UnknownRoute { .. } => {
-            "Check the base URL (--personio-base-url, PERSONIO_BASE_URL): it is https://api.personio.de for most.".to_owned()
+            "Check the base URL (--personio-base-url, PERSONIO_BASE_URL): it is https://api.personio.de for most companies.".to_owned()
         }
         Error::RateLimited { .. } => {
             "Another program may use up the limits of this credential: try again later, or give each its own.".to_owned()
@@ -295,7 +335,7 @@ fn remedy(error: &Error, right: &str) -> String {
                 .to_owned()
         }
         Error::Redirected { .. } => {
-            "Set --personio-base-url (PERSONIO_BASE_URL) to the address of Personio's API: https://api.personio.de for most."
+            "Set --personio-base-url (PERSONIO_BASE_URL) to the address of Personio's API: https://api.personio.de for most companies."
                 .to_owned()
         }
         Error::Intercepted { .. } | Error::Rejected { .. } | Error::Unreadable { .. } => {

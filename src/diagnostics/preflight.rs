@@ -28,6 +28,7 @@ use crate::mapping::primary_employment::{DateRules, Primary};
 use crate::mapping::user::user;
 use crate::mapping::user_name;
 use crate::mapping::user_name::{Claim, UserNames};
+pub use crate::personio::Obstacle;
 use crate::personio::model::Person;
 use crate::personio::{Client, Error, FirstPage, Names, OddValue, ToldLimit};
 use crate::scim::{Content, Locations, list_order};
@@ -49,6 +50,8 @@ pub struct Survey {
     is_bound: bool,
     /// Largest page of the server.
     max_results: usize,
+    /// Names of the settings that hold the credential, as they were given.
+    credential: String,
 }
 
 /// What a survey has found.
@@ -56,8 +59,8 @@ pub struct Survey {
 pub struct Report {
     /// Step by step.
     pub findings: Vec<Finding>,
-    /// Whether there was no answer at all.
-    pub is_unreachable: bool,
+    /// Why there was no answer at all, if there was none.
+    pub unreachable: Option<Obstacle>,
     /// Which attributes the persons have.
     pub presence: Vec<Presence>,
     /// The custom attributes that were seen.
@@ -94,17 +97,20 @@ impl Survey {
         clock: Arc<dyn Clock>,
         is_bound: bool,
         max_results: usize,
+        credential: String,
     ) -> Self {
         let attributes = Attributes::new(&policy);
-        Self { client, policy, attributes, locations, clock, is_bound, max_results }
+        Self { client, policy, attributes, locations, clock, is_bound, max_results, credential }
     }
 
     /// Takes it, and explains how so many persons would be served.
     pub async fn take(&self, persons: usize) -> Report {
         let mut report = Report::default();
         let signed_in = self.client.sign_in().await;
-        report.is_unreachable = matches!(signed_in, Err(Error::Unreachable { .. }));
-        report.findings.push(findings::token(&signed_in));
+        if let Err(Error::Unreachable { obstacle, .. }) = &signed_in {
+            report.unreachable = Some(*obstacle);
+        }
+        report.findings.push(findings::token(&signed_in, &self.credential));
         if signed_in.is_ok() {
             self.ask(persons, &mut report).await;
             report.limits = self.client.told_limits();
@@ -122,7 +128,7 @@ impl Survey {
             Ok(page) => self.client.count_persons(page, self.max_results).await,
             Err(error) => Err(error.clone()),
         };
-        report.findings.push(findings::persons(&page, &counted));
+        report.findings.push(findings::page(&page, &counted));
         let page = match page {
             Ok(page) if !page.persons.is_empty() => page,
             Ok(_) | Err(_) => {
@@ -131,7 +137,8 @@ impl Survey {
             }
         };
         let sample = self.sample(page, persons.max(EMPLOYMENTS)).await;
-        report.findings.push(findings::employments(sample.asked, &sample.failures));
+        let is_sample = sample.page.is_followed || sample.asked < sample.people.len();
+        report.findings.push(findings::employments(sample.asked, is_sample, &sample.failures));
         report.findings.extend(self.look_ups(Some(&sample)).await);
         report.findings.extend(findings::page_size(&counted));
         report.findings.extend(sample_values::finding(&sample.page.unreadable, &sample.odd, &self.client.odd_names()));
@@ -145,7 +152,7 @@ impl Survey {
             &sample.page.persons,
         ));
         report.findings.push(contradictions::finding(&sample.people, &self.rules()));
-        let serve = findings::serve(&sample.people, &self.rules(), self.is_bound);
+        let serve = findings::serve(&sample.people, &counted, &self.rules(), self.is_bound);
         report.findings.push(findings::unless_blocked(serve, &report.findings));
         report.people = self.explained(&sample, persons).await;
     }

@@ -31,7 +31,11 @@ pub(crate) fn finding(unreadable: &[&'static str], odd: &[OddValue], names: &[Od
     }
     examples.truncate(MAX_EXAMPLES);
     let examples = examples.join(", ");
-    let what = format!("{count} values cannot be read, and are absent or incomplete: {examples}");
+    let values = match count {
+        1 => "1 value cannot be read, and is".to_owned(),
+        count => format!("{count} values cannot be read, and are"),
+    };
+    let what = format!("{values} absent or incomplete: {examples}");
     let remedy = "Enter these values in Personio again. A person whose id, e-mail address, name or status cannot be read \
                   is served as before, and a new one is not served.";
     Some(Finding { step: "values", outcome: Outcome::Doubtful, what, remedy: Some(remedy.to_owned()) })

@@ -139,7 +139,10 @@ impl Attributes {
     fn allowed<'p>(&self, person: &'p Person, id: &str) -> Option<&'p CustomAttribute> {
         let attribute = find_attribute(&person.custom_attributes, id)?;
         if is_personal_attribute(attribute) {
-            self.warn_once(id, "this custom attribute is personal data by its global id or label; it is not served");
+            self.warn_once(
+                id,
+                "the global id or label of this custom attribute is recognised as personal data; it is not served",
+            );
             return None;
         }
         Some(attribute)

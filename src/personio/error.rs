@@ -6,6 +6,35 @@ use std::time::Duration;
 
 use crate::personio::Endpoint;
 
+/// Cause of a request without a whole answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// Nothing was received within the time limit.
+    #[error("it did not answer in time")]
+    Timeout,
+    /// DNS does not know the host, or no DNS server answers.
+    #[error("its name cannot be resolved")]
+    Name,
+    /// No program listens on the port.
+    #[error("it refuses connections")]
+    Refused,
+    /// The server's certificate is not accepted.
+    #[error("its certificate is not trusted on this machine")]
+    Certificate,
+    /// What answers a TLS handshake is not TLS, but plain HTTP for example.
+    #[error("it does not speak TLS on this port")]
+    NotTls,
+    /// Any other reason for which there is no connection.
+    #[error("no connection (network, proxy or TLS)")]
+    Connection,
+    /// The connection ended before the answer did.
+    #[error("the connection broke")]
+    Broken,
+    /// The request has no valid URL.
+    #[error("the URL is invalid")]
+    Url,
+}
+
 /// A failed request, or an answer that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -106,12 +135,14 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// No answer, or not a whole one.
-    #[error("Personio could not be reached for {endpoint}: {reason}")]
+    #[error("Personio could not be reached at {host} for {endpoint}: {obstacle}")]
     Unreachable {
         /// Where.
         endpoint: Endpoint,
-        /// What happened, in a few words.
-        reason: &'static str,
+        /// Host and port of the base URL.
+        host: Box<str>,
+        /// Cause of the failure.
+        obstacle: Obstacle,
     },
     /// An answer of 200 that is not what was asked for.
     #[error("Personio's answer to {endpoint} cannot be read: {reason}")]

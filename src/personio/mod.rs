@@ -22,7 +22,7 @@ pub mod webhook;
 
 pub use crate::personio::client::{Client, Employments, OddNames, Retry, Settings, SignedIn};
 pub use crate::personio::endpoint::Endpoint;
-pub use crate::personio::error::Error;
+pub use crate::personio::error::{Error, Obstacle};
 pub use crate::personio::first_page::{AttributeHead, FirstPage, Headcount, OddValue, ToldLimit};
 pub use crate::personio::limits::{Limits, ListingLimits};
 pub use crate::personio::listing::{Listing, Read, UnreadableEntry};

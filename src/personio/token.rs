@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::personio::error::is_html;
 use crate::personio::transport::{Answer, Transport};
-use crate::personio::{Endpoint, Error, Retry, Settings};
+use crate::personio::{Endpoint, Error, Obstacle, Retry, Settings};
 
 /// How long a token is used whose answer does not say when it ends.
 const UNSAID_LIFETIME: Duration = Duration::from_secs(3600);
@@ -223,8 +223,7 @@ impl<'c> AsyncHttpClient<'c> for Adapter<'_> {
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
             let endpoint = Endpoint::Token;
-            let request =
-                request.try_into().map_err(|_| Error::Unreachable { endpoint, reason: "the URL is invalid" })?;
+            let request = request.try_into().map_err(|_| self.0.unreachable(endpoint, Obstacle::Url))?;
             let answer = self.0.exchange(endpoint, request).await?;
             standard(answer)
         })

@@ -1,15 +1,16 @@
 //! One HTTP exchange with Personio: the turn in the throttle, the time limit, the size limit, and
 //! the statuses that mean the same for every endpoint.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
-use reqwest::{Request, Response, StatusCode, redirect};
+use reqwest::{Request, Response, StatusCode, Url, redirect};
 
 use crate::personio::metrics::Traffic;
 use crate::personio::rate_limit::bucket::Limit;
 use crate::personio::rate_limit::limiter::Throttle;
-use crate::personio::{Endpoint, Error, Settings};
+use crate::personio::{Endpoint, Error, Obstacle, Settings};
 
 /// An answer that is neither a redirect nor 429 nor 5xx.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) struct Transport {
     http: reqwest::Client,
+    /// Host and port of the base URL, for errors.
+    host: Box<str>,
     throttle: Throttle,
     /// Most bytes of an answer that are read.
     max_answer_bytes: usize,
@@ -49,6 +52,7 @@ impl Transport {
         };
         Ok(Self {
             http: builder.build()?,
+            host: host_and_port(&settings.base_url).into(),
             throttle: Throttle::new(settings.max_concurrency),
             max_answer_bytes: settings.limits.answer_bytes,
             traffic: Traffic::default(),
@@ -72,7 +76,7 @@ impl Transport {
         self.traffic.waited(lined_up.elapsed());
         let response = self.http.execute(request).await.map_err(|error| {
             self.traffic.failed(endpoint);
-            unreachable(endpoint, &error)
+            self.unreachable(endpoint, obstacle(&error))
         })?;
         let status = response.status();
         self.traffic.answered(endpoint, status.as_u16());
@@ -89,7 +93,7 @@ impl Transport {
             return Err(Error::Redirected { endpoint, status: status.as_u16(), target });
         }
         let headers = response.headers().clone();
-        let body = read(endpoint, response, self.max_answer_bytes).await;
+        let body = self.read(endpoint, response).await;
         if status.is_server_error() {
             // A broken body changes nothing about what the status says.
             let trace_id = trace_id(&body.unwrap_or_default());
@@ -102,30 +106,63 @@ impl Transport {
         }
         Ok(Answer { status, body: body? })
     }
-}
 
-async fn read(endpoint: Endpoint, mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(endpoint, &error))? {
-        if body.len() + chunk.len() > max_bytes {
-            let reason = format!("it is larger than {max_bytes} bytes, the limit of one answer");
-            return Err(Error::Unreadable { endpoint, reason });
+    async fn read(&self, endpoint: Endpoint, mut response: Response) -> Result<Vec<u8>, Error> {
+        let max_bytes = self.max_answer_bytes;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(endpoint, obstacle(&error)))? {
+            if body.len() + chunk.len() > max_bytes {
+                let reason = format!("it is larger than {max_bytes} bytes, the limit of one answer");
+                return Err(Error::Unreadable { endpoint, reason });
+            }
+            body.extend_from_slice(&chunk);
         }
-        body.extend_from_slice(&chunk);
+        Ok(body)
     }
-    Ok(body)
+
+    /// Returns the error of a request that `obstacle` ended.
+    pub(super) fn unreachable(&self, endpoint: Endpoint, obstacle: Obstacle) -> Error {
+        Error::Unreachable { endpoint, host: self.host.clone(), obstacle }
+    }
 }
 
-/// Says what happened without quoting the error, which can hold the URL.
-fn unreachable(endpoint: Endpoint, error: &reqwest::Error) -> Error {
-    let reason = if error.is_timeout() {
-        "it did not answer in time"
-    } else if error.is_connect() {
-        "no connection (name, network, proxy or certificate)"
-    } else {
-        "the connection broke"
-    };
-    Error::Unreachable { endpoint, reason }
+/// Returns host and port of a URL: `api.personio.de:443`.
+fn host_and_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// Returns the cause of a failed request. The error itself is never quoted: it can hold the URL.
+fn obstacle(error: &reqwest::Error) -> Obstacle {
+    if error.is_timeout() {
+        return Obstacle::Timeout;
+    }
+    if error.is_dns() {
+        return Obstacle::Name;
+    }
+    if !error.is_connect() {
+        return Obstacle::Broken;
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return match error {
+                rustls::Error::InvalidCertificate(_) => Obstacle::Certificate,
+                rustls::Error::InvalidMessage(_) => Obstacle::NotTls,
+                _ => Obstacle::Connection,
+            };
+        }
+        cause = match error.downcast_ref::<io::Error>() {
+            Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Obstacle::Refused,
+            // `source` of such an error leaves out what it wraps.
+            Some(error) => error.get_ref().map(|wrapped| wrapped as &(dyn std::error::Error + 'static)),
+            None => error.source(),
+        };
+    }
+    Obstacle::Connection
 }
 
 /// Returns the origin that a redirect points to. Its path and query can hold anything and are left out.

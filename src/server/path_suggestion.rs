@@ -2,6 +2,7 @@
 //! singular, or the base URL twice. It consists of the names of routes alone, and holds nothing of the request.
 
 use crate::server::Pages;
+use crate::spelling;
 
 /// Route in this server, and the same with one more segment.
 struct Route {
@@ -60,24 +61,18 @@ pub(super) fn suggestion(path: &str, pages: Pages, has_webhooks: bool) -> Option
 }
 
 fn named<'r>(routes: &[&'r Route], segment: &str) -> Option<&'r Route> {
-    routes.iter().find(|route| route.names.iter().any(|name| is_similar(name, segment))).copied()
+    routes.iter().find(|route| route.names.iter().any(|name| spelling::slips(segment, name).is_some())).copied()
 }
 
 /// Returns the path of a route and of what follows its name.
 fn with_rest(route: &Route, rest: &[&str]) -> &'static str {
     match (route.path, rest) {
         (path, []) => path,
-        ("/health/live", [last, ..]) if is_similar("ready", last) => "/health/ready",
+        ("/health/live", [last, ..]) if spelling::slips(last, "ready").is_some() => "/health/ready",
         ("/scim/v2/Users", [".search" | "search", ..]) => "/scim/v2/Users/.search",
         ("/scim/v2/Groups", [".search" | "search", ..]) => "/scim/v2/Groups/.search",
         _ => route.below,
     }
-}
-
-/// Reports whether at most one letter in four is another one, is missing or is too many.
-fn is_similar(name: &str, segment: &str) -> bool {
-    // The distance of a long segment would take long to compute, and is too large anyway.
-    segment.len() <= 2 * name.len() && strsim::levenshtein(name, segment) <= name.len() / 4
 }
 
 #[cfg(test)]

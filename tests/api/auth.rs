@@ -93,7 +93,7 @@ async fn every_client_comes_in_by_its_own_token_and_either_scheme() {
             assert_eq!(answer.status, expected, "{header} {path}: {}", answer.text);
             if expected != 200 {
                 let detail = answer.scim_error(expected, None);
-                assert!(detail.contains("a valid bearer token is required"), "{header}: {detail}");
+                assert!(detail.contains("bearer token is"), "{header}: {detail}");
                 assert!(!answer.text.contains(OKTA) && !format!("{:?}", answer.headers).contains(OKTA), "{answer:?}");
             }
             // Nobody is slowed here: the rows are not about that.
@@ -125,7 +125,7 @@ async fn a_refusal_names_the_slip_in_the_form_of_the_token() {
     for (header, slip) in &rows {
         let detail = get(&bridge, "/Users", &[("Authorization", header)]).await.scim_error(401, None);
         assert_eq!(detail.split_once(" (").is_some(), slip.is_some(), "{header}: {detail}");
-        assert!(detail.contains(slip.unwrap_or("a valid bearer token is required")), "{header}: {detail}");
+        assert!(detail.contains(slip.unwrap_or("bearer token is")), "{header}: {detail}");
         assert!(!detail.contains(wrong), "{header}: {detail}");
         bridge.clock.pass(Duration::from_secs(60));
     }

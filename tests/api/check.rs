@@ -12,13 +12,19 @@ use personio_scim::simulator::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Setup, by_id, http};
+use crate::harness::{Setup, TOKEN, by_id, http};
 use crate::process::{Ended, file, run};
 
 const MARKER: &str = "MARKER-7d21";
 
-fn settings(upstream: &str) -> [(&str, &str); 3] {
-    [("PERSONIO_CLIENT_ID", "demo"), ("PERSONIO_CLIENT_SECRET", "demo-secret"), ("PERSONIO_BASE_URL", upstream)]
+/// Settings with which `serve` would start.
+fn settings(upstream: &str) -> [(&str, &str); 4] {
+    [
+        ("PERSONIO_CLIENT_ID", "demo"),
+        ("PERSONIO_CLIENT_SECRET", "demo-secret"),
+        ("PERSONIO_BASE_URL", upstream),
+        ("SCIM_BEARER_TOKEN", TOKEN),
+    ]
 }
 
 async fn check(simulator: &Simulator, args: &[&str]) -> Ended {
@@ -65,12 +71,13 @@ async fn a_personio_that_is_right_is_told_to_be_right_with_few_requests_that_onl
         assert!(!short.out.contains(details) && ended.out.contains(details), "{details}: {}", short.out);
     }
     for part in [
-        "ok    token           the credential is accepted; the token is good for 24h, it\n",
+        "ok    token           the credential is accepted; the token is good for 24h;\n",
         "personio:persons:read",
         "ok    persons         300 persons can be read",
-        "ok    employments     those of 20 persons can be read",
-        "ok    departments     8 names",
-        "ok    serve           50 of these 50 persons would be served",
+        "ok    employments     the employments of 20 persons (a sample) can be read\n",
+        "ok    departments     8 names can be read\n",
+        "ok    serve           50 of the 50 persons looked at (of 300) would be served\n",
+        "ok    dates           employment status matches the dates of 20 persons\n",
         "  Status                 50 of 50\n",
         "  dynamic_777        string   Personalnummer  50       can be served\n",
         "  date_of_birth      date     -               50       personal data: never served\n",
@@ -124,7 +131,13 @@ async fn nothing_is_promised_where_nothing_would_be_served() {
     let report = report(&simulator, 1, &[]).await;
     let found = finding(&report, "serve");
     assert_eq!(found["outcome"], "fail", "{report:#}");
-    assert_eq!(found["what"], "nobody would be served, because of: employments");
+    assert_eq!(found["what"], "nobody would be served as long as a step above fails");
+    let ended = check(&simulator, &[]).await;
+    assert_eq!(ended.err, "personio-scim: the check failed: employments\n");
+    assert_eq!(words(&ended.out).matches("would serve nothing").count(), 1, "{}", ended.out);
+    assert!(ended.out.starts_with("A server would serve nothing, because of: employments.\n"), "{}", ended.out);
+    let (_, changes) = ended.out.split_once("What to change:").unwrap();
+    assert!(!changes.contains("\n  serve\n"), "what follows from another step is nothing to change: {changes}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +156,14 @@ async fn what_is_wrong_is_named_with_what_to_change() {
             "/v2/auth/token was not found",
             "Check the base URL".to_owned(),
         ),
-        (Endpoint::Token, Reset, "network", "fail", "does not answer there", "HTTPS_PROXY".to_owned()),
+        (
+            Endpoint::Token,
+            Reset,
+            "network",
+            "fail",
+            "does not answer there",
+            "If it speaks TLS, write https://".to_owned(),
+        ),
         (
             Endpoint::Persons,
             Status(401),
@@ -169,7 +189,7 @@ async fn what_is_wrong_is_named_with_what_to_change() {
             Status(403),
             "employments",
             "fail",
-            "those of 20 of 20 persons cannot be read",
+            "the employments of 20 of 20 persons (a sample) cannot be read",
             allow("read persons with their employments (personio:persons:read)"),
         ),
         (
@@ -212,7 +232,7 @@ async fn what_is_wrong_is_named_with_what_to_change() {
     simulator.heal();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
     let ended = check(&simulator, &[]).await;
-    assert_eq!(ended.err, "personio-scim: a server would serve nothing, because of: persons\n");
+    assert_eq!(ended.err, "personio-scim: the check failed: persons\n");
     assert!(ended.out.starts_with("A server would serve nothing, because of: persons.\n"), "{}", ended.out);
     assert!(ended.out.contains("\nfail  persons "), "{}", ended.out);
     let (_, changes) = ended.out.split_once("\nWhat to change:\n\n  persons\n    ").unwrap();
@@ -253,12 +273,12 @@ async fn a_look_up_that_is_not_enabled_or_has_no_names_is_told_from_a_missing_ri
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_can_be_read_one_by_one_are_right_and_those_that_cannot_are_a_warning() {
     let rows = [
-        (None, Action::NotFoundRoute, "ok", "the list cannot be read, but the names in use can, one by one"),
+        (None, Action::NotFoundRoute, "ok", "the list cannot be read, but the names in use can be read one by one"),
         (Some(Action::NotFoundRoute), Action::NotFoundRoute, "warn", "(not enabled), and `department`"),
         (Some(Action::Status(403)), Action::NotFoundRoute, "warn", "(not enabled), and `department`"),
-        (None, Action::EmptyListing, "ok", "0 names in the list, and those in use one by one"),
-        (Some(Action::NotFoundResource), Action::EmptyListing, "warn", "0 names, but "),
-        (Some(Action::NotFoundRoute), Action::EmptyListing, "warn", "0 names, but "),
+        (None, Action::EmptyListing, "ok", "the list is empty, but the names in use can be read one by one"),
+        (Some(Action::NotFoundResource), Action::EmptyListing, "warn", "0 names can be read, but "),
+        (Some(Action::NotFoundRoute), Action::EmptyListing, "warn", "0 names can be read, but "),
     ];
     let simulator = Setup::persons(60).simulator();
     for (unit, list, outcome, what) in rows {
@@ -285,7 +305,10 @@ async fn one_person_who_cannot_be_read_is_a_warning() {
     let report = report(&simulator, 0, &[]).await;
     let found = finding(&report, "employments");
     assert_eq!(found["outcome"], "warn", "{report:#}");
-    assert!(found["what"].as_str().unwrap().starts_with("those of 1 of 20 persons cannot be read"), "{found}");
+    assert!(
+        found["what"].as_str().unwrap().starts_with("the employments of 1 of 20 persons (a sample) cannot be read"),
+        "{found}"
+    );
     assert_eq!(finding(&report, "persons")["outcome"], "ok", "it is tried again");
 }
 
@@ -299,7 +322,7 @@ async fn attributes_that_nobody_has_are_named_and_those_that_matter_end_it() {
     hidden(&["supervisor", "office", "first_name"]);
     let warned = report(&simulator, 0, &[]).await;
     let found = finding(&warned, "attributes");
-    assert_eq!(found["what"], "nobody has First name, Supervisor, Office");
+    assert_eq!(found["what"], "none of the persons looked at has First name, Supervisor, Office");
     assert!(found["remedy"].as_str().unwrap().contains("allow the credential to read First name, Supervisor, Office"));
     assert_eq!(warned["outcome"], "warn");
 
@@ -336,10 +359,10 @@ async fn what_the_mapping_file_names_is_looked_for() {
     assert_eq!(
         findings,
         [
-            ("ok", "dynamic_777 is served as employeeNumber, for 30 of 30"),
-            ("warn", "dynamic_1 is personal data by its id, global id or label, and is not served as one"),
+            ("ok", "dynamic_777 is served as employeeNumber, for 30 of the 30 persons looked at"),
+            ("warn", "dynamic_1 is not served as one: its name `Gehalt` is recognised as personal data"),
             ("warn", "30 of 30 values of dynamic_2 cannot be served as floor"),
-            ("warn", "dynamic_3, which is to be served as three, is not among the attributes of these persons"),
+            ("warn", "dynamic_3, to be served as three, is not among the attributes of the persons looked at"),
         ]
     );
     let standings = report["customAttributes"].as_array().unwrap();
@@ -358,8 +381,8 @@ async fn what_the_mapping_file_names_is_looked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_told_or_that_there_are_none() {
     for (options, part) in [
-        (Options::default(), "the lowest is 30 requests a second, 100 at once"),
-        (Options { rate: None, ..Options::default() }, "Personio tells none"),
+        (Options::default(), "endpoints announce a limit; the lowest: 30 requests a second, bursts of 100"),
+        (Options { rate: None, ..Options::default() }, "Personio announces no limits"),
     ] {
         let simulator = Setup { options, ..Setup::persons(5) }.simulator();
         let report = report(&simulator, 0, &[]).await;
@@ -397,8 +420,142 @@ async fn a_setting_that_is_wrong_ends_it_before_anything_is_asked() {
     assert_eq!(run(&["check"], &settings(&upstream)).await.status.code(), Some(0));
     let nowhere = run(&["check"], &settings("http://127.0.0.1:1")).await;
     assert_eq!(nowhere.status.code(), Some(1));
-    let refused = "\nfail  network  127.0.0.1 takes no connection on port 1: connection refused\n";
+    let refused = "\nfail  network  127.0.0.1 accepts no connection on port 1: connection refused\n";
     assert!(nowhere.out.contains(refused), "{}", nowhere.out);
+    assert!(nowhere.out.contains("It took 2 attempts, and nothing was written."), "{}", nowhere.out);
+    assert!(!nowhere.out.contains("HTTPS_PROXY"), "a proxy has no part in it: {}", nowhere.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_clients_is_a_warning_that_names_the_setting() {
+    let simulator = Setup::persons(30).simulator();
+    let upstream = simulator.base_url();
+    let mut variables = settings(&upstream).to_vec();
+    variables.retain(|(name, _)| *name != "SCIM_BEARER_TOKEN");
+    let ended = run(&["check"], &variables).await;
+    assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    let result = "Everything that a server reads from Personio is right. `serve` does not start yet: SCIM_BEARER_TOKEN is \
+                  missing.";
+    let text = words(&ended.out);
+    assert!(text.starts_with(result) && text.contains(&format!("{result} It took ")), "{}", ended.out);
+    assert!(ended.out.contains("\nwarn  clients "), "{}", ended.out);
+    assert!(
+        text.contains("-> Make a token with `personio-scim token new`, and set SCIM_BEARER_TOKEN"),
+        "{}",
+        ended.out
+    );
+
+    simulator.fail(Fault::on(Endpoint::OrgUnits, Action::Status(403)));
+    let ended = run(&["check"], &variables).await;
+    let result = "A server can serve what it reads from Personio; there are 2 warnings. `serve` does not start yet";
+    assert!(words(&ended.out).starts_with(result), "departments and teams: {}", ended.out);
+    simulator.heal();
+
+    let clients = file(&format!("[[client]]\nname = \"okta\"\ntoken = \"{TOKEN}\"\n"));
+    let clients = clients.path().to_str().unwrap();
+    for (args, variable) in [
+        (vec!["check", "--json", "--config", clients], None),
+        (vec!["check", "--json"], Some(("SCIM_CONFIG", clients))),
+        (vec!["check", "--json"], Some(("SCIM_BEARER_TOKEN", TOKEN))),
+    ] {
+        let mut variables = variables.clone();
+        variables.extend(variable);
+        let ended = run(&args, &variables).await;
+        let report: Value = serde_json::from_str(&ended.out).unwrap();
+        assert_eq!(report["outcome"], "ok", "{variable:?}: {report:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_base_url_with_the_wrong_scheme_is_named_with_the_right_one() {
+    let simulator = Setup::persons(3).simulator();
+    let upstream = simulator.base_url();
+    let https = upstream.replace("http://", "https://");
+    let ended = run(&["check"], &settings(&https)).await;
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let text = words(&ended.out);
+    assert!(text.contains("127.0.0.1 does not speak TLS on port "), "{}", ended.out);
+    let remedy = format!("write http:// in --personio-base-url (PERSONIO_BASE_URL): {upstream}");
+    assert!(text.contains(&remedy), "{}", ended.out);
+    assert!(!text.contains("certificate"), "{}", ended.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_without_a_connection_is_named_by_its_variable_and_without_its_password() {
+    // No test gets so low a port, and the name has no address.
+    let upstream = "https://personio.invalid";
+    for (variables, part) in [
+        (
+            &[("HTTPS_PROXY", "http://me:hidden@127.0.0.1:1")][..],
+            Some("HTTPS_PROXY is set to 127.0.0.1:1, and no connection"),
+        ),
+        (&[("https_proxy", "127.0.0.1:1")], Some("https_proxy is set to 127.0.0.1:1,")),
+        (&[("ALL_PROXY", "http://127.0.0.1:1")], Some("ALL_PROXY is set to 127.0.0.1:1,")),
+        (&[("all_proxy", "http://[::1]:1")], Some("all_proxy is set to [::1]:1,")),
+        (&[("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", "personio.invalid")], None),
+        (&[("HTTPS_PROXY", "http://127.0.0.1:1"), ("no_proxy", "invalid")], None),
+        (&[("HTTP_PROXY", "http://127.0.0.1:1")], None),
+        (&[("HTTPS_PROXY", "")], None),
+    ] {
+        let all = [&settings(upstream)[..], variables].concat();
+        let ended = run(&["check"], &all).await;
+        assert_eq!(ended.status.code(), Some(1), "{variables:?}: {ended:?}");
+        let text = words(&ended.out);
+        assert!(!text.contains("hidden") && !text.contains("me:"), "{text}");
+        let part = part.unwrap_or("the name personio.invalid cannot be resolved");
+        assert!(text.contains(part), "{variables:?}: {text}");
+        let is_http = variables.iter().any(|(name, _)| *name == "HTTP_PROXY");
+        let hint = "HTTP_PROXY is not used for https:// addresses: behind a proxy, set HTTPS_PROXY.";
+        assert_eq!(text.contains(hint), is_http, "{variables:?}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_settings_of_a_refused_credential_are_named_as_they_were_given() {
+    let simulator = Setup::persons(3).simulator();
+    let upstream = simulator.base_url();
+    let secret = file("wrong-secret");
+    let path = secret.path().to_str().unwrap();
+    for (args, secret, expected) in [
+        (&["check"][..], ("PERSONIO_CLIENT_SECRET", "wrong"), "(PERSONIO_CLIENT_ID, PERSONIO_CLIENT_SECRET)"),
+        (&["check"], ("PERSONIO_CLIENT_SECRET_FILE", path), "(PERSONIO_CLIENT_ID, PERSONIO_CLIENT_SECRET_FILE)"),
+        (
+            &["check", "--personio-client-id=demo", "--personio-client-secret-file", path],
+            ("PERSONIO_CLIENT_SECRET", "demo-secret"),
+            "(--personio-client-id, --personio-client-secret-file)",
+        ),
+    ] {
+        let mut variables = settings(&upstream).to_vec();
+        variables.retain(|(name, _)| *name != "PERSONIO_CLIENT_SECRET");
+        variables.push(secret);
+        let ended = run(args, &variables).await;
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        let remedy = format!("Check the client id and the client secret {expected}.");
+        assert!(words(&ended.out).contains(&remedy), "{}", ended.out);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_setting_is_json_as_well_where_json_is_asked_for() {
+    let mut variables = settings("https://api.personio.de").to_vec();
+    variables.push(("SCIM_CACHE_TTL", "5"));
+    let ended = run(&["check", "--json"], &variables).await;
+    assert_eq!((ended.status.code(), ended.err.lines().count()), (Some(64), 1), "{ended:?}");
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((&report["outcome"], &report["requests"]), (&json!("fail"), &json!(0)), "{report:#}");
+    let what = finding(&report, "settings")["what"].as_str().unwrap();
+    assert_eq!(ended.err, format!("personio-scim: {what}\n"));
+    assert!(what.starts_with("--cache-ttl (SCIM_CACHE_TTL): "), "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn masked_values_have_a_legend_and_open_ones_have_none() {
+    let simulator = Setup::persons(3).simulator();
+    let legend = "Values of persons are masked below: j…(26) is a text of 26 characters that begins with j";
+    for (args, expected) in [(&["--verbose"][..], true), (&["--show-values"], false), (&[], false)] {
+        let ended = check(&simulator, args).await;
+        assert_eq!(words(&ended.out).contains(legend), expected, "{args:?}: {}", ended.out);
+    }
 }
 
 /// Every text in a value.
@@ -468,7 +625,7 @@ async fn status_and_dates_that_contradict_each_other_are_counted() {
     let found = finding(&found, "dates");
     assert_eq!(found["outcome"], "warn");
     let expected =
-        "of 5 persons, 1 are ACTIVE and start later; 1 started more than 7 days ago and are still ONBOARDING";
+        "of 5 persons, 1 is ACTIVE before the start date; 1 is still ONBOARDING more than 7 days after the start date";
     assert_eq!(found["what"], expected);
     assert!(found["remedy"].as_str().unwrap().starts_with("Correct status and dates in Personio."), "{found}");
 }

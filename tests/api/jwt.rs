@@ -187,7 +187,7 @@ async fn what_a_token_says_decides() {
     let scoped = Issuer { scope: Some("scim.read".to_owned()), ..rule(&server) };
     let bridge = bridge(vec![scoped]).await;
     let now = seconds(NOW);
-    let unknown = "the token is not valid; a valid bearer token is required";
+    let unknown = "the bearer token is not valid";
     let (expired, early) = ("the token has expired; a new one is required", "the token is not valid yet");
     let scope = "the token does not have the scope that is required here";
     for (changes, status, detail) in [

@@ -165,12 +165,14 @@ async fn the_order_survives_a_refresh_whatever_the_order_upstream() {
     let bridge = setup.start_over(&upstream.uri(), simulator);
     let users = bridge.everybody().await;
     assert_eq!(users.iter().map(|user| user["id"].as_str().unwrap()).collect::<Vec<_>>(), expected);
-    for _ in 0..3 {
+    // The server loads when it starts. On a busy machine that data is older than `SHORT` when the first request comes,
+    // which then loads as well; each later request loads once.
+    let first = loads.load(Ordering::Relaxed);
+    assert!((1..=2).contains(&first), "{first} loads for the start and one request");
+    for refreshes in 1..=3 {
         assert_eq!(bridge.reloaded().await, users);
+        assert_eq!(loads.load(Ordering::Relaxed), first + refreshes);
     }
-    // On a busy machine data may get old once more between two requests.
-    let loads = loads.load(Ordering::Relaxed);
-    assert!(loads >= 4, "one load and at least three refreshes: {loads}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

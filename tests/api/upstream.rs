@@ -491,3 +491,27 @@ async fn many_unreadable_employments_in_a_row_are_an_outage() {
     }
     assert_eq!(setup.start_with(simulator).everybody().await.len(), 500 - 25, "5 % are left out");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_personio_without_a_connection_is_named_with_its_host_and_port_and_with_the_command_that_explains_it() {
+    let without_tls = Setup::persons(1).simulator();
+    let plain = without_tls.base_url().replace("http://", "https://");
+    // No test gets so low a port.
+    for (upstream, reason) in [
+        ("http://127.0.0.1:1", "it refuses connections"),
+        ("https://127.0.0.1:1", "it refuses connections"),
+        ("https://personio.invalid:1", "its name cannot be resolved"),
+        (&plain, "it does not speak TLS on this port"),
+    ] {
+        let setup = Setup::persons(1);
+        let simulator = setup.simulator();
+        let bridge = setup.start_over(upstream, simulator);
+        let (_, address) = upstream.split_once("://").unwrap();
+        let failure = bridge.failure().await;
+        let expected = format!(
+            "Personio could not be reached at {address} for /v2/auth/token: {reason} (run `personio-scim check` where this \
+             server runs, to find out why)"
+        );
+        assert_eq!(failure, expected, "{upstream}");
+    }
+}

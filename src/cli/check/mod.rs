@@ -16,27 +16,43 @@ use crate::cli::Failure;
 use crate::cli::check::mask::Shown;
 use crate::cli::stdout::{print, unless_closed};
 use crate::clock::SystemClock;
-use crate::config::{CheckArgs, Checking, Reading};
-use crate::diagnostics::preflight::{Outcome, Report};
+use crate::config;
+use crate::config::{CheckArgs, Reading};
+use crate::diagnostics::preflight::{Finding, Outcome, Report};
 
 /// Number of persons of whom every attribute is explained.
 const DEFAULT_SAMPLE: u8 = 3;
 
+/// Step of the finding that `serve` does not start. Everything can be read nevertheless.
+const CLIENTS: &str = "clients";
+
 pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), Failure> {
-    let Checking { reading, max_results } = Reading::check(args, matches)?;
-    let base_url = reading.personio.base_url.clone();
-    let survey = app::survey(reading, max_results, Arc::new(SystemClock::new()), Tuning::impatient())?;
+    let shown = if args.show_values { Shown::Whole } else { Shown::Masked };
+    let checking = match Reading::check(args, matches) {
+        Ok(checking) => checking,
+        Err(error) => {
+            if args.json {
+                print_json(&wrong_settings(&error), shown)?;
+            }
+            return Err(error.into());
+        }
+    };
+    let base_url = checking.reading.personio.base_url.clone();
+    let has_clients = checking.has_clients;
+    let survey = app::survey(checking, Arc::new(SystemClock::new()), Tuning::impatient())?;
     let sample = args.sample.unwrap_or(DEFAULT_SAMPLE);
     let mut report = survey.take(sample.into()).await;
-    if report.is_unreachable {
+    if let Some(obstacle) = report.unreachable {
         // It says more than that there is no token.
-        report.findings = vec![network::diagnosis(&base_url).await];
+        report.findings = vec![network::diagnosis(&base_url, obstacle).await];
     } else {
         report.findings.insert(0, network::answers(&base_url));
     }
-    let shown = if args.show_values { Shown::Whole } else { Shown::Masked };
+    if !has_clients {
+        report.findings.push(no_clients());
+    }
     if args.json {
-        print(format!("{:#}\n", json::json(&report, shown)).as_bytes())?;
+        print_json(&report, shown)?;
     } else {
         let is_verbose = args.verbose || args.sample.is_some() || args.show_values;
         let details = is_verbose.then_some(shown);
@@ -45,13 +61,47 @@ pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), Fa
     verdict(&report)
 }
 
+fn print_json(report: &Report, shown: Shown) -> Result<(), Failure> {
+    print(format!("{:#}\n", json::json(report, shown)).as_bytes())
+}
+
+/// Returns the report of a check that ended before anything was requested.
+fn wrong_settings(error: &config::Error) -> Report {
+    let finding = Finding { step: "settings", outcome: Outcome::Wrong, what: error.to_string(), remedy: None };
+    Report { findings: vec![finding], ..Report::default() }
+}
+
+/// Returns the finding that a server with these settings does not start, as nobody could ask it.
+fn no_clients() -> Finding {
+    Finding {
+        step: CLIENTS,
+        outcome: Outcome::Doubtful,
+        what: "`serve` does not start with these settings: no token is set for SCIM clients".to_owned(),
+        remedy: Some(
+            "Make a token with `personio-scim token new`, and set SCIM_BEARER_TOKEN, or SCIM_BEARER_TOKEN_FILE to a file \
+             that holds it; or name clients in the configuration file (--config, SCIM_CONFIG)."
+                .to_owned(),
+        ),
+    }
+}
+
 fn verdict(report: &Report) -> Result<(), Failure> {
-    let wrong = report.findings.iter().filter(|finding| finding.outcome == Outcome::Wrong);
-    let wrong: Vec<&str> = wrong.map(|finding| finding.step).collect();
-    if wrong.is_empty() {
+    let failed = failed_steps(&report.findings);
+    if failed.is_empty() {
         return Ok(());
     }
-    Err(Failure::Failed(format!("a server would serve nothing, because of: {}", wrong.join(", "))))
+    Err(Failure::Failed(format!("the check failed: {}", failed.join(", "))))
+}
+
+/// Returns the steps that are wrong by themselves. One without a remedy is a consequence of another.
+fn failed_steps(findings: &[Finding]) -> Vec<&'static str> {
+    let mut failed = Vec::new();
+    for finding in findings {
+        if finding.outcome == Outcome::Wrong && finding.remedy.is_some() {
+            failed.push(finding.step);
+        }
+    }
+    failed
 }
 
 /// An outcome in one word.

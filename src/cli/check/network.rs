@@ -1,15 +1,20 @@
-//! Why there is no answer at all: the name, the way there, or what speaks at its end.
+//! Why there is no answer at all: the proxy, the name, the way there, or what speaks at its end.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use url::Url;
 
-use crate::diagnostics::preflight::{Finding, Outcome};
+use crate::config;
+use crate::config::Proxy;
+use crate::diagnostics::preflight::{Finding, Obstacle, Outcome};
 
-/// How long the name and the connection may take, each.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time limit of the name and of the connection, each.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
+/// The setting that says where Personio is.
+const BASE_URL: &str = "--personio-base-url (PERSONIO_BASE_URL)";
 
 /// There was an answer, whatever it was.
 pub(super) fn answers(url: &Url) -> Finding {
@@ -17,34 +22,127 @@ pub(super) fn answers(url: &Url) -> Finding {
     Finding { step: "network", outcome: Outcome::Fine, what, remedy: None }
 }
 
-/// What stands in the way.
-pub(super) async fn diagnosis(url: &Url) -> Finding {
-    let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let wrong = |what: String, remedy: &str| {
-        let remedy = format!("{remedy} Behind a proxy, set HTTPS_PROXY.");
-        Finding { step: "network", outcome: Outcome::Wrong, what, remedy: Some(remedy) }
-    };
-    let Ok(Ok(addresses)) = timeout(PATIENCE, lookup_host((host, port))).await else {
-        return wrong(
-            format!("the name {host} cannot be resolved"),
-            "Check it in --personio-base-url (PERSONIO_BASE_URL), and the name servers of this machine.",
-        );
-    };
-    let addresses: Vec<_> = addresses.collect();
-    let connected = timeout(PATIENCE, TcpStream::connect(addresses.as_slice())).await;
-    match connected {
-        Ok(Ok(_)) => wrong(
-            format!("{host} takes connections on port {port} but does not answer there"),
-            "Perhaps its certificate is not trusted: check the CA certificates of this machine, and who answers there.",
-        ),
-        Ok(Err(error)) => wrong(
-            format!("{host} takes no connection on port {port}: {}", error.kind()),
-            "Check --personio-base-url (PERSONIO_BASE_URL), and whether a firewall is in between.",
-        ),
-        Err(_) => wrong(
-            format!("{host} cannot be reached on port {port}: nothing is heard from it"),
-            "Check whether a firewall is in between.",
-        ),
+fn wrong(what: String, remedy: String) -> Finding {
+    Finding { step: "network", outcome: Outcome::Wrong, what, remedy: Some(remedy) }
+}
+
+/// Returns what blocks the requests to `url`, of which `obstacle` is what was seen of it.
+pub(super) async fn diagnosis(url: &Url, obstacle: Obstacle) -> Finding {
+    let is_tls = url.scheme() == "https";
+    // Requests over plain HTTP stay on this machine and go through no proxy.
+    let proxy = if is_tls { config::proxy(url) } else { None };
+    // A certificate or its absence was seen at the other end, so any proxy has let the request through.
+    match (obstacle, proxy) {
+        (Obstacle::Certificate, _) => untrusted(url),
+        (Obstacle::NotTls, None) => not_tls(url),
+        (_, Some(proxy)) => proxied(url, &proxy).await,
+        (_, None) => unproxied(url, is_tls).await,
     }
+}
+
+/// Returns the finding about a certificate that was not accepted.
+fn untrusted(url: &Url) -> Finding {
+    let (host, port) = host_and_port(url);
+    wrong(
+        format!("{host} shows a certificate on port {port} that this machine does not trust"),
+        "Install current CA certificates on this machine. If a proxy or firewall of your company inspects TLS, install \
+         its certificate as well. Check the host name in "
+            .to_owned()
+            + BASE_URL + ".",
+    )
+}
+
+/// Returns the finding about a port at which something other than TLS is spoken.
+fn not_tls(url: &Url) -> Finding {
+    let (host, port) = host_and_port(url);
+    let remedy = if config::is_loopback(url) {
+        let written = url.as_str().trim_end_matches('/').replacen("https://", "http://", 1);
+        format!("If it speaks plain HTTP, write http:// in {BASE_URL}: {written}")
+    } else {
+        format!(
+            "It may speak plain HTTP, which would show the client secret to others on the way: write the port at which it \
+             speaks TLS in {BASE_URL}."
+        )
+    };
+    wrong(format!("{host} does not speak TLS on port {port}, as https:// wants it"), remedy)
+}
+
+/// Returns what is wrong with the proxy, or behind it.
+async fn proxied(url: &Url, proxy: &Proxy) -> Finding {
+    let Proxy { variable, host, port } = proxy;
+    let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let (personio, _) = host_and_port(url);
+    let why = match connect(host, *port).await {
+        Way::Connected => format!("it accepts connections, but does not connect to {personio}"),
+        Way::NoName => format!("the name {host} cannot be resolved"),
+        Way::Refused(reason) => reason,
+        Way::Silent => "it does not answer".to_owned(),
+    };
+    wrong(
+        format!("{variable} is set to {address}, and no connection through it succeeds: {why}"),
+        format!(
+            "Correct {variable}, with the user name and password that the proxy may need, or unset it if this machine \
+             reaches Personio without a proxy. NO_PROXY={personio} excepts Personio alone."
+        ),
+    )
+}
+
+/// Returns what is wrong with the name, with the way to it, or with what is there.
+async fn unproxied(url: &Url, is_tls: bool) -> Finding {
+    let (host, port) = host_and_port(url);
+    let proxy = match config::http_only_proxy() {
+        _ if !is_tls => String::new(),
+        Some(variable) => format!(" {variable} is not used for https:// addresses: behind a proxy, set HTTPS_PROXY."),
+        None => " Behind a proxy, set HTTPS_PROXY.".to_owned(),
+    };
+    let (what, remedy) = match connect(host, port).await {
+        Way::NoName => (
+            format!("the name {host} cannot be resolved"),
+            format!("Check the host name in {BASE_URL} and the DNS servers of this machine."),
+        ),
+        Way::Connected => (
+            format!("{host} accepts connections on port {port} but does not answer there"),
+            if is_tls {
+                format!(
+                    "Check what listens there, and the port in {BASE_URL}. It may not speak TLS: an address on this machine \
+                     that speaks plain HTTP begins with http://."
+                )
+            } else {
+                format!("Check what listens there, and the port in {BASE_URL}. If it speaks TLS, write https://.")
+            },
+        ),
+        Way::Refused(reason) => (
+            format!("{host} accepts no connection on port {port}: {reason}"),
+            format!("Check host and port in {BASE_URL}, and whether a firewall blocks them."),
+        ),
+        Way::Silent => (
+            format!("{host} does not answer on port {port}"),
+            format!("Check whether a firewall blocks it, and host and port in {BASE_URL}."),
+        ),
+    };
+    wrong(what, remedy + &proxy)
+}
+
+/// Outcome of an attempt to connect.
+enum Way {
+    Connected,
+    NoName,
+    Refused(String),
+    Silent,
+}
+
+async fn connect(host: &str, port: u16) -> Way {
+    let Ok(Ok(addresses)) = timeout(TIME_LIMIT, lookup_host((host, port))).await else { return Way::NoName };
+    let addresses: Vec<SocketAddr> = addresses.collect();
+    match timeout(TIME_LIMIT, TcpStream::connect(addresses.as_slice())).await {
+        Ok(Ok(_)) => Way::Connected,
+        Ok(Err(error)) => Way::Refused(error.kind().to_string()),
+        Err(_) => Way::Silent,
+    }
+}
+
+/// Returns host and port of a URL, without brackets around an address.
+fn host_and_port(url: &Url) -> (&str, u16) {
+    let host = url.host_str().unwrap_or_default();
+    (host.trim_start_matches('[').trim_end_matches(']'), url.port_or_known_default().unwrap_or_default())
 }

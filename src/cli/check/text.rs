@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::cli::check::mask;
 use crate::cli::check::mask::{Shown, plain};
-use crate::cli::check::word;
+use crate::cli::check::{CLIENTS, failed_steps, word};
 use crate::diagnostics::explanation::Explained;
 use crate::diagnostics::preflight::{CustomAttribute, Finding, Outcome, Presence, Report, Standing};
 use crate::scim;
@@ -28,12 +28,16 @@ pub(super) fn write(report: &Report, details: Option<Shown>, out: &mut impl Writ
     }
     changes(&report.findings, out)?;
 
-    let requests = match report.requests {
-        1 => "1 request".to_owned(),
-        requests => format!("{requests} requests"),
+    // Nobody has received the requests of a machine that reaches nothing.
+    let word = if report.unreachable.is_some() { "attempt" } else { "request" };
+    let cost = match report.requests {
+        1 => format!("It took 1 {word}, and nothing was written."),
+        count => format!("It took {count} {word}s, and nothing was written."),
     };
     writeln!(out)?;
-    paragraph(&format!("{result} It took {requests}, and nothing was written."), "", out)?;
+    // A failure is the line on standard error, which follows.
+    let closing = if failed_steps(&report.findings).is_empty() { format!("{result} {cost}") } else { cost };
+    paragraph(&closing, "", out)?;
     if details.is_none() && !report.presence.is_empty() {
         let hint = "--verbose shows which attributes persons have, all custom attributes, and how a few persons would be \
                     served.";
@@ -44,23 +48,28 @@ pub(super) fn write(report: &Report, details: Option<Shown>, out: &mut impl Writ
 
 /// Returns the result in one sentence.
 fn result(findings: &[Finding]) -> String {
+    let failed = failed_steps(findings);
+    if !failed.is_empty() {
+        return format!("A server would serve nothing, because of: {}.", failed.join(", "));
+    }
     let mut warnings = 0;
-    let mut wrong = Vec::new();
-    for finding in findings {
-        match finding.outcome {
-            Outcome::Fine => {}
-            Outcome::Doubtful => warnings += 1,
-            Outcome::Wrong => wrong.push(finding.step),
+    let mut has_clients = true;
+    for Finding { step, outcome, .. } in findings {
+        if *step == CLIENTS {
+            has_clients = false;
+        } else if *outcome == Outcome::Doubtful {
+            warnings += 1;
         }
     }
-    if !wrong.is_empty() {
-        return format!("A server would serve nothing, because of: {}.", wrong.join(", "));
-    }
-    match warnings {
+    let mut result = match warnings {
         0 => "Everything that a server reads from Personio is right.".to_owned(),
-        1 => "A server can run; there is 1 warning.".to_owned(),
-        warnings => format!("A server can run; there are {warnings} warnings."),
+        1 => "A server can serve what it reads from Personio; there is 1 warning.".to_owned(),
+        warnings => format!("A server can serve what it reads from Personio; there are {warnings} warnings."),
+    };
+    if !has_clients {
+        result.push_str(" `serve` does not start yet: SCIM_BEARER_TOKEN is missing.");
     }
+    result
 }
 
 /// Writes a line, or a few, for each step.
@@ -82,7 +91,8 @@ fn steps(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
 fn changes(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     let mut is_first = true;
     for Finding { step, outcome, what, remedy } in findings {
-        if *outcome == Outcome::Fine {
+        // What is only a consequence has no remedy.
+        if *outcome == Outcome::Fine || remedy.is_none() {
             continue;
         }
         if is_first {
@@ -115,6 +125,12 @@ fn write_details(report: &Report, shown: Shown, out: &mut impl Write) -> io::Res
     if !report.custom.is_empty() {
         custom(&report.custom, out)?;
     }
+    if shown == Shown::Masked && !report.people.is_empty() {
+        let legend = "Values of persons are masked below: j…(26) is a text of 26 characters that begins with j, …(3) a text \
+                      of 3 characters, …(a word) one of a few fixed words. --show-values shows them.";
+        writeln!(out)?;
+        paragraph(legend, "", out)?;
+    }
     for (number, person) in report.people.iter().enumerate() {
         writeln!(out, "\nHow person {} would be served, and what it is made of:", number + 1)?;
         // Which schemas there are says nothing about where a person comes from.
@@ -125,7 +141,7 @@ fn write_details(report: &Report, shown: Shown, out: &mut impl Write) -> io::Res
 }
 
 fn presence(presence: &[Presence], out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "\nHow many of the persons have what, as far as the credential may read it:")?;
+    writeln!(out, "\nAttributes, and how many of the persons looked at have them:")?;
     let rows = presence.iter().map(|it| vec![it.attribute.to_owned(), format!("{} of {}", it.found, it.of)]);
     table(&rows.collect::<Vec<_>>(), out)
 }
@@ -150,7 +166,7 @@ fn explained(explained: &Explained, shown: Shown) -> Vec<String> {
     // Each name is short enough without the URN, and stands for the same.
     let urns = [scim::ENTERPRISE_USER, scim::EXTENSION_USER];
     let attribute = urns.iter().find_map(|urn| explained.attribute.strip_prefix(urn)?.strip_prefix(':'));
-    let source = explained.source.as_deref().unwrap_or("what, is not known");
+    let source = explained.source.as_deref().unwrap_or("(source unknown)");
     let value = mask::shown(explained, shown);
     vec![
         attribute.unwrap_or(&explained.attribute).to_owned(),

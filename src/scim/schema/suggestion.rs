@@ -3,16 +3,10 @@
 //! and not taken.
 
 use crate::scim::{AttributeId, AttributeType, ResourceType};
+use crate::spelling;
 
 /// Longest name, in bytes, for which a similar one is looked for.
 const MAX_NAME_LENGTH: usize = 120;
-
-/// Shortest name, in bytes, that can be similar to another one.
-const MIN_SIMILAR_LENGTH: usize = 3;
-
-/// Similarity of Jaro and Winkler, from 0 to 1, from which on a name is suggested. At 0.88 two swapped or two missing
-/// letters are similar, and words of which only the beginning is the same are not.
-const MIN_SIMILARITY: f64 = 0.88;
 
 /// Names of other systems, in lower case, and what they are called here.
 const ALIASES: [(&str, &str); 18] = [
@@ -73,14 +67,13 @@ pub(in crate::scim) fn for_attribute(kinds: &[&ResourceType], written: &str) -> 
 pub(in crate::scim) fn for_sub_attribute<'n>(names: impl Iterator<Item = &'n str>, written: &str) -> String {
     let written = last_name(written).to_ascii_lowercase();
     let mut best = None;
-    let mut best_similarity = MIN_SIMILARITY;
     for name in names {
-        let similarity = similarity(&written, &name.to_ascii_lowercase());
-        if similarity >= best_similarity {
-            (best, best_similarity) = (Some(name), similarity);
+        let Some(slips) = spelling::slips(&written, &name.to_ascii_lowercase()) else { continue };
+        if best.is_none_or(|(_, fewest)| slips < fewest) {
+            best = Some((name, slips));
         }
     }
-    best.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+    best.map_or_else(String::new, |(name, _)| format!("; did you mean `{name}`?"))
 }
 
 fn attribute(kinds: &[&ResourceType], written: &str) -> Option<String> {
@@ -97,6 +90,11 @@ fn attribute(kinds: &[&ResourceType], written: &str) -> Option<String> {
         if alias == names && kinds.iter().any(|kind| kind.attribute(path).is_some()) {
             return Some(path.to_owned());
         }
+    }
+    // A sub-attribute of an attribute that has no such one.
+    let parent = names.rsplit_once('.').map(|(parent, _)| parent);
+    if let Some(found) = candidates.iter().find(|candidate| Some(candidate.names.as_str()) == parent) {
+        return Some(found.path.clone());
     }
     // The name of a sub-attribute alone, if only one attribute has it; `value` and `type` say nothing.
     let mut of_this_name = candidates.iter().filter(|candidate| candidate.last_name() == last_name(&names));
@@ -130,27 +128,20 @@ enum Compared {
     WholeAndLastNames,
 }
 
-/// Returns the most similar one; of equally similar ones the first.
+/// Returns the one with the fewest slips; of several such ones the first.
 fn most_similar(candidates: &[Candidate], names: &str, compared: Compared) -> Option<String> {
     let mut best = None;
-    let mut best_similarity = 0.0;
     for candidate in candidates {
-        let mut similarity = similarity(names, &candidate.names);
-        if compared == Compared::WholeAndLastNames {
-            similarity = similarity.max(self::similarity(names, candidate.last_name()));
+        let mut slips = spelling::slips(names, &candidate.names);
+        if slips.is_none() && compared == Compared::WholeAndLastNames {
+            slips = spelling::slips(names, candidate.last_name());
         }
-        if similarity >= MIN_SIMILARITY && similarity > best_similarity {
-            (best, best_similarity) = (Some(candidate), similarity);
+        let Some(slips) = slips else { continue };
+        if best.is_none_or(|(_, fewest)| slips < fewest) {
+            best = Some((candidate, slips));
         }
     }
-    best.map(|candidate| candidate.path.clone())
-}
-
-fn similarity(one: &str, other: &str) -> f64 {
-    if one.len() < MIN_SIMILAR_LENGTH || other.len() < MIN_SIMILAR_LENGTH {
-        return if one == other { 1.0 } else { 0.0 };
-    }
-    strsim::jaro_winkler(one, other)
+    best.map(|(candidate, _)| candidate.path.clone())
 }
 
 /// The names in a path that a client wrote, whatever separates them from a URN.

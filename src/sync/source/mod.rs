@@ -458,6 +458,11 @@ impl directory::Source for Source {
     }
 }
 
+/// Returns the error in the words of the log, of health and of answers.
 fn failure(error: personio::Error) -> directory::SourceError {
-    directory::SourceError::new(error.to_string())
+    let mut text = error.to_string();
+    if matches!(error, personio::Error::Unreachable { .. }) {
+        text.push_str(" (run `personio-scim check` where this server runs, to find out why)");
+    }
+    directory::SourceError::new(text)
 }
