@@ -149,11 +149,11 @@ fn obstacle(error: &reqwest::Error) -> Obstacle {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<rustls::Error>() {
-            return match error {
-                rustls::Error::InvalidCertificate(_) => Obstacle::Certificate,
-                rustls::Error::InvalidMessage(_) => Obstacle::NotTls,
-                _ => Obstacle::Connection,
-            };
+            if matches!(error, rustls::Error::InvalidCertificate(_)) {
+                return Obstacle::Certificate;
+            }
+            let is_tls = !matches!(error, rustls::Error::InvalidMessage(_));
+            return if is_tls { Obstacle::Connection } else { Obstacle::NotTls };
         }
         cause = match error.downcast_ref::<io::Error>() {
             Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Obstacle::Refused,
