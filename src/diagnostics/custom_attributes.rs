@@ -86,7 +86,7 @@ impl CustomAttribute {
     fn personal_part(&self) -> String {
         let parts = [("id", Some(&self.id)), ("global id", self.global_id.as_ref()), ("name", self.label.as_ref())];
         for (part, text) in parts {
-            if let Some(text) = text.filter(|text| personal::is_personal(text)) {
+            if let Some(text) = text.filter(|text| personal_data::is_personal(text)) {
                 return format!("its {part} `{text}`");
             }
         }
