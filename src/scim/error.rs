@@ -1,32 +1,33 @@
-//! The body of a failed request (RFC 7644 §3.12). Which failure gets which status is decided
-//! elsewhere.
+//! Invalid queries and the body of a failed request (RFC 7644 §3.12).
+//!
+//! The HTTP status of each failure is decided by the server, not here.
 
 use serde::{Serialize, Serializer};
 
-use crate::scim::filter::ParseError;
+use crate::scim::filter::FilterError;
 
-/// The `scimType` keywords of RFC 7644 table 9 and RFC 9865 §2 that a read-only server can need.
+/// `scimType` keyword of RFC 7644 table 9 or RFC 9865 §2 that a read-only server can need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ScimType {
-    /// A filter that cannot be read, or that is not supported.
+    /// Filter that cannot be parsed or is not supported.
     InvalidFilter,
-    /// A parameter whose value is not of its type.
+    /// Parameter whose value is not of its type.
     InvalidValue,
-    /// An attribute that is none.
+    /// Unknown attribute.
     InvalidPath,
-    /// A body that is not what it should be.
+    /// Malformed request body.
     InvalidSyntax,
-    /// A cursor that was not made for this query.
+    /// Cursor of another query or client.
     InvalidCursor,
-    /// A cursor whose list is not kept any more.
+    /// Cursor whose snapshot is no longer retained.
     ExpiredCursor,
-    /// A page size that cannot be had with a cursor.
+    /// Page size that is not possible with a cursor.
     InvalidCount,
 }
 
 impl ScimType {
-    /// Keyword as it is in an error body.
+    /// Returns the keyword that an error body contains.
     #[must_use]
     pub fn keyword(self) -> &'static str {
         match self {
@@ -40,43 +41,43 @@ impl ScimType {
         }
     }
 
-    /// Reason for those who run the server. It holds nothing of the query.
+    /// Returns the reason for the request log. The text contains nothing of the query.
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
-            Self::InvalidFilter => "the filter is too long, is not in the grammar, or names no attribute that there is",
-            Self::InvalidValue => "a parameter has a value that it cannot have, or is there twice",
-            Self::InvalidPath => "sortBy names no attribute by which resources can be sorted",
+            Self::InvalidFilter => "the filter is too long, malformed or has an unknown attribute",
+            Self::InvalidValue => "a parameter has an invalid value or is given more than once",
+            Self::InvalidPath => "sortBy does not name a sortable attribute",
             Self::InvalidSyntax => "the body is not a SearchRequest in JSON",
-            Self::InvalidCursor => "the cursor was made for another query or client",
-            Self::ExpiredCursor => "the data that the cursor goes through is not kept any more",
-            Self::InvalidCount => "count is not a page size that a cursor can have",
+            Self::InvalidCursor => "the cursor belongs to another query or client",
+            Self::ExpiredCursor => "the snapshot of the cursor is no longer retained",
+            Self::InvalidCount => "count is not a page size that is possible with a cursor",
         }
     }
 }
 
-/// What is wrong with a query.
+/// Query that cannot be run, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct InvalidQuery {
-    /// The keyword for programs.
+    /// Keyword for programs.
     pub scim_type: ScimType,
-    /// The text for people.
+    /// Text for people.
     pub detail: String,
 }
 
-impl From<ParseError> for InvalidQuery {
-    fn from(error: ParseError) -> Self {
+impl From<FilterError> for InvalidQuery {
+    fn from(error: FilterError) -> Self {
         Self { scim_type: ScimType::InvalidFilter, detail: error.to_string() }
     }
 }
 
-/// A resource cannot be written as JSON.
+/// Resource that cannot be serialised as JSON.
 #[derive(Debug, thiserror::Error)]
-#[error("a resource cannot be written: {0}")]
+#[error("a resource cannot be serialised as JSON: {0}")]
 pub struct Unwritable(#[from] serde_json::Error);
 
-/// An error body.
+/// Error body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Error {
@@ -89,30 +90,35 @@ pub struct Error {
 }
 
 impl Error {
-    /// A body for the HTTP `status`, with a text for people.
+    /// Creates the body for the HTTP `status`, with a `detail` for people.
     #[must_use]
     pub fn new(status: u16, scim_type: Option<ScimType>, detail: String) -> Self {
         Self { schemas: [crate::scim::ERROR], status, scim_type, detail }
     }
 }
 
-/// "status: The HTTP status code … expressed as a JSON string. REQUIRED." (RFC 7644 §3.12)
+/// Serialises the status as RFC 7644 §3.12 requires: "The HTTP status code … expressed as a JSON
+/// string. REQUIRED."
 fn as_text<S: Serializer>(status: &u16, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(status)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn the_status_is_a_string_and_the_type_is_left_out_where_none_applies() {
-        let body = serde_json::to_value(Error::new(404, None, "no such user".into())).unwrap();
-        assert_eq!(
-            body,
-            serde_json::json!({"schemas": [crate::scim::ERROR], "status": "404", "detail": "no such user"})
-        );
-        let body = serde_json::to_value(Error::new(400, Some(ScimType::InvalidValue), String::new())).unwrap();
-        assert_eq!(body["scimType"], "invalidValue");
+    fn status_is_a_string_and_an_absent_type_is_left_out() {
+        let error = Error::new(404, None, "no such user".into());
+        let expected = json!({
+            "schemas": [crate::scim::ERROR],
+            "status": "404",
+            "detail": "no such user",
+        });
+        assert_eq!(serde_json::to_value(error).unwrap(), expected);
+        let error = Error::new(400, Some(ScimType::InvalidValue), String::new());
+        assert_eq!(serde_json::to_value(error).unwrap()["scimType"], "invalidValue");
     }
 }

@@ -1,7 +1,16 @@
-//! RFC 7643 and RFC 7644 as values and pure functions: resources, lists, errors, discovery.
+//! RFC 7643, RFC 7644 and RFC 9865 as values and pure functions.
 //!
-//! Nothing here knows where users come from, how they travel or what time it is. Only parsing can
-//! fail; what is parsed can be carried out on any list of users.
+//! Reading order:
+//!
+//! * `schema`: attributes, schemas, resource types and discovery.
+//! * `resource`: users and groups, encoded once.
+//! * `store`: a set of resources with its indexes and columns.
+//! * `filter`: parsing, binding and evaluation of filters.
+//! * `query`: a list query with its sort order, page and projection.
+//! * `error`: invalid queries and the error body.
+//!
+//! This module knows no source of users, no transport, no clock and no configuration. Only parsing
+//! can fail: a parsed query runs on any set of resources.
 
 mod error;
 pub mod filter;
@@ -22,7 +31,8 @@ pub use crate::scim::resource::group::{Group, Member, Membership};
 pub use crate::scim::resource::meta::{Content, Meta, written_moment};
 pub use crate::scim::resource::stamp::{Stamp, Stamps};
 pub use crate::scim::resource::urls::Locations;
-pub use crate::scim::resource::user::{Email, EnterpriseUser, Extension, Manager, Name, User, list_order};
+pub use crate::scim::resource::user::{Email, EnterpriseUser, Extension, Manager, Name};
+pub use crate::scim::resource::user::{User, list_order};
 pub use crate::scim::schema::attribute::{AttributeId, AttributeType, Returned};
 pub use crate::scim::schema::registry::Vocabulary;
 pub use crate::scim::schema::resource_type::{BrokenDocument, ResourceType, ResourceTypes};
@@ -35,13 +45,13 @@ pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 pub const ENTERPRISE_USER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 /// URN of the Group schema (RFC 7643 §4.2).
 pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
-/// URN of the extension of our own.
+/// URN of the product's own User extension.
 pub const EXTENSION_USER: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 /// URN of a list response (RFC 7644 §3.4.2).
 pub const LIST_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
-/// URN of a query in a body (RFC 7644 §3.4.3).
+/// URN of a query in a request body (RFC 7644 §3.4.3).
 pub const SEARCH_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
-/// URN of an error (RFC 7644 §3.12).
+/// URN of an error body (RFC 7644 §3.12).
 pub const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
-/// The media type of everything served (RFC 7644 §8.1).
+/// Media type of every SCIM request and response body (RFC 7644 §8.1).
 pub const MEDIA_TYPE: &str = "application/scim+json";

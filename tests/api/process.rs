@@ -663,7 +663,7 @@ async fn a_flag_wins_over_its_variable_whatever_the_variable_says() {
     assert_eq!(config["filter"]["maxResults"], 3000);
     for (filter, said) in [
         ("((((title+pr))))".to_owned(), "filter, character 4: the filter is nested deeper than 3"),
-        (format!("title+eq+%22{}%22", "x".repeat(200)), "the filter has 211 bytes; at most 200 are read"),
+        (format!("title+eq+%22{}%22", "x".repeat(200)), "the filter has 211 bytes; at most 200 are allowed"),
     ] {
         let answer = get(&format!("http://{address}/Users?filter={filter}"), TOKEN).await;
         assert_eq!(answer.scim_error(400, Some("invalidFilter")), said);
@@ -892,8 +892,8 @@ async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
         assert_eq!((line["client"].as_str(), line["rows"].as_u64()), (client, rows), "{line}");
         assert!(line["millis"].is_u64() && line["level"] == "INFO" && line["timestamp"].is_string(), "{line}");
         let (scim_type, reason) = match path {
-            "/scim/v2/Users?filter=marker" => (Some("invalidFilter"), Some("the filter is too long, is not")),
-            "/scim/v2/Users?sortBy=marker" => (Some("invalidPath"), Some("sortBy names no attribute")),
+            "/scim/v2/Users?filter=marker" => (Some("invalidFilter"), Some("the filter is too long, malformed")),
+            "/scim/v2/Users?sortBy=marker" => (Some("invalidPath"), Some("sortBy does not name")),
             "/scim/v2/users?filter=marker" => {
                 (None, Some("there is nothing at this address, which is similar to /scim"))
             }

@@ -88,9 +88,9 @@ async fn a_search_is_answered_like_the_same_query_in_a_url() {
 async fn a_body_that_is_no_search_is_refused() {
     let bridge = Setup::persons(3).start();
     for (body, scim_type, detail) in [
-        ("", "invalidSyntax", "the body is no SearchRequest in JSON"),
+        ("", "invalidSyntax", "the body is not a SearchRequest in JSON"),
         ("{", "invalidSyntax", "line 1, column 1"),
-        ("[]", "invalidSyntax", "the body is no SearchRequest"),
+        ("[]", "invalidSyntax", "the body is not a SearchRequest"),
         (
             "{\"schemas\": [\"urn:x\"]}",
             "invalidSyntax",

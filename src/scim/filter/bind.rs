@@ -1,217 +1,304 @@
-//! What a filter means for one type of resources: names are looked up, values are of the attribute's
-//! type. Whether it holds for a resource is a question that always has an answer.
+//! Filter bound to a resource type: names are resolved, and values have the types of the
+//! attributes. Testing a resource cannot fail.
 
-use crate::scim::filter::parse::Mistake;
-use crate::scim::filter::predicate::Check;
-use crate::scim::filter::{Filter, ParseError, Path, Test};
+use crate::scim::filter::parse::{FilterResult, LocatedError};
+use crate::scim::filter::predicate::Predicate;
+use crate::scim::filter::{Filter, FilterError, Path, Test};
 use crate::scim::resource::Value;
 use crate::scim::schema::{standard_attributes, suggestion};
 use crate::scim::{AttributeId, ResourceType};
 
-/// A filter for one type of resources.
+/// Filter bound to one resource type.
 #[derive(Debug)]
 pub(in crate::scim) enum Condition {
-    All(Vec<Self>),
-    Any(Vec<Self>),
+    And(Vec<Self>),
+    Or(Vec<Self>),
     Not(Box<Self>),
-    /// A value on the way is as it must be.
-    Value(Attribute),
-    /// One element of the attribute, which is on this way, is as it must be.
-    Element(AttributeId, Box<[AttributeId]>, Vec<Self>),
-    /// What does not depend on the resource, since its type has no such attribute.
-    Always(bool),
+    /// Test of the values of an attribute.
+    Attribute(BoundAttribute),
+    /// Value path: one element of the attribute matches every filter.
+    ValuePath {
+        attribute: AttributeId,
+        /// Attributes from the resource down to `attribute`.
+        path: Box<[AttributeId]>,
+        filters: Vec<Self>,
+    },
+    /// Result that is the same for every resource, because the type has no such attribute.
+    Constant(bool),
 }
 
-/// A test of an attribute's values.
+/// Test of the values of an attribute.
 #[derive(Debug)]
-pub(in crate::scim) struct Attribute {
+pub(in crate::scim) struct BoundAttribute {
     pub(super) id: AttributeId,
-    /// From the resource or the element down to it.
-    way: Box<[AttributeId]>,
-    pub(super) check: Check,
+    /// Attributes from the resource, or from the element of a value path, down to the attribute.
+    path: Box<[AttributeId]>,
+    pub(super) predicate: Predicate,
 }
 
 impl Condition {
-    /// What `filter`, which was written as `text`, means for `kind`. In a query over several `kinds` an
-    /// attribute "that is not part of a type has no value there".
+    /// Binds `filter`, which was parsed from `text`, to `resource_type`.
+    ///
+    /// `resource_types` are all types of the query. An attribute that only another type has is
+    /// without a value here (RFC 7644 §3.4.2.1).
     pub(in crate::scim) fn new(
         filter: &Filter,
         text: &str,
-        kind: &ResourceType,
-        kinds: &[&ResourceType],
-    ) -> Result<Self, ParseError> {
-        Reader { kind, kinds, element: None }.condition(filter).map_err(|mistake| mistake.within(text))
+        resource_type: &ResourceType,
+        resource_types: &[&ResourceType],
+    ) -> Result<Self, FilterError> {
+        let binder = Binder { resource_type, resource_types, holder: None };
+        binder.bind(filter).map_err(|error| error.into_filter_error(text))
     }
 
+    /// Reports whether the filter matches a resource, or an element of a value path.
     pub(in crate::scim) fn holds(&self, value: Value<'_>) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.holds(value)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(value)),
-            Self::Not(inner) => !inner.holds(value),
-            Self::Value(attribute) => attribute.holds(value),
-            Self::Element(_, way, parts) => {
-                any(value, way, &mut |element| parts.iter().all(|part| part.holds(element)))
-            }
-            Self::Always(holds) => *holds,
+            Self::And(operands) => all_hold(operands, value),
+            Self::Or(operands) => operands.iter().any(|operand| operand.holds(value)),
+            Self::Not(operand) => !operand.holds(value),
+            Self::Attribute(attribute) => attribute.holds(value),
+            Self::ValuePath { path, filters, .. } => any_element_matches(value, path, filters),
+            Self::Constant(result) => *result,
         }
     }
 
-    /// How many tests of values it consists of.
-    pub(in crate::scim) fn tests(&self) -> usize {
+    /// Returns the number of predicates in the filter.
+    pub(in crate::scim) fn predicate_count(&self) -> usize {
         match self {
-            Self::All(parts) | Self::Any(parts) | Self::Element(_, _, parts) => parts.iter().map(Self::tests).sum(),
-            Self::Not(inner) => inner.tests(),
-            Self::Value(_) => 1,
-            Self::Always(_) => 0,
+            Self::And(operands) | Self::Or(operands) => total_predicates(operands),
+            Self::ValuePath { filters, .. } => total_predicates(filters),
+            Self::Not(operand) => operand.predicate_count(),
+            Self::Attribute(_) => 1,
+            Self::Constant(_) => 0,
         }
     }
 }
 
-impl Attribute {
-    /// "If any of the values matches" (RFC 7644 §3.4.2.2); and what is not there differs from everything.
+fn all_hold(filters: &[Condition], value: Value<'_>) -> bool {
+    filters.iter().all(|filter| filter.holds(value))
+}
+
+/// Reports whether one value that `path` leads to matches every filter.
+fn any_element_matches(value: Value<'_>, path: &[AttributeId], filters: &[Condition]) -> bool {
+    any_value(value, path, &mut |element| all_hold(filters, element))
+}
+
+fn total_predicates(filters: &[Condition]) -> usize {
+    filters.iter().map(Condition::predicate_count).sum()
+}
+
+impl BoundAttribute {
+    /// Reports whether any value passes the test: "If any of the values matches" (RFC 7644
+    /// §3.4.2.2). Without a value, only the tests that hold for an absent value pass, such as `ne`.
     fn holds(&self, value: Value<'_>) -> bool {
-        let mut found = false;
-        let matched = any(value, &self.way, &mut |value| {
-            let present = !value.is_empty();
-            found |= present;
-            present && self.check.holds(&value.content())
-        });
-        matched || (!found && self.check.holds_without_value())
-    }
-}
-
-/// Whether `holds` for any value on the way from `value`.
-fn any<'a>(value: Value<'a>, way: &[AttributeId], holds: &mut impl FnMut(Value<'a>) -> bool) -> bool {
-    if value.is_array() {
-        return value.parts().any(|element| any(element, way, holds));
-    }
-    match way {
-        [] => holds(value),
-        [first, rest @ ..] => value.get(*first).is_some_and(|value| any(value, rest, holds)),
-    }
-}
-
-/// Looks up names.
-struct Reader<'k> {
-    kind: &'k ResourceType,
-    kinds: &'k [&'k ResourceType],
-    /// Within brackets: the attribute in front of them.
-    element: Option<AttributeId>,
-}
-
-impl Reader<'_> {
-    fn condition(&self, filter: &Filter) -> Result<Condition, Mistake> {
-        let all = |parts: &[Filter]| parts.iter().map(|part| self.condition(part)).collect::<Result<Vec<_>, _>>();
-        Ok(match filter {
-            Filter::And(parts) => Condition::All(all(parts)?),
-            Filter::Or(parts) => Condition::Any(all(parts)?),
-            Filter::Not(inner) => Condition::Not(Box::new(self.condition(inner)?)),
-            Filter::Test(path, test) => self.value(path, test)?,
-            Filter::Element(path, inner, last) => self.element(path, inner, last.as_ref())?,
-        })
-    }
-
-    fn value(&self, path: &Path, test: &Test) -> Result<Condition, Mistake> {
-        let Some(id) = self.attribute(path)? else { return Ok(Condition::Always(Check::without_attribute(test)?)) };
-        let (check, id) = Check::new(self.kind, id, path, test)?;
-        let way = self.kind.way(id);
-        let above = self.element.map_or(0, |element| self.kind.way(element).len());
-        Ok(Condition::Value(Attribute { id, way: way.get(above..).unwrap_or_default().into(), check }))
-    }
-
-    fn element(&self, path: &Path, inner: &Filter, last: Option<&(Path, Test)>) -> Result<Condition, Mistake> {
-        let Some(id) = self.attribute(path)? else {
-            self.check_unserved(path, inner, last)?;
-            return Ok(Condition::Always(false));
-        };
-        if self.kind.get(id).sub_attributes.is_empty() {
-            return Err(without_sub_attributes(path));
-        }
-        let within = Reader { element: Some(id), ..*self };
-        let mut parts = Vec::new();
-        if !self.kind.get(id).multi_valued {
-            // An object without anything in it is not there (RFC 7643 §2.5): nothing can be said of it.
-            parts.push(Condition::Value(Attribute { id, way: Box::default(), check: Check::Present }));
-        }
-        parts.push(within.condition(inner)?);
-        if let Some((path, test)) = last {
-            parts.push(within.value(path, test)?);
-        }
-        Ok(Condition::Element(id, self.kind.way(id), parts))
-    }
-
-    /// The attribute of that name, or none if no resource of this type has one: only another type has it, or it is
-    /// one of RFC 7643 that is not served.
-    fn attribute(&self, path: &Path) -> Result<Option<AttributeId>, Mistake> {
-        if let Some(element) = self.element {
-            let found = self.kind.sub_attribute(element, &path.text);
-            if found.is_none() && !standard_attributes::has_sub_attribute(self.kind, element, &path.text) {
-                let holder = self.kind.get(element);
-                let names = holder.sub_attributes.iter().map(|id| &*self.kind.get(*id).name);
-                return Err(no_sub_attribute(path, &holder.name, names));
+        let mut has_value = false;
+        let is_match = any_value(value, &self.path, &mut |value| {
+            if value.is_empty() {
+                return false;
             }
-            return Ok(found);
+            has_value = true;
+            self.predicate.holds(&value.content())
+        });
+        is_match || (!has_value && self.predicate.holds_without_value())
+    }
+}
+
+/// Reports whether `matches` returns true for any value that `path` leads to from `value`. A path
+/// through an array leads to all its elements.
+fn any_value<'a, F>(value: Value<'a>, path: &[AttributeId], matches: &mut F) -> bool
+where
+    F: FnMut(Value<'a>) -> bool,
+{
+    if value.is_array() {
+        return value.parts().any(|element| any_value(element, path, matches));
+    }
+    match path {
+        [] => matches(value),
+        [first, rest @ ..] => match value.get(*first) {
+            Some(value) => any_value(value, rest, matches),
+            None => false,
+        },
+    }
+}
+
+/// Parts of a value path: `path[inner].last`.
+#[derive(Clone, Copy)]
+struct ValuePathParts<'f> {
+    path: &'f Path,
+    inner: &'f Filter,
+    last: Option<&'f (Path, Test)>,
+}
+
+/// Resolver of names for one resource type.
+struct Binder<'k> {
+    resource_type: &'k ResourceType,
+    /// All types of the query.
+    resource_types: &'k [&'k ResourceType],
+    /// Attribute in front of the brackets, within a value path.
+    holder: Option<AttributeId>,
+}
+
+impl Binder<'_> {
+    fn bind(&self, filter: &Filter) -> FilterResult<Condition> {
+        match filter {
+            Filter::And(operands) => Ok(Condition::And(self.bind_all(operands)?)),
+            Filter::Or(operands) => Ok(Condition::Or(self.bind_all(operands)?)),
+            Filter::Not(operand) => Ok(Condition::Not(Box::new(self.bind(operand)?))),
+            Filter::Test(path, test) => self.bind_attribute(path, test),
+            Filter::Element(path, inner, last) => {
+                let last = last.as_ref();
+                self.bind_value_path(ValuePathParts { path, inner, last })
+            }
         }
-        let found = self.kind.attribute(&path.text);
-        let is_known =
-            |kind: &&ResourceType| kind.attribute(&path.text).is_some() || standard_attributes::has(kind, &path.text);
-        if found.is_none() && !self.kinds.iter().any(is_known) {
-            let names: Vec<_> = self.kinds.iter().map(|kind| kind.name()).collect();
-            let suggestion = suggestion::for_attribute(self.kinds, &path.text);
-            let message = format!("there is no attribute `{}` in {}{suggestion}", path.shown(), names.join(" or "));
-            return Err(Mistake::at(path.place, message));
-        }
-        Ok(found)
     }
 
-    /// Checks the names behind an attribute that no resource of this type has. If another type serves it, they are
-    /// checked there.
-    fn check_unserved(&self, path: &Path, inner: &Filter, last: Option<&(Path, Test)>) -> Result<(), Mistake> {
-        let Some(names) = standard_attributes::sub_attributes(self.kind, &path.text) else { return Ok(()) };
-        if names.is_empty() {
+    fn bind_all(&self, filters: &[Filter]) -> FilterResult<Vec<Condition>> {
+        filters.iter().map(|filter| self.bind(filter)).collect()
+    }
+
+    fn bind_attribute(&self, path: &Path, test: &Test) -> FilterResult<Condition> {
+        let Some(id) = self.resolve(path)? else {
+            return Ok(Condition::Constant(Predicate::without_attribute(test)?));
+        };
+        let (predicate, id) = Predicate::new(self.resource_type, id, path, test)?;
+        let steps = self.resource_type.way(id);
+        let holder_length = match self.holder {
+            Some(holder) => self.resource_type.way(holder).len(),
+            None => 0,
+        };
+        let path = steps.get(holder_length..).unwrap_or_default().into();
+        Ok(Condition::Attribute(BoundAttribute { id, path, predicate }))
+    }
+
+    fn bind_value_path(&self, parts: ValuePathParts<'_>) -> FilterResult<Condition> {
+        let ValuePathParts { path, inner, last } = parts;
+        let Some(id) = self.resolve(path)? else {
+            self.check_unserved(parts)?;
+            return Ok(Condition::Constant(false));
+        };
+        if self.resource_type.get(id).sub_attributes.is_empty() {
             return Err(without_sub_attributes(path));
         }
-        let unserved = Unserved { path, names };
+        let within = Binder { holder: Some(id), ..*self };
+        let mut filters = Vec::new();
+        if !self.resource_type.get(id).multi_valued {
+            // An object without members is not present (RFC 7643 §2.5), so no filter matches it.
+            let (path, predicate) = (Box::default(), Predicate::Present);
+            filters.push(Condition::Attribute(BoundAttribute { id, path, predicate }));
+        }
+        filters.push(within.bind(inner)?);
+        if let Some((path, test)) = last {
+            filters.push(within.bind_attribute(path, test)?);
+        }
+        let path = self.resource_type.way(id);
+        Ok(Condition::ValuePath { attribute: id, path, filters })
+    }
+
+    /// Returns the attribute that `path` names. Returns none for a known attribute without a value
+    /// in this type: another type of the query has it, or RFC 7643 defines it and it is not served.
+    fn resolve(&self, path: &Path) -> FilterResult<Option<AttributeId>> {
+        match self.holder {
+            Some(holder) => self.resolve_sub(holder, path),
+            None => self.resolve_attribute(path),
+        }
+    }
+
+    fn resolve_sub(&self, holder: AttributeId, path: &Path) -> FilterResult<Option<AttributeId>> {
+        let resource_type = self.resource_type;
+        if let Some(id) = resource_type.sub_attribute(holder, &path.text) {
+            return Ok(Some(id));
+        }
+        if standard_attributes::has_sub_attribute(resource_type, holder, &path.text) {
+            return Ok(None);
+        }
+        let holder = resource_type.get(holder);
+        let names = holder.sub_attributes.iter().map(|id| &*resource_type.get(*id).name);
+        Err(unknown_sub_attribute(path, &holder.name, names))
+    }
+
+    fn resolve_attribute(&self, path: &Path) -> FilterResult<Option<AttributeId>> {
+        if let Some(id) = self.resource_type.attribute(&path.text) {
+            return Ok(Some(id));
+        }
+        for resource_type in self.resource_types {
+            let is_served = resource_type.attribute(&path.text).is_some();
+            if is_served || standard_attributes::has(resource_type, &path.text) {
+                return Ok(None);
+            }
+        }
+        let names: Vec<_> = self.resource_types.iter().map(|it| it.name()).collect();
+        let message = format!(
+            "there is no attribute `{}` in {}{}",
+            path.shown(),
+            names.join(" or "),
+            suggestion::for_attribute(self.resource_types, &path.text),
+        );
+        Err(LocatedError::new(path.offset, message))
+    }
+
+    /// Checks the names within a value path whose attribute has no value in this type. If another
+    /// type of the query serves the attribute, binding to that type checks them.
+    fn check_unserved(&self, parts: ValuePathParts<'_>) -> FilterResult<()> {
+        let ValuePathParts { path, inner, last } = parts;
+        let sub_attributes = standard_attributes::sub_attributes(self.resource_type, &path.text);
+        let Some(sub_attributes) = sub_attributes else { return Ok(()) };
+        if sub_attributes.is_empty() {
+            return Err(without_sub_attributes(path));
+        }
+        let unserved = UnservedAttribute { path, sub_attributes };
         unserved.check(inner)?;
         match last {
-            Some((sub, test)) => unserved.check_test(sub, test),
+            Some((sub_attribute, test)) => unserved.check_test(sub_attribute, test),
             None => Ok(()),
         }
     }
 }
 
-/// An attribute of RFC 7643 that is not served.
-struct Unserved<'a> {
+/// Attribute that RFC 7643 defines and this server does not serve.
+struct UnservedAttribute<'a> {
     path: &'a Path,
-    /// Its sub-attributes.
-    names: &'static [&'static str],
+    sub_attributes: &'static [&'static str],
 }
 
-impl Unserved<'_> {
-    fn check(&self, filter: &Filter) -> Result<(), Mistake> {
+impl UnservedAttribute<'_> {
+    fn check(&self, filter: &Filter) -> FilterResult<()> {
         match filter {
-            Filter::And(parts) | Filter::Or(parts) => parts.iter().try_for_each(|part| self.check(part)),
-            Filter::Not(inner) => self.check(inner),
+            Filter::And(operands) | Filter::Or(operands) => {
+                for operand in operands {
+                    self.check(operand)?;
+                }
+                Ok(())
+            }
+            Filter::Not(operand) => self.check(operand),
             Filter::Test(path, test) => self.check_test(path, test),
-            // The parser has refused brackets within brackets.
+            // The parser refuses brackets within brackets.
             Filter::Element(..) => Ok(()),
         }
     }
 
-    fn check_test(&self, path: &Path, test: &Test) -> Result<(), Mistake> {
-        if !self.names.iter().any(|name| name.eq_ignore_ascii_case(&path.text)) {
-            return Err(no_sub_attribute(path, &self.path.shown(), self.names.iter().copied()));
+    fn check_test(&self, path: &Path, test: &Test) -> FilterResult<()> {
+        if !self.sub_attributes.iter().any(|name| name.eq_ignore_ascii_case(&path.text)) {
+            let names = self.sub_attributes.iter().copied();
+            return Err(unknown_sub_attribute(path, &self.path.shown(), names));
         }
-        Check::without_attribute(test).map(|_| ())
+        Predicate::without_attribute(test)?;
+        Ok(())
     }
 }
 
-fn without_sub_attributes(path: &Path) -> Mistake {
-    let message = format!("{} has no sub-attributes, so there is nothing for brackets to name", path.shown());
-    Mistake::at(path.place, message)
+fn without_sub_attributes(path: &Path) -> LocatedError {
+    let name = path.shown();
+    let message = format!("{name} has no sub-attributes, so brackets cannot follow it");
+    LocatedError::new(path.offset, message)
 }
 
-fn no_sub_attribute<'n>(path: &Path, holder: &str, names: impl Iterator<Item = &'n str>) -> Mistake {
+fn unknown_sub_attribute<'n, N>(path: &Path, holder: &str, names: N) -> LocatedError
+where
+    N: Iterator<Item = &'n str>,
+{
+    let name = path.shown();
     let suggestion = suggestion::for_sub_attribute(names, &path.text);
-    Mistake::at(path.place, format!("there is no sub-attribute `{}` in {holder}{suggestion}", path.shown()))
+    let message = format!("there is no sub-attribute `{name}` in {holder}{suggestion}");
+    LocatedError::new(path.offset, message)
 }

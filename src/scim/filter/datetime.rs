@@ -1,149 +1,221 @@
-//! A moment in a filter: what RFC 3339 and XML Schema write (RFC 7643 §2.3.5), and a little more.
+//! Date-times in filters: the syntax of RFC 3339 and XML Schema (RFC 7643 §2.3.5), and some
+//! variants that clients send.
 //!
 //! ```text
-//! moment = date [ ( "T" / "t" / " " ) time [ offset ] ]         ; without an offset in UTC
-//! date   = 4*DIGIT "-" 2DIGIT "-" 2DIGIT                         ; alone, it is the beginning of the day
-//! time   = 2DIGIT ":" 2DIGIT [ ":" 2DIGIT [ ( "." / "," ) 1*DIGIT ] ]
-//! offset = "Z" / "z" / ( "+" / "-" ) 2DIGIT [ [ ":" ] 2DIGIT ]
+//! date-time = date [ ( "T" / "t" / " " ) time [ offset ] ]       ; without an offset in UTC
+//! date      = 4*DIGIT "-" 2DIGIT "-" 2DIGIT                       ; alone, the start of the day
+//! time      = 2DIGIT ":" 2DIGIT [ ":" 2DIGIT [ ( "." / "," ) 1*DIGIT ] ]
+//! offset    = "Z" / "z" / ( "+" / "-" ) 2DIGIT [ [ ":" ] 2DIGIT ]
 //! ```
 //!
-//! The hour 24 has two meanings. ISO 8601 knows `24:00:00`, the end of the day, and nothing after it. Java's pattern
-//! `kk` counts the hours of a day from 1 to 24, so that the first hour after midnight is written `24:mm:ss` with the
-//! date of the day that it belongs to. With minutes or seconds only the latter can be meant.
+//! The hour 24 has two meanings. In ISO 8601, `24:00:00` is the end of the day, and no later time
+//! exists on that day. Java's pattern `kk` counts the hours of a day from 1 to 24 and writes the
+//! first hour after midnight as `24:mm:ss`, with the date of the day that begins. With minutes or
+//! seconds only the second meaning is possible; for `24:00:00` the caller decides ([`EndOfDay`]).
 
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan};
 
-/// A moment, and whether it is a little later than can be told. The end of time comes a little early:
-/// what is later is later than everything.
-pub(super) type Moment = (Timestamp, bool);
+/// Maximum number of fraction digits that a timestamp can hold.
+const NANOSECOND_DIGITS: usize = 9;
 
-const AFTER_EVERYTHING: Moment = (Timestamp::MAX, true);
+/// Date-time in a filter, in a form that compares exactly with stored timestamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DateTimeLiteral {
+    timestamp: Timestamp,
+    /// True if the exact date-time is later than `timestamp` by less than a nanosecond.
+    is_truncated: bool,
+}
 
-/// Meaning of `24:00:00`, which both ISO 8601 and Java's `kk` write.
+impl From<Timestamp> for DateTimeLiteral {
+    fn from(timestamp: Timestamp) -> Self {
+        Self { timestamp, is_truncated: false }
+    }
+}
+
+/// Meaning of `24:00:00`, which exists both in ISO 8601 and in Java's `kk`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EndOfDay {
-    /// The midnight after the day.
+    /// Midnight after the day.
     Iso,
-    /// The midnight before the day.
+    /// Midnight before the day.
     Earlier,
 }
 
-pub(super) fn moment(text: &str, end_of_day: EndOfDay) -> Option<Moment> {
-    let text = with_plus(text.trim());
-    let (date, rest) = match text.split_once(['T', 't', ' ']) {
-        Some((date, rest)) => (date, Some(rest)),
-        None => (text.as_str(), None),
-    };
-    let (date, in_time) = read_date(date)?;
-    let (clock, offset) = match rest {
-        Some(rest) => {
-            let (clock, offset) = rest.split_at(rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len()));
-            (read_clock(clock)?, read_offset(offset)?)
+impl DateTimeLiteral {
+    /// Literal that is later than every timestamp. It stands for all date-times after the last one
+    /// that can be represented.
+    const AFTER_ALL: Self = Self { timestamp: Timestamp::MAX, is_truncated: true };
+
+    /// Parses a date-time.
+    pub(super) fn parse(text: &str, end_of_day: EndOfDay) -> Option<Self> {
+        let text = restore_plus(text.trim());
+        let (date, rest) = match text.split_once(['T', 't', ' ']) {
+            Some((date, rest)) => (date, Some(rest)),
+            None => (text.as_str(), None),
+        };
+        let date = parse_date(date)?;
+        let (time, offset) = match rest {
+            Some(rest) => {
+                let time_length = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
+                let (time, offset) = rest.split_at(time_length);
+                (parse_time(time)?, parse_offset(offset)?)
+            }
+            None => (TimeOfDay::MIDNIGHT, Offset::UTC),
+        };
+        match date {
+            ParsedDate::InRange(date) => Some(Self::at(date, &time, offset, end_of_day)),
+            ParsedDate::TooLate => Some(Self::AFTER_ALL),
         }
-        None => (Clock { time: Time::midnight(), later: false, is_end_of_day: false }, Offset::UTC),
-    };
-    if !in_time {
-        return Some(AFTER_EVERYTHING);
     }
-    let is_next_day = clock.is_end_of_day && end_of_day == EndOfDay::Iso;
-    let days = if is_next_day { 1.day() } else { 0.days() };
-    let date = date.checked_add(days).ok();
-    let moment = date.and_then(|date| offset.to_timestamp(date.to_datetime(clock.time)).ok());
-    Some(moment.map_or(AFTER_EVERYTHING, |moment| (moment, clock.later)))
+
+    fn at(date: Date, time: &TimeOfDay, offset: Offset, end_of_day: EndOfDay) -> Self {
+        let is_next_day = time.is_end_of_day && end_of_day == EndOfDay::Iso;
+        let days = if is_next_day { 1.day() } else { 0.days() };
+        let Ok(date) = date.checked_add(days) else { return Self::AFTER_ALL };
+        match offset.to_timestamp(date.to_datetime(time.time)) {
+            Ok(timestamp) => Self { timestamp, is_truncated: time.is_truncated },
+            Err(_) => Self::AFTER_ALL,
+        }
+    }
 }
 
-/// The text with the plus of its offset, which has become a blank where a URL was not encoded.
-fn with_plus(text: &str) -> String {
+/// Restores the `+` of an offset, which is a space if the client did not encode the URL.
+fn restore_plus(text: &str) -> String {
     match text.rsplit_once(' ') {
-        Some((moment, offset)) if moment.contains(['T', 't', ' ']) => format!("{moment}+{offset}"),
+        Some((date_time, offset)) if date_time.contains(['T', 't', ' ']) => {
+            format!("{date_time}+{offset}")
+        }
         _ => text.to_owned(),
     }
 }
 
-/// The date, and whether it is in a year that can be told; if not, the day is right, and the year is not.
-fn read_date(text: &str) -> Option<(Date, bool)> {
-    let (text, day) = text.rsplit_once('-')?;
-    let (year, month) = text.rsplit_once('-')?;
-    let (century, last) = year.split_at_checked(year.len().checked_sub(4)?)?;
-    let in_time = century.bytes().all(|digit| digit == b'0');
-    let last: i16 = digits(last, 4)?;
-    century.bytes().all(|byte| byte.is_ascii_digit()).then_some(())?;
-    // After 400 years the leap years begin anew.
-    let year = if in_time { last } else { 2000 + last % 400 };
-    Some((Date::new(year, digits(month, 2)?, digits(day, 2)?).ok()?, in_time))
+enum ParsedDate {
+    InRange(Date),
+    /// Date with a year of more than four digits.
+    TooLate,
 }
 
-/// A time of the day.
-struct Clock {
+fn parse_date(text: &str) -> Option<ParsedDate> {
+    let (text, day) = text.rsplit_once('-')?;
+    let (year, month) = text.rsplit_once('-')?;
+    let (leading, last_four) = year.split_at_checked(year.len().checked_sub(4)?)?;
+    let year: i16 = parse_digits(last_four, 4)?;
+    let (month, day) = (parse_digits(month, 2)?, parse_digits(day, 2)?);
+    if !leading.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    if leading.bytes().all(|digit| digit == b'0') {
+        return Some(ParsedDate::InRange(Date::new(year, month, day).ok()?));
+    }
+    // Leap years repeat after 400 years, so a year in that cycle decides whether the day exists.
+    Date::new(2000 + year % 400, month, day).ok()?;
+    Some(ParsedDate::TooLate)
+}
+
+struct TimeOfDay {
     time: Time,
-    /// Whether it is later by less than a nanosecond.
-    later: bool,
-    /// Whether it is exactly 24:00. Then the time is midnight.
+    /// True if the exact time is later than `time` by less than a nanosecond.
+    is_truncated: bool,
+    /// True for exactly 24:00. Then `time` is midnight.
     is_end_of_day: bool,
 }
 
-fn read_clock(text: &str) -> Option<Clock> {
-    let (text, fraction) = text.split_once(['.', ',']).map_or((text, None), |(text, fraction)| (text, Some(fraction)));
-    let (hour, rest) = text.split_once(':')?;
-    let (minute, second) = rest.split_once(':').map_or((rest, None), |(minute, second)| (minute, Some(second)));
-    if fraction.is_some() && second.is_none() {
-        return None;
+impl TimeOfDay {
+    const MIDNIGHT: Self = Self::exactly(Time::midnight());
+
+    const fn exactly(time: Time) -> Self {
+        Self { time, is_truncated: false, is_end_of_day: false }
     }
-    let (nanosecond, later) = fraction.map_or(Some((0, false)), nanoseconds)?;
-    let (hour, minute): (i8, i8) = (digits(hour, 2)?, digits(minute, 2)?);
-    // A leap second is the one before it.
-    let second = second.map_or(Some(0), |second| digits::<i8>(second, 2))?;
-    let second = if second == 60 { 59 } else { second };
+}
+
+fn parse_time(text: &str) -> Option<TimeOfDay> {
+    let (text, fraction) = match text.split_once(['.', ',']) {
+        Some((text, fraction)) => (text, Some(fraction)),
+        None => (text, None),
+    };
+    let (hour, rest) = text.split_once(':')?;
+    let (minute, second) = match rest.split_once(':') {
+        Some((minute, second)) => (minute, parse_digits(second, 2)?),
+        None if fraction.is_some() => return None,
+        None => (rest, 0),
+    };
+    let (nanosecond, is_truncated) = match fraction {
+        Some(fraction) => parse_fraction(fraction)?,
+        None => (0, false),
+    };
+    let hour: i8 = parse_digits(hour, 2)?;
+    let minute: i8 = parse_digits(minute, 2)?;
+    // A leap second counts as the second before it.
+    let second: i8 = if second == 60 { 59 } else { second };
     let is_hour_24 = hour == 24;
     let hour = if is_hour_24 { 0 } else { hour };
     let time = Time::new(hour, minute, second, nanosecond).ok()?;
-    let is_end_of_day = is_hour_24 && time == Time::midnight() && !later;
-    Some(Clock { time, later, is_end_of_day })
+    let is_end_of_day = is_hour_24 && time == Time::midnight() && !is_truncated;
+    Some(TimeOfDay { time, is_truncated, is_end_of_day })
 }
 
-/// The nanoseconds of a fraction, and whether more than zeros follow after them.
-fn nanoseconds(fraction: &str) -> Option<(i32, bool)> {
+/// Parses the digits of a fraction. Returns the nanoseconds, and whether a digit other than zero
+/// follows them.
+fn parse_fraction(fraction: &str) -> Option<(i32, bool)> {
     if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let (kept, cut) = fraction.split_at(fraction.len().min(9));
-    Some((format!("{kept:0<9}").parse().ok()?, cut.bytes().any(|digit| digit != b'0')))
+    let (nanoseconds, rest) = fraction.split_at(fraction.len().min(NANOSECOND_DIGITS));
+    let nanoseconds = format!("{nanoseconds:0<NANOSECOND_DIGITS$}").parse().ok()?;
+    Some((nanoseconds, rest.bytes().any(|digit| digit != b'0')))
 }
 
-fn read_offset(text: &str) -> Option<Offset> {
+fn parse_offset(text: &str) -> Option<Offset> {
     let sign = match text.get(..1) {
         None => return Some(Offset::UTC),
         Some("+") => 1,
         Some("-") => -1,
-        Some(_) => return (text.len() == 1).then_some(Offset::UTC),
+        Some(_) if text.len() == 1 => return Some(Offset::UTC),
+        Some(_) => return None,
     };
     let (hours, minutes) = text.get(1..)?.split_at_checked(2)?;
-    let minutes = match minutes.strip_prefix(':') {
-        Some(minutes) => digits(minutes, 2)?,
+    let hours: i32 = parse_digits(hours, 2)?;
+    let minutes: i32 = match minutes.strip_prefix(':') {
+        Some(minutes) => parse_digits(minutes, 2)?,
         None if minutes.is_empty() => 0,
-        None => digits(minutes, 2)?,
+        None => parse_digits(minutes, 2)?,
     };
-    let hours: i32 = digits(hours, 2)?;
     if hours > 23 || minutes > 59 {
         return None;
     }
     Offset::from_seconds(sign * (hours * 60 + minutes) * 60).ok()
 }
 
-/// The number that exactly so many digits are.
-fn digits<N: std::str::FromStr>(text: &str, count: usize) -> Option<N> {
-    (text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+/// Parses a number of exactly `count` digits.
+fn parse_digits<N: std::str::FromStr>(text: &str, count: usize) -> Option<N> {
+    if text.len() != count || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const AFTER_ALL: DateTimeLiteral = DateTimeLiteral::AFTER_ALL;
+
+    fn at(text: &str) -> DateTimeLiteral {
+        DateTimeLiteral { timestamp: text.parse().unwrap(), is_truncated: false }
+    }
+
+    fn just_after(text: &str) -> DateTimeLiteral {
+        DateTimeLiteral { timestamp: text.parse().unwrap(), is_truncated: true }
+    }
+
+    fn parse(text: &str, end_of_day: EndOfDay) -> Option<DateTimeLiteral> {
+        DateTimeLiteral::parse(text, end_of_day)
+    }
+
     #[test]
-    fn a_moment_is_read_in_many_spellings() {
-        let at = |text: &str| (text.parse().unwrap(), false);
+    fn all_accepted_spellings_are_parsed() {
         for (text, expected) in [
             ("2020-02-29", at("2020-02-29T00:00:00Z")),
             ("2020-01-31T24:00:00", at("2020-02-01T00:00:00Z")),
@@ -160,32 +232,31 @@ mod tests {
             ("2020-01-01T08:00:00 01:00", at("2020-01-01T07:00:00Z")),
             ("2016-12-31T23:59:60Z", at("2016-12-31T23:59:59Z")),
             ("02020-01-01", at("2020-01-01T00:00:00Z")),
-            ("10000-02-29T00:00:00Z", AFTER_EVERYTHING),
-            ("123456-01-01", AFTER_EVERYTHING),
-            ("9999-12-31T24:00:00Z", AFTER_EVERYTHING),
+            ("10000-02-29T00:00:00Z", AFTER_ALL),
+            ("123456-01-01", AFTER_ALL),
+            ("9999-12-31T24:00:00Z", AFTER_ALL),
         ] {
-            assert_eq!(moment(text, EndOfDay::Iso), Some(expected), "{text}");
+            assert_eq!(parse(text, EndOfDay::Iso), Some(expected), "{text}");
         }
-        let nearly = |text: &str| (text.parse().unwrap(), true);
         for (text, expected) in [
-            ("2020-01-01T00:00:00.1234567891Z", nearly("2020-01-01T00:00:00.123456789Z")),
-            ("2020-01-01T24:00:00.0000000001", nearly("2020-01-01T00:00:00Z")),
+            ("2020-01-01T00:00:00.1234567891Z", just_after("2020-01-01T00:00:00.123456789Z")),
+            ("2020-01-01T24:00:00.0000000001", just_after("2020-01-01T00:00:00Z")),
         ] {
-            assert_eq!(moment(text, EndOfDay::Iso), Some(expected), "{text}");
+            assert_eq!(parse(text, EndOfDay::Iso), Some(expected), "{text}");
         }
         for (text, expected) in [
             ("2020-01-31T24:00:00", at("2020-01-31T00:00:00Z")),
             ("2020-12-31T24:00:00.000+01:00", at("2020-12-30T23:00:00Z")),
             ("2020-01-31T24:00:01", at("2020-01-31T00:00:01Z")),
             ("2020-01-31T23:00:00", at("2020-01-31T23:00:00Z")),
-            ("9999-12-31T24:00:00Z", AFTER_EVERYTHING),
+            ("9999-12-31T24:00:00Z", AFTER_ALL),
         ] {
-            assert_eq!(moment(text, EndOfDay::Earlier), Some(expected), "{text}");
+            assert_eq!(parse(text, EndOfDay::Earlier), Some(expected), "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_moment_is_refused() {
+    fn invalid_date_times_are_refused() {
         for text in [
             "",
             "20200101",
@@ -215,7 +286,7 @@ mod tests {
             "ü",
             "üü-01-01",
         ] {
-            assert_eq!(moment(text, EndOfDay::Iso), None, "{text}");
+            assert_eq!(parse(text, EndOfDay::Iso), None, "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A filter as text: reading it again gives the same filter.
+//! Text of a filter. Parsing the text gives the same filter.
 
 use std::fmt;
 
@@ -7,25 +7,28 @@ use crate::scim::filter::{Filter, Path, Test};
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::And(parts) => joined(f, parts, " and "),
-            Self::Or(parts) => joined(f, parts, " or "),
-            Self::Not(inner) => write!(f, "not ({inner})"),
+            Self::And(operands) => write_joined(f, operands, " and "),
+            Self::Or(operands) => write_joined(f, operands, " or "),
+            Self::Not(operand) => write!(f, "not ({operand})"),
             Self::Test(path, test) => write!(f, "{path} {test}"),
             Self::Element(path, inner, None) => write!(f, "{path}[{inner}]"),
-            Self::Element(path, inner, Some((sub, test))) => write!(f, "{path}[{inner}].{sub} {test}"),
+            Self::Element(path, inner, Some((sub_attribute, test))) => {
+                write!(f, "{path}[{inner}].{sub_attribute} {test}")
+            }
         }
     }
 }
 
-/// Parts that consist of parts keep their parentheses, also where these change nothing.
-fn joined(f: &mut fmt::Formatter<'_>, parts: &[Filter], word: &str) -> fmt::Result {
-    for (place, part) in parts.iter().enumerate() {
-        if place > 0 {
-            f.write_str(word)?;
+/// Writes the operands with `separator` between them. An operand that is itself an `and` or an `or`
+/// keeps its parentheses, even where they change nothing, so that parsing gives the same structure.
+fn write_joined(f: &mut fmt::Formatter<'_>, operands: &[Filter], separator: &str) -> fmt::Result {
+    for (index, operand) in operands.iter().enumerate() {
+        if index > 0 {
+            f.write_str(separator)?;
         }
-        match part {
-            Filter::And(_) | Filter::Or(_) => write!(f, "({part})")?,
-            Filter::Not(_) | Filter::Test(..) | Filter::Element(..) => write!(f, "{part}")?,
+        match operand {
+            Filter::And(_) | Filter::Or(_) => write!(f, "({operand})")?,
+            Filter::Not(_) | Filter::Test(..) | Filter::Element(..) => write!(f, "{operand}")?,
         }
     }
     Ok(())
@@ -35,7 +38,9 @@ impl fmt::Display for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Present => f.write_str("pr"),
-            Self::Compare(operator, literal) => write!(f, "{} {}", operator.word(), literal.value),
+            Self::Compare(operator, literal) => {
+                write!(f, "{} {}", operator.keyword(), literal.value)
+            }
         }
     }
 }

@@ -1,19 +1,29 @@
-//! Filters (RFC 7644 §3.4.2.2), in four steps: [`Filter::parse`] reads the text, [`Filter`] is what it
-//! says and can be written again, `Condition` is what it means for one type of resources, and
-//! a condition holds for a resource or does not.
+//! Filters (RFC 7644 §3.4.2.2).
+//!
+//! A filter passes through four steps:
+//!
+//! 1. `parse` turns the text into a [`Filter`], a syntax tree. `display` turns it back into text.
+//! 2. `bind` resolves the names against a resource type and converts the values to the types of the
+//!    attributes. The result is a `Condition`; `predicate` is its test of one value, and `datetime`
+//!    parses date-times.
+//! 3. `Condition::holds` tests one resource.
+//! 4. `evaluate` finds the matches in a whole set by indexes and columns.
+//!
+//! Steps 1 and 2 can fail, steps 3 and 4 cannot.
 //!
 //! ```text
 //! filter    = term *( SP "or" SP term )
 //! term      = factor *( SP "and" SP factor )
-//! factor    = [ "not" *SP ] "(" filter ")" / test
-//! test      = path SP "pr"
-//!           / path SP ( "eq" / "ne" / "co" / "sw" / "ew" / "gt" / "ge" / "lt" / "le" ) SP value
-//!           / path "[" filter "]" [ "." name SP ( "pr" / operator SP value ) ]
-//! value     = string / number / "true" / "false" / "null"        ; as JSON writes them
+//! factor    = [ "not" *SP ] "(" filter ")" / attrExp / valuePath
+//! attrExp   = attrPath SP test
+//! test      = "pr" / compareOp SP compValue
+//! compareOp = "eq" / "ne" / "co" / "sw" / "ew" / "gt" / "ge" / "lt" / "le"
+//! compValue = string / number / "true" / "false" / "null"        ; as in JSON
+//! valuePath = attrPath "[" filter "]" [ "." subAttr SP test ]
 //! ```
 //!
-//! `and` binds tighter than `or`. Within brackets there are no brackets. The test after the brackets is
-//! not in the RFC, but clients send it.
+//! `and` binds tighter than `or`. A value path cannot contain another value path. The test of a
+//! sub-attribute after the brackets is not in the RFC, but clients send it.
 
 mod bind;
 mod datetime;
@@ -30,88 +40,95 @@ use serde_json::Value;
 pub(super) use crate::scim::filter::bind::Condition;
 pub(super) use crate::scim::filter::evaluate::{candidates, matches};
 pub use crate::scim::filter::operator::CompareOp;
-pub use crate::scim::filter::parse::{Limits, ParseError};
+pub use crate::scim::filter::parse::{FilterError, Limits};
 
-/// A filter as a client wrote it.
+/// Syntax tree of a filter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Filter {
-    /// Every one of at least two.
+    /// Conjunction of at least two filters.
     And(Vec<Self>),
-    /// At least one of at least two.
+    /// Disjunction of at least two filters.
     Or(Vec<Self>),
-    /// Not this one.
+    /// Negation of a filter.
     Not(Box<Self>),
-    /// What a value of an attribute must be.
+    /// Test of an attribute (`attrExp`).
     Test(Path, Test),
-    /// One element of the attribute that meets the filter, and the test of its member if there is one.
+    /// Filter of the elements of an attribute (`valuePath`). With a last part, one and the same
+    /// element must match the filter and pass the test of its sub-attribute.
     Element(Path, Box<Self>, Option<(Path, Test)>),
 }
 
-/// What a value must be.
+/// Operator of an attribute expression, with its value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Test {
-    /// There is one.
+    /// `pr`: the attribute has a value.
     Present,
-    /// It compares so with this one.
+    /// Comparison of the attribute with a value.
     Compare(CompareOp, Literal),
 }
 
-/// A value in a filter.
+/// Value in a filter (`compValue`).
 #[derive(Debug, Clone)]
 pub struct Literal {
-    /// A text, a number, a boolean or null.
+    /// String, number, boolean or null.
     pub value: Value,
-    place: usize,
-    operator: usize,
+    /// Offset of the value in the text of the filter, in bytes.
+    offset: usize,
+    /// Offset of the operator in front of the value, in bytes.
+    operator_offset: usize,
 }
 
-/// The name of an attribute.
+/// Name of an attribute in a filter (`attrPath`).
 #[derive(Debug, Clone)]
 pub struct Path {
-    /// As it was written.
+    /// Name as the client wrote it.
     pub text: String,
-    place: usize,
+    /// Offset of the name in the text of the filter, in bytes.
+    offset: usize,
 }
 
 impl Path {
-    /// A path that was not written anywhere.
+    /// Creates a path that has no position in a text.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), place: 0 }
+        Self { text: text.to_owned(), offset: 0 }
     }
 
-    /// As much of it as an error repeats.
+    /// Returns the name as an error message repeats it.
     fn shown(&self) -> Cow<'_, str> {
         shortened(&self.text)
     }
 }
 
 impl Literal {
-    /// A value that was not written anywhere.
+    /// Creates a value that has no position in a text.
     #[must_use]
     pub fn new(value: Value) -> Self {
-        Self { value, place: 0, operator: 0 }
+        Self { value, offset: 0, operator_offset: 0 }
     }
 }
 
-/// A name of at most some hundred characters; the middle of a longer one is left out.
+/// Returns `name`, or its first and last 50 characters if it has more than 100.
 pub(super) fn shortened(name: &str) -> Cow<'_, str> {
     const HALF: usize = 50;
     let length = name.chars().count();
     if length <= 2 * HALF {
         return Cow::Borrowed(name);
     }
-    let start = name.chars().take(HALF);
-    start.chain(['…']).chain(name.chars().skip(length - HALF)).collect::<String>().into()
+    let mut shortened: String = name.chars().take(HALF).collect();
+    shortened.push('…');
+    shortened.extend(name.chars().skip(length - HALF));
+    Cow::Owned(shortened)
 }
 
-/// Where it was written makes no difference to what it says.
+/// Equality of the names; the positions in the text are ignored.
 impl PartialEq for Path {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
     }
 }
 
+/// Equality of the values; the positions in the text are ignored.
 impl PartialEq for Literal {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value

@@ -1,6 +1,6 @@
-//! The operators that compare (RFC 7644 table 3).
+//! Operators that compare (RFC 7644 table 3).
 
-/// How two values compare.
+/// Comparison operator of a filter: every operator except `pr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CompareOp {
     /// equal
@@ -24,13 +24,13 @@ pub enum CompareOp {
 }
 
 impl CompareOp {
-    /// All of them.
+    /// All comparison operators.
     pub const ALL: [Self; 9] =
         [Self::Eq, Self::Ne, Self::Co, Self::Sw, Self::Ew, Self::Gt, Self::Ge, Self::Lt, Self::Le];
 
-    /// As a filter writes it.
+    /// Returns the keyword of the operator in a filter.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn keyword(self) -> &'static str {
         match self {
             Self::Eq => "eq",
             Self::Ne => "ne",

@@ -1,17 +1,19 @@
-//! From text to a filter: one function for each line of the grammar. Where the RFC has one blank any
-//! number of blanks will do, and blanks within parentheses are skipped.
+//! Parser of filters, with one method for each rule of the grammar.
+//!
+//! Any amount of whitespace is accepted instead of the one space of the RFC. Whitespace within
+//! parentheses is skipped.
 
 use serde::de::IgnoredAny;
 use serde_json::{Number, Value};
 
 use crate::scim::filter::{CompareOp, Filter, Literal, Path, Test, shortened};
 
-/// How much is read.
+/// Limits of the parser, which bound its time and its recursion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest text, in bytes.
+    /// Maximum length of a filter in bytes.
     pub length: usize,
-    /// How many parentheses and brackets may be open at once.
+    /// Maximum number of parentheses and brackets that are open at the same time.
     pub depth: usize,
 }
 
@@ -21,326 +23,386 @@ impl Default for Limits {
     }
 }
 
-/// What is wrong with a filter, and where.
+/// Reason why a filter is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ParseError {
-    /// It is too long.
-    #[error("the filter has {length} bytes; at most {limit} are read")]
+pub enum FilterError {
+    /// Text that is longer than the limit.
+    #[error("the filter has {length} bytes; at most {limit} are allowed")]
     TooLong {
-        /// Its length in bytes.
+        /// Length of the text in bytes.
         length: usize,
-        /// The longest text that is read.
+        /// Maximum length in bytes.
         limit: usize,
     },
-    /// It makes no sense from a place on.
+    /// Text that is invalid from a character on.
     #[error("filter, character {character}: {message}")]
-    At {
-        /// The first character is 1.
+    Invalid {
+        /// Number of the character, counted from 1.
         character: usize,
-        /// What was expected and what was found.
+        /// Expected and found text.
         message: String,
     },
 }
 
-/// A mistake at a byte of the text.
-pub(super) struct Mistake {
-    pub(super) place: usize,
+/// Result of a step that reads the text of a filter.
+pub(super) type FilterResult<T> = Result<T, LocatedError>;
+
+/// Error at a byte of the filter's text.
+pub(super) struct LocatedError {
+    pub(super) offset: usize,
     pub(super) message: String,
 }
 
-impl Mistake {
-    pub(super) fn at(place: usize, message: impl Into<String>) -> Self {
-        Self { place, message: message.into() }
+impl LocatedError {
+    pub(super) fn new(offset: usize, message: impl Into<String>) -> Self {
+        Self { offset, message: message.into() }
     }
 
-    pub(super) fn within(self, text: &str) -> ParseError {
-        let before = text.get(..self.place).unwrap_or(text);
-        ParseError::At { character: before.chars().count() + 1, message: self.message }
+    /// Converts the offset in `text` to the number of a character.
+    pub(super) fn into_filter_error(self, text: &str) -> FilterError {
+        let before = text.get(..self.offset).unwrap_or(text);
+        FilterError::Invalid { character: before.chars().count() + 1, message: self.message }
     }
 }
 
 impl Filter {
-    /// Reads a filter.
+    /// Parses a filter.
     ///
     /// # Errors
-    /// When the text is too long, too deeply nested, or not in the grammar.
-    pub fn parse(text: &str, limits: Limits) -> Result<Self, ParseError> {
+    /// If the text is too long, nested too deeply, or violates the grammar.
+    pub fn parse(text: &str, limits: Limits) -> Result<Self, FilterError> {
         if text.len() > limits.length {
-            return Err(ParseError::TooLong { length: text.len(), limit: limits.length });
+            return Err(FilterError::TooLong { length: text.len(), limit: limits.length });
         }
-        let mut parser = Parser { text, place: 0, depth: 0, limits };
-        parser.whole().map_err(|mistake| mistake.within(text))
+        let mut parser = Parser { text, offset: 0, depth: 0, limits };
+        parser.parse_whole().map_err(|error| error.into_filter_error(text))
     }
 }
 
 struct Parser<'t> {
     text: &'t str,
-    /// The byte that comes next.
-    place: usize,
+    /// Offset of the next byte.
+    offset: usize,
+    /// Number of open parentheses and brackets.
     depth: usize,
     limits: Limits,
 }
 
-type Parsed<T> = Result<T, Mistake>;
+/// Method of the parser for one rule of the grammar.
+type FilterRule<'t> = fn(&mut Parser<'t>) -> FilterResult<Filter>;
 
 const ATTRIBUTE: &str = "the name of an attribute, `not` or `(`";
 const OPERATOR: &str = "an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr)";
 const VALUE: &str = "a value (text in double quotes, a number, true, false or null)";
 
 impl<'t> Parser<'t> {
-    fn whole(&mut self) -> Parsed<Filter> {
-        let filter = self.filter()?;
-        self.blanks();
-        if self.rest().is_empty() { Ok(filter) } else { Err(self.expected("`and`, `or` or the end")) }
-    }
-
-    fn filter(&mut self) -> Parsed<Filter> {
-        let mut terms = vec![self.term()?];
-        while self.keyword("or")? {
-            terms.push(self.term()?);
+    fn parse_whole(&mut self) -> FilterResult<Filter> {
+        let filter = self.parse_filter()?;
+        self.skip_whitespace();
+        if !self.rest().is_empty() {
+            return Err(self.expected("`and`, `or` or the end"));
         }
-        Ok(one_or(terms, Filter::Or))
+        Ok(filter)
     }
 
-    fn term(&mut self) -> Parsed<Filter> {
-        let mut factors = vec![self.factor()?];
-        while self.keyword("and")? {
-            factors.push(self.factor()?);
+    fn parse_filter(&mut self) -> FilterResult<Filter> {
+        let mut terms = vec![self.parse_term()?];
+        while self.skip_keyword("or")? {
+            terms.push(self.parse_term()?);
         }
-        Ok(one_or(factors, Filter::And))
+        Ok(combine(terms, Filter::Or))
     }
 
-    fn factor(&mut self) -> Parsed<Filter> {
-        self.blanks();
+    fn parse_term(&mut self) -> FilterResult<Filter> {
+        let mut factors = vec![self.parse_factor()?];
+        while self.skip_keyword("and")? {
+            factors.push(self.parse_factor()?);
+        }
+        Ok(combine(factors, Filter::And))
+    }
+
+    fn parse_factor(&mut self) -> FilterResult<Filter> {
+        self.skip_whitespace();
         if self.rest().starts_with('(') {
-            return self.enclosed(')', Self::filter);
+            return self.parse_enclosed(')', Self::parse_filter);
         }
-        let start = self.place;
-        if self.word().eq_ignore_ascii_case("not") {
-            self.place += "not".len();
-            self.blanks();
+        let start = self.offset;
+        if self.next_word().eq_ignore_ascii_case("not") {
+            self.offset += "not".len();
+            self.skip_whitespace();
             if self.rest().starts_with('(') {
-                return Ok(Filter::Not(Box::new(self.enclosed(')', Self::filter)?)));
+                let operand = self.parse_enclosed(')', Self::parse_filter)?;
+                return Ok(Filter::Not(Box::new(operand)));
             }
-            if operator(self.word()).is_none() {
+            if Operator::from_keyword(self.next_word()).is_none() {
                 return Err(self.expected("`(` after `not`"));
             }
-            // It is the name of an attribute.
-            self.place = start;
+            // With an operator after it, `not` is the name of an attribute.
+            self.offset = start;
         }
-        self.test()
+        self.parse_attribute()
     }
 
-    fn test(&mut self) -> Parsed<Filter> {
-        if ["and", "or"].iter().any(|keyword| self.word().eq_ignore_ascii_case(keyword)) && !self.is_tested() {
+    /// Parses an `attrExp` or a `valuePath`.
+    fn parse_attribute(&mut self) -> FilterResult<Filter> {
+        if is_conjunction(self.next_word()) && !self.has_operator_after_word() {
             return Err(self.expected(ATTRIBUTE));
         }
-        let path = self.path(ATTRIBUTE)?;
+        let path = self.parse_path(ATTRIBUTE)?;
         if !self.rest().starts_with('[') {
-            let test = self.comparison()?;
+            let test = self.parse_test()?;
             return Ok(Filter::Test(path, test));
         }
-        let inner = Box::new(self.enclosed(']', Self::filter_of_element)?);
+        let inner = Box::new(self.parse_enclosed(']', Self::parse_element_filter)?);
         if !self.rest().starts_with('.') {
             return Ok(Filter::Element(path, inner, None));
         }
-        self.place += 1;
-        let sub = self.path("the name of a sub-attribute")?;
-        let test = self.comparison()?;
-        Ok(Filter::Element(path, inner, Some((sub, test))))
+        self.offset += 1;
+        let sub_attribute = self.parse_path("the name of a sub-attribute")?;
+        let test = self.parse_test()?;
+        Ok(Filter::Element(path, inner, Some((sub_attribute, test))))
     }
 
-    /// Whether the word that comes next is followed by an operator, which makes it the name of an attribute
-    /// even if it is a keyword elsewhere.
-    fn is_tested(&self) -> bool {
-        let after = self.place + self.word().len();
-        let mut following = Parser { place: after, ..*self };
-        following.blanks() > 0 && operator(following.word()).is_some()
+    /// Reports whether an operator follows the next word. Then the word is the name of an
+    /// attribute, even if it is a keyword elsewhere.
+    fn has_operator_after_word(&self) -> bool {
+        let end = self.offset + self.next_word().len();
+        let mut lookahead = Parser { offset: end, ..*self };
+        lookahead.skip_whitespace() > 0 && Operator::from_keyword(lookahead.next_word()).is_some()
     }
 
-    fn filter_of_element(&mut self) -> Parsed<Filter> {
-        let start = self.place;
-        let filter = self.filter()?;
-        match nested_element(&filter) {
-            Some(path) => Err(Mistake::at(path.place.max(start), "brackets within brackets are not possible")),
-            None => Ok(filter),
+    /// Parses the filter within the brackets of a value path.
+    fn parse_element_filter(&mut self) -> FilterResult<Filter> {
+        let filter = self.parse_filter()?;
+        if let Some(path) = first_value_path(&filter) {
+            let message = "brackets within brackets are not allowed";
+            return Err(LocatedError::new(path.offset, message));
         }
+        Ok(filter)
     }
 
-    fn path(&mut self, what: &str) -> Parsed<Path> {
-        let word = self.word();
+    fn parse_path(&mut self, expected: &str) -> FilterResult<Path> {
+        let word = self.next_word();
         if !word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '$') {
-            return Err(self.expected(what));
+            return Err(self.expected(expected));
         }
-        let path = Path { text: word.to_owned(), place: self.place };
-        self.place += word.len();
+        let path = Path { text: word.to_owned(), offset: self.offset };
+        self.offset += word.len();
         Ok(path)
     }
 
-    /// What follows an attribute: a blank, the operator and, unless it is `pr`, the value.
-    fn comparison(&mut self) -> Parsed<Test> {
-        self.blank(OPERATOR)?;
-        let (start, word) = (self.place, self.word());
-        let operator = operator(word).ok_or_else(|| self.expected(OPERATOR))?;
-        self.place += word.len();
-        let Some(operator) = operator else { return Ok(Test::Present) };
-        self.blank(VALUE)?;
-        let place = self.place;
-        let value = self.value()?;
-        Ok(Test::Compare(operator, Literal { value, place, operator: start }))
+    /// Parses a space, the operator and, unless the operator is `pr`, a space and the value.
+    fn parse_test(&mut self) -> FilterResult<Test> {
+        self.skip_space(OPERATOR)?;
+        let operator_offset = self.offset;
+        let word = self.next_word();
+        let Some(operator) = Operator::from_keyword(word) else {
+            return Err(self.expected(OPERATOR));
+        };
+        self.offset += word.len();
+        let operator = match operator {
+            Operator::Present => return Ok(Test::Present),
+            Operator::Compare(operator) => operator,
+        };
+        self.skip_space(VALUE)?;
+        let offset = self.offset;
+        let value = self.parse_value()?;
+        Ok(Test::Compare(operator, Literal { value, offset, operator_offset }))
     }
 
-    fn value(&mut self) -> Parsed<Value> {
+    fn parse_value(&mut self) -> FilterResult<Value> {
         let rest = self.rest();
         if rest.starts_with('"') {
-            return self.string();
+            return self.parse_string();
         }
-        let end = rest.find(|char: char| !(char.is_ascii_alphanumeric() || matches!(char, '-' | '+' | '.' | '_')));
-        let word = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
-        let value = match word {
-            _ if word.eq_ignore_ascii_case("true") => Value::Bool(true),
-            _ if word.eq_ignore_ascii_case("false") => Value::Bool(false),
-            _ if word.eq_ignore_ascii_case("null") => Value::Null,
-            _ => Value::Number(word.parse::<Number>().map_err(|_| self.no_number(word))?),
+        let word = prefix(rest, is_value_char);
+        let value = if word.eq_ignore_ascii_case("true") {
+            Value::Bool(true)
+        } else if word.eq_ignore_ascii_case("false") {
+            Value::Bool(false)
+        } else if word.eq_ignore_ascii_case("null") {
+            Value::Null
+        } else if let Ok(number) = word.parse::<Number>() {
+            Value::Number(number)
+        } else {
+            return Err(self.invalid_number(word));
         };
-        self.place += word.len();
+        self.offset += word.len();
         Ok(value)
     }
 
-    fn no_number(&self, word: &str) -> Mistake {
-        // As far as JSON goes there is no limit.
+    /// Returns the error for a `word` that does not parse as a number.
+    fn invalid_number(&self, word: &str) -> LocatedError {
+        // JSON does not limit the size of a number; `Number` does.
         if serde_json::from_str::<IgnoredAny>(word).is_ok() {
-            return Mistake::at(self.place, "this number is too large to be read");
+            return LocatedError::new(self.offset, "the number is too large");
         }
         self.expected(VALUE)
     }
 
-    /// A string as JSON writes it: escapes and all.
-    fn string(&mut self) -> Parsed<Value> {
-        let (start, rest) = (self.place, self.rest());
-        let mut escaped = false;
-        for (offset, char) in rest.char_indices().skip(1) {
+    /// Parses a JSON string.
+    fn parse_string(&mut self) -> FilterResult<Value> {
+        let start = self.offset;
+        let rest = self.rest();
+        let mut is_escaped = false;
+        for (position, char) in rest.char_indices().skip(1) {
             match char {
-                _ if escaped => escaped = false,
-                '\\' => escaped = true,
+                _ if is_escaped => is_escaped = false,
+                '\\' => is_escaped = true,
                 '"' => {
-                    let text = rest.get(..=offset).unwrap_or_default();
-                    self.place += text.len();
-                    let value = serde_json::from_str(text).map_err(|_| {
-                        Mistake::at(
-                            start,
-                            "expected a string as JSON writes it, found an escape or a character that it cannot have",
-                        )
-                    });
-                    return value.map(Value::String);
+                    let quoted = rest.get(..=position).unwrap_or_default();
+                    self.offset += quoted.len();
+                    return unescape(quoted, start);
                 }
                 _ => {}
             }
         }
-        Err(Mistake::at(self.text.len(), "expected `\"` at the end of the value, found the end"))
+        let message = "expected `\"` at the end of the value, found the end";
+        Err(LocatedError::new(self.text.len(), message))
     }
 
-    /// What is between the next character and `close`.
-    fn enclosed(&mut self, close: char, inside: impl Fn(&mut Self) -> Parsed<Filter>) -> Parsed<Filter> {
+    /// Parses the text between the next character and `close` by the rule `inside`.
+    fn parse_enclosed(&mut self, close: char, inside: FilterRule<'t>) -> FilterResult<Filter> {
         if self.depth == self.limits.depth {
-            return Err(Mistake::at(self.place, format!("the filter is nested deeper than {}", self.limits.depth)));
+            let message = format!("the filter is nested deeper than {}", self.limits.depth);
+            return Err(LocatedError::new(self.offset, message));
         }
         self.depth += 1;
-        self.place += 1;
+        self.offset += 1;
         let filter = inside(self)?;
         self.depth -= 1;
-        self.blanks();
+        self.skip_whitespace();
         if !self.rest().starts_with(close) {
             return Err(self.expected(&format!("`and`, `or` or `{close}`")));
         }
-        self.place += 1;
+        self.offset += 1;
         Ok(filter)
     }
 
-    /// Whether this keyword comes next; if so, it is skipped. It must be between blanks.
-    fn keyword(&mut self, keyword: &str) -> Parsed<bool> {
-        let start = self.place;
-        let blanks = self.blanks();
-        if !self.word().eq_ignore_ascii_case(keyword) {
-            self.place = start;
+    /// Skips `keyword` with the whitespace around it, and reports whether it comes next.
+    fn skip_keyword(&mut self, keyword: &str) -> FilterResult<bool> {
+        let start = self.offset;
+        let whitespace = self.skip_whitespace();
+        if !self.next_word().eq_ignore_ascii_case(keyword) {
+            self.offset = start;
             return Ok(false);
         }
-        if blanks == 0 {
-            return Err(self.expected(&format!("a blank before `{keyword}`")));
+        if whitespace == 0 {
+            return Err(self.expected(&format!("a space before `{keyword}`")));
         }
-        self.place += keyword.len();
-        self.blank("a blank and a further test")?;
+        self.offset += keyword.len();
+        self.skip_space("a space and another expression")?;
         Ok(true)
     }
 
-    fn blank(&mut self, what: &str) -> Parsed<()> {
-        if self.blanks() == 0 {
-            let what = if self.rest().is_empty() { what } else { "a blank" };
-            return Err(self.expected(what));
+    /// Skips at least one whitespace character. At the end of the text, the error asks for
+    /// `expected_at_end`.
+    fn skip_space(&mut self, expected_at_end: &str) -> FilterResult<()> {
+        if self.skip_whitespace() > 0 {
+            return Ok(());
         }
-        Ok(())
+        if self.rest().is_empty() {
+            return Err(self.expected(expected_at_end));
+        }
+        Err(self.expected("a space"))
     }
 
-    /// Skips blanks and tells how many there were.
-    fn blanks(&mut self) -> usize {
+    /// Skips whitespace and returns its length in bytes.
+    fn skip_whitespace(&mut self) -> usize {
         let rest = self.rest();
-        let blanks = rest.len() - rest.trim_ascii_start().len();
-        self.place += blanks;
-        blanks
+        let length = rest.len() - rest.trim_ascii_start().len();
+        self.offset += length;
+        length
     }
 
-    /// The letters that come next, as far as they can be one name.
-    fn word(&self) -> &'t str {
-        let rest = self.rest();
-        let end =
-            rest.find(|char: char| !(char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | ':' | '.' | '$')));
-        rest.get(..end.unwrap_or(rest.len())).unwrap_or_default()
+    /// Returns the next characters, as far as they can be part of one name.
+    fn next_word(&self) -> &'t str {
+        prefix(self.rest(), is_name_char)
     }
 
     fn rest(&self) -> &'t str {
-        self.text.get(self.place..).unwrap_or_default()
+        self.text.get(self.offset..).unwrap_or_default()
     }
 
-    fn expected(&self, what: &str) -> Mistake {
-        let found = match (shortened(self.word()).as_ref(), self.rest().chars().next()) {
-            (_, None) => "the end".to_owned(),
-            ("", Some(char)) if is_invisible(char) => format!("U+{:04X}", u32::from(char)),
-            ("", Some(char)) => format!("`{char}`"),
-            (word, Some(_)) => format!("`{word}`"),
+    fn expected(&self, expected: &str) -> LocatedError {
+        let word = shortened(self.next_word());
+        let found = match self.rest().chars().next() {
+            None => "the end".to_owned(),
+            Some(_) if !word.is_empty() => format!("`{word}`"),
+            Some(char) if is_invisible(char) => format!("U+{:04X}", u32::from(char)),
+            Some(char) => format!("`{char}`"),
         };
-        Mistake::at(self.place, format!("expected {what}, found {found}"))
+        LocatedError::new(self.offset, format!("expected {expected}, found {found}"))
     }
 }
 
-/// Whether it cannot be seen in a message, or does something to it.
+/// Operator of an attribute expression.
+enum Operator {
+    Present,
+    Compare(CompareOp),
+}
+
+impl Operator {
+    fn from_keyword(word: &str) -> Option<Self> {
+        if word.eq_ignore_ascii_case("pr") {
+            return Some(Self::Present);
+        }
+        for operator in CompareOp::ALL {
+            if word.eq_ignore_ascii_case(operator.keyword()) {
+                return Some(Self::Compare(operator));
+            }
+        }
+        None
+    }
+}
+
+/// Returns the text of a JSON string that begins at `offset`.
+fn unescape(quoted: &str, offset: usize) -> FilterResult<Value> {
+    let Ok(text) = serde_json::from_str(quoted) else {
+        let message = "expected a JSON string, found an invalid escape or a control character";
+        return Err(LocatedError::new(offset, message));
+    };
+    Ok(Value::String(text))
+}
+
+/// Returns the longest prefix of `text` whose characters all `belong`.
+fn prefix(text: &str, belongs: fn(char) -> bool) -> &str {
+    match text.find(|char| !belongs(char)) {
+        Some(end) => text.get(..end).unwrap_or_default(),
+        None => text,
+    }
+}
+
+fn is_name_char(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | ':' | '.' | '$')
+}
+
+fn is_value_char(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '-' | '+' | '.' | '_')
+}
+
+fn is_conjunction(word: &str) -> bool {
+    word.eq_ignore_ascii_case("and") || word.eq_ignore_ascii_case("or")
+}
+
+/// Reports whether the character is invisible in a message, or changes how it is displayed.
 fn is_invisible(char: char) -> bool {
     char.is_control() || matches!(char.escape_debug().nth(1), Some('u'))
 }
 
-/// The operator of this name, or `Some(None)` for `pr`.
-#[expect(clippy::option_option, reason = "pr is an operator too, but compares with nothing")]
-fn operator(word: &str) -> Option<Option<CompareOp>> {
-    if word.eq_ignore_ascii_case("pr") {
-        return Some(None);
-    }
-    CompareOp::ALL.into_iter().find(|operator| word.eq_ignore_ascii_case(operator.word())).map(Some)
-}
-
-fn one_or(mut parts: Vec<Filter>, several: impl Fn(Vec<Filter>) -> Filter) -> Filter {
-    match parts.pop() {
-        Some(only) if parts.is_empty() => only,
-        Some(last) => {
-            parts.push(last);
-            several(parts)
-        }
-        None => several(parts),
+/// Returns the only operand, or the filter that `join` makes of several.
+fn combine(operands: Vec<Filter>, join: fn(Vec<Filter>) -> Filter) -> Filter {
+    match <[Filter; 1]>::try_from(operands) {
+        Ok([only]) => only,
+        Err(several) => join(several),
     }
 }
 
-fn nested_element(filter: &Filter) -> Option<&Path> {
+/// Returns the attribute of the first value path in `filter`.
+fn first_value_path(filter: &Filter) -> Option<&Path> {
     match filter {
-        Filter::And(parts) | Filter::Or(parts) => parts.iter().find_map(nested_element),
-        Filter::Not(inner) => nested_element(inner),
+        Filter::And(operands) | Filter::Or(operands) => operands.iter().find_map(first_value_path),
+        Filter::Not(operand) => first_value_path(operand),
         Filter::Test(..) => None,
         Filter::Element(path, ..) => Some(path),
     }

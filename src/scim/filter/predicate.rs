@@ -1,219 +1,231 @@
-//! What one value must be, by the type of its attribute (RFC 7644 table 3).
+//! Test of one value, by the type of its attribute (RFC 7644 table 3).
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde_json::{Number, Value as Json};
 
-use crate::scim::filter::datetime::{EndOfDay, Moment, moment};
-use crate::scim::filter::parse::Mistake;
+use crate::scim::filter::datetime::{DateTimeLiteral, EndOfDay};
+use crate::scim::filter::parse::{FilterResult, LocatedError};
 use crate::scim::filter::{CompareOp, Literal, Path, Test};
 use crate::scim::resource::Content;
 use crate::scim::resource::number;
 use crate::scim::store::case_fold::{Case, composed, without_invisible};
 use crate::scim::{AttributeId, AttributeType, ResourceType};
 
-/// What a value must be.
+/// Test of one value.
 #[derive(Debug)]
-pub(super) enum Check {
+pub(super) enum Predicate {
     Present,
     Absent,
     Boolean {
+        /// Result for a value that is equal to `to`.
         equal: bool,
         to: bool,
     },
     Number(CompareOp, Number),
-    DateTime(CompareOp, Moment),
-    /// With a text that is in the case that counts.
+    DateTime(CompareOp, DateTimeLiteral),
+    /// Comparison with a text that is already case-folded.
     Text(CompareOp, Case, Box<str>),
 }
 
-impl Check {
-    /// The check that `test` is for the attribute `id`, which was written as `path`; and the attribute
-    /// whose values are checked.
+impl Predicate {
+    /// Creates the predicate of `test` for the attribute `id`, which the client wrote as `path`.
+    /// Returns it with the attribute whose values it tests: for a complex attribute, that is one of
+    /// its sub-attributes.
     pub(super) fn new(
-        kind: &ResourceType,
+        resource_type: &ResourceType,
         id: AttributeId,
         path: &Path,
         test: &Test,
-    ) -> Result<(Self, AttributeId), Mistake> {
+    ) -> FilterResult<(Self, AttributeId)> {
         let Test::Compare(operator, literal) = test else { return Ok((Self::Present, id)) };
         if literal.value.is_null() {
-            return Ok((absent(*operator, literal)?, id));
+            return Ok((Self::of_null(*operator, literal)?, id));
         }
-        let Some(id) = kind.valued(id) else {
+        let Some(id) = resource_type.valued(id) else {
             let message = format!("{} is complex: name one of its sub-attributes", path.shown());
-            return Err(Mistake::at(path.place, message));
+            return Err(LocatedError::new(path.offset, message));
         };
-        let attribute = kind.get(id);
-        let typed = Typed {
-            kind: attribute.kind,
+        let attribute = resource_type.get(id);
+        let comparison = TypedComparison {
+            attribute_type: attribute.kind,
             case: Case::of(attribute.case_exact),
-            holds_addresses: kind.holds_addresses(id),
+            holds_addresses: resource_type.holds_addresses(id),
             path,
             literal,
         };
-        Ok((typed.check(*operator)?, id))
+        Ok((comparison.predicate(*operator)?, id))
     }
 
-    /// What is true of a resource whose type has no such attribute, or does not serve it.
-    pub(super) fn without_attribute(test: &Test) -> Result<bool, Mistake> {
+    /// Creates the predicate of a comparison with null, which equals "unassigned" (RFC 7643 §2.5).
+    /// Null has no order and no text, so only `eq` and `ne` apply.
+    fn of_null(operator: CompareOp, literal: &Literal) -> FilterResult<Self> {
+        if operator == CompareOp::Eq {
+            return Ok(Self::Absent);
+        }
+        if operator == CompareOp::Ne {
+            return Ok(Self::Present);
+        }
+        let operator = operator.keyword();
+        let message = format!("{operator} does not apply to null, only eq and ne do");
+        Err(LocatedError::new(literal.operator_offset, message))
+    }
+
+    /// Returns the result of `test` for every resource whose type has no such attribute, or does
+    /// not serve it.
+    pub(super) fn without_attribute(test: &Test) -> FilterResult<bool> {
         match test {
             Test::Present => Ok(false),
             Test::Compare(operator, literal) if literal.value.is_null() => {
-                Ok(absent(*operator, literal)?.holds_without_value())
+                Ok(Self::of_null(*operator, literal)?.holds_without_value())
             }
             Test::Compare(operator, _) => Ok(*operator == CompareOp::Ne),
         }
     }
 
-    /// Whether it holds for a value that is there.
+    /// Reports whether the predicate holds for a value that is present.
     pub(super) fn holds(&self, value: &Content<'_>) -> bool {
         match (self, value) {
             (Self::Text(_, case, _), Content::Text(text)) => self.holds_text(&case.fold(text)),
-            (Self::Text(_, case, _), Content::DateTime(_, text)) => self.holds_text(&case.fold(text)),
+            (Self::Text(_, case, _), Content::DateTime(_, text)) => {
+                let folded = case.fold(text);
+                self.holds_text(&folded)
+            }
             _ => self.holds_folded(value),
         }
     }
 
-    /// Whether it holds for a value that is there, whose text is in the case that counts.
+    /// Reports whether the predicate holds for a value that is present and already case-folded.
     pub(super) fn holds_folded(&self, value: &Content<'_>) -> bool {
         match (self, value) {
             (Self::Present, _) => true,
             (Self::Boolean { equal, to }, Content::Boolean(value)) => (value == to) == *equal,
             (Self::Number(operator, to), Content::Number(value)) => {
-                number::compare(value, to).is_some_and(|order| meets(*operator, order))
+                let Some(ordering) = number::compare(value, to) else { return false };
+                meets(*operator, ordering)
             }
-            (Self::DateTime(operator, to), Content::DateTime(value, _)) => meets(*operator, (*value, false).cmp(to)),
+            (Self::DateTime(operator, to), Content::DateTime(value, _)) => {
+                meets(*operator, DateTimeLiteral::from(*value).cmp(to))
+            }
             (Self::Text(..), Content::Text(text)) => self.holds_text(text),
             (Self::Text(..), Content::DateTime(_, text)) => self.holds_text(text),
-            (Self::Absent | Self::Boolean { .. } | Self::Number(..) | Self::DateTime(..) | Self::Text(..), _) => false,
+            (Self::Absent | Self::Boolean { .. } | Self::Number(..), _) => false,
+            (Self::DateTime(..) | Self::Text(..), _) => false,
         }
     }
 
-    /// Whether it holds for a text in the case that counts.
+    /// Reports whether the predicate holds for a case-folded text.
     fn holds_text(&self, text: &str) -> bool {
-        if let Self::Text(operator, _, to) = self { text_meets(*operator, text, to) } else { false }
+        match self {
+            Self::Text(operator, _, to) => text_meets(*operator, text, to),
+            Self::Present | Self::Absent | Self::Boolean { .. } => false,
+            Self::Number(..) | Self::DateTime(..) => false,
+        }
     }
 
-    /// Whether it holds where there is no value.
+    /// Reports whether the predicate holds for an attribute without a value.
     pub(super) fn holds_without_value(&self) -> bool {
         match self {
             Self::Absent => true,
             Self::Present => false,
             Self::Boolean { equal, .. } => !equal,
-            Self::Number(operator, _) | Self::DateTime(operator, _) | Self::Text(operator, ..) => {
-                *operator == CompareOp::Ne
-            }
+            Self::Number(operator, _) => *operator == CompareOp::Ne,
+            Self::DateTime(operator, _) => *operator == CompareOp::Ne,
+            Self::Text(operator, ..) => *operator == CompareOp::Ne,
         }
     }
 
-    /// What a value must be equal to, as it is looked up.
+    /// Returns the text that a value must be equal to, as indexes store it.
     pub(super) fn equal_to(&self) -> Option<&str> {
-        if let Self::Boolean { equal: true, to } = self {
-            return Some(if *to { "true" } else { "false" });
+        match self {
+            Self::Boolean { equal: true, to: true } => Some("true"),
+            Self::Boolean { equal: true, to: false } => Some("false"),
+            Self::Text(CompareOp::Eq, _, text) => Some(text),
+            Self::Present | Self::Absent | Self::Boolean { .. } => None,
+            Self::Number(..) | Self::DateTime(..) | Self::Text(..) => None,
         }
-        self.text_of(CompareOp::Eq)
     }
 
-    /// The text that a value must contain.
+    /// Returns the text that a value must contain.
     pub(super) fn contained(&self) -> Option<&str> {
-        self.text_of(CompareOp::Co)
-    }
-
-    fn text_of(&self, wanted: CompareOp) -> Option<&str> {
-        if let Self::Text(operator, _, text) = self { (*operator == wanted).then_some(text) } else { None }
+        if let Self::Text(CompareOp::Co, _, text) = self { Some(text) } else { None }
     }
 }
 
-/// "Unassigned" and null are the same (RFC 7643 §2.5), and nothing comes before or after them.
-fn absent(operator: CompareOp, literal: &Literal) -> Result<Check, Mistake> {
-    match operator {
-        CompareOp::Eq => Ok(Check::Absent),
-        CompareOp::Ne => Ok(Check::Present),
-        CompareOp::Co
-        | CompareOp::Sw
-        | CompareOp::Ew
-        | CompareOp::Gt
-        | CompareOp::Ge
-        | CompareOp::Lt
-        | CompareOp::Le => {
-            Err(Mistake::at(literal.operator, format!("{} does not apply to null, only eq and ne do", operator.word())))
-        }
-    }
-}
-
-/// A comparison of an attribute of this type with a value.
-struct Typed<'a> {
-    kind: AttributeType,
+/// Comparison of an attribute of a known type with a value.
+struct TypedComparison<'a> {
+    attribute_type: AttributeType,
     case: Case,
+    /// True for e-mail addresses and user names.
     holds_addresses: bool,
     path: &'a Path,
     literal: &'a Literal,
 }
 
-impl Typed<'_> {
-    fn check(&self, operator: CompareOp) -> Result<Check, Mistake> {
-        let textual = matches!(operator, CompareOp::Co | CompareOp::Sw | CompareOp::Ew);
-        let equality = matches!(operator, CompareOp::Eq | CompareOp::Ne);
-        match self.kind {
-            AttributeType::Boolean if !equality => Err(self.inapplicable(operator)),
-            AttributeType::Boolean => Ok(Check::Boolean { equal: operator == CompareOp::Eq, to: self.boolean()? }),
-            AttributeType::Decimal | AttributeType::Integer if textual => Err(self.inapplicable(operator)),
-            AttributeType::Decimal | AttributeType::Integer => match &self.literal.value {
-                Json::Number(number) => Ok(Check::Number(operator, number.clone())),
-                Json::Null | Json::Bool(_) | Json::String(_) | Json::Array(_) | Json::Object(_) => {
-                    Err(self.expected("a number"))
-                }
-            },
-            AttributeType::DateTime if !textual => {
-                let expected = "a date-time in quotes, such as \"2026-01-31T08:00:00Z\"";
-                // A change must not be missed: with `gt` and `ge` the earlier midnight finds more.
-                let end_of_day = match operator {
-                    CompareOp::Gt | CompareOp::Ge => EndOfDay::Earlier,
-                    CompareOp::Eq
-                    | CompareOp::Ne
-                    | CompareOp::Co
-                    | CompareOp::Sw
-                    | CompareOp::Ew
-                    | CompareOp::Lt
-                    | CompareOp::Le => EndOfDay::Iso,
+impl TypedComparison<'_> {
+    fn predicate(&self, operator: CompareOp) -> FilterResult<Predicate> {
+        let is_textual = matches!(operator, CompareOp::Co | CompareOp::Sw | CompareOp::Ew);
+        let is_equality = matches!(operator, CompareOp::Eq | CompareOp::Ne);
+        match self.attribute_type {
+            AttributeType::Boolean if is_equality => {
+                Ok(Predicate::Boolean { equal: operator == CompareOp::Eq, to: self.boolean()? })
+            }
+            AttributeType::Decimal | AttributeType::Integer if !is_textual => {
+                let Json::Number(number) = &self.literal.value else {
+                    return Err(self.expected("a number"));
                 };
-                let moment = self.literal.value.as_str().and_then(|text| moment(text, end_of_day));
-                Ok(Check::DateTime(operator, moment.ok_or_else(|| self.expected(expected))?))
+                Ok(Predicate::Number(operator, number.clone()))
             }
-            AttributeType::DateTime | AttributeType::String | AttributeType::Reference | AttributeType::Complex => {
-                let text = self.literal.value.as_str().ok_or_else(|| self.expected("text in double quotes"))?;
-                let text = self.normalized(operator, text);
-                Ok(Check::Text(operator, self.case, self.case.fold(&text).into()))
+            AttributeType::Boolean | AttributeType::Decimal | AttributeType::Integer => {
+                Err(self.inapplicable(operator))
             }
+            AttributeType::DateTime if !is_textual => self.date_time_predicate(operator),
+            AttributeType::DateTime | AttributeType::String => self.text_predicate(operator),
+            AttributeType::Reference | AttributeType::Complex => self.text_predicate(operator),
         }
     }
 
-    /// The text as values are: composed, and in a look-up of an address without what cannot be seen. An address that
-    /// was copied from a document often has a zero-width space or a byte order mark in it. Ids and references are
-    /// compared as they are.
+    fn date_time_predicate(&self, operator: CompareOp) -> FilterResult<Predicate> {
+        // `24:00:00` can be either of two midnights. For `gt` and `ge` the earlier one matches more
+        // resources, so that a client that asks for changes since then misses none.
+        let end_of_day = match operator {
+            CompareOp::Gt | CompareOp::Ge => EndOfDay::Earlier,
+            CompareOp::Eq | CompareOp::Ne | CompareOp::Lt | CompareOp::Le => EndOfDay::Iso,
+            CompareOp::Co | CompareOp::Sw | CompareOp::Ew => EndOfDay::Iso,
+        };
+        if let Some(text) = self.literal.value.as_str()
+            && let Some(date_time) = DateTimeLiteral::parse(text, end_of_day)
+        {
+            return Ok(Predicate::DateTime(operator, date_time));
+        }
+        Err(self.expected("a date-time in quotes, such as \"2026-01-31T08:00:00Z\""))
+    }
+
+    fn text_predicate(&self, operator: CompareOp) -> FilterResult<Predicate> {
+        let Some(text) = self.literal.value.as_str() else {
+            return Err(self.expected("text in double quotes"));
+        };
+        let text = self.normalized(operator, text);
+        Ok(Predicate::Text(operator, self.case, self.case.fold(&text).into()))
+    }
+
+    /// Normalises the text as stored values are.
+    ///
+    /// Text whose case is ignored is composed (NFC). An address that is compared for equality also
+    /// loses its invisible characters: an address copied from a document often contains a
+    /// zero-width space or a byte order mark. Ids and references stay unchanged.
     fn normalized<'t>(&self, operator: CompareOp, text: &'t str) -> Cow<'t, str> {
         let text = match self.case {
             Case::Exact => Cow::Borrowed(text),
             Case::Ignored => composed(text),
         };
-        match operator {
-            CompareOp::Eq | CompareOp::Ne if self.holds_addresses => without_invisible(text),
-            CompareOp::Eq
-            | CompareOp::Ne
-            | CompareOp::Co
-            | CompareOp::Sw
-            | CompareOp::Ew
-            | CompareOp::Gt
-            | CompareOp::Ge
-            | CompareOp::Lt
-            | CompareOp::Le => text,
-        }
+        let is_equality = matches!(operator, CompareOp::Eq | CompareOp::Ne);
+        if is_equality && self.holds_addresses { without_invisible(text) } else { text }
     }
 
-    /// There are clients that put it in quotes.
-    fn boolean(&self) -> Result<bool, Mistake> {
+    /// Returns the boolean. Some clients put it in quotes.
+    fn boolean(&self) -> FilterResult<bool> {
         match &self.literal.value {
             Json::Bool(value) => Ok(*value),
             Json::String(text) if text.eq_ignore_ascii_case("true") => Ok(true),
@@ -224,33 +236,37 @@ impl Typed<'_> {
         }
     }
 
-    fn inapplicable(&self, operator: CompareOp) -> Mistake {
-        let message = format!("{} is {}: {} does not apply", self.path.shown(), self.kind.described(), operator.word());
-        Mistake::at(self.literal.operator, message)
+    fn inapplicable(&self, operator: CompareOp) -> LocatedError {
+        let (name, described) = (self.path.shown(), self.attribute_type.described());
+        let operator = operator.keyword();
+        let message = format!("{name} is {described}: {operator} does not apply");
+        LocatedError::new(self.literal.operator_offset, message)
     }
 
-    fn expected(&self, what: &str) -> Mistake {
-        // The text is not repeated: it may be somebody's name.
+    fn expected(&self, expected: &str) -> LocatedError {
         let value = &self.literal.value;
+        // Text is not repeated, because it may be the name of a person.
         let found = if value.is_string() { "other text".to_owned() } else { format!("`{value}`") };
-        let message = format!("{} is {}: expected {what}, found {found}", self.path.shown(), self.kind.described());
-        Mistake::at(self.literal.place, message)
+        let (name, described) = (self.path.shown(), self.attribute_type.described());
+        let message = format!("{name} is {described}: expected {expected}, found {found}");
+        LocatedError::new(self.literal.offset, message)
     }
 }
 
-fn meets(operator: CompareOp, order: Ordering) -> bool {
+/// Reports whether `operator` accepts a value with this ordering to the literal.
+fn meets(operator: CompareOp, ordering: Ordering) -> bool {
     match operator {
-        CompareOp::Eq => order.is_eq(),
-        CompareOp::Ne => order.is_ne(),
-        CompareOp::Gt => order.is_gt(),
-        CompareOp::Ge => order.is_ge(),
-        CompareOp::Lt => order.is_lt(),
-        CompareOp::Le => order.is_le(),
+        CompareOp::Eq => ordering.is_eq(),
+        CompareOp::Ne => ordering.is_ne(),
+        CompareOp::Gt => ordering.is_gt(),
+        CompareOp::Ge => ordering.is_ge(),
+        CompareOp::Lt => ordering.is_lt(),
+        CompareOp::Le => ordering.is_le(),
         CompareOp::Co | CompareOp::Sw | CompareOp::Ew => false,
     }
 }
 
-/// Both texts are in the case that counts.
+/// Reports whether `operator` accepts `text`. Both texts are case-folded.
 fn text_meets(operator: CompareOp, text: &str, to: &str) -> bool {
     match operator {
         CompareOp::Eq => text == to,
@@ -258,6 +274,7 @@ fn text_meets(operator: CompareOp, text: &str, to: &str) -> bool {
         CompareOp::Co => text.contains(to),
         CompareOp::Sw => text.starts_with(to),
         CompareOp::Ew => text.ends_with(to),
-        CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le => meets(operator, text.cmp(to)),
+        CompareOp::Gt | CompareOp::Ge => meets(operator, text.cmp(to)),
+        CompareOp::Lt | CompareOp::Le => meets(operator, text.cmp(to)),
     }
 }

@@ -1,61 +1,71 @@
-//! Cursors (RFC 9865): where a walk through a list has come to. A cursor holds all of it, so that the
-//! server keeps nothing, and is signed, so that nobody else can make one. It gives no rights.
+//! Cursors (RFC 9865): the position of the next page of a list.
+//!
+//! A cursor contains its whole state, so the server stores nothing for it. The signature prevents a
+//! client from making its own. A cursor grants no access: every page is authenticated.
 
 use aws_lc_rs::hmac;
 
-/// Signs cursors.
+/// Key that signs cursors.
 pub struct CursorKey(hmac::Key);
 
-/// Where a walk has come to.
+/// Position of the next page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
-    /// The snapshot that the walk reads.
+    /// Digest of the snapshot that the pages are read from.
     pub snapshot: [u8; 12],
-    /// How many resources were on the pages so far.
+    /// Number of resources on the pages so far.
     pub offset: u32,
-    /// The size of the pages.
+    /// Page size.
     pub count: u32,
 }
 
-const CONTENT: usize = 20;
-const SIGNATURE: usize = 16;
+/// Length of the encoded fields of a cursor in bytes.
+const CONTENT_BYTES: usize = 20;
+
+/// Length of the truncated signature in bytes.
+const SIGNATURE_BYTES: usize = 16;
 
 impl CursorKey {
-    /// A key made of a secret.
+    /// Derives a key from a secret.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
         let outer = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        Self(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&outer, b"cursor").as_ref()))
+        let derived = hmac::sign(&outer, b"cursor");
+        Self(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))
     }
 
-    /// The cursor as text, for the one `caller` and the one `walk`.
+    /// Encodes and signs the cursor. It is valid only for `client` and `query`.
     #[must_use]
-    pub fn seal(&self, cursor: &Cursor, caller: &str, walk: &str) -> String {
+    pub fn seal(&self, cursor: &Cursor, client: &str, query: &str) -> String {
         let Cursor { snapshot, offset, count } = cursor;
         let mut bytes = snapshot.to_vec();
         bytes.extend_from_slice(&offset.to_be_bytes());
         bytes.extend_from_slice(&count.to_be_bytes());
-        let signature = self.sign(&bytes, caller, walk);
-        bytes.extend(signature.as_ref().iter().take(SIGNATURE));
+        let signature = self.sign(&bytes, client, query);
+        bytes.extend(signature.as_ref().iter().take(SIGNATURE_BYTES));
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The cursor in a text, if this key made it for this caller and this walk.
+    /// Decodes a cursor. Returns none unless this key signed it for `client` and `query`.
     #[must_use]
-    pub fn open(&self, text: &str, caller: &str, walk: &str) -> Option<Cursor> {
-        let bytes = bytes(text)?;
-        let (content, signature) = bytes.split_at_checked(CONTENT)?;
-        let expected = self.sign(content, caller, walk);
-        aws_lc_rs::constant_time::verify_slices_are_equal(expected.as_ref().get(..SIGNATURE)?, signature).ok()?;
+    pub fn open(&self, text: &str, client: &str, query: &str) -> Option<Cursor> {
+        let bytes = decode_hex(text)?;
+        let (content, signature) = bytes.split_at_checked(CONTENT_BYTES)?;
+        let expected = self.sign(content, client, query);
+        let expected = expected.as_ref().get(..SIGNATURE_BYTES)?;
+        aws_lc_rs::constant_time::verify_slices_are_equal(expected, signature).ok()?;
         let (snapshot, numbers) = content.split_first_chunk::<12>()?;
         let (offset, count) = numbers.split_first_chunk::<4>()?;
         let (count, _) = count.split_first_chunk::<4>()?;
-        Some(Cursor { snapshot: *snapshot, offset: u32::from_be_bytes(*offset), count: u32::from_be_bytes(*count) })
+        let (offset, count) = (u32::from_be_bytes(*offset), u32::from_be_bytes(*count));
+        Some(Cursor { snapshot: *snapshot, offset, count })
     }
 
-    fn sign(&self, content: &[u8], caller: &str, walk: &str) -> hmac::Tag {
+    /// Signs the parts, each with its length in front, so that no two lists of parts are signed as
+    /// the same bytes.
+    fn sign(&self, content: &[u8], client: &str, query: &str) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&self.0);
-        for part in [content, caller.as_bytes(), walk.as_bytes()] {
+        for part in [content, client.as_bytes(), query.as_bytes()] {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
@@ -63,11 +73,16 @@ impl CursorKey {
     }
 }
 
-fn bytes(text: &str) -> Option<Vec<u8>> {
-    if text.len() != 2 * (CONTENT + SIGNATURE) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    const LENGTH: usize = 2 * (CONTENT_BYTES + SIGNATURE_BYTES);
+    if text.len() != LENGTH || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    (0..text.len()).step_by(2).map(|place| u8::from_str_radix(text.get(place..place + 2)?, 16).ok()).collect()
+    let mut bytes = Vec::with_capacity(LENGTH / 2);
+    for start in (0..LENGTH).step_by(2) {
+        bytes.push(u8::from_str_radix(text.get(start..start + 2)?, 16).ok()?);
+    }
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -75,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_good_for_its_own_walk_only() {
+    fn cursor_is_valid_only_for_its_own_key_client_and_query() {
         let key = CursorKey::new(b"secret");
         let cursor = Cursor { snapshot: *b"twelve bytes", offset: 200, count: 100 };
         let text = key.seal(&cursor, "c1", "[]");
@@ -83,10 +98,11 @@ mod tests {
         assert_eq!(key.open(&text, "okta", "[]"), None);
         assert_eq!(key.open(&text, "c1", "[1]"), None);
         assert_eq!(CursorKey::new(b"other").open(&text, "c1", "[]"), None);
-        for place in 0..text.len() {
+        for position in 0..text.len() {
             let mut forged = text.clone().into_bytes();
-            forged[place] = if forged[place] == b'0' { b'1' } else { b'0' };
-            assert_eq!(key.open(&String::from_utf8(forged).unwrap(), "c1", "[]"), None, "{place}");
+            forged[position] = if forged[position] == b'0' { b'1' } else { b'0' };
+            let forged = String::from_utf8(forged).unwrap();
+            assert_eq!(key.open(&forged, "c1", "[]"), None, "{position}");
         }
         for text in ["", "x", "ä", &text[2..], &format!("{text}00")] {
             assert_eq!(key.open(text, "c1", "[]"), None);

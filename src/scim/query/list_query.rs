@@ -1,10 +1,13 @@
-//! A query for a list and its answer (RFC 7644 §3.4.2). Once it is read, carrying it out cannot fail:
-//! it can only be ended by whoever gives it a limit.
+//! List query and list response (RFC 7644 §3.4.2).
+//!
+//! [`ListQuery::new`] binds a search request to resource types, which can fail. Running the query
+//! cannot fail, it can only be stopped by the caller's deadline. The steps are: matches of each
+//! type ([`MatchList`]), the page across the types ([`MatchIndex`]), and the resources of the page
+//! with their projection ([`Selected`]).
 
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
 use std::convert::Infallible;
-use std::iter::Peekable;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,51 +16,56 @@ use serde_json::Value as Json;
 use crate::scim::filter;
 use crate::scim::filter::{Condition, Filter};
 use crate::scim::query::sort;
-use crate::scim::query::sort::{Key, Order, Sorting};
+use crate::scim::query::sort::{SortKey, SortKeyExtractor};
 use crate::scim::schema::{standard_attributes, suggestion};
-use crate::scim::{
-    AttributeId, InvalidQuery, Paging, Projection, Resource, ResourceType, Resources, ScimType, SearchRequest,
-};
+use crate::scim::{AttributeId, InvalidQuery, Paging, Projection, Resource, ResourceType, Resources};
+use crate::scim::{ScimType, SearchRequest};
 
-/// What a client asks of the resources of one or several types.
+/// List query, bound to one or several resource types.
 #[derive(Debug)]
 pub struct ListQuery {
-    /// For each type.
-    parts: Vec<Part>,
-    direction: Direction,
+    /// Queries of the types, in the order of the types.
+    type_queries: Vec<TypeQuery>,
+    direction: SortDirection,
     paging: Paging,
 }
 
+/// Part of a list query that is bound to one resource type.
 #[derive(Debug)]
-struct Part {
-    condition: Option<Condition>,
+struct TypeQuery {
+    filter: Option<Condition>,
+    /// Attribute to sort by. None if the query does not sort, or this type does not have it.
     sort_by: Option<AttributeId>,
     projection: Projection,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
+enum SortDirection {
     Ascending,
     Descending,
 }
 
-/// A page of more resources than this takes a while to write.
-const LARGE: usize = 1000;
+/// Maximum number of resources on a page that is written quickly.
+const MAX_FAST_PAGE_RESOURCES: usize = 1000;
 
-/// More tests of single values than this take a while too.
-const TESTS: usize = 50_000;
+/// Maximum number of predicate tests that take little time.
+const MAX_FAST_PREDICATE_TESTS: usize = 50_000;
 
-/// The resource at a place of a set.
-type Found = (usize, u32);
+/// Position of a match: the index of its set, and its own index in the set.
+#[derive(Debug, Clone, Copy)]
+struct MatchIndex {
+    set: usize,
+    index: u32,
+}
 
 impl ListQuery {
-    /// Reads what is asked of resources of these types.
+    /// Binds a search request to resource types.
     ///
     /// # Errors
-    /// When a parameter makes no sense.
+    /// If a parameter is invalid.
     pub fn new(
         request: &SearchRequest,
-        kinds: &[&ResourceType],
+        resource_types: &[&ResourceType],
         limits: filter::Limits,
         paging: Paging,
     ) -> Result<Self, InvalidQuery> {
@@ -65,196 +73,307 @@ impl ListQuery {
             Some(text) => Some((text.as_str(), Filter::parse(text, limits)?)),
             None => None,
         };
-        let sort_by = sort_by(request.sort_by.as_deref(), kinds)?;
-        let part = |(kind, sort_by): (&&ResourceType, Option<AttributeId>)| {
-            let condition =
-                filter.as_ref().map(|(text, filter)| Condition::new(filter, text, kind, kinds)).transpose()?;
-            let projection = Projection::new(kind, &request.attributes, &request.excluded_attributes)?;
-            Ok(Part { condition, sort_by, projection })
-        };
-        let parts = kinds.iter().zip(sort_by).map(part).collect::<Result<_, InvalidQuery>>()?;
-        Ok(Self { parts, direction: direction(request.sort_order.as_deref())?, paging })
+        let sort_by = resolve_sort_by(request.sort_by.as_deref(), resource_types)?;
+        let mut type_queries = Vec::with_capacity(resource_types.len());
+        for (resource_type, sort_by) in resource_types.iter().zip(sort_by) {
+            let mut bound = None;
+            if let Some((text, filter)) = &filter {
+                bound = Some(Condition::new(filter, text, resource_type, resource_types)?);
+            }
+            let (attributes, excluded) = (&request.attributes, &request.excluded_attributes);
+            let projection = Projection::new(resource_type, attributes, excluded)?;
+            type_queries.push(TypeQuery { filter: bound, sort_by, projection });
+        }
+        let direction = parse_sort_order(request.sort_order.as_deref())?;
+        Ok(Self { type_queries, direction, paging })
     }
 
-    /// The answer of this query over `sets`, one for each type.
+    /// Runs the query over `sets`, one for each type.
     #[must_use]
     pub fn select<'a>(&'a self, sets: &[&'a Resources]) -> ListResponse<Selected<'a>> {
         let Ok(response) = self.select_while(sets, &|| Ok::<(), Infallible>(()));
         response
     }
 
-    /// The same, for as long as `go_on` says so, which is asked now and then.
+    /// Runs the query over `sets`, one for each type, until it is complete or `check_deadline`
+    /// fails. `check_deadline` is called repeatedly.
     ///
     /// # Errors
-    /// Those of `go_on`.
+    /// Errors of `check_deadline`.
     pub fn select_while<'a, E>(
         &'a self,
         sets: &[&'a Resources],
-        go_on: &impl Fn() -> Result<(), E>,
+        check_deadline: &impl Fn() -> Result<(), E>,
     ) -> Result<ListResponse<Selected<'a>>, E> {
-        let parts = self.parts.iter().zip(sets);
-        let found = parts.map(|(part, resources)| self.places(part, resources, go_on));
-        let found: Vec<Places<'_>> = found.collect::<Result<_, E>>()?;
-        let total_results = found.iter().map(Places::len).sum();
+        let mut lists = Vec::with_capacity(sets.len());
+        for (query, resources) in self.type_queries.iter().zip(sets) {
+            lists.push(query.matches(resources, self.direction, check_deadline)?);
+        }
+        let total_results = lists.iter().map(MatchList::len).sum();
         let range = self.paging.range(total_results);
-        let is_sorted = self.parts.iter().any(|part| part.sort_by.is_some());
-        let page = if is_sorted && found.len() > 1 { self.merged(&found, sets, range) } else { joined(&found, range) };
-        let selected = page.into_iter().filter_map(|(set, place)| {
-            let resource = sets.get(set)?.all().get(place as usize)?;
-            Some(Selected { resource, projection: &self.parts.get(set)?.projection })
-        });
-        Ok(ListResponse::new(total_results, self.paging.start_index(), selected.collect()))
+        let is_sorted = self.type_queries.iter().any(|query| query.sort_by.is_some());
+        let page = match lists.as_slice() {
+            [_, _, ..] if is_sorted => Merge::new(self, &lists, sets).page(range),
+            _ => concatenate(&lists, range),
+        };
+        let mut selected = Vec::with_capacity(page.len());
+        for MatchIndex { set, index } in page {
+            if let Some(query) = self.type_queries.get(set)
+                && let Some(resources) = sets.get(set)
+                && let Some(resource) = resources.all().get(index as usize)
+            {
+                selected.push(Selected { resource, projection: &query.projection });
+            }
+        }
+        Ok(ListResponse::new(total_results, self.paging.start_index(), selected))
     }
 
-    /// Whether carrying it out on these sets can take so long that others should not wait for it: to sort, to
-    /// filter without an index, and to write a large page.
+    /// Reports whether the query can take so long that it must not delay other requests. A query is
+    /// expensive if it sorts, filters many resources without an index, or writes a large page.
     #[must_use]
     pub fn may_take_long(&self, sets: &[&Resources]) -> bool {
-        let [(part, resources)] = self.parts.iter().zip(sets).collect::<Vec<_>>()[..] else { return true };
-        let is_large = || self.paging.range(resources.all().len()).len() > LARGE;
-        let scans = |condition: &Condition| {
-            let few = filter::candidates(condition, resources);
-            few.is_none_or(|few| few.len() * condition.tests() > TESTS)
+        let ([query], [resources]) = (self.type_queries.as_slice(), sets) else { return true };
+        if query.sort_by.is_some() {
+            return true;
+        }
+        let Some(filter) = &query.filter else {
+            return self.paging.range(resources.all().len()).len() > MAX_FAST_PAGE_RESOURCES;
         };
-        part.sort_by.is_some() || part.condition.as_ref().map_or_else(is_large, scans)
+        let Some(candidates) = filter::candidates(filter, resources) else { return true };
+        candidates.len() * filter.predicate_count() > MAX_FAST_PREDICATE_TESTS
     }
+}
 
-    /// What is found among the resources of one type, in the order that is asked for.
-    fn places<'a, E>(
+impl TypeQuery {
+    /// Returns the matches in the requested order.
+    fn matches<'a, E>(
         &self,
-        part: &Part,
         resources: &'a Resources,
-        go_on: &impl Fn() -> Result<(), E>,
-    ) -> Result<Places<'a>, E> {
-        let matches = part.condition.as_ref().map(|condition| filter::matches(condition, resources, go_on));
-        let order = part.sort_by.and_then(|id| resources.order(id));
-        Ok(match (matches.transpose()?, order) {
-            (None, None) => Places::All(resources.all().len()),
-            (None, Some(order)) => Places::These(match self.direction {
-                Direction::Ascending => Cow::Borrowed(&order.ascending),
-                Direction::Descending => descending(order).into(),
-            }),
-            (Some(matches), None) => Places::These(matches.into()),
-            (Some(mut matches), Some(order)) => {
-                let rank = |place: &u32| order.ranks.get(*place as usize).copied();
-                match self.direction {
-                    Direction::Ascending => matches.sort_by_key(rank),
-                    Direction::Descending => matches.sort_by_key(|place| Reverse(rank(place))),
-                }
-                Places::These(matches.into())
-            }
-        })
-    }
-
-    /// A page of several sets that are sorted each: what comes behind the page is not looked at.
-    fn merged(&self, found: &[Places<'_>], sets: &[&Resources], page: Range<usize>) -> Vec<Found> {
-        let sorting = |(part, set): (&Part, &&Resources)| Some(Sorting::new(set.resource_type(), part.sort_by?));
-        // An attribute that two types have is of the same type in both.
-        let compare = |(one, _): &Keyed<'_>, (other, _): &Keyed<'_>| match self.direction {
-            Direction::Ascending => sort::compare(one.as_ref(), other.as_ref()),
-            Direction::Descending => sort::compare(other.as_ref(), one.as_ref()),
+        direction: SortDirection,
+        check_deadline: &impl Fn() -> Result<(), E>,
+    ) -> Result<MatchList<'a>, E> {
+        let matches = match &self.filter {
+            Some(filter) => Some(filter::matches(filter, resources, check_deadline)?),
+            None => None,
         };
-        let parts = self.parts.iter().zip(sets).zip(found).enumerate();
-        let keyed = parts.map(|(set, ((part, resources), places))| {
-            let by = sorting((part, resources));
-            let keyed = move |at: usize| -> Option<Keyed<'_>> {
-                let place = places.at(at)?;
-                let key = by.as_ref().and_then(|by| by.key(resources.all().get(place as usize)?));
-                Some((key, (set, place)))
-            };
-            (0..places.len()).filter_map(keyed).peekable()
-        });
-        let mut rests: Vec<_> = keyed.collect();
-        let merged = std::iter::from_fn(|| smallest(&mut rests, compare));
-        merged.map(|(_, found)| found).take(page.end).skip(page.start).collect()
+        let order = match self.sort_by {
+            Some(id) => resources.order(id),
+            None => None,
+        };
+        let indexes = match (matches, order) {
+            (None, None) => return Ok(MatchList::All(resources.all().len())),
+            (Some(matches), None) => Cow::Owned(matches),
+            (None, Some(order)) => match direction {
+                SortDirection::Ascending => Cow::Borrowed(order.ascending()),
+                SortDirection::Descending => Cow::Owned(order.descending()),
+            },
+            (Some(mut matches), Some(order)) => {
+                match direction {
+                    SortDirection::Ascending => matches.sort_by_key(|index| order.rank(*index)),
+                    SortDirection::Descending => {
+                        matches.sort_by_key(|index| Reverse(order.rank(*index)));
+                    }
+                }
+                Cow::Owned(matches)
+            }
+        };
+        Ok(MatchList::Indexes(indexes))
     }
 }
 
-/// A resource and what it is sorted by.
-type Keyed<'a> = (Option<Key<'a>>, Found);
-
-/// Takes the smallest of what comes next; of equal ones the first.
-fn smallest<I: Iterator>(
-    rests: &mut [Peekable<I>],
-    compare: impl Fn(&I::Item, &I::Item) -> Ordering,
-) -> Option<I::Item> {
-    let firsts = rests.iter_mut().enumerate().filter_map(|(set, rest)| Some((set, rest.peek()?)));
-    let (set, _) = firsts.min_by(|(_, one), (_, other)| compare(one, other))?;
-    rests.get_mut(set)?.next()
-}
-
-/// Places of resources in the order in which they are listed.
-enum Places<'a> {
-    /// All, in the order of the set.
+/// Matches of one type, in the order of the list.
+enum MatchList<'a> {
+    /// All resources of the set, in its order, with their number.
     All(usize),
-    These(Cow<'a, [u32]>),
+    /// Indexes of the matches.
+    Indexes(Cow<'a, [u32]>),
 }
 
-impl Places<'_> {
+impl MatchList<'_> {
     fn len(&self) -> usize {
         match self {
             Self::All(count) => *count,
-            Self::These(places) => places.len(),
+            Self::Indexes(indexes) => indexes.len(),
         }
     }
 
-    fn at(&self, at: usize) -> Option<u32> {
+    /// Returns the index of the resource at a position of the list.
+    fn get(&self, position: usize) -> Option<u32> {
         match self {
-            Self::All(_) => u32::try_from(at).ok(),
-            Self::These(places) => places.get(at).copied(),
+            Self::All(_) => u32::try_from(position).ok(),
+            Self::Indexes(indexes) => indexes.get(position).copied(),
         }
     }
 }
 
-/// A page of the sets one after the other.
-fn joined(found: &[Places<'_>], page: Range<usize>) -> Vec<Found> {
-    let mut joined = Vec::with_capacity(page.len());
-    let mut earlier = 0;
-    for (set, places) in found.iter().enumerate() {
-        let here = page.start.saturating_sub(earlier)..page.end.saturating_sub(earlier).min(places.len());
-        joined.extend(here.filter_map(|at| Some((set, places.at(at)?))));
-        earlier += places.len();
-    }
-    joined
+/// Merge of the sorted matches of several types.
+struct Merge<'a> {
+    /// Matches of the types, in the order of the types.
+    inputs: Vec<MergeInput<'a>>,
+    direction: SortDirection,
 }
 
-/// From the largest to the smallest; those without a value first, equal ones in the list's own order.
-fn descending(order: &Order) -> Vec<u32> {
-    let rank = |place: &u32| order.ranks.get(*place as usize);
-    let runs: Vec<&[u32]> = order.ascending.chunk_by(|one, other| rank(one) == rank(other)).collect();
-    runs.into_iter().rev().flatten().copied().collect()
+/// Sorted matches of one type.
+struct MergeInput<'a> {
+    resources: &'a Resources,
+    matches: &'a MatchList<'a>,
+    /// Extractor of the sort keys. None if the type does not have the attribute.
+    extractor: Option<SortKeyExtractor>,
+    /// Position of the match behind `head`.
+    next_position: usize,
+    /// First match that is not yet merged. None at the end.
+    head: Option<MergeHead<'a>>,
 }
 
-/// For each type the attribute with the values to sort by.
-fn sort_by(name: Option<&str>, kinds: &[&ResourceType]) -> Result<Vec<Option<AttributeId>>, InvalidQuery> {
-    let Some(name) = name else { return Ok(vec![None; kinds.len()]) };
-    let invalid = |detail| InvalidQuery { scim_type: ScimType::InvalidPath, detail };
-    let found: Vec<_> = kinds.iter().map(|kind| kind.attribute(name)).collect();
-    if found.iter().all(Option::is_none) {
-        // Nobody has a value for what is not served, so the list keeps its order.
-        if kinds.iter().any(|kind| standard_attributes::has(kind, name)) {
-            return Ok(found);
+struct MergeHead<'a> {
+    key: Option<SortKey<'a>>,
+    index: u32,
+}
+
+impl<'a> Merge<'a> {
+    fn new(query: &ListQuery, lists: &'a [MatchList<'a>], sets: &[&'a Resources]) -> Self {
+        let mut inputs = Vec::with_capacity(sets.len());
+        for ((query, resources), matches) in query.type_queries.iter().zip(sets).zip(lists) {
+            inputs.push(MergeInput::new(query, resources, matches));
         }
-        let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
-        return Err(invalid(format!(
-            "sortBy: there is no attribute `{}` in {}{}",
-            filter::shortened(name),
-            names.join(" or "),
-            suggestion::for_attribute(kinds, name)
-        )));
+        Self { inputs, direction: query.direction }
     }
-    let valued: Vec<_> = kinds.iter().zip(found).map(|(kind, id)| kind.valued(id?)).collect();
-    if valued.iter().all(Option::is_none) {
-        return Err(invalid(format!("sortBy: {} is complex: name one of its sub-attributes", filter::shortened(name))));
+
+    /// Returns a page of the merged list. Matches behind the page are not compared.
+    fn page(mut self, page: Range<usize>) -> Vec<MatchIndex> {
+        let mut merged = Vec::with_capacity(page.len());
+        for position in 0..page.end {
+            let Some(next) = self.take_first() else { break };
+            if position >= page.start {
+                merged.push(next);
+            }
+        }
+        merged
     }
-    Ok(valued)
+
+    /// Takes the next match of the merged list. Among equal matches, the first type's comes first.
+    /// An attribute that several types have has the same type in all of them, so the keys compare.
+    fn take_first(&mut self) -> Option<MatchIndex> {
+        let mut first: Option<(usize, &MergeHead<'_>)> = None;
+        for (set, input) in self.inputs.iter().enumerate() {
+            let Some(head) = &input.head else { continue };
+            let is_first = match first {
+                Some((_, first)) => compare(head, first, self.direction).is_lt(),
+                None => true,
+            };
+            if is_first {
+                first = Some((set, head));
+            }
+        }
+        let (set, _) = first?;
+        let index = self.inputs.get_mut(set)?.take()?;
+        Some(MatchIndex { set, index })
+    }
 }
 
-fn direction(order: Option<&str>) -> Result<Direction, InvalidQuery> {
-    match order {
-        None => Ok(Direction::Ascending),
-        Some(order) if order.eq_ignore_ascii_case("ascending") => Ok(Direction::Ascending),
-        Some(order) if order.eq_ignore_ascii_case("descending") => Ok(Direction::Descending),
+impl<'a> MergeInput<'a> {
+    fn new(query: &TypeQuery, resources: &'a Resources, matches: &'a MatchList<'a>) -> Self {
+        let resource_type = resources.resource_type();
+        let extractor = query.sort_by.map(|id| SortKeyExtractor::new(resource_type, id));
+        let mut input = Self { resources, matches, extractor, next_position: 0, head: None };
+        input.head = input.read();
+        input
+    }
+
+    /// Reads the next match.
+    fn read(&mut self) -> Option<MergeHead<'a>> {
+        if self.next_position >= self.matches.len() {
+            return None;
+        }
+        let index = self.matches.get(self.next_position)?;
+        self.next_position += 1;
+        let key = match (&self.extractor, self.resources.all().get(index as usize)) {
+            (Some(extractor), Some(resource)) => extractor.key(resource),
+            (Some(_) | None, _) => None,
+        };
+        Some(MergeHead { key, index })
+    }
+
+    /// Removes the head, reads the next one, and returns the index of the removed resource.
+    fn take(&mut self) -> Option<u32> {
+        let next = self.read();
+        let head = std::mem::replace(&mut self.head, next)?;
+        Some(head.index)
+    }
+}
+
+fn compare(one: &MergeHead<'_>, other: &MergeHead<'_>, direction: SortDirection) -> Ordering {
+    let ordering = sort::compare(one.key.as_ref(), other.key.as_ref());
+    match direction {
+        SortDirection::Ascending => ordering,
+        SortDirection::Descending => ordering.reverse(),
+    }
+}
+
+/// Returns a page of the lists, one list after the other.
+fn concatenate(lists: &[MatchList<'_>], page: Range<usize>) -> Vec<MatchIndex> {
+    let mut matches = Vec::with_capacity(page.len());
+    let mut list_start = 0;
+    for (set, list) in lists.iter().enumerate() {
+        let start = page.start.saturating_sub(list_start);
+        let end = page.end.saturating_sub(list_start).min(list.len());
+        for position in start..end {
+            if let Some(index) = list.get(position) {
+                matches.push(MatchIndex { set, index });
+            }
+        }
+        list_start += list.len();
+    }
+    matches
+}
+
+/// Returns for each type the attribute to sort by. For a complex attribute that is the
+/// sub-attribute with its value.
+fn resolve_sort_by(
+    name: Option<&str>,
+    resource_types: &[&ResourceType],
+) -> Result<Vec<Option<AttributeId>>, InvalidQuery> {
+    let Some(name) = name else { return Ok(vec![None; resource_types.len()]) };
+    let mut sort_by = Vec::with_capacity(resource_types.len());
+    let mut is_served = false;
+    let mut is_sortable = false;
+    for resource_type in resource_types {
+        let attribute = resource_type.attribute(name);
+        let valued = match attribute {
+            Some(id) => resource_type.valued(id),
+            None => None,
+        };
+        is_served |= attribute.is_some();
+        is_sortable |= valued.is_some();
+        sort_by.push(valued);
+    }
+    if is_sortable {
+        return Ok(sort_by);
+    }
+    if is_served {
+        let name = filter::shortened(name);
+        let detail = format!("sortBy: {name} is complex: name one of its sub-attributes");
+        return Err(InvalidQuery { scim_type: ScimType::InvalidPath, detail });
+    }
+    // No resource has a value of an attribute that is not served, so the list keeps its order.
+    if resource_types.iter().any(|it| standard_attributes::has(it, name)) {
+        return Ok(sort_by);
+    }
+    let type_names: Vec<_> = resource_types.iter().map(|it| it.name()).collect();
+    let detail = format!(
+        "sortBy: there is no attribute `{}` in {}{}",
+        filter::shortened(name),
+        type_names.join(" or "),
+        suggestion::for_attribute(resource_types, name),
+    );
+    Err(InvalidQuery { scim_type: ScimType::InvalidPath, detail })
+}
+
+fn parse_sort_order(text: Option<&str>) -> Result<SortDirection, InvalidQuery> {
+    match text {
+        None => Ok(SortDirection::Ascending),
+        Some(text) if text.eq_ignore_ascii_case("ascending") => Ok(SortDirection::Ascending),
+        Some(text) if text.eq_ignore_ascii_case("descending") => Ok(SortDirection::Descending),
         Some(_) => Err(InvalidQuery {
             scim_type: ScimType::InvalidValue,
             detail: "sortOrder must be ascending or descending".to_owned(),
@@ -262,16 +381,16 @@ fn direction(order: Option<&str>) -> Result<Direction, InvalidQuery> {
     }
 }
 
-/// A resource on a page, as much of it as is asked for.
+/// Resource on a page, with its projection.
 #[derive(Debug, Clone, Copy)]
 pub struct Selected<'a> {
     resource: &'a Arc<Resource>,
     projection: &'a Projection,
 }
 
-/// What can be on a page.
+/// Item of a list response.
 pub trait Listed {
-    /// Writes it in JSON.
+    /// Appends the item to `json`.
     fn write(&self, json: &mut Vec<u8>);
 }
 
@@ -287,8 +406,10 @@ impl Listed for &Json {
     }
 }
 
-/// A list response. `itemsPerPage` is the number of resources in this page, never the number asked
-/// for: a client that steps by it must not skip anybody.
+/// List response.
+///
+/// `itemsPerPage` is the number of resources on this page, never the requested number: a client
+/// that adds it to `startIndex` must not skip a resource.
 #[derive(Debug, Clone)]
 pub struct ListResponse<T> {
     total_results: usize,
@@ -298,56 +419,62 @@ pub struct ListResponse<T> {
 }
 
 impl<T: Listed> ListResponse<T> {
-    /// The page `resources`, which begins at the 1-based `start_index` of `total_results` matches.
+    /// Creates the page `resources`, which begins at the 1-based `start_index` of `total_results`
+    /// matches.
     #[must_use]
     pub fn new(total_results: usize, start_index: usize, resources: Vec<T>) -> Self {
         Self { total_results, start_index, next_cursor: None, resources }
     }
 
-    /// The page.
+    /// Returns the resources of the page.
     #[must_use]
     pub fn resources(&self) -> &[T] {
         &self.resources
     }
 
-    /// How many matches there are.
+    /// Returns the number of matches.
     #[must_use]
     pub fn total(&self) -> usize {
         self.total_results
     }
 
-    /// How many matches are on this page.
+    /// Returns the number of resources on the page.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.resources.len()
     }
 
-    /// How many matches are on this page and those before it, if there are more.
+    /// Returns the offset of the next page: the number of matches on this page and those before it.
+    /// Returns none on the last page.
     #[must_use]
     pub fn ends_before_the_last(&self) -> Option<usize> {
         let end = self.start_index - 1 + self.resources.len();
-        (end < self.total_results).then_some(end)
+        if end < self.total_results { Some(end) } else { None }
     }
 
-    /// The same page with a cursor to the next one (RFC 9865 §2).
+    /// Returns the page with a cursor to the next one (RFC 9865 §2).
     #[must_use]
     pub fn followed_by(self, next_cursor: Option<String>) -> Self {
         Self { next_cursor, ..self }
     }
 
-    /// The response in JSON.
+    /// Encodes the response as JSON.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let Self { total_results, start_index, next_cursor, resources } = self;
-        let next_cursor = next_cursor.as_ref().map_or_else(String::new, |next| format!("\"nextCursor\":\"{next}\","));
+        let next_cursor = match next_cursor {
+            Some(cursor) => format!("\"nextCursor\":\"{cursor}\","),
+            None => String::new(),
+        };
         let mut json = format!(
-            "{{\"schemas\":[\"{}\"],\"totalResults\":{total_results},\"startIndex\":{start_index},\"itemsPerPage\":{},{next_cursor}\"Resources\":[",
+            "{{\"schemas\":[\"{}\"],\"totalResults\":{total_results},\
+             \"startIndex\":{start_index},\"itemsPerPage\":{},{next_cursor}\"Resources\":[",
             crate::scim::LIST_RESPONSE,
             resources.len(),
         )
         .into_bytes();
-        for (place, resource) in resources.iter().enumerate() {
-            if place > 0 {
+        for (position, resource) in resources.iter().enumerate() {
+            if position > 0 {
                 json.push(b',');
             }
             resource.write(&mut json);

@@ -1,63 +1,75 @@
-//! Index-based paging (RFC 7644 §3.4.2.4): which part of a list a client asks for.
+//! Index-based pagination (RFC 7644 §3.4.2.4), and the page size of cursor-based pagination (RFC
+//! 9865 §2).
 
 use std::ops::Range;
 
 use crate::scim::{InvalidQuery, ScimType};
 
-/// A part of a list.
+/// Page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paging {
+    /// Index of the first resource, counted from 1.
     start_index: usize,
     count: usize,
 }
 
 impl Paging {
-    /// Reads `startIndex` and `count` as a client writes them.
+    /// Parses `startIndex` and `count`.
     ///
     /// "A value less than 1 SHALL be interpreted as 1", "a negative value SHALL be interpreted as
-    /// '0'" (RFC 7644 table 6). Without `count` the page is as large as `max_results` allows, since
-    /// there are clients that ask once and never page.
+    /// '0'" (RFC 7644 table 6). Without `count`, the page has `max_results` resources, because some
+    /// clients send one request and never page.
     ///
     /// # Errors
-    /// When either is not a whole number.
+    /// If either is not a whole number.
     pub fn parse(start_index: Option<&str>, count: Option<&str>, max_results: usize) -> Result<Self, InvalidQuery> {
-        let start_index = start_index.map(|text| number("startIndex", text)).transpose()?;
-        let count = count.map(|text| number("count", text)).transpose()?;
-        Ok(Self { start_index: start_index.unwrap_or(1).max(1), count: count.unwrap_or(max_results).min(max_results) })
+        let start_index = match start_index {
+            Some(text) => parse_number("startIndex", text)?.max(1),
+            None => 1,
+        };
+        let count = match count {
+            Some(text) => parse_number("count", text)?.min(max_results),
+            None => max_results,
+        };
+        Ok(Self { start_index, count })
     }
 
-    /// The page that a walk with a cursor begins with, or has come to after `offset` resources.
+    /// Returns the page of `count` resources that follows the first `offset` resources.
     #[must_use]
     pub fn after(offset: usize, count: usize) -> Self {
         Self { start_index: offset.saturating_add(1), count }
     }
 
-    /// Reads `count` as it goes with a cursor: "invalidCount" if there are no pages of that size (RFC 9865 §2).
-    /// Zero asks for the total only, and what is below it reads as zero, as without a cursor.
+    /// Parses `count` of a query with a cursor. A size that is not possible gives `invalidCount`
+    /// (RFC 9865 §2). Zero requests only the total; a negative value is interpreted as zero, as
+    /// without a cursor.
     ///
     /// # Errors
-    /// When it is no whole number, or more than `max_results`.
+    /// If it is not a whole number, or greater than `max_results`.
     pub fn page_size(count: &str, max_results: usize) -> Result<usize, InvalidQuery> {
-        let size = number("count", count).ok().filter(|size| *size <= max_results);
-        size.ok_or_else(|| InvalidQuery {
-            scim_type: ScimType::InvalidCount,
-            detail: format!("with a cursor, count must be a whole number of at most {max_results}"),
-        })
+        match parse_number("count", count) {
+            Ok(size) if size <= max_results => Ok(size),
+            Ok(_) | Err(_) => {
+                let limit = format!("must be a whole number of at most {max_results}");
+                let detail = format!("with a cursor, count {limit}");
+                Err(InvalidQuery { scim_type: ScimType::InvalidCount, detail })
+            }
+        }
     }
 
-    /// The largest size of the page.
+    /// Returns the maximum number of resources on the page.
     #[must_use]
     pub fn count(self) -> usize {
         self.count
     }
 
-    /// The 1-based index of the first resource asked for.
+    /// Returns the index of the first resource, counted from 1.
     #[must_use]
     pub fn start_index(self) -> usize {
         self.start_index
     }
 
-    /// The resources asked for, out of `total`.
+    /// Returns the indexes of the page, counted from 0, in a list of `total` resources.
     #[must_use]
     pub fn range(self, total: usize) -> Range<usize> {
         let start = (self.start_index - 1).min(total);
@@ -65,13 +77,14 @@ impl Paging {
     }
 }
 
-/// What a larger number reads as: `startIndex` is told back, and clients read it into 32 bits.
-const LARGEST: usize = i32::MAX as usize;
+/// Maximum value of a parameter. A larger number is interpreted as this one: the response repeats
+/// `startIndex`, and clients store it in 32 bits.
+const MAX_NUMBER: usize = i32::MAX as usize;
 
-/// A whole number of any size; what is below zero reads as zero, what is too large as the largest.
-fn number(parameter: &'static str, text: &str) -> Result<usize, InvalidQuery> {
+/// Parses a whole number of any size. A negative number gives zero.
+fn parse_number(parameter: &'static str, text: &str) -> Result<usize, InvalidQuery> {
     let text = text.trim();
-    let (negative, digits) = match text.strip_prefix('-') {
+    let (is_negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
@@ -79,7 +92,10 @@ fn number(parameter: &'static str, text: &str) -> Result<usize, InvalidQuery> {
         let detail = format!("{parameter} must be a whole number");
         return Err(InvalidQuery { scim_type: ScimType::InvalidValue, detail });
     }
-    Ok(if negative { 0 } else { digits.parse().unwrap_or(LARGEST).min(LARGEST) })
+    if is_negative {
+        return Ok(0);
+    }
+    Ok(digits.parse().unwrap_or(MAX_NUMBER).min(MAX_NUMBER))
 }
 
 #[cfg(test)]
@@ -88,9 +104,13 @@ mod tests {
 
     use super::*;
 
+    /// Returns the page of a list of 250 resources, with pages of at most 1000.
+    fn page(start: Option<&str>, count: Option<&str>) -> Result<Range<usize>, InvalidQuery> {
+        Ok(Paging::parse(start, count, 1000)?.range(250))
+    }
+
     #[test]
-    fn odd_numbers_read_as_the_rfc_says() {
-        let range = |start, count| Paging::parse(start, count, 1000).map(|paging| paging.range(250));
+    fn numbers_out_of_range_are_interpreted_as_the_rfc_requires() {
         for (start, count, expected) in [
             (None, None, 0..250),
             (Some("1"), Some("100"), 0..100),
@@ -104,17 +124,22 @@ mod tests {
             (Some("99999999999999999999999"), None, 250..250),
             (Some(" 3"), Some("+2"), 2..4),
         ] {
-            assert_eq!(range(start, count), Ok(expected), "{start:?} {count:?}");
-        }
-        for text in ["", "x", "1.5", "1e3", "--1", "0x10", "١"] {
-            let message = |start, count| range(start, count).unwrap_err().detail;
-            assert_eq!(message(Some(text), None), "startIndex must be a whole number", "{text:?}");
-            assert_eq!(message(None, Some(text)), "count must be a whole number", "{text:?}");
+            assert_eq!(page(start, count), Ok(expected), "{start:?} {count:?}");
         }
     }
 
     #[test]
-    fn a_page_is_never_larger_than_the_cap() {
+    fn text_that_is_not_a_whole_number_is_refused() {
+        for text in ["", "x", "1.5", "1e3", "--1", "0x10", "١"] {
+            let error = page(Some(text), None).unwrap_err();
+            assert_eq!(error.detail, "startIndex must be a whole number", "{text:?}");
+            let error = page(None, Some(text)).unwrap_err();
+            assert_eq!(error.detail, "count must be a whole number", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn page_is_never_larger_than_max_results() {
         let paging = Paging::parse(None, Some("5000"), 1000).unwrap();
         assert_eq!(paging.range(5000), 0..1000);
     }
@@ -123,9 +148,11 @@ mod tests {
         #[test]
         fn pages_of_every_size_partition_the_list(total in 0usize..500, size in 1usize..60) {
             let mut seen = Vec::new();
+            let size = size.to_string();
             loop {
                 let start = (seen.len() + 1).to_string();
-                let page = Paging::parse(Some(&start), Some(&size.to_string()), 1000).unwrap().range(total);
+                let paging = Paging::parse(Some(&start), Some(&size), 1000).unwrap();
+                let page = paging.range(total);
                 if page.is_empty() {
                     break;
                 }

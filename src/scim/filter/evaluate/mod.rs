@@ -1,220 +1,310 @@
-//! A condition bound to the columns of many resources: each test is tried on every distinct value once, and
-//! what it holds for is a set of resources. Where a column cannot tell, the resource is asked.
+//! Evaluation of a bound filter over a set of resources.
+//!
+//! [`matches`] is the entry. If the indexes leave few candidates, each candidate is tested.
+//! Otherwise a [`Planner`] creates a [`QueryPlan`], which is evaluated over the columns: a column
+//! stores each distinct value once, so a predicate is tested once for each distinct value, and the
+//! result is a set of resources. The plan scans the resources themselves only where a column cannot
+//! decide.
 
 #[cfg(test)]
 mod tests;
 
-use crate::scim::filter::bind::Condition;
-use crate::scim::filter::predicate::Check;
+use crate::scim::filter::bind::{BoundAttribute, Condition};
+use crate::scim::filter::predicate::Predicate;
 use crate::scim::store::bit_set::Bits;
 use crate::scim::store::column::{Column, Elements};
 use crate::scim::{AttributeId, Resources};
 
-/// To ask more resources than this takes longer than to look at the columns.
-const MANY: usize = 2000;
+/// Maximum number of candidates of an `or`. Testing more than this one by one takes longer than
+/// evaluating the columns.
+const MAX_INDEX_CANDIDATES: usize = 2000;
 
-/// So many resources are asked before it is asked again whether to go on.
-const SOME: usize = 1000;
+/// Number of resources that a scan tests between two checks of the deadline.
+const RESOURCES_PER_DEADLINE_CHECK: usize = 1000;
 
-/// The places of the resources for which the condition holds, in the list's order.
+/// Returns the indexes of the resources that match, in the order of the set.
 ///
 /// # Errors
-/// Those of `go_on`, which is asked now and then.
+/// Errors of `check_deadline`, which is called repeatedly.
 pub(in crate::scim) fn matches<E>(
-    condition: &Condition,
+    filter: &Condition,
     resources: &Resources,
-    go_on: &impl Fn() -> Result<(), E>,
+    check_deadline: &impl Fn() -> Result<(), E>,
 ) -> Result<Vec<u32>, E> {
-    if let Some(candidates) = candidates(condition, resources) {
-        let mut found = Vec::new();
-        for place in candidates {
-            go_on()?;
-            if asked(condition, resources, place as usize) {
-                found.push(place);
+    if let Some(candidates) = candidates(filter, resources) {
+        let mut matches = Vec::new();
+        for index in candidates {
+            check_deadline()?;
+            if is_match(filter, resources, index as usize) {
+                matches.push(index);
             }
         }
-        return Ok(found);
+        return Ok(matches);
     }
     let all = Bits::all(resources.all().len());
-    let found = Plan::new(condition, resources).among(&all, go_on)?;
-    Ok(found.numbers().filter_map(|place| u32::try_from(place).ok()).collect())
+    let matches = Planner { resources }.plan(filter).evaluate(&all, check_deadline)?;
+    Ok(matches.numbers().filter_map(|index| u32::try_from(index).ok()).collect())
 }
 
-/// The few places that the indexes leave: whoever the condition holds for is among them, in the list's order. None if an
-/// index is no help.
-pub(in crate::scim) fn candidates(condition: &Condition, resources: &Resources) -> Option<Vec<u32>> {
-    match condition {
-        Condition::All(parts) | Condition::Element(_, _, parts) => {
-            let each = parts.iter().filter_map(|part| candidates(part, resources));
-            each.min_by_key(Vec::len)
+/// Returns the indexes of the few resources that can match, in the order of the set. Returns none
+/// if no hash index narrows the filter down.
+pub(in crate::scim) fn candidates(filter: &Condition, resources: &Resources) -> Option<Vec<u32>> {
+    match filter {
+        Condition::And(filters) | Condition::ValuePath { filters, .. } => {
+            let narrowed = filters.iter().filter_map(|filter| candidates(filter, resources));
+            narrowed.min_by_key(Vec::len)
         }
-        Condition::Any(parts) => {
-            let mut places = Vec::new();
-            for part in parts {
-                places.append(&mut candidates(part, resources)?);
-                if places.len() > MANY {
+        Condition::Or(filters) => {
+            let mut union = Vec::new();
+            for filter in filters {
+                union.append(&mut candidates(filter, resources)?);
+                if union.len() > MAX_INDEX_CANDIDATES {
                     return None;
                 }
             }
-            places.sort_unstable();
-            places.dedup();
-            Some(places)
+            union.sort_unstable();
+            union.dedup();
+            Some(union)
         }
-        Condition::Value(attribute) => resources.few_with(attribute.id, attribute.check.equal_to()?),
-        Condition::Always(false) => Some(Vec::new()),
-        Condition::Not(_) | Condition::Always(true) => None,
+        Condition::Attribute(BoundAttribute { id, predicate, .. }) => {
+            let value = predicate.equal_to()?;
+            resources.few_with(*id, value)
+        }
+        Condition::Constant(false) => Some(Vec::new()),
+        Condition::Not(_) | Condition::Constant(true) => None,
     }
 }
 
-fn asked(condition: &Condition, resources: &Resources, place: usize) -> bool {
-    resources.all().get(place).is_some_and(|resource| condition.holds(resource.value()))
+fn is_match(filter: &Condition, resources: &Resources, index: usize) -> bool {
+    match resources.all().get(index) {
+        Some(resource) => filter.holds(resource.value()),
+        None => false,
+    }
 }
 
-/// A condition on many resources, or on the elements of an attribute.
-enum Plan<'a> {
-    All(Vec<Self>),
-    Any(Vec<Self>),
+/// Evaluation of a filter over many resources, or over the elements of an attribute.
+enum QueryPlan<'a> {
+    And(Vec<Self>),
+    Or(Vec<Self>),
     Not(Box<Self>),
-    Always(bool),
-    /// By the one value of the resource or element.
-    One(&'a Check, &'a Column),
-    /// By the values of the elements, of which any will do.
-    Several(&'a Elements, &'a Check, &'a Column),
-    /// One of the elements is as it must be.
-    Element(&'a Elements, Box<Self>),
-    /// The resource is asked.
-    Ask(&'a Condition, &'a Resources),
+    Constant(bool),
+    /// Test of the only value of each resource or element.
+    Column(&'a Predicate, &'a Column),
+    /// Test of the elements of each resource, of which any can match.
+    ElementColumn(&'a Elements, &'a Predicate, &'a Column),
+    /// Resources with an element for which the plan holds.
+    ValuePath(&'a Elements, Box<Self>),
+    /// Test of each resource, without columns.
+    Scan(&'a Condition, &'a Resources),
 }
 
-/// What a condition is about.
+/// Rows that a plan selects from.
 #[derive(Clone, Copy)]
-enum About {
-    /// Resources, which can be asked.
+enum Rows {
+    /// Resources. Only these can be scanned.
     Resources,
-    /// The one object in each resource that is in front of the brackets.
+    /// Object in front of the brackets, one in each resource.
     Object,
-    /// The elements of this attribute.
+    /// Elements of this attribute.
     Elements(AttributeId),
 }
 
-impl<'a> Plan<'a> {
-    fn new(condition: &'a Condition, resources: &'a Resources) -> Self {
-        Self::of(condition, resources, About::Resources).unwrap_or(Self::Ask(condition, resources))
+/// Creator of plans for one set of resources.
+struct Planner<'a> {
+    resources: &'a Resources,
+}
+
+impl<'a> Planner<'a> {
+    /// Returns the plan over columns, or a scan if the columns cannot decide.
+    fn plan(&self, filter: &'a Condition) -> QueryPlan<'a> {
+        match self.plan_over_columns(filter, Rows::Resources) {
+            Some(plan) => plan,
+            None => QueryPlan::Scan(filter, self.resources),
+        }
     }
 
-    /// The plan, or none if columns cannot tell.
-    fn of(condition: &'a Condition, resources: &'a Resources, about: About) -> Option<Self> {
-        let part = |part| match about {
-            About::Resources => Some(Self::new(part, resources)),
-            About::Object | About::Elements(_) => Self::of(part, resources, about),
-        };
-        Some(match condition {
-            Condition::All(parts) => Self::All(parts.iter().map(part).collect::<Option<_>>()?),
-            Condition::Any(parts) => Self::Any(parts.iter().map(part).collect::<Option<_>>()?),
-            Condition::Not(inner) => Self::Not(Box::new(part(inner)?)),
-            Condition::Always(holds) => Self::Always(*holds),
-            Condition::Value(attribute) => {
-                let (check, column) = (&attribute.check, resources.column(attribute.id)?);
-                match (resources.resource_type().holder(attribute.id), about) {
-                    (Some(holder), About::Elements(id)) if holder == id => Self::One(check, column),
-                    (_, About::Elements(_)) => return None,
-                    (Some(holder), _) => Self::Several(resources.elements(holder)?, check, column),
-                    (None, _) => Self::One(check, column),
+    /// Returns the plan, or none if the columns cannot decide.
+    fn plan_over_columns(&self, filter: &'a Condition, rows: Rows) -> Option<QueryPlan<'a>> {
+        match filter {
+            Condition::And(filters) => Some(QueryPlan::And(self.plan_operands(filters, rows)?)),
+            Condition::Or(filters) => Some(QueryPlan::Or(self.plan_operands(filters, rows)?)),
+            Condition::Not(filter) => {
+                let plan = self.plan_operand(filter, rows)?;
+                Some(QueryPlan::Not(Box::new(plan)))
+            }
+            Condition::Constant(result) => Some(QueryPlan::Constant(*result)),
+            Condition::Attribute(attribute) => self.plan_attribute(attribute, rows),
+            Condition::ValuePath { attribute, filters, .. } => {
+                let is_multi_valued = self.resources.resource_type().get(*attribute).multi_valued;
+                if is_multi_valued {
+                    return self.plan_elements(*attribute, filters);
                 }
+                Some(QueryPlan::And(self.plan_inner(filters, Rows::Object)?))
             }
-            Condition::Element(id, _, parts) => {
-                let multi_valued = resources.resource_type().get(*id).multi_valued;
-                let about = if multi_valued { About::Elements(*id) } else { About::Object };
-                let parts = parts.iter().map(|part| Self::of(part, resources, about));
-                let all = Self::All(parts.collect::<Option<_>>()?);
-                if multi_valued { Self::Element(resources.elements(*id)?, Box::new(all)) } else { all }
-            }
-        })
+        }
     }
 
-    /// Those among these resources or elements for which it holds.
-    fn among<E>(&self, among: &Bits, go_on: &impl Fn() -> Result<(), E>) -> Result<Bits, E> {
-        go_on()?;
-        Ok(match self {
-            Self::All(parts) => {
-                let mut left = among.clone();
-                // A test that comes after one that left nobody has nothing to say.
-                let mut parts = parts.iter();
-                while let Some(part) = parts.next().filter(|_| !left.is_empty()) {
-                    left = part.among(&left, go_on)?;
-                }
-                left
+    /// Returns the plan of an operand. An operand over resources is scanned if its columns cannot
+    /// decide, so that the other operands still use theirs.
+    fn plan_operand(&self, filter: &'a Condition, rows: Rows) -> Option<QueryPlan<'a>> {
+        match rows {
+            Rows::Resources => Some(self.plan(filter)),
+            Rows::Object | Rows::Elements(_) => self.plan_over_columns(filter, rows),
+        }
+    }
+
+    fn plan_operands(&self, filters: &'a [Condition], rows: Rows) -> Option<Vec<QueryPlan<'a>>> {
+        filters.iter().map(|filter| self.plan_operand(filter, rows)).collect()
+    }
+
+    /// Returns the plans of the filters of a value path, or none if the columns cannot decide.
+    fn plan_inner(&self, filters: &'a [Condition], rows: Rows) -> Option<Vec<QueryPlan<'a>>> {
+        filters.iter().map(|filter| self.plan_over_columns(filter, rows)).collect()
+    }
+
+    fn plan_attribute(&self, attribute: &'a BoundAttribute, rows: Rows) -> Option<QueryPlan<'a>> {
+        let BoundAttribute { id, predicate, .. } = attribute;
+        let column = self.resources.column(*id)?;
+        match (self.resources.resource_type().holder(*id), rows) {
+            (Some(holder), Rows::Elements(elements)) if holder == elements => {
+                Some(QueryPlan::Column(predicate, column))
             }
-            Self::Any(parts) => {
-                let (mut found, mut left) = (Bits::none(among.len()), among.clone());
-                let mut parts = parts.iter();
-                while let Some(part) = parts.next().filter(|_| !left.is_empty()) {
-                    let more = part.among(&left, go_on)?;
-                    left.remove(&more);
-                    found.add(&more);
-                }
-                found
+            (_, Rows::Elements(_)) => None,
+            (Some(holder), Rows::Resources | Rows::Object) => {
+                let elements = self.resources.elements(holder)?;
+                Some(QueryPlan::ElementColumn(elements, predicate, column))
             }
-            Self::Not(inner) => without(among, &inner.among(among, go_on)?),
-            Self::Always(true) => among.clone(),
-            Self::Always(false) => Bits::none(among.len()),
-            Self::One(check, column) => both(among, one(check, column)),
-            Self::Several(elements, check, column) => both(among, several(elements, check, column)),
-            Self::Element(elements, part) => {
-                both(among, elements.holders(&part.among(&Bits::all(elements.count()), go_on)?))
-            }
-            Self::Ask(condition, resources) => {
-                let mut found = Bits::none(among.len());
-                for (number, place) in among.numbers().enumerate() {
-                    if number % SOME == SOME - 1 {
-                        go_on()?;
-                    }
-                    if asked(condition, resources, place) {
-                        found.insert(place);
-                    }
-                }
-                found
-            }
-        })
+            (None, Rows::Resources | Rows::Object) => Some(QueryPlan::Column(predicate, column)),
+        }
+    }
+
+    /// Returns the plan of a value path over a multi-valued attribute.
+    fn plan_elements(&self, id: AttributeId, filters: &'a [Condition]) -> Option<QueryPlan<'a>> {
+        let plan = QueryPlan::And(self.plan_inner(filters, Rows::Elements(id))?);
+        let elements = self.resources.elements(id)?;
+        Some(QueryPlan::ValuePath(elements, Box::new(plan)))
     }
 }
 
-fn both(among: &Bits, mut found: Bits) -> Bits {
-    found.keep(among);
+impl QueryPlan<'_> {
+    /// Returns the members of `rows` for which the plan holds.
+    fn evaluate<E, F>(&self, rows: &Bits, check_deadline: &F) -> Result<Bits, E>
+    where
+        F: Fn() -> Result<(), E>,
+    {
+        check_deadline()?;
+        match self {
+            Self::And(plans) => evaluate_and(plans, rows, check_deadline),
+            Self::Or(plans) => evaluate_or(plans, rows, check_deadline),
+            Self::Not(plan) => Ok(difference(rows, &plan.evaluate(rows, check_deadline)?)),
+            Self::Constant(true) => Ok(rows.clone()),
+            Self::Constant(false) => Ok(Bits::none(rows.len())),
+            Self::Column(predicate, column) => Ok(intersection(rows, rows_with(predicate, column))),
+            Self::ElementColumn(elements, predicate, column) => {
+                Ok(intersection(rows, holders_with(elements, predicate, column)))
+            }
+            Self::ValuePath(elements, plan) => {
+                let matching = plan.evaluate(&Bits::all(elements.count()), check_deadline)?;
+                Ok(intersection(rows, elements.holders(&matching)))
+            }
+            Self::Scan(filter, resources) => scan(filter, resources, rows, check_deadline),
+        }
+    }
+}
+
+fn evaluate_and<E>(
+    plans: &[QueryPlan<'_>],
+    rows: &Bits,
+    check_deadline: &impl Fn() -> Result<(), E>,
+) -> Result<Bits, E> {
+    let mut matches = rows.clone();
+    for plan in plans {
+        if matches.is_empty() {
+            break;
+        }
+        matches = plan.evaluate(&matches, check_deadline)?;
+    }
+    Ok(matches)
+}
+
+fn evaluate_or<E>(
+    plans: &[QueryPlan<'_>],
+    rows: &Bits,
+    check_deadline: &impl Fn() -> Result<(), E>,
+) -> Result<Bits, E> {
+    let mut matches = Bits::none(rows.len());
+    let mut remaining = rows.clone();
+    for plan in plans {
+        if remaining.is_empty() {
+            break;
+        }
+        let found = plan.evaluate(&remaining, check_deadline)?;
+        remaining.remove(&found);
+        matches.add(&found);
+    }
+    Ok(matches)
+}
+
+fn scan<E>(
+    filter: &Condition,
+    resources: &Resources,
+    rows: &Bits,
+    check_deadline: &impl Fn() -> Result<(), E>,
+) -> Result<Bits, E> {
+    let mut matches = Bits::none(rows.len());
+    for (scanned, index) in rows.numbers().enumerate() {
+        if scanned % RESOURCES_PER_DEADLINE_CHECK == RESOURCES_PER_DEADLINE_CHECK - 1 {
+            check_deadline()?;
+        }
+        if is_match(filter, resources, index) {
+            matches.insert(index);
+        }
+    }
+    Ok(matches)
+}
+
+fn intersection(rows: &Bits, mut found: Bits) -> Bits {
+    found.keep(rows);
     found
 }
 
-fn without(among: &Bits, found: &Bits) -> Bits {
-    let mut left = among.clone();
-    left.remove(found);
-    left
+fn difference(rows: &Bits, found: &Bits) -> Bits {
+    let mut remaining = rows.clone();
+    remaining.remove(found);
+    remaining
 }
 
-fn one(check: &Check, column: &Column) -> Bits {
-    let values = holding(check, column);
-    let absent = check.holds_without_value();
-    if values.is_empty() && !absent {
+/// Returns the rows of the column for which the predicate holds.
+fn rows_with(predicate: &Predicate, column: &Column) -> Bits {
+    let values = matching_values(predicate, column);
+    let holds_without_value = predicate.holds_without_value();
+    if values.is_empty() && !holds_without_value {
         return Bits::none(column.len());
     }
-    column.having(&values, absent)
+    column.having(&values, holds_without_value)
 }
 
-fn several(elements: &Elements, check: &Check, column: &Column) -> Bits {
-    let values = holding(check, column);
-    let mut found = if values.is_empty() {
+/// Returns the resources for which the predicate holds, by the column of their elements.
+fn holders_with(elements: &Elements, predicate: &Predicate, column: &Column) -> Bits {
+    let values = matching_values(predicate, column);
+    let mut matches = if values.is_empty() {
         Bits::none(elements.holder_count())
     } else {
         elements.holders(&column.having(&values, false))
     };
-    if check.holds_without_value() {
-        let present = column.having(&Bits::all(column.count()), false);
-        found.add(&without(&Bits::all(elements.holder_count()), &elements.holders(&present)));
+    if predicate.holds_without_value() {
+        let with_value = elements.holders(&column.having(&Bits::all(column.count()), false));
+        matches.add(&difference(&Bits::all(elements.holder_count()), &with_value));
     }
-    found
+    matches
 }
 
-/// The codes of the values for which the check holds.
-fn holding(check: &Check, column: &Column) -> Bits {
-    let searched = check.contained().and_then(|part| column.containing(part));
-    searched.unwrap_or_else(|| column.values().map(|value| check.holds_folded(&value)).collect())
+/// Returns the dictionary codes of the values for which the predicate holds.
+fn matching_values(predicate: &Predicate, column: &Column) -> Bits {
+    if let Some(part) = predicate.contained()
+        && let Some(codes) = column.containing(part)
+    {
+        return codes;
+    }
+    column.values().map(|value| predicate.holds_folded(&value)).collect()
 }

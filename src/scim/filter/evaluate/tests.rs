@@ -1,4 +1,4 @@
-//! Plans are held to asking each resource.
+//! Tests that a plan returns the same matches as testing each resource.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::scim::filter::evaluate::*;
 use crate::scim::filter::{Filter, Limits};
-use crate::scim::{AttributeType, CustomAttribute, Discovery, EXTENSION_USER, Locations, Resource, ResourceType};
+use crate::scim::{AttributeType, CustomAttribute, Discovery, EXTENSION_USER, Locations};
+use crate::scim::{Resource, ResourceType};
 
 const FILTERS: &[&str] = &[
     "title pr",
@@ -57,7 +58,7 @@ const FILTERS: &[&str] = &[
     "urn:ietf:params:scim:schemas:extension:personio:2.0:User pr",
 ];
 
-/// Values that an attribute has, or has in an unusual shape.
+/// Values of usual and unusual types for any attribute.
 fn odd() -> impl Strategy<Value = Value> {
     let scalar = prop::sample::select(vec![
         json!("a"),
@@ -80,99 +81,160 @@ fn odd() -> impl Strategy<Value = Value> {
     prop_oneof![12 => scalar, 1 => list]
 }
 
-fn user() -> impl Strategy<Value = Value> {
-    let email = prop_oneof![
-        9 => (odd(), odd()).prop_map(|(value, primary)| json!({"value": value, "primary": primary})),
+fn email() -> impl Strategy<Value = Value> {
+    let pair = (odd(), odd());
+    prop_oneof![
+        9 => pair.prop_map(|(value, primary)| json!({"value": value, "primary": primary})),
         1 => odd(),
-    ];
-    let emails = prop::collection::vec(email, 0..3).prop_map(Value::from);
-    let emails = prop_oneof![14 => emails, 1 => odd()];
-    let name = (odd(), odd()).prop_map(|(family, given)| json!({"familyName": family, "givenName": given}));
-    let name = prop_oneof![9 => name, 1 => odd()];
-    let schemas = prop::collection::vec(odd(), 0..3).prop_map(Value::from);
-    let tags = prop_oneof![9 => prop::collection::vec(odd(), 0..3).prop_map(Value::from), 1 => odd()];
+    ]
+}
+
+fn name() -> impl Strategy<Value = Value> {
+    let pair = (odd(), odd());
+    prop_oneof![
+        9 => pair.prop_map(|(family, given)| json!({"familyName": family, "givenName": given})),
+        1 => odd(),
+    ]
+}
+
+fn extension() -> impl Strategy<Value = Value> {
+    let tags = prop::collection::vec(odd(), 0..3).prop_map(Value::from);
+    let tags = prop_oneof![9 => tags, 1 => odd()];
     let extension = (odd(), tags).prop_map(|(badge, tags)| json!({"badge": badge, "tags": tags}));
-    let extension = prop_oneof![14 => extension, 1 => odd()];
-    let rest = (odd(), schemas, extension);
-    (odd(), odd(), name, emails, rest).prop_map(|(title, active, name, emails, (created, schemas, extension))| {
-        let meta = json!({"created": created});
-        json!({"title": title, "active": active, "name": name, "emails": emails, "meta": meta, "schemas": schemas,
-            EXTENSION_USER: extension})
+    prop_oneof![14 => extension, 1 => odd()]
+}
+
+fn user() -> impl Strategy<Value = Value> {
+    let emails = prop::collection::vec(email(), 0..3).prop_map(Value::from);
+    let emails = prop_oneof![14 => emails, 1 => odd()];
+    let schemas = prop::collection::vec(odd(), 0..3).prop_map(Value::from);
+    let rest = (odd(), schemas, extension());
+    (odd(), odd(), name(), emails, rest).prop_map(|(title, active, name, emails, rest)| {
+        let (created, schemas, extension) = rest;
+        json!({
+            "title": title,
+            "active": active,
+            "name": name,
+            "emails": emails,
+            "meta": {"created": created},
+            "schemas": schemas,
+            EXTENSION_USER: extension,
+        })
     })
 }
 
-static KIND: LazyLock<Arc<ResourceType>> = LazyLock::new(|| {
-    let attribute = |name: &str, kind, multi_valued| CustomAttribute { name: name.to_owned(), kind, multi_valued };
-    let custom = [attribute("badge", AttributeType::Decimal, false), attribute("tags", AttributeType::String, true)];
-    let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &custom).unwrap();
+fn user_type(custom_attributes: &[CustomAttribute]) -> Arc<ResourceType> {
+    let locations = Locations::new("https://scim.example.com");
+    let discovery = Discovery::new(&locations, 1000, custom_attributes).unwrap();
     discovery.compiled().unwrap().user
+}
+
+fn custom_attribute(name: &str, kind: AttributeType, multi_valued: bool) -> CustomAttribute {
+    CustomAttribute { name: name.to_owned(), kind, multi_valued }
+}
+
+static USER_TYPE: LazyLock<Arc<ResourceType>> = LazyLock::new(|| {
+    user_type(&[
+        custom_attribute("badge", AttributeType::Decimal, false),
+        custom_attribute("tags", AttributeType::String, true),
+    ])
 });
+
+fn bind(text: &str, user_type: &ResourceType) -> Condition {
+    let filter = Filter::parse(text, Limits::default()).unwrap();
+    Condition::new(&filter, text, user_type, &[user_type]).unwrap()
+}
+
+/// Returns the matches by columns, without the indexes and without a deadline.
+fn matches_by_plan(filter: &Condition, resources: &Resources) -> Bits {
+    let all = Bits::all(resources.all().len());
+    let no_deadline = || Ok::<(), Infallible>(());
+    let Ok(matches) = Planner { resources }.plan(filter).evaluate(&all, &no_deadline);
+    matches
+}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn columns_say_what_the_resources_say(users in prop::collection::vec(user(), 0..5)) {
-        let kind = &*KIND;
-        let all: Vec<_> = users.iter().map(|user| Arc::new(Resource::new(kind, user).unwrap())).collect();
-        let resources = Resources::new(kind, all.clone());
-        let later = Resources::new(kind, all);
+    fn columns_give_the_same_matches_as_the_resources(
+        users in prop::collection::vec(user(), 0..5),
+    ) {
+        let user_type = &*USER_TYPE;
+        let mut all = Vec::new();
+        for user in &users {
+            all.push(Arc::new(Resource::new(user_type, user).unwrap()));
+        }
+        let resources = Resources::new(user_type, all.clone());
+        let later = Resources::new(user_type, all);
         for text in FILTERS {
-            let filter = Filter::parse(text, Limits::default()).unwrap();
-            let condition = Condition::new(&filter, text, kind, &[kind]).unwrap();
-            let go_on = || Ok::<(), Infallible>(());
-            let Ok(found) = Plan::new(&condition, &resources).among(&Bits::all(users.len()), &go_on);
+            let filter = bind(text, user_type);
+            let matches = matches_by_plan(&filter, &resources);
             later.prepare_like(&resources);
-            let Ok(again) = Plan::new(&condition, &later).among(&Bits::all(users.len()), &go_on);
-            prop_assert_eq!(&again, &found);
-            for (at, resource) in resources.all().iter().enumerate() {
-                let expected = condition.holds(resource.value());
-                prop_assert_eq!(found.get(at), Some(expected), "{}: {}", text, resource.json());
+            prop_assert_eq!(&matches_by_plan(&filter, &later), &matches);
+            for (index, resource) in resources.all().iter().enumerate() {
+                let expected = filter.holds(resource.value());
+                let json = resource.json();
+                prop_assert_eq!(matches.get(index), Some(expected), "{}: {}", text, json);
             }
         }
     }
 }
 
+/// Deadline that passes after a number of checks.
+struct Deadline {
+    max_checks: usize,
+    checks: Cell<usize>,
+}
+
+impl Deadline {
+    fn after(max_checks: usize) -> Self {
+        Self { max_checks, checks: Cell::new(0) }
+    }
+
+    fn check(&self) -> Result<(), ()> {
+        self.checks.set(self.checks.get() + 1);
+        if self.checks.get() > self.max_checks { Err(()) } else { Ok(()) }
+    }
+}
+
 #[test]
-fn a_search_ends_when_it_is_to() {
-    let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
-    let kind = discovery.compiled().unwrap().user;
-    // An object instead of a text: only the resources themselves can tell.
+fn evaluation_ends_at_the_deadline() {
+    let user_type = user_type(&[]);
+    // With an object instead of a text in `title`, there is no column, and a scan is necessary.
     let user = json!({"title": {"a": "b"}, "userName": "a"});
-    let all = (0..3 * SOME).map(|_| Arc::new(Resource::new(&kind, &user).unwrap())).collect();
-    let resources = Resources::new(&kind, all);
+    let user = Arc::new(Resource::new(&user_type, &user).unwrap());
+    let resources = vec![user; 3 * RESOURCES_PER_DEADLINE_CHECK];
+    let resources = Resources::new(&user_type, resources);
     for text in ["userName co \"x\" or userName co \"y\" or userName co \"z\"", "not (title pr)"] {
-        let filter = Filter::parse(text, Limits::default()).unwrap();
-        let condition = Condition::new(&filter, text, &kind, &[&kind]).unwrap();
-        let asked = Cell::new(0);
-        let most = |most: usize| {
-            let asked = &asked;
-            asked.set(0);
-            move || {
-                asked.set(asked.get() + 1);
-                if asked.get() > most { Err(()) } else { Ok(()) }
-            }
-        };
-        assert!(matches(&condition, &resources, &most(usize::MAX)).is_ok());
-        let times = asked.get();
-        assert!(times > 1, "{text}: {times}");
-        for fewer in 0..times {
-            assert_eq!(matches(&condition, &resources, &most(fewer)), Err(()), "{text}");
-            assert_eq!(asked.get(), fewer + 1, "{text}");
+        let filter = bind(text, &user_type);
+        let unlimited = Deadline::after(usize::MAX);
+        assert!(matches(&filter, &resources, &|| unlimited.check()).is_ok());
+        let checks = unlimited.checks.get();
+        assert!(checks > 1, "{text}: {checks}");
+        for max_checks in 0..checks {
+            let deadline = Deadline::after(max_checks);
+            assert_eq!(matches(&filter, &resources, &|| deadline.check()), Err(()), "{text}");
+            assert_eq!(deadline.checks.get(), max_checks + 1, "{text}");
         }
     }
 }
 
 #[test]
-fn what_has_an_index_is_answered_without_a_scan() {
-    let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
-    let kind = discovery.compiled().unwrap().user;
-    let user = |id: &str, email: &str| {
-        let emails = json!([{"value": email, "type": "work"}]);
-        let user = json!({"id": id, "userName": id, "externalId": id, "title": "x", "emails": emails});
-        Arc::new(Resource::new(&kind, &user).unwrap())
-    };
-    let resources = Resources::new(&kind, vec![user("a", "a@x"), user("b", "b@x"), user("c", "c@x")]);
+fn indexed_attributes_give_candidates_and_others_do_not() {
+    let user_type = user_type(&[]);
+    let mut users = Vec::new();
+    for (id, email) in [("a", "a@x"), ("b", "b@x"), ("c", "c@x")] {
+        let user = json!({
+            "id": id,
+            "userName": id,
+            "externalId": id,
+            "title": "x",
+            "emails": [{"value": email, "type": "work"}],
+        });
+        users.push(Arc::new(Resource::new(&user_type, &user).unwrap()));
+    }
+    let resources = Resources::new(&user_type, users);
     for (text, expected) in [
         ("id eq \"b\"", Some(vec![1])),
         ("userName eq \"B\"", Some(vec![1])),
@@ -192,8 +254,7 @@ fn what_has_an_index_is_answered_without_a_scan() {
         ("id sw \"c\"", None),
         ("title eq \"x\"", None),
     ] {
-        let filter = Filter::parse(text, Limits::default()).unwrap();
-        let condition = Condition::new(&filter, text, &kind, &[&kind]).unwrap();
-        assert_eq!(candidates(&condition, &resources), expected, "{text}");
+        let filter = bind(text, &user_type);
+        assert_eq!(candidates(&filter, &resources), expected, "{text}");
     }
 }
