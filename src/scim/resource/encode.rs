@@ -1,248 +1,281 @@
-//! From content to a rendered resource: it is written as JSON at once, and then gone through once to note where its
-//! values are and to leave out what is not part of a resource.
+//! Encoding of a resource: serde writes its content as JSON, then [`JsonScanner`] reads that text
+//! once. It notes where each value begins and ends, and cuts out the members that are not part of
+//! the resource: unknown attributes, `null` and empty arrays.
 
 use memchr::memchr2;
 use serde::Serialize;
+use serde::ser::Error as _;
 
-use crate::scim::resource::shape::{Node, Shape};
+use crate::scim::resource::saturating_u32;
+use crate::scim::resource::shape::{Node, ValueKind};
 use crate::scim::schema::resource_type::RESOURCE;
 use crate::scim::{AttributeId, AttributeType, ResourceType, Unwritable};
 
-/// A resource of which it is not known yet who else has its layout.
-pub(in crate::scim) struct Rendered {
+/// Encoded resource, before its shape is shared with other resources.
+pub(in crate::scim) struct EncodedResource {
     pub(in crate::scim) json: Box<str>,
     pub(in crate::scim) nodes: Vec<Node>,
-    /// Where each value begins.
+    /// Byte offset in `json` at which the value of each node begins.
     pub(in crate::scim) starts: Vec<u32>,
 }
 
-/// More room than most resources need.
-const USUAL_LENGTH: usize = 2048;
-const USUAL_NODES: usize = 96;
+/// Initial buffer size. Most resources are smaller.
+const INITIAL_JSON_BYTES: usize = 2048;
 
-/// Renders `content` as a resource of this type.
+/// Initial number of nodes. Most resources have fewer.
+const INITIAL_NODES: usize = 96;
+
+/// Encodes `content` as a resource of this type.
 ///
 /// # Errors
-/// When it cannot be written as JSON, or is no object.
-pub(in crate::scim) fn render(kind: &ResourceType, content: &impl Serialize) -> Result<Rendered, Unwritable> {
-    let text = written(content)?;
-    let text = std::str::from_utf8(&text).map_err(<serde_json::Error as serde::ser::Error>::custom)?;
+/// Returns an error if the content cannot be written as JSON, or is not an object.
+pub(in crate::scim) fn encode(
+    resource_type: &ResourceType,
+    content: &impl Serialize,
+) -> Result<EncodedResource, Unwritable> {
+    let json = to_json_bytes(content)?;
+    let text = std::str::from_utf8(&json).map_err(serde_json::Error::custom)?;
     if !text.starts_with('{') {
-        return Err(<serde_json::Error as serde::ser::Error>::custom("it is no object").into());
+        return Err(serde_json::Error::custom("expected a JSON object").into());
     }
-    let (nodes, starts) = (Vec::with_capacity(USUAL_NODES), Vec::with_capacity(USUAL_NODES));
-    let mut reader = Reader { kind, text, at: 0, json: String::new(), from: 0, nodes, starts };
-    reader.object(RESOURCE);
-    Ok(reader.finish())
+    let mut scanner = JsonScanner::new(resource_type, text);
+    scanner.scan_object(RESOURCE);
+    Ok(scanner.finish())
 }
 
-/// Content in JSON.
+/// Returns the content as JSON without whitespace.
 ///
 /// # Errors
-/// When it cannot be written.
-pub(in crate::scim) fn written(content: &impl Serialize) -> Result<Vec<u8>, Unwritable> {
-    let mut text = Vec::with_capacity(USUAL_LENGTH);
-    serde_json::to_writer(&mut text, content)?;
-    Ok(text)
+/// Returns an error if the content cannot be written as JSON.
+pub(in crate::scim) fn to_json_bytes(content: &impl Serialize) -> Result<Vec<u8>, Unwritable> {
+    let mut json = Vec::with_capacity(INITIAL_JSON_BYTES);
+    serde_json::to_writer(&mut json, content)?;
+    Ok(json)
 }
 
-/// Goes through JSON that has no blanks.
-struct Reader<'t> {
-    kind: &'t ResourceType,
+/// Scanner of valid JSON without whitespace.
+struct JsonScanner<'t> {
+    resource_type: &'t ResourceType,
     text: &'t str,
-    /// It is read up to here.
-    at: usize,
-    /// What is kept of the text before `from`.
-    json: String,
-    /// From here on nothing was left out yet.
-    from: usize,
-    /// The `tail` of a node is where it ends, until all are there.
+    /// Byte offset in `text` of the next character.
+    position: usize,
+    /// Output before `uncopied_from`. It stays empty as long as no member is cut out.
+    output: String,
+    /// Byte offset in `text` of the part that belongs to the output but is not copied yet.
+    uncopied_from: usize,
+    /// Nodes of the output. `bytes_to_next` holds the end offset of the value until `finish`.
     nodes: Vec<Node>,
     starts: Vec<u32>,
 }
 
-impl<'t> Reader<'t> {
-    /// The next character, if there is one.
-    fn next(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+impl<'t> JsonScanner<'t> {
+    fn new(resource_type: &'t ResourceType, text: &'t str) -> Self {
+        Self {
+            resource_type,
+            text,
+            position: 0,
+            output: String::new(),
+            uncopied_from: 0,
+            nodes: Vec::with_capacity(INITIAL_NODES),
+            starts: Vec::with_capacity(INITIAL_NODES),
+        }
+    }
+
+    /// Returns the next byte without consuming it.
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.position).copied()
     }
 
     fn rest(&self) -> &'t str {
-        self.text.get(self.at..).unwrap_or_default()
+        self.text.get(self.position..).unwrap_or_default()
     }
 
-    fn object(&mut self, holder: AttributeId) {
-        let place = self.open(holder, Shape::Object);
-        let (mut has_members, mut near) = (false, 0);
-        while self.next() == Some(b'"') {
-            let start = self.at;
-            let (name, _) = self.string();
-            // The colon.
-            self.at += 1;
-            match self.kind.sub_attribute_near(holder, name, &mut near) {
-                // "Unassigned attributes, null, and the empty array are equivalent" (RFC 7643 §2.5).
-                Some(id) if !self.rest().starts_with("null") && !self.rest().starts_with("[]") => {
-                    self.value(id);
+    fn scan_object(&mut self, holder: AttributeId) {
+        let node_index = self.open(holder, ValueKind::Object);
+        let mut has_members = false;
+        let mut next_index = 0;
+        while self.peek() == Some(b'"') {
+            let member_start = self.position;
+            let (name, _) = self.scan_string();
+            self.skip_separator(b':');
+            match self.resource_type.sub_attribute_from(holder, name, &mut next_index) {
+                Some(id) if !self.is_at_unassigned() => {
+                    self.scan_value(id);
                     has_members = true;
                 }
                 _ => {
-                    self.skip();
-                    self.leave_out(start, has_members);
+                    self.skip_value();
+                    self.cut_member(member_start, has_members);
                 }
             }
-            self.comma();
+            self.skip_separator(b',');
         }
-        self.close(place);
+        self.close(node_index);
     }
 
-    fn array(&mut self, id: AttributeId) {
-        let place = self.open(id, Shape::Array);
-        while self.next().is_some_and(|next| next != b']') {
-            self.value(id);
-            self.comma();
-        }
-        self.close(place);
+    /// Reports whether the next value is `null` or an empty array, which RFC 7643 §2.5 declares
+    /// equivalent to an unassigned attribute.
+    fn is_at_unassigned(&self) -> bool {
+        self.rest().starts_with("null") || self.rest().starts_with("[]")
     }
 
-    fn value(&mut self, id: AttributeId) {
-        let start = self.at;
-        let shape = match self.next() {
-            Some(b'{') => return self.object(id),
-            Some(b'[') => return self.array(id),
+    fn scan_array(&mut self, id: AttributeId) {
+        let node_index = self.open(id, ValueKind::Array);
+        while let Some(next) = self.peek()
+            && next != b']'
+        {
+            self.scan_value(id);
+            self.skip_separator(b',');
+        }
+        self.close(node_index);
+    }
+
+    fn scan_value(&mut self, id: AttributeId) {
+        let start = self.position;
+        let kind = match self.peek() {
+            Some(b'{') => return self.scan_object(id),
+            Some(b'[') => return self.scan_array(id),
             Some(b'"') => {
-                let (_, is_escaped) = self.string();
-                let is_date_time = self.kind.get(id).kind == AttributeType::DateTime;
+                let (_, is_escaped) = self.scan_string();
                 if is_escaped {
-                    Shape::Escaped
-                } else if is_date_time {
-                    Shape::DateTime
+                    ValueKind::EscapedText
+                } else if self.resource_type.get(id).kind == AttributeType::DateTime {
+                    ValueKind::DateTime
                 } else {
-                    Shape::Text
+                    ValueKind::Text
                 }
             }
             first => {
-                self.word();
+                self.skip_word();
                 match first {
-                    // Not a value: nothing finds it.
+                    // `null` in an array stays in the text, but is not a value.
                     Some(b'n') | None => return,
-                    Some(b't' | b'f') => Shape::Boolean,
-                    Some(_) => Shape::Number,
+                    Some(b't' | b'f') => ValueKind::Boolean,
+                    Some(_) => ValueKind::Number,
                 }
             }
         };
-        self.push(id, shape, start);
-        self.end(self.nodes.len() - 1);
+        self.push_node(id, kind, start);
+        self.end_node(self.nodes.len() - 1);
     }
 
-    /// Reads a string, and tells what is between its quotes and whether there are escapes.
-    fn string(&mut self) -> (&'t str, bool) {
-        let start = self.at + 1;
-        let (mut end, mut is_escaped) = (start, false);
-        let rest = |from: usize| self.text.as_bytes().get(from..).unwrap_or_default();
-        while let Some(found) = memchr2(b'"', b'\\', rest(end)) {
+    /// Consumes a string, and returns the text between its quotes and whether it has escapes.
+    fn scan_string(&mut self) -> (&'t str, bool) {
+        let bytes = self.text.as_bytes();
+        let start = self.position + 1;
+        let mut end = start;
+        let mut is_escaped = false;
+        while let Some(found) = memchr2(b'"', b'\\', bytes.get(end..).unwrap_or_default()) {
             end += found;
-            if rest(end).first() == Some(&b'"') {
+            if bytes.get(end) == Some(&b'"') {
                 break;
             }
             is_escaped = true;
             end += 2;
         }
-        self.at = end + 1;
+        self.position = end + 1;
         (self.text.get(start..end).unwrap_or_default(), is_escaped)
     }
 
-    /// Reads a number, `true`, `false` or `null`.
-    fn word(&mut self) {
-        let end = self.rest().find([',', ']', '}']);
-        self.at = end.map_or(self.text.len(), |end| self.at + end);
-    }
-
-    fn comma(&mut self) {
-        if self.next() == Some(b',') {
-            self.at += 1;
+    /// Consumes a number, `true`, `false` or `null`.
+    fn skip_word(&mut self) {
+        match self.rest().find([',', ']', '}']) {
+            Some(length) => self.position += length,
+            None => self.position = self.text.len(),
         }
     }
 
-    /// Reads a value without noting anything.
-    fn skip(&mut self) {
+    /// Consumes a colon or comma, if it is the next character.
+    fn skip_separator(&mut self, separator: u8) {
+        if self.peek() == Some(separator) {
+            self.position += 1;
+        }
+    }
+
+    /// Consumes a value without adding nodes.
+    fn skip_value(&mut self) {
         let mut depth = 0_usize;
-        while let Some(next) = self.next() {
+        while let Some(next) = self.peek() {
             match next {
-                b'"' => drop(self.string()),
+                b'"' => drop(self.scan_string()),
                 b'{' | b'[' => {
                     depth += 1;
-                    self.at += 1;
+                    self.position += 1;
                 }
                 b'}' | b']' if depth > 0 => {
                     depth -= 1;
-                    self.at += 1;
+                    self.position += 1;
                 }
                 b'}' | b']' | b',' if depth == 0 => return,
-                _ => self.at += 1,
+                _ => self.position += 1,
             }
         }
     }
 
-    /// Leaves out the member that begins at `start` and has just been read, with one of the commas beside it.
-    fn leave_out(&mut self, start: usize, has_earlier: bool) {
-        let (until, from) = match (has_earlier, self.next()) {
-            (true, _) => (start - 1, self.at),
-            (false, Some(b',')) => (start, self.at + 1),
-            (false, _) => (start, self.at),
-        };
-        self.json.push_str(self.text.get(self.from..until).unwrap_or_default());
-        self.from = from;
+    /// Cuts out the member that begins at `start` and ends at the current position, together with
+    /// the comma before it, or with the comma after it if no member is before it.
+    fn cut_member(&mut self, start: usize, has_earlier_member: bool) {
+        let mut cut_start = start;
+        let mut cut_end = self.position;
+        if has_earlier_member {
+            cut_start -= 1;
+        } else if self.peek() == Some(b',') {
+            cut_end += 1;
+        }
+        let copied = self.text.get(self.uncopied_from..cut_start).unwrap_or_default();
+        self.output.push_str(copied);
+        self.uncopied_from = cut_end;
     }
 
-    fn open(&mut self, id: AttributeId, shape: Shape) -> usize {
-        let place = self.nodes.len();
-        self.push(id, shape, self.at);
-        self.at += 1;
-        place
+    /// Consumes the opening bracket of an object or array, and returns the index of its node.
+    fn open(&mut self, id: AttributeId, kind: ValueKind) -> usize {
+        let node_index = self.nodes.len();
+        self.push_node(id, kind, self.position);
+        self.position += 1;
+        node_index
     }
 
-    fn close(&mut self, place: usize) {
-        self.at += 1;
-        self.end(place);
+    /// Consumes the closing bracket of an object or array.
+    fn close(&mut self, node_index: usize) {
+        self.position += 1;
+        self.end_node(node_index);
     }
 
-    fn push(&mut self, attribute: AttributeId, shape: Shape, start: usize) {
-        self.starts.push(narrow(self.kept(start)));
-        self.nodes.push(Node { after: 0, tail: 0, attribute, shape });
+    fn push_node(&mut self, attribute: AttributeId, kind: ValueKind, start: usize) {
+        self.starts.push(saturating_u32(self.output_offset(start)));
+        self.nodes.push(Node { next_sibling: 0, bytes_to_next: 0, attribute, kind });
     }
 
-    /// The value at this place ends here.
-    fn end(&mut self, place: usize) {
-        let (after, end) = (narrow(self.nodes.len()), narrow(self.kept(self.at)));
-        if let Some(node) = self.nodes.get_mut(place) {
-            (node.after, node.tail) = (after, end);
+    /// Ends the value of a node at the current position.
+    fn end_node(&mut self, node_index: usize) {
+        let next_sibling = saturating_u32(self.nodes.len());
+        let end = saturating_u32(self.output_offset(self.position));
+        if let Some(node) = self.nodes.get_mut(node_index) {
+            node.next_sibling = next_sibling;
+            node.bytes_to_next = end;
         }
     }
 
-    /// Where this is in what is kept.
-    fn kept(&self, at: usize) -> usize {
-        self.json.len() + at.saturating_sub(self.from)
+    /// Returns the offset in the output of an offset in the text.
+    fn output_offset(&self, position: usize) -> usize {
+        self.output.len() + position.saturating_sub(self.uncopied_from)
     }
 
-    fn finish(self) -> Rendered {
-        let Self { text, mut json, from, mut nodes, starts, .. } = self;
-        let rest = text.get(from..).unwrap_or_default();
+    fn finish(self) -> EncodedResource {
+        let Self { text, output: mut json, uncopied_from, mut nodes, starts, .. } = self;
+        let rest = text.get(uncopied_from..).unwrap_or_default();
         let json: Box<str> = if json.is_empty() {
             rest.into()
         } else {
             json.push_str(rest);
             json.into()
         };
-        let length = narrow(json.len());
+        let length = saturating_u32(json.len());
         for node in &mut nodes {
-            let next = starts.get(node.after as usize).copied().unwrap_or(length);
-            node.tail = next.saturating_sub(node.tail);
+            let end = node.bytes_to_next;
+            let next_start = starts.get(node.next_sibling as usize).copied().unwrap_or(length);
+            node.bytes_to_next = next_start.saturating_sub(end);
         }
-        Rendered { json, nodes, starts }
+        EncodedResource { json, nodes, starts }
     }
-}
-
-/// No resource comes near the limit; one that did would be read as empty beyond it.
-fn narrow(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
 }

@@ -1,43 +1,46 @@
-//! Versions: weak entity tags of content (RFC 7644 §3.14). Equal content has an equal version, on every
-//! server and after a restart.
+//! Weak entity tags of content (RFC 7644 §3.14). Equal content has an equal tag, on every server
+//! and after a restart.
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-/// What content is recognised by.
+/// Truncated SHA-256 digest that identifies content.
 pub type Digest = [u8; 12];
 
-/// Parts are put together until they are so long: to hash each alone takes longer.
-const AT_ONCE: usize = 4096;
+/// Bytes that are collected before they are hashed. Hashing each short part alone takes longer.
+const HASH_BUFFER_BYTES: usize = 4096;
 
-/// The digest of some parts, told apart.
+/// Returns the digest of a list of parts. The length of each part is hashed too, so that the same
+/// bytes in other parts have another digest.
 #[must_use]
 pub fn digest<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Digest {
     let mut context = Context::new(&SHA256);
-    let mut waiting = Vec::with_capacity(AT_ONCE);
+    let mut buffer = Vec::with_capacity(HASH_BUFFER_BYTES);
     for part in parts {
         let part = part.as_ref();
-        waiting.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        waiting.extend_from_slice(part);
-        if waiting.len() >= AT_ONCE {
-            context.update(&waiting);
-            waiting.clear();
+        buffer.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        buffer.extend_from_slice(part);
+        if buffer.len() >= HASH_BUFFER_BYTES {
+            context.update(&buffer);
+            buffer.clear();
         }
     }
-    context.update(&waiting);
+    context.update(&buffer);
+    let hash = context.finish();
     let mut digest = Digest::default();
-    for (byte, found) in digest.iter_mut().zip(context.finish().as_ref()) {
-        *byte = *found;
+    for (byte, hash_byte) in digest.iter_mut().zip(hash.as_ref()) {
+        *byte = *hash_byte;
     }
     digest
 }
 
-/// The weak entity tag of a digest.
+/// Returns the weak entity tag of a digest: `W/"…"` around its hexadecimal digits.
 #[must_use]
 pub fn version(digest: &Digest) -> String {
     let mut version = String::with_capacity(2 * digest.len() + 4);
     version.push_str("W/\"");
-    for digit in digest.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
-        version.extend(char::from_digit(digit.into(), 16));
+    for byte in digest {
+        version.extend(char::from_digit((byte >> 4).into(), 16));
+        version.extend(char::from_digit((byte & 15).into(), 16));
     }
     version.push('"');
     version

@@ -1,50 +1,50 @@
-//! A Group resource (RFC 7643 §4.2).
+//! Group resource (RFC 7643 §4.2).
 
 use serde::{Serialize, Serializer};
 
 use crate::scim::{Content, Meta};
 
-/// A group of users.
+/// Group of users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Unique and never reassigned.
+    /// Identifier that is unique and never reassigned (RFC 7643 §3.1).
     pub id: String,
-    /// Id of the unit in Personio.
+    /// Id of the org unit in Personio.
     pub external_id: String,
-    /// The name to show.
+    /// Name for display.
     pub display_name: String,
-    /// Who is in it.
+    /// Users in the group.
     pub members: Vec<Member>,
-    /// RFC 7643 §3.1.
+    /// Metadata (RFC 7643 §3.1).
     pub meta: Meta,
 }
 
-/// A member of a group: a user.
+/// Member of a group: a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Member {
-    /// The `id` of that user.
+    /// `id` of the user.
     pub value: String,
-    /// The address of that user.
+    /// Address of the user.
     #[serde(rename = "$ref")]
     pub reference: String,
-    /// What it is: `User`.
+    /// Type of the member: `User`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// The display name of that user.
+    /// Display name of the user.
     pub display: String,
 }
 
-/// A group, in the resource of a user who is in it.
+/// Group in the resource of one of its members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Membership {
-    /// The `id` of that group.
+    /// `id` of the group.
     pub value: String,
-    /// The address of that group.
+    /// Address of the group.
     #[serde(rename = "$ref")]
     pub reference: String,
-    /// The display name of that group.
+    /// Display name of the group.
     pub display: String,
-    /// How the user came into it: `direct`.
+    /// Type of the membership: `direct`.
     #[serde(rename = "type")]
     pub kind: &'static str,
 }
@@ -67,7 +67,7 @@ impl Serialize for Group {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
-        struct Resource<'a> {
+        struct GroupJson<'a> {
             schemas: [&'static str; 1],
             id: &'a str,
             external_id: &'a str,
@@ -75,7 +75,14 @@ impl Serialize for Group {
             members: &'a [Member],
             meta: &'a Meta,
         }
-        let Self { id, external_id, display_name, members, meta } = self;
-        Resource { schemas: [crate::scim::GROUP], id, external_id, display_name, members, meta }.serialize(serializer)
+        let json = GroupJson {
+            schemas: [crate::scim::GROUP],
+            id: &self.id,
+            external_id: &self.external_id,
+            display_name: &self.display_name,
+            members: &self.members,
+            meta: &self.meta,
+        };
+        json.serialize(serializer)
     }
 }

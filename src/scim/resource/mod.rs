@@ -1,5 +1,12 @@
-//! A resource as it is served: rendered once, with a note of where its values are. Answers are put
-//! together from the rendered text; filters and sorting read the values in it.
+//! Resources in the form in which a snapshot holds them: encoded once as JSON, with the offsets of
+//! their values. Responses are assembled from the JSON; filters and sorting read the values in it.
+//!
+//! - [`user`], [`group`], [`meta`]: the content of a resource, before it is encoded.
+//! - [`encode`]: from content to JSON and offsets; [`shape`]: the part of the result that resources
+//!   of the same structure share.
+//! - [`Resource`] and [`Value`], below: the encoded resource, and one value in it.
+//! - [`etag`], [`stamp`], [`urls`], [`number`]: versions, dates, addresses, and the order of
+//!   numbers.
 
 pub(crate) mod encode;
 pub(crate) mod etag;
@@ -20,114 +27,124 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Number;
 
-use crate::scim::resource::encode::{Rendered, render};
-use crate::scim::resource::shape::{Layout, Node, Shape};
+use crate::scim::resource::encode::{EncodedResource, encode};
+use crate::scim::resource::shape::{Node, ResourceShape, ValueKind};
 use crate::scim::{AttributeId, ResourceType, Unwritable};
 
-/// A resource. What no schema of its type announces is not in it.
+/// Encoded resource. It contains only attributes that a schema of its type defines.
 #[derive(Debug)]
 pub struct Resource {
-    layout: Arc<Layout>,
-    /// The whole resource in JSON.
+    shape: Arc<ResourceShape>,
+    /// Whole resource in JSON.
     json: Box<str>,
-    starts: Starts,
+    starts: ValueStarts,
 }
 
-/// Where each value of the layout begins, in as few bytes as the text allows.
+/// Byte offset in the JSON at which the value of each node begins. A short text needs only two
+/// bytes for each.
 #[derive(Debug)]
-enum Starts {
+enum ValueStarts {
     Short(Box<[u16]>),
     Long(Box<[u32]>),
 }
 
+impl ValueStarts {
+    fn new(starts: Vec<u32>, json_length: usize) -> Self {
+        if json_length > usize::from(u16::MAX) {
+            return Self::Long(starts.into());
+        }
+        Self::Short(starts.iter().map(|start| u16::try_from(*start).unwrap_or(u16::MAX)).collect())
+    }
+}
+
 impl Resource {
-    /// The resource of this type that `content` is written as.
+    /// Encodes `content` as a resource of this type.
     ///
     /// # Errors
-    /// When it cannot be written as JSON.
-    pub fn new(kind: &Arc<ResourceType>, content: &impl Serialize) -> Result<Self, Unwritable> {
-        let Rendered { json, nodes, starts } = render(kind, content)?;
-        let starts = if json.len() <= usize::from(u16::MAX) {
-            Starts::Short(starts.iter().map(|start| u16::try_from(*start).unwrap_or(u16::MAX)).collect())
-        } else {
-            Starts::Long(starts.into())
-        };
-        Ok(Self { layout: kind.layouts().shared(kind, &nodes), json, starts })
+    /// Returns an error if the content cannot be written as JSON, or is not an object.
+    pub fn new(resource_type: &Arc<ResourceType>, content: &impl Serialize) -> Result<Self, Unwritable> {
+        let EncodedResource { json, nodes, starts } = encode(resource_type, content)?;
+        let starts = ValueStarts::new(starts, json.len());
+        Ok(Self { shape: resource_type.shapes().intern(resource_type, &nodes), json, starts })
     }
 
-    /// The whole resource in JSON.
+    /// Returns the whole resource in JSON.
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json
     }
 
-    /// Its type.
+    /// Returns the type of the resource.
     #[must_use]
     pub fn resource_type(&self) -> &Arc<ResourceType> {
-        self.layout.resource_type()
+        self.shape.resource_type()
     }
 
-    /// The text at a path such as `meta.version`, if there is one.
+    /// Returns the text at a path such as `meta.version`.
     #[must_use]
     pub fn text(&self, path: &str) -> Option<Cow<'_, str>> {
         self.text_of(self.resource_type().attribute(path)?)
     }
 
-    /// `id`.
+    /// Returns `id`.
     #[must_use]
     pub fn id(&self) -> Cow<'_, str> {
-        self.known(self.resource_type().known().id).unwrap_or_default()
+        self.well_known_text(self.resource_type().well_known().id).unwrap_or_default()
     }
 
-    /// `meta.version`.
+    /// Returns `meta.version`.
     #[must_use]
     pub fn version(&self) -> Option<Cow<'_, str>> {
-        self.known(self.resource_type().known().version)
+        self.well_known_text(self.resource_type().well_known().version)
     }
 
-    /// `meta.location`.
+    /// Returns `meta.location`.
     #[must_use]
     pub fn location(&self) -> Option<Cow<'_, str>> {
-        self.known(self.resource_type().known().location)
+        self.well_known_text(self.resource_type().well_known().location)
     }
 
-    /// `meta.created`.
+    /// Returns `meta.created`.
     #[must_use]
     pub fn created(&self) -> Option<Timestamp> {
-        self.known(self.resource_type().known().created)?.parse().ok()
+        self.well_known_text(self.resource_type().well_known().created)?.parse().ok()
     }
 
-    /// `meta.lastModified`.
+    /// Returns `meta.lastModified`.
     #[must_use]
     pub fn last_modified(&self) -> Option<Timestamp> {
         self.last_modified_text()?.parse().ok()
     }
 
-    /// `meta.lastModified` as it is written.
+    /// Returns the text of `meta.lastModified` in the JSON.
     #[must_use]
     pub fn last_modified_text(&self) -> Option<Cow<'_, str>> {
-        self.known(self.resource_type().known().last_modified)
+        self.well_known_text(self.resource_type().well_known().last_modified)
     }
 
-    fn known(&self, id: Option<AttributeId>) -> Option<Cow<'_, str>> {
+    fn well_known_text(&self, id: Option<AttributeId>) -> Option<Cow<'_, str>> {
         self.text_of(id?)
     }
 
-    /// The text of an attribute that is not within a multi-valued one.
-    pub(super) fn text_of(&self, id: AttributeId) -> Option<Cow<'_, str>> {
-        self.single(id)?.text()
+    /// Returns the text of an attribute that is not within a multi-valued one.
+    fn text_of(&self, id: AttributeId) -> Option<Cow<'_, str>> {
+        self.single_value(id)?.text()
     }
 
-    /// The value of an attribute that is not within a multi-valued one.
-    pub(super) fn single(&self, id: AttributeId) -> Option<Value<'_>> {
-        self.layout.place(id).map(|place| self.at(place))
+    /// Returns the value of an attribute that is not within a multi-valued one.
+    pub(super) fn single_value(&self, id: AttributeId) -> Option<Value<'_>> {
+        let node_index = self.shape.node_index(id)?;
+        Some(self.value_at(node_index))
     }
 
-    /// The same on the `way` to it; an error if there is an array on it, where there may be several.
-    pub(super) fn single_on(&self, way: &[AttributeId]) -> Result<Option<Value<'_>>, Several> {
+    /// Returns the value at the end of a path.
+    ///
+    /// # Errors
+    /// Returns an error if an array is on the path, because there may be several values.
+    pub(super) fn single_value_on_path(&self, path: &[AttributeId]) -> Result<Option<Value<'_>>, Several> {
         let mut found = None;
-        for id in way {
-            found = self.single(*id);
+        for id in path {
+            found = self.single_value(*id);
             if found.is_some_and(Value::is_array) {
                 return Err(Several);
             }
@@ -136,59 +153,64 @@ impl Resource {
     }
 
     #[cfg(test)]
-    pub(super) fn layout(&self) -> &Arc<Layout> {
-        &self.layout
+    pub(super) fn shape(&self) -> &Arc<ResourceShape> {
+        &self.shape
     }
 
+    /// Returns the resource itself as a value.
     pub(super) fn value(&self) -> Value<'_> {
-        Value { resource: self, place: 0 }
+        self.value_at(0)
     }
 
-    /// The value at this place, which was found before.
-    pub(super) fn at(&self, place: u32) -> Value<'_> {
-        Value { resource: self, place }
+    /// Returns the value of a node, whose index must come from a value of this resource.
+    pub(super) fn value_at(&self, node_index: u32) -> Value<'_> {
+        Value { resource: self, node_index }
     }
 
-    /// Where the value at this place begins; where the resource ends if it is none.
-    fn start(&self, place: u32) -> usize {
+    /// Returns the byte offset at which the value of a node begins, or the length of the JSON for
+    /// the index after the last node.
+    fn start(&self, node_index: u32) -> usize {
         let start = match &self.starts {
-            Starts::Short(starts) => starts.get(place as usize).map(|start| usize::from(*start)),
-            Starts::Long(starts) => starts.get(place as usize).map(|start| *start as usize),
+            ValueStarts::Short(starts) => starts.get(node_index as usize).copied().map(u32::from),
+            ValueStarts::Long(starts) => starts.get(node_index as usize).copied(),
         };
-        start.unwrap_or(self.json.len())
+        match start {
+            Some(start) => start as usize,
+            None => self.json.len(),
+        }
     }
 }
 
-/// An attribute has more values than one, or may have.
+/// Error of reading a single value where a resource may have several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Several;
 
-/// What a value is, for comparisons.
+/// Decoded value, for comparisons.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Content<'a> {
     Text(Cow<'a, str>),
     Boolean(bool),
     Number(Number),
-    /// And how it is written.
+    /// Date and time, and its text.
     DateTime(Timestamp, &'a str),
-    /// An object or an array.
+    /// Object or array.
     Nested,
 }
 
-/// A value in a resource.
+/// Value in a resource, still encoded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value<'a> {
     resource: &'a Resource,
-    place: u32,
+    node_index: u32,
 }
 
 impl<'a> Value<'a> {
     fn node(self) -> &'a Node {
-        self.resource.layout.node(self.place)
+        self.resource.shape.node(self.node_index)
     }
 
-    pub(super) fn place(self) -> u32 {
-        self.place
+    pub(super) fn node_index(self) -> u32 {
+        self.node_index
     }
 
     pub(super) fn attribute(self) -> AttributeId {
@@ -197,78 +219,94 @@ impl<'a> Value<'a> {
 
     pub(super) fn json(self) -> &'a str {
         let node = self.node();
-        let end = self.resource.start(node.after).saturating_sub(node.tail as usize);
-        self.resource.json.get(self.resource.start(self.place)..end).unwrap_or_default()
+        let start = self.resource.start(self.node_index);
+        let next_start = self.resource.start(node.next_sibling);
+        let end = next_start.saturating_sub(node.bytes_to_next as usize);
+        self.resource.json.get(start..end).unwrap_or_default()
     }
 
     pub(super) fn is_array(self) -> bool {
-        self.node().shape == Shape::Array
+        self.node().kind == ValueKind::Array
     }
 
     pub(super) fn is_object(self) -> bool {
-        self.node().shape == Shape::Object
+        self.node().kind == ValueKind::Object
     }
 
-    /// The members of an object, or the elements of an array.
+    /// Returns the members of an object, or the elements of an array.
     pub(super) fn parts(self) -> impl Iterator<Item = Value<'a>> {
-        let end = self.node().after;
-        let mut place = self.place + 1;
+        let end = self.node().next_sibling;
+        let mut next = self.node_index + 1;
         std::iter::from_fn(move || {
-            let part = (place < end).then_some(Value { place, ..self })?;
-            place = part.node().after;
+            if next >= end {
+                return None;
+            }
+            let part = Value { node_index: next, ..self };
+            next = part.node().next_sibling;
             Some(part)
         })
     }
 
-    /// The member of an object that is this attribute.
+    /// Returns the member of an object with this attribute id.
     pub(super) fn get(self, id: AttributeId) -> Option<Value<'a>> {
         self.parts().find(|part| part.attribute() == id)
     }
 
+    /// Decodes the value.
     pub(super) fn content(self) -> Content<'a> {
-        match self.node().shape {
-            Shape::Text => Content::Text(Cow::Borrowed(self.quoted())),
-            Shape::Escaped => self.unescaped().map_or(Content::Nested, |text| Content::Text(text.into())),
-            Shape::DateTime => {
+        match self.node().kind {
+            ValueKind::Text => Content::Text(Cow::Borrowed(self.quoted())),
+            ValueKind::EscapedText => match self.unescaped() {
+                Some(text) => Content::Text(Cow::Owned(text)),
+                None => Content::Nested,
+            },
+            ValueKind::DateTime => {
                 let text = self.quoted();
-                text.parse().map_or(Content::Text(Cow::Borrowed(text)), |moment| Content::DateTime(moment, text))
+                match text.parse() {
+                    Ok(timestamp) => Content::DateTime(timestamp, text),
+                    Err(_) => Content::Text(Cow::Borrowed(text)),
+                }
             }
-            Shape::Boolean => Content::Boolean(self.json() == "true"),
-            Shape::Number => self.json().parse().map_or(Content::Nested, Content::Number),
-            Shape::Object | Shape::Array => Content::Nested,
+            ValueKind::Boolean => Content::Boolean(self.json() == "true"),
+            ValueKind::Number => match self.json().parse() {
+                Ok(number) => Content::Number(number),
+                Err(_) => Content::Nested,
+            },
+            ValueKind::Object | ValueKind::Array => Content::Nested,
         }
     }
 
     pub(super) fn text(self) -> Option<Cow<'a, str>> {
-        match self.node().shape {
-            Shape::Text | Shape::DateTime => Some(Cow::Borrowed(self.quoted())),
-            Shape::Escaped => self.unescaped().map(Cow::Owned),
-            Shape::Boolean | Shape::Number | Shape::Object | Shape::Array => None,
+        match self.node().kind {
+            ValueKind::Text | ValueKind::DateTime => Some(Cow::Borrowed(self.quoted())),
+            ValueKind::EscapedText => self.unescaped().map(Cow::Owned),
+            ValueKind::Boolean | ValueKind::Number | ValueKind::Object | ValueKind::Array => None,
         }
     }
 
     pub(super) fn boolean(self) -> Option<bool> {
-        (self.node().shape == Shape::Boolean).then(|| self.json() == "true")
+        if self.node().kind == ValueKind::Boolean { Some(self.json() == "true") } else { None }
     }
 
     pub(super) fn number(self) -> Option<Number> {
-        if self.node().shape == Shape::Number { self.json().parse().ok() } else { None }
+        if self.node().kind == ValueKind::Number { self.json().parse().ok() } else { None }
     }
 
     pub(super) fn date_time(self) -> Option<Timestamp> {
-        if self.node().shape == Shape::DateTime { self.quoted().parse().ok() } else { None }
+        if self.node().kind == ValueKind::DateTime { self.quoted().parse().ok() } else { None }
     }
 
-    /// "Unassigned" attributes (RFC 7643 §2.5), and what has nothing else in it.
+    /// Reports whether the value counts as unassigned (RFC 7643 §2.5): an empty text, or an object
+    /// or array of such values only.
     pub(super) fn is_empty(self) -> bool {
-        match self.node().shape {
-            Shape::Object | Shape::Array => self.parts().all(Value::is_empty),
-            Shape::Text | Shape::DateTime => self.json() == "\"\"",
-            Shape::Escaped | Shape::Boolean | Shape::Number => false,
+        match self.node().kind {
+            ValueKind::Object | ValueKind::Array => self.parts().all(Value::is_empty),
+            ValueKind::Text | ValueKind::DateTime => self.json() == "\"\"",
+            ValueKind::EscapedText | ValueKind::Boolean | ValueKind::Number => false,
         }
     }
 
-    /// A text that needs no escapes.
+    /// Returns the text between the quotes, which must have no escapes.
     fn quoted(self) -> &'a str {
         let json = self.json();
         json.get(1..json.len().saturating_sub(1)).unwrap_or_default()
@@ -277,4 +315,10 @@ impl<'a> Value<'a> {
     fn unescaped(self) -> Option<String> {
         serde_json::from_str(self.json()).ok()
     }
+}
+
+/// Converts a length, offset or index to `u32`. No directory and no resource comes near the limit;
+/// values beyond it would be read as empty.
+pub(super) fn saturating_u32(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }

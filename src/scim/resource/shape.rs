@@ -1,5 +1,6 @@
-//! What resources of the same shape have in common: which values there are, in which order. It is kept once for all of
-//! them, so that each keeps only where its values begin.
+//! Shape of a resource: the nodes of its values, with their order and nesting. Resources with the
+//! same structure and the same gaps between values share one shape, so that each resource stores
+//! only the offsets at which its values begin.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -7,35 +8,38 @@ use hashbrown::HashTable;
 
 use crate::scim::{AttributeId, ResourceType};
 
-/// The values of a resource, each before what it consists of; the first is the resource itself.
+/// Nodes of a resource, in the order of the JSON: each node comes before those within it, and the
+/// first node is the resource itself.
 #[derive(Debug)]
-pub(in crate::scim) struct Layout {
-    kind: Arc<ResourceType>,
+pub(in crate::scim) struct ResourceShape {
+    resource_type: Arc<ResourceType>,
     nodes: Box<[Node]>,
-    /// For each attribute the place of its value, which is not within an array; [`NOWHERE`] if there is none.
-    places: Box<[u32]>,
+    /// Index of the node of each attribute outside arrays, or [`NO_NODE`].
+    node_indexes: Box<[u32]>,
 }
 
-const NOWHERE: u32 = u32::MAX;
+const NO_NODE: u32 = u32::MAX;
 
-/// A value: of which attribute, and what it is.
+/// Node of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::scim) struct Node {
-    /// The place of the value after it and all that is in it.
-    pub(in crate::scim) after: u32,
-    /// So much text is between its end and that value, or the end of the resource.
-    pub(in crate::scim) tail: u32,
+    /// Index of the node after this one and all nodes within it.
+    pub(in crate::scim) next_sibling: u32,
+    /// Number of bytes between the end of the value and the start of the value of `next_sibling`,
+    /// or the end of the resource.
+    pub(in crate::scim) bytes_to_next: u32,
     pub(in crate::scim) attribute: AttributeId,
-    pub(in crate::scim) shape: Shape,
+    pub(in crate::scim) kind: ValueKind,
 }
 
+/// Kind of a value in the JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::scim) enum Shape {
-    /// A text that needs no escapes.
+pub(in crate::scim) enum ValueKind {
+    /// Text without escapes.
     Text,
-    /// A text with escapes.
-    Escaped,
-    /// A text without escapes where a date-time should be.
+    /// Text with escapes.
+    EscapedText,
+    /// Text without escapes in an attribute of the type `dateTime`. It may be malformed.
     DateTime,
     Boolean,
     Number,
@@ -43,67 +47,86 @@ pub(in crate::scim) enum Shape {
     Array,
 }
 
-impl Layout {
-    fn new(kind: &Arc<ResourceType>, nodes: &[Node]) -> Self {
-        let mut places = vec![NOWHERE; kind.len()];
-        note(nodes, 0, &mut places);
-        Self { kind: Arc::clone(kind), nodes: nodes.into(), places: places.into() }
+impl ResourceShape {
+    fn new(resource_type: &Arc<ResourceType>, nodes: &[Node]) -> Self {
+        let mut node_indexes = vec![NO_NODE; resource_type.len()];
+        index_members(nodes, 0, &mut node_indexes);
+        let resource_type = Arc::clone(resource_type);
+        Self { resource_type, nodes: nodes.into(), node_indexes: node_indexes.into() }
     }
 
     pub(in crate::scim) fn resource_type(&self) -> &Arc<ResourceType> {
-        &self.kind
+        &self.resource_type
     }
 
-    /// The value at this place, which must be one of this layout.
-    #[expect(clippy::indexing_slicing, reason = "places come from the same layout, and the first is always there")]
-    pub(in crate::scim) fn node(&self, place: u32) -> &Node {
-        &self.nodes[place as usize]
+    /// Returns the node with this index, which must come from this shape.
+    #[expect(clippy::indexing_slicing, reason = "indexes come from this shape")]
+    pub(in crate::scim) fn node(&self, index: u32) -> &Node {
+        &self.nodes[index as usize]
     }
 
-    /// Where the value of this attribute is, unless that is within an array.
-    pub(in crate::scim) fn place(&self, id: AttributeId) -> Option<u32> {
-        self.places.get(usize::from(id.0)).copied().filter(|place| *place != NOWHERE)
+    /// Returns the index of the node of this attribute. A value within an array has none.
+    pub(in crate::scim) fn node_index(&self, id: AttributeId) -> Option<u32> {
+        match self.node_indexes.get(usize::from(id.0)) {
+            Some(&NO_NODE) | None => None,
+            Some(index) => Some(*index),
+        }
     }
 }
 
-/// Notes where the members of the object at this place are. If one is there twice, the first one counts.
-fn note(nodes: &[Node], object: u32, places: &mut [u32]) {
-    let node = |place: u32| nodes.get(place as usize);
-    let Some(end) = node(object).map(|node| node.after) else { return };
-    let mut place = object + 1;
-    while let Some(member) = node(place).filter(|_| place < end) {
-        if let Some(slot) = places.get_mut(usize::from(member.attribute.0)).filter(|slot| **slot == NOWHERE) {
-            *slot = place;
-            if member.shape == Shape::Object {
-                note(nodes, place, places);
+/// Writes the node indexes of the members of an object, and of the objects within it, to
+/// `node_indexes`. If a member is repeated, the first one counts.
+fn index_members(nodes: &[Node], object: u32, node_indexes: &mut [u32]) {
+    let Some(end) = nodes.get(object as usize).map(|node| node.next_sibling) else { return };
+    let mut index = object + 1;
+    while index < end
+        && let Some(member) = nodes.get(index as usize)
+    {
+        if let Some(known) = node_indexes.get_mut(usize::from(member.attribute.0))
+            && *known == NO_NODE
+        {
+            *known = index;
+            if member.kind == ValueKind::Object {
+                index_members(nodes, index, node_indexes);
             }
         }
-        place = member.after;
+        index = member.next_sibling;
     }
 }
 
-/// The layouts that resources of one type have now. What no resource has any more is forgotten.
+/// Shapes that resources of one type currently use. A shape without resources is dropped.
 #[derive(Debug, Default)]
-pub(in crate::scim) struct Layouts(Mutex<HashTable<(u64, Weak<Layout>)>>);
+pub(in crate::scim) struct ShapeInterner(Mutex<HashTable<InternedShape>>);
 
-impl Layouts {
-    /// The layout of these values, which is the same for all that have it at the same time.
-    pub(in crate::scim) fn shared(&self, kind: &Arc<ResourceType>, nodes: &[Node]) -> Arc<Layout> {
-        let hash = hash(nodes);
+#[derive(Debug)]
+struct InternedShape {
+    hash: u64,
+    shape: Weak<ResourceShape>,
+}
+
+impl ShapeInterner {
+    /// Returns the shape with these nodes, and creates it if no resource uses it.
+    pub(in crate::scim) fn intern(&self, resource_type: &Arc<ResourceType>, nodes: &[Node]) -> Arc<ResourceShape> {
+        let hash = hash_nodes(nodes);
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut known = table.iter_hash(hash).filter(|(other, _)| *other == hash).filter_map(|(_, it)| it.upgrade());
-        if let Some(layout) = known.find(|layout| *layout.nodes == *nodes) {
-            return layout;
+        for entry in table.iter_hash(hash) {
+            if entry.hash == hash
+                && let Some(shape) = entry.shape.upgrade()
+                && *shape.nodes == *nodes
+            {
+                return shape;
+            }
         }
         if table.len() == table.capacity() {
-            table.retain(|(_, layout)| layout.strong_count() > 0);
-            // Room for as many again, so that tidying up stays rare.
-            let more = table.len() + 1;
-            table.reserve(more, |(hash, _)| *hash);
+            table.retain(|entry| entry.shape.strong_count() > 0);
+            // The table doubles, so that this clean-up stays rare.
+            let additional = table.len() + 1;
+            table.reserve(additional, |entry| entry.hash);
         }
-        let layout = Arc::new(Layout::new(kind, nodes));
-        table.insert_unique(hash, (hash, Arc::downgrade(&layout)), |(hash, _)| *hash);
-        layout
+        let shape = Arc::new(ResourceShape::new(resource_type, nodes));
+        let entry = InternedShape { hash, shape: Arc::downgrade(&shape) };
+        table.insert_unique(hash, entry, |entry| entry.hash);
+        shape
     }
 
     #[cfg(test)]
@@ -112,44 +135,60 @@ impl Layouts {
     }
 }
 
-/// Fast, since every resource that is made is looked up; what it does not tell apart is compared.
-fn hash(nodes: &[Node]) -> u64 {
-    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(SPREAD);
-    let hash = nodes.iter().fold(SPREAD, |hash, node| {
-        let what = u64::from(node.attribute.0) << 8 | node.shape as u64;
-        mix(mix(hash, what), u64::from(node.after) << 32 | u64::from(node.tail))
-    });
+/// Returns a hash of the nodes. It is fast rather than collision-free, because it is computed for
+/// every resource that is encoded; shapes with the same hash are compared by their nodes.
+fn hash_nodes(nodes: &[Node]) -> u64 {
+    let mut hash = HASH_MULTIPLIER;
+    for node in nodes {
+        hash = mix(hash, u64::from(node.attribute.0) << 8 | node.kind as u64);
+        hash = mix(hash, u64::from(node.next_sibling) << 32 | u64::from(node.bytes_to_next));
+    }
     hash ^ hash >> 32
+}
+
+/// Odd constant with evenly distributed bits: 2^64 divided by the golden ratio.
+const HASH_MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+fn mix(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(23) ^ word).wrapping_mul(HASH_MULTIPLIER)
 }
 
 #[cfg(test)]
 mod tests {
     use std::thread;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::scim::{Discovery, Locations, Resource};
 
-    fn kind() -> Arc<ResourceType> {
-        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
-        discovery.compiled().unwrap().user
+    fn user_type() -> Arc<ResourceType> {
+        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]);
+        discovery.unwrap().compiled().unwrap().user
+    }
+
+    fn user_with_emails(user_type: &Arc<ResourceType>, count: usize) -> Resource {
+        let emails = vec![json!({"value": "a"}); count];
+        Resource::new(user_type, &json!({"emails": emails})).unwrap()
     }
 
     #[test]
-    fn resources_of_the_same_shape_share_a_layout_and_others_do_not() {
-        let kind = kind();
-        let layout = |content| {
-            let resource = Resource::new(&kind, &content).unwrap();
-            (Arc::as_ptr(resource.layout()), resource)
-        };
-        let (first, _kept) = layout(json!({"id": "1", "title": "a", "active": true}));
+    fn resources_share_a_shape_if_their_structure_is_the_same() {
+        let user_type = user_type();
+        let encode = |content: &Value| Resource::new(&user_type, content).unwrap();
+        let first = encode(&json!({"id": "1", "title": "a", "active": true}));
         for same in [
             json!({"id": "a much longer id", "title": "b", "active": false}),
-            json!({"id": "2", "name": null, "title": "c", "emails": [], "active": false, "unheard": 1}),
+            json!({
+                "id": "2",
+                "name": null,
+                "title": "c",
+                "emails": [],
+                "active": false,
+                "unknown": 1,
+            }),
         ] {
-            assert_eq!(layout(same.clone()).0, first, "{same}");
+            assert!(Arc::ptr_eq(encode(&same).shape(), first.shape()), "{same}");
         }
         for other in [
             json!({"id": "1", "title": "a"}),
@@ -159,50 +198,63 @@ mod tests {
             json!({"id": "1", "title": "a", "active": "true"}),
             json!({"id": "1", "title": "a", "active": true, "emails": [{}]}),
         ] {
-            assert_ne!(layout(other.clone()).0, first, "{other}");
+            assert!(!Arc::ptr_eq(encode(&other).shape(), first.shape()), "{other}");
         }
-        let null = layout(json!({"schemas": ["a", null, "b"]})).1;
-        assert_ne!(Arc::as_ptr(null.layout()), layout(json!({"schemas": ["a", "b"]})).0);
+        let with_null = encode(&json!({"schemas": ["a", null, "b"]}));
+        let without_null = encode(&json!({"schemas": ["a", "b"]}));
+        assert!(!Arc::ptr_eq(with_null.shape(), without_null.shape()));
     }
 
     #[test]
-    fn what_no_resource_has_any_more_is_forgotten() {
-        let kind = kind();
-        let emails = |count| json!({"emails": vec![json!({"value": "a"}); count]});
-        let kept = Resource::new(&kind, &emails(1)).unwrap();
+    fn shape_without_resources_is_dropped() {
+        let user_type = user_type();
+        let kept = user_with_emails(&user_type, 1);
         for count in 2..2000 {
-            let layout = Arc::downgrade(Resource::new(&kind, &emails(count % 50 + 2)).unwrap().layout());
-            assert!(layout.upgrade().is_none());
+            let dropped = user_with_emails(&user_type, count % 50 + 2);
+            let shape = Arc::downgrade(dropped.shape());
+            drop(dropped);
+            assert!(shape.upgrade().is_none());
         }
-        assert!(kind.layouts().len() < 20, "{}", kind.layouts().len());
-        let again = Resource::new(&kind, &emails(1)).unwrap();
-        assert!(Arc::ptr_eq(kept.layout(), again.layout()));
-        // A resource keeps its type, and the type no resource.
-        let weak = Arc::downgrade(&kind);
-        drop((kind, kept));
-        assert!(weak.upgrade().is_some());
-        drop(again);
-        assert!(weak.upgrade().is_none());
+        assert!(user_type.shapes().len() < 20, "{}", user_type.shapes().len());
+        let equal = user_with_emails(&user_type, 1);
+        assert!(Arc::ptr_eq(kept.shape(), equal.shape()));
+        // A resource holds its type, but the type holds no resource.
+        let weak_type = Arc::downgrade(&user_type);
+        drop((user_type, kept));
+        assert!(weak_type.upgrade().is_some());
+        drop(equal);
+        assert!(weak_type.upgrade().is_none());
     }
 
     #[test]
-    fn layouts_are_shared_by_threads() {
-        let kind = kind();
-        let made = |shift: usize| {
-            let kind = &kind;
-            move || -> Vec<Resource> {
-                let content = |number: usize| json!({"schemas": vec!["a"; (number + shift) % 100 + 1]});
-                (0..200).map(|number| Resource::new(kind, &content(number)).unwrap()).collect()
+    fn threads_share_shapes() {
+        fn encode_many(user_type: &Arc<ResourceType>, shift: usize) -> Vec<Resource> {
+            let mut encoded = Vec::new();
+            for number in 0..200 {
+                let content = json!({"schemas": vec!["a"; (number + shift) % 100 + 1]});
+                encoded.push(Resource::new(user_type, &content).unwrap());
             }
-        };
-        let all: Vec<Resource> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..4).map(|thread| scope.spawn(made(thread * 13))).collect();
-            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+            encoded
+        }
+        let user_type = user_type();
+        let mut all: Vec<Resource> = Vec::new();
+        thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for number in 0..4 {
+                let user_type = &user_type;
+                threads.push(scope.spawn(move || encode_many(user_type, number * 13)));
+            }
+            for thread in threads {
+                all.extend(thread.join().unwrap());
+            }
         });
-        let mut layouts: Vec<_> = all.iter().map(|resource| Arc::as_ptr(resource.layout())).collect();
-        layouts.sort_unstable();
-        layouts.dedup();
-        assert_eq!(layouts.len(), 100);
-        assert!(all.iter().all(|it| it.value().parts().next().unwrap().parts().all(|one| one.json() == "\"a\"")));
+        let mut shapes: Vec<_> = all.iter().map(|resource| Arc::as_ptr(resource.shape())).collect();
+        shapes.sort_unstable();
+        shapes.dedup();
+        assert_eq!(shapes.len(), 100);
+        for resource in &all {
+            let schemas = resource.value().parts().next().unwrap();
+            assert!(schemas.parts().all(|schema| schema.json() == "\"a\""));
+        }
     }
 }

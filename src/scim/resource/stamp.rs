@@ -1,5 +1,5 @@
-//! Versions and moments of change of resources, kept apart from their content, so that a resource that is
-//! the same after a restart says so.
+//! Versions and dates of resources, stored apart from the content, so that a resource that is
+//! unchanged after a restart keeps them.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::scim::{GROUP, Resource, Resources};
 
-/// `meta.version` and `meta.lastModified`, and of a group `meta.created` too, which no load brings again.
+/// `meta.version` and `meta.lastModified` of a resource. The stamp of a group also has
+/// `meta.created`, because Personio does not report it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// `meta.version`.
     pub version: String,
-    /// `meta.created`, where this server dates it.
+    /// `meta.created`, if this server sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
     /// `meta.lastModified`.
@@ -21,43 +22,48 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Returns the stamp of a resource that is or was served.
+    /// Returns the stamp of a resource. A resource without a version has none.
     #[must_use]
     pub fn of(resource: &Resource) -> Option<Self> {
         let is_group = resource.resource_type().schema() == GROUP;
         Some(Self {
             version: resource.version()?.into_owned(),
-            created: resource.created().filter(|_| is_group),
+            created: if is_group { resource.created() } else { None },
             last_modified: resource.last_modified(),
         })
     }
 }
 
-/// The stamps of resources by their ids.
+/// Stamps by the ids of their resources.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamps(HashMap<String, Stamp>);
 
 impl Stamps {
-    /// Those of all `resources`.
+    /// Returns the stamps of all `resources`.
     #[must_use]
     pub fn of(resources: &Resources) -> Self {
-        let stamps = resources.all().iter();
-        Self(stamps.filter_map(|resource| Some((resource.id().into_owned(), Stamp::of(resource)?))).collect())
+        let mut stamps = HashMap::new();
+        for resource in resources.all() {
+            if let Some(stamp) = Stamp::of(resource) {
+                stamps.insert(resource.id().into_owned(), stamp);
+            }
+        }
+        Self(stamps)
     }
 
-    /// The stamp of the resource with this `id`.
+    /// Returns the stamp of the resource with this `id`.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Stamp> {
         self.0.get(id)
     }
 
-    /// The same as JSON.
+    /// Returns the stamps as JSON, for the state file.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// What [`Stamps::to_json`] was made of; nothing if it was made of something else.
+    /// Parses the JSON of [`Stamps::to_json`].
     #[must_use]
     pub fn from_json(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()

@@ -1,5 +1,5 @@
-//! A User resource (RFC 7643 §4.1, §4.3) as it is served: only what this server ever says about a
-//! person has a field. An attribute without a value is left out of the JSON.
+//! User resource (RFC 7643 §4.1, §4.3). It has fields only for the attributes that this server may
+//! return. An attribute without a value is left out of the JSON.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -11,110 +11,111 @@ use serde_json::Value;
 
 use crate::scim::{Content, Membership, Meta};
 
-/// One user.
+/// User: a person in Personio.
 #[derive(Debug, Clone, PartialEq)]
 pub struct User {
-    /// Unique and never reassigned (RFC 7643 §3.1).
+    /// Identifier that is unique and never reassigned (RFC 7643 §3.1).
     pub id: String,
-    /// The client's key for the same person.
+    /// Key of the same person in the systems of the clients.
     pub external_id: String,
-    /// Unique without regard to case.
+    /// Login name that is unique even if case is ignored.
     pub user_name: String,
-    /// Always an object, perhaps an empty one: clients read into it without asking.
+    /// Components of the name. The JSON has this object even if it is empty, because clients read
+    /// its members without a check.
     pub name: Name,
-    /// The name to show.
+    /// Name for display.
     pub display_name: String,
-    /// The position.
+    /// Name of the position.
     pub title: Option<String>,
     /// `Employee` or `Contractor`.
     pub user_type: Option<&'static str>,
-    /// Whether the person may work today.
+    /// True if the person may work today, by the rules of the mapping.
     pub active: bool,
-    /// The work address; at most one.
+    /// Work e-mail address: at most one.
     pub emails: Vec<Email>,
-    /// The groups that the user is in.
+    /// Groups that the user is in.
     pub groups: Vec<Membership>,
-    /// RFC 7643 §4.3.
+    /// Enterprise extension (RFC 7643 §4.3).
     pub enterprise: EnterpriseUser,
-    /// The extension of our own.
+    /// Personio extension.
     pub extension: Extension,
-    /// RFC 7643 §3.1.
+    /// Metadata (RFC 7643 §3.1).
     pub meta: Meta,
 }
 
-/// The components of a name.
+/// Components of a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Name {
-    /// Given and family name as one text.
+    /// Given name and family name in one text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub formatted: Option<String>,
-    /// The family name.
+    /// Family name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family_name: Option<String>,
-    /// The given name.
+    /// Given name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given_name: Option<String>,
 }
 
-/// An e-mail address.
+/// E-mail address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Email {
-    /// The address.
+    /// Address.
     pub value: String,
-    /// What it is for: `work`.
+    /// Purpose of the address: `work`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// Whether it is the preferred one.
+    /// True for the preferred address.
     pub primary: bool,
 }
 
-/// The enterprise extension.
+/// Attributes of the enterprise extension.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EnterpriseUser {
-    /// The number the employer gave.
+    /// Personnel number that the employer assigned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub employee_number: Option<String>,
-    /// The cost centre's name.
+    /// Name of the cost centre.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_center: Option<String>,
-    /// The legal entity's name.
+    /// Name of the legal entity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
-    /// The division's name.
+    /// Name of the division.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub division: Option<String>,
-    /// The department's name.
+    /// Name of the department.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub department: Option<String>,
-    /// The person's manager, always as an object.
+    /// Manager of the person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manager: Option<Manager>,
 }
 
-/// A manager: another user.
+/// Manager: another user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manager {
-    /// The `id` of that user.
+    /// `id` of the manager.
     pub value: String,
-    /// The address of that user.
+    /// Address of the manager.
     #[serde(rename = "$ref")]
     pub reference: String,
-    /// The display name of that user.
+    /// Display name of the manager.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
 }
 
-/// Attributes of a further schema (RFC 7643 §3.3), in the order in which they are served.
+/// Attributes of an extension schema (RFC 7643 §3.3), in the order of the JSON.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Extension {
     attributes: Vec<(Arc<str>, Value)>,
 }
 
 impl Extension {
-    /// Reports whether there is an attribute of this name.
+    /// Reports whether the extension has an attribute of this name.
     fn has(&self, name: &str) -> bool {
         self.attributes.iter().any(|(known, _)| &**known == name)
     }
@@ -126,36 +127,41 @@ impl Extension {
 }
 
 impl FromIterator<(Arc<str>, Value)> for Extension {
-    /// Attributes that have a value, with no more room than they take: everybody has some.
-    fn from_iter<I: IntoIterator<Item = (Arc<str>, Value)>>(all: I) -> Self {
-        let all = all.into_iter();
-        let mut attributes = Vec::with_capacity(all.size_hint().0);
-        attributes.extend(all);
-        Self { attributes }
+    /// Collects attributes that have a value. The list has no spare capacity, because every user
+    /// has one.
+    fn from_iter<I: IntoIterator<Item = (Arc<str>, Value)>>(attributes: I) -> Self {
+        let attributes = attributes.into_iter();
+        let mut collected = Vec::with_capacity(attributes.size_hint().0);
+        collected.extend(attributes);
+        Self { attributes: collected }
     }
 }
 
 impl Serialize for Extension {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.attributes.iter().map(|(name, value)| (name.as_ref(), value)))
+        let mut map = serializer.serialize_map(Some(self.attributes.len()))?;
+        for (name, value) in &self.attributes {
+            map.serialize_entry(&**name, value)?;
+        }
+        map.end()
     }
 }
 
-/// Attribute of our extension that tells the employment.
-const EMPLOYMENT: &str = "employmentId";
+/// Attribute of the Personio extension with the id of the primary employment.
+const EMPLOYMENT_ID_ATTRIBUTE: &str = "employmentId";
 
 impl User {
     /// Reports whether the user has an employment.
     #[must_use]
     pub fn has_employment(&self) -> bool {
-        self.extension.has(EMPLOYMENT)
+        self.extension.has(EMPLOYMENT_ID_ATTRIBUTE)
     }
 
-    /// What lists are ordered by: creation, then the id, numbers as numbers. It depends on nothing that changes, so
-    /// pages stay in step across refreshes.
+    /// Returns the sort key of lists: creation, then the id, with numeric ids in numeric order.
+    /// Neither of them changes, so a refresh does not move users between pages.
     #[must_use]
     pub fn list_key(&self) -> impl Ord + use<> {
-        (numbered(self.meta.created, &self.id), self.id.clone())
+        (creation_and_number(self.meta.created, &self.id), self.id.clone())
     }
 }
 
@@ -169,23 +175,31 @@ impl Content for User {
     }
 }
 
-/// The order of two users by when they were created and by their ids: that of [`User::list_key`].
+/// Compares two users, each given by creation and id, in the order of [`User::list_key`].
 #[must_use]
 pub fn list_order(one: (Option<Timestamp>, &str), other: (Option<Timestamp>, &str)) -> Ordering {
-    numbered(one.0, one.1).cmp(&numbered(other.0, other.1)).then_with(|| one.1.cmp(other.1))
+    let one_key = creation_and_number(one.0, one.1);
+    let other_key = creation_and_number(other.0, other.1);
+    one_key.cmp(&other_key).then_with(|| one.1.cmp(other.1))
 }
 
-fn numbered(created: Option<Timestamp>, id: &str) -> (Timestamp, u64) {
+/// Returns the first two parts of the sort key. A missing date and an id that is not a number come
+/// last.
+fn creation_and_number(created: Option<Timestamp>, id: &str) -> (Timestamp, u64) {
     (created.unwrap_or(Timestamp::MAX), id.parse().unwrap_or(u64::MAX))
 }
 
 impl Serialize for User {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let enterprise = (self.enterprise != EnterpriseUser::default()).then_some(&self.enterprise);
-        let extension = (!self.extension.attributes.is_empty()).then_some(&self.extension);
+        let has_enterprise = self.enterprise != EnterpriseUser::default();
+        let has_extension = !self.extension.attributes.is_empty();
         let mut schemas = vec![crate::scim::USER];
-        schemas.extend(enterprise.map(|_| crate::scim::ENTERPRISE_USER));
-        schemas.extend(extension.map(|_| crate::scim::EXTENSION_USER));
+        if has_enterprise {
+            schemas.push(crate::scim::ENTERPRISE_USER);
+        }
+        if has_extension {
+            schemas.push(crate::scim::EXTENSION_USER);
+        }
 
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("schemas", &schemas)?;
@@ -207,11 +221,11 @@ impl Serialize for User {
         if !self.groups.is_empty() {
             map.serialize_entry("groups", &self.groups)?;
         }
-        if let Some(enterprise) = enterprise {
-            map.serialize_entry(crate::scim::ENTERPRISE_USER, enterprise)?;
+        if has_enterprise {
+            map.serialize_entry(crate::scim::ENTERPRISE_USER, &self.enterprise)?;
         }
-        if let Some(extension) = extension {
-            map.serialize_entry(crate::scim::EXTENSION_USER, extension)?;
+        if has_extension {
+            map.serialize_entry(crate::scim::EXTENSION_USER, &self.extension)?;
         }
         map.serialize_entry("meta", &self.meta)?;
         map.end()

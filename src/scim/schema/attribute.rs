@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-/// The type of an attribute (RFC 7643 §2.3). Nothing served is `binary`.
+/// Data type of an attribute (RFC 7643 §2.3). `binary` is missing because no schema of this server
+/// has such an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum AttributeType {
@@ -10,20 +11,20 @@ pub enum AttributeType {
     String,
     /// `true` or `false`.
     Boolean,
-    /// A number with or without a fraction.
+    /// Number with or without a fraction.
     Decimal,
-    /// A whole number.
+    /// Number without a fraction.
     Integer,
-    /// A moment, as RFC 3339 writes it.
+    /// Date and time with a time zone, written as in RFC 3339.
     DateTime,
-    /// A URI.
+    /// URI.
     Reference,
-    /// An object of further attributes.
+    /// Object with sub-attributes.
     Complex,
 }
 
 impl AttributeType {
-    /// The type's name in a schema document.
+    /// Returns the name of the type in a schema document.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -37,7 +38,7 @@ impl AttributeType {
         }
     }
 
-    /// The type in a sentence.
+    /// Returns the type as an error text names it, with its article.
     pub(in crate::scim) fn described(self) -> &'static str {
         match self {
             Self::String => "a string",
@@ -51,46 +52,46 @@ impl AttributeType {
     }
 }
 
-/// When an attribute is part of an answer (RFC 7643 §2.2).
+/// Condition under which a response contains an attribute (RFC 7643 §2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Returned {
-    /// Whatever is asked for.
+    /// Part of every response.
     Always,
-    /// Never.
+    /// Part of no response.
     Never,
-    /// Unless other attributes are asked for, or this one is excluded.
+    /// Part of a response unless the request names other attributes or excludes this one.
     Default,
-    /// Only if it is asked for.
+    /// Part of a response only if the request names the attribute.
     Request,
 }
 
-/// The number of an attribute in its resource type. The resource itself counts as an attribute, and so
-/// does each extension: they hold others.
+/// Index of an attribute in its resource type. The resource itself and each extension count as
+/// attributes too: they contain the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttributeId(pub(in crate::scim) u16);
 
-/// An attribute of a resource type.
+/// Attribute of a compiled resource type.
 #[derive(Debug, Clone)]
-pub(in crate::scim) struct Attribute {
-    /// As a resource writes it.
+pub(in crate::scim) struct SchemaAttribute {
+    /// Name in the spelling of the schema.
     pub(in crate::scim) name: Box<str>,
     pub(in crate::scim) kind: AttributeType,
     pub(in crate::scim) multi_valued: bool,
     pub(in crate::scim) case_exact: bool,
     pub(in crate::scim) returned: Returned,
-    /// What it is a part of; the resource is a part of nothing.
+    /// Attribute that contains this one. Only the resource itself has none.
     pub(in crate::scim) parent: Option<AttributeId>,
     pub(in crate::scim) sub_attributes: Vec<AttributeId>,
 }
 
-/// An attribute in a schema document, as far as answers or their description depend on it.
+/// Attribute in a schema document: the members that responses or the JSON Schema depend on.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::scim) struct Definition {
+pub(in crate::scim) struct AttributeDefinition {
     pub(in crate::scim) name: Box<str>,
     #[serde(rename = "type")]
-    pub(in crate::scim) kind: AttributeType,
+    pub(in crate::scim) attribute_type: AttributeType,
     pub(in crate::scim) multi_valued: bool,
     pub(in crate::scim) case_exact: bool,
     pub(in crate::scim) returned: Returned,

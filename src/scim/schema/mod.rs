@@ -1,5 +1,13 @@
-//! The discovery documents (RFC 7644 §4): read from `scim-schemas/`, completed with what only the
-//! running server knows: addresses, the largest page, and the attributes a company added.
+//! Schemas and resource types, from their JSON documents to the form that queries use.
+//!
+//! - [`Discovery`]: the documents of the discovery endpoints (RFC 7644 §4). They are read from
+//!   `scim-schemas/` and completed with the values of the running server: addresses, the largest
+//!   page size, and the attributes that a company added.
+//! - [`resource_type`]: a resource type compiled from its documents; [`attribute`]: its attributes.
+//! - [`registry`]: documents and compiled types together.
+//! - [`json_schema`]: the same documents as a JSON Schema, for the OpenAPI document.
+//! - [`standard_attributes`]: attributes of RFC 7643 that filters may name although no resource has
+//!   them; [`suggestion`]: "did you mean" for the others.
 
 pub(crate) mod attribute;
 pub(crate) mod json_schema;
@@ -10,10 +18,10 @@ pub(crate) mod suggestion;
 
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::scim::{AttributeType, BrokenDocument, Locations, ResourceType, ResourceTypes};
+use crate::scim::schema::resource_type::SchemaDocument;
+use crate::scim::{AttributeType, BrokenDocument, EXTENSION_USER, Locations, ResourceType, ResourceTypes};
 
 const EXTENSION_SCHEMA: &str = include_str!("../../../scim-schemas/personio-user.json");
 const SCHEMAS: [&str; 4] = [
@@ -28,20 +36,20 @@ const RESOURCE_TYPES: [&str; 2] = [
 ];
 const SERVICE_PROVIDER_CONFIG: &str = include_str!("../../../scim-schemas/service-provider-config.json");
 
-/// An attribute that a company added to the extension of our own.
+/// Attribute that a company added to the Personio extension schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomAttribute {
-    /// Its name in the resource.
+    /// Name in the resource.
     pub name: String,
-    /// The type of its value or values.
+    /// Type of the value, or of each value if there are several.
     pub kind: AttributeType,
-    /// Whether it is a list of values.
+    /// True if the attribute has a list of values.
     pub multi_valued: bool,
 }
 
 impl CustomAttribute {
-    /// Its definition in `/Schemas`, with every characteristic spelled out (RFC 7643 §7).
-    fn definition(&self) -> Value {
+    /// Returns the definition in `/Schemas`, with every characteristic written out (RFC 7643 §7).
+    fn schema_document(&self) -> Value {
         json!({
             "name": self.name,
             "type": self.kind.name(),
@@ -56,118 +64,130 @@ impl CustomAttribute {
     }
 }
 
-/// The names of the attributes in the extension of our own, before any company adds to them.
+/// Returns the names of the attributes that the Personio extension schema has for every company.
 ///
 /// # Errors
-/// When the document is no JSON, which a test rules out.
+/// Returns an error if the document is invalid, which a test rules out.
 pub fn extension_attributes() -> Result<Vec<String>, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Named {
-        name: String,
-    }
-    #[derive(Deserialize)]
-    struct Schema {
-        attributes: Vec<Named>,
-    }
-    let schema: Schema = serde_json::from_str(EXTENSION_SCHEMA)?;
-    Ok(schema.attributes.into_iter().map(|attribute| attribute.name).collect())
+    let schema: SchemaDocument = serde_json::from_str(EXTENSION_SCHEMA)?;
+    Ok(schema.attributes.into_iter().map(|attribute| attribute.name.into()).collect())
 }
 
-/// Whether `name` can name an attribute: `ALPHA *(nameChar)` (RFC 7643 §2.1).
+/// Reports whether `name` can name an attribute: `ALPHA *(nameChar)` (RFC 7643 §2.1).
 #[must_use]
 pub fn is_attribute_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.chars().all(|char| char.is_ascii_alphanumeric() || char == '-' || char == '_')
 }
 
-/// The documents that describe this server.
+/// Documents of the discovery endpoints.
 #[derive(Debug, Clone)]
 pub struct Discovery {
-    /// `/ServiceProviderConfig` (RFC 7643 §5).
+    /// Document of `/ServiceProviderConfig` (RFC 7643 §5).
     pub service_provider_config: Value,
-    /// `/ResourceTypes` (RFC 7643 §6).
+    /// Documents of `/ResourceTypes` (RFC 7643 §6).
     pub resource_types: Vec<Value>,
-    /// `/Schemas` (RFC 7643 §7).
+    /// Documents of `/Schemas` (RFC 7643 §7).
     pub schemas: Vec<Value>,
-    /// Where all of it is.
+    /// Addresses of the SCIM endpoints.
     pub locations: Locations,
 }
 
 impl Discovery {
-    /// The documents of a server at `locations` with pages of at most `max_results` and the
+    /// Builds the documents of a server at `locations` with pages of at most `max_results` and the
     /// company's `custom` attributes.
     ///
     /// # Errors
-    /// When a document in `scim-schemas/` is no JSON object, which a test rules out.
+    /// Returns an error if a document in `scim-schemas/` is not a JSON object, which a test rules
+    /// out.
     pub fn new(
         locations: &Locations,
         max_results: usize,
         custom: &[CustomAttribute],
     ) -> Result<Self, serde_json::Error> {
-        let read = |text: &str, endpoint: Option<&str>| -> Result<Value, serde_json::Error> {
-            let mut document: Map<String, Value> = serde_json::from_str(text)?;
-            let id = document.get("id").and_then(Value::as_str).unwrap_or_default();
-            let path = endpoint.map_or("ServiceProviderConfig".to_owned(), |endpoint| format!("{endpoint}/{id}"));
-            set(&mut document, &["meta", "location"], locations.document(&path).into());
-            Ok(Value::Object(document))
-        };
-        let mut service_provider_config = read(SERVICE_PROVIDER_CONFIG, None)?;
-        if let Value::Object(document) = &mut service_provider_config {
-            set(document, &["filter", "maxResults"], max_results.into());
-            set(document, &["pagination", "defaultPageSize"], max_results.into());
-            set(document, &["pagination", "maxPageSize"], max_results.into());
+        let mut schemas = parse_documents(&SCHEMAS, "Schemas", locations)?;
+        for schema in &mut schemas {
+            if document_id(schema) != Some(EXTENSION_USER) {
+                continue;
+            }
+            if let Some(Value::Array(attributes)) = schema.get_mut("attributes") {
+                attributes.extend(custom.iter().map(CustomAttribute::schema_document));
+            }
         }
-        let mut schemas = SCHEMAS.iter().map(|text| read(text, Some("Schemas"))).collect::<Result<Vec<_>, _>>()?;
-        let extension = schemas.iter_mut().find(|schema| schema.get("id") == Some(&json!(crate::scim::EXTENSION_USER)));
-        if let Some(Value::Array(attributes)) = extension.and_then(|schema| schema.get_mut("attributes")) {
-            attributes.extend(custom.iter().map(CustomAttribute::definition));
-        }
-        let resource_types =
-            RESOURCE_TYPES.iter().map(|text| read(text, Some("ResourceTypes"))).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { service_provider_config, resource_types, schemas, locations: locations.clone() })
+        Ok(Self {
+            service_provider_config: service_provider_config(max_results, locations)?,
+            resource_types: parse_documents(&RESOURCE_TYPES, "ResourceTypes", locations)?,
+            schemas,
+            locations: locations.clone(),
+        })
     }
 
-    /// The types that are served, compiled from their documents.
+    /// Compiles the resource types from their documents.
     ///
     /// # Errors
-    /// When the documents do not fit together, which a test rules out.
+    /// Returns an error if a document is missing or invalid, which a test rules out.
     pub fn compiled(&self) -> Result<ResourceTypes, BrokenDocument> {
-        let compiled = |id: &str| {
-            let document = self.resource_type(id).ok_or_else(|| BrokenDocument::NoSchema(id.into()))?;
-            ResourceType::new(document, &self.schemas).map(Arc::new)
-        };
-        Ok(ResourceTypes { user: compiled("User")?, group: compiled("Group")? })
+        let user = ResourceType::new(self.type_document("User")?, &self.schemas)?;
+        let group = ResourceType::new(self.type_document("Group")?, &self.schemas)?;
+        Ok(ResourceTypes { user: Arc::new(user), group: Arc::new(group) })
     }
 
-    /// What a resource of the type with this id looks like in JSON, as a JSON Schema.
+    /// Returns the JSON Schema of the resources of the type with this id.
     ///
     /// # Errors
-    /// When the documents do not fit together, which a test rules out.
+    /// Returns an error if a document is missing or invalid, which a test rules out.
     pub fn json_schema(&self, id: &str) -> Result<Value, BrokenDocument> {
-        let document = self.resource_type(id).ok_or_else(|| BrokenDocument::NoSchema(id.into()))?;
-        json_schema::of(document, &self.schemas)
+        json_schema::for_resource_type(self.type_document(id)?, &self.schemas)
     }
 
-    /// The schema with this URN, which is matched without regard to case (RFC 8141 §3.1 for its
-    /// beginning; clients vary in the rest).
+    /// Returns the schema with this URN, compared without regard to case: RFC 8141 §3.1 demands it
+    /// for the beginning of a URN, and clients also vary the rest.
     #[must_use]
     pub fn schema(&self, urn: &str) -> Option<&Value> {
-        by_id(&self.schemas, |id| id.eq_ignore_ascii_case(urn))
+        let mut schemas = self.schemas.iter();
+        schemas.find(|schema| document_id(schema).is_some_and(|id| id.eq_ignore_ascii_case(urn)))
     }
 
-    /// The resource type with this id.
+    /// Returns the document of the resource type with this id.
     #[must_use]
     pub fn resource_type(&self, id: &str) -> Option<&Value> {
-        by_id(&self.resource_types, |known| known == id)
+        self.resource_types.iter().find(|document| document_id(document) == Some(id))
+    }
+
+    fn type_document(&self, id: &str) -> Result<&Value, BrokenDocument> {
+        self.resource_type(id).ok_or_else(|| BrokenDocument::UnknownSchema(id.into()))
     }
 }
 
-fn by_id(documents: &[Value], matches: impl Fn(&str) -> bool) -> Option<&Value> {
-    documents.iter().find(|document| document.get("id").and_then(Value::as_str).is_some_and(&matches))
+/// Parses the documents of one endpoint and sets the `meta.location` of each.
+fn parse_documents(texts: &[&str], endpoint: &str, locations: &Locations) -> Result<Vec<Value>, serde_json::Error> {
+    let mut documents = Vec::with_capacity(texts.len());
+    for text in texts {
+        let mut document: Map<String, Value> = serde_json::from_str(text)?;
+        let id = document.get("id").and_then(Value::as_str).unwrap_or_default();
+        let location = locations.document(&format!("{endpoint}/{id}"));
+        set_member(&mut document, &["meta", "location"], location.into());
+        documents.push(Value::Object(document));
+    }
+    Ok(documents)
 }
 
-/// Sets a member of a nested object, making the objects on the way.
-fn set(object: &mut Map<String, Value>, path: &[&str], value: Value) {
+fn service_provider_config(max_results: usize, locations: &Locations) -> Result<Value, serde_json::Error> {
+    let mut document: Map<String, Value> = serde_json::from_str(SERVICE_PROVIDER_CONFIG)?;
+    let location = locations.document("ServiceProviderConfig");
+    set_member(&mut document, &["meta", "location"], location.into());
+    set_member(&mut document, &["filter", "maxResults"], max_results.into());
+    set_member(&mut document, &["pagination", "defaultPageSize"], max_results.into());
+    set_member(&mut document, &["pagination", "maxPageSize"], max_results.into());
+    Ok(Value::Object(document))
+}
+
+fn document_id(document: &Value) -> Option<&str> {
+    document.get("id")?.as_str()
+}
+
+/// Sets a member of a nested object, and creates the objects on the path to it.
+fn set_member(object: &mut Map<String, Value>, path: &[&str], value: Value) {
     match path {
         [] => {}
         [last] => {
@@ -175,7 +195,7 @@ fn set(object: &mut Map<String, Value>, path: &[&str], value: Value) {
         }
         [first, rest @ ..] => {
             if let Value::Object(inner) = object.entry(*first).or_insert_with(|| json!({})) {
-                set(inner, rest, value);
+                set_member(inner, rest, value);
             }
         }
     }
@@ -189,7 +209,7 @@ mod tests {
         Discovery::new(&Locations::new("https://scim.example.com/scim/v2/"), 1234, custom).unwrap()
     }
 
-    /// Every attribute and sub-attribute of a schema, with the path to it.
+    /// Collects every attribute and sub-attribute of a schema, with the path to it.
     fn attributes<'a>(path: &str, definition: &'a Value, found: &mut Vec<(String, &'a Value)>) {
         for member in ["attributes", "subAttributes"] {
             for attribute in definition[member].as_array().into_iter().flatten() {
@@ -201,9 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn every_attribute_spells_out_its_characteristics() {
-        let custom = [CustomAttribute { name: "badge".into(), kind: AttributeType::Integer, multi_valued: true }];
-        let discovery = discovery(&custom);
+    fn every_attribute_writes_out_its_characteristics() {
+        let (name, kind) = ("badge".to_owned(), AttributeType::Integer);
+        let badge = CustomAttribute { name, kind, multi_valued: true };
+        let discovery = discovery(&[badge]);
         let mut found = Vec::new();
         for schema in &discovery.schemas {
             attributes(schema["id"].as_str().unwrap(), schema, &mut found);
@@ -215,25 +236,27 @@ mod tests {
                 assert!(attribute[flag].is_boolean(), "{path}: {flag}");
             }
             for word in ["type", "mutability", "returned", "uniqueness", "description"] {
-                assert!(attribute[word].as_str().is_some_and(|text| !text.is_empty()), "{path}: {word}");
+                let text = attribute[word].as_str();
+                assert!(text.is_some_and(|text| !text.is_empty()), "{path}: {word}");
             }
             assert_eq!(attribute["mutability"], "readOnly", "{path}");
         }
     }
 
     #[test]
-    fn a_schema_is_found_by_its_urn_in_any_case() {
+    fn schema_urn_matches_in_any_case() {
         let discovery = discovery(&[]);
-        assert!(discovery.schema(&crate::scim::EXTENSION_USER.to_uppercase()).is_some());
+        assert!(discovery.schema(&EXTENSION_USER.to_uppercase()).is_some());
         assert!(extension_attributes().unwrap().contains(&"hireDate".to_owned()));
     }
 
     #[test]
-    fn what_resource_types_name_is_described() {
+    fn every_schema_of_a_resource_type_exists() {
         let discovery = discovery(&[]);
         for resource_type in &discovery.resource_types {
             let extensions = resource_type["schemaExtensions"].as_array().into_iter().flatten();
-            for urn in extensions.map(|extension| &extension["schema"]).chain([&resource_type["schema"]]) {
+            let urns = extensions.map(|extension| &extension["schema"]);
+            for urn in urns.chain([&resource_type["schema"]]) {
                 assert!(discovery.schema(urn.as_str().unwrap()).is_some(), "{urn}");
             }
         }
@@ -245,11 +268,12 @@ mod tests {
     }
 
     #[test]
-    fn attribute_names_are_those_of_the_rfc() {
-        for (name, valid) in
-            [("badge", true), ("a-b_9", true), ("9a", false), ("", false), ("a b", false), ("größe", false)]
-        {
-            assert_eq!(is_attribute_name(name), valid, "{name}");
+    fn attribute_names_follow_the_grammar_of_the_rfc() {
+        for valid in ["badge", "a-b_9", "B"] {
+            assert!(is_attribute_name(valid), "{valid}");
+        }
+        for invalid in ["9a", "", "a b", "größe"] {
+            assert!(!is_attribute_name(invalid), "{invalid}");
         }
     }
 }

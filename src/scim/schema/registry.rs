@@ -1,26 +1,28 @@
-//! What there is to say of users and groups: the documents that describe them, and the types that are compiled from
-//! these. One belongs to the other; a resource is rendered, filtered and described by the same.
+//! Schema registry: the discovery documents, and the resource types compiled from them. The two are
+//! kept together, so that resources are encoded, filtered and described by the same schemas.
 
 use crate::scim::{BrokenDocument, CustomAttribute, Digest, Discovery, Locations, ResourceTypes, digest};
 
-/// Documents and types that belong together.
+/// Discovery documents, and the resource types compiled from them.
 #[derive(Debug)]
 pub struct Vocabulary {
-    /// How the server describes itself.
+    /// Documents with which the server describes itself.
     pub discovery: Discovery,
-    /// By what resources are rendered and queries read.
+    /// Compiled types, by which resources are encoded and queries are bound.
     pub types: ResourceTypes,
-    /// What the schemas are recognised by: the same query can mean something else by others.
+    /// Digest of the schemas. It is part of a cache key, because a query can mean something else
+    /// under other schemas.
     pub digest: Digest,
-    /// Largest page that the documents announce.
+    /// Largest page size that the documents announce.
     pub max_results: usize,
 }
 
 impl Vocabulary {
-    /// That of a server at `locations` with pages of at most `max_results` and the company's `custom` attributes.
+    /// Builds the registry of a server at `locations` with pages of at most `max_results` and the
+    /// company's `custom` attributes.
     ///
     /// # Errors
-    /// When the documents in `scim-schemas/` are broken, which a test rules out.
+    /// Returns an error if a document in `scim-schemas/` is invalid, which a test rules out.
     pub fn new(locations: &Locations, max_results: usize, custom: &[CustomAttribute]) -> Result<Self, BrokenDocument> {
         let discovery = Discovery::new(locations, max_results, custom)?;
         let types = discovery.compiled()?;

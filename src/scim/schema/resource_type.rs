@@ -1,160 +1,223 @@
-//! A type of resources (RFC 7643 §6) with the attributes of its schemas: what names mean, and of which
-//! type their values are. All of it comes from the documents in `scim-schemas/`.
+//! Resource types (RFC 7643 §6), compiled from the documents in `scim-schemas/`: the attributes of
+//! a type with their ids, types and paths.
+//!
+//! [`TypeDefinition`] collects the parsed documents of a type, [`ResourceType::new`] compiles them.
+//! A [`ResourceType`] then resolves the attribute names of clients to ids, and ids to paths.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::scim::resource::shape::Layouts;
-use crate::scim::schema::attribute::{Attribute, Definition};
+use crate::scim::resource::shape::ShapeInterner;
+use crate::scim::schema::attribute::{AttributeDefinition, SchemaAttribute};
+use crate::scim::schema::document_id;
 use crate::scim::{AttributeId, AttributeType, Returned};
 
+/// Schema document of the attributes that every resource has.
 const COMMON: &str = include_str!("../../../scim-schemas/common.json");
 
-/// A type of resources.
+/// Compiled resource type.
 #[derive(Debug)]
 pub struct ResourceType {
     name: Box<str>,
     /// URN of the core schema.
     schema: Box<str>,
-    /// The resource itself, then every attribute after what it is a part of.
-    attributes: Vec<Attribute>,
-    /// Whether whoever asks for nothing in particular gets all that there is.
+    /// All attributes, the resource itself first, each after the one that contains it.
+    attributes: Vec<SchemaAttribute>,
+    /// True if a response to a request without `attributes` contains every attribute.
     returned_whole: bool,
-    known: Known,
-    layouts: Layouts,
+    well_known: WellKnownAttributes,
+    shapes: ShapeInterner,
 }
 
-/// Attributes that are read of every resource, if the type has them.
+/// Ids of the attributes that this program reads by name, as far as the type has them.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::scim) struct Known {
+pub(in crate::scim) struct WellKnownAttributes {
     pub(in crate::scim) id: Option<AttributeId>,
     pub(in crate::scim) version: Option<AttributeId>,
     pub(in crate::scim) location: Option<AttributeId>,
     pub(in crate::scim) created: Option<AttributeId>,
     pub(in crate::scim) last_modified: Option<AttributeId>,
     pub(in crate::scim) user_name: Option<AttributeId>,
-    /// `emails.value`.
+    /// Id of `emails.value`.
     pub(in crate::scim) email: Option<AttributeId>,
-    /// The attribute of our extension with the manager's address.
+    /// Id of `managerEmail` of the Personio extension.
     pub(in crate::scim) manager_email: Option<AttributeId>,
 }
 
-/// The types that are served.
+/// Resource types of this server.
 #[derive(Debug, Clone)]
 pub struct ResourceTypes {
-    /// RFC 7643 §4.1.
+    /// User type (RFC 7643 §4.1).
     pub user: Arc<ResourceType>,
-    /// RFC 7643 §4.2.
+    /// Group type (RFC 7643 §4.2).
     pub group: Arc<ResourceType>,
 }
 
-/// A document that is not as RFC 7643 wants it.
+/// Reason for which a schema or resource type document cannot be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokenDocument {
-    /// It cannot be read.
+    /// Document that is not JSON of the form of RFC 7643.
     #[error(transparent)]
-    Unreadable(#[from] serde_json::Error),
-    /// It names a schema that is not there.
-    #[error("there is no schema {0}")]
-    NoSchema(Box<str>),
+    Malformed(#[from] serde_json::Error),
+    /// Document or schema that is referenced, but does not exist.
+    #[error("unknown schema {0}: expected the id of a document in scim-schemas/")]
+    UnknownSchema(Box<str>),
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct TypeDocument {
+struct ResourceTypeDocument {
     name: Box<str>,
     schema: Box<str>,
     #[serde(default)]
-    schema_extensions: Vec<SchemaExtension>,
+    schema_extensions: Vec<ExtensionReference>,
 }
 
 #[derive(Deserialize)]
-struct SchemaExtension {
+struct ExtensionReference {
     schema: Box<str>,
 }
 
 #[derive(Deserialize)]
-struct SchemaDocument {
-    attributes: Vec<Definition>,
+pub(in crate::scim) struct SchemaDocument {
+    pub(in crate::scim) attributes: Vec<AttributeDefinition>,
 }
 
-/// What the documents say of a type of resources.
-pub(in crate::scim) struct Defined {
+/// Definition of a resource type: its parsed documents.
+pub(in crate::scim) struct TypeDefinition {
     pub(in crate::scim) name: Box<str>,
     /// URN of the core schema.
     pub(in crate::scim) schema: Box<str>,
-    /// The attributes that every resource has, then those of the core schema.
-    pub(in crate::scim) core: Vec<Definition>,
-    /// The URN of each extension, and its attributes.
-    pub(in crate::scim) extensions: Vec<(Box<str>, Vec<Definition>)>,
+    /// Attributes that every resource has, then those of the core schema.
+    pub(in crate::scim) core: Vec<AttributeDefinition>,
+    pub(in crate::scim) extensions: Vec<ExtensionDefinition>,
 }
 
-impl Defined {
-    pub(in crate::scim) fn new(document: &Value, schemas: &[Value]) -> Result<Self, BrokenDocument> {
-        let TypeDocument { name, schema, schema_extensions } = TypeDocument::deserialize(document)?;
-        let definitions = |urn: &str| -> Result<Vec<Definition>, BrokenDocument> {
-            let schema = schemas.iter().find(|schema| schema.get("id").and_then(Value::as_str) == Some(urn));
-            Ok(SchemaDocument::deserialize(schema.ok_or_else(|| BrokenDocument::NoSchema(urn.into()))?)?.attributes)
-        };
+/// Definition of a schema extension of a resource type.
+pub(in crate::scim) struct ExtensionDefinition {
+    pub(in crate::scim) urn: Box<str>,
+    pub(in crate::scim) attributes: Vec<AttributeDefinition>,
+}
+
+impl TypeDefinition {
+    pub(in crate::scim) fn parse(document: &Value, schemas: &[Value]) -> Result<Self, BrokenDocument> {
+        let document = ResourceTypeDocument::deserialize(document)?;
         let SchemaDocument { attributes: mut core } = serde_json::from_str(COMMON)?;
-        core.extend(definitions(&schema)?);
-        let extensions = schema_extensions.into_iter().map(|SchemaExtension { schema }| {
-            let attributes = definitions(&schema)?;
-            Ok((schema, attributes))
-        });
-        Ok(Self { name, schema, core, extensions: extensions.collect::<Result<_, BrokenDocument>>()? })
+        core.extend(schema_attributes(&document.schema, schemas)?);
+        let mut extensions = Vec::with_capacity(document.schema_extensions.len());
+        for ExtensionReference { schema: urn } in document.schema_extensions {
+            let attributes = schema_attributes(&urn, schemas)?;
+            extensions.push(ExtensionDefinition { urn, attributes });
+        }
+        Ok(Self { name: document.name, schema: document.schema, core, extensions })
     }
 }
 
-/// The resource itself.
+/// Parses the attributes of the schema with this URN.
+fn schema_attributes(urn: &str, schemas: &[Value]) -> Result<Vec<AttributeDefinition>, BrokenDocument> {
+    let Some(schema) = schemas.iter().find(|schema| document_id(schema) == Some(urn)) else {
+        return Err(BrokenDocument::UnknownSchema(urn.into()));
+    };
+    Ok(SchemaDocument::deserialize(schema)?.attributes)
+}
+
+/// Id of the resource itself, which contains all attributes.
 pub(in crate::scim) const RESOURCE: AttributeId = AttributeId(0);
 
 impl ResourceType {
-    /// The type that `document` describes, whose schemas are among `schemas`.
+    /// Compiles the resource type that `document` describes and whose schemas are among `schemas`.
     ///
     /// # Errors
-    /// When the documents do not fit together, which a test rules out for those in this program.
+    /// Returns an error if a document is invalid or missing, which a test rules out for the
+    /// documents of this program.
     pub fn new(document: &Value, schemas: &[Value]) -> Result<Self, BrokenDocument> {
-        let Defined { name, schema, core, extensions } = Defined::new(document, schemas)?;
-        let (known, layouts) = (Known::default(), Layouts::default());
-        let mut this = Self { name, schema, attributes: Vec::new(), known, layouts, returned_whole: false };
-        let resource = this.push(container(this.name.clone(), None));
-        core.into_iter().for_each(|definition| this.add(resource, definition));
-        for (urn, members) in extensions {
-            let id = this.push(container(urn, Some(resource)));
-            members.into_iter().for_each(|definition| this.add(id, definition));
-        }
-        let mut returned = this.attributes.iter().map(|attribute| attribute.returned);
-        this.returned_whole = returned.all(|returned| matches!(returned, Returned::Always | Returned::Default));
-        this.known = Known {
-            id: this.attribute("id"),
-            version: this.attribute("meta.version"),
-            location: this.attribute("meta.location"),
-            created: this.attribute("meta.created"),
-            last_modified: this.attribute("meta.lastModified"),
-            user_name: this.attribute("userName"),
-            email: this.attribute("emails.value"),
-            manager_email: this.attribute(&format!("{}:managerEmail", crate::scim::EXTENSION_USER)),
+        let definition = TypeDefinition::parse(document, schemas)?;
+        let mut compiled = Self {
+            name: definition.name,
+            schema: definition.schema,
+            attributes: Vec::new(),
+            returned_whole: false,
+            well_known: WellKnownAttributes::default(),
+            shapes: ShapeInterner::default(),
         };
-        Ok(this)
+        let resource = compiled.push(container(compiled.name.clone(), None));
+        for attribute in definition.core {
+            compiled.add(resource, attribute);
+        }
+        for extension in definition.extensions {
+            let id = compiled.push(container(extension.urn, Some(resource)));
+            for attribute in extension.attributes {
+                compiled.add(id, attribute);
+            }
+        }
+        compiled.returned_whole = compiled
+            .attributes
+            .iter()
+            .all(|attribute| matches!(attribute.returned, Returned::Always | Returned::Default));
+        let manager_email = format!("{}:managerEmail", crate::scim::EXTENSION_USER);
+        compiled.well_known = WellKnownAttributes {
+            id: compiled.attribute("id"),
+            version: compiled.attribute("meta.version"),
+            location: compiled.attribute("meta.location"),
+            created: compiled.attribute("meta.created"),
+            last_modified: compiled.attribute("meta.lastModified"),
+            user_name: compiled.attribute("userName"),
+            email: compiled.attribute("emails.value"),
+            manager_email: compiled.attribute(&manager_email),
+        };
+        Ok(compiled)
     }
 
-    pub(in crate::scim) fn is_returned_whole(&self) -> bool {
-        self.returned_whole
+    /// Adds an attribute with its sub-attributes to `parent`.
+    fn add(&mut self, parent: AttributeId, definition: AttributeDefinition) {
+        let id = self.push(SchemaAttribute {
+            name: definition.name,
+            kind: definition.attribute_type,
+            multi_valued: definition.multi_valued,
+            case_exact: definition.case_exact,
+            returned: definition.returned,
+            parent: Some(parent),
+            sub_attributes: Vec::new(),
+        });
+        for sub_attribute in definition.sub_attributes {
+            self.add(id, sub_attribute);
+        }
     }
 
-    /// URN of the core schema.
+    fn push(&mut self, attribute: SchemaAttribute) -> AttributeId {
+        let id = AttributeId(u16::try_from(self.attributes.len()).unwrap_or(u16::MAX));
+        if let Some(parent) = attribute.parent
+            && let Some(parent) = self.attributes.get_mut(usize::from(parent.0))
+        {
+            parent.sub_attributes.push(id);
+        }
+        self.attributes.push(attribute);
+        id
+    }
+
+    /// Returns the name of the type: `User`, `Group`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the URN of the core schema.
     pub(in crate::scim) fn schema(&self) -> &str {
         &self.schema
     }
 
-    /// URNs of the extensions and of the core schema.
+    /// Returns the URNs of the extensions, then that of the core schema.
     pub(in crate::scim) fn schemas(&self) -> impl Iterator<Item = &str> {
-        let members = self.get(RESOURCE).sub_attributes.iter().map(|id| &*self.get(*id).name);
-        // Only the URN of an extension has colons.
-        members.filter(|name| name.contains(':')).chain([self.schema()])
+        self.extensions().map(|(_, urn)| urn).chain([self.schema()])
+    }
+
+    /// Returns the id and URN of each extension.
+    fn extensions(&self) -> impl Iterator<Item = (AttributeId, &str)> {
+        let members = self.get(RESOURCE).sub_attributes.iter();
+        let named = members.map(|id| (*id, &*self.get(*id).name));
+        named.filter(|(_, name)| is_extension_urn(name))
     }
 
     /// Reports whether the core schema or an extension has this URN.
@@ -162,148 +225,177 @@ impl ResourceType {
         self.schemas().any(|schema| schema == urn)
     }
 
+    /// Reports whether a response to a request without `attributes` contains every attribute.
+    pub(in crate::scim) fn is_returned_whole(&self) -> bool {
+        self.returned_whole
+    }
+
+    pub(in crate::scim) fn well_known(&self) -> WellKnownAttributes {
+        self.well_known
+    }
+
     /// Reports whether the values of an attribute are e-mail addresses, or are used like them.
     pub(in crate::scim) fn holds_addresses(&self, id: AttributeId) -> bool {
-        let Known { user_name, email, manager_email, .. } = self.known;
+        let WellKnownAttributes { user_name, email, manager_email, .. } = self.well_known;
         [user_name, email, manager_email].contains(&Some(id))
     }
 
-    /// Its name: `User`, `Group`.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    /// Returns the shapes that the resources of this type share.
+    pub(in crate::scim) fn shapes(&self) -> &ShapeInterner {
+        &self.shapes
     }
 
-    /// The attribute that a client calls `path`: `userName`, `name.familyName`, either with the URN of its
-    /// schema in front, or the URN of an extension alone. Case does not matter (RFC 7643 §2.1, RFC 7644
-    /// §3.10). A name without a URN never means an extension's attribute; the common attributes may have
-    /// the URN of the core schema in front.
+    /// Resolves the attribute name of a client: `userName`, `name.familyName`, either of them after
+    /// the URN of its schema, or the URN of an extension alone. Case is ignored (RFC 7643 §2.1, RFC
+    /// 7644 §3.10). A name without a URN never means an attribute of an extension. The common
+    /// attributes may follow the URN of the core schema.
     #[must_use]
     pub fn attribute(&self, path: &str) -> Option<AttributeId> {
-        let (holder, names) = if path.contains(':') { self.qualified(path)? } else { (RESOURCE, path) };
-        if names.is_empty() && holder != RESOURCE {
-            return Some(holder);
+        if !path.contains(':') {
+            return self.attribute_in(RESOURCE, path);
         }
+        let (container, names) = self.split_urn(path)?;
+        if names.is_empty() {
+            return Some(container);
+        }
+        self.attribute_in(container, names)
+    }
+
+    /// Resolves a name, or two names with a dot between them, within the resource or an extension.
+    fn attribute_in(&self, container: AttributeId, names: &str) -> Option<AttributeId> {
         match names.split_once('.') {
-            None => self.sub_attribute(holder, names),
-            Some((name, sub)) => self.sub_attribute(self.sub_attribute(holder, name)?, sub),
+            None => self.sub_attribute(container, names),
+            Some((name, sub)) => self.sub_attribute(self.sub_attribute(container, name)?, sub),
         }
     }
 
-    /// What the URN at the beginning of `path` stands for, and what comes after it.
-    fn qualified<'p>(&self, path: &'p str) -> Option<(AttributeId, &'p str)> {
-        let extensions = self.get(RESOURCE).sub_attributes.iter().map(|&id| (id, &*self.get(id).name));
-        let extensions = extensions.filter(|(_, name)| name.contains(':'));
-        extensions.chain([(RESOURCE, &*self.schema)]).find_map(|(id, urn)| {
-            let (start, rest) = path.split_at_checked(urn.len())?;
-            let names = if rest.is_empty() && id != RESOURCE { rest } else { rest.strip_prefix(':')? };
-            let complete = !names.is_empty() || rest.is_empty();
-            (start.eq_ignore_ascii_case(urn) && complete).then_some((id, names))
-        })
+    /// Splits a path after its URN. The first part of the result is the extension with this URN,
+    /// or the resource itself if it is the URN of the core schema; the second part is the names
+    /// after the URN. Only the URN of an extension is complete without names.
+    fn split_urn<'p>(&self, path: &'p str) -> Option<(AttributeId, &'p str)> {
+        for (container, urn) in self.extensions().chain([(RESOURCE, self.schema())]) {
+            let Some((start, rest)) = path.split_at_checked(urn.len()) else { continue };
+            if !start.eq_ignore_ascii_case(urn) {
+                continue;
+            }
+            if rest.is_empty() && container != RESOURCE {
+                return Some((container, rest));
+            }
+            if let Some(names) = rest.strip_prefix(':')
+                && !names.is_empty()
+            {
+                return Some((container, names));
+            }
+        }
+        None
     }
 
-    /// The way to an attribute, as a resource writes its steps.
-    pub fn steps(&self, id: AttributeId) -> impl Iterator<Item = &str> {
-        self.way(id).into_iter().map(|id| &*self.get(id).name)
-    }
-
-    /// Whether an attribute is this one or a part of it.
-    #[must_use]
-    pub fn is_within(&self, id: AttributeId, whole: AttributeId) -> bool {
-        self.way(id).contains(&whole)
-    }
-
-    /// The attribute called `name` within `holder`.
+    /// Returns the attribute called `name` within `holder`. Case is ignored.
     pub(in crate::scim) fn sub_attribute(&self, holder: AttributeId, name: &str) -> Option<AttributeId> {
         let mut candidates = self.get(holder).sub_attributes.iter().copied();
         candidates.find(|&id| self.get(id).name.eq_ignore_ascii_case(name))
     }
 
-    /// The same, looked for from the place `near` on, which is then the one behind: members mostly come in the order of
-    /// the schema.
-    pub(in crate::scim) fn sub_attribute_near(
+    /// Returns the attribute called `name` within `holder`, and moves `next` to the index after it.
+    /// The search begins at `next`: the members of a resource mostly come in the order of the
+    /// schema, so that the first comparison usually succeeds.
+    pub(in crate::scim) fn sub_attribute_from(
         &self,
         holder: AttributeId,
         name: &str,
-        near: &mut usize,
+        next: &mut usize,
     ) -> Option<AttributeId> {
         let all = &self.get(holder).sub_attributes;
-        let (earlier, later) = all.split_at_checked(*near).unwrap_or((all, &[]));
-        let named = |id: &&AttributeId| self.get(**id).name.eq_ignore_ascii_case(name);
-        let found = later.iter().chain(earlier).position(|id| named(&id))?;
-        let place = (found + *near) % all.len();
-        *near = place + 1;
-        all.get(place).copied()
+        let (earlier, later) = all.split_at_checked(*next).unwrap_or((all, &[]));
+        for (offset, id) in later.iter().chain(earlier).enumerate() {
+            if self.get(*id).name.eq_ignore_ascii_case(name) {
+                *next = (*next + offset) % all.len() + 1;
+                return Some(*id);
+            }
+        }
+        None
     }
 
-    pub(in crate::scim) fn known(&self) -> Known {
-        self.known
-    }
-
-    /// What resources of this type have in common.
-    pub(in crate::scim) fn layouts(&self) -> &Layouts {
-        &self.layouts
-    }
-
-    /// The attribute with this number, which must be one of this type.
-    #[expect(clippy::indexing_slicing, reason = "numbers are made here, one for each attribute")]
-    pub(in crate::scim) fn get(&self, id: AttributeId) -> &Attribute {
+    /// Returns the attribute with this id, which must be one of this type.
+    #[expect(clippy::indexing_slicing, reason = "ids are made here, one for each attribute")]
+    pub(in crate::scim) fn get(&self, id: AttributeId) -> &SchemaAttribute {
         &self.attributes[usize::from(id.0)]
     }
 
-    /// How many attributes there are: their numbers are below it.
+    /// Returns the number of attributes. Every id is below it.
     pub(in crate::scim) fn len(&self) -> usize {
         self.attributes.len()
     }
 
-    /// The numbers of all attributes.
+    /// Returns the ids of all attributes, the resource itself first.
     pub(in crate::scim) fn ids(&self) -> impl Iterator<Item = AttributeId> {
         (0..u16::try_from(self.attributes.len()).unwrap_or(u16::MAX)).map(AttributeId)
     }
 
-    /// The way from the resource down to an attribute, without the resource.
+    /// Returns the ids on the path from the resource, which is left out, to an attribute.
     pub(in crate::scim) fn way(&self, id: AttributeId) -> Box<[AttributeId]> {
-        let mut way: Vec<_> = std::iter::successors(Some(id), |&id| self.get(id).parent).collect();
-        way.pop();
-        way.reverse();
-        way.into()
+        let mut path = Vec::new();
+        let mut current = id;
+        while let Some(parent) = self.get(current).parent {
+            path.push(current);
+            current = parent;
+        }
+        path.reverse();
+        path.into()
     }
 
-    /// The paths of all attributes that have a value of their own, as clients write them: those within a complex
-    /// attribute instead of it, and a multi-valued one as a whole. Those that every resource has are left out
-    /// (RFC 7643 §3.1, `schemas`).
-    #[must_use]
-    pub fn paths(&self) -> Vec<String> {
-        let has_own = |&id: &AttributeId| {
-            let attribute = self.get(id);
-            let is_whole = attribute.multi_valued || attribute.kind != AttributeType::Complex;
-            is_whole && self.holder(id).is_none_or(|holder| holder == id)
-        };
-        let paths = self.ids().filter(has_own).map(|id| self.path(id));
-        paths.filter(|path| !matches!(path.as_str(), "id" | "schemas") && !path.starts_with("meta.")).collect()
+    /// Returns the names on the path from the resource, which is left out, to an attribute.
+    pub fn steps(&self, id: AttributeId) -> impl Iterator<Item = &str> {
+        self.way(id).into_iter().map(|id| &*self.get(id).name)
     }
 
-    /// The path of an attribute, as clients write it.
+    /// Returns the path of an attribute as clients write it.
     pub(in crate::scim) fn path(&self, id: AttributeId) -> String {
         let mut path = String::new();
         let mut separator = "";
-        for part in self.way(id) {
-            let name = &self.get(part).name;
+        for name in self.steps(id) {
             path.push_str(separator);
             path.push_str(name);
-            // Only the URN of an extension has colons.
-            separator = if name.contains(':') { ":" } else { "." };
+            separator = if is_extension_urn(name) { ":" } else { "." };
         }
         path
     }
 
-    /// The multi-valued attribute whose elements the values of this one are, or are in.
+    /// Returns the paths, as clients write them, of all attributes that have a value of their own.
+    /// A complex attribute is represented by its sub-attributes, a multi-valued one by itself.
+    /// The attributes that every resource has (`schemas`, and those of RFC 7643 §3.1) are left out.
+    #[must_use]
+    pub fn paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        for id in self.ids() {
+            let attribute = self.get(id);
+            if attribute.kind == AttributeType::Complex && !attribute.multi_valued {
+                continue;
+            }
+            let is_within_elements = self.holder(id).is_some_and(|holder| holder != id);
+            let path = self.path(id);
+            let is_common = path == "id" || path == "schemas" || path.starts_with("meta.");
+            if !is_within_elements && !is_common {
+                paths.push(path);
+            }
+        }
+        paths
+    }
+
+    /// Reports whether an attribute is `whole` or a part of it.
+    #[must_use]
+    pub fn is_within(&self, id: AttributeId, whole: AttributeId) -> bool {
+        self.way(id).contains(&whole)
+    }
+
+    /// Returns the multi-valued attribute whose elements are, or contain, the values of this one.
     pub(in crate::scim) fn holder(&self, id: AttributeId) -> Option<AttributeId> {
         self.way(id).into_iter().find(|id| self.get(*id).multi_valued)
     }
 
-    /// The attribute that holds the values when `id` is compared or sorted by: itself, or for a complex
-    /// multi-valued one its `value` (RFC 7644 §3.4.2.2 compares `emails` with a text). None if it has none.
+    /// Returns the attribute whose values are compared in filters and sorted by for `id`. This is
+    /// `id` itself, or for a complex multi-valued attribute its `value` (RFC 7644 §3.4.2.2 compares
+    /// `emails` with a text). A complex attribute without `value` has no such attribute.
     pub(in crate::scim) fn valued(&self, id: AttributeId) -> Option<AttributeId> {
         let attribute = self.get(id);
         match attribute.kind {
@@ -317,29 +409,16 @@ impl ResourceType {
             | AttributeType::Reference => Some(id),
         }
     }
-
-    fn push(&mut self, attribute: Attribute) -> AttributeId {
-        let id = AttributeId(u16::try_from(self.attributes.len()).unwrap_or(u16::MAX));
-        if let Some(parent) = attribute.parent.and_then(|parent| self.attributes.get_mut(usize::from(parent.0))) {
-            parent.sub_attributes.push(id);
-        }
-        self.attributes.push(attribute);
-        id
-    }
-
-    fn add(&mut self, parent: AttributeId, definition: Definition) {
-        let Definition { name, kind, multi_valued, case_exact, returned, sub_attributes, .. } = definition;
-        let parent = Some(parent);
-        let attribute =
-            Attribute { name, kind, multi_valued, case_exact, returned, parent, sub_attributes: Vec::new() };
-        let id = self.push(attribute);
-        sub_attributes.into_iter().for_each(|definition| self.add(id, definition));
-    }
 }
 
-/// The resource, or an extension: complex, and part of an answer by what is in it.
-fn container(name: Box<str>, parent: Option<AttributeId>) -> Attribute {
-    Attribute {
+/// Reports whether a name is the URN of an extension: only a URN has colons.
+fn is_extension_urn(name: &str) -> bool {
+    name.contains(':')
+}
+
+/// Returns the attribute that stands for the resource or for an extension.
+fn container(name: Box<str>, parent: Option<AttributeId>) -> SchemaAttribute {
+    SchemaAttribute {
         name,
         kind: AttributeType::Complex,
         multi_valued: false,

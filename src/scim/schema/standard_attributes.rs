@@ -1,29 +1,32 @@
-//! Attributes of the schemas in RFC 7643 (§4.1 to §4.3), whether or not this server serves them. A client may filter
-//! and sort by each of them: "unassigned" is what one that is not served is (§2.5).
+//! Attributes of the schemas in RFC 7643 (§4.1 to §4.3), including those that this server does not
+//! have. A client may filter and sort by each of them: an attribute that this server does not have
+//! is "unassigned" (§2.5) in every resource.
 
 use crate::scim::{AttributeId, ENTERPRISE_USER, GROUP, ResourceType, USER};
 
-/// A schema of the RFC.
-struct Schema {
+/// Schema of the RFC.
+struct StandardSchema {
     urn: &'static str,
-    attributes: &'static [Attribute],
+    attributes: &'static [StandardAttribute],
 }
 
-/// An attribute of the RFC.
-struct Attribute {
+/// Attribute of the RFC.
+struct StandardAttribute {
     name: &'static str,
     sub_attributes: &'static [&'static str],
 }
 
-/// The default sub-attributes of a multi-valued attribute (§2.4).
-const ELEMENT: &[&str] = &["value", "display", "type", "primary", "$ref"];
+/// Default sub-attributes of a multi-valued attribute (§2.4).
+const ELEMENT_SUB_ATTRIBUTES: &[&str] = &["value", "display", "type", "primary", "$ref"];
 
-const SCHEMAS: [Schema; 3] = [
-    Schema {
+const MANAGER_SUB_ATTRIBUTES: &[&str] = &["value", "$ref", "displayName"];
+
+const SCHEMAS: [StandardSchema; 3] = [
+    StandardSchema {
         urn: USER,
         attributes: &[
             simple("userName"),
-            Attribute {
+            StandardAttribute {
                 name: "name",
                 sub_attributes: &[
                     "formatted",
@@ -44,11 +47,11 @@ const SCHEMAS: [Schema; 3] = [
             simple("timezone"),
             simple("active"),
             simple("password"),
-            elements("emails"),
-            elements("phoneNumbers"),
-            elements("ims"),
-            elements("photos"),
-            Attribute {
+            multi_valued("emails"),
+            multi_valued("phoneNumbers"),
+            multi_valued("ims"),
+            multi_valued("photos"),
+            StandardAttribute {
                 name: "addresses",
                 sub_attributes: &[
                     "formatted",
@@ -62,13 +65,13 @@ const SCHEMAS: [Schema; 3] = [
                     "primary",
                 ],
             },
-            elements("groups"),
-            elements("entitlements"),
-            elements("roles"),
-            elements("x509Certificates"),
+            multi_valued("groups"),
+            multi_valued("entitlements"),
+            multi_valued("roles"),
+            multi_valued("x509Certificates"),
         ],
     },
-    Schema {
+    StandardSchema {
         urn: ENTERPRISE_USER,
         attributes: &[
             simple("employeeNumber"),
@@ -76,65 +79,71 @@ const SCHEMAS: [Schema; 3] = [
             simple("organization"),
             simple("division"),
             simple("department"),
-            Attribute { name: "manager", sub_attributes: &["value", "$ref", "displayName"] },
+            StandardAttribute { name: "manager", sub_attributes: MANAGER_SUB_ATTRIBUTES },
         ],
     },
-    Schema { urn: GROUP, attributes: &[simple("displayName"), elements("members")] },
+    StandardSchema { urn: GROUP, attributes: &[simple("displayName"), multi_valued("members")] },
 ];
 
-const fn simple(name: &'static str) -> Attribute {
-    Attribute { name, sub_attributes: &[] }
+const fn simple(name: &'static str) -> StandardAttribute {
+    StandardAttribute { name, sub_attributes: &[] }
 }
 
-const fn elements(name: &'static str) -> Attribute {
-    Attribute { name, sub_attributes: ELEMENT }
+const fn multi_valued(name: &'static str) -> StandardAttribute {
+    StandardAttribute { name, sub_attributes: ELEMENT_SUB_ATTRIBUTES }
 }
 
-/// Reports whether the RFC has an attribute of this path for this type.
-pub(in crate::scim) fn has(kind: &ResourceType, path: &str) -> bool {
-    let Some(names) = Names::of(kind, path) else { return false };
-    match names.sub_attribute {
+/// Reports whether the RFC has an attribute of this path for this resource type.
+pub(in crate::scim) fn has(resource_type: &ResourceType, path: &str) -> bool {
+    let Some(found) = StandardPath::resolve(resource_type, path) else { return false };
+    match found.sub_attribute {
         None => true,
-        Some(sub) => has_name(names.attribute.sub_attributes, sub),
+        Some(name) => has_name(found.attribute.sub_attributes, name),
     }
 }
 
-/// Returns the sub-attributes that the RFC gives the attribute of this path; none if it has no such attribute.
-pub(in crate::scim) fn sub_attributes(kind: &ResourceType, path: &str) -> Option<&'static [&'static str]> {
-    let names = Names::of(kind, path)?;
-    names.sub_attribute.is_none().then_some(names.attribute.sub_attributes)
+/// Returns the sub-attributes that the RFC gives the attribute of this path. The path of a
+/// sub-attribute, or of an attribute that is not in the RFC, has none.
+pub(in crate::scim) fn sub_attributes(resource_type: &ResourceType, path: &str) -> Option<&'static [&'static str]> {
+    let found = StandardPath::resolve(resource_type, path)?;
+    if found.sub_attribute.is_some() {
+        return None;
+    }
+    Some(found.attribute.sub_attributes)
 }
 
 /// Reports whether the RFC gives the attribute `holder` a sub-attribute of this name.
-pub(in crate::scim) fn has_sub_attribute(kind: &ResourceType, holder: AttributeId, name: &str) -> bool {
-    sub_attributes(kind, &kind.path(holder)).is_some_and(|names| has_name(names, name))
+pub(in crate::scim) fn has_sub_attribute(resource_type: &ResourceType, holder: AttributeId, name: &str) -> bool {
+    let names = sub_attributes(resource_type, &resource_type.path(holder));
+    names.is_some_and(|names| has_name(names, name))
 }
 
 fn has_name(names: &[&str], name: &str) -> bool {
     names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// A path whose attribute is in the RFC.
-struct Names<'p> {
-    attribute: &'static Attribute,
+/// Path of a client whose attribute is in the RFC. The sub-attribute may be unknown.
+struct StandardPath<'p> {
+    attribute: &'static StandardAttribute,
     sub_attribute: Option<&'p str>,
 }
 
-impl<'p> Names<'p> {
-    fn of(kind: &ResourceType, path: &'p str) -> Option<Self> {
+impl<'p> StandardPath<'p> {
+    fn resolve(resource_type: &ResourceType, path: &'p str) -> Option<Self> {
         let (urn, names) = match path.rsplit_once(':') {
             Some((urn, names)) => (urn, names),
-            None => (kind.schema(), path),
+            None => (resource_type.schema(), path),
         };
         let schema = SCHEMAS.iter().find(|schema| schema.urn.eq_ignore_ascii_case(urn))?;
-        if !kind.has_schema(schema.urn) {
+        if !resource_type.has_schema(schema.urn) {
             return None;
         }
         let (name, sub_attribute) = match names.split_once('.') {
             Some((name, sub)) => (name, Some(sub)),
             None => (names, None),
         };
-        let attribute = schema.attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))?;
+        let mut attributes = schema.attributes.iter();
+        let attribute = attributes.find(|known| known.name.eq_ignore_ascii_case(name))?;
         Some(Self { attribute, sub_attribute })
     }
 }
@@ -142,20 +151,27 @@ impl<'p> Names<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scim::{Discovery, Locations};
+    use crate::scim::{Discovery, Locations, ResourceTypes};
+
+    const COMMON_ATTRIBUTES: [&str; 4] = ["schemas", "id", "externalId", "meta"];
+
+    fn resource_types() -> ResourceTypes {
+        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]);
+        discovery.unwrap().compiled().unwrap()
+    }
 
     #[test]
-    fn what_is_served_of_the_standard_schemas_is_in_the_standard() {
-        let types = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap().compiled().unwrap();
+    fn table_contains_the_standard_attributes_of_this_server() {
+        let types = resource_types();
         let mut found = 0;
-        for kind in [&types.user, &types.group] {
-            for id in kind.ids().skip(1) {
-                let path = kind.path(id);
-                let is_common = ["schemas", "id", "externalId", "meta"].iter().any(|name| path.starts_with(name));
+        for resource_type in [&types.user, &types.group] {
+            for id in resource_type.ids().skip(1) {
+                let path = resource_type.path(id);
+                let is_common = COMMON_ATTRIBUTES.iter().any(|name| path.starts_with(name));
                 if is_common || path.contains("personio") || path == ENTERPRISE_USER {
                     continue;
                 }
-                assert!(has(kind, &path), "{path}");
+                assert!(has(resource_type, &path), "{path}");
                 found += 1;
             }
         }
@@ -163,16 +179,16 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_of_the_standard_for_its_own_type_alone() {
-        let types = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap().compiled().unwrap();
+    fn standard_path_belongs_to_its_own_type_only() {
+        let types = resource_types();
         for (path, user, group) in [
             ("nickName", true, false),
             ("NICKNAME", true, false),
-            ("urn:ietf:params:scim:schemas:core:2.0:User:addresses.country", true, false),
+            (&format!("{USER}:addresses.country"), true, false),
             ("URN:IETF:params:scim:schemas:core:2.0:user:timezone", true, false),
             ("urn:ietf:params:scim:schemas:core:2.0:Group:timezone", false, false),
-            ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:nickName", false, false),
-            ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName", true, false),
+            (&format!("{ENTERPRISE_USER}:nickName"), false, false),
+            (&format!("{ENTERPRISE_USER}:manager.displayName"), true, false),
             ("department", false, false),
             ("members.display", false, true),
             ("phoneNumbers.value", true, false),
@@ -183,7 +199,8 @@ mod tests {
             (".", false, false),
             (":", false, false),
         ] {
-            assert_eq!((has(&types.user, path), has(&types.group, path)), (user, group), "{path}");
+            assert_eq!(has(&types.user, path), user, "{path}");
+            assert_eq!(has(&types.group, path), group, "{path}");
         }
     }
 }

@@ -1,14 +1,14 @@
-//! "Did you mean": the name of an attribute for one that no schema has. The commonest slip is a name without the URN
-//! of its extension; a name without a URN never means an extension's attribute (RFC 7644 §3.10), so it is suggested
-//! and not taken.
+//! "Did you mean": suggests an existing attribute for a name that no schema has. The most common
+//! mistake is a name without the URN of its extension. Such a name never means an attribute of an
+//! extension (RFC 7644 §3.10), so the right name is suggested, not assumed.
 
 use crate::scim::{AttributeId, AttributeType, ResourceType};
 use crate::spelling;
 
-/// Longest name, in bytes, for which a similar one is looked for.
-const MAX_NAME_LENGTH: usize = 120;
+/// Longest name, in bytes, for which a similar one is searched.
+const MAX_NAME_BYTES: usize = 120;
 
-/// Names of other systems, in lower case, and what they are called here.
+/// Attribute names of other systems, in lower case, and the paths here.
 const ALIASES: [(&str, &str); 18] = [
     ("email", "emails.value"),
     ("e-mail", "emails.value"),
@@ -30,23 +30,23 @@ const ALIASES: [(&str, &str); 18] = [
     ("group", "groups.value"),
 ];
 
-/// An attribute that can be suggested.
-struct Candidate {
-    /// As a client writes it.
+/// Attribute that can be suggested.
+struct SuggestedAttribute {
+    /// Path as a client writes it.
     path: String,
-    /// The same without a URN, in lower case.
+    /// Path without the URN, in lower case.
     names: String,
 }
 
-impl Candidate {
-    fn new(kind: &ResourceType, id: AttributeId) -> Self {
-        let mut path = kind.path(id);
+impl SuggestedAttribute {
+    fn new(resource_type: &ResourceType, id: AttributeId) -> Self {
+        let mut path = resource_type.path(id);
+        let names = unqualified(&path).to_ascii_lowercase();
         // A complex attribute cannot be compared, but its value can.
-        let is_complex = kind.get(id).kind == AttributeType::Complex;
-        if is_complex && kind.sub_attribute(id, "value").is_some() {
+        let is_complex = resource_type.get(id).kind == AttributeType::Complex;
+        if is_complex && resource_type.sub_attribute(id, "value").is_some() {
             path.push_str(".value");
         }
-        let names = unqualified(&kind.path(id)).to_ascii_lowercase();
         Self { path, names }
     }
 
@@ -55,15 +55,13 @@ impl Candidate {
     }
 }
 
-/// Returns the end of an error's text that suggests another name, or nothing.
-pub(in crate::scim) fn for_attribute(kinds: &[&ResourceType], written: &str) -> String {
-    match attribute(kinds, written) {
-        Some(path) => format!("; did you mean `{path}`?"),
-        None => String::new(),
-    }
+/// Returns the end of an error text that suggests another attribute name, or an empty text.
+pub(in crate::scim) fn for_attribute(resource_types: &[&ResourceType], written: &str) -> String {
+    phrase(suggested_path(resource_types, written).as_deref())
 }
 
-/// The same for the name of a sub-attribute, of which there are these.
+/// Returns the end of an error text that suggests one of these names of sub-attributes, or an empty
+/// text.
 pub(in crate::scim) fn for_sub_attribute<'n>(names: impl Iterator<Item = &'n str>, written: &str) -> String {
     let written = last_name(written).to_ascii_lowercase();
     let mut best = None;
@@ -73,67 +71,80 @@ pub(in crate::scim) fn for_sub_attribute<'n>(names: impl Iterator<Item = &'n str
             best = Some((name, slips));
         }
     }
-    best.map_or_else(String::new, |(name, _)| format!("; did you mean `{name}`?"))
+    phrase(best.map(|(name, _)| name))
 }
 
-fn attribute(kinds: &[&ResourceType], written: &str) -> Option<String> {
-    if written.len() > MAX_NAME_LENGTH {
+fn phrase(suggested: Option<&str>) -> String {
+    match suggested {
+        Some(name) => format!("; did you mean `{name}`?"),
+        None => String::new(),
+    }
+}
+
+fn suggested_path(resource_types: &[&ResourceType], written: &str) -> Option<String> {
+    if written.len() > MAX_NAME_BYTES {
         return None;
     }
-    let names = without_urn(kinds, written).to_ascii_lowercase();
-    let candidates = candidates(kinds);
-    // The right name, with the URN missing, wrong, or followed by a dot.
+    let names = without_urn(resource_types, written).to_ascii_lowercase();
+    let candidates = candidates(resource_types);
+    // The right name, with a URN that is missing, wrong, or followed by a dot.
     if let Some(found) = candidates.iter().find(|candidate| candidate.names == names) {
         return Some(found.path.clone());
     }
     for (alias, path) in ALIASES {
-        if alias == names && kinds.iter().any(|kind| kind.attribute(path).is_some()) {
+        if alias == names && resource_types.iter().any(|known| known.attribute(path).is_some()) {
             return Some(path.to_owned());
         }
     }
-    // A sub-attribute of an attribute that has no such one.
-    let parent = names.rsplit_once('.').map(|(parent, _)| parent);
-    if let Some(found) = candidates.iter().find(|candidate| Some(candidate.names.as_str()) == parent) {
+    // A sub-attribute that does not exist, of an attribute that does.
+    if let Some((parent, _)) = names.rsplit_once('.')
+        && let Some(found) = candidates.iter().find(|candidate| candidate.names == parent)
+    {
         return Some(found.path.clone());
     }
-    // The name of a sub-attribute alone, if only one attribute has it; `value` and `type` say nothing.
-    let mut of_this_name = candidates.iter().filter(|candidate| candidate.last_name() == last_name(&names));
-    match (of_this_name.next(), of_this_name.next()) {
+    // The name of a sub-attribute alone, if only one attribute has it. Several attributes have a
+    // `value` and a `type`, so these names do not identify one.
+    let last = last_name(&names);
+    let mut with_last_name = candidates.iter().filter(|candidate| candidate.last_name() == last);
+    match (with_last_name.next(), with_last_name.next()) {
         (Some(only), None) => Some(only.path.clone()),
-        (Some(_), Some(_)) => most_similar(&candidates, &names, Compared::WholeNames),
-        (None, _) => most_similar(&candidates, &names, Compared::WholeAndLastNames),
+        (Some(_), Some(_)) => most_similar(&candidates, &names, ComparedNames::Whole),
+        (None, _) => most_similar(&candidates, &names, ComparedNames::WholeAndLast),
     }
 }
 
-fn candidates(kinds: &[&ResourceType]) -> Vec<Candidate> {
-    let mut candidates = Vec::new();
-    for kind in kinds {
-        // The first is the resource itself.
-        for id in kind.ids().skip(1) {
-            // The URN of an extension is no name, and types share attributes.
-            let path = kind.path(id);
-            let is_known = candidates.iter().any(|known: &Candidate| known.path == path);
-            if !is_known && !kind.get(id).name.contains(':') {
-                candidates.push(Candidate::new(kind, id));
+/// Returns all attributes of these types, each path once, without the extensions themselves.
+fn candidates(resource_types: &[&ResourceType]) -> Vec<SuggestedAttribute> {
+    let mut candidates: Vec<SuggestedAttribute> = Vec::new();
+    for resource_type in resource_types {
+        // The first id is the resource itself.
+        for id in resource_type.ids().skip(1) {
+            // Types share attributes.
+            let path = resource_type.path(id);
+            let is_known = candidates.iter().any(|known| known.path == path);
+            let is_extension = resource_type.get(id).name.contains(':');
+            if !is_known && !is_extension {
+                candidates.push(SuggestedAttribute::new(resource_type, id));
             }
         }
     }
     candidates
 }
 
-/// What of the candidates is compared.
+/// Part of each candidate's names that is compared with the name of the client.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Compared {
-    WholeNames,
-    WholeAndLastNames,
+enum ComparedNames {
+    Whole,
+    WholeAndLast,
 }
 
-/// Returns the one with the fewest slips; of several such ones the first.
-fn most_similar(candidates: &[Candidate], names: &str, compared: Compared) -> Option<String> {
+/// Returns the path of the candidate with the fewest misspelled letters, the first one if several
+/// have equally few.
+fn most_similar(candidates: &[SuggestedAttribute], names: &str, compared: ComparedNames) -> Option<String> {
     let mut best = None;
     for candidate in candidates {
         let mut slips = spelling::slips(names, &candidate.names);
-        if slips.is_none() && compared == Compared::WholeAndLastNames {
+        if slips.is_none() && compared == ComparedNames::WholeAndLast {
             slips = spelling::slips(names, candidate.last_name());
         }
         let Some(slips) = slips else { continue };
@@ -144,51 +155,68 @@ fn most_similar(candidates: &[Candidate], names: &str, compared: Compared) -> Op
     best.map(|(candidate, _)| candidate.path.clone())
 }
 
-/// The names in a path that a client wrote, whatever separates them from a URN.
-fn without_urn<'w>(kinds: &[&ResourceType], written: &'w str) -> &'w str {
-    let urns = kinds.iter().flat_map(|kind| kind.schemas());
-    let mut rests = urns.filter_map(|urn| {
-        let (start, rest) = written.split_at_checked(urn.len())?;
-        start.eq_ignore_ascii_case(urn).then_some(rest)
-    });
-    match rests.next() {
-        Some(rest) => rest.trim_start_matches(['.', ':']),
-        None => unqualified(written),
+/// Returns the names in a client's path. Any separator may follow the URN of a known schema.
+fn without_urn<'w>(resource_types: &[&ResourceType], written: &'w str) -> &'w str {
+    for resource_type in resource_types {
+        for urn in resource_type.schemas() {
+            if let Some((start, rest)) = written.split_at_checked(urn.len())
+                && start.eq_ignore_ascii_case(urn)
+            {
+                return rest.trim_start_matches(['.', ':']);
+            }
+        }
+    }
+    unqualified(written)
+}
+
+/// Returns the part of a path after its last colon.
+fn unqualified(path: &str) -> &str {
+    match path.rsplit_once(':') {
+        Some((_, names)) => names,
+        None => path,
     }
 }
 
-fn unqualified(path: &str) -> &str {
-    path.rsplit_once(':').map_or(path, |(_, names)| names)
-}
-
+/// Returns the part of a path after its last dot.
 fn last_name(names: &str) -> &str {
-    names.rsplit_once('.').map_or(names, |(_, last)| last)
+    match names.rsplit_once('.') {
+        Some((_, last)) => last,
+        None => names,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scim::{AttributeType, CustomAttribute, Discovery, Locations};
+    use crate::scim::{CustomAttribute, Discovery, ENTERPRISE_USER, EXTENSION_USER, Locations, USER};
+
+    fn enterprise(name: &str) -> String {
+        format!("{ENTERPRISE_USER}:{name}")
+    }
+
+    fn personio(name: &str) -> String {
+        format!("{EXTENSION_USER}:{name}")
+    }
 
     #[test]
-    fn a_name_that_no_schema_has_is_answered_with_one_that_a_schema_has() {
-        let custom = [CustomAttribute { name: "badgeNumber".into(), kind: AttributeType::String, multi_valued: false }];
-        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &custom).unwrap();
+    fn unknown_name_suggests_an_attribute_of_a_schema() {
+        let (name, kind) = ("badgeNumber".to_owned(), AttributeType::String);
+        let badge_number = CustomAttribute { name, kind, multi_valued: false };
+        let locations = Locations::new("https://scim.example.com");
+        let discovery = Discovery::new(&locations, 1000, &[badge_number]).unwrap();
         let types = discovery.compiled().unwrap();
-        let enterprise = |name: &str| format!("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:{name}");
-        let ours = |name: &str| format!("urn:ietf:params:scim:schemas:extension:personio:2.0:User:{name}");
         for (written, expected) in [
             ("department", enterprise("department")),
             ("DEPARTMENT", enterprise("department")),
             ("manager", enterprise("manager.value")),
             ("manager.displayName", enterprise("manager.displayName")),
-            ("hireDate", ours("hireDate")),
-            ("badgeNumber", ours("badgeNumber")),
-            ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User.department", enterprise("department")),
-            ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:Userdepartment", enterprise("department")),
-            ("urn:ietf:params:scim:schemas:core:2.0:User.userName", "userName".to_owned()),
-            ("urn:ietf:params:scim:schemas:core:2.0:User:department", enterprise("department")),
-            ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:hireDate", ours("hireDate")),
+            ("hireDate", personio("hireDate")),
+            ("badgeNumber", personio("badgeNumber")),
+            (&format!("{ENTERPRISE_USER}.department"), enterprise("department")),
+            (&format!("{ENTERPRISE_USER}department"), enterprise("department")),
+            (&format!("{USER}.userName"), "userName".to_owned()),
+            (&format!("{USER}:department"), enterprise("department")),
+            (&format!("{ENTERPRISE_USER}:hireDate"), personio("hireDate")),
             ("urn:scim:schemas:core:1.0:userName", "userName".to_owned()),
             ("enterprise:department", enterprise("department")),
             ("user.department", enterprise("department")),
@@ -204,29 +232,34 @@ mod tests {
             ("userName.value", "userName".to_owned()),
             ("displyaName", "displayName".to_owned()),
             ("depratment", enterprise("department")),
-            ("employeeStatus", ours("employmentStatus")),
+            ("employeeStatus", personio("employmentStatus")),
             ("employee_number", enterprise("employeeNumber")),
         ] {
-            assert_eq!(attribute(&[&types.user], written).as_deref(), Some(&*expected), "{written}");
+            let suggested = suggested_path(&[&types.user], written);
+            assert_eq!(suggested.as_deref(), Some(&*expected), "{written}");
         }
-        for written in ["shoeSize", "x", "", ":", ".", "value", "not", "birthday", "salary", "größe", &"a".repeat(5000)]
-        {
-            assert_eq!(attribute(&[&types.user], written), None, "{written}");
+        let too_long = "a".repeat(5000);
+        let words = ["shoeSize", "value", "not", "birthday", "salary", "größe"];
+        for written in words.into_iter().chain(["x", "", ":", ".", &too_long]) {
+            assert_eq!(suggested_path(&[&types.user], written), None, "{written}");
         }
-        assert_eq!(attribute(&[&types.group], "department"), None);
-        assert_eq!(attribute(&[&types.group], "member").as_deref(), Some("members.value"));
-        assert_eq!(attribute(&[&types.user, &types.group], "member").as_deref(), Some("members.value"));
+        assert_eq!(suggested_path(&[&types.group], "department"), None);
+        let suggested = suggested_path(&[&types.group], "member");
+        assert_eq!(suggested.as_deref(), Some("members.value"));
+        let suggested = suggested_path(&[&types.user, &types.group], "member");
+        assert_eq!(suggested.as_deref(), Some("members.value"));
     }
 
     #[test]
-    fn a_sub_attribute_is_suggested_among_its_own() {
+    fn sub_attribute_suggests_one_of_the_same_attribute() {
         for (written, expected) in [
             ("emails.type", "; did you mean `type`?"),
             ("valeu", "; did you mean `value`?"),
             ("userName", ""),
             ("", ""),
         ] {
-            assert_eq!(for_sub_attribute(["value", "type", "primary"].into_iter(), written), expected, "{written}");
+            let names = ["value", "type", "primary"].into_iter();
+            assert_eq!(for_sub_attribute(names, written), expected, "{written}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Sets of resources, elements or values, by their numbers: one bit for each.
+//! Sets of resources, elements or dictionary codes: one bit for each number.
 
-/// A set of numbers below a length.
+/// Set of numbers below a length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::scim) struct Bits {
     words: Vec<u64>,
@@ -8,26 +8,34 @@ pub(in crate::scim) struct Bits {
 }
 
 impl Bits {
+    /// Returns the empty set.
     pub(in crate::scim) fn none(length: usize) -> Self {
         Self { words: vec![0; length.div_ceil(64)], length }
     }
 
+    /// Returns the set of all numbers below `length`.
     pub(in crate::scim) fn all(length: usize) -> Self {
         let mut bits = Self { words: vec![u64::MAX; length.div_ceil(64)], length };
         if let Some(last) = bits.words.last_mut() {
-            // What is beyond the length must not be counted.
+            // The bits beyond the length stay 0.
             *last >>= (64 - length % 64) % 64;
         }
         bits
     }
 
-    /// The numbers are below this.
+    /// Returns the length: every number is below it.
     pub(in crate::scim) fn len(&self) -> usize {
         self.length
     }
 
+    /// Reports whether the set contains `number`. The result is `None` if it is not below the
+    /// length.
     pub(in crate::scim) fn get(&self, number: usize) -> Option<bool> {
-        (number < self.length).then(|| self.words.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1))
+        if number >= self.length {
+            return None;
+        }
+        let word = self.words.get(number / 64)?;
+        Some(word >> (number % 64) & 1 == 1)
     }
 
     pub(in crate::scim) fn insert(&mut self, number: usize) {
@@ -40,54 +48,75 @@ impl Bits {
         self.words.iter().all(|word| *word == 0)
     }
 
-    /// Its numbers, ascending.
+    /// Returns the numbers in the set, in ascending order.
     pub(in crate::scim) fn numbers(&self) -> impl Iterator<Item = usize> {
-        self.words.iter().enumerate().flat_map(|(place, word)| {
-            let first = Some(*word).filter(|word| *word != 0);
-            let rest = std::iter::successors(first, |word| Some(word & (word - 1)).filter(|word| *word != 0));
-            rest.map(move |word| place * 64 + word.trailing_zeros() as usize)
-        })
+        SetBits { words: self.words.iter(), bits_left: 0, word_end: 0 }
     }
 
-    /// Adds what is in `other`.
+    /// Adds the numbers that are in `other`.
     pub(in crate::scim) fn add(&mut self, other: &Self) {
-        self.with(other, |one, other| one | other);
-    }
-
-    /// Takes away what is in `other`.
-    pub(in crate::scim) fn remove(&mut self, other: &Self) {
-        self.with(other, |one, other| one & !other);
-    }
-
-    /// Keeps what is in `other` too.
-    pub(in crate::scim) fn keep(&mut self, other: &Self) {
-        self.with(other, |one, other| one & other);
-    }
-
-    fn with(&mut self, other: &Self, combine: impl Fn(u64, u64) -> u64) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {
-            *word = combine(*word, *other);
+            *word |= other;
+        }
+    }
+
+    /// Removes the numbers that are in `other`.
+    pub(in crate::scim) fn remove(&mut self, other: &Self) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word &= !other;
+        }
+    }
+
+    /// Removes the numbers that are not in `other`.
+    pub(in crate::scim) fn keep(&mut self, other: &Self) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word &= other;
         }
     }
 }
 
-/// For each number whether it is in the set.
+/// Iterator over the numbers of a set.
+struct SetBits<'a> {
+    words: std::slice::Iter<'a, u64>,
+    /// Bits of the current word that are not returned yet.
+    bits_left: u64,
+    /// Number of the first bit after the current word.
+    word_end: usize,
+}
+
+impl Iterator for SetBits<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        while self.bits_left == 0 {
+            self.bits_left = *self.words.next()?;
+            self.word_end += 64;
+        }
+        let bit = self.bits_left.trailing_zeros() as usize;
+        // Clears the lowest bit.
+        self.bits_left &= self.bits_left - 1;
+        Some(self.word_end - 64 + bit)
+    }
+}
+
+/// Collects a flag for each number: whether it is in the set.
 impl FromIterator<bool> for Bits {
-    fn from_iter<I: IntoIterator<Item = bool>>(iterator: I) -> Self {
-        let mut bits = Self { words: Vec::new(), length: 0 };
-        let (mut word, mut length) = (0, 0);
-        for holds in iterator {
-            word |= u64::from(holds) << (length % 64);
+    fn from_iter<I: IntoIterator<Item = bool>>(flags: I) -> Self {
+        let mut words = Vec::new();
+        let mut word = 0;
+        let mut length = 0;
+        for is_in_set in flags {
+            word |= u64::from(is_in_set) << (length % 64);
             length += 1;
             if length % 64 == 0 {
-                bits.words.push(word);
+                words.push(word);
                 word = 0;
             }
         }
         if length % 64 != 0 {
-            bits.words.push(word);
+            words.push(word);
         }
-        Self { length, ..bits }
+        Self { words, length }
     }
 }
 
@@ -97,29 +126,43 @@ mod tests {
 
     use super::*;
 
+    /// Returns the positions of the flags that are true.
+    fn positions(flags: impl Iterator<Item = bool>) -> Vec<usize> {
+        flags.enumerate().filter(|(_, flag)| *flag).map(|(position, _)| position).collect()
+    }
+
+    fn changed(bits: &Bits, other: &Bits, change: fn(&mut Bits, &Bits)) -> Vec<usize> {
+        let mut bits = bits.clone();
+        change(&mut bits, other);
+        bits.numbers().collect()
+    }
+
     proptest! {
         #[test]
-        fn bits_are_a_set(pairs in prop::collection::vec((any::<bool>(), any::<bool>()), 0..200)) {
-            let one: Bits = pairs.iter().map(|(one, _)| *one).collect();
-            let other: Bits = pairs.iter().map(|(_, other)| *other).collect();
-            let numbers = |holds: &dyn Fn(bool, bool) -> bool| -> Vec<usize> {
-                pairs.iter().enumerate().filter(|(_, (one, other))| holds(*one, *other)).map(|(place, _)| place).collect()
-            };
-            let changed = |change: &dyn Fn(&mut Bits, &Bits)| -> Vec<usize> {
-                let mut bits = one.clone();
-                change(&mut bits, &other);
-                bits.numbers().collect()
-            };
-            prop_assert_eq!(changed(&Bits::add), numbers(&|one, other| one || other));
-            prop_assert_eq!(changed(&Bits::remove), numbers(&|one, other| one && !other));
-            prop_assert_eq!(changed(&Bits::keep), numbers(&|one, other| one && other));
-            prop_assert_eq!(Bits::all(pairs.len()).numbers().collect::<Vec<_>>(), numbers(&|_, _| true));
-            prop_assert_eq!(one.is_empty(), numbers(&|one, _| one).is_empty());
-            let mut inserted = Bits::none(pairs.len());
-            one.numbers().for_each(|number| inserted.insert(number));
+        fn operations_agree_with_flags(
+            flags in prop::collection::vec((any::<bool>(), any::<bool>()), 0..200),
+        ) {
+            let length = flags.len();
+            let one: Bits = flags.iter().map(|(one, _)| *one).collect();
+            let other: Bits = flags.iter().map(|(_, other)| *other).collect();
+            let union = positions(flags.iter().map(|(one, other)| *one || *other));
+            prop_assert_eq!(changed(&one, &other, Bits::add), union);
+            let difference = positions(flags.iter().map(|(one, other)| *one && !*other));
+            prop_assert_eq!(changed(&one, &other, Bits::remove), difference);
+            let intersection = positions(flags.iter().map(|(one, other)| *one && *other));
+            prop_assert_eq!(changed(&one, &other, Bits::keep), intersection);
+            let all: Vec<usize> = (0..length).collect();
+            prop_assert_eq!(Bits::all(length).numbers().collect::<Vec<_>>(), all);
+            prop_assert_eq!(one.is_empty(), flags.iter().all(|(one, _)| !*one));
+            let mut inserted = Bits::none(length);
+            for number in one.numbers() {
+                inserted.insert(number);
+            }
             prop_assert_eq!(&inserted, &one);
-            prop_assert_eq!(one.get(pairs.len()), None);
-            prop_assert!(pairs.iter().enumerate().all(|(place, (holds, _))| one.get(place) == Some(*holds)));
+            prop_assert_eq!(one.get(length), None);
+            for (position, (flag, _)) in flags.iter().enumerate() {
+                prop_assert_eq!(one.get(position), Some(*flag));
+            }
         }
     }
 }

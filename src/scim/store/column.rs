@@ -1,5 +1,11 @@
-//! The values of an attribute for all resources side by side. A filter tests each distinct value once,
-//! and then only looks up who has which: it does not go through the resources themselves.
+//! Columns: the values of one attribute of all resources, dictionary-encoded. Each distinct value
+//! is stored once, and each resource has the code of its value. A filter tests each distinct value
+//! once and then selects resources by their codes, without reading the resources.
+//!
+//! - [`ColumnSet`]: the columns of a resource type, built when a query needs them.
+//! - [`Column`]: the codes and distinct values of one attribute, of resources or of elements.
+//! - [`Elements`]: which elements of a multi-valued attribute belong to which resource.
+//! - [`ColumnBuilder`]: from values to codes.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,54 +15,59 @@ use jiff::Timestamp;
 use memchr::memmem::Finder;
 use serde_json::Number;
 
-use crate::scim::resource::{Content, Resource, Value};
+use crate::scim::resource::{Content, Resource, Several, Value, saturating_u32};
 use crate::scim::store::bit_set::Bits;
 use crate::scim::store::case_fold::Case;
-use crate::scim::store::on_demand::Prepared;
+use crate::scim::store::on_demand::OnDemand;
 use crate::scim::{AttributeId, ResourceType};
 
-/// The columns of those attributes that somebody has filtered by.
+/// Columns of the attributes that queries filter by.
 #[derive(Debug)]
-pub(in crate::scim) struct Columns {
-    /// For each attribute, once somebody has filtered by it; none where somebody has it in an unusual shape, which only
-    /// the resource tells.
-    columns: Box<[Prepared<Option<Column>>]>,
-    elements: Box<[Prepared<Option<Elements>>]>,
+pub(in crate::scim) struct ColumnSet {
+    /// Column of each attribute. It is `None` if a resource has a list where the schema has a
+    /// single value: then only the resources can be tested.
+    columns: Box<[OnDemand<Option<Column>>]>,
+    /// Elements of each attribute, `None` as above or if the attribute is not multi-valued.
+    elements: Box<[OnDemand<Option<Elements>>]>,
 }
 
-/// The values of an attribute that everybody has at most once, or of one within the elements of another.
+/// Values of one attribute. A row is a resource, or an element if the attribute is within a
+/// multi-valued one.
 #[derive(Debug)]
 pub(in crate::scim) struct Column {
-    codes: Codes,
-    /// In the case that counts.
+    codes: DictionaryCodes,
+    /// Folded texts of all distinct values, one after the other in the order of their codes.
     texts: Box<str>,
-    /// For each value where its text ends; it begins where the one before ends.
-    ends: Box<[u32]>,
-    /// For each value what it is; empty if all are texts.
-    kinds: Box<[Kind]>,
+    /// Offset in `texts` at which the text of each distinct value ends. It begins where the one
+    /// before ends.
+    text_ends: Box<[u32]>,
+    /// Distinct values by their codes. The list is empty if all of them are texts.
+    values: Box<[DictionaryValue]>,
 }
 
-/// For each resource or element the number of its value, in as few bytes as these take. The largest number is of who
-/// has none.
+/// Code of the value of each row, in as few bytes as the number of codes needs. The largest number
+/// of the width stands for a row without a value.
 #[derive(Debug)]
-enum Codes {
+enum DictionaryCodes {
     Byte(Box<[u8]>),
     Short(Box<[u16]>),
     Long(Box<[u32]>),
 }
 
-/// Where the elements of a multi-valued attribute are: those of a resource come one after the other.
+/// Elements of a multi-valued attribute, numbered through all resources. The elements of a resource
+/// have consecutive numbers.
 #[derive(Debug)]
 pub(in crate::scim) struct Elements {
-    /// For each resource the number of its first element, and at last the number of elements.
+    /// Number of the first element of each resource, then the number of all elements.
     starts: Box<[u32]>,
 }
 
-/// The code of who has no value, before codes are made short.
+/// Code of a row without a value, while the column is built.
 const ABSENT: u32 = u32::MAX;
 
+/// Distinct value of a column. Its text, if it has one, is in [`Column::texts`].
 #[derive(Debug, Clone)]
-enum Kind {
+enum DictionaryValue {
     Text,
     Boolean(bool),
     Number(Number),
@@ -64,291 +75,347 @@ enum Kind {
     Nested,
 }
 
-impl Columns {
-    /// Those of a type, of which nobody has filtered by any.
-    pub(in crate::scim) fn new(kind: &ResourceType) -> Self {
+impl ColumnSet {
+    /// Returns the columns of a type, none of which is built yet.
+    pub(in crate::scim) fn new(resource_type: &ResourceType) -> Self {
         Self {
-            columns: kind.ids().map(|_| Prepared::new()).collect(),
-            elements: kind.ids().map(|_| Prepared::new()).collect(),
+            columns: resource_type.ids().map(|_| OnDemand::new()).collect(),
+            elements: resource_type.ids().map(|_| OnDemand::new()).collect(),
         }
     }
 
-    /// The column of an attribute of these resources, which must always be the same ones.
+    /// Returns the column of an attribute. Every call must pass the same resources.
     pub(in crate::scim) fn column(
         &self,
-        kind: &ResourceType,
-        all: &[Arc<Resource>],
+        resource_type: &ResourceType,
+        resources: &[Arc<Resource>],
         id: AttributeId,
     ) -> Option<&Column> {
         let column = self.columns.get(usize::from(id.0))?;
-        column.get(|| self.make_column(kind, all, id)).as_ref()
+        column.get(|| self.build_column(resource_type, resources, id)).as_ref()
     }
 
-    fn make_column(&self, kind: &ResourceType, all: &[Arc<Resource>], id: AttributeId) -> Option<Column> {
-        match kind.holder(id) {
-            None => Column::of_resources(kind, id, all),
-            Some(holder) => Column::of_elements(kind, id, holder, self.elements(kind, all, holder)?, all),
+    fn build_column(
+        &self,
+        resource_type: &ResourceType,
+        resources: &[Arc<Resource>],
+        id: AttributeId,
+    ) -> Option<Column> {
+        let Some(holder) = resource_type.holder(id) else {
+            return Column::of_resources(resource_type, id, resources);
+        };
+        let elements = self.elements(resource_type, resources, holder)?;
+        Column::of_elements(resource_type, id, holder, elements, resources)
+    }
+
+    /// Builds the columns that queries needed of `earlier` resources of the same type.
+    pub(in crate::scim) fn prebuild_from(
+        &self,
+        earlier: &Self,
+        resource_type: &ResourceType,
+        resources: &[Arc<Resource>],
+    ) {
+        let columns = self.columns.iter().zip(&earlier.columns);
+        for (id, (column, earlier)) in resource_type.ids().zip(columns) {
+            column.prebuild_from(earlier, || self.build_column(resource_type, resources, id));
         }
     }
 
-    /// Makes the columns that queries needed of `earlier` resources of the same type.
-    pub(in crate::scim) fn prepare_like(&self, earlier: &Self, kind: &ResourceType, all: &[Arc<Resource>]) {
-        for ((id, column), earlier) in kind.ids().zip(&self.columns).zip(&earlier.columns) {
-            column.prepare_like(earlier, || self.make_column(kind, all, id));
-        }
-    }
-
-    /// Where the elements of this attribute are; none if it is not multi-valued.
+    /// Returns the elements of an attribute. Every call must pass the same resources.
     pub(in crate::scim) fn elements(
         &self,
-        kind: &ResourceType,
-        all: &[Arc<Resource>],
+        resource_type: &ResourceType,
+        resources: &[Arc<Resource>],
         id: AttributeId,
     ) -> Option<&Elements> {
-        let cell = self.elements.get(usize::from(id.0))?;
-        cell.get(|| Elements::new(kind, id, all)).as_ref()
+        let elements = self.elements.get(usize::from(id.0))?;
+        elements.get(|| Elements::new(resource_type, id, resources)).as_ref()
     }
 
-    /// The attributes that somebody has filtered by.
+    /// Returns the attributes whose columns are built.
     #[cfg(test)]
-    pub(in crate::scim) fn used<'a>(&'a self, kind: &'a ResourceType) -> impl Iterator<Item = AttributeId> {
-        kind.ids().zip(&self.columns).filter(|(_, cell)| cell.is_there()).map(|(id, _)| id)
+    pub(in crate::scim) fn built(&self, resource_type: &ResourceType) -> Vec<AttributeId> {
+        let columns = resource_type.ids().zip(&self.columns);
+        columns.filter(|(_, column)| column.is_computed()).map(|(id, _)| id).collect()
     }
 }
 
 impl Column {
-    /// The column of an attribute that is not within the elements of another.
-    fn of_resources(kind: &ResourceType, id: AttributeId, all: &[Arc<Resource>]) -> Option<Self> {
-        let way = kind.way(id);
-        let mut builder = Builder::new(Case::of(kind.get(id).case_exact));
-        for resource in all {
-            builder.note(resource.single_on(&way).ok()?);
+    /// Builds the column of an attribute that is not within a multi-valued one.
+    fn of_resources(resource_type: &ResourceType, id: AttributeId, resources: &[Arc<Resource>]) -> Option<Self> {
+        let path = resource_type.way(id);
+        let mut builder = ColumnBuilder::new(Case::of(resource_type.get(id).case_exact));
+        for resource in resources {
+            builder.push(resource.single_value_on_path(&path).ok()?);
         }
         Some(builder.finish())
     }
 
-    /// The column of an attribute of elements, or of the elements themselves.
+    /// Builds the column of a multi-valued attribute `holder`, or of an attribute within it.
     fn of_elements(
-        kind: &ResourceType,
+        resource_type: &ResourceType,
         id: AttributeId,
         holder: AttributeId,
         elements: &Elements,
-        all: &[Arc<Resource>],
+        resources: &[Arc<Resource>],
     ) -> Option<Self> {
-        let way = kind.way(id);
-        let within = way.get(kind.way(holder).len()..).unwrap_or_default();
-        // Elements of elements are not told apart.
-        if within.iter().any(|id| kind.get(*id).multi_valued) {
+        let path = resource_type.way(id);
+        let holder_depth = resource_type.way(holder).len();
+        let path_in_element = path.get(holder_depth..).unwrap_or_default();
+        // Multi-valued attributes within elements have no column.
+        if path_in_element.iter().any(|id| resource_type.get(*id).multi_valued) {
             return None;
         }
-        let mut builder = Builder::new(Case::of(kind.get(id).case_exact));
+        let mut builder = ColumnBuilder::new(Case::of(resource_type.get(id).case_exact));
         builder.codes.reserve(elements.count());
-        for element in all.iter().filter_map(|resource| resource.single(holder)).flat_map(Value::parts) {
-            let mut value = Some(element);
-            for id in within {
-                value = value.and_then(|value| value.get(*id));
-                if value.is_some_and(Value::is_array) {
-                    return None;
-                }
+        for resource in resources {
+            let Some(array) = resource.single_value(holder) else { continue };
+            for element in array.parts() {
+                builder.push(value_in_element(element, path_in_element).ok()?);
             }
-            builder.note(value);
         }
         Some(builder.finish())
     }
 
-    /// The resources or elements whose value has one of these codes; with those without a value if `absent`.
-    pub(in crate::scim) fn having(&self, values: &Bits, absent: bool) -> Bits {
-        let holds = |code: usize| values.get(code).unwrap_or(absent);
+    /// Returns the rows whose value has one of these codes, and the rows without a value if
+    /// `absent` is true.
+    pub(in crate::scim) fn having(&self, codes: &Bits, absent: bool) -> Bits {
+        // A row without a value has a code beyond the length of the set.
         match &self.codes {
-            Codes::Byte(codes) => codes.iter().map(|code| holds(usize::from(*code))).collect(),
-            Codes::Short(codes) => codes.iter().map(|code| holds(usize::from(*code))).collect(),
-            Codes::Long(codes) => codes.iter().map(|code| holds(*code as usize)).collect(),
+            DictionaryCodes::Byte(rows) => {
+                rows.iter().map(|code| codes.get(usize::from(*code)).unwrap_or(absent)).collect()
+            }
+            DictionaryCodes::Short(rows) => {
+                rows.iter().map(|code| codes.get(usize::from(*code)).unwrap_or(absent)).collect()
+            }
+            DictionaryCodes::Long(rows) => {
+                rows.iter().map(|code| codes.get(*code as usize).unwrap_or(absent)).collect()
+            }
         }
     }
 
-    /// How many values there are, each counted once.
+    /// Returns the number of distinct values.
     pub(in crate::scim) fn count(&self) -> usize {
-        self.ends.len()
+        self.text_ends.len()
     }
 
-    /// How many resources or elements there are, with a value or without.
+    /// Returns the number of rows, with a value or without.
     pub(in crate::scim) fn len(&self) -> usize {
         match &self.codes {
-            Codes::Byte(codes) => codes.len(),
-            Codes::Short(codes) => codes.len(),
-            Codes::Long(codes) => codes.len(),
+            DictionaryCodes::Byte(rows) => rows.len(),
+            DictionaryCodes::Short(rows) => rows.len(),
+            DictionaryCodes::Long(rows) => rows.len(),
         }
     }
 
-    /// The codes of the values that contain a text, if all values are texts. The text is searched as a whole,
-    /// which is much faster than one value after the other.
+    /// Returns the codes of the values that contain `part`, if all values are texts. All texts are
+    /// searched as one, which is much faster than searching them one by one.
     pub(in crate::scim) fn containing(&self, part: &str) -> Option<Bits> {
-        if !self.kinds.is_empty() {
+        if !self.values.is_empty() {
             return None;
         }
         if part.is_empty() {
-            return Some(Bits::all(self.ends.len()));
+            return Some(Bits::all(self.text_ends.len()));
         }
-        let mut found = Bits::none(self.ends.len());
+        let mut codes = Bits::none(self.text_ends.len());
         let finder = Finder::new(part);
-        let mut ends = self.ends.iter().map(|end| *end as usize).enumerate();
-        let mut from = 0;
-        while let Some(at) = finder.find(self.texts.as_bytes().get(from..).unwrap_or_default()) {
-            let at = from + at;
-            let Some((code, end)) = ends.find(|(_, end)| *end > at) else { break };
-            if at + part.len() <= end {
-                found.insert(code);
+        let mut text_ends = self.text_ends.iter().enumerate();
+        let texts = self.texts.as_bytes();
+        let mut search_start = 0;
+        while let Some(offset) = finder.find(texts.get(search_start..).unwrap_or_default()) {
+            let match_start = search_start + offset;
+            let ending_later = text_ends.find(|(_, text_end)| **text_end as usize > match_start);
+            let Some((code, text_end)) = ending_later else { break };
+            let text_end = *text_end as usize;
+            if match_start + part.len() <= text_end {
+                codes.insert(code);
             }
-            // What begins later in this value is beyond its end too.
-            from = end;
+            // The rest of this text is skipped: its code is in the set already, or this match, and
+            // with it every later one, crosses the end of the text and does not count.
+            search_start = text_end;
         }
-        Some(found)
+        Some(codes)
     }
 
-    /// The values, in the order of their codes; texts are in the case that counts.
+    /// Returns the distinct values in the order of their codes. Texts are folded.
     pub(in crate::scim) fn values(&self) -> impl Iterator<Item = Content<'_>> {
         let mut start = 0;
-        self.ends.iter().enumerate().map(move |(code, end)| {
+        self.text_ends.iter().enumerate().map(move |(code, end)| {
             let text = self.texts.get(start..*end as usize).unwrap_or_default();
             start = *end as usize;
-            match self.kinds.get(code) {
-                None | Some(Kind::Text) => Content::Text(Cow::Borrowed(text)),
-                Some(Kind::Boolean(value)) => Content::Boolean(*value),
-                Some(Kind::Number(number)) => Content::Number(number.clone()),
-                Some(Kind::DateTime(moment)) => Content::DateTime(*moment, text),
-                Some(Kind::Nested) => Content::Nested,
+            match self.values.get(code) {
+                None | Some(DictionaryValue::Text) => Content::Text(Cow::Borrowed(text)),
+                Some(DictionaryValue::Boolean(value)) => Content::Boolean(*value),
+                Some(DictionaryValue::Number(number)) => Content::Number(number.clone()),
+                Some(DictionaryValue::DateTime(timestamp)) => Content::DateTime(*timestamp, text),
+                Some(DictionaryValue::Nested) => Content::Nested,
             }
         })
     }
 }
 
+/// Returns the value at the end of a path within an element.
+///
+/// # Errors
+/// Returns an error if an array is on the path, because there may be several values.
+fn value_in_element<'a>(element: Value<'a>, path: &[AttributeId]) -> Result<Option<Value<'a>>, Several> {
+    let mut value = element;
+    for id in path {
+        let Some(member) = value.get(*id) else { return Ok(None) };
+        if member.is_array() {
+            return Err(Several);
+        }
+        value = member;
+    }
+    Ok(Some(value))
+}
+
 impl Elements {
-    /// None where there is something else than elements.
-    fn new(kind: &ResourceType, id: AttributeId, all: &[Arc<Resource>]) -> Option<Self> {
-        let way = kind.way(id);
-        let (last, above) = way.split_last().filter(|_| kind.get(id).multi_valued)?;
-        let mut starts = Vec::with_capacity(all.len() + 1);
+    /// Numbers the elements of an attribute. The result is `None` if the attribute is not
+    /// multi-valued, or a resource has something other than a plain list of elements.
+    fn new(resource_type: &ResourceType, id: AttributeId, resources: &[Arc<Resource>]) -> Option<Self> {
+        if !resource_type.get(id).multi_valued {
+            return None;
+        }
+        let path = resource_type.way(id);
+        let (_, path_above) = path.split_last()?;
+        let mut starts = Vec::with_capacity(resources.len() + 1);
         let mut count = 0;
         starts.push(count);
-        for resource in all {
-            resource.single_on(above).ok()?;
-            if let Some(array) = resource.single(*last) {
+        for resource in resources {
+            resource.single_value_on_path(path_above).ok()?;
+            if let Some(array) = resource.single_value(id) {
                 if !array.is_array() || array.parts().any(Value::is_array) {
                     return None;
                 }
-                count += narrow(array.parts().count());
+                count += saturating_u32(array.parts().count());
             }
             starts.push(count);
         }
         Some(Self { starts: starts.into() })
     }
 
-    /// How many elements there are.
+    /// Returns the number of elements.
     pub(in crate::scim) fn count(&self) -> usize {
         self.starts.last().map_or(0, |count| *count as usize)
     }
 
-    /// How many resources there are, with elements or without.
+    /// Returns the number of resources, with elements or without.
     pub(in crate::scim) fn holder_count(&self) -> usize {
         self.starts.len().saturating_sub(1)
     }
 
-    /// The resources that have one of these elements.
+    /// Returns the resources that have at least one of these elements.
     pub(in crate::scim) fn holders(&self, elements: &Bits) -> Bits {
-        let mut found = Bits::none(self.holder_count());
-        let mut ends = self.starts.iter().skip(1).map(|end| *end as usize).enumerate().peekable();
+        let mut resources = Bits::none(self.holder_count());
+        let mut ends = self.starts.iter().skip(1).enumerate().peekable();
         for element in elements.numbers() {
-            while ends.next_if(|(_, end)| *end <= element).is_some() {}
-            if let Some((place, _)) = ends.peek() {
-                found.insert(*place);
+            // Both are ascending: resources that end before the element have none of the rest.
+            while ends.next_if(|(_, end)| **end as usize <= element).is_some() {}
+            if let Some((resource, _)) = ends.peek() {
+                resources.insert(*resource);
             }
         }
-        found
+        resources
     }
 }
 
-/// A column that is being made, value by value.
-struct Builder<'a> {
+/// Builder of a column, row by row.
+struct ColumnBuilder<'a> {
     case: Case,
     codes: Vec<u32>,
     texts: String,
-    ends: Vec<u32>,
-    kinds: Vec<Kind>,
-    numbers: HashMap<&'a str, u32>,
-    /// The value that was noted last, and its number: many are the same as the one before.
-    last: Option<(&'a str, u32)>,
+    text_ends: Vec<u32>,
+    values: Vec<DictionaryValue>,
+    /// Codes of known values by their JSON.
+    code_by_json: HashMap<&'a str, u32>,
+    /// JSON and code of the previous value. Successive rows often have the same value.
+    previous: Option<(&'a str, u32)>,
 }
 
-/// After so many values it shows whether they repeat.
-const SAMPLE: usize = 4096;
+/// Number of distinct values after which the builder decides whether values repeat.
+const REPEAT_SAMPLE_VALUES: usize = 4096;
 
-impl<'a> Builder<'a> {
+impl<'a> ColumnBuilder<'a> {
     fn new(case: Case) -> Self {
         Self {
             case,
             codes: Vec::new(),
             texts: String::new(),
-            ends: Vec::new(),
-            kinds: Vec::new(),
-            numbers: HashMap::new(),
-            last: None,
+            text_ends: Vec::new(),
+            values: Vec::new(),
+            code_by_json: HashMap::new(),
+            previous: None,
         }
     }
 
-    /// Notes what the next resource or element has.
-    fn note(&mut self, value: Option<Value<'a>>) {
-        let Some(value) = value.filter(|value| !value.is_empty()) else { return self.codes.push(ABSENT) };
-        // Who has something nested has something: it makes no difference what.
-        let key = if value.is_object() { "{}" } else { value.json() };
-        let known = match self.last {
-            Some((last, number)) if last == key => Some(number),
-            _ if self.values_repeat() => self.numbers.get(key).copied(),
+    /// Adds a row.
+    fn push(&mut self, value: Option<Value<'a>>) {
+        let Some(value) = value.filter(|value| !value.is_empty()) else {
+            return self.codes.push(ABSENT);
+        };
+        // All objects count as the same value, because no filter compares them.
+        let json = if value.is_object() { "{}" } else { value.json() };
+        let known = match self.previous {
+            Some((previous_json, code)) if previous_json == json => Some(code),
+            _ if self.values_repeat() => self.code_by_json.get(json).copied(),
             _ => None,
         };
-        let number = known.unwrap_or_else(|| self.add(key, value));
-        self.last = Some((key, number));
-        self.codes.push(number);
+        let code = match known {
+            Some(code) => code,
+            None => self.push_distinct(json, value),
+        };
+        self.previous = Some((json, code));
+        self.codes.push(code);
     }
 
-    /// Whether it is worth the while to look for a value among those before.
+    /// Reports whether values repeat, so that a look-up of the code of a value is worthwhile. If
+    /// they do not, a value that occurs twice gets two codes.
     fn values_repeat(&self) -> bool {
-        self.ends.len() < SAMPLE || self.ends.len() < self.codes.len() / 2
+        let distinct = self.text_ends.len();
+        distinct < REPEAT_SAMPLE_VALUES || distinct < self.codes.len() / 2
     }
 
-    fn add(&mut self, key: &'a str, value: Value<'a>) -> u32 {
-        let number = narrow(self.ends.len());
-        let kind = match value.content() {
+    /// Adds a distinct value, and returns its code.
+    fn push_distinct(&mut self, json: &'a str, value: Value<'a>) -> u32 {
+        let code = saturating_u32(self.text_ends.len());
+        let value = match value.content() {
             Content::Text(text) => {
                 self.texts.push_str(&self.case.fold(&text));
-                Kind::Text
+                DictionaryValue::Text
             }
-            Content::DateTime(moment, text) => {
+            Content::DateTime(timestamp, text) => {
                 self.texts.push_str(&self.case.fold(text));
-                Kind::DateTime(moment)
+                DictionaryValue::DateTime(timestamp)
             }
-            Content::Boolean(value) => Kind::Boolean(value),
-            Content::Number(number) => Kind::Number(number),
-            Content::Nested => Kind::Nested,
+            Content::Boolean(value) => DictionaryValue::Boolean(value),
+            Content::Number(number) => DictionaryValue::Number(number),
+            Content::Nested => DictionaryValue::Nested,
         };
-        if !matches!(kind, Kind::Text) || !self.kinds.is_empty() {
-            self.kinds.resize(self.ends.len(), Kind::Text);
-            self.kinds.push(kind);
+        if !matches!(value, DictionaryValue::Text) || !self.values.is_empty() {
+            // The first value that is not a text: the list gets the texts before it.
+            self.values.resize(self.text_ends.len(), DictionaryValue::Text);
+            self.values.push(value);
         }
-        self.ends.push(narrow(self.texts.len()));
+        self.text_ends.push(saturating_u32(self.texts.len()));
         if self.values_repeat() {
-            self.numbers.insert(key, number);
+            self.code_by_json.insert(json, code);
         }
-        number
+        code
     }
 
     fn finish(self) -> Column {
-        let Self { codes, texts, ends, kinds, .. } = self;
-        Column { codes: Codes::new(&codes, ends.len()), texts: texts.into(), ends: ends.into(), kinds: kinds.into() }
+        Column {
+            codes: DictionaryCodes::new(&self.codes, self.text_ends.len()),
+            texts: self.texts.into(),
+            text_ends: self.text_ends.into(),
+            values: self.values.into(),
+        }
     }
 }
 
-impl Codes {
-    /// The same codes, which are below `count` or [`ABSENT`].
+impl DictionaryCodes {
+    /// Packs codes, each of which is below `count` or [`ABSENT`].
     fn new(codes: &[u32], count: usize) -> Self {
         if count <= usize::from(u8::MAX) {
             Self::Byte(codes.iter().map(|code| u8::try_from(*code).unwrap_or(u8::MAX)).collect())
@@ -358,9 +425,4 @@ impl Codes {
             Self::Long(codes.into())
         }
     }
-}
-
-/// No directory comes near the limit.
-fn narrow(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
 }

@@ -1,16 +1,17 @@
-//! All resources of one type in their one order, with what makes finding and sorting fast.
+//! Resource set: all resources of one type in their list order, with the indexes and columns that
+//! make filtering and sorting fast.
 
 use std::sync::Arc;
 
 use crate::scim::query::sort::Order;
 use crate::scim::resource::Resource;
-use crate::scim::store::column::{Column, Columns, Elements};
-use crate::scim::store::hash_index::Index;
-use crate::scim::store::on_demand::Prepared;
+use crate::scim::store::column::{Column, ColumnSet, Elements};
+use crate::scim::store::hash_index::HashIndex;
+use crate::scim::store::on_demand::OnDemand;
 use crate::scim::{AttributeId, ResourceType};
 
-/// Attributes by which clients look for a few resources. Equality with one of them needs no scan.
-const INDEXED: [&str; 8] = [
+/// Attributes with a hash index: those by which clients search for a few resources.
+const INDEXED_ATTRIBUTES: [&str; 8] = [
     "id",
     "userName",
     "externalId",
@@ -21,136 +22,167 @@ const INDEXED: [&str; 8] = [
     "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value",
 ];
 
-/// If more resources have a value than this, they are found faster by the column.
-const FEW: usize = 1000;
+/// Largest number of index entries that a look-up follows. More resources are found faster by the
+/// column.
+const MAX_INDEX_CANDIDATES: usize = 1000;
 
 /// Resources of one type.
 #[derive(Debug)]
 pub struct Resources {
-    kind: Arc<ResourceType>,
+    resource_type: Arc<ResourceType>,
+    /// Resources in list order.
     all: Vec<Arc<Resource>>,
-    indexes: Vec<Index>,
-    /// For each attribute, once somebody has sorted by it.
-    orders: Box<[Prepared<Order>]>,
-    columns: Columns,
+    indexes: Vec<HashIndex>,
+    /// Sort index of each attribute.
+    sort_indexes: Box<[OnDemand<Order>]>,
+    columns: ColumnSet,
 }
 
 impl Resources {
-    /// These resources, all of the type `kind`, in the order in which they are listed.
+    /// Builds the set of these resources, all of the type `resource_type` and in list order.
     #[must_use]
-    pub fn new(kind: &Arc<ResourceType>, all: Vec<Arc<Resource>>) -> Self {
-        let indexed = INDEXED.iter().filter_map(|path| kind.attribute(path));
-        let indexes = Index::all(kind, indexed, &all);
-        let orders = kind.ids().map(|_| Prepared::new()).collect();
-        Self { kind: Arc::clone(kind), indexes, columns: Columns::new(kind), all, orders }
+    pub fn new(resource_type: &Arc<ResourceType>, all: Vec<Arc<Resource>>) -> Self {
+        let indexed = INDEXED_ATTRIBUTES.iter().filter_map(|path| resource_type.attribute(path));
+        let indexes = HashIndex::build_all(resource_type, indexed, &all);
+        Self {
+            resource_type: Arc::clone(resource_type),
+            all,
+            indexes,
+            sort_indexes: resource_type.ids().map(|_| OnDemand::new()).collect(),
+            columns: ColumnSet::new(resource_type),
+        }
     }
 
-    /// Whether they are these very ones in the same order.
+    /// Reports whether the set consists of the same objects in the same order, compared by pointer.
     #[must_use]
-    pub fn are(&self, kind: &Arc<ResourceType>, all: &[Arc<Resource>]) -> bool {
-        let same = self.all.iter().zip(all).all(|(one, other)| Arc::ptr_eq(one, other));
-        Arc::ptr_eq(&self.kind, kind) && self.all.len() == all.len() && same
+    pub fn are(&self, resource_type: &Arc<ResourceType>, all: &[Arc<Resource>]) -> bool {
+        Arc::ptr_eq(&self.resource_type, resource_type)
+            && self.all.len() == all.len()
+            && self.all.iter().zip(all).all(|(one, other)| Arc::ptr_eq(one, other))
     }
 
-    /// Works out beforehand the orders and columns that clients made `earlier` work out, so that they need not wait
-    /// again, unless no client has needed them for long. Those of another type mean nothing here.
+    /// Builds the sort indexes and columns that recent queries needed of the `earlier` set, so that
+    /// the next query does not wait for them. An earlier set of another resource type has no
+    /// effect.
     pub fn prepare_like(&self, earlier: &Self) {
-        if !Arc::ptr_eq(&self.kind, &earlier.kind) {
+        let resource_type = &self.resource_type;
+        if !Arc::ptr_eq(resource_type, &earlier.resource_type) {
             return;
         }
-        for ((id, order), earlier) in self.kind.ids().zip(&self.orders).zip(&earlier.orders) {
-            order.prepare_like(earlier, || Order::new(&self.kind, id, &self.all));
+        let sort_indexes = self.sort_indexes.iter().zip(&earlier.sort_indexes);
+        for (id, (sort_index, earlier)) in resource_type.ids().zip(sort_indexes) {
+            sort_index.prebuild_from(earlier, || Order::new(resource_type, id, &self.all));
         }
-        self.columns.prepare_like(&earlier.columns, &self.kind, &self.all);
+        self.columns.prebuild_from(&earlier.columns, resource_type, &self.all);
     }
 
-    /// Their type.
+    /// Returns the type of the resources.
     #[must_use]
     pub fn resource_type(&self) -> &Arc<ResourceType> {
-        &self.kind
+        &self.resource_type
     }
 
-    /// All of them.
+    /// Returns all resources in list order.
     #[must_use]
     pub fn all(&self) -> &[Arc<Resource>] {
         &self.all
     }
 
-    /// The one with this `id`.
+    /// Returns the resource with this `id`.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&Arc<Resource>> {
-        let place = self.index(self.kind.known().id?)?.first(&self.all, id)?;
-        self.all.get(place as usize)
+        let index = self.index(self.resource_type.well_known().id?)?;
+        let position = index.first(&self.all, id)?;
+        self.all.get(position as usize)
     }
 
-    /// The places of those that have this value, in the list's order; none if there is no index, or are more than a few.
+    /// Returns the positions of the resources that have this value, in list order. The result is
+    /// `None` if the attribute has no index, or more than [`MAX_INDEX_CANDIDATES`] entries have the
+    /// value.
     pub(in crate::scim) fn few_with(&self, id: AttributeId, value: &str) -> Option<Vec<u32>> {
-        self.index(id)?.places(&self.all, value, FEW)
+        self.index(id)?.positions(&self.all, value, MAX_INDEX_CANDIDATES)
     }
 
-    fn index(&self, id: AttributeId) -> Option<&Index> {
+    fn index(&self, id: AttributeId) -> Option<&HashIndex> {
         self.indexes.iter().find(|index| index.attribute() == id)
     }
 
-    /// The values of everybody; none if only the resources tell.
+    /// Returns the column of an attribute. The result is `None` if only the resources can be
+    /// tested.
     pub(in crate::scim) fn column(&self, id: AttributeId) -> Option<&Column> {
-        self.columns.column(&self.kind, &self.all, id)
+        self.columns.column(&self.resource_type, &self.all, id)
     }
 
-    /// Where the elements of everybody are; none if only the resources tell.
+    /// Returns the elements of a multi-valued attribute. The result is `None` if only the resources
+    /// can be tested.
     pub(in crate::scim) fn elements(&self, id: AttributeId) -> Option<&Elements> {
-        self.columns.elements(&self.kind, &self.all, id)
+        self.columns.elements(&self.resource_type, &self.all, id)
     }
 
-    /// The order by this attribute, which must have values.
+    /// Returns the sort index of an attribute, which must have values of its own.
     pub(in crate::scim) fn order(&self, id: AttributeId) -> Option<&Order> {
-        let order = self.orders.get(usize::from(id.0))?;
-        Some(order.get(|| Order::new(&self.kind, id, &self.all)))
+        let sort_index = self.sort_indexes.get(usize::from(id.0))?;
+        Some(sort_index.get(|| Order::new(&self.resource_type, id, &self.all)))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
     use std::convert::Infallible;
+
+    use serde_json::json;
 
     use super::*;
     use crate::scim::filter::{Condition, Filter, Limits, matches};
     use crate::scim::{Discovery, Locations};
 
-    #[test]
-    fn what_clients_made_one_set_work_out_the_next_one_works_out_before() {
-        let types = || {
-            let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
-            discovery.compiled().unwrap().user
-        };
-        let kind = types();
-        let resources = |kind| {
-            let user = json!({"id": "1", "title": "a", "emails": [{"type": "work", "value": "a@x"}]});
-            Resources::new(kind, vec![Arc::new(Resource::new(kind, &user).unwrap())])
-        };
-        let worked_out = |resources: &Resources| {
-            let sorted = resources.kind.ids().zip(&resources.orders).filter(|(_, order)| order.is_there());
-            let sorted: Vec<AttributeId> = sorted.map(|(id, _)| id).collect();
-            (resources.columns.used(&resources.kind).collect::<Vec<_>>(), sorted)
-        };
-        let first = resources(&kind);
-        assert_eq!(worked_out(&first), (Vec::new(), Vec::new()), "nothing is, before somebody asks");
-        let filter = "title sw \"a\" and emails[type ne \"home\"] and id eq \"1\" or title pr";
-        let condition = Condition::new(&Filter::parse(filter, Limits::default()).unwrap(), filter, &kind, &[&kind]);
-        let Ok(found) = matches(&condition.unwrap(), &first, &|| Ok::<(), Infallible>(()));
-        assert_eq!(found, [0]);
-        let [id, title, kind_of_email] = ["id", "title", "emails.type"].map(|path| kind.attribute(path).unwrap());
-        first.order(title);
-        let mut used = vec![id, title, kind_of_email];
-        used.sort_unstable();
-        assert_eq!(worked_out(&first), (used, vec![title]));
+    fn user_type() -> Arc<ResourceType> {
+        let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]);
+        discovery.unwrap().compiled().unwrap().user
+    }
 
-        let next = resources(&kind);
+    fn set_of_one_user(user_type: &Arc<ResourceType>) -> Resources {
+        let emails = json!([{"type": "work", "value": "a@x"}]);
+        let user = json!({"id": "1", "title": "a", "emails": emails});
+        Resources::new(user_type, vec![Arc::new(Resource::new(user_type, &user).unwrap())])
+    }
+
+    fn built_sort_indexes(resources: &Resources) -> Vec<AttributeId> {
+        let sort_indexes = resources.resource_type.ids().zip(&resources.sort_indexes);
+        sort_indexes.filter(|(_, index)| index.is_computed()).map(|(id, _)| id).collect()
+    }
+
+    fn built_columns(resources: &Resources) -> Vec<AttributeId> {
+        resources.columns.built(&resources.resource_type)
+    }
+
+    #[test]
+    fn next_set_prepares_the_columns_and_sort_indexes_that_queries_used() {
+        let user_type = user_type();
+        let first = set_of_one_user(&user_type);
+        assert_eq!(built_columns(&first), [], "nothing is built before a query");
+        assert_eq!(built_sort_indexes(&first), []);
+
+        let text = "title sw \"a\" and emails[type ne \"home\"] and id eq \"1\" or title pr";
+        let filter = Filter::parse(text, Limits::default()).unwrap();
+        let condition = Condition::new(&filter, text, &user_type, &[&user_type]).unwrap();
+        let Ok(found) = matches(&condition, &first, &|| Ok::<(), Infallible>(()));
+        assert_eq!(found, [0]);
+        let ids = ["id", "title", "emails.type"].map(|path| user_type.attribute(path).unwrap());
+        let [id, title, email_type] = ids;
+        first.order(title);
+        let mut used = vec![id, title, email_type];
+        used.sort_unstable();
+        assert_eq!(built_columns(&first), used);
+        assert_eq!(built_sort_indexes(&first), [title]);
+
+        let next = set_of_one_user(&user_type);
         next.prepare_like(&first);
-        assert_eq!(worked_out(&next), worked_out(&first));
-        let other = resources(&types());
-        other.prepare_like(&first);
-        assert_eq!(worked_out(&other), (Vec::new(), Vec::new()));
+        assert_eq!(built_columns(&next), used);
+        assert_eq!(built_sort_indexes(&next), [title]);
+        let of_other_type = set_of_one_user(&self::user_type());
+        of_other_type.prepare_like(&first);
+        assert_eq!(built_columns(&of_other_type), []);
+        assert_eq!(built_sort_indexes(&of_other_type), []);
     }
 }
