@@ -1,6 +1,6 @@
-//! Names as they are written in e-mail addresses.
+//! ASCII forms of names for e-mail addresses.
 
-/// Letters and what they become; letters that are not here and not ASCII are dropped.
+/// Letters with their ASCII replacements. Other letters outside ASCII are dropped.
 const LETTERS: &[(&str, &str)] = &[
     ("ä", "ae"),
     ("ö", "oe"),
@@ -25,7 +25,7 @@ const LETTERS: &[(&str, &str)] = &[
     ("źżž", "z"),
 ];
 
-/// Lower-case ASCII letters and hyphens; spaces become hyphens.
+/// Returns a name in lower-case ASCII letters and hyphens. Spaces become hyphens.
 pub(super) fn ascii(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for letter in name.chars().flat_map(char::to_lowercase) {

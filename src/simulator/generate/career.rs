@@ -1,6 +1,6 @@
-//! What happened to a person at work: employments with dates that fit each other.
+//! Employments of a person, with dates that are consistent.
 //!
-//! Days are counted from today; what has happened lies before 0.
+//! A day is a number of days from today. Past days are negative.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -11,7 +11,7 @@ use crate::simulator::names::{COST_CENTERS, LEGAL_ENTITIES, TERMINATIONS, WORKPL
 use crate::simulator::random::Random;
 use crate::simulator::world::{Employment, OrgUnitKind, Termination};
 
-/// The moment a company is made for.
+/// Date and time for which a company is generated.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Calendar {
     now: Timestamp,
@@ -24,25 +24,27 @@ impl Calendar {
         Self { now, today: TimeZone::UTC.to_datetime(now).date() }
     }
 
-    /// The day so many days from today.
+    /// Returns the date that lies `days` days from today.
     pub(super) fn day(self, days: i64) -> Date {
         self.today.checked_add(Span::new().days(days)).unwrap_or(self.today)
     }
 
-    /// A moment so many days from now, or now if that has not come yet.
+    /// Returns a random time in the 10 hours before the time that lies `days` days from now.
+    ///
+    /// A result in the future is replaced by the second before now.
     fn moment(self, days: i64, random: &mut Random) -> Timestamp {
         let seconds = days * 86_400 - random.between(1, 36_000);
         Timestamp::from_second(self.now.as_second() + seconds.min(-1)).unwrap_or(self.now)
     }
 
-    /// A moment after `start` and before now.
+    /// Returns a random time from `start` up to, but not including, now.
     pub(super) fn between(self, start: Timestamp, random: &mut Random) -> Timestamp {
         let passed = (self.now.as_second() - start.as_second()).max(1);
         Timestamp::from_second(start.as_second() + random.between(0, passed - 1)).unwrap_or(start)
     }
 }
 
-/// The stories there are.
+/// Typical course of a person's employments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Career {
     Steady,
@@ -55,6 +57,7 @@ pub(super) enum Career {
 }
 
 impl Career {
+    /// Returns a random course of employments. Most persons get `Steady`.
     pub(super) fn any(random: &mut Random) -> Self {
         match random.below(100) {
             0..10 => Self::Left,
@@ -67,7 +70,7 @@ impl Career {
         }
     }
 
-    /// Personio counts those who have not started yet as active.
+    /// Returns the status of the person. Personio reports a person before the first day as active.
     pub(super) fn person_status(self) -> &'static str {
         match self {
             Self::Left => "INACTIVE",
@@ -80,7 +83,7 @@ impl Career {
         }
     }
 
-    /// The employments of this story, the current one first.
+    /// Creates the employments of this course, the current one first.
     pub(super) fn employments(
         self,
         seat: &Seat,
@@ -128,7 +131,7 @@ impl Career {
     }
 }
 
-/// An active employment that starts on a day and goes on.
+/// Creates an active employment that starts on a day and has not been terminated.
 fn employment(
     seat: &Seat,
     supervisor: Option<String>,
@@ -161,7 +164,7 @@ fn employment(
     }
 }
 
-/// Ends an employment on a day, which may be to come.
+/// Terminates an employment on a day, which may lie in the future.
 fn end(employment: &mut Employment, day: i64, calendar: Calendar, random: &mut Random) {
     let holidays = if random.chance(30) { random.between(1, 14) } else { 0 };
     let holidays = if day > 0 { holidays.min(day) } else { holidays };
@@ -181,7 +184,7 @@ fn end(employment: &mut Employment, day: i64, calendar: Calendar, random: &mut R
     employment.updated_at = Some(calendar.between(terminated_at, random));
 }
 
-/// What follows on the current employment, which ends the day before.
+/// Ends the current employment on a future day and creates the one that starts the day after.
 fn planned(current: &mut Employment, calendar: Calendar, random: &mut Random) -> Employment {
     let start = random.between(7, 90);
     current.employment_end_date = Some(calendar.day(start - 1));

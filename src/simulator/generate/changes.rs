@@ -1,5 +1,7 @@
-//! Rare stories that a few persons of a company have: a change of employment that begins today, a hire that was
-//! withdrawn, and an address that goes over to another.
+//! Rare changes that affect a few persons of a company.
+//!
+//! The changes are a new employment that begins today, a hire that was withdrawn, and an e-mail
+//! address of a person who left that another person gets.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -8,14 +10,16 @@ use jiff::{Timestamp, ToSpan};
 use crate::simulator::random::Random;
 use crate::simulator::world::{Employment, Person, Termination, World};
 
-/// Number of persons at the beginning, who lead the others, to whom nothing of this happens.
+/// Number of persons at the start of the list that never change, because they lead the others.
 const LEADING: usize = 60;
-/// Number of persons of whom one is chosen for each story.
+/// Number of persons in the company for each person with a given change.
 const SHARE: usize = 150;
 
 impl World {
-    /// The same company with rare stories, for a demonstration: to a few persons in a thousand something happens that
-    /// identity systems get wrong. The same arguments give the same company.
+    /// Returns the company with rare changes that identity systems often handle wrongly.
+    ///
+    /// Each change affects a few persons in a thousand, for a demonstration. Equal arguments give
+    /// an equal company.
     #[must_use]
     pub fn with_changes(mut self, seed: u64, now: Timestamp) -> Self {
         let mut random = Random::new(seed ^ 0x5eed);
@@ -38,23 +42,26 @@ impl World {
     }
 }
 
-/// Status of the current employment.
+/// Reports whether the current employment has this status.
 fn has_status(person: &Person, status: &str) -> bool {
     person.employments.first().is_some_and(|employment| employment.status.as_deref() == Some(status))
 }
 
+/// Reports whether the person has a single employment, which is active and has no end.
 fn is_steady(person: &Person) -> bool {
     let [employment] = person.employments.as_slice() else { return false };
     has_status(person, "ACTIVE") && employment.employment_end_date.is_none() && employment.termination.is_none()
 }
 
-/// Reports whether a person is still to begin, and was never here before.
+/// Reports whether the person has a single employment, which has not started yet.
 fn is_hired(person: &Person) -> bool {
     person.employments.len() == 1 && has_status(person, "ONBOARDING")
 }
 
-/// Ends the employment of an external person yesterday or on the Friday before, and begins one with the company today,
-/// which Personio still calls ONBOARDING.
+/// Replaces an employment by an external one in the past and an internal one that starts today.
+///
+/// The external employment ended one to three days ago. Personio reports the internal one as
+/// `ONBOARDING` on its first day.
 fn change(person: &mut Person, today: Date, random: &mut Random) {
     let Some(employment) = person.employments.pop() else { return };
     let days_ago = 1 + random.below(3);
@@ -79,7 +86,7 @@ fn change(person: &mut Person, today: Date, random: &mut Random) {
     person.employments = vec![next, earlier];
 }
 
-/// Ends an employment before it begins.
+/// Ends an employment on the day before it starts.
 fn withdraw(person: &mut Person) {
     let Some(employment) = person.employments.first_mut() else { return };
     let day = employment.employment_start_date.map(|start| start.saturating_sub(1.day()));

@@ -1,7 +1,8 @@
-//! Making up a company from a number of persons, a seed and a date.
+//! Generator of companies from a number of persons, a seed and a date.
 //!
-//! The same three give the same company. Who reports to whom is in `tree`, what happened to a person at
-//! work in `career` and, to a few, in `changes`, what only concerns the person in `private`, and letters in `ascii`.
+//! Equal arguments give an equal company. `tree` contains the reporting lines, `career` the
+//! employments, `changes` rare changes of a few persons, `private` the personal attributes, and
+//! `ascii` the letters of e-mail addresses.
 
 mod ascii;
 mod career;
@@ -21,9 +22,10 @@ use crate::simulator::random::Random;
 use crate::simulator::world::{Named, OrgUnit, OrgUnitKind, Person, World};
 
 impl World {
-    /// A believable company; the same arguments give the same company.
+    /// Generates a plausible company. Equal arguments give an equal company.
     ///
-    /// Nothing but onboarding, planned changes and ends of contracts lies after `now`.
+    /// Only first days, planned changes, and ends of employments, contracts and probation lie after
+    /// `now`.
     #[must_use]
     pub fn generate(persons: usize, seed: u64, now: Timestamp) -> Self {
         let mut random = Random::new(seed);
@@ -62,11 +64,12 @@ fn org_units() -> Vec<OrgUnit> {
     departments.chain(teams).collect()
 }
 
-/// What one person's record depends on besides chance: those that were made before.
+/// Generator of persons. A person depends on the persons that were generated before.
 struct People {
     calendar: Calendar,
+    /// Ids of the persons, in the order of generation.
     ids: Vec<u64>,
-    /// How often an address was given away already.
+    /// Number of persons by the part of their e-mail address before `@`, without a number.
     addresses: HashMap<String, usize>,
 }
 
@@ -105,7 +108,7 @@ impl People {
         person
     }
 
-    /// An address nobody else has.
+    /// Returns an e-mail address that no other person has.
     fn address(&mut self, first_name: &str, last_name: &str) -> String {
         let local = format!("{}.{}", ascii(first_name), ascii(last_name));
         let count = self.addresses.entry(local.clone()).or_default();
@@ -114,7 +117,7 @@ impl People {
     }
 }
 
-/// Makes a record sparse, as real ones are.
+/// Removes data from a person, because persons in real accounts are incomplete.
 fn leave_out(person: &mut Person, random: &mut Random) {
     match random.below(4) {
         0 => person.email = None,
@@ -136,6 +139,7 @@ fn gender(woman: bool, random: &mut Random) -> Option<String> {
     gender.map(str::to_owned)
 }
 
+/// Returns a random origin of names, weighted by its share.
 fn origin(random: &mut Random) -> Option<&'static Origin> {
     let mut left = random.below(ORIGINS.iter().map(|origin| origin.share).sum());
     ORIGINS.iter().find(|origin| {

@@ -1,7 +1,7 @@
-//! Attributes without a field of their own: mostly what must never leave an HR system.
+//! Custom attributes, most of them personal data that must never leave an HR system.
 //!
-//! All values are made up; account numbers have wrong check digits on purpose and telephone numbers are
-//! from the range kept free for films.
+//! All values are invented. Account numbers have wrong check digits on purpose, and telephone
+//! numbers are from a range that is reserved for films.
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ pub(super) fn attributes(index: usize, calendar: Calendar, random: &mut Random) 
     attributes
 }
 
-/// An attribute every account has.
+/// Creates an attribute that every account has.
 fn standard(id: &str, label: Option<&str>, kind: &str, value: Value) -> CustomAttribute {
     CustomAttribute {
         id: id.to_owned(),
@@ -48,7 +48,7 @@ fn standard(id: &str, label: Option<&str>, kind: &str, value: Value) -> CustomAt
     }
 }
 
-/// An attribute this account has made for itself.
+/// Creates an attribute that the account has defined itself.
 fn own(id: &str, label: &str, kind: &str, value: Value) -> CustomAttribute {
     CustomAttribute { id: id.to_owned(), global_id: None, label: Some(label.to_owned()), kind: kind.to_owned(), value }
 }

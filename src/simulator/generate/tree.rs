@@ -1,12 +1,13 @@
-//! Who sits where: the chief, a head for every department, leads, and everybody else.
+//! Reporting lines: the chief, a head for each department, team leads, and members.
 //!
-//! Persons are numbered from the top, so that whoever supervises has the smaller number. There is a lead
-//! for every eight persons; the leads of a team report to each other in turn, the first to the head.
+//! Persons are numbered from the top, so that a supervisor has a smaller number than the persons
+//! below. There is one lead for every eight members. The first lead of a team reports to the head
+//! of the department, and each further lead to an earlier lead of the team.
 
 use crate::simulator::names::{CHIEF, DEPARTMENTS};
 use crate::simulator::random::Random;
 
-/// How many report to a lead.
+/// Average number of members per lead, and maximum number of leads that report to a lead.
 const SPAN: usize = 8;
 
 pub(super) fn department_id(department: usize) -> String {
@@ -17,7 +18,9 @@ pub(super) fn team_id(team: usize) -> String {
     (2_001 + team).to_string()
 }
 
-/// Every team with its department: first the first of each department, then the second, and so on.
+/// Returns the name of every team with the index of its department.
+///
+/// The first team of each department comes first, then the second team of each, and so on.
 pub(super) fn teams() -> Vec<(usize, &'static str)> {
     let rounds = DEPARTMENTS.iter().map(|department| department.teams.len()).max().unwrap_or_default();
     let round = |nth: usize| {
@@ -27,22 +30,25 @@ pub(super) fn teams() -> Vec<(usize, &'static str)> {
     (0..rounds).flat_map(round).collect()
 }
 
-/// One person's place.
+/// Place of one person in the company.
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) department: Option<usize>,
     pub(super) team: Option<usize>,
-    /// The number of the person above.
+    /// Number of the person who is the supervisor.
     pub(super) supervisor: Option<usize>,
     pub(super) title: String,
-    /// Whether the person holds the tree together.
+    /// True for the chief, the heads and the first leads. They never leave, so that the reporting
+    /// lines hold.
     pub(super) leads: bool,
 }
 
-/// The shape of a company of a certain size.
+/// Reporting lines of a company of a certain size.
 #[derive(Debug)]
 pub(super) struct Tree {
+    /// Department index and name of each team.
     teams: Vec<(usize, &'static str)>,
+    /// Number of leads.
     leads: usize,
 }
 
@@ -52,6 +58,7 @@ impl Tree {
         Self { teams: teams(), leads: below_heads.div_ceil(SPAN + 1) }
     }
 
+    /// Returns the place of the person with this number.
     pub(super) fn seat(&self, index: usize, random: &mut Random) -> Seat {
         let Some(below_chief) = index.checked_sub(1) else {
             return Seat { department: None, team: None, supervisor: None, title: CHIEF.to_owned(), leads: true };
@@ -88,7 +95,7 @@ impl Tree {
         }
     }
 
-    /// The team of a lead, its department and its name.
+    /// Returns the index of a lead's team, the index of its department, and its name.
     fn team(&self, lead: usize) -> (usize, usize, &'static str) {
         let team = lead.checked_rem(self.teams.len()).unwrap_or_default();
         let (department, name) = self.teams.get(team).copied().unwrap_or_default();
@@ -96,7 +103,7 @@ impl Tree {
     }
 }
 
-/// The number of the person who is this lead.
+/// Returns the number of the person who is this lead.
 fn lead_index(lead: usize) -> usize {
     1 + DEPARTMENTS.len() + lead
 }
