@@ -1,4 +1,4 @@
-//! Each way of going wrong, and when it does.
+//! Tests of each fault, and of the requests to which it applies.
 
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ async fn a_short_listing_ends_early_and_says_nothing_of_it() {
     probe.simulator.fail(Fault::on(Endpoint::Persons, Action::ShortListing(7)).skip(1));
     assert_eq!(ids(&probe.all("/v2/persons?limit=50").await), ids(&whole)[..57]);
     assert_eq!(ids(&probe.all("/v2/persons?limit=50").await), ids(&whole)[..7]);
-    // What is no listing stays as it is.
+    // A response that is not a listing keeps its content.
     let path = format!("/v2/persons/{}", probe.first_id());
     let person = probe.get(&path).await;
     probe.simulator.fail(Fault::everywhere(Action::ShortListing(0)));

@@ -1,4 +1,4 @@
-//! The company that is made up.
+//! Tests of the generated company.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;

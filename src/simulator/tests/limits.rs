@@ -1,4 +1,4 @@
-//! The rate limit, delays, and counting what runs at once.
+//! Tests of the rate limit, of delays, and of the counter of concurrent requests.
 
 use std::time::Duration;
 

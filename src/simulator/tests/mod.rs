@@ -1,4 +1,4 @@
-//! The simulator tested from outside, over HTTP, except for the made-up world, which is looked at directly.
+//! Tests of the simulator over HTTP. Only the generated world is tested without HTTP.
 
 mod faults;
 mod generated;
@@ -19,7 +19,7 @@ use crate::simulator::{Endpoint, Options, Quirks, Simulator, World};
 const FORM: &str = "application/x-www-form-urlencoded";
 const GOOD_FORM: &str = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
 
-/// A running simulator with a client that has a token.
+/// Running simulator with a client that has a token.
 struct Probe {
     simulator: Simulator,
     client: Client,
@@ -46,7 +46,7 @@ impl Probe {
         probe
     }
 
-    /// A simulator without limits.
+    /// Starts a simulator without a rate limit.
     async fn of(persons: usize) -> Self {
         Self::start(world(persons), Options { rate: None, ..Options::default() }).await
     }
@@ -77,7 +77,7 @@ impl Probe {
         read(self.send(path).await.unwrap()).await
     }
 
-    /// All pages of a listing, followed by their links alone.
+    /// Reads all pages of a listing by following the next links.
     async fn pages(&self, path: &str) -> Vec<Value> {
         let mut pages = Vec::new();
         let mut next = Some(path.to_owned());
@@ -91,6 +91,7 @@ impl Probe {
         pages
     }
 
+    /// Reads the entries of all pages.
     async fn all(&self, path: &str) -> Vec<Value> {
         let pages = self.pages(path).await;
         pages.iter().flat_map(|page| page["_data"].as_array().unwrap().clone()).collect()

@@ -1,4 +1,4 @@
-//! Listings: pages, limits, filters, and the data in them.
+//! Tests of listings: pages, limits, filters and entries.
 
 use std::collections::BTreeSet;
 

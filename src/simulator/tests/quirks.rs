@@ -1,11 +1,11 @@
-//! Each deviation of shape.
+//! Tests of each quirk.
 
 use serde_json::{Value, json};
 
 use crate::simulator::tests::{Probe, Quirks, ids, world};
 use crate::simulator::{NextLink, Person};
 
-/// The first person of whom this is true.
+/// Returns the first person that passes.
 fn whoever(passes: impl Fn(&Person) -> bool) -> Person {
     world(300).persons.into_iter().find(passes).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Getting a token and being let in with it.
+//! Tests of the token endpoint and of requests with a token.
 
 use std::time::Duration;
 
