@@ -1,6 +1,6 @@
-//! Answers before they are sent, and the bodies of failures.
+//! Responses before they are sent, and the bodies of errors.
 //!
-//! Headers about limits are added by `handle`, answers that are broken on purpose are made by `broken`.
+//! `handle` adds the rate limit headers. `broken` creates the responses that are broken on purpose.
 
 use actix_web::web::Bytes;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 pub(super) const JSON: &str = "application/json";
 const PROBLEM_JSON: &str = "application/problem+json";
 
-/// A status with a body.
+/// Response: a status with a body.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -27,14 +27,14 @@ impl Answer {
     }
 }
 
-/// What a failure says about when and where it happened.
+/// Trace id and time, which every error body contains.
 #[derive(Debug, Clone)]
 pub(super) struct Stamp {
     pub(super) trace_id: String,
     pub(super) timestamp: Timestamp,
 }
 
-/// A failure, before it is stamped.
+/// Error of the API, without its trace id and its time.
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
     status: u16,
@@ -64,12 +64,12 @@ impl Problem {
         Self::new(429, "personio:common.too_many_requests", "The rate limit is exceeded.")
     }
 
-    /// Something that could exist here does not.
+    /// Creates the 404 of a missing resource below an existing route.
     pub(super) fn no_resource() -> Self {
         Self::new(404, "personio:common.resource_not_found", "The requested resource was not found.")
     }
 
-    /// Nothing can exist here.
+    /// Creates the 404 of a missing route.
     pub(super) fn no_route(path: &str) -> Self {
         let meta = json!({ "path": path });
         Self { meta, ..Self::new(404, "personio:gateway.apinot_found", "The requested API was not found.") }
@@ -90,7 +90,7 @@ impl Problem {
     }
 }
 
-/// The failure of a token request has a body of its own.
+/// Creates the error response to a token request, whose body differs from that of other errors.
 pub(super) fn token_problem(error: &str, description: &str, stamp: &Stamp) -> Answer {
     let body = json!({
         "error": error,
@@ -102,7 +102,7 @@ pub(super) fn token_problem(error: &str, description: &str, stamp: &Stamp) -> An
     Answer::json(400, &body)
 }
 
-/// The usual words for a status.
+/// Returns the standard reason phrase of a status, or `Error` for an unknown status.
 pub(super) fn title(status: u16) -> &'static str {
     actix_web::http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")
 }

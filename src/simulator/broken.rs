@@ -1,6 +1,7 @@
-//! Sending answers, whole or broken.
+//! HTTP responses, complete or broken on purpose.
 //!
-//! Two ways of closing a connection: before anything was sent, and in the middle of a body.
+//! A stream that ends with an error makes the server close the connection. This happens either
+//! before anything is sent or in the middle of a body.
 
 use std::io;
 use std::time::Duration;
@@ -16,23 +17,26 @@ use serde_json::{Value, json};
 use crate::simulator::answer::{Answer, JSON, title};
 use crate::simulator::listing::{empty_page, pairs};
 
-/// Long enough for what was written so far to leave before the connection is closed.
+/// Delay before a connection is closed, long enough for the earlier bytes to be sent.
 const FLUSH: Duration = Duration::from_millis(20);
+/// Size in bytes of a chunk of padding.
 const CHUNK: usize = 64 * 1024;
-/// Number of entries on a page of a listing without end.
+/// Number of entries on each page of an endless listing.
 const ENDLESS_PAGE: usize = 50;
 
 pub(super) fn whole(answer: Answer) -> HttpResponse {
     start(answer.status, answer.content_type).body(answer.body)
 }
 
-/// The answer with half of its body, as if that were all.
+/// Returns a complete HTTP response that contains only the first half of the body.
 pub(super) fn cut_short(answer: Answer) -> HttpResponse {
     let half = half(&answer);
     start(answer.status, answer.content_type).body(half)
 }
 
-/// The answer with half of its body, then the connection is closed.
+/// Returns a response that sends the first half of the body and then closes the connection.
+///
+/// Its `Content-Length` is that of the whole body.
 pub(super) fn broken_off(answer: Answer) -> HttpResponse {
     let first = stream::iter([Ok(half(&answer))]);
     let then = stream::once(async {
@@ -43,13 +47,13 @@ pub(super) fn broken_off(answer: Answer) -> HttpResponse {
     start(answer.status, answer.content_type).body(SizedStream::new(length, Box::pin(first.chain(then))))
 }
 
-/// The connection is closed before anything is sent.
+/// Returns a response that closes the connection before anything is sent.
 pub(super) fn reset() -> HttpResponse {
     let nothing = stream::iter([Err::<Bytes, _>(closed())]);
     start(200, JSON).body(SizedStream::new(1, nothing))
 }
 
-/// The page of a gateway that knows nothing of JSON.
+/// Returns the HTML error page of a gateway in front of the API.
 pub(super) fn html(status: u16) -> HttpResponse {
     let title = title(status);
     let page = format!(
@@ -59,12 +63,14 @@ pub(super) fn html(status: u16) -> HttpResponse {
     whole(Answer::new(status, "text/html", page))
 }
 
-/// JSON that is no answer of this API.
+/// Returns valid JSON of a shape that this API never sends.
 pub(super) fn wrong_json() -> HttpResponse {
     whole(Answer::json(200, &json!({ "success": true, "data": { "unexpected": ["shape", 1, null] } })))
 }
 
-/// The listing as if it ended after so many entries; an answer that is no listing as it is.
+/// Returns the listing with at most `entries` entries and without a next link.
+///
+/// A response that is not a listing keeps its content.
 pub(super) fn short_listing(answer: &Answer, entries: usize) -> HttpResponse {
     let mut page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     if let Some(data) = page.get_mut("_data").and_then(Value::as_array_mut) {
@@ -76,7 +82,9 @@ pub(super) fn short_listing(answer: &Answer, entries: usize) -> HttpResponse {
     start(answer.status, answer.content_type).body(page.to_string())
 }
 
-/// An empty page followed by spaces, `size` bytes altogether (or the page, if that is longer).
+/// Returns an empty page that is padded with spaces to `size` bytes.
+///
+/// A page that is longer than `size` is sent without padding.
 pub(super) fn oversized(size: usize, path: &str, base_url: &str) -> HttpResponse {
     let page = Bytes::from(empty_page(path, base_url).to_string());
     let padding = size.saturating_sub(page.len());
@@ -90,7 +98,7 @@ pub(super) fn oversized(size: usize, path: &str, base_url: &str) -> HttpResponse
     start(200, JSON).body(SizedStream::new(length, body))
 }
 
-/// The answer with `new` in every place of `old`.
+/// Returns the response with every occurrence of `old` replaced by `new`.
 pub(super) fn substituted(answer: &Answer, old: &str, new: &[u8]) -> HttpResponse {
     let mut body = Vec::with_capacity(answer.body.len() + new.len());
     let mut rest = &answer.body[..];
@@ -104,7 +112,9 @@ pub(super) fn substituted(answer: &Answer, old: &str, new: &[u8]) -> HttpRespons
     start(answer.status, answer.content_type).body(body)
 }
 
-/// The listing with another value of an attribute in its first entries; an answer that is no listing as it is.
+/// Returns the listing with another value of an attribute in its first entries.
+///
+/// A response that is not a listing keeps its content.
 pub(super) fn odd_entries(answer: &Answer, entries: usize, attribute: &str, value: &Value) -> HttpResponse {
     let mut page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let data = page.get_mut("_data").and_then(Value::as_array_mut);
@@ -116,7 +126,7 @@ pub(super) fn odd_entries(answer: &Answer, entries: usize, attribute: &str, valu
     start(answer.status, answer.content_type).body(page.to_string())
 }
 
-/// A page of new ids that is followed by another one.
+/// Returns a page of new ids with a link to another such page.
 pub(super) fn endless(path: &str, query: &str, base_url: &str) -> HttpResponse {
     let cursor = pairs(query).remove("cursor").unwrap_or_default();
     let number: usize = cursor.strip_prefix("endless-").and_then(|number| number.parse().ok()).unwrap_or_default();
@@ -127,7 +137,7 @@ pub(super) fn endless(path: &str, query: &str, base_url: &str) -> HttpResponse {
     whole(Answer::json(200, &json!({ "_data": data, "_meta": { "links": { "next": { "href": next } } } })))
 }
 
-/// The answer whose entries do not say whose they are.
+/// Removes the reference to the person from the entries of a listing.
 pub(super) fn without_person(mut answer: Answer) -> Answer {
     let mut page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     for entry in page.get_mut("_data").and_then(Value::as_array_mut).into_iter().flatten() {

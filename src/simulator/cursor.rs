@@ -1,30 +1,31 @@
-//! Cursors: where a listing goes on, with everything needed to go on without other parameters.
+//! Cursors, with which a client requests the next page of a listing.
 //!
-//! A cursor is the position, the path and the query, as hexadecimal digits. It is not protected against
-//! forgery; a client that reads it deserves what it gets.
+//! A cursor contains the position, the path and the query as hexadecimal digits, so that a request
+//! needs no other parameters. It is not protected against forgery. Clients must treat it as opaque.
 
-/// In front of and behind an awkward cursor.
+/// Prefix and suffix of an awkward cursor. Their characters require percent-encoding.
 const AWKWARD: (&str, &str) = ("+/", "==");
 
-/// A place in a listing.
+/// Position in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cursor {
-    /// The first candidate of the page.
+    /// Position of the first candidate of the page.
     pub(super) position: usize,
-    /// The path of the listing the cursor belongs to.
+    /// Path of the listing that created the cursor.
     pub(super) path: String,
-    /// The query of the first page.
+    /// Query parameters of the listing, without the cursor.
     pub(super) query: String,
 }
 
 impl Cursor {
+    /// Returns the text of the cursor, with characters that require percent-encoding if `awkward`.
     pub(super) fn encode(&self, awkward: bool) -> String {
         let text = format!("{}?{}?{}", self.position, self.path, self.query);
         let digits: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
         if awkward { format!("{}{digits}{}", AWKWARD.0, AWKWARD.1) } else { digits }
     }
 
-    /// `None` for anything that is not a cursor of this listing.
+    /// Parses the text of a cursor. Returns `None` unless it is a cursor of the listing at `path`.
     pub(super) fn decode(text: &str, path: &str) -> Option<Self> {
         let inner = text.strip_prefix(AWKWARD.0).and_then(|rest| rest.strip_suffix(AWKWARD.1));
         let decoded = String::from_utf8(bytes(inner.unwrap_or(text))?).ok()?;
@@ -35,6 +36,7 @@ impl Cursor {
     }
 }
 
+/// Parses pairs of hexadecimal digits.
 fn bytes(digits: &str) -> Option<Vec<u8>> {
     if !digits.len().is_multiple_of(2) {
         return None;

@@ -1,23 +1,24 @@
-//! The lists that give names to ids: org units, legal entities, workplaces, cost centres, jobs.
+//! Endpoints of the look-up lists: org units, legal entities, workplaces, cost centres and jobs.
 
 use crate::simulator::answer::{Answer, Problem};
 use crate::simulator::handle::View;
 use crate::simulator::listing::{Listing, pairs};
 use crate::simulator::world::{Named, OrgUnit, OrgUnitKind};
 
-/// The documented limit for legal entities.
+/// Largest accepted value of `limit` for legal entities, as documented.
 pub(super) const LEGAL_ENTITY_LIMIT: usize = 100;
-/// The limit where none is documented: the smaller of the known ones.
+/// Largest accepted value of `limit` for lists without a documented maximum: the smaller of the
+/// known maxima.
 pub(super) const OTHER_LIMIT: usize = 50;
 
-/// One page of a list of names.
+/// Returns one page of a look-up list.
 pub(super) fn list(view: &View<'_>, all: &[Named], max_limit: usize) -> Result<Answer, Problem> {
     let listing = Listing::read(view.path, view.query, &[], max_limit)?;
     let entries = all.iter().enumerate();
     Ok(listing.page(entries, |named| view.wire.named(named), view.wire.quirks, view.wire.base_url))
 }
 
-/// One page of departments or of teams.
+/// Returns one page of departments or of teams.
 pub(super) fn org_units(view: &View<'_>) -> Result<Answer, Problem> {
     let listing = Listing::read(view.path, view.query, &["type"], OTHER_LIMIT)?;
     let kind = kind(listing.text("type"))?;
@@ -30,7 +31,7 @@ pub(super) fn org_units(view: &View<'_>) -> Result<Answer, Problem> {
     Ok(listing.page(entries, |unit| view.wire.org_unit(unit), view.wire.quirks, view.wire.base_url))
 }
 
-/// One department or team.
+/// Returns a single department or team.
 pub(super) fn org_unit(view: &View<'_>, id: &str) -> Result<Answer, Problem> {
     let kind = kind(pairs(view.query).get("type").map(String::as_str))?;
     let is_it = |unit: &&OrgUnit| unit.kind == kind && unit.id == id;

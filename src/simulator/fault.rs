@@ -1,7 +1,7 @@
-//! What goes wrong on purpose, and when.
+//! Failures on purpose, with the requests that they apply to.
 //!
-//! Faults are asked in the order they were added; the first that is due acts, and those after it do not
-//! see the request. How an action looks on the wire is in `broken`.
+//! A request goes through the faults in the order in which they were added. The first fault that is
+//! due acts, and later faults do not count the request. `broken` writes the failures to the wire.
 
 use std::time::Duration;
 
@@ -9,47 +9,48 @@ use serde_json::Value;
 
 use crate::simulator::route::{Endpoint, Route};
 
-/// Something that goes wrong for some requests.
+/// Failure of selected requests.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// `None`: every endpoint.
+    /// Endpoint to which the fault applies. `None` means every endpoint.
     pub endpoint: Option<Endpoint>,
-    /// Only requests whose path names this person.
+    /// Id of the person that the path must contain. `None` means every path.
     pub person: Option<String>,
-    /// Let this many matching requests pass first.
+    /// Number of matching requests that pass before the fault acts.
     pub skip: usize,
-    /// Then act this often; `None`: until healed.
+    /// Number of matching requests for which the fault then acts. `None` means all of them until
+    /// the fault is removed.
     pub times: Option<usize>,
-    /// What happens.
+    /// Failure that the fault causes.
     pub action: Action,
 }
 
 impl Fault {
-    /// A fault of one endpoint, until healed.
+    /// Creates a fault of one endpoint that acts until it is removed.
     #[must_use]
     pub fn on(endpoint: Endpoint, action: Action) -> Self {
         Self { endpoint: Some(endpoint), ..Self::everywhere(action) }
     }
 
-    /// A fault of every endpoint, the token included, until healed.
+    /// Creates a fault of every endpoint, including the token, that acts until it is removed.
     #[must_use]
     pub fn everywhere(action: Action) -> Self {
         Self { endpoint: None, person: None, skip: 0, times: None, action }
     }
 
-    /// Act only this often.
+    /// Limits the fault to this number of requests.
     #[must_use]
     pub fn times(self, times: usize) -> Self {
         Self { times: Some(times), ..self }
     }
 
-    /// Let this many matching requests pass first.
+    /// Lets this number of matching requests pass first.
     #[must_use]
     pub fn skip(self, skip: usize) -> Self {
         Self { skip, ..self }
     }
 
-    /// Act only on requests whose path names this person.
+    /// Limits the fault to requests whose path contains the id of this person.
     #[must_use]
     pub fn person(self, id: impl Into<String>) -> Self {
         Self { person: Some(id.into()), ..self }
@@ -61,70 +62,71 @@ impl Fault {
     }
 }
 
-/// What a fault does.
+/// Kind of failure that a fault causes.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// This status with Personio's problem body.
+    /// Given status with the error body of Personio.
     Status(u16),
-    /// This status with a gateway's HTML page.
+    /// Given status with the HTML page of a gateway.
     Html(u16),
-    /// This status, content type and body.
+    /// Given status, content type and body.
     Body(u16, &'static str, String),
-    /// 404 of something that does not exist (`common.resource_not_found`).
+    /// Status 404 of a missing resource (`common.resource_not_found`).
     NotFoundResource,
-    /// 404 of a route that does not exist (`apinot_found`, with `_meta.path`).
+    /// Status 404 of a missing route (`apinot_found`, with `_meta.path`).
     NotFoundRoute,
-    /// Waits, then answers normally.
+    /// Normal response after a delay.
     Delay(Duration),
-    /// Never answers.
+    /// Request that stays open without a response.
     Hang,
-    /// The connection is closed without an answer.
+    /// Connection that is closed without a response.
     Reset,
-    /// The normal answer, cut in the middle, with a `Content-Length` that fits.
+    /// First half of the normal response, with a `Content-Length` that matches this half.
     TruncatedJson,
-    /// The normal answer, but the connection is closed in the middle of the body.
+    /// Normal response whose connection is closed in the middle of the body.
     TruncatedBody,
-    /// 200 with valid JSON of another shape.
+    /// Status 200 with valid JSON of another shape.
     WrongJson,
-    /// 200 with a page of nothing and no next page.
+    /// Status 200 with an empty page and no next link.
     EmptyListing,
-    /// The normal answer with only so many entries, and no next page.
+    /// Normal response, cut to this number of entries and without a next link.
     ShortListing(usize),
-    /// 429.
+    /// Status 429.
     TooManyRequests {
-        /// Seconds for a `Retry-After` header; Personio sends none.
+        /// Seconds in a `Retry-After` header. Personio itself sends no such header.
         retry_after: Option<u64>,
     },
-    /// 200 with an empty page padded to this many bytes.
+    /// Status 200 with an empty page that is padded to this number of bytes.
     Oversized(usize),
-    /// The normal answer with other bytes in every place of `old`, whatever becomes of the JSON.
+    /// Normal response with every occurrence of `old` replaced. The result may be invalid JSON.
     Substitute {
-        /// Text as it is in the answer.
+        /// Text to search for in the response.
         old: String,
-        /// Bytes that take its place.
+        /// Bytes that replace the text.
         new: Vec<u8>,
     },
-    /// The normal answer, in whose first entries an attribute has another value.
+    /// Normal response whose first entries have another value of an attribute.
     OddEntries {
-        /// Number of entries.
+        /// Number of entries that are changed.
         entries: usize,
-        /// The attribute.
+        /// Key of the attribute.
         attribute: String,
-        /// Its value.
+        /// Value of the attribute.
         value: Value,
     },
-    /// 200 with a page of new ids, and always a next page with a fresh cursor.
+    /// Status 200 with a page of new ids and, on every page, a next link with a new cursor.
     EndlessListing,
-    /// The employments of another person.
+    /// Employments of another person.
     EmploymentsOf {
         /// Id of the other person.
         person: String,
-        /// Whether they say whose they are.
+        /// True for employments that refer to the other person, false for employments without a
+        /// person.
         names_person: bool,
     },
 }
 
-/// All faults, with how often each has seen a matching request.
+/// List of faults, each with the number of matching requests that it has counted.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<(Fault, usize)>);
 
@@ -137,7 +139,7 @@ impl Faults {
         self.0.clear();
     }
 
-    /// What goes wrong with this request, if anything.
+    /// Counts the request and returns the failure of the first fault that is due, if any.
     pub(super) fn strike(&mut self, route: &Route) -> Option<Action> {
         for (fault, seen) in self.0.iter_mut().filter(|(fault, _)| fault.matches(route)) {
             let turn = *seen;

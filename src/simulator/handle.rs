@@ -1,4 +1,6 @@
-//! The way of one request: noted, limited, delayed, made to fail, checked, answered.
+//! Steps of one request: log, rate limit, choice of a fault, delay, then the fault or the response.
+//!
+//! Reading endpoints check the token before they respond.
 
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ use crate::simulator::wire::Wire;
 use crate::simulator::world::World;
 use crate::simulator::{broken, directories, persons, token};
 
-/// What a reading endpoint may look at.
+/// Data that a reading endpoint uses: the company, and path and query of the request.
 pub(super) struct View<'a> {
     pub(super) world: &'a World,
     pub(super) index: &'a Index,
@@ -28,7 +30,7 @@ pub(super) struct View<'a> {
     pub(super) query: &'a str,
 }
 
-/// Answers every request there is.
+/// Handles a request of any method and path.
 pub(super) async fn handle(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
     let route = Route::of(request.method(), request.path());
     let entrance = enter(&request, &body, &shared, &route);
@@ -52,14 +54,16 @@ pub(super) async fn handle(request: HttpRequest, body: web::Bytes, shared: web::
     response
 }
 
-/// What was decided when a request came in.
+/// Decisions that are made when a request arrives.
 struct Entrance {
     latency: Duration,
     verdict: Option<Verdict>,
     action: Option<Action>,
 }
 
-/// Notes the request. One that is over the limit does not reach a fault.
+/// Records the request, takes a token from its bucket and selects a fault.
+///
+/// A request over the rate limit is not counted by faults.
 fn enter(request: &HttpRequest, body: &web::Bytes, shared: &Shared, route: &Route) -> Entrance {
     let endpoint = route.endpoint();
     let mut live = shared.live();
@@ -77,7 +81,7 @@ fn enter(request: &HttpRequest, body: &web::Bytes, shared: &Shared, route: &Rout
     Entrance { latency: live.latency, verdict, action }
 }
 
-/// A request that is to be answered.
+/// Request that passed the rate limit and needs a response.
 struct Asked<'a> {
     request: &'a HttpRequest,
     body: &'a web::Bytes,
@@ -86,7 +90,7 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Answers as the fault wants it, or normally without one.
+    /// Returns the response that the fault requires, or the normal response without a fault.
     async fn act(&self, action: Option<Action>) -> HttpResponse {
         let problem = |problem: Problem| broken::whole(problem.answer(&self.shared.stamp()));
         let (path, base_url) = (self.request.path(), self.shared.base_url.as_str());
@@ -129,6 +133,7 @@ impl Asked<'_> {
         }
     }
 
+    /// Creates the normal response.
     fn answer(&self) -> Answer {
         let stamp = self.shared.stamp();
         match self.route {
@@ -152,6 +157,7 @@ impl Asked<'_> {
         token::answer(&self.shared.credential, &mut live.tokens, (content_type, self.body), Instant::now(), stamp)
     }
 
+    /// Checks the token and creates the response of a reading endpoint.
     fn read(&self) -> Result<Answer, Problem> {
         let quirks = self.authorized()?;
         let is_beta = header(self.request, "beta") == Some("true");
@@ -176,7 +182,7 @@ impl Asked<'_> {
         }
     }
 
-    /// The quirks of the moment, for those who have a token.
+    /// Checks the token of the request and returns the current quirks.
     fn authorized(&self) -> Result<Quirks, Problem> {
         let live = self.shared.live();
         if live.tokens.accept(header(self.request, AUTHORIZATION.as_str()), Instant::now()) {
@@ -191,7 +197,9 @@ fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
     request.headers().get(name)?.to_str().ok()
 }
 
-/// Counts a request out, also when the client goes away before the answer.
+/// Guard that removes a request from the requests in flight when it is dropped.
+///
+/// The drop also happens when the client closes its connection before the response.
 struct InFlight<'a>(&'a Shared);
 
 impl Drop for InFlight<'_> {

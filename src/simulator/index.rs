@@ -1,6 +1,7 @@
-//! What is worked out once whenever the world changes, so that answering is quick.
+//! Data derived from the world each time the world changes, so that requests avoid scans.
 //!
-//! The order of persons follows a hash of their ids: fixed, and of no use to a client.
+//! Persons are listed in the order of a hash of their ids. The order is fixed, but it follows
+//! neither ids nor dates, so that no client can rely on it.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,11 +10,11 @@ use crate::simulator::world::{Named, Person, World};
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// Places in `World::persons`, in the order of the listing.
+    /// Indices into `World::persons`, in the order of the listing.
     order: Vec<usize>,
-    /// Where in `order` a person is.
+    /// Index into `order` by person id.
     positions: HashMap<String, usize>,
-    /// Every title of a position; the world has no jobs of its own.
+    /// Jobs, one for each title of a position, because the world has no jobs of its own.
     pub(super) jobs: Vec<Named>,
 }
 
@@ -34,17 +35,17 @@ impl Index {
         Self { order, positions, jobs }
     }
 
-    /// The number of positions in the listing of persons.
+    /// Returns the number of positions in the listing of persons.
     pub(super) fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// Where in the listing a person is.
+    /// Returns the position of a person in the listing.
     pub(super) fn position(&self, id: &str) -> Option<usize> {
         self.positions.get(id).copied()
     }
 
-    /// The person at a position of the listing.
+    /// Returns the person at a position of the listing.
     pub(super) fn at<'w>(&self, world: &'w World, position: usize) -> Option<&'w Person> {
         world.persons.get(*self.order.get(position)?)
     }
@@ -54,7 +55,7 @@ impl Index {
     }
 }
 
-/// The id of the job with this title.
+/// Returns the id of the job with this title.
 pub(super) fn job_id(title: &str) -> String {
     (hash(title) % 10_000_000).to_string()
 }

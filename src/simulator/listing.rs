@@ -1,6 +1,6 @@
-//! Listings: the parameters they share, cutting a page, and the links around it.
+//! Listings: their common parameters, the selection of a page, and the links of a page.
 //!
-//! Which entries there are is the business of `persons` and `names`.
+//! `persons` and `directories` provide the entries.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +15,23 @@ use crate::simulator::options::{NextLink, Quirks};
 
 const DEFAULT_LIMIT: usize = 10;
 
-/// What was asked of a listing: the query, completed by what its cursor remembers.
+/// Request of a listing. Its parameters are those of the query and those in the cursor.
 #[derive(Debug)]
 pub(super) struct Listing {
     path: String,
     query: String,
     parameters: BTreeMap<String, String>,
-    /// The cursor as it was sent.
+    /// Cursor of the request, as received.
     sent_cursor: Option<String>,
     limit: usize,
-    /// The first candidate of the page.
+    /// Position of the first candidate of the page.
     pub(super) position: usize,
 }
 
 impl Listing {
-    /// Reads a query; `filters` are the parameters besides `limit` and `cursor`.
+    /// Parses a query. `filters` are the accepted parameters other than `limit` and `cursor`.
+    ///
+    /// A parameter in the query replaces the parameter of the same name in the cursor.
     pub(super) fn read(path: &str, query: &str, filters: &[&str], max_limit: usize) -> Result<Self, Problem> {
         let mut sent = pairs(query);
         let known = |name: &str| matches!(name, "limit" | "cursor") || filters.contains(&name);
@@ -58,16 +60,17 @@ impl Listing {
         Ok(Self { path, query, parameters, sent_cursor, limit, position })
     }
 
+    /// Returns the value of a parameter.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)
     }
 
-    /// A parameter that is a list separated by commas.
+    /// Returns the items of a parameter that is a list separated by commas.
     pub(super) fn list(&self, name: &str) -> Option<Vec<&str>> {
         Some(self.text(name)?.split(',').map(str::trim).filter(|item| !item.is_empty()).collect())
     }
 
-    /// A parameter that is a time, together with `name.gt` and `name.lt`.
+    /// Parses a filter by time from the parameters `name`, `name.gt` and `name.lt`.
     pub(super) fn period(&self, name: &str) -> Result<Period, Problem> {
         let time = |name: String| match self.text(&name) {
             None => Ok(None),
@@ -82,7 +85,9 @@ impl Listing {
         })
     }
 
-    /// The page that starts with the first of `entries`, which come with their positions.
+    /// Creates the page of the entries from the position of this request on, up to the limit.
+    ///
+    /// Each entry comes with its position. The positions must be in ascending order.
     pub(super) fn page<T>(
         &self,
         entries: impl Iterator<Item = (usize, T)>,
@@ -102,6 +107,10 @@ impl Listing {
         Answer::json(200, &json!({ "_data": data, "_meta": { "links": links } }))
     }
 
+    /// Returns the cursor of the next link, or `None` without a next page.
+    ///
+    /// `next` is the position of the next page, and `last` that of the last entry on this page. The
+    /// quirk `repeating_cursor` adds a next link to every page.
     fn next_cursor(&self, next: Option<usize>, last: usize, quirks: &Quirks) -> Option<String> {
         if quirks.repeating_cursor && self.sent_cursor.is_some() {
             return self.sent_cursor.clone();
@@ -142,17 +151,17 @@ impl Listing {
     }
 }
 
-/// A page of nothing, whatever was asked.
+/// Creates a page without entries and without a next link.
 pub(super) fn empty_page(path: &str, base_url: &str) -> Value {
     json!({ "_data": [], "_meta": { "links": { "self": { "href": format!("{base_url}{path}") } } } })
 }
 
-/// The parameters of a query by name.
+/// Parses a query into its parameters by name. The last parameter of a name counts.
 pub(super) fn pairs(query: &str) -> BTreeMap<String, String> {
     form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
-/// The times a filter lets pass; all bounds are strict.
+/// Filter by time: an exact time, and bounds that are exclusive.
 #[derive(Debug)]
 pub(super) struct Period {
     at: Option<Timestamp>,
@@ -161,7 +170,7 @@ pub(super) struct Period {
 }
 
 impl Period {
-    /// Without bounds everything passes, with bounds an unknown time does not.
+    /// Reports whether a time passes the filter. An unknown time passes only an empty filter.
     pub(super) fn contains(&self, time: Option<Timestamp>) -> bool {
         self.at.is_none_or(|at| time == Some(at))
             && self.after.is_none_or(|after| time.is_some_and(|time| time > after))

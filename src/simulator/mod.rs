@@ -1,9 +1,16 @@
-//! A believable look-alike of Personio's public API v2 over HTTP, for the demo and for tests.
+//! Personio look-alike over HTTP, for the demo and for tests.
 //!
-//! It imitates what a reading client meets: the token, persons, employments, the lists of names, limits,
-//! and on request the deviations and failures seen in the wild. It leaves out everything that writes,
-//! webhooks, scopes, more than one credential, and TLS. It knows nothing of this project: a client that
-//! works with it has learnt nothing from it but the wire.
+//! The simulator implements the parts of Personio's public API v2 that a reading client uses: the
+//! token endpoint, persons, employments, look-up lists and rate limits. Quirks and faults add
+//! deviations and failures that real accounts show. Endpoints that write, webhooks, checks of
+//! scopes, a second credential and TLS are missing.
+//!
+//! This module uses no other module of the crate. Tests against it therefore check the wire format,
+//! and not an understanding of Personio that client and simulator share.
+//!
+//! Reading order: `handle` (the steps of a request), `route`, the endpoints in `token`, `persons`
+//! and `directories`, then `listing` (pages) and `wire` (JSON). `world` defines the data, and
+//! `generate` creates it. `options` holds the settings, and `fault` and `broken` the failures.
 
 mod answer;
 mod broken;
@@ -47,17 +54,17 @@ use crate::simulator::index::Index;
 use crate::simulator::rate::Buckets;
 use crate::simulator::state::Shared;
 
-/// A handle to a running simulator; clones control the same one.
+/// Handle to a running simulator. Clones control the same simulator.
 #[derive(Clone)]
 pub struct Simulator(Arc<Shared>);
 
 impl Simulator {
-    /// Builds the HTTP server on a listener that is already bound.
+    /// Creates the simulator and its HTTP server on a listener that is already bound.
     ///
-    /// The server must be awaited (or spawned) to run; it ends through its handle, not by signals.
+    /// The server runs while it is awaited or spawned. Its `ServerHandle` stops it; signals do not.
     ///
     /// # Errors
-    /// If the listener cannot be used.
+    /// Returns an I/O error when the listener has no local address or cannot be used by the server.
     pub fn start(listener: TcpListener, world: World, options: Options) -> std::io::Result<(Self, Server)> {
         let base_url = base_url(listener.local_addr()?);
         let shared = Arc::new(Shared::new(base_url, world, options));
@@ -65,7 +72,8 @@ impl Simulator {
         let app = move || App::new().app_data(data.clone()).default_service(web::to(handle::handle));
         let server = HttpServer::new(app)
             .workers(2)
-            // A client that gives up ends its request, also one that would hang for ever.
+            // Cancels a request when its client closes the connection. Without this setting, a
+            // request that hangs on purpose would never end.
             .h1_allow_half_closed(false)
             .shutdown_timeout(1)
             .disable_signals()
@@ -74,15 +82,16 @@ impl Simulator {
         Ok((Self(shared), server))
     }
 
-    /// Where it listens, such as `http://127.0.0.1:8080`, without a slash at the end.
+    /// Returns the base URL, such as `http://127.0.0.1:8080`, without a trailing slash.
     #[must_use]
     pub fn base_url(&self) -> String {
         self.0.base_url.clone()
     }
 
-    /// Reads or changes the data while running; requests wait. The order of persons is worked out anew.
+    /// Calls `f` with the data, rebuilds the index, and returns the result of `f`.
     ///
-    /// Calling this from within `f` never returns.
+    /// `f` can read and change the data. Requests for data wait until this is done. A nested call
+    /// from within `f` deadlocks, because the lock is not reentrant.
     pub fn with_world<R>(&self, f: impl FnOnce(&mut World) -> R) -> R {
         let mut store = self.0.store_mut();
         let result = f(&mut store.world);
@@ -90,67 +99,71 @@ impl Simulator {
         result
     }
 
-    /// Changes the deviations of shape; `f` must not call the simulator.
+    /// Calls `f` with the current deviations of shape, which `f` can change.
+    ///
+    /// `f` must not call a method of the simulator: it runs while a lock is held.
     pub fn set_quirks(&self, f: impl FnOnce(&mut Quirks)) {
         f(&mut self.0.live().quirks);
     }
 
-    /// Sets the limit of every endpoint and fills all buckets.
+    /// Sets the rate limit of every endpoint and fills all buckets. `None` removes the limit.
     pub fn set_rate(&self, rate: Option<Rate>) {
         self.0.live().buckets = Buckets::new(rate);
     }
 
-    /// Sets what is waited before every answer.
+    /// Sets the delay before every response.
     pub fn set_latency(&self, latency: Duration) {
         self.0.live().latency = latency;
     }
 
-    /// Adds a fault behind those that are there.
+    /// Adds a fault after the existing ones.
     pub fn fail(&self, fault: Fault) {
         self.0.live().faults.add(fault);
     }
 
-    /// Removes all faults; requests that hang keep hanging.
+    /// Removes all faults. Requests that already hang continue to hang.
     pub fn heal(&self) {
         self.0.live().faults.clear();
     }
 
-    /// Tokens handed out so far answer 401 from now on.
+    /// Revokes the current token. Requests that present it get status 401.
     pub fn revoke_tokens(&self) {
         self.0.live().tokens.revoke();
     }
 
-    /// Requests received since the start or the last reset, failures and 429 included.
+    /// Returns the number of requests to an endpoint since the start or the last reset.
+    ///
+    /// Requests that failed or got status 429 are included.
     #[must_use]
     pub fn requests(&self, endpoint: Endpoint) -> usize {
         self.0.live().record.requests(endpoint)
     }
 
-    /// Answers of 429 since the start or the last reset.
+    /// Returns the number of responses with status 429 since the start or the last reset.
     #[must_use]
     pub fn throttled(&self) -> usize {
         self.0.live().record.throttled()
     }
 
-    /// The most requests that were being handled at once since the start or the last reset.
+    /// Returns the largest number of concurrent requests since the start or the last reset.
     #[must_use]
     pub fn max_in_flight(&self) -> usize {
         self.0.live().record.max_in_flight()
     }
 
-    /// Starts all counts and the log anew.
+    /// Resets all counters and clears the log. Requests in flight remain counted as in flight.
     pub fn reset_counts(&self) {
         self.0.live().record.reset();
     }
 
-    /// The newest 10 000 requests, oldest first.
+    /// Returns the newest 10,000 requests, oldest first.
     #[must_use]
     pub fn log(&self) -> Vec<Received> {
         self.0.live().record.log()
     }
 }
 
-/// The address of a listener on this machine; one that listens everywhere is reached locally.
+/// Returns the URL of a listener. A listener on all addresses is reached at 127.0.0.1.
 fn base_url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         format!("http://127.0.0.1:{}", address.port())

@@ -1,29 +1,29 @@
-//! The words that generated companies are made of. Nothing here is about a real person.
+//! Word lists from which companies are generated. No entry refers to a real person.
 
-/// Names that go together.
+/// Given names and family names of one origin, combined with each other.
 #[derive(Debug)]
 pub(super) struct Origin {
-    /// So many of a hundred persons have such names.
+    /// Percentage of persons with names of this origin.
     pub(super) share: usize,
     pub(super) women: &'static [&'static str],
     pub(super) men: &'static [&'static str],
     pub(super) family: &'static [&'static str],
-    /// What friends call them.
+    /// Short forms, used as preferred names.
     pub(super) short: &'static [&'static str],
 }
 
-/// A department with what is in it.
+/// Department with its teams and job titles.
 #[derive(Debug)]
 pub(super) struct Department {
     pub(super) name: &'static str,
-    /// The title of its head.
+    /// Job title of the head of the department.
     pub(super) head: &'static str,
     pub(super) teams: &'static [&'static str],
-    /// The titles of everybody else.
+    /// Job titles of the members, who lead no team.
     pub(super) titles: &'static [&'static str],
 }
 
-/// The title of the person nobody supervises.
+/// Job title of the person without a supervisor.
 pub(super) const CHIEF: &str = "Chief Executive Officer";
 
 pub(super) const LEGAL_ENTITIES: &[&str] = &["Beispiel GmbH", "Beispiel Österreich GmbH", "Beispiel UK Ltd."];
@@ -102,6 +102,7 @@ pub(super) const DEPARTMENTS: &[Department] = &[
     },
 ];
 
+/// Termination types with a reason for each.
 pub(super) const TERMINATIONS: &[(&str, &str)] = &[
     ("EMPLOYEE", "Neue Herausforderung"),
     ("EMPLOYEE", "Relocation"),
@@ -113,6 +114,7 @@ pub(super) const TERMINATIONS: &[(&str, &str)] = &[
 
 pub(super) const STREETS: &[&str] =
     &["Ahornstraße", "Lindenweg", "Mühlgasse", "Schloßallee", "Bahnhofstraße", "Am Rosengarten"];
+/// Postal codes with the names of their towns.
 pub(super) const TOWNS: &[(&str, &str)] =
     &[("80331", "München"), ("10115", "Berlin"), ("50667", "Köln"), ("90402", "Nürnberg"), ("40213", "Düsseldorf")];
 pub(super) const SHIRT_SIZES: &[&str] = &["XS", "S", "M", "L", "XL", "XXL"];

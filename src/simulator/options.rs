@@ -1,6 +1,7 @@
-//! How the simulator behaves: credential, limits, delays, and the deviations of shape seen in the wild.
+//! Settings of the simulator: credential, rate limit, delay, and deviations of shape.
 //!
-//! What goes wrong on purpose is not here but in `fault`.
+//! The deviations, called quirks, are differences from the documented shape that real accounts
+//! show. Failures on purpose are in `fault`.
 
 use std::time::Duration;
 
@@ -8,22 +9,23 @@ use jiff::Timestamp;
 
 use crate::simulator::route::Endpoint;
 
-/// Everything that can be chosen at the start; most of it can be changed later.
+/// Settings at the start. Methods of [`Simulator`](crate::simulator::Simulator) change rate limit,
+/// delay and quirks later.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The only `client_id` that gets a token.
+    /// `client_id` that the token endpoint accepts.
     pub client_id: String,
-    /// Its `client_secret`.
+    /// `client_secret` that the token endpoint accepts.
     pub client_secret: String,
-    /// `None`: no limit and no `x-ratelimit-…` headers.
+    /// Rate limit of every endpoint. `None` means no limit and no `x-ratelimit-…` headers.
     pub rate: Option<Rate>,
-    /// Waited before every answer.
+    /// Delay before every response.
     pub latency: Duration,
-    /// How long a token is good for.
+    /// Lifetime of a token.
     pub token_lifetime: Duration,
     /// Deviations of shape.
     pub quirks: Quirks,
-    /// What the simulator's clock shows at the start; it only appears in error bodies.
+    /// Time of the simulator's clock at the start. The clock appears only in error bodies.
     pub now: Timestamp,
 }
 
@@ -41,65 +43,69 @@ impl Default for Options {
     }
 }
 
-/// A token bucket; every endpoint has its own.
+/// Parameters of a token bucket. Every endpoint has a bucket of its own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
-    /// Requests that come back every second.
+    /// Number of requests that the bucket regains every second.
     pub per_second: f64,
-    /// Requests a full bucket holds; below 1 nothing is ever let through.
+    /// Capacity of the bucket in requests. A capacity below 1 rejects every request.
     pub burst: f64,
 }
 
 impl Default for Rate {
-    /// As seen on `/v2/persons`.
+    /// Returns the rate limit observed on `/v2/persons`.
     fn default() -> Self {
         Self { per_second: 30.0, burst: 100.0 }
     }
 }
 
-/// Deviations of shape, all off by default. Those about pages apply to every listing.
+/// Deviations from the documented shape, all off by default.
+///
+/// The deviations that concern pages apply to every listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Quirks {
-    /// `active` instead of `ACTIVE`, `string` instead of `STRING`.
+    /// Lower-case enumeration values: `active` instead of `ACTIVE`, `string` instead of `STRING`.
     pub lowercase_enums: bool,
-    /// `last_working_date` instead of `last_working_day` in a termination.
+    /// Key `last_working_date` instead of `last_working_day` in a termination.
     pub last_working_date: bool,
-    /// What is not known is `null` instead of left out.
+    /// `null` instead of an absent key for an unknown value.
     pub null_instead_of_absent: bool,
-    /// Keys of a person or an employment that this credential may not read: they are left out.
+    /// Keys of a person or an employment that this credential may not read. They are left out.
     pub hidden_attributes: Vec<String>,
-    /// The shape of the link to the next page.
+    /// Shape of the link to the next page.
     pub next_link: NextLink,
-    /// Cursors contain `+`, `/` and `=`, percent-encoded in the link.
+    /// Cursors with `+`, `/` and `=`, which the link percent-encodes.
     pub awkward_cursors: bool,
-    /// There is always a next page, and its cursor is the one that was just sent.
+    /// Endless listings: every page has a next link. The response to a request with a cursor
+    /// repeats this cursor.
     pub repeating_cursor: bool,
-    /// The last entry of a page is again the first of the next; needs a limit above 1.
+    /// Overlapping pages: the last entry of a page is repeated as the first entry of the next page.
+    /// Pages with a limit of 1 do not overlap.
     pub overlap: bool,
-    /// Employments come with the oldest first instead of the newest.
+    /// Order of employments with the oldest first instead of the newest.
     pub employments_oldest_first: bool,
-    /// Ids that are numbers come as JSON numbers.
+    /// JSON numbers instead of strings for numeric ids.
     pub numeric_ids: bool,
-    /// Endpoints that do not exist for requests without the header `Beta: true`.
+    /// Endpoints that return status 404 for requests without the header `Beta: true`.
     pub beta: Vec<Endpoint>,
-    /// Ids of org units that lists leave out. They can be read one by one.
+    /// Ids of org units that the list leaves out. A read of the single unit still returns it.
     pub unlisted_org_units: Vec<String>,
 }
 
-/// The shape of `_meta.links.next`.
+/// Shape of `_meta.links.next`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum NextLink {
-    /// `{"href": "http://…"}`, absent on the last page.
+    /// Object `{"href": "http://…"}`, absent on the last page.
     #[default]
     Object,
-    /// The address itself instead of an object.
+    /// URL as a string instead of an object.
     BareString,
-    /// `{"href": "/v2/…"}`.
+    /// Object with a relative URL: `{"href": "/v2/…"}`.
     RelativeHref,
-    /// As `Object`, but `null` on the last page.
+    /// Object as in [`NextLink::Object`], but `null` on the last page.
     NullOnLastPage,
-    /// The address is on `https://evil.example`.
+    /// Object with a URL on the origin `https://evil.example`.
     OtherOrigin,
-    /// The address has a path that does not exist.
+    /// Object with a URL whose path does not exist.
     WrongPath,
 }

@@ -1,10 +1,11 @@
-//! `/v2/persons`, `/v2/persons/{id}` and `/v2/persons/{id}/employments`.
+//! Endpoints `/v2/persons`, `/v2/persons/{id}` and `/v2/persons/{id}/employments`.
 
 use crate::simulator::answer::{Answer, Problem};
 use crate::simulator::handle::View;
 use crate::simulator::listing::{Listing, Period};
 use crate::simulator::world::Person;
 
+/// Largest accepted value of `limit`.
 const MAX_LIMIT: usize = 50;
 const PERSON_FILTERS: &[&str] = &[
     "id",
@@ -22,7 +23,7 @@ const PERSON_FILTERS: &[&str] = &[
 ];
 const EMPLOYMENT_FILTERS: &[&str] = &["id", "updated_at", "updated_at.gt", "updated_at.lt"];
 
-/// One page of persons.
+/// Returns one page of persons.
 pub(super) fn list(view: &View<'_>) -> Result<Answer, Problem> {
     let listing = Listing::read(view.path, view.query, PERSON_FILTERS, MAX_LIMIT)?;
     let filter = Filter::read(&listing)?;
@@ -43,13 +44,13 @@ pub(super) fn list(view: &View<'_>) -> Result<Answer, Problem> {
     Ok(listing.page(entries, |person| view.wire.person(person), view.wire.quirks, view.wire.base_url))
 }
 
-/// One person, without an envelope.
+/// Returns a single person, without the envelope of a listing.
 pub(super) fn one(view: &View<'_>, id: &str) -> Result<Answer, Problem> {
     let person = view.index.person(view.world, id).ok_or_else(Problem::no_resource)?;
     Ok(Answer::json(200, &view.wire.person(person)))
 }
 
-/// One page of a person's employments.
+/// Returns one page of a person's employments.
 pub(super) fn employments(view: &View<'_>, id: &str) -> Result<Answer, Problem> {
     let person = view.index.person(view.world, id).ok_or_else(Problem::no_resource)?;
     let listing = Listing::read(view.path, view.query, EMPLOYMENT_FILTERS, MAX_LIMIT)?;
@@ -64,7 +65,7 @@ pub(super) fn employments(view: &View<'_>, id: &str) -> Result<Answer, Problem> 
     Ok(listing.page(entries, |it| view.wire.employment(it, id), view.wire.quirks, view.wire.base_url))
 }
 
-/// The filters of `/v2/persons` but for `id`, which chooses the candidates.
+/// Filters of `/v2/persons`, except for `id`, which selects the candidates before filtering.
 struct Filter<'l> {
     emails: Option<Vec<&'l str>>,
     first_name: Option<&'l str>,

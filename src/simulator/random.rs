@@ -1,6 +1,6 @@
-//! Numbers that look random and are the same for the same seed (SplitMix64). Not for secrets.
+//! Pseudo-random numbers that depend on a seed alone (`SplitMix64`). They do not suit secrets.
 
-/// A generator; two with the same seed give the same numbers.
+/// Generator of numbers. Two generators with the same seed return the same numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Random(u64);
 
@@ -14,32 +14,32 @@ impl Random {
         mix(self.0)
     }
 
-    /// A number from 0 up to, but not including, `end`; 0 if `end` is 0.
+    /// Returns a number from 0 up to, but not including, `end`, or 0 if `end` is 0.
     pub(super) fn below(&mut self, end: usize) -> usize {
         self.next().checked_rem(end as u64).unwrap_or_default() as usize
     }
 
-    /// A number from `first` to `last`, both included.
+    /// Returns a number from `first` to `last`, both included.
     pub(super) fn between(&mut self, first: i64, last: i64) -> i64 {
         first + self.below((last - first + 1).max(1) as usize) as i64
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true with a probability of `percent` per cent.
     pub(super) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// One of these; `None` only if there are none.
+    /// Returns a random element, or `None` if the slice is empty.
     pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.below(from.len()))
     }
 
-    /// One of these texts; empty only if there are none.
+    /// Returns a random text, or an empty text if the slice is empty.
     pub(super) fn word(&mut self, from: &[&'static str]) -> &'static str {
         self.pick(from).copied().unwrap_or_default()
     }
 
-    /// Text in the form of a random UUID.
+    /// Returns the text of a random UUID (version 4).
     pub(super) fn uuid(&mut self) -> String {
         let (high, low) = (self.next(), self.next());
         format!(
@@ -53,7 +53,7 @@ impl Random {
     }
 }
 
-/// The same number for the same text, on every machine and in every version (FNV-1a, then mixed).
+/// Returns a hash that is equal on every machine and in every version (FNV-1a, then mixed).
 pub(super) fn hash(text: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     mix(text.bytes().fold(0xcbf2_9ce4_8422_2325, step))

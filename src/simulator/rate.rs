@@ -1,4 +1,4 @@
-//! The token buckets, one per endpoint, and the headers that tell about them.
+//! Token buckets, one for each endpoint, and the rate limit headers.
 
 use std::collections::HashMap;
 
@@ -7,28 +7,31 @@ use tokio::time::Instant;
 use crate::simulator::options::Rate;
 use crate::simulator::route::Endpoint;
 
+/// Token buckets of all endpoints.
 #[derive(Debug)]
 pub(super) struct Buckets {
     rate: Option<Rate>,
+    /// Number of tokens in each bucket, with the instant of the last update. A missing bucket is
+    /// full.
     fill: HashMap<Endpoint, (f64, Instant)>,
 }
 
-/// What the bucket said about one request.
+/// Decision about one request, with the state of its bucket.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Verdict {
     rate: Rate,
     remaining: f64,
-    /// Whether the request may pass.
+    /// Outcome: true when the bucket had a token for the request.
     pub(super) passes: bool,
 }
 
 impl Buckets {
-    /// All buckets full.
+    /// Creates buckets that are all full.
     pub(super) fn new(rate: Option<Rate>) -> Self {
         Self { rate, fill: HashMap::new() }
     }
 
-    /// Takes one token, if there is one; `None` without a limit.
+    /// Takes a token from the bucket of an endpoint if it has one. Returns `None` without a limit.
     pub(super) fn take(&mut self, endpoint: Endpoint, now: Instant) -> Option<Verdict> {
         let rate = self.rate?;
         let (fill, at) = self.fill.entry(endpoint).or_insert((rate.burst, now));
@@ -44,7 +47,7 @@ impl Buckets {
 }
 
 impl Verdict {
-    /// The headers Personio sends on every answer, all whole numbers.
+    /// Returns the rate limit headers, which Personio sends with every response as integers.
     pub(super) fn headers(&self) -> [(&'static str, u64); 4] {
         [
             ("x-ratelimit-replenish-rate", self.rate.per_second.round().max(1.0) as u64),

@@ -1,28 +1,28 @@
-//! What was asked so far: counts and the newest requests.
+//! Counters of requests and a log of the newest ones.
 //!
-//! Answers are not kept, apart from the number of 429.
+//! Responses are not stored. Only the responses with status 429 are counted.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::simulator::route::Endpoint;
 
-/// How many requests the log keeps.
+/// Maximum number of requests in the log. Each further request replaces the oldest one.
 const LOG_LENGTH: usize = 10_000;
 
-/// One request as it came in.
+/// Request as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// What it was about.
+    /// Endpoint that the method and the path select.
     pub endpoint: Endpoint,
-    /// The path, still percent-encoded.
+    /// Path, percent-encoded as received.
     pub path: String,
-    /// The query, still percent-encoded; empty if there was none.
+    /// Query, percent-encoded as received. Empty for a request without a query.
     pub query: String,
-    /// The header `X-Personio-App-ID`.
+    /// Value of the header `X-Personio-App-ID`.
     pub app_id: Option<String>,
-    /// The header `Content-Type`.
+    /// Value of the header `Content-Type`.
     pub content_type: Option<String>,
-    /// The body, for the token endpoint only.
+    /// Body, recorded for the token endpoint only.
     pub body: Option<String>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Notes a request that has come in and is now in flight.
+    /// Counts and logs a request, which is in flight from now on.
     pub(super) fn enter(&mut self, received: Received) {
         *self.requests.entry(received.endpoint).or_default() += 1;
         self.in_flight += 1;
@@ -71,7 +71,7 @@ impl Record {
         self.log.iter().cloned().collect()
     }
 
-    /// Forgets everything but the requests that are still in flight.
+    /// Resets the counters and clears the log. The requests in flight stay counted.
     pub(super) fn reset(&mut self) {
         *self = Self { in_flight: self.in_flight, max_in_flight: self.in_flight, ..Self::default() };
     }

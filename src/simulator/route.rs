@@ -1,11 +1,11 @@
-//! Which part of the API a request is about.
+//! Endpoint of a request, selected by the method and the path.
 //!
-//! Only the path and the method decide; query and body are read by the endpoints.
+//! The endpoints themselves read the query and the body.
 
 use actix_web::http::Method;
 use percent_encoding::percent_decode_str;
 
-/// The parts of the API that are counted, limited and made to fail separately.
+/// Part of the API that is counted, limited and made to fail separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// `POST /v2/auth/token`
@@ -28,11 +28,11 @@ pub enum Endpoint {
     CostCenters,
     /// `GET /v2/jobs`
     Jobs,
-    /// Everything that does not exist.
+    /// Any other method and path, answered with status 404.
     Unknown,
 }
 
-/// An endpoint together with the ids in the path.
+/// Endpoint with the ids in the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
     Token,
@@ -49,6 +49,7 @@ pub(super) enum Route {
 }
 
 impl Route {
+    /// Parses a method and a path. The segments of the path are percent-decoded.
     pub(super) fn of(method: &Method, path: &str) -> Self {
         let segments: Vec<String> =
             path.split('/').map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned()).collect();
@@ -60,6 +61,7 @@ impl Route {
         }
     }
 
+    /// Parses the segments after `/v2` of a `GET` request.
     fn read(segments: &[&str]) -> Self {
         match segments {
             ["persons"] => Self::Persons,
@@ -91,7 +93,7 @@ impl Route {
         }
     }
 
-    /// The person the path names.
+    /// Returns the id of the person in the path.
     pub(super) fn person(&self) -> Option<&str> {
         match self {
             Self::Person(id) | Self::Employments(id) => Some(id),

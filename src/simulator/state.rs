@@ -1,6 +1,8 @@
-//! What the handle and the request handlers share, behind two locks: the data, and everything else.
+//! State that the `Simulator` handle and the request handlers share.
 //!
-//! Neither lock is held while waiting, and no one takes the second while holding the first.
+//! Two locks guard it: one the data, the other everything else that changes. Neither lock is held
+//! across an `.await`, and no code of the simulator takes one of them while it holds the other, so
+//! that the locks cannot deadlock.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -18,13 +20,13 @@ use crate::simulator::record::Record;
 use crate::simulator::token::{Credential, Tokens};
 use crate::simulator::world::World;
 
-/// The data with what was worked out from it.
+/// Data of the company, with the index derived from it.
 pub(super) struct Store {
     pub(super) world: World,
     pub(super) index: Index,
 }
 
-/// What changes with every request, and the controls.
+/// State that requests change, and the settings that the `Simulator` handle changes.
 pub(super) struct Live {
     pub(super) record: Record,
     pub(super) tokens: Tokens,
@@ -32,12 +34,15 @@ pub(super) struct Live {
     pub(super) faults: Faults,
     pub(super) quirks: Quirks,
     pub(super) latency: Duration,
+    /// Source of the trace ids in error bodies.
     traces: Random,
 }
 
+/// Complete state of a simulator.
 pub(super) struct Shared {
     pub(super) base_url: String,
     pub(super) credential: Credential,
+    /// Simulated time at the start, and the instant of the start.
     clock: (Timestamp, Instant),
     store: RwLock<Store>,
     live: Mutex<Live>,
@@ -77,7 +82,7 @@ impl Shared {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the next failure says about itself.
+    /// Creates the trace id and the simulated time of the next error body.
     pub(super) fn stamp(&self) -> Stamp {
         let (start, at) = self.clock;
         let passed = SignedDuration::try_from(at.elapsed()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `POST /v2/auth/token`: the one credential and the one token it has at a time.
+//! Endpoint `POST /v2/auth/token`. One credential exists, with one valid token at a time.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,18 +11,21 @@ use crate::simulator::answer::{Answer, Stamp, token_problem};
 use crate::simulator::random::Random;
 
 const FORM: &str = "application/x-www-form-urlencoded";
+/// Scopes in the token response. The simulator does not check them.
 const SCOPE: &str = "personio:persons:read personio:org-units:read personio:legal-entities:read \
      personio:workplaces:read personio:cost-centers:read personio:jobs:read";
 
-/// The token that is valid now, if any.
+/// Current token, if there is one.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
+    /// Token with its time of expiry.
     current: Option<(String, Instant)>,
+    /// Number of tokens created so far. It is the seed of the newest token.
     made: u64,
 }
 
 impl Tokens {
-    /// The current token or a new one, and how long it is still good for.
+    /// Returns a token with its remaining lifetime: the current one, or a new one if none is valid.
     fn hand_out(&mut self, lifetime: Duration, now: Instant) -> (String, Duration) {
         if let Some((token, expires)) = &self.current
             && *expires > now
@@ -36,7 +39,7 @@ impl Tokens {
         (token, lifetime)
     }
 
-    /// Whether the value of an `Authorization` header lets a request pass.
+    /// Reports whether the value of an `Authorization` header contains the current token.
     pub(super) fn accept(&self, authorization: Option<&str>, now: Instant) -> bool {
         let bearer = authorization.and_then(|value| value.strip_prefix("Bearer "));
         self.current.as_ref().is_some_and(|(token, expires)| *expires > now && bearer == Some(token.as_str()))
@@ -47,7 +50,7 @@ impl Tokens {
     }
 }
 
-/// What the account accepts.
+/// Credential that the token endpoint accepts, and the lifetime of its tokens.
 #[derive(Debug, Clone)]
 pub(super) struct Credential {
     pub(super) client_id: String,
@@ -55,7 +58,7 @@ pub(super) struct Credential {
     pub(super) lifetime: Duration,
 }
 
-/// Answers a request for a token.
+/// Creates the response to a token request.
 pub(super) fn answer(
     credential: &Credential,
     tokens: &mut Tokens,
@@ -77,6 +80,7 @@ pub(super) fn answer(
     Answer::json(200, &body)
 }
 
+/// Checks content type and body of a token request. The error is a code with a description.
 fn check(credential: &Credential, content_type: Option<&str>, body: &[u8]) -> Result<(), (&'static str, &'static str)> {
     let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
     if !media_type.trim().eq_ignore_ascii_case(FORM) {

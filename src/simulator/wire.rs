@@ -1,6 +1,7 @@
-//! Persons, employments and names as Personio writes them.
+//! JSON of persons, employments and look-up entries, as Personio writes it.
 //!
-//! The only file that knows wire names of the data and the quirks of its shape; pages are in `listing`.
+//! The JSON keys of the data and the quirks of its shape belong in this file. `listing` writes the
+//! pages around the entries.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +9,7 @@ use crate::simulator::index::job_id;
 use crate::simulator::options::Quirks;
 use crate::simulator::world::{CustomAttribute, Employment, Named, OrgUnit, Person, Termination};
 
-/// How to write.
+/// Writer of JSON values, with the quirks to apply and the base URL of links.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wire<'a> {
     pub(super) quirks: &'a Quirks,
@@ -38,7 +39,7 @@ impl Wire<'_> {
         object.without(&self.quirks.hidden_attributes)
     }
 
-    /// A person's employments in the order in which they are listed.
+    /// Returns a person's employments in the order of the listing.
     pub(super) fn employments_of<'w>(&self, person: &'w Person) -> Vec<&'w Employment> {
         let mut employments: Vec<&Employment> = person.employments.iter().collect();
         employments.sort_by_key(|employment| employment.employment_start_date);
@@ -110,7 +111,7 @@ impl Wire<'_> {
         Object { fields: Map::new(), nulls: self.quirks.null_instead_of_absent }
     }
 
-    /// A value of an enumeration.
+    /// Returns an enumeration value, in lower case if the quirks require it.
     fn word(&self, word: Option<&str>) -> Option<String> {
         word.map(|word| if self.quirks.lowercase_enums { word.to_ascii_lowercase() } else { word.to_owned() })
     }
@@ -131,9 +132,10 @@ impl Wire<'_> {
     }
 }
 
-/// A JSON object that knows how to leave something out.
+/// JSON object under construction, with a rule for values that are absent.
 struct Object {
     fields: Map<String, Value>,
+    /// True to write an absent value as `null`, false to leave its key out.
     nulls: bool,
 }
 
@@ -150,6 +152,7 @@ impl Object {
         }
     }
 
+    /// Returns the finished object without the hidden keys.
     fn without(mut self, hidden: &[String]) -> Value {
         self.fields.retain(|key, _| !hidden.contains(key));
         Value::Object(self.fields)

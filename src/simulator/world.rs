@@ -1,17 +1,17 @@
-//! What the simulated company consists of: plain, typed, editable data.
+//! Data of the simulated company, as plain types with public fields.
 //!
-//! Nothing here knows how it looks on the wire (`wire`) or how it is made up (`generate`). Nothing is
-//! checked either: a test may build a company that makes no sense.
+//! `generate` creates the data, and `wire` writes it as JSON. No type validates its content,
+//! because tests also need contradictory data.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-/// Everything one simulated Personio account knows.
+/// Complete data of one simulated Personio account.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct World {
-    /// People, in any order; the order of the listing is made by the simulator.
+    /// Persons, in any order. The simulator sorts them for the listing.
     pub persons: Vec<Person>,
-    /// Departments and teams.
+    /// Departments and teams (`/v2/org-units`).
     pub org_units: Vec<OrgUnit>,
     /// Legal entities (`/v2/legal-entities`).
     pub legal_entities: Vec<Named>,
@@ -22,44 +22,44 @@ pub struct World {
 }
 
 impl World {
-    /// A company without anybody and anything.
+    /// Returns a company without any data.
     #[must_use]
     pub fn empty() -> Self {
         Self::default()
     }
 }
 
-/// An id with a name.
+/// Entry of a look-up list: an id with its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Named {
-    /// The id others refer to.
+    /// Id that employments refer to.
     pub id: String,
-    /// What people call it.
+    /// Display name.
     pub name: String,
 }
 
-/// A department or a team.
+/// Department or team.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrgUnit {
-    /// The id employments refer to.
+    /// Id that employments refer to.
     pub id: String,
-    /// What people call it.
+    /// Display name.
     pub name: String,
-    /// Which of the two lists it is in.
+    /// Type, which decides the list that contains the unit.
     pub kind: OrgUnitKind,
 }
 
-/// The two kinds of organisational units; ids are unique only within a kind.
+/// Type of an organisational unit. Ids are unique only among units of the same type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OrgUnitKind {
-    /// `department` on the wire.
+    /// Department, `department` in the JSON.
     Department,
-    /// `team` on the wire.
+    /// Team, `team` in the JSON.
     Team,
 }
 
 impl OrgUnitKind {
-    /// The word used on the wire.
+    /// Returns the value used in the JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -69,100 +69,101 @@ impl OrgUnitKind {
     }
 }
 
-/// One person. `None` is an absent key (or a null, see `Quirks::null_instead_of_absent`).
+/// Person. A field that is `None` has no key in the JSON, or a `null` with the quirk
+/// [`null_instead_of_absent`](crate::simulator::Quirks::null_instead_of_absent).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Person {
-    /// A number, as text.
+    /// Decimal number, as text.
     pub id: String,
-    /// The address at work.
+    /// Work e-mail address.
     pub email: Option<String>,
     /// Given name.
     pub first_name: Option<String>,
     /// Family name.
     pub last_name: Option<String>,
-    /// What the person wants to be called.
+    /// Preferred name.
     pub preferred_name: Option<String>,
-    /// `MALE`, `FEMALE`, `DIVERSE`: personal, must not leave a bridge.
+    /// `MALE`, `FEMALE` or `DIVERSE`. Personal data that a client must not pass on.
     pub gender: Option<String>,
-    /// The address of a picture: personal, must not leave a bridge.
+    /// URL of a picture. Personal data that a client must not pass on.
     pub profile_picture: Option<String>,
-    /// `ACTIVE`, `INACTIVE`, `UNSPECIFIED`, or anything a test sets.
+    /// `ACTIVE`, `INACTIVE`, `UNSPECIFIED`, or any text that a test sets.
     pub status: Option<String>,
-    /// When the record was made.
+    /// Time of creation.
     pub created_at: Option<Timestamp>,
-    /// When the record was last changed; a change of an employment does not move it.
+    /// Time of the last change. In Personio, a change of an employment does not update it.
     pub updated_at: Option<Timestamp>,
-    /// Everything that has no field of its own.
+    /// Attributes without a field of their own.
     pub custom_attributes: Vec<CustomAttribute>,
-    /// In any order; answers sort them by start date.
+    /// Employments, in any order. Responses sort them by start date.
     pub employments: Vec<Employment>,
 }
 
-/// One entry of `custom_attributes`.
+/// Entry of `custom_attributes`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CustomAttribute {
-    /// `dynamic_777`, or a standard key such as `date_of_birth`.
+    /// Id such as `dynamic_777`, or a standard key such as `date_of_birth`.
     pub id: String,
-    /// An id that is the same in every account, where there is one.
+    /// Id that is equal in every account. `None` for an attribute without such an id.
     pub global_id: Option<String>,
-    /// What people call it; often missing.
+    /// Display name, which is often missing.
     pub label: Option<String>,
-    /// `type` on the wire: `STRING`, `DATE`, `LIST` and so on.
+    /// Attribute type (`type` in the JSON), such as `STRING`, `DATE` or `LIST`.
     pub kind: String,
-    /// A string, list, number, boolean or object.
+    /// String, list, number, boolean or object.
     pub value: serde_json::Value,
 }
 
-/// One employment of a person.
+/// Employment of a person.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Employment {
-    /// A UUID.
+    /// UUID of the employment.
     pub id: String,
-    /// `ACTIVE`, `INACTIVE`, `ONBOARDING`, `LEAVE`, `UNSPECIFIED`, or anything a test sets.
+    /// `ACTIVE`, `INACTIVE`, `ONBOARDING`, `LEAVE`, `UNSPECIFIED`, or any text that a test sets.
     pub status: Option<String>,
-    /// `type` on the wire: `INTERNAL`, `EXTERNAL`, `UNSPECIFIED`.
+    /// Employment type (`type` in the JSON): `INTERNAL`, `EXTERNAL` or `UNSPECIFIED`.
     pub kind: Option<String>,
-    /// The title of the position.
+    /// Title of the position.
     pub position: Option<String>,
-    /// The id of a person, who need not exist.
+    /// Person id of the supervisor. The person need not exist.
     pub supervisor: Option<String>,
-    /// The id of a workplace.
+    /// Id of the workplace.
     pub office: Option<String>,
-    /// Departments and teams by id.
+    /// Types and ids of departments and teams.
     pub org_units: Vec<(OrgUnitKind, String)>,
-    /// The id of a legal entity.
+    /// Id of the legal entity.
     pub legal_entity: Option<String>,
     /// Ids of cost centres, each with its weight in percent.
     pub cost_centers: Vec<(String, f64)>,
-    /// Hours.
+    /// Working time per week, in hours.
     pub weekly_working_hours: Option<f64>,
-    /// First day.
+    /// First day of the employment.
     pub employment_start_date: Option<Date>,
-    /// Last day of the contract.
+    /// Last day of the employment.
     pub employment_end_date: Option<Date>,
-    /// Last day of probation.
+    /// Last day of the probation period.
     pub probation_end_date: Option<Date>,
-    /// Last day of a contract that was limited from the start.
+    /// Last day of a fixed-term contract.
     pub contract_end_date: Option<Date>,
-    /// Present when notice was given.
+    /// Termination, present once notice was given.
     pub termination: Option<Termination>,
-    /// When the record was made.
+    /// Time of creation.
     pub created_at: Option<Timestamp>,
-    /// When the record was last changed.
+    /// Time of the last change.
     pub updated_at: Option<Timestamp>,
 }
 
-/// How an employment ends.
+/// Termination of an employment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Termination {
-    /// The day the contract ends.
+    /// Day on which the contract ends.
     pub termination_date: Option<Date>,
-    /// The last day at work, never after the end of the contract in a generated world.
+    /// Last day at work. In a generated world it is never after `termination_date`.
     pub last_working_day: Option<Date>,
-    /// When notice was given.
+    /// Time at which notice was given.
     pub terminated_at: Option<Timestamp>,
-    /// `type` on the wire: personal, must not leave a bridge.
+    /// Termination type (`type` in the JSON). Personal data that a client must not pass on.
     pub kind: Option<String>,
-    /// Free text: personal, must not leave a bridge.
+    /// Reason, as free text. Personal data that a client must not pass on.
     pub reason: Option<String>,
 }
