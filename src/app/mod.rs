@@ -52,7 +52,8 @@ const RESERVED_CONNECTIONS: usize = 64;
 /// Smallest number of connections that a server can work with, of clients and of others each.
 const MIN_CONNECTIONS: usize = 8;
 /// Limits at the address for metrics. Few programs ask there.
-const METRICS_LIMITS: connections::Limits = connections::Limits { known: 0, reserved: 64, unknown_per_address: 32 };
+const METRICS_LIMITS: connections::Limits =
+    connections::Limits { known: 0, reserved: 64, overflow: 0, unknown_per_address: 32 };
 /// Number of files for requests to issuers and webhooks, besides those for requests to Personio.
 const OTHER_UPSTREAM_FILES: usize = 16;
 /// The settings that name addresses to listen on.
@@ -339,6 +340,7 @@ fn limits(scim: &config::Scim, open_files: OpenFiles, upstream_files: usize) -> 
     let wanted = connections::Limits {
         known: scim.max_connections,
         reserved,
+        overflow: reserved / 2,
         unknown_per_address: scim.max_connections_per_address,
     };
     let available = open_files.for_connections(upstream_files);
@@ -346,7 +348,8 @@ fn limits(scim: &config::Scim, open_files: OpenFiles, upstream_files: usize) -> 
         return wanted;
     }
     let reserved = reserved.min(available / 4).max(MIN_CONNECTIONS);
-    let known = available.saturating_sub(reserved).max(MIN_CONNECTIONS);
+    let overflow = reserved / 2;
+    let known = available.saturating_sub(reserved + overflow).max(MIN_CONNECTIONS);
     tracing::warn!(
         limit = open_files.limit,
         known,
@@ -356,7 +359,7 @@ fn limits(scim: &config::Scim, open_files: OpenFiles, upstream_files: usize) -> 
         wanted.known,
         wanted.reserved
     );
-    connections::Limits { known, reserved, ..wanted }
+    connections::Limits { known, reserved, overflow, ..wanted }
 }
 
 fn serve(

@@ -32,14 +32,16 @@ pub(super) struct Connection {
     pub(super) registry: Arc<Registry>,
 }
 
-/// Notes that `request` presents a right token. Its connection counts as one of a known client from now on; where there
-/// is no room for more of those, it is closed after the answer.
-pub fn accept_token(request: &HttpRequest) {
-    if let Some(connection) = request.conn_data::<Connection>()
-        && !connection.registry.make_known(&connection.flow.slot)
-    {
+/// Notes that `request` presents a right token. Its connection counts as one of a known client from now on. Reports
+/// whether there is room for it: otherwise the request is to be refused, and the connection is closed after that.
+#[must_use]
+pub fn accept_token(request: &HttpRequest) -> bool {
+    let Some(connection) = request.conn_data::<Connection>() else { return true };
+    let has_room = connection.registry.make_known(&connection.flow.slot);
+    if !has_room {
         connection.flow.close_after_answer();
     }
+    has_room
 }
 
 /// The body of a request, which the request and this module share.

@@ -1,8 +1,11 @@
 //! All open connections of a listener, and which of them stay open.
 //!
 //! A connection that has presented a right token counts as *known*. The others are *unknown*, and there are few of them
-//! from one address. When there are too many, the oldest unknown one that is not being answered is closed in favour of
-//! the new one, of the address that has most of them: a client with a token needs a moment to present it, and is known from then on.
+//! from one address. When there are too many, an old unknown one is closed in favour of the new one, of the address that
+//! has most of them: a client with a token needs a moment to present it, and is known from then on.
+//!
+//! A connection that presents a right token when there are as many known ones as there may be moves to the *overflow*: it
+//! gets one refusal and is closed. There it takes no room from new connections, among which health checks are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -17,9 +20,12 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry as Metrics;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Number of bytes of answers that wait for their peers to read them. The slowest reader is disconnected beyond it.
 const MAX_UNSENT_BYTES: usize = 256 * 1024 * 1024;
+/// Of how many reserved connections one may be new.
+const MAX_NEW_SHARE: usize = 4;
 /// Time between two log lines about the same bound.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// Number of leading bits of an IPv6 address that stand for one subscriber.
@@ -35,6 +41,8 @@ pub struct Limits {
     pub known: usize,
     /// Connections beyond them that only unknown peers take: new ones, health checks, collectors of metrics.
     pub reserved: usize,
+    /// Connections beyond both, with a right token and one known connection too many: they are refused and closed.
+    pub overflow: usize,
     /// Unknown connections from one address.
     pub unknown_per_address: usize,
 }
@@ -43,6 +51,11 @@ impl Limits {
     /// Returns the limit on all connections together.
     #[must_use]
     pub fn all(self) -> usize {
+        self.admitted().saturating_add(self.overflow)
+    }
+
+    /// Returns the limit on known and unknown connections.
+    fn admitted(self) -> usize {
         self.known.saturating_add(self.reserved)
     }
 }
@@ -52,17 +65,23 @@ pub struct Registry {
     limits: Limits,
     is_exempt: IsExempt,
     tables: Mutex<Tables>,
+    /// Permits for new connections, of which the server does not know yet whether the peer has sent anything. They are
+    /// not closed for others, so there are fewer of them than unknown connections that may be.
+    new: Semaphore,
     started: Instant,
-    bounds: [Bound; 7],
+    bounds: [Bound; 8],
 }
 
 #[derive(Default)]
 struct Tables {
     next_id: u64,
-    /// Connections that are open and not told to close.
+    /// Known and unknown connections that are open and not told to close.
     admitted: usize,
     known: usize,
+    /// Unknown connections, the oldest first.
     unknown: BTreeMap<u64, Arc<Slot>>,
+    /// Connections in the overflow, the oldest first.
+    overflow: BTreeMap<u64, Arc<Slot>>,
     by_address: HashMap<IpAddr, BTreeSet<u64>>,
     unsent_bytes: usize,
     /// Large bodies that are being sent, by the address of their first byte: many peers may read the same one.
@@ -90,6 +109,7 @@ pub(super) struct Slot {
 enum Standing {
     Unknown,
     Known,
+    Overflow,
     /// It is to close, and does not count any more.
     Closing,
 }
@@ -97,12 +117,14 @@ enum Standing {
 /// What the server does with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Activity {
-    /// It is new, or its peer has sent something that the server has not seen yet.
-    Reading = 0,
+    /// It is new: the server does not know yet whether the peer has sent anything.
+    New = 0,
+    /// The peer has sent something that the server has not seen yet.
+    Reading = 1,
     /// The peer must send something.
-    Waiting = 1,
+    Waiting = 2,
     /// A request is answered.
-    Answering = 2,
+    Answering = 3,
 }
 
 /// A bound or a deadline that a connection can meet.
@@ -110,6 +132,8 @@ pub(super) enum Activity {
 pub(super) enum Hit {
     /// All connections.
     All,
+    /// Connections of known clients.
+    Known,
     /// Connections from one address.
     Address,
     /// Time for a TLS handshake or for the head of a request.
@@ -166,6 +190,10 @@ impl Slot {
         self.activity.load(Relaxed) == Activity::Waiting as u8 || self.blocked_since.load(Relaxed) > 0
     }
 
+    fn is_new(&self) -> bool {
+        self.activity.load(Relaxed) == Activity::New as u8
+    }
+
     fn is_answering(&self) -> bool {
         self.activity.load(Relaxed) == Activity::Answering as u8
     }
@@ -194,6 +222,7 @@ impl Registry {
             limits,
             is_exempt,
             tables: Mutex::default(),
+            new: Semaphore::new((limits.reserved / MAX_NEW_SHARE).max(1)),
             started: Instant::now(),
             bounds: Default::default(),
         })
@@ -207,13 +236,13 @@ impl Registry {
 
     /// Shows the numbers in `metrics`.
     pub fn register(&self, metrics: &mut Metrics) {
-        let (admitted, known) = {
-            let tables = self.tables();
-            (tables.admitted as u64, tables.known as u64)
-        };
         let open = Family::<[(&str, &str); 1], prometheus_client::metrics::gauge::Gauge>::default();
-        open.get_or_create(&[("client", "known")]).set(known as i64);
-        open.get_or_create(&[("client", "unknown")]).set(admitted.saturating_sub(known) as i64);
+        let tables = self.tables();
+        let counts = [("known", tables.known), ("unknown", tables.unknown.len()), ("overflow", tables.overflow.len())];
+        drop(tables);
+        for (client, count) in counts {
+            open.get_or_create(&[("client", client)]).set(count as i64);
+        }
         metrics.register("connections_open", "Open connections, by whether a right token came over them", open);
         let limit = ConstGauge::new(self.limits.all() as u64);
         metrics.register("connections_limit", "Most connections that may be open", limit);
@@ -224,6 +253,12 @@ impl Registry {
         }
         let about = "Connections that were refused or closed because of a bound or a deadline";
         metrics.register("connections_closed", about, closed);
+    }
+
+    /// Waits until there are few new connections. The permit is returned once the server has looked whether the peer has
+    /// sent anything. More connections stay in the queue of the system.
+    pub(super) async fn permit_new(&self) -> Option<SemaphorePermit<'_>> {
+        self.new.acquire().await.ok()
     }
 
     /// Admits a new connection, or nothing where there is no room.
@@ -250,7 +285,7 @@ impl Registry {
             address,
             standing: Mutex::new(Standing::Unknown),
             must_close: AtomicBool::new(false),
-            activity: AtomicU8::new(Activity::Reading as u8),
+            activity: AtomicU8::new(Activity::New as u8),
             blocked_since: AtomicU64::new(0),
             waker: AtomicWaker::new(),
         });
@@ -262,19 +297,35 @@ impl Registry {
     }
 
     /// Notes that a right token came over this connection. Reports whether there is room for it among the known ones.
-    pub(super) fn make_known(&self, slot: &Slot) -> bool {
+    /// Otherwise it moves to the overflow, where the oldest connection makes room for it.
+    pub(super) fn make_known(&self, slot: &Arc<Slot>) -> bool {
         if *slot.standing() == Standing::Known {
             return true;
         }
         let mut tables = self.tables();
         let mut standing = slot.standing();
-        if *standing != Standing::Unknown || tables.known >= self.limits.known {
+        if *standing != Standing::Unknown {
             return false;
         }
-        *standing = Standing::Known;
-        tables.known += 1;
         tables.forget_unknown(slot);
-        true
+        if tables.known < self.limits.known {
+            *standing = Standing::Known;
+            tables.known += 1;
+            return true;
+        }
+        *standing = Standing::Overflow;
+        drop(standing);
+        tables.admitted = tables.admitted.saturating_sub(1);
+        if tables.overflow.len() >= self.limits.overflow
+            && let Some((_, oldest)) = tables.overflow.pop_first()
+        {
+            *oldest.standing() = Standing::Closing;
+            oldest.close();
+        }
+        tables.overflow.insert(slot.id, Arc::clone(slot));
+        drop(tables);
+        self.hit(Hit::Known);
+        false
     }
 
     /// Counts a bound or deadline that was met, and logs it now and then.
@@ -326,9 +377,10 @@ impl Registry {
     }
 
     fn bound(&self, hit: Hit) -> &Bound {
-        let [all, address, request, reader, unsent, plain, tls] = &self.bounds;
+        let [all, known, address, request, reader, unsent, plain, tls] = &self.bounds;
         match hit {
             Hit::All => all,
+            Hit::Known => known,
             Hit::Address => address,
             Hit::SlowRequest => request,
             Hit::SlowReader => reader,
@@ -339,11 +391,16 @@ impl Registry {
     }
 
     fn explanation(&self, hit: Hit, connections: u64) -> String {
-        let Limits { unknown_per_address, .. } = self.limits;
+        let Limits { known, unknown_per_address, .. } = self.limits;
         match hit {
-            Hit::All => {
-                format!("{connections} connections were closed or refused: {} are open, the most", self.limits.all())
-            }
+            Hit::All => format!(
+                "{connections} connections were closed or refused: {} are open, the most",
+                self.limits.admitted()
+            ),
+            Hit::Known => format!(
+                "{connections} connections of clients with a token were refused with 503: {known} of such clients are \
+                 open, the most; raise --max-connections if they are all needed"
+            ),
             Hit::Address => format!(
                 "{connections} connections were closed or refused: {unknown_per_address} from their address had \
                  presented no token, the most"
@@ -364,8 +421,9 @@ impl Registry {
 }
 
 impl Hit {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::All,
+        Self::Known,
         Self::Address,
         Self::SlowRequest,
         Self::SlowReader,
@@ -377,6 +435,7 @@ impl Hit {
     fn label(self) -> &'static str {
         match self {
             Self::All => "too many",
+            Self::Known => "too many with a token",
             Self::Address => "too many from one address",
             Self::SlowRequest => "request too slow",
             Self::SlowReader => "answer not read",
@@ -398,11 +457,10 @@ struct Full {
 impl Tables {
     /// Has another connection closed if there is no room for a new one from `address`.
     fn make_room(&mut self, limits: Limits, address: Option<IpAddr>) -> Option<Full> {
-        let of_address = address.and_then(|address| self.by_address.get(&address)).map_or(0, BTreeSet::len);
-        if of_address >= limits.unknown_per_address {
+        if self.count_of(address) >= limits.unknown_per_address {
             return Some(Full { hit: Hit::Address, is_solved: self.close_oldest(address) });
         }
-        if self.admitted >= limits.all() {
+        if self.admitted >= limits.admitted() {
             return Some(Full { hit: Hit::All, is_solved: self.close_oldest(None) });
         }
         None
@@ -411,7 +469,7 @@ impl Tables {
     /// Has an unknown connection closed, one of `address` or of any. Reports whether there is one.
     fn close_oldest(&mut self, address: Option<IpAddr>) -> bool {
         let oldest = match address {
-            Some(address) => oldest_idle(self.of_address(address)),
+            Some(address) => self.least_needed_of(address),
             None => self.least_needed(),
         };
         let Some(oldest) = oldest else { return false };
@@ -422,29 +480,44 @@ impl Tables {
         true
     }
 
-    /// Returns the oldest idle connection of the address that has most of them. Where all of those are being answered, it
-    /// is one that waits for its peer, and only then one that is being answered: a client that has just come from
-    /// another address goes last.
-    fn least_needed(&self) -> Option<Arc<Slot>> {
-        let Some(crowded) = self.most_connected() else { return oldest_idle(self.unknown.values()) };
-        if let Some(idle) = oldest_idle(self.of_address(crowded)) {
-            return Some(idle);
-        }
-        if let Some(waiting) = self.unknown.values().find(|slot| slot.waits()) {
-            return Some(Arc::clone(waiting));
-        }
-        self.of_address(crowded).next().map(Arc::clone)
+    /// Returns the connection of `address` that is closed for a new one.
+    fn least_needed_of(&self, address: IpAddr) -> Option<Arc<Slot>> {
+        let older = older_half(self.of_address(address).collect());
+        oldest_idle(&older).or(older.first().copied()).map(Arc::clone)
     }
 
-    fn of_address(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Slot>> + Clone {
+    /// Returns the connection that is closed for a new one from any address: the oldest idle one of the address that has
+    /// most of them. Where all of those are being answered, it is another one that waits for its peer, and only then one
+    /// that is being answered.
+    fn least_needed(&self) -> Option<Arc<Slot>> {
+        let older = older_half(self.unknown.values().collect());
+        let (mut crowded, mut most) = (None, 1);
+        for slot in &older {
+            let count = self.count_of(slot.address);
+            if count > most {
+                (crowded, most) = (slot.address, count);
+            }
+        }
+        let mut of_crowded = older.clone();
+        of_crowded.retain(|slot| crowded.is_some() && slot.address == crowded);
+        let choices = [
+            oldest_idle(&of_crowded),
+            older.iter().find(|slot| slot.waits()).copied(),
+            of_crowded.first().copied(),
+            oldest_idle(&older),
+            older.first().copied(),
+        ];
+        choices.into_iter().flatten().next().map(Arc::clone)
+    }
+
+    fn of_address(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Slot>> {
         let ids = self.by_address.get(&address).into_iter().flatten();
         ids.filter_map(|id| self.unknown.get(id))
     }
 
-    /// Returns the address with most unknown connections, unless all have one or none.
-    fn most_connected(&self) -> Option<IpAddr> {
-        let (address, ids) = self.by_address.iter().max_by_key(|(_, ids)| ids.len())?;
-        (ids.len() > 1).then_some(*address)
+    /// Returns the number of unknown connections from an address.
+    fn count_of(&self, address: Option<IpAddr>) -> usize {
+        address.and_then(|address| self.by_address.get(&address)).map_or(0, BTreeSet::len)
     }
 
     fn forget_unknown(&mut self, slot: &Slot) {
@@ -472,14 +545,22 @@ impl Tables {
     }
 }
 
+/// Returns the older half of connections that are ordered by age, and of these the ones that are not new, unless all
+/// are. The others are not closed, whatever they do: a health check that has sent its request is answered, and one that
+/// has not has the time in which as many others connect.
+fn older_half(mut slots: Vec<&Arc<Slot>>) -> Vec<&Arc<Slot>> {
+    slots.truncate(slots.len().div_ceil(2));
+    if slots.iter().any(|slot| !slot.is_new()) {
+        slots.retain(|slot| !slot.is_new());
+    }
+    slots
+}
+
 /// Returns the first that waits for its peer, or else the first that is not being answered.
-fn oldest_idle<'s>(mut slots: impl Iterator<Item = &'s Arc<Slot>> + Clone) -> Option<Arc<Slot>> {
-    let waiting = slots.clone().find(|slot| slot.waits());
-    let oldest = match waiting {
-        Some(waiting) => Some(waiting),
-        None => slots.find(|slot| !slot.is_answering()),
-    };
-    oldest.map(Arc::clone)
+fn oldest_idle<'s>(slots: &[&'s Arc<Slot>]) -> Option<&'s Arc<Slot>> {
+    let waiting = slots.iter().find(|slot| slot.waits());
+    let idle = waiting.or_else(|| slots.iter().find(|slot| !slot.is_answering()));
+    idle.copied()
 }
 
 impl Drop for Admission {
@@ -491,6 +572,9 @@ impl Drop for Admission {
             Standing::Known => {
                 tables.admitted = tables.admitted.saturating_sub(1);
                 tables.known = tables.known.saturating_sub(1);
+            }
+            Standing::Overflow => {
+                tables.overflow.remove(&self.slot.id);
             }
             Standing::Unknown => {
                 tables.admitted = tables.admitted.saturating_sub(1);
@@ -527,7 +611,7 @@ fn subscriber(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { known: 3, reserved: 2, unknown_per_address: 2 };
+    const LIMITS: Limits = Limits { known: 3, reserved: 2, overflow: 2, unknown_per_address: 2 };
 
     fn registry() -> Arc<Registry> {
         Registry::new(LIMITS, Box::new(|address| address == IpAddr::from([10, 0, 0, 1])))
@@ -537,29 +621,79 @@ mod tests {
         Some(IpAddr::from([192, 0, 2, last]))
     }
 
+    /// Admits a connection whose peer has sent something.
+    fn admit(registry: &Arc<Registry>, last: u8) -> Admission {
+        let admission = registry.admit(address(last)).unwrap();
+        admission.slot.set_activity(Activity::Reading);
+        admission
+    }
+
     fn is_closing(admission: &Admission) -> bool {
         admission.slot.must_close.load(Relaxed)
     }
 
     #[test]
     fn the_oldest_unknown_connection_of_an_address_makes_room() {
-        let registry = registry();
-        let all: Vec<_> = (0..3).map(|_| registry.admit(address(1)).unwrap()).collect();
-        assert_eq!(all.iter().map(is_closing).collect::<Vec<_>>(), [true, false, false]);
-        let other = registry.admit(address(2)).unwrap();
-        assert!(!is_closing(&all[1]), "another address has room of its own");
-        // One that is being answered is not closed, unless its peer does not read.
+        let limits = Limits { known: 20, reserved: 2, overflow: 2, unknown_per_address: 4 };
+        let registry = Registry::new(limits, Box::new(|_| false));
+        let mut all: Vec<_> = (0..5).map(|_| admit(&registry, 1)).collect();
+        let other = admit(&registry, 2);
+        let are_closing = |all: &[Admission]| all.iter().map(is_closing).collect::<Vec<_>>();
+        assert_eq!(are_closing(&all), [true, false, false, false, false]);
+        // Of the older half, one that is being answered is not closed, unless its peer does not read.
         all[1].slot.set_activity(Activity::Answering);
-        let next = registry.admit(address(1)).unwrap();
-        assert_eq!((is_closing(&all[1]), is_closing(&all[2])), (false, true));
-        next.slot.set_activity(Activity::Answering);
-        assert!(registry.admit(address(1)).is_none(), "there is none to close");
-        all[1].slot.set_blocked(Some(Duration::from_secs(1)));
-        assert!(registry.admit(address(1)).is_some());
-        assert!(is_closing(&all[1]) && !is_closing(&other));
-        drop((all, other, next));
+        all.push(admit(&registry, 1));
+        assert_eq!(are_closing(&all), [true, false, true, false, false, false]);
+        all[3].slot.set_activity(Activity::Answering);
+        all[3].slot.set_blocked(Some(Duration::from_secs(1)));
+        all.push(admit(&registry, 1));
+        assert_eq!(are_closing(&all), [true, false, true, true, false, false, false]);
+        // Where all of the older half are being answered, it is the oldest. The newer half stays.
+        all[4].slot.set_activity(Activity::Answering);
+        all.push(admit(&registry, 1));
+        assert_eq!(are_closing(&all), [true, true, true, true, false, false, false, false]);
+        assert!(!is_closing(&other), "another address has room of its own");
+        drop((all, other));
         let tables = registry.tables();
         assert_eq!((tables.admitted, tables.unknown.len(), tables.by_address.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_new_connection_stays_until_as_many_others_came_whatever_older_ones_do() {
+        // With addresses of their own, and behind a proxy that has no limit.
+        for proxied in [false, true] {
+            let limits = Limits { known: 1, reserved: 19, overflow: 2, unknown_per_address: 20 };
+            let registry = Registry::new(limits, Box::new(move |_| proxied));
+            let older: Vec<_> = (0..20).map(|number| registry.admit(address(number)).unwrap()).collect();
+            older.iter().for_each(|one| one.slot.set_activity(Activity::Answering));
+            let mut newer = Vec::new();
+            let health = registry.admit(address(100)).unwrap();
+            health.slot.set_activity(Activity::Waiting);
+            for number in 0..10 {
+                assert!(!is_closing(&health), "{number}");
+                let next = registry.admit(address(101 + number)).unwrap();
+                next.slot.set_activity(Activity::Answering);
+                newer.push(next);
+            }
+            assert_eq!(older.iter().filter(|one| is_closing(one)).count(), 11);
+        }
+    }
+
+    #[test]
+    fn a_connection_whose_request_was_not_looked_for_is_not_closed_for_others() {
+        let limits = Limits { known: 1, reserved: 7, overflow: 2, unknown_per_address: 20 };
+        let registry = Registry::new(limits, Box::new(|_| false));
+        let health = registry.admit(address(100)).unwrap();
+        let mut others = Vec::new();
+        for number in 0..50 {
+            let one = registry.admit(address(number)).unwrap();
+            one.slot.set_activity(Activity::Answering);
+            others.push(one);
+        }
+        assert!(!is_closing(&health));
+        health.slot.set_activity(Activity::Waiting);
+        let _next = registry.admit(address(101)).unwrap();
+        assert!(is_closing(&health));
     }
 
     #[test]
@@ -580,19 +714,45 @@ mod tests {
         assert_eq!(are_known, [true, true, true, false]);
         assert!(registry.make_known(&known[0].slot), "once is enough");
         let proxied: Vec<_> = (0..50).map(|_| registry.admit(Some(IpAddr::from([10, 0, 0, 1]))).unwrap()).collect();
-        assert!(known[..3].iter().all(|one| !is_closing(one)));
-        assert!(is_closing(&known[3]));
+        assert!(!known.iter().any(is_closing), "the fourth is in the overflow");
         assert_eq!(proxied.iter().filter(|one| !is_closing(one)).count(), LIMITS.reserved);
-        assert_eq!(registry.tables().admitted, LIMITS.all());
+        assert_eq!(registry.tables().admitted, LIMITS.admitted());
         drop(proxied);
         drop(known);
         let tables = registry.tables();
-        assert_eq!((tables.admitted, tables.known), (0, 0));
+        assert_eq!((tables.admitted, tables.known, tables.overflow.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn known_connections_beyond_the_limit_displace_each_other_and_nobody_else() {
+        let registry = registry();
+        let mut known = Vec::new();
+        for _ in 0..LIMITS.known {
+            known.push(registry.admit(address(1)).unwrap());
+            assert!(registry.make_known(&known.last().unwrap().slot));
+        }
+        let health = registry.admit(address(2)).unwrap();
+        let mut beyond = Vec::new();
+        for number in 0..10 {
+            let one = registry.admit(address(3 + number)).unwrap();
+            assert!(!registry.make_known(&one.slot));
+            assert!(!registry.make_known(&one.slot), "a second request is refused, too");
+            beyond.push(one);
+        }
+        assert!(!known.iter().any(is_closing) && !is_closing(&health));
+        let are_closing: Vec<bool> = beyond.iter().map(is_closing).collect();
+        assert_eq!(are_closing, [[true; 8].as_slice(), &[false; 2]].concat(), "the newest are answered");
+        drop(beyond);
+        let tables = registry.tables();
+        assert_eq!((tables.admitted, tables.overflow.len()), (4, 0));
     }
 
     #[test]
     fn the_slowest_reader_is_disconnected_when_too_much_waits() {
-        let registry = Registry::new(Limits { known: 100, reserved: 2, unknown_per_address: 100 }, Box::new(|_| true));
+        let registry = Registry::new(
+            Limits { known: 100, reserved: 2, overflow: 1, unknown_per_address: 100 },
+            Box::new(|_| true),
+        );
         let admissions: Vec<_> = (0..4).map(|_| registry.admit(None).unwrap()).collect();
         let [first, second, third, fourth] = admissions.as_slice() else { unreachable!() };
         let body = Bytes::from(vec![0; MAX_UNSENT_BYTES / 2]);

@@ -110,14 +110,20 @@ async fn admit(
     acceptor: Option<TlsAcceptor>,
 ) -> Result<Admitted, DispatchError> {
     let peer = stream.peer_addr().ok();
+    let mut permit = registry.permit_new().await;
     let Some(admission) = registry.admit(peer.map(|peer| peer.ip())) else {
         return Err(DispatchError::Io(io::ErrorKind::ConnectionRefused.into()));
     };
     // Nagle's algorithm would cost 40 ms an answer.
     stream.set_nodelay(true)?;
+    // The runtime learns only now whether the peer has sent anything: a request that is there is read, and answered if it
+    // is about health, before others can have this connection closed.
+    tokio::task::yield_now().await;
     let transport = match acceptor {
         None => Transport::Plain(stream),
         Some(acceptor) => {
+            // A handshake takes as long as the peer likes.
+            drop(permit.take());
             admission.slot.set_activity(Activity::Waiting);
             let handshake = async {
                 tokio::select! {
@@ -140,6 +146,7 @@ async fn admit(
             }
         }
     };
+    drop(permit);
     Ok((GuardedStream::new(transport, admission), Protocol::Http1, peer))
 }
 

@@ -73,6 +73,9 @@ pub enum Error {
     /// Too many ask for what takes long, or it takes too long.
     #[error("this takes too long now: ask again later, or for less at once")]
     Busy,
+    /// Too many connections of clients with a token are open.
+    #[error("too many connections are open: close those that are not needed, or ask again later")]
+    TooManyConnections,
     /// Working out the answer broke off.
     #[error("the answer could not be worked out, which is a fault of this server")]
     BrokeOff,
@@ -139,6 +142,8 @@ fn again_after(wait: Duration) -> (HeaderName, String) {
 
 /// When to ask again for what takes long.
 const BUSY: Duration = Duration::from_secs(5);
+/// Time after which a client whose connection was one too many may find room.
+const CONNECTIONS_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 impl Error {
     pub(super) fn scim_type(&self) -> Option<scim::ScimType> {
@@ -167,7 +172,8 @@ impl Error {
             | Self::FilterForbidden
             | Self::LargeBody
             | Self::SlowBody
-            | Self::BrokenBody => Some(self.to_string()),
+            | Self::BrokenBody
+            | Self::TooManyConnections => Some(self.to_string()),
         }
     }
 
@@ -190,6 +196,7 @@ impl Error {
                 | directory::Error::Unavailable { retry_after, .. },
             ) => Some(again_after(*retry_after)),
             Self::Busy => Some(again_after(BUSY)),
+            Self::TooManyConnections => Some(again_after(CONNECTIONS_RETRY_AFTER)),
             Self::Refused { .. }
             | Self::NoRoute(_)
             | Self::NoMetricsRoute
@@ -226,7 +233,7 @@ impl ResponseError for Error {
             Self::LargeBody => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::BrokeOff => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::Busy | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

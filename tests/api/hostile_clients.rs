@@ -10,504 +10,94 @@
     reason = "a test that meets something unexpected fails by panicking, and tells what it measured"
 )]
 
+mod hostile;
+
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use rustix::net::{self, AddressFamily, SocketType, bind, socket};
-use serde_json::Value;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-const TOKEN: &str = "a-token-for-tests-only";
-const PERSONS: usize = 400;
+use hostile::attacks::{Attack, FIRST_BYTES, PATHS, attacks, connect_from, handshakes};
+use hostile::http::{ask, connect, get, read_answer, until_closed};
+use hostile::program::{Certificate, Figures, Program, Server, wait_for};
+use hostile::right_client::{Connections, RightClient};
+use hostile::{PERSONS, TOKEN};
+
 /// Files that the program may have open. It keeps 64 for itself and 32 for requests to others.
 const OPEN_FILES: usize = 256;
-/// Connections of an attack: more than there may be.
-const ATTACKERS: usize = 300;
 /// Growth of resident memory that is tolerated, in bytes.
 const MEMORY_MARGIN: usize = 64 * 1024 * 1024;
-/// Time that a right client waits for an answer on a busy machine.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Paths that need no token, that are refused, and that do not exist.
-const PATHS: [&str; 3] = ["/health/live", "/scim/v2/Users", "/nothing"];
+/// Number of files more than before that may be open after an attack: connections of right clients that have just ended.
+const FILES_MARGIN: usize = 4;
+/// The same after a soak: less than is kept of answers, and what the allocator holds back.
+const SOAK_MEMORY_MARGIN: usize = 32 * 1024 * 1024;
+/// Variable with the number of minutes that `soak` takes.
+const SOAK_VARIABLE: &str = "SOAK_MINUTES";
 
-/// A running program. It is killed when it is dropped.
-struct Program {
-    child: Child,
-    log: Arc<Mutex<String>>,
-    reader: Option<JoinHandle<()>>,
-}
+/// Ends an attack when it is dropped, also when the test fails: its threads are waited for.
+struct AtEnd<'a>(&'a AtomicBool);
 
-impl Program {
-    /// Starts the program with at most `open_files` open files.
-    fn start(args: &[&str], variables: &[(&str, &str)], open_files: usize) -> Self {
-        let mut program = Self::start_unread(args, variables, open_files);
-        program.read_log();
-        program
-    }
-
-    /// Starts the program, and does not read its log.
-    fn start_unread(args: &[&str], variables: &[(&str, &str)], open_files: usize) -> Self {
-        let mut command = Command::new("sh");
-        let limited = format!("ulimit -n {open_files}; exec \"$0\" \"$@\"");
-        command.args(["-c", &limited, env!("CARGO_BIN_EXE_personio-scim")]).args(args);
-        command.env_clear().envs(variables.iter().copied());
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        Self { child, log: Arc::default(), reader: None }
-    }
-
-    fn read_log(&mut self) {
-        let (mut pipe, log) = (BufReader::new(self.child.stderr.take().unwrap()), Arc::clone(&self.log));
-        self.reader = Some(std::thread::spawn(move || {
-            let mut line = String::new();
-            while pipe.read_line(&mut line).unwrap() > 0 {
-                log.lock().unwrap().push_str(&line);
-                line.clear();
-            }
-        }));
-    }
-
-    fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
-
-    /// Resident memory, in bytes.
-    fn memory(&self) -> usize {
-        let statm = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
-        statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-    }
-
-    fn open_files(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
-    }
-
-    /// Asks the program to stop, and returns how it ended and how long that took.
-    fn stop(mut self) -> (ExitStatus, Duration, String) {
-        let began = Instant::now();
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        let status = wait_for("the program ends", Duration::from_secs(30), || self.child.try_wait().unwrap());
-        let took = began.elapsed();
-        if let Some(reader) = self.reader.take() {
-            reader.join().unwrap();
-        }
-        (status, took, self.log())
-    }
-}
-
-impl Drop for Program {
+impl Drop for AtEnd<'_> {
     fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.0.store(true, Relaxed);
     }
-}
-
-/// Waits until there is a value.
-#[track_caller]
-fn wait_for<T>(what: &str, timeout: Duration, mut value: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(value) = value() {
-            return value;
-        }
-        assert!(began.elapsed() < timeout, "after {timeout:?} still not: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// The program over a simulator of its own, ready to serve.
-struct Server {
-    program: Program,
-    address: SocketAddr,
-    _simulator: Program,
-}
-
-impl Server {
-    fn start(open_files: usize, more: &[(&str, &str)]) -> Self {
-        let mut server = Self::start_unread(open_files, more);
-        server.program.read_log();
-        server
-    }
-
-    /// Starts a server whose log nobody reads yet, apart from the line with its address.
-    fn start_unread(open_files: usize, more: &[(&str, &str)]) -> Self {
-        let persons = PERSONS.to_string();
-        let args = ["simulator", "--listen", "127.0.0.1:0", "--persons", &persons, "--rate", "100000"];
-        let mut simulator = Program::start(&[&args[..], &["--burst", "100000"]].concat(), &[], 1024);
-        let mut printed = BufReader::new(simulator.child.stdout.take().unwrap());
-        let upstream = line_with(&mut printed, "base URL:");
-        let upstream = upstream.split("base URL:").nth(1).unwrap().trim().to_owned();
-        let mut variables = vec![
-            ("PERSONIO_CLIENT_ID", "demo"),
-            ("PERSONIO_CLIENT_SECRET", "demo-secret"),
-            ("PERSONIO_BASE_URL", upstream.as_str()),
-            ("SCIM_BEARER_TOKEN", TOKEN),
-            ("SCIM_LISTEN", "127.0.0.1:0"),
-            ("SCIM_CACHE_TTL", "1h"),
-        ];
-        variables.extend(more);
-        let mut program = Program::start_unread(&["serve"], &variables, open_files);
-        let mut log = BufReader::with_capacity(1, program.child.stderr.take().unwrap());
-        let line = loop {
-            let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it does not start: {}", program.log());
-            program.log.lock().unwrap().push_str(&line);
-            if line.contains("base_url") {
-                break line;
-            }
-        };
-        program.child.stderr = Some(log.into_inner());
-        let address = serde_json::from_str::<Value>(&line).unwrap()["address"].as_str().unwrap().parse().unwrap();
-        let server = Self { program, address, _simulator: simulator };
-        wait_for("it has loaded", Duration::from_secs(60), || {
-            (server.ask("/health/ready").ok()?.status == 200).then_some(())
-        });
-        server
-    }
-
-    fn connect(&self) -> TcpStream {
-        connect(self.address)
-    }
-
-    /// A request with the token on a connection of its own.
-    fn ask(&self, path: &str) -> Result<Answer, String> {
-        let mut stream = TcpStream::connect(self.address).map_err(|error| error.to_string())?;
-        ask(&mut stream, path)
-    }
-
-    fn metric(&self, name: &str) -> f64 {
-        let metrics = String::from_utf8(self.ask("/metrics").unwrap().body).unwrap();
-        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {metrics}"));
-        line.rsplit(' ').next().unwrap().parse().unwrap()
-    }
-}
-
-fn line_with(from: &mut impl BufRead, part: &str) -> String {
-    loop {
-        let mut line = String::new();
-        assert!(from.read_line(&mut line).unwrap() > 0, "there is no {part}");
-        if line.contains(part) {
-            return line;
-        }
-    }
-}
-
-fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT)).unwrap();
-    stream.set_write_timeout(Some(ANSWER_TIMEOUT)).unwrap();
-    stream
-}
-
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-/// Asks with the token and reads the whole answer.
-fn ask(stream: &mut TcpStream, path: &str) -> Result<Answer, String> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT)).unwrap();
-    stream.write_all(request.as_bytes()).map_err(|error| format!("write: {error}"))?;
-    read_answer(stream)
-}
-
-/// Asks on a new connection. One that has presented no token yet may have been displaced: as HTTP clients do for a GET,
-/// it is asked again on another.
-fn ask_anew(address: SocketAddr, path: &str) -> Result<Answer, String> {
-    let mut last = Err(String::new());
-    for _ in 0..3 {
-        last = ask(&mut connect(address), path);
-        if last.is_ok() {
-            break;
-        }
-    }
-    last
-}
-
-fn read_answer(stream: &mut impl Read) -> Result<Answer, String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        match stream.read(&mut byte) {
-            Ok(1) => head.push(byte[0]),
-            Ok(_) => return Err(format!("closed after {:?}", String::from_utf8_lossy(&head))),
-            Err(error) => return Err(format!("read: {error}")),
-        }
-    }
-    let head = String::from_utf8(head).unwrap().to_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-    stream.read_exact(&mut body).map_err(|error| format!("body: {error}"))?;
-    Ok(Answer { status: head[9..12].parse().unwrap(), head, body })
-}
-
-/// Waits until the peer has closed the connection, and returns what came before.
-#[track_caller]
-fn until_closed(stream: &mut TcpStream, timeout: Duration) -> String {
-    let (began, mut read) = (Instant::now(), Vec::new());
-    stream.set_read_timeout(Some(timeout)).unwrap();
-    let mut part = [0; 65536];
-    loop {
-        assert!(began.elapsed() < timeout, "it is open after {timeout:?}: {}", String::from_utf8_lossy(&read));
-        match stream.read(&mut part) {
-            Ok(0) => break,
-            Ok(count) => read.extend_from_slice(&part[..count]),
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
-            Err(error) => panic!("it is open after {timeout:?}: {error}; {}", String::from_utf8_lossy(&read)),
-        }
-    }
-    String::from_utf8_lossy(&read).into_owned()
-}
-
-/// A client with a token that asks all the time, on a connection that it keeps and on new ones.
-struct RightClient {
-    ended: Arc<AtomicBool>,
-    answers: Arc<AtomicUsize>,
-    thread: JoinHandle<(Vec<String>, Vec<Duration>)>,
-}
-
-impl RightClient {
-    fn start(address: SocketAddr, keeps_connection: bool) -> Self {
-        let (ended, answers) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let mut kept = connect(address);
-        assert_eq!(ask(&mut kept, "/scim/v2/Users?count=0").unwrap().status, 200);
-        let thread = std::thread::spawn({
-            let (ended, answers) = (Arc::clone(&ended), Arc::clone(&answers));
-            move || {
-                let (mut wrong, mut times) = (Vec::new(), Vec::new());
-                for number in 0.. {
-                    if ended.load(Relaxed) {
-                        break;
-                    }
-                    let path = format!("/scim/v2/Users?startIndex={}&count=1", number % PERSONS + 1);
-                    let began = Instant::now();
-                    let answer = if keeps_connection || number % 2 == 0 {
-                        ask(&mut kept, &path)
-                    } else {
-                        ask_anew(address, &path)
-                    };
-                    times.push(began.elapsed());
-                    match answer {
-                        Ok(answer) if is_right(&answer) => {}
-                        other => wrong.push(format!("{number}: {other:?}")),
-                    }
-                    answers.fetch_add(1, Relaxed);
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                (wrong, times)
-            }
-        });
-        Self { ended, answers, thread }
-    }
-
-    /// Waits until so many more requests were answered.
-    fn wait_for_answers(&self, count: usize) {
-        let before = self.answers.load(Relaxed);
-        wait_for("right clients are answered", Duration::from_secs(60), || {
-            (self.answers.load(Relaxed) >= before + count).then_some(())
-        });
-    }
-
-    fn end(self, what: &str) {
-        self.ended.store(true, Relaxed);
-        let (wrong, mut times) = self.thread.join().unwrap();
-        times.sort_unstable();
-        let p99 = times[times.len() * 99 / 100];
-        println!("{what}: {} answers, p99 {p99:?}, slowest {:?}", times.len(), times[times.len() - 1]);
-        assert!(wrong.is_empty(), "{what}: {wrong:?}");
-    }
-}
-
-fn is_right(answer: &Answer) -> bool {
-    let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    answer.status == 200
-        && page["totalResults"] == PERSONS
-        && page["Resources"].as_array().is_some_and(|r| r.len() == 1)
-}
-
-/// Bytes that an attacker sends at once.
-type Opening = fn(&str) -> Vec<u8>;
-
-/// An attack: what each connection sends at first, what it sends again and again, and whether it reads.
-struct Attack {
-    name: &'static str,
-    opening: Opening,
-    more: &'static [u8],
-    reads: bool,
-    half_closes: bool,
-    /// It has the token of the right client, and takes the connections of clients: the right one keeps its own.
-    has_token: bool,
-}
-
-const QUIET: Attack =
-    Attack { name: "", opening: |_| Vec::new(), more: b"", reads: true, half_closes: false, has_token: false };
-
-fn get(path: &str, headers: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n").into_bytes()
-}
-
-fn attacks() -> Vec<Attack> {
-    vec![
-        Attack { name: "idle connections", ..QUIET },
-        Attack {
-            name: "slow heads",
-            opening: |path| format!("GET {path} HTTP/1.1\r\nHost: x\r\n").into_bytes(),
-            more: b"X: y\r\n",
-            ..QUIET
-        },
-        Attack { name: "slow bodies", opening: |path| get(path, "Content-Length: 100000\r\n"), more: b" ", ..QUIET },
-        Attack {
-            name: "endless bodies",
-            opening: |path| get(path, "Transfer-Encoding: chunked\r\n"),
-            more: b"5\r\nhello\r\n",
-            ..QUIET
-        },
-        Attack {
-            name: "pipelined requests whose answers are not read",
-            opening: |path| get(path, "").repeat(200),
-            more: b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\n\r\n",
-            reads: false,
-            ..QUIET
-        },
-        Attack {
-            name: "chunked bodies with requests behind them that are not read",
-            opening: |path| {
-                let requests = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(4000);
-                [&get(path, "Transfer-Encoding: chunked\r\n")[..], b"0\r\n\r\n", requests.as_bytes()].concat()
-            },
-            reads: false,
-            ..QUIET
-        },
-        Attack { name: "half-closed connections", opening: |path| get(path, ""), half_closes: true, ..QUIET },
-        Attack { name: "huge heads", opening: |path| get(path, &format!("X: {}\r\n", "x".repeat(140_000))), ..QUIET },
-        Attack {
-            name: "huge heads without an end",
-            opening: |path| format!("GET {path} HTTP/1.1\r\nX: {}", "x".repeat(120_000)).into_bytes(),
-            ..QUIET
-        },
-        Attack {
-            name: "HTTP/2 prefaces",
-            opening: |_| b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(),
-            ..QUIET
-        },
-        Attack {
-            name: "upgrades to WebSockets",
-            opening: |path| get(path, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"),
-            more: b"\x81\x05hello",
-            ..QUIET
-        },
-        Attack {
-            name: "bodies that wait to be asked for",
-            opening: |path| get(path, "Expect: 100-continue\r\nContent-Length: 1000\r\n"),
-            ..QUIET
-        },
-        Attack { name: "TLS handshakes", opening: |_| b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03".to_vec(), ..QUIET },
-        Attack {
-            name: "large lists that are not read, with a token",
-            has_token: true,
-            opening: |_| get("/scim/v2/Users", &format!("Authorization: Bearer {TOKEN}\r\n")).repeat(100),
-            reads: false,
-            ..QUIET
-        },
-        Attack {
-            name: "compressed lists that are not read, with a token",
-            has_token: true,
-            opening: |_| {
-                let headers = format!("Authorization: Bearer {TOKEN}\r\nAccept-Encoding: gzip\r\n");
-                get("/scim/v2/Users", &headers).repeat(500)
-            },
-            reads: false,
-            ..QUIET
-        },
-    ]
-}
-
-impl Attack {
-    /// Opens connections until there are [`ATTACKERS`] or no more can be had, and goes on until `ended`.
-    fn run(&self, address: SocketAddr, ended: &AtomicBool) {
-        let mut streams: Vec<TcpStream> = Vec::new();
-        while !ended.load(Relaxed) {
-            if streams.len() < ATTACKERS {
-                let Some(mut stream) = connect_from(source(streams.len()), address) else { continue };
-                stream.set_nonblocking(true).unwrap();
-                // The server may refuse it, or not take all.
-                let _ = stream.write(&(self.opening)(PATHS[streams.len() % PATHS.len()]));
-                if self.half_closes {
-                    let _ = stream.shutdown(Shutdown::Write);
-                }
-                streams.push(stream);
-                continue;
-            }
-            for stream in &mut streams {
-                let _ = stream.write(self.more);
-                let mut read = [0; 4096];
-                while self.reads && stream.read(&mut read).is_ok_and(|count| count > 0) {}
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-/// The address of an attacker: half of them share one, and the others have many.
-fn source(number: usize) -> Ipv4Addr {
-    if number.is_multiple_of(2) {
-        Ipv4Addr::new(127, 0, 0, 2)
-    } else {
-        Ipv4Addr::new(127, 0, 1, (number % 250 + 1) as u8)
-    }
-}
-
-fn connect_from(source: Ipv4Addr, address: SocketAddr) -> Option<TcpStream> {
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    bind(&socket, &SocketAddr::from((source, 0))).unwrap();
-    // The server may have its hands full.
-    net::connect(&socket, &address).ok()?;
-    Some(TcpStream::from(socket))
 }
 
 /// Time that an attack goes on.
 const ATTACK: Duration = Duration::from_millis(1500);
 
+/// Runs an attack while right clients ask, and returns what the program took at most. It fails unless all that it took
+/// returns, and right clients are answered during the attack and after it.
+fn survive(server: &Server, attack: &Attack, before: Figures) -> Figures {
+    let connections = if attack.has_token { Connections::KeptAndRefused } else { Connections::KeptAndNew };
+    let right = RightClient::start(&server.peer, connections);
+    let ended = AtomicBool::new(false);
+    let most = std::thread::scope(|scope| {
+        scope.spawn(|| attack.run(server.address, &ended));
+        let _end = AtEnd(&ended);
+        let (began, mut most) = (Instant::now(), before);
+        while began.elapsed() < ATTACK {
+            let now = server.program.figures();
+            most.memory = most.memory.max(now.memory);
+            most.open_files = most.open_files.max(now.open_files);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        right.wait_for_answers(10);
+        most
+    });
+    let during = right.end(attack.name);
+    assert!(most.memory < before.memory + MEMORY_MARGIN, "{}: {before} became {most}", attack.name);
+    wait_for("descriptors return", Duration::from_secs(15), || {
+        (server.program.open_files() <= before.open_files + FILES_MARGIN).then_some(())
+    });
+    let right = RightClient::start(&server.peer, Connections::KeptAndNew);
+    right.wait_for_answers(20);
+    right.end(attack.name);
+    let after = server.program.figures();
+    println!("{}: {during}; {before}, at most {most}, then {after}", attack.name);
+    most
+}
+
 #[test]
 fn nothing_that_strangers_do_keeps_right_clients_from_their_answers() {
     let server = Server::start(OPEN_FILES, &[("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "64")]);
-    let right = RightClient::start(server.address, false);
+    let right = RightClient::start(&server.peer, Connections::KeptAndNew);
     right.wait_for_answers(50);
-    right.end("nobody else");
-    let (memory, open_files) = (server.program.memory(), server.program.open_files());
+    println!("nobody else: {}", right.end("nobody else"));
+    let before = server.program.figures();
     for attack in attacks() {
-        let right = RightClient::start(server.address, attack.has_token);
-        let ended = AtomicBool::new(false);
-        let most = std::thread::scope(|scope| {
-            scope.spawn(|| attack.run(server.address, &ended));
-            let (began, mut most) = (Instant::now(), 0);
-            while began.elapsed() < ATTACK {
-                most = most.max(server.program.memory());
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            right.wait_for_answers(10);
-            ended.store(true, Relaxed);
-            most
-        });
-        right.end(attack.name);
-        println!("{}: {} MiB more", attack.name, most.saturating_sub(memory) >> 20);
-        assert!(most < memory + MEMORY_MARGIN, "{}: {memory} bytes became {most}", attack.name);
-        wait_for("descriptors return", Duration::from_secs(15), || {
-            (server.program.open_files() <= open_files + 4).then_some(())
-        });
+        let most = survive(&server, &attack, before);
+        assert!(most.open_files < OPEN_FILES, "{}: {most}", attack.name);
     }
-    let after = server.program.memory();
-    assert!(after < memory + MEMORY_MARGIN, "{memory} bytes became {after}");
-    for reason in ["too many", "too many from one address"] {
+    let after = server.program.figures();
+    assert!(after.memory < before.memory + MEMORY_MARGIN, "{before} became {after}");
+    for reason in ["too many", "too many from one address", "too many with a token"] {
         let closed = server.metric(&format!("personio_scim_connections_closed_total{{reason=\"{reason}\"}}"));
-        assert!(closed > 100.0, "{reason}: {closed}");
+        assert!(closed > 50.0, "{reason}: {closed}");
     }
     assert!((server.metric("personio_scim_open_files_limit") - OPEN_FILES as f64).abs() < 0.5);
     let (status, took, log) = server.program.stop();
@@ -517,6 +107,61 @@ fn nothing_that_strangers_do_keeps_right_clients_from_their_answers() {
     let told = log.matches("had presented no token, the most").count();
     assert!((1..=3).contains(&told), "a bound is told once a minute, not for each connection: {told}");
     assert!(log.contains("the process may have 256 files open"), "{log}");
+}
+
+#[test]
+fn nothing_that_strangers_do_before_tls_keeps_right_clients_from_their_answers() {
+    let certificate = Certificate::new();
+    let more = [("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "64")];
+    let server = Server::start_tls(OPEN_FILES, &more, &certificate);
+    let right = RightClient::start(&server.peer, Connections::KeptAndNew);
+    right.wait_for_answers(50);
+    println!("nobody else, over TLS: {}", right.end("nobody else"));
+    let before = server.program.figures();
+    for attack in handshakes() {
+        survive(&server, &attack, before);
+    }
+    let (status, took, log) = server.program.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn thousands_of_idle_connections_take_little_and_are_answered_on() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    let limit = maximum.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
+    // The limit of open files is one for each process.
+    let count = 3000.min(limit.saturating_sub(600));
+    let server = Server::start(count + 400, &[("SCIM_MAX_CONNECTIONS", &count.to_string())]);
+    let right = RightClient::start(&server.peer, Connections::KeptAndNew);
+    right.wait_for_answers(20);
+    let before = server.program.figures();
+    let mut idle = Vec::new();
+    for number in 0..count {
+        let source = Ipv4Addr::new(127, 0, (2 + number / 250) as u8, (number % 250 + 1) as u8);
+        let mut stream = connect_from(source, server.address).unwrap();
+        stream.write_all(&get("/health/live", "")).unwrap();
+        idle.push(stream);
+    }
+    for stream in &mut idle {
+        assert_eq!(read_answer(stream).unwrap().status, 200);
+    }
+    let most = server.program.figures();
+    assert!(most.open_files >= before.open_files + count, "{count}: {before} became {most}");
+    assert!(most.memory < before.memory + MEMORY_MARGIN, "{before} became {most}");
+    right.wait_for_answers(50);
+    for stream in idle.iter_mut().step_by(100) {
+        stream.write_all(&get("/health/live", "")).unwrap();
+        assert_eq!(read_answer(stream).unwrap().status, 200);
+    }
+    let told = right.end("idle connections");
+    drop(idle);
+    wait_for("descriptors return", Duration::from_secs(15), || {
+        (server.program.open_files() <= before.open_files + FILES_MARGIN).then_some(())
+    });
+    println!("{count} idle connections: {told}; {before}, at most {most}, then {}", server.program.figures());
 }
 
 #[test]
@@ -629,25 +274,67 @@ fn strangers_from_one_address_displace_each_other_and_nobody_else() {
 }
 
 #[test]
-fn too_many_known_clients_leave_room_for_health_and_are_answered_one_by_one() {
+fn clients_beyond_the_limit_get_503_and_take_no_room_from_health() {
     let server = Server::start(1024, &[("SCIM_MAX_CONNECTIONS", "20")]);
     let mut known: Vec<TcpStream> = (0..20).map(|_| server.connect()).collect();
     for stream in &mut known {
         assert_eq!(ask(stream, "/scim/v2/Users?count=0").unwrap().status, 200);
     }
-    for _ in 0..5 {
+    let search = format!("Authorization: Bearer {TOKEN}\r\nContent-Length: 100\r\n");
+    let requests = [
+        get("/scim/v2/Users", &format!("Authorization: Bearer {TOKEN}\r\n")),
+        get("/scim/v2/Users", &search),
+        String::from_utf8(get("/scim/v2/.search", &search)).unwrap().replace("GET", "POST").into_bytes(),
+    ];
+    for request in &requests {
         let mut one_more = server.connect();
-        let answer = ask(&mut one_more, "/scim/v2/Users?count=0").unwrap();
-        assert_eq!(answer.status, 200);
-        assert!(answer.head.contains("connection: close"), "{}", answer.head);
-        until_closed(&mut one_more, Duration::from_secs(5));
+        one_more.write_all(request).unwrap();
+        let answer = until_closed(&mut one_more, Duration::from_secs(5)).to_lowercase();
+        assert!(answer.starts_with("http/1.1 503 "), "{answer}");
+        assert!(answer.contains("connection: close\r\n") && answer.contains("retry-after: 10\r\n"), "{answer}");
+        assert_eq!(answer.matches("http/1.1 ").count(), 1, "{answer}");
     }
-    // Strangers take all that is left, from as many addresses as they like.
-    let _strangers: Vec<TcpStream> = (0..100).map(|_| server.connect()).collect();
-    assert_eq!(server.ask("/health/ready").unwrap().status, 200);
-    for stream in &mut known {
-        assert_eq!(ask(stream, "/scim/v2/Users?count=0").unwrap().status, 200);
-    }
+    // Health is asked on one new connection after the other, while others connect and never read or close. They have the
+    // token, or none and as many addresses as they like.
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for (number, request) in requests.iter().enumerate() {
+            let (ended, address) = (&ended, server.address);
+            scope.spawn(move || {
+                let mut held = Vec::new();
+                while !ended.load(Relaxed) {
+                    let source = Ipv4Addr::new(127, 0, number as u8 + 2, (held.len() % 250 + 1) as u8);
+                    let Some(mut stream) = connect_from(source, address) else { continue };
+                    let _ = stream.write(if held.len() % 4 == 0 { b"" } else { request.as_slice() });
+                    held.push(stream);
+                    if held.len() == 200 {
+                        held.clear();
+                    }
+                }
+            });
+        }
+        let _end = AtEnd(&ended);
+        for number in 0..100 {
+            for path in ["/health/live", "/health/ready", "/metrics"] {
+                let mut stream = server.connect();
+                stream.write_all(&get(path, "")).unwrap();
+                let answer = read_answer(&mut stream).unwrap_or_else(|error| panic!("{path}, {number}: {error}"));
+                assert_eq!(answer.status, 200, "{path}");
+            }
+        }
+        for stream in &mut known {
+            assert_eq!(ask(stream, "/scim/v2/Users?count=0").unwrap().status, 200);
+        }
+    });
+    let refused = server.metric("personio_scim_connections_closed_total{reason=\"too many with a token\"}");
+    assert!(refused > 100.0, "{refused}");
+    drop(known);
+    wait_for("there is room again", Duration::from_secs(10), || {
+        let answer = server.ask("/scim/v2/Users?count=0").ok()?;
+        (answer.status == 200).then_some(())
+    });
+    let (_, _, log) = server.program.stop();
+    assert!(log.contains("20 of such clients are open, the most"), "{log}");
 }
 
 #[test]
@@ -709,11 +396,8 @@ fn a_log_that_nobody_reads_stops_nothing() {
 
 #[test]
 fn a_tls_handshake_that_stops_is_ended() {
-    let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (folder.path().join("certificate"), folder.path().join("key"));
-    fs::write(&certificate, made.cert.pem()).unwrap();
-    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let certificate = Certificate::new();
+    let (path, key) = (certificate.path("certificate"), certificate.path("key"));
     let listen = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let address = listen.to_string();
     let variables = [
@@ -722,13 +406,13 @@ fn a_tls_handshake_that_stops_is_ended() {
         ("PERSONIO_BASE_URL", "http://127.0.0.1:9"),
         ("SCIM_BEARER_TOKEN", TOKEN),
         ("SCIM_LISTEN", address.as_str()),
-        ("SCIM_TLS_CERT", certificate.to_str().unwrap()),
-        ("SCIM_TLS_KEY", key.to_str().unwrap()),
+        ("SCIM_TLS_CERT", path.as_str()),
+        ("SCIM_TLS_KEY", key.as_str()),
         ("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "1000"),
     ];
     let program = Program::start(&["serve"], &variables, OPEN_FILES);
     wait_for("it listens", Duration::from_secs(30), || TcpStream::connect(listen).ok());
-    for hello in [&b""[..], b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"] {
+    for hello in [b"".as_slice(), FIRST_BYTES] {
         let mut streams: Vec<TcpStream> = (0..50).map(|_| connect(listen)).collect();
         streams.iter_mut().for_each(|stream| stream.write_all(hello).unwrap());
         for stream in &mut streams {
@@ -776,4 +460,66 @@ fn many_different_queries_cost_no_more_memory_than_a_few() {
     let after = server.program.memory();
     println!("10,000 queries: {} MiB more", after.saturating_sub(memory) >> 20);
     assert!(after < memory + MEMORY_MARGIN, "{memory} bytes became {after}");
+}
+
+/// Random attacks and right clients while the directory is refreshed every ten seconds.
+#[test]
+#[ignore = "takes minutes; benches/load/soak runs it"]
+fn soak() {
+    let minutes: u64 = std::env::var(SOAK_VARIABLE).map_or(1, |minutes| minutes.parse().unwrap());
+    let server =
+        Server::start(OPEN_FILES, &[("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "64"), ("SCIM_REFRESH_EVERY", "10s")]);
+    // All code has run once, and caches hold something.
+    let right = RightClient::start(&server.peer, Connections::KeptAndNew);
+    right.wait_for_answers(PERSONS);
+    right.end("warm-up");
+    let before = server.program.figures();
+    println!("at the start: {before}");
+    let ended = AtomicBool::new(false);
+    let rights: Vec<_> = (0..3).map(|_| RightClient::start(&server.peer, Connections::KeptAndRefused)).collect();
+    std::thread::scope(|scope| {
+        for seed in 0..2 {
+            let (ended, server) = (&ended, &server);
+            scope.spawn(move || attack_at_random(server, seed, ended));
+        }
+        let _end = AtEnd(&ended);
+        for minute in 1..=minutes {
+            std::thread::sleep(Duration::from_secs(60));
+            println!("after {minute} min: {}", server.program.figures());
+        }
+    });
+    for right in rights {
+        println!("right client: {}", right.end("soak"));
+    }
+    // The longest deadline for a peer that has gone on is that of an answer that is not read.
+    wait_for("descriptors return", Duration::from_secs(30), || {
+        (server.program.open_files() <= before.open_files + FILES_MARGIN).then_some(())
+    });
+    let loads = server.metric("personio_scim_loads_total{outcome=\"succeeded\"}");
+    println!("at the end: {}, {loads} loads", server.program.figures());
+    wait_for("memory returns", Duration::from_secs(30), || {
+        (server.program.memory() < before.memory + SOAK_MEMORY_MARGIN).then_some(())
+    });
+    assert!(loads >= (minutes * 60 / 10) as f64 * 0.5, "{loads}");
+    let (status, took, log) = server.program.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+/// Runs one attack after the other, each for up to five seconds, until `ended`.
+fn attack_at_random(server: &Server, seed: u64, ended: &AtomicBool) {
+    let (attacks, mut random) = (attacks(), seed);
+    while !ended.load(Relaxed) {
+        // Knuth's MMIX: the upper bits are random enough.
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let choice = (random >> 33) as usize;
+        let (attack, time) = (&attacks[choice % attacks.len()], Duration::from_millis(1000 + (random >> 52)));
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| attack.run(server.address, &is_over));
+            let _end = AtEnd(&is_over);
+            std::thread::sleep(time);
+        });
+    }
 }

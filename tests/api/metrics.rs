@@ -48,7 +48,7 @@ fn plain(samples: &BTreeMap<String, f64>) -> BTreeSet<&str> {
 }
 
 /// All of them, without data to serve and with some.
-const ALWAYS: [&str; 27] = [
+const ALWAYS: [&str; 29] = [
     "personio_scim_change_is_held_back",
     "personio_scim_changes_held_back_total",
     "personio_scim_loads_total{outcome=\"failed\"}",
@@ -67,11 +67,13 @@ const ALWAYS: [&str; 27] = [
     "personio_scim_connections_closed_total{reason=\"no TLS\"}",
     "personio_scim_connections_closed_total{reason=\"request too slow\"}",
     "personio_scim_connections_closed_total{reason=\"too many from one address\"}",
+    "personio_scim_connections_closed_total{reason=\"too many with a token\"}",
     "personio_scim_connections_closed_total{reason=\"too many\"}",
     "personio_scim_connections_closed_total{reason=\"too much unread\"}",
     "personio_scim_connections_closed_total{reason=\"unexpected TLS\"}",
     "personio_scim_connections_limit",
     "personio_scim_connections_open{client=\"known\"}",
+    "personio_scim_connections_open{client=\"overflow\"}",
     "personio_scim_connections_open{client=\"unknown\"}",
     "personio_scim_log_lines_dropped_total",
     "personio_scim_open_files",

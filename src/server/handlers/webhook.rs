@@ -65,11 +65,12 @@ async fn check(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let Credentials { tokens, .. } = Credentials::of(request.request());
     let known = tokens.iter().any(|token| state.access.is_webhook(token));
-    let response = if known {
-        connections::accept_token(request.request());
+    let response = if !known {
+        request.error_response(Error::UnknownSender).map_into_right_body()
+    } else if connections::accept_token(request.request()) {
         next.call(request).await?.map_into_left_body()
     } else {
-        request.error_response(Error::UnknownSender).map_into_right_body()
+        request.error_response(Error::TooManyConnections).map_into_right_body()
     };
     let counter = if response.status().is_success() { &state.notices.accepted } else { &state.notices.refused };
     counter.fetch_add(1, Relaxed);

@@ -26,8 +26,10 @@ pub(in crate::server) async fn check(
     let admitted = state.access.admit(&tokens, peer, &forwarded).await;
     match admitted {
         Ok(caller) => {
-            connections::accept_token(request.request());
             request_log::asked_by(request.request(), caller);
+            if !connections::accept_token(request.request()) {
+                return Ok(request.error_response(Error::TooManyConnections).map_into_right_body());
+            }
             Ok(request_body::read(request, next).await?.map_into_left_body())
         }
         Err(refused) => {

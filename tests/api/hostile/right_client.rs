@@ -1,0 +1,110 @@
+//! A client that asks as it should.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::http::{Answer, Peer, ask, ask_anew};
+use super::program::wait_for;
+use super::{PERSONS, TOKEN};
+
+/// Variable with the longest time in milliseconds that 99 of 100 answers may take. Tests set none: they share the
+/// machine with others. `benches/load/hostile` does.
+const P99_VARIABLE: &str = "HOSTILE_P99_MS";
+
+/// The connections that a right client uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connections {
+    /// One that it keeps and a new one in turn.
+    KeptAndNew,
+    /// The same, while others with its token may have all the connections there may be: a new one may be refused.
+    KeptAndRefused,
+}
+
+/// A client with a token that asks all the time.
+pub(crate) struct RightClient {
+    ended: Arc<AtomicBool>,
+    answers: Arc<AtomicUsize>,
+    thread: JoinHandle<Outcome>,
+}
+
+/// What became of its requests.
+#[derive(Debug, Default)]
+struct Outcome {
+    wrong: Vec<String>,
+    refused: usize,
+    times: Vec<Duration>,
+}
+
+impl RightClient {
+    pub(crate) fn start(peer: &Peer, connections: Connections) -> Self {
+        let (ended, answers) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let mut kept = peer.connect().unwrap();
+        assert_eq!(ask(&mut *kept, "/scim/v2/Users?count=0").unwrap().status, 200);
+        let thread = std::thread::spawn({
+            let (ended, answers, peer) = (Arc::clone(&ended), Arc::clone(&answers), peer.clone());
+            move || {
+                let mut outcome = Outcome::default();
+                for number in 0.. {
+                    if ended.load(Relaxed) {
+                        break;
+                    }
+                    let path = format!("/scim/v2/Users?startIndex={}&count=1", number % PERSONS + 1);
+                    let began = Instant::now();
+                    let is_kept = number % 2 == 0;
+                    let answer = if is_kept { ask(&mut *kept, &path) } else { ask_anew(&peer, &path) };
+                    outcome.times.push(began.elapsed());
+                    let may_be_refused = connections == Connections::KeptAndRefused && !is_kept;
+                    match answer {
+                        Ok(answer) if is_right(&answer) => {}
+                        Ok(answer) if may_be_refused && is_refusal(&answer) => outcome.refused += 1,
+                        other => outcome.wrong.push(format!("{number}: {other:?}").replace(TOKEN, "")),
+                    }
+                    answers.fetch_add(1, Relaxed);
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                outcome
+            }
+        });
+        Self { ended, answers, thread }
+    }
+
+    /// Waits until so many more requests were answered.
+    pub(crate) fn wait_for_answers(&self, count: usize) {
+        let before = self.answers.load(Relaxed);
+        wait_for("right clients are answered", Duration::from_secs(60), || {
+            (self.answers.load(Relaxed) >= before + count).then_some(())
+        });
+    }
+
+    /// Ends it, and fails unless all its answers were right and came in time. Returns the times in words.
+    pub(crate) fn end(self, what: &str) -> String {
+        self.ended.store(true, Relaxed);
+        let Outcome { wrong, refused, mut times } = self.thread.join().unwrap();
+        times.sort_unstable();
+        let (p50, p99, slowest) = (times[times.len() / 2], times[times.len() * 99 / 100], times[times.len() - 1]);
+        let told =
+            format!("{} answers ({refused} refused), p50 {p50:.1?}, p99 {p99:.1?}, slowest {slowest:.1?}", times.len());
+        assert!(wrong.is_empty(), "{what}: {told}, {} wrong: {:?}", wrong.len(), &wrong[..wrong.len().min(5)]);
+        if let Ok(longest) = std::env::var(P99_VARIABLE) {
+            let longest = Duration::from_millis(longest.parse().unwrap());
+            assert!(p99 <= longest, "{what}: {told}; p99 may be {longest:?}");
+        }
+        told
+    }
+}
+
+fn is_right(answer: &Answer) -> bool {
+    let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    answer.status == 200
+        && page["totalResults"] == PERSONS
+        && page["Resources"].as_array().is_some_and(|r| r.len() == 1)
+}
+
+/// Reports whether an answer says that there are too many clients, and when to come again.
+fn is_refusal(answer: &Answer) -> bool {
+    answer.status == 503 && answer.head.contains("retry-after: 10\r\n") && answer.head.contains("connection: close\r\n")
+}
