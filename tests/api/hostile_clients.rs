@@ -133,7 +133,7 @@ fn thousands_of_idle_connections_take_little_and_are_answered_on() {
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
     let limit = maximum.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
     // The limit of open files is one for each process.
-    let count = 3000.min(limit.saturating_sub(600));
+    let count = 2000.min(limit.saturating_sub(600));
     let server = Server::start(count + 400, &[("SCIM_MAX_CONNECTIONS", &count.to_string())]);
     let right = RightClient::start(&server.peer, Connections::KeptAndNew);
     right.wait_for_answers(20);
@@ -253,6 +253,10 @@ fn strangers_from_one_address_displace_each_other_and_nobody_else() {
         known.push(stream);
     }
     let mut strangers: Vec<TcpStream> = (0..30).map(|_| server.connect()).collect();
+    let closed = "personio_scim_connections_closed_total{reason=\"too many from one address\"}";
+    wait_for("all are admitted", Duration::from_secs(10), || {
+        (Server::metric_over(&mut known[0], closed) >= 20.0).then_some(())
+    });
     let mut open = 0;
     for stream in &mut strangers {
         let asked = stream.write_all(&get("/health/live", ""));

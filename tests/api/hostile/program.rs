@@ -1,7 +1,7 @@
 //! The program in a process of its own, with a limit of open files, and a Personio for it.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -207,10 +207,15 @@ impl Server {
         let address = serde_json::from_str::<Value>(&line).unwrap()["address"].as_str().unwrap().parse().unwrap();
         let peer = Peer { address, tls };
         let server = Self { program, address, peer, _simulator: simulator };
-        wait_for("it has loaded", Duration::from_secs(60), || {
-            (server.ask("/health/ready").ok()?.status == 200).then_some(())
-        });
-        server
+        let began = Instant::now();
+        loop {
+            let ready = server.ask("/health/ready");
+            if ready.as_ref().is_ok_and(|answer| answer.status == 200) {
+                return server;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "it does not load: {ready:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -224,7 +229,12 @@ impl Server {
     }
 
     pub(crate) fn metric(&self, name: &str) -> f64 {
-        let metrics = String::from_utf8(self.ask("/metrics").unwrap().body).unwrap();
+        Self::metric_over(&mut *self.peer.connect().unwrap(), name)
+    }
+
+    /// Returns the value of a metric, asked for over a connection that is open already.
+    pub(crate) fn metric_over(stream: &mut (impl Read + Write + ?Sized), name: &str) -> f64 {
+        let metrics = String::from_utf8(ask(stream, "/metrics").unwrap().body).unwrap();
         let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {metrics}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }

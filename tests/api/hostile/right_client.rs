@@ -26,9 +26,18 @@ pub(crate) enum Connections {
 
 /// A client with a token that asks all the time.
 pub(crate) struct RightClient {
-    ended: Arc<AtomicBool>,
+    ended: EndOnDrop,
     answers: Arc<AtomicUsize>,
     thread: JoinHandle<Outcome>,
+}
+
+/// Ends a client when it is dropped, also when its test fails.
+struct EndOnDrop(Arc<AtomicBool>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 /// What became of its requests.
@@ -69,7 +78,7 @@ impl RightClient {
                 outcome
             }
         });
-        Self { ended, answers, thread }
+        Self { ended: EndOnDrop(ended), answers, thread }
     }
 
     /// Waits until so many more requests were answered.
@@ -82,7 +91,7 @@ impl RightClient {
 
     /// Ends it, and fails unless all its answers were right and came in time. Returns the times in words.
     pub(crate) fn end(self, what: &str) -> String {
-        self.ended.store(true, Relaxed);
+        drop(self.ended);
         let Outcome { wrong, refused, mut times } = self.thread.join().unwrap();
         times.sort_unstable();
         let (p50, p99, slowest) = (times[times.len() / 2], times[times.len() * 99 / 100], times[times.len() - 1]);
