@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use rustix::net::{self, AddressFamily, SocketType, bind, socket};
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, bind, socket_with};
 
 use super::TOKEN;
 use super::http::get;
@@ -176,7 +176,7 @@ fn source(number: usize) -> Ipv4Addr {
 }
 
 pub(crate) fn connect_from(source: Ipv4Addr, address: SocketAddr) -> Option<TcpStream> {
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
     bind(&socket, &SocketAddr::from((source, 0))).unwrap();
     // The server may have its hands full.
     net::connect(&socket, &address).ok()?;

@@ -213,7 +213,7 @@ impl Server {
             if ready.as_ref().is_ok_and(|answer| answer.status == 200) {
                 return server;
             }
-            assert!(began.elapsed() < Duration::from_secs(60), "it does not load: {ready:?}");
+            assert!(began.elapsed() < Duration::from_secs(180), "it does not load: {ready:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
