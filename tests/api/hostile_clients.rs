@@ -9,6 +9,7 @@
     clippy::print_stdout,
     reason = "a test that meets something unexpected fails by panicking, and tells what it measured"
 )]
+#![expect(clippy::disallowed_methods, reason = "benches/load says by variables which program is tested, and how")]
 
 mod hostile;
 
