@@ -298,6 +298,17 @@ impl Entry {
         }
     }
 
+    /// Takes back names that are other ones than in `trusted`, and has them read again.
+    fn put_back(&mut self, trusted: &Known) {
+        for (id, name) in trusted {
+            if name.is_some() && self.known.get(id) != Some(name) {
+                Arc::make_mut(&mut self.known).insert(id.clone(), name.clone());
+                self.units.requested.remove(id);
+                self.list.read = None;
+            }
+        }
+    }
+
     /// Logs that names which are in use cannot be read: the first time as a warning.
     fn report(&mut self, kind: Kind, wanted: &HashSet<String>) {
         let failure = self.list.failure.as_ref().or(self.units.failure.as_ref());
@@ -341,6 +352,16 @@ impl Client {
         for (kind, entry) in Kind::ALL.into_iter().zip(&self.names.entries) {
             if let (Some(known), Ok(mut entry)) = (names.by_kind.get(&kind), entry.try_lock()) {
                 entry.known = Arc::clone(known);
+            }
+        }
+    }
+
+    /// Takes back names that are other ones than in `trusted`. The next load reads their lists again: a mistake of one
+    /// moment would last for a day otherwise. Names that are being read now are left as they are.
+    pub fn put_back_names(&self, trusted: &Names) {
+        for (kind, entry) in Kind::ALL.into_iter().zip(&self.names.entries) {
+            if let (Some(trusted), Ok(mut entry)) = (trusted.by_kind.get(&kind), entry.try_lock()) {
+                entry.put_back(trusted);
             }
         }
     }

@@ -126,6 +126,22 @@ pub(super) fn odd_entries(answer: &Answer, entries: usize, attribute: &str, valu
     start(answer.status, answer.content_type).body(page.to_string())
 }
 
+/// Returns the listing in which each entry has the name of the one before it.
+///
+/// A response that is not a listing keeps its content.
+pub(super) fn other_names(answer: &Answer) -> HttpResponse {
+    let mut page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if let Some(data) = page.get_mut("_data").and_then(Value::as_array_mut) {
+        let mut earlier = data.last().and_then(|entry| entry.get("name")).cloned();
+        for name in data.iter_mut().filter_map(|entry| entry.get_mut("name")) {
+            if let Some(earlier) = &mut earlier {
+                std::mem::swap(name, earlier);
+            }
+        }
+    }
+    start(answer.status, answer.content_type).body(page.to_string())
+}
+
 /// Returns a page of new ids with a link to another such page.
 pub(super) fn endless(path: &str, query: &str, base_url: &str) -> HttpResponse {
     let cursor = pairs(query).remove("cursor").unwrap_or_default();

@@ -114,6 +114,8 @@ pub enum Action {
         /// Value of the attribute.
         value: Value,
     },
+    /// Normal listing in which each entry has the name of the one before it.
+    OtherNames,
     /// Status 200 with a page of new ids and, on every page, a next link with a new cursor.
     EndlessListing,
     /// Employments of another person.

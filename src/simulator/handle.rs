@@ -124,6 +124,7 @@ impl Asked<'_> {
             Some(Action::OddEntries { entries, attribute, value }) => {
                 broken::odd_entries(&self.answer(), entries, &attribute, &value)
             }
+            Some(Action::OtherNames) => broken::other_names(&self.answer()),
             Some(Action::EndlessListing) => broken::endless(path, self.request.query_string(), base_url),
             Some(Action::EmploymentsOf { person, names_person }) => {
                 let route = Route::Employments(person);

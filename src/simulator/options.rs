@@ -88,6 +88,8 @@ pub struct Quirks {
     pub numeric_ids: bool,
     /// Endpoints that return status 404 for requests without the header `Beta: true`.
     pub beta: Vec<Endpoint>,
+    /// Ids of persons who are inactive, with all employments, whatever their status is.
+    pub inactive: Vec<String>,
     /// Ids of org units that the list leaves out. A read of the single unit still returns it.
     pub unlisted_org_units: Vec<String>,
 }

@@ -26,7 +26,7 @@ impl Wire<'_> {
         object.opt("preferred_name", person.preferred_name.as_deref());
         object.opt("gender", self.word(person.gender.as_deref()));
         object.opt("profile_picture", person.profile_picture.as_deref().map(|url| json!({ "url": url })));
-        object.opt("status", self.word(person.status.as_deref()));
+        object.opt("status", self.word(self.status(&person.id, person.status.as_deref())));
         object.opt("created_at", person.created_at.map(|at| at.to_string()));
         object.opt("updated_at", person.updated_at.map(|at| at.to_string()));
         let attributes: Vec<Value> = person.custom_attributes.iter().map(|it| self.attribute(it)).collect();
@@ -37,6 +37,11 @@ impl Wire<'_> {
         let href = format!("{}/v2/persons/{}", self.base_url, person.id);
         object.put("_meta", json!({ "links": { "self": { "href": href } } }));
         object.without(&self.quirks.hidden_attributes)
+    }
+
+    /// Returns the status of a person or of one of their employments.
+    fn status<'w>(&self, person: &str, status: Option<&'w str>) -> Option<&'w str> {
+        if self.quirks.inactive.iter().any(|id| id == person) { Some("INACTIVE") } else { status }
     }
 
     /// Returns a person's employments in the order of the listing.
@@ -53,7 +58,7 @@ impl Wire<'_> {
         let mut object = self.object();
         object.put("id", self.id(&employment.id));
         object.put("person", self.reference(person));
-        object.opt("status", self.word(employment.status.as_deref()));
+        object.opt("status", self.word(self.status(person, employment.status.as_deref())));
         object.opt("type", self.word(employment.kind.as_deref()));
         object.opt("position", employment.position.as_deref().map(|title| json!({ "title": title })));
         object.opt("job", employment.position.as_deref().map(|title| self.reference(&job_id(title))));

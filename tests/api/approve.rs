@@ -6,7 +6,7 @@ use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::harness::{Setup, TOKEN, until};
-use crate::process::{Ended, Program, get, run, serve, settings};
+use crate::process::{Ended, Program, get, run, run_on_terminal, serve, settings};
 
 /// Runs `approve` for the server whose SCIM is there.
 async fn approve(base_url: &str, args: &[&str]) -> Ended {
@@ -114,6 +114,45 @@ async fn without_a_terminal_an_id_or_a_yes_nothing_is_published() {
     refuses(&other, 1, &format!("the change that is held back is {id} by now"));
     assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
     assert_eq!(held_id(&base_url).await, id, "looking changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_terminal_only_a_yes_publishes_what_is_shown() {
+    let simulator = Setup::persons(60).simulator();
+    let (_program, base_url) = held(&simulator, 40).await;
+    let listen = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2").to_owned();
+    // 4 is what the keys Ctrl and D send: the end of the input.
+    for (typed, is_yes) in [
+        ("\n", false),
+        ("n\n", false),
+        ("no\n", false),
+        ("yess\n", false),
+        ("\u{4}", false),
+        ("y\n", true),
+        (" YES \n", true),
+    ] {
+        let id = held_id(&base_url).await;
+        let served = get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"].clone();
+        let on_terminal = || run_on_terminal(&["approve", "--listen", &listen], "Publish it? [y/N] ", typed);
+        let (code, seen) = tokio::task::block_in_place(on_terminal);
+        assert_eq!(code, Some(0), "{typed:?}: {seen}");
+        assert!(seen.starts_with(&format!("Change {id}: ")), "{typed:?}: {seen}");
+        let outcome = if is_yes { "Published: " } else { "Not approved." };
+        assert!(seen.contains(outcome), "{typed:?}: {seen}");
+        let now = get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"].clone();
+        if !is_yes {
+            assert_eq!((&now, held_id(&base_url).await), (&served, id), "{typed:?}");
+            continue;
+        }
+        assert_eq!(now, if served == 60 { 40 } else { 15 }, "{typed:?}");
+        simulator.with_world(|world| world.persons.truncate(15));
+        until("the next change is held back, or there is none", async || {
+            get(&format!("{base_url}/Users"), TOKEN).await;
+            let health = get(&base_url.replace("/scim/v2", "/health/ready"), "").await.json();
+            now == 15 || health["parts"]["directory"]["heldBack"].is_object()
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

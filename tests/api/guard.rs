@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, stamp};
 
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// A bridge over this company that has loaded once, with the default bound.
@@ -239,6 +240,110 @@ async fn each_kind_of_mass_change_is_held_back_until_it_is_approved() {
         if number != "disappeared" {
             assert!(resources.iter().any(|user| user["meta"]["lastModified"] == now), "dated to when it can be seen");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_that_gives_other_names_to_most_ids_is_held_back() {
+    let day = Duration::from_secs(25 * 3600);
+    let department = ("otherDepartment", "60 would have another department");
+    let division = ("otherDivision", "60 would have another division");
+    let organization = ("otherOrganization", "60 would have another organization");
+    let group = ("renamedGroup", "60 would be in a group with another name");
+    let cost_center = ("otherCostCenter", "60 would have another costCenter");
+    for (endpoint, kinds) in [
+        (Endpoint::OrgUnits, &[department, division, group][..]),
+        (Endpoint::LegalEntities, &[organization, group]),
+        (Endpoint::CostCenters, &[cost_center]),
+    ] {
+        let (bridge, users) = guarded(60).await;
+        bridge.simulator.fail(Fault::on(endpoint, Action::OtherNames));
+        bridge.clock.pass(day);
+        for _ in 0..2 {
+            assert_eq!(bridge.reloaded().await, users, "{endpoint:?}");
+        }
+        let told = directory(&bridge).await;
+        for (kind, words) in kinds {
+            assert_eq!(told["heldBack"][kind], 60, "{endpoint:?}: {told}");
+            assert!(told["detail"].as_str().unwrap().contains(words), "{endpoint:?}: {told}");
+        }
+
+        // It ends with the mistake, and not a day later.
+        bridge.simulator.heal();
+        bridge.simulator.reset_counts();
+        assert_eq!(bridge.reloaded().await, users, "{endpoint:?}");
+        assert!(bridge.directory().held_back().is_none(), "{endpoint:?}");
+        let requests = bridge.simulator.requests(endpoint);
+        assert!((1..=2).contains(&requests), "{endpoint:?} is read again once: {requests}");
+        bridge.reloaded().await;
+        assert_eq!(bridge.simulator.requests(endpoint), requests, "{endpoint:?}");
+
+        // Where it is no mistake, it is approved.
+        bridge.simulator.fail(Fault::on(endpoint, Action::OtherNames));
+        bridge.clock.pass(day);
+        assert_eq!(bridge.reloaded().await, users, "{endpoint:?}");
+        bridge.approve().await;
+        let approved = bridge.everybody().await;
+        let name = |user: &Value| {
+            let enterprise = &user[ENTERPRISE];
+            ["department", "division", "organization", "costCenter"].map(|name| enterprise[name].clone())
+        };
+        for (user, was) in approved.iter().zip(&users) {
+            let others = name(user).iter().zip(name(was)).filter(|(now, was)| **now != *was).count();
+            assert_eq!(others, kinds.iter().filter(|kind| **kind != group).count(), "{endpoint:?}: {user}");
+        }
+        assert_eq!(bridge.reloaded().await, approved, "{endpoint:?}");
+        assert!(bridge.directory().held_back().is_none(), "{endpoint:?}");
+    }
+}
+
+/// A company in which 40 of 200 persons have a department each, and the others one together.
+fn company_of_departments() -> World {
+    let mut world = company(200);
+    let kind = OrgUnitKind::Department;
+    let small = (0..40).map(|number| OrgUnit { id: format!("s{number}"), name: format!("Small {number}"), kind });
+    world.org_units = small.collect();
+    world.org_units.push(OrgUnit { id: "u1".to_owned(), name: "One".to_owned(), kind });
+    for (number, person) in world.persons.iter_mut().enumerate() {
+        let id = if number < 40 { format!("s{number}") } else { "u1".to_owned() };
+        person.employments.iter_mut().for_each(|it| it.org_units = vec![(kind, id.clone())]);
+    }
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_groups_that_vanish_or_get_another_name_are_held_back() {
+    // 42 groups with the legal entity: 10 are few, 11 are more than a fifth; the users are never too many.
+    for (gone, renamed, is_held) in [(10, 0, false), (11, 0, true), (0, 10, false), (0, 11, true), (6, 5, true)] {
+        let text = format!("{gone} gone, {renamed} renamed");
+        let (bridge, _) = guarded_world(company_of_departments()).await;
+        let groups = async || bridge.list("/Groups", &[]).await["Resources"].clone();
+        let before = groups().await;
+        assert_eq!(before.as_array().unwrap().len(), 42, "{text}");
+        bridge.simulator.with_world(|world| {
+            for person in world.persons.iter_mut().take(gone) {
+                let unit = (OrgUnitKind::Department, "u1".to_owned());
+                person.employments.iter_mut().for_each(|it| it.org_units = vec![unit.clone()]);
+            }
+            world.org_units.iter_mut().skip(20).take(renamed).for_each(|unit| unit.name.push('!'));
+        });
+        bridge.clock.pass(Duration::from_secs(25 * 3600));
+        bridge.reloaded().await;
+        assert_eq!(bridge.directory().held_back().is_some(), is_held, "{text}");
+        if is_held {
+            assert_eq!(groups().await, before, "{text}");
+            let told = directory(&bridge).await;
+            let numbers = serde_json::json!({"of": 42, "gone": gone, "renamed": renamed});
+            assert_eq!(told["heldBack"]["groups"], numbers, "{text}");
+            assert_eq!(told["heldBack"]["users"], gone + renamed, "{text}");
+            let words = format!("of 42 groups {gone} would vanish and {renamed} have another name");
+            assert!(told["detail"].as_str().unwrap().contains(&words), "{told}");
+            bridge.approve().await;
+        }
+        let after = groups().await;
+        let after = after.as_array().unwrap();
+        let marked = after.iter().filter(|group| group["displayName"].as_str().unwrap().ends_with('!')).count();
+        assert_eq!((after.len(), marked), (42 - gone, renamed), "{text}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The program as a process: what it takes, what it prints, how it ends. Its environment holds what
 //! a test puts there and nothing else.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use clap::CommandFactory;
 use personio_scim::config::Args;
 use personio_scim::simulator::{Action, Endpoint, Fault, Options, Simulator};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -91,6 +93,15 @@ impl Program {
         Self { child, out, err }
     }
 
+    /// Starts a program whose standard error nobody reads.
+    pub fn start_unread(args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
+        command.args(args).env_clear().envs(variables.iter().copied());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let out = Output::of(child.stdout.take().unwrap());
+        Self { child, out, err: Output { text: Arc::default(), reader: None } }
+    }
+
     /// Waits for the end, for as long as [`until`] does.
     pub async fn ended(mut self) -> Ended {
         let mut status = None;
@@ -155,6 +166,47 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A terminal.
+pub struct Terminal {
+    /// What a person has in front of them.
+    pub screen: File,
+    /// What a program has as its standard input, output and error.
+    pub end: File,
+}
+
+impl Terminal {
+    pub fn open() -> Self {
+        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&screen).unwrap();
+        unlockpt(&screen).unwrap();
+        let name = ptsname(&screen, Vec::new()).unwrap().into_string().unwrap();
+        let end = File::options().read(true).write(true).open(name).unwrap();
+        Self { screen: File::from(screen), end }
+    }
+}
+
+/// Runs a program on a terminal, and types `typed` once `prompt` is there. Returns its exit code, and all that was
+/// to be seen.
+pub fn run_on_terminal(args: &[&str], prompt: &str, typed: &str) -> (Option<i32>, String) {
+    let Terminal { mut screen, end } = Terminal::open();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
+    command.args(args).env_clear();
+    let [input, output] = [end.try_clone().unwrap(), end.try_clone().unwrap()];
+    let mut child = command.stdin(input).stdout(output).stderr(end).spawn().unwrap();
+    // Otherwise the terminal stays open at this end, too.
+    drop(command);
+    let (mut seen, mut buffer, mut is_typed) = (String::new(), [0; 1024], false);
+    // A terminal that nobody has open any more cannot be read.
+    while let Ok(length @ 1..) = screen.read(&mut buffer) {
+        seen.push_str(&String::from_utf8_lossy(&buffer[..length]));
+        if !is_typed && seen.contains(prompt) {
+            screen.write_all(typed.as_bytes()).unwrap();
+            is_typed = true;
+        }
+    }
+    (child.wait().unwrap().code(), seen)
 }
 
 /// Runs a program that ends by itself.
@@ -523,19 +575,14 @@ async fn a_company_larger_than_the_largest_page_is_warned_of_in_the_log_and_on_t
 /// SIGHUP is what a closed terminal sends, and what an operator sends to have the settings read again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_whose_terminal_is_closed_ends_and_one_without_a_terminal_reads_its_settings() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let simulator = Setup::persons(3).simulator();
     let upstream = simulator.base_url();
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&terminal).unwrap();
-    unlockpt(&terminal).unwrap();
-    let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
-    let end = std::fs::OpenOptions::new().read(true).write(true).open(name).unwrap();
+    let Terminal { screen, end } = Terminal::open();
     let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
     command.arg("serve").env_clear().envs(settings(&upstream)).stdin(Stdio::null()).stdout(Stdio::null());
     let mut child = command.stderr(end).spawn().unwrap();
     drop(command);
-    let mut reader = BufReader::new(std::fs::File::from(terminal));
+    let mut reader = BufReader::new(screen);
     let mut line = String::new();
     while !line.contains("users are served") {
         line.clear();

@@ -1,8 +1,10 @@
 //! Account states: what an identity system goes by when it locks somebody out, deletes an account or gives access.
 //! Of values only hashes are kept, since it matters only whether they are there and the same.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::directory::Loaded;
@@ -31,21 +33,27 @@ const WATCHED: [Watched; 7] = [
     Watched { lost: Kind::WithoutName, changed: Kind::OtherName },
 ];
 
-/// Account state of one user.
+/// Account state of one user, without the groups.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct AccountState {
+struct AccountState {
     active: bool,
     has_email: bool,
     has_employment: bool,
     /// Hash of the `userName` in lower case.
     user_name: ValueHash,
     values: [ValueHash; WATCHED.len()],
-    /// Hashes of the ids of the user's groups, shared by all users who are in the same.
-    groups: Arc<[ValueHash]>,
+}
+
+/// Account state of one user.
+#[derive(Debug, Clone, Copy, Hash)]
+struct Account<'a> {
+    state: &'a AccountState,
+    /// Hashes of the ids of the user's groups.
+    groups: &'a [ValueHash],
 }
 
 impl AccountState {
-    fn of(user: &User, known_groups: &mut HashSet<Arc<[ValueHash]>>) -> Self {
+    fn of(user: &User) -> Self {
         let enterprise = &user.enterprise;
         let values = [
             enterprise.department.as_deref(),
@@ -56,39 +64,32 @@ impl AccountState {
             enterprise.division.as_deref(),
             user.name.formatted.as_deref(),
         ];
-        let groups: Vec<ValueHash> = user.groups.iter().map(|group| hash(&group.value)).collect();
-        let groups = match known_groups.get(groups.as_slice()) {
-            Some(known) => Arc::clone(known),
-            None => {
-                let new: Arc<[ValueHash]> = groups.into();
-                known_groups.insert(Arc::clone(&new));
-                new
-            }
-        };
         Self {
             active: user.active,
             has_email: !user.emails.is_empty(),
             has_employment: user.has_employment(),
             user_name: folded_hash(&user.user_name),
             values: values.map(|value| value.map_or(ABSENT, hash)),
-            groups,
         }
     }
+}
 
+impl Account<'_> {
     /// Returns what happens to a user on the way from here to `later`.
-    fn changes(&self, later: &Self, renamed_groups: &HashSet<ValueHash>) -> Kinds {
+    fn changes(self, later: Account<'_>, renamed_groups: &HashSet<ValueHash>) -> Kinds {
+        let (was, is) = (self.state, later.state);
         let mut kinds = Kinds::default();
         let mut note = |kind: Kind, happens: bool| {
             if happens {
                 kinds.add(kind);
             }
         };
-        note(Kind::Deactivated, self.active && !later.active);
-        note(Kind::Activated, !self.active && later.active);
-        note(Kind::Renamed, self.user_name != later.user_name);
-        note(Kind::WithoutEmail, self.has_email && !later.has_email);
-        note(Kind::WithoutEmployment, self.has_employment && !later.has_employment);
-        for (watched, (before, after)) in WATCHED.iter().zip(self.values.iter().zip(&later.values)) {
+        note(Kind::Deactivated, was.active && !is.active);
+        note(Kind::Activated, !was.active && is.active);
+        note(Kind::Renamed, was.user_name != is.user_name);
+        note(Kind::WithoutEmail, was.has_email && !is.has_email);
+        note(Kind::WithoutEmployment, was.has_employment && !is.has_employment);
+        for (watched, (before, after)) in WATCHED.iter().zip(was.values.iter().zip(&is.values)) {
             note(watched.lost, *before != ABSENT && *after == ABSENT);
             note(watched.changed, *before != ABSENT && *after != ABSENT && before != after);
         }
@@ -99,10 +100,89 @@ impl AccountState {
     }
 }
 
+/// Account states of all users of a load, by id. They are kept as long as the load is served, so that each user takes
+/// about 50 bytes: ids are one text, and users who are in the same groups share them.
+#[derive(Debug, Default)]
+struct Users {
+    /// All ids in ascending order, one behind the other.
+    ids: String,
+    /// End of each id.
+    ends: Vec<usize>,
+    states: Vec<AccountState>,
+    /// For each user the position of the groups in `group_sets`.
+    memberships: Vec<u32>,
+    group_sets: Vec<Box<[ValueHash]>>,
+}
+
+impl Users {
+    fn of(users: &[User]) -> Self {
+        let mut sorted: Vec<&User> = users.iter().collect();
+        sorted.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        let mut all = Self {
+            ids: String::with_capacity(users.iter().map(|user| user.id.len()).sum()),
+            ends: Vec::with_capacity(users.len()),
+            states: Vec::with_capacity(users.len()),
+            memberships: Vec::with_capacity(users.len()),
+            group_sets: Vec::new(),
+        };
+        let mut known: HashMap<Box<[ValueHash]>, u32> = HashMap::new();
+        for user in sorted {
+            all.ids.push_str(&user.id);
+            all.ends.push(all.ids.len());
+            all.states.push(AccountState::of(user));
+            let groups: Box<[ValueHash]> = user.groups.iter().map(|group| hash(&group.value)).collect();
+            // There are no more sets than users, and never four thousand million of those.
+            let next = u32::try_from(all.group_sets.len()).unwrap_or(u32::MAX);
+            let position = *known.entry(groups).or_insert_with_key(|groups| {
+                all.group_sets.push(groups.clone());
+                next
+            });
+            all.memberships.push(position);
+        }
+        all
+    }
+
+    fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Returns the bounds of an id in the text of all.
+    fn range(&self, position: usize) -> Range<usize> {
+        let before = position.checked_sub(1).and_then(|before| self.ends.get(before));
+        before.copied().unwrap_or_default()..self.ends.get(position).copied().unwrap_or_default()
+    }
+
+    fn id(&self, position: usize) -> &str {
+        self.ids.get(self.range(position)).unwrap_or_default()
+    }
+
+    fn account(&self, position: usize) -> Option<Account<'_>> {
+        let groups = usize::try_from(*self.memberships.get(position)?).ok()?;
+        Some(Account { state: self.states.get(position)?, groups: self.group_sets.get(groups)? })
+    }
+
+    fn find(&self, id: &str) -> Option<Account<'_>> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.id(middle).cmp(id) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return self.account(middle),
+                Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, Account<'_>)> {
+        (0..self.len()).filter_map(|position| Some((self.id(position), self.account(position)?)))
+    }
+}
+
 /// Account states of all users of a load, and names of all groups.
 #[derive(Debug)]
 pub(in crate::directory) struct Accounts {
-    users: HashMap<Box<str>, AccountState>,
+    users: Users,
     /// Hashes of the display names of groups by their id.
     groups: HashMap<Box<str>, ValueHash>,
     unconfirmed: HashSet<Box<str>>,
@@ -134,12 +214,9 @@ pub(in crate::directory) struct Change {
 
 impl Accounts {
     pub(super) fn of(loaded: &Loaded) -> Self {
-        let mut known_groups = HashSet::new();
-        let users =
-            loaded.users.iter().map(|user| (user.id.as_str().into(), AccountState::of(user, &mut known_groups)));
         let named = |group: &Group| (group.id.as_str().into(), hash(&group.display_name));
         Self {
-            users: users.collect(),
+            users: Users::of(&loaded.users),
             groups: loaded.groups.iter().map(named).collect(),
             unconfirmed: loaded.unconfirmed.clone(),
             vocabulary: Arc::clone(&loaded.vocabulary),
@@ -175,19 +252,19 @@ impl Accounts {
         }
         let is_renamed = |(_, change): &&(Box<str>, GroupChange)| *change == GroupChange::Renamed;
         let renamed: HashSet<ValueHash> = change.groups.iter().filter(is_renamed).map(|(id, _)| hash(id)).collect();
-        for (id, before) in &self.users {
-            let kinds = match later.users.get(id) {
+        for (id, before) in self.users.iter() {
+            let kinds = match later.users.find(id) {
                 Some(now) if !later.unconfirmed.contains(id) => before.changes(now, &renamed),
                 Some(_) | None => self.disappears(id, later, approved),
             };
             if !kinds.is_empty() {
-                change.users.push((id.clone(), kinds));
+                change.users.push((id.into(), kinds));
             }
         }
-        for id in later.users.keys().filter(|id| !self.users.contains_key(*id)) {
+        for (id, _) in later.users.iter().filter(|(id, _)| self.users.find(id).is_none()) {
             let mut kinds = Kinds::default();
             kinds.add(Kind::New);
-            change.users.push((id.clone(), kinds));
+            change.users.push((id.into(), kinds));
         }
         change.users.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         change.groups.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
@@ -209,7 +286,7 @@ impl Accounts {
     /// Returns the hash of a user's account state; of nothing if there is no such user.
     pub(super) fn hash_of(&self, id: &str) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.users.get(id).hash(&mut hasher);
+        self.users.find(id).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -237,6 +314,7 @@ fn folded_hash(text: &str) -> ValueHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scim::{EnterpriseUser, Extension, Locations, Membership, Meta, Name};
 
     fn whole() -> AccountState {
         AccountState {
@@ -245,8 +323,13 @@ mod tests {
             has_employment: true,
             user_name: folded_hash("Ann@x"),
             values: [1; WATCHED.len()],
-            groups: [1, 2].into(),
         }
+    }
+
+    /// Changes of a user, where group 2 gets another name.
+    fn kinds(was: &AccountState, groups: &[ValueHash], now: &AccountState, groups_now: &[ValueHash]) -> Vec<Kind> {
+        let now = Account { state: now, groups: groups_now };
+        Account { state: was, groups }.changes(now, &HashSet::from([2])).iter().collect()
     }
 
     #[test]
@@ -257,26 +340,76 @@ mod tests {
             has_employment: false,
             user_name: folded_hash("personio-1"),
             values: [ABSENT; WATCHED.len()],
-            groups: [].into(),
         };
-        let kinds = |one: &AccountState, other: &AccountState| {
-            one.changes(other, &HashSet::from([2])).iter().collect::<Vec<_>>()
-        };
+        let both = &[1, 2][..];
         let lost: Vec<Kind> = WATCHED.iter().map(|watched| watched.lost).collect();
         let all = [Kind::Deactivated, Kind::Renamed, Kind::WithoutEmail, Kind::WithoutEmployment];
-        assert_eq!(kinds(&whole(), &bare), [&all[..], &lost, &[Kind::FewerGroups]].concat());
-        assert_eq!(kinds(&bare, &whole()), [Kind::Renamed, Kind::Activated]);
-        assert_eq!(kinds(&whole(), &AccountState { user_name: folded_hash("ann@X"), ..whole() }), [Kind::RenamedGroup]);
-        let one_group = AccountState { groups: [1].into(), ..whole() };
-        assert_eq!(kinds(&whole(), &one_group), [Kind::FewerGroups]);
-        assert_eq!(kinds(&one_group, &whole()), []);
+        assert_eq!(kinds(&whole(), both, &bare, &[]), [&all[..], &lost, &[Kind::FewerGroups]].concat());
+        assert_eq!(kinds(&bare, &[], &whole(), both), [Kind::Renamed, Kind::Activated]);
+        let other_case = AccountState { user_name: folded_hash("ann@X"), ..whole() };
+        assert_eq!(kinds(&whole(), both, &other_case, both), [Kind::RenamedGroup]);
+        assert_eq!(kinds(&whole(), both, &whole(), &[1]), [Kind::FewerGroups]);
+        assert_eq!(kinds(&whole(), &[1], &whole(), both), []);
         for (place, watched) in WATCHED.iter().enumerate() {
-            let mut other = one_group.clone();
+            let mut other = whole();
             other.values[place] = 2;
-            assert_eq!(kinds(&one_group, &other), [watched.changed]);
+            assert_eq!(kinds(&whole(), &[1], &other, &[1]), [watched.changed]);
             other.values[place] = ABSENT;
-            assert_eq!(kinds(&one_group, &other), [watched.lost]);
-            assert_eq!(kinds(&other, &one_group), []);
+            assert_eq!(kinds(&whole(), &[1], &other, &[1]), [watched.lost]);
+            assert_eq!(kinds(&other, &[1], &whole(), &[1]), []);
         }
+    }
+
+    fn user(id: &str, groups: &[&str]) -> User {
+        let locations = Locations::new("https://scim.example.com/scim/v2");
+        let group = |value: &&str| Membership {
+            value: (*value).to_owned(),
+            reference: locations.group(value),
+            display: (*value).to_owned(),
+            kind: "direct",
+        };
+        User {
+            id: id.to_owned(),
+            external_id: id.to_owned(),
+            user_name: id.to_owned(),
+            name: Name::default(),
+            display_name: id.to_owned(),
+            title: None,
+            user_type: None,
+            active: true,
+            emails: Vec::new(),
+            groups: groups.iter().map(group).collect(),
+            enterprise: EnterpriseUser::default(),
+            extension: Extension::default(),
+            meta: Meta::of_user(locations.user(id), None, None),
+        }
+    }
+
+    #[test]
+    fn a_user_takes_less_than_100_bytes() {
+        let all: Vec<User> = (0..10_000).map(|id| user(&(1_000_000 + id).to_string(), &["a", "b"])).collect();
+        let Users { ids, ends, states, memberships, group_sets } = Users::of(&all);
+        let bytes = ids.capacity()
+            + ends.capacity() * size_of::<usize>()
+            + states.capacity() * size_of::<AccountState>()
+            + memberships.capacity() * size_of::<u32>();
+        assert_eq!(group_sets.len(), 1);
+        assert!(bytes < 10_000 * 60, "{} bytes a user", bytes / 10_000);
+    }
+
+    #[test]
+    fn users_are_found_by_their_ids_with_their_groups() {
+        let users = Users::of(&[user("20", &["a", "b"]), user("3", &[]), user("100", &["a", "b"]), user("9", &["b"])]);
+        assert_eq!(users.iter().map(|(id, _)| id).collect::<Vec<_>>(), ["100", "20", "3", "9"]);
+        assert_eq!(users.group_sets.len(), 3, "the same groups are kept once");
+        for (id, groups) in [("20", &["a", "b"][..]), ("3", &[]), ("100", &["a", "b"]), ("9", &["b"])] {
+            let account = users.find(id).unwrap();
+            let hashes: Vec<ValueHash> = groups.iter().map(|group| hash(group)).collect();
+            assert_eq!((account.groups, account.state.user_name), (&hashes[..], folded_hash(id)), "{id}");
+        }
+        for id in ["", "1", "2", "200", "99"] {
+            assert!(users.find(id).is_none(), "{id}");
+        }
+        assert!(Users::default().find("1").is_none());
     }
 }

@@ -140,3 +140,21 @@ async fn the_first_fault_that_is_due_acts() {
     assert_eq!(probe.ask_token(FORM, GOOD_FORM).await.0, 503);
     assert_eq!(probe.get("/v2/persons").await.0, 503);
 }
+
+#[tokio::test]
+async fn names_are_those_of_other_entries() {
+    let probe = Probe::of(1).await;
+    let names = |page: &serde_json::Value| -> Vec<(String, String)> {
+        let entries = page["_data"].as_array().unwrap().iter();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        entries.map(|entry| (text(&entry["id"]), text(&entry["name"]))).collect()
+    };
+    let right = names(&probe.get("/v2/legal-entities").await.1);
+    probe.simulator.fail(Fault::on(Endpoint::LegalEntities, Action::OtherNames));
+    let wrong = names(&probe.get("/v2/legal-entities").await.1);
+    assert!(right.len() > 1);
+    for (place, (id, name)) in wrong.iter().enumerate() {
+        let before = (place + right.len() - 1) % right.len();
+        assert_eq!((id, name), (&right[place].0, &right[before].1));
+    }
+}

@@ -146,3 +146,21 @@ async fn pages_may_overlap() {
     all.dedup();
     assert_eq!(all.len(), 25);
 }
+
+#[tokio::test]
+async fn persons_are_inactive_whatever_else_is_known_of_them() {
+    let probe = Probe::of(20).await;
+    let id = probe.simulator.with_world(|world| {
+        let person = world.persons.iter_mut().find(|person| !person.employments.is_empty()).unwrap();
+        person.status = Some("ACTIVE".to_owned());
+        person.employments.iter_mut().for_each(|employment| employment.status = Some("ACTIVE".to_owned()));
+        person.id.clone()
+    });
+    for (inactive, expected) in [(vec![], "ACTIVE"), (vec![id.clone()], "INACTIVE")] {
+        probe.simulator.set_quirks(|quirks| quirks.inactive = inactive);
+        let person = probe.get(&format!("/v2/persons/{id}")).await.1;
+        assert_eq!(person["status"], expected);
+        let employments = probe.get(&format!("/v2/persons/{id}/employments")).await.1;
+        assert_eq!(employments["_data"][0]["status"], expected);
+    }
+}

@@ -418,8 +418,9 @@ impl directory::Source for Source {
         // Whoever is new need not be read twice.
         let new = kept.records.people.iter().filter(|record| !people.has(&record.id)).cloned().collect();
         kept.gleaned.people = new;
-        let Records { names, left_out, .. } = &*kept.records;
-        kept.records = Arc::new(Records { people, names: names.clone(), left_out: left_out.clone() });
+        let left_out = kept.records.left_out.clone();
+        kept.records = Arc::new(Records { people, names: served.names.clone(), left_out });
+        self.client.put_back_names(&served.names);
     }
 
     fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError> {
