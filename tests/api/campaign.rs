@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 
 use approval::Published;
 use futures_util::future::join_all;
+use personio_scim::clock::{Clock, SystemClock};
 use personio_scim::directory::Approval;
+use personio_scim::mapping::GroupKind;
 use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, Person, Quirks, Termination, World};
-use personio_scim::translate::GroupKind;
 use serde_json::{Value, json};
 use truth::Truth;
 
@@ -948,7 +949,7 @@ async fn nobody_is_lost_while_the_log_is_stalled() {
     }
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
     simulator.heal();
-    let mut setup = setup(TestClock::at(&jiff::Timestamp::now().to_string()), World::empty());
+    let mut setup = setup(TestClock::at(&SystemClock::default().now().to_string()), World::empty());
     (setup.policy.groups, setup.policy.active_before_start_days) = (Vec::new(), None);
     let fresh = setup.start_with(simulator);
     fresh.ready().await;
