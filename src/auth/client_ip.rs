@@ -1,26 +1,27 @@
-//! From where somebody asks. An IPv4 address that came as an IPv6 one (`::ffff:192.0.2.1`) is the IPv4 address.
+//! Networks, and the address of the client behind trusted proxies. An IPv4-mapped IPv6 address
+//! (`::ffff:192.0.2.1`) is treated as the IPv4 address.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-/// Networks, perhaps none.
+/// Set of networks, which may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks(Vec<IpNet>);
 
-/// A text that is no network.
+/// Error for a text that does not name a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotANetwork {
-    /// It is nothing of the kind.
+    /// Text that is neither a network nor an address.
     #[error("`{0}` is no network; write for example 192.0.2.0/24, 2001:db8::/32 or a single address")]
     Nonsense(String),
-    /// The address is one within a network.
+    /// Address with bits set beyond its prefix, and the network that contains it.
     #[error("`{0}` is an address within a network; write {1}")]
     Within(String, IpNet),
 }
 
-/// How many bits of an IPv6 address say that it is an IPv4 one.
+/// Length in bits of the prefix of IPv4-mapped IPv6 addresses (`::ffff:0:0/96`).
 const MAPPED: u8 = 96;
 
 impl fmt::Display for Networks {
@@ -31,30 +32,31 @@ impl fmt::Display for Networks {
 }
 
 impl Networks {
-    /// Whether there are none.
+    /// Reports whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The networks that these texts name.
+    /// Parses networks and single addresses.
     ///
     /// # Errors
-    /// When one of them names none.
+    /// Returns an error when a text is neither, or when an address has bits set beyond its prefix.
     pub fn named(names: &[String]) -> Result<Self, NotANetwork> {
         names.iter().map(|name| network(name)).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether the address is in one of them.
+    /// Reports whether the address is in one of the networks.
     #[must_use]
     pub fn contain(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// For whom a request is that comes from `peer`, these networks being those of trusted proxies. Each proxy adds to
-    /// the end of `X-Forwarded-For` from where it was asked, so that only the end can be believed: as far as those
-    /// who wrote it are trusted. Nothing where that end is no address.
+    /// Returns the address of the client whose request arrives from `peer`. The networks are those
+    /// of the trusted proxies. Each proxy appends the address of its own peer to `X-Forwarded-For`,
+    /// so the entries are read from the end, for as long as the address that wrote them is a
+    /// trusted proxy. Returns `None` when such an entry is not an address.
     pub(super) fn origin(&self, peer: IpAddr, forwarded: &[&[u8]]) -> Option<IpAddr> {
         let mut origin = peer.to_canonical();
         let entries = forwarded.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b','));
@@ -85,7 +87,8 @@ fn network(name: &str) -> Result<IpNet, NotANetwork> {
     }
 }
 
-/// An address as proxies write it: perhaps with a port, and an IPv6 one perhaps in brackets.
+/// Parses an address as proxies write it: with or without a port, an IPv6 address with or without
+/// brackets.
 fn address(text: &str) -> Option<IpAddr> {
     let alone = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let address = alone.parse::<IpAddr>().ok();
@@ -137,7 +140,7 @@ mod tests {
         let proxies = networks(&["10.0.0.0/8", "fd00::/8", "127.0.0.1"]).unwrap();
         let client = Some("203.0.113.9");
         for (peer, forwarded, expected) in [
-            // Whoever is no proxy may say what they like.
+            // Entries from a peer that is not a trusted proxy are ignored.
             ("203.0.113.9", &["192.0.2.1"][..], client),
             ("203.0.113.9", &["garbage"], client),
             ("10.0.0.1", &[], Some("10.0.0.1")),
@@ -150,14 +153,14 @@ mod tests {
             ("10.0.0.1", &["192.0.2.1, 203.0.113.9", "10.9.9.9, fd00::2"], client),
             ("10.0.0.1", &["garbage, 203.0.113.9 ,127.0.0.1"], client),
             ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], Some("10.0.0.3")),
-            // As they are written.
+            // Notations that proxies use.
             ("10.0.0.1", &["203.0.113.9:4711"], client),
             ("10.0.0.1", &["::ffff:203.0.113.9"], client),
             ("10.0.0.1", &["[::ffff:203.0.113.9]:4711"], client),
             ("10.0.0.1", &["2001:db8::7"], Some("2001:db8::7")),
             ("10.0.0.1", &["[2001:db8::7]"], Some("2001:db8::7")),
             ("10.0.0.1", &["[2001:db8::7]:443"], Some("2001:db8::7")),
-            // Nobody.
+            // Entries that name no address.
             ("10.0.0.1", &[""], None),
             ("10.0.0.1", &["203.0.113.9,"], None),
             ("10.0.0.1", &["203.0.113.9, garbage"], None),

@@ -1,27 +1,29 @@
-//! What whoever asks is called: in logs, in metrics, and where the server remembers something for them.
+//! Names of clients and issuers: for logs, for metrics and as keys of state that the server holds
+//! for each client.
 
 use std::fmt;
 use std::sync::Arc;
 
 const LONGEST: usize = 64;
 
-/// The name of a client or of an issuer, as it is configured: there are few, and they hold nothing of a token.
+/// Configured name of a client or an issuer. There are few names, and a name contains nothing of a
+/// token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Caller(Arc<str>);
 
-/// A text that is no name.
+/// Error for a text that is not a valid name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a name has 1 to {LONGEST} letters, digits, points, hyphens and underscores, and is not `none`")]
 pub struct NotAName;
 
 impl Caller {
-    /// A caller of this name.
+    /// Checks a name.
     ///
     /// # Errors
-    /// When it is none.
+    /// Returns an error when the name is empty, too long, contains other characters or is `none`.
     pub fn named(name: &str) -> Result<Self, NotAName> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        // Metrics say so of whoever is nobody.
+        // Metrics use `none` as the name for requests without a client.
         let is_none = name.eq_ignore_ascii_case("none");
         if (1..=LONGEST).contains(&name.len()) && name.bytes().all(plain) && !is_none {
             Ok(Self(name.into()))
@@ -30,13 +32,13 @@ impl Caller {
         }
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0
     }
 
-    /// The name, for whoever keeps it.
+    /// Returns the name with shared ownership, without copying the text.
     #[must_use]
     pub fn shared_name(&self) -> Arc<str> {
         Arc::clone(&self.0)

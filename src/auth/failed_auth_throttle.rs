@@ -1,7 +1,9 @@
-//! Wrong tokens are slowed per address: after a few, further ones are not even answered as wrong until a while has
-//! passed, and each wrong one after that makes it longer. Nothing waits here, and nothing of it touches a right
-//! token: many may share an address with somebody who is misconfigured. For the same reason a right token does not
-//! make wrong ones forgotten; time does.
+//! Throttle for addresses that present wrong tokens. After a few wrong tokens, further ones are
+//! refused as throttled until a delay has passed. Each wrong token after the delay doubles it.
+//!
+//! The throttle does not delay a request, and it does not affect valid tokens: many clients may
+//! share an address with one that is misconfigured. For the same reason a valid token does not
+//! reset the count. Only time does.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -10,26 +12,27 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 
-/// So many wrong tokens are nothing unusual.
+/// Number of wrong tokens at which delays begin. A few wrong tokens are normal.
 const FREE: u32 = 5;
-/// The first pause; each further one is twice as long.
+/// First delay. Each further one is twice as long.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest.
+/// Maximum delay.
 const LONGEST: Duration = Duration::from_secs(60);
-/// So long after the last wrong token all is forgotten.
+/// Time after the last counted wrong token at which an address is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(900);
-/// So many addresses are remembered.
+/// Maximum number of addresses that are remembered.
 const ADDRESSES: u64 = 10_000;
-/// Whoever has one IPv6 address has all that share these bits with it.
+/// Length in bits of the IPv6 prefix that counts as one address, because a subscriber usually has
+/// all addresses below it.
 const OWN: u32 = 64;
 
-/// Who has presented wrong tokens.
+/// Failed attempts by address.
 pub(super) struct Slow(Cache<IpAddr, Wrong>);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Wrong {
     count: u32,
-    /// On the monotonic clock.
+    /// End of the delay, on the monotonic clock.
     until: Duration,
 }
 
@@ -39,7 +42,8 @@ impl Slow {
         Self(addresses.time_to_live(FORGOTTEN).build())
     }
 
-    /// Notes a wrong token; for how long the address is to be quiet, if it should have been quiet already.
+    /// Records a wrong token. Returns the rest of the delay if the address is still within one;
+    /// such a token is not counted.
     pub(super) async fn wrong(&self, address: IpAddr, now: Duration) -> Option<Duration> {
         let mut early = None;
         let noted = self.0.entry(shared(address)).and_compute_with(|earlier| {
@@ -84,7 +88,7 @@ mod tests {
         let mut now = seconds(1);
         for length in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert_eq!(slow.wrong(guesser, now).await, Some(seconds(length)));
-            // Those that came in between make it no longer.
+            // Wrong tokens during the delay do not extend it.
             assert_eq!(slow.wrong(guesser, now).await, Some(seconds(length)));
             assert_eq!(slow.wrong(other, now).await, None, "the other is on its own");
             now += seconds(length);

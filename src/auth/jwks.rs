@@ -1,7 +1,9 @@
-//! The public keys of an issuer (RFC 7517): read when they are needed, kept, and read again when a token names one
-//! that is not among them. However many tokens do so, the issuer is asked once in a while only; a token that names a
-//! key which cannot be looked for just then cannot be checked. While the issuer does not answer, the keys that are known
-//! stay good for a day.
+//! Cache of an issuer's public keys (RFC 7517).
+//!
+//! The keys are fetched when a token first needs them, when they are an hour old, and when a token
+//! names a key that is not among them. The number of fetches is limited, whatever tokens clients
+//! send. A token whose key cannot be looked up at the moment is refused with a time to retry, and
+//! not as invalid. While the issuer does not answer, cached keys stay usable for a day.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,72 +21,74 @@ use url::Url;
 use crate::auth::{Algorithm, Inner, Refusal};
 use crate::clock::Clock;
 
-/// After this long keys are read again before they are used: one may have been withdrawn.
+/// Age at which keys are fetched again before they are used, because the issuer may have withdrawn
+/// one.
 const FRESH: Duration = Duration::from_secs(3600);
-/// So long they are good if they cannot be read again.
+/// Age up to which keys are used when they cannot be fetched again.
 const USABLE: Duration = Duration::from_secs(24 * 3600);
-/// Time after which the keys are read once more, on average; the same for one key id, and after a failure.
+/// Time in which one more fetch becomes available. Also the minimum time between two fetches for
+/// the same key id, and the minimum time after a failed fetch.
 const FETCH_INTERVAL: Duration = Duration::from_secs(30);
-/// Number of fetches that may follow each other sooner: a key id that does not exist must not use up the fetch that a
-/// new key needs.
+/// Maximum number of fetches that may follow each other sooner than that. With only one, a token
+/// with a key id that does not exist could use up the fetch that a new key needs.
 const MAX_FETCH_BURST: u32 = 4;
-/// How long the issuer may take to answer. Requests wait for that.
+/// Time limit for the issuer's response. Requests wait for it.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// The largest answer that is read.
+/// Maximum size of a response that is read, in bytes.
 const BODY_LIMIT: usize = 256 * 1024;
-/// So many keys of an issuer are kept.
+/// Maximum number of keys of an issuer that are cached.
 const KEYS: usize = 100;
 
-/// The way to an issuer.
+/// HTTP client for one issuer.
 pub(super) struct Way(reqwest::Client);
 
-/// What a token says of its key.
+/// Key that a token names in its header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
-    /// Without it, any key may be the one.
+    /// Key id. Without one, every key with the algorithm may be the key.
     pub(super) id: Option<&'a str>,
     pub(super) algorithm: Algorithm,
 }
 
-/// The keys of one issuer.
+/// Cached keys of one issuer.
 pub(super) struct Keys {
     url: Url,
     way: Way,
     clock: Arc<dyn Clock>,
     read: ArcSwapOption<Read>,
-    /// Held while the keys are fetched.
+    /// Lock that is held while the keys are fetched.
     fetches: Mutex<Fetches>,
     /// Number of fetches that have ended.
     fetch_count: AtomicU64,
 }
 
-/// When the keys were fetched and may be fetched again, on the monotonic clock.
+/// State of the fetch limits. All times are on the monotonic clock.
 struct Fetches {
-    /// Outcome of the last one.
+    /// Outcome of the last fetch.
     last: Fetched,
     /// Number of fetches that may begin now.
     allowance: u32,
-    /// When `allowance` last grew.
+    /// Time up to which `allowance` has been refilled.
     refilled: Duration,
-    /// When the keys were last fetched because of a key id. Only those of the last [`FETCH_INTERVAL`], so there are at
-    /// most as many as fetches.
+    /// Time of the last fetch for each key id. Older entries than [`FETCH_INTERVAL`] are removed,
+    /// so the number of entries is at most the number of fetches in that time.
     by_id: HashMap<Option<Box<str>>, Duration>,
 }
 
-/// Outcome of an attempt to read the keys again.
+/// Outcome of an attempt to fetch the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fetched {
-    /// The keys are those that the issuer publishes now.
+    /// The cache holds the keys that the issuer publishes now.
     Now,
-    /// They were not read, and may be read after this time.
+    /// No fetch was allowed. One is allowed after this time.
     NotBefore(Duration),
-    /// The issuer does not answer. It is asked again after this time.
+    /// The fetch failed. The next one is allowed after this time.
     Failed(Duration),
 }
 
 struct Read {
     keys: Vec<Key>,
-    /// On the monotonic clock.
+    /// Time of the fetch, on the monotonic clock.
     at: Duration,
 }
 
@@ -95,14 +99,15 @@ struct Key {
 }
 
 impl Way {
-    /// The way to this URL, and to no other: redirects are not followed.
+    /// Creates a client for requests to this URL. It does not follow redirects.
     pub(super) fn to(url: &Url) -> Result<Self, reqwest::Error> {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("personio-scim/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .timeout(TIMEOUT);
         let builder = if url.scheme() == "http" {
-            // Plain http goes to this machine only: no proxy, and no certificates to look for.
+            // Plain HTTP is configured for this machine only. It needs neither a proxy nor
+            // certificates.
             builder.no_proxy().tls_certs_only([])
         } else {
             builder.https_only(true)
@@ -130,7 +135,7 @@ impl Way {
 }
 
 impl Keys {
-    /// No keys yet.
+    /// Creates an empty cache.
     pub(super) fn new(url: Url, way: Way, clock: Arc<dyn Clock>) -> Self {
         Self {
             url,
@@ -142,7 +147,7 @@ impl Keys {
         }
     }
 
-    /// The keys that a token may have been signed with: at least one.
+    /// Returns the keys that a token may have been signed with: at least one.
     pub(super) async fn find(
         self: &Arc<Self>,
         wanted: Wanted<'_>,
@@ -157,13 +162,14 @@ impl Keys {
         }
         match fetched {
             Fetched::Now => Err(Refusal::Unknown),
-            // Clients take a 401 for a lost credential: it must be certain that there is no such key.
+            // A client takes a 401 for a lost credential. The server returns it only when it is
+            // certain that the key does not exist.
             Fetched::NotBefore(at) => Err(Refusal::KeyUnread(self.until(at))),
             Fetched::Failed(at) => Err(Refusal::Uncheckable(self.until(at))),
         }
     }
 
-    /// Reads the keys again because of a key id, unless that was done a short time ago.
+    /// Fetches the keys because of a key id, unless the limits forbid it.
     pub(super) async fn fetch(self: &Arc<Self>, id: Option<&str>, access: &Inner) -> Fetched {
         let (keys, id) = (Arc::clone(self), id.map(Box::from));
         let seen = self.fetch_count.load(Relaxed);
@@ -176,7 +182,7 @@ impl Keys {
         at.saturating_sub(self.clock.monotonic()).max(Duration::from_secs(1))
     }
 
-    /// Fetches the keys, unless somebody else has since `seen` fetches had ended.
+    /// Fetches the keys, unless another task has fetched them since `seen` fetches had ended.
     async fn fetch_once(&self, id: Option<Box<str>>, seen: u64) -> Fetched {
         let mut fetches = self.fetches.lock().await;
         if self.fetch_count.load(Relaxed) > seen {
@@ -201,7 +207,7 @@ impl Keys {
         fetches.last
     }
 
-    /// The keys that may be the one, of those that are not older than this.
+    /// Returns the cached keys that match, if there are any and they are not older than `age`.
     fn known(&self, wanted: Wanted<'_>, age: Duration) -> Option<Vec<DecodingKey>> {
         let read = self.read.load();
         let read = read.as_ref().filter(|read| self.clock.monotonic().saturating_sub(read.at) <= age)?;
@@ -219,7 +225,7 @@ impl Default for Fetches {
 }
 
 impl Fetches {
-    /// Counts a fetch because of a key id, or says why there is none now.
+    /// Counts a fetch for a key id. Returns the reason if no fetch is allowed now.
     fn take_one(&mut self, id: Option<Box<str>>, now: Duration) -> Option<Fetched> {
         if let Fetched::Failed(again) = self.last
             && now < again
@@ -246,9 +252,10 @@ impl Fetches {
     }
 }
 
-/// The keys in a document, of those kinds that are accepted.
+/// Parses a JWK Set and returns its keys of the supported types.
 fn keys(body: &[u8]) -> Result<Vec<Key>, &'static str> {
-    /// A key of a kind that nobody has heard of must not spoil the others (RFC 7517 §5).
+    /// JWK Set whose keys are not parsed yet. A key of an unknown type must not make the others
+    /// unusable (RFC 7517 §5).
     #[derive(Deserialize)]
     struct Document {
         keys: Vec<serde_json::Value>,

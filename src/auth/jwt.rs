@@ -1,5 +1,6 @@
-//! Signed tokens of others: JSON Web Tokens (RFC 7519, RFC 8725). Only asymmetric signatures are accepted, by keys
-//! from the configured place; what a token itself says of keys is ignored.
+//! Verification of JSON Web Tokens of other issuers (RFC 7519, RFC 8725). Only asymmetric
+//! signatures are accepted. Keys come from the configured URL; keys and key URLs in a token are
+//! ignored.
 
 use std::sync::Arc;
 
@@ -13,36 +14,37 @@ use url::Url;
 use crate::auth::jwks::{Keys, Wanted};
 use crate::auth::{Caller, Inner, Networks, Refusal};
 
-/// How far the issuer's clock may be from ours, in seconds.
+/// Accepted difference between the issuer's clock and this one, in seconds.
 const LEEWAY: f64 = 60.0;
 
-/// Somebody whose tokens are accepted.
+/// Issuer whose tokens are accepted.
 #[derive(Debug, Clone)]
 pub struct Issuer {
-    /// What whoever presents such a token is called: who exactly it is says only the token, and that is no one's
-    /// business here.
+    /// Name for all clients with a token of this issuer. The subject of a token is not read.
     pub caller: Caller,
-    /// What must be in `iss`.
+    /// Required value of `iss`.
     pub issuer: String,
-    /// What must be in `aud`.
+    /// Required value of `aud`.
     pub audience: String,
-    /// Where the keys are.
+    /// URL of the keys.
     pub jwks_url: Url,
-    /// What must be in `scope` or `scp`.
+    /// Required value in `scope`, `scp` or `roles`.
     pub scope: Option<String>,
-    /// What tokens may be signed with.
+    /// Accepted signature algorithms.
     pub algorithms: Vec<Algorithm>,
-    /// From where alone tokens are accepted.
+    /// Networks from which tokens are accepted. Without them, tokens are accepted from every
+    /// address.
     pub networks: Option<Networks>,
 }
 
-/// How a token is signed (RFC 7518 §3.1, RFC 8037 §3.1). There is none with a key that both sides know.
+/// Signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). Algorithms with a shared secret are not
+/// supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Algorithm {
-    /// RSA, PKCS #1 v1.5, SHA-256.
+    /// RSA signature of PKCS #1 v1.5 with SHA-256.
     #[serde(rename = "RS256")]
     Rs256,
-    /// ECDSA, P-256, SHA-256.
+    /// ECDSA over P-256 with SHA-256.
     #[serde(rename = "ES256")]
     Es256,
     /// Ed25519.
@@ -51,7 +53,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All of them.
+    /// All supported algorithms.
     pub const ALL: [Self; 3] = [Self::Rs256, Self::Es256, Self::EdDsa];
 
     fn signature(self) -> jsonwebtoken::Algorithm {
@@ -63,7 +65,7 @@ impl Algorithm {
     }
 }
 
-/// Who says to have issued a token: until the signature has been checked, a claim of anybody's.
+/// Issuer named by a token whose signature has not been verified.
 #[derive(Deserialize)]
 struct Claimed {
     iss: String,
@@ -78,7 +80,7 @@ struct Claims {
     roles: Option<Scopes>,
 }
 
-/// One text with blanks in between (RFC 8693 §4.2), or a list.
+/// Scopes: one text separated by spaces (RFC 8693 §4.2), or a list.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Scopes {
@@ -95,28 +97,31 @@ impl Scopes {
     }
 }
 
-/// What a key says of a token.
+/// Result of the verification of a token with one key.
 enum Signed {
-    /// It is not signed with this key.
+    /// The signature does not match the key.
     Otherwise,
-    /// It is, and is not for us.
+    /// The signature matches, but the token is malformed or meant for another issuer or audience.
     Elsewhere,
-    /// It is, and says this.
+    /// The signature, issuer and audience match. These are the claims.
     Well(Claims),
 }
 
 impl Issuer {
-    /// Whether it is worth the trouble to check.
+    /// Reports whether the token has the form of a JWT and names this issuer. Only such tokens are
+    /// verified.
     pub(super) fn may_have_issued(&self, token: &str) -> bool {
         token.split('.').count() == 3
             && insecure_decode_claims::<Claimed>(token).is_ok_and(|claimed| claimed.iss == self.issuer)
     }
 
-    /// Whether the token is good. One that is [`Refusal::Unknown`] has not been issued by them for us.
+    /// Verifies the token. The reason `Unknown` means that this issuer has not issued it for this
+    /// server.
     pub(super) async fn check(&self, token: &str, keys: &Arc<Keys>, access: &Inner) -> Result<(), Refusal> {
         let header = decode_header(token).map_err(|_| Refusal::Unknown)?;
         let allowed = |algorithm: &&Algorithm| algorithm.signature() == header.alg;
-        // Whoever does not understand what is critical must refuse (RFC 7515 §4.1.11), and nothing is understood.
+        // A recipient must refuse a token with critical header parameters that it does not
+        // understand (RFC 7515 §4.1.11). This server understands none.
         let (Some(algorithm), None) = (self.algorithms.iter().find(allowed), &header.crit) else {
             return Err(Refusal::Unknown);
         };
@@ -126,7 +131,7 @@ impl Issuer {
                 return verdict;
             }
         }
-        // The key may have been replaced by another one of the same id, or of none.
+        // The issuer may have replaced the key by another one with the same id or without an id.
         keys.fetch(wanted.id, access).await;
         let keys = keys.find(wanted, access).await?;
         keys.iter().find_map(|key| self.verdict(token, *algorithm, key, access)).unwrap_or(Err(Refusal::Unknown))
@@ -151,7 +156,8 @@ impl Issuer {
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["iss", "aud", "exp"]);
-        // The crate would ask the machine's clock.
+        // The crate would use the system clock. The expiry is checked against the injected clock
+        // instead.
         validation.validate_exp = false;
         match decode::<Claims>(token, key, &validation) {
             Ok(token) => Signed::Well(token.claims),
@@ -178,7 +184,7 @@ impl Issuer {
     }
 }
 
-/// What is wrong, without a word of the token.
+/// Describes the fault without quoting the token.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not ours, and open")]
 fn fault(kind: &ErrorKind) -> &'static str {
     match kind {

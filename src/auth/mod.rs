@@ -1,6 +1,8 @@
-//! Who may ask: clients by their tokens, tokens of other issuers, the networks they come from, and what becomes
-//! of those who guess. It decides about a token and an address, and does not know how either was sent or what is
-//! asked for.
+//! Authentication of clients: by tokens of their own, by tokens of other issuers and by the
+//! networks that they come from. Addresses that present wrong tokens are throttled.
+//!
+//! The module decides about a token and an address. It does not know how either was sent or which
+//! resource is requested.
 
 mod client_ip;
 mod client_name;
@@ -30,16 +32,16 @@ pub use crate::auth::token_hash::Token;
 
 use crate::clock::Clock;
 
-/// Who may ask, as it is configured.
+/// Settings of authentication.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     /// Clients with a token of their own.
     pub clients: Vec<Client>,
-    /// Whose signed tokens are accepted.
+    /// Issuers whose signed tokens are accepted.
     pub issuers: Vec<Issuer>,
-    /// Who is believed when they say for whom they ask.
+    /// Proxies whose `X-Forwarded-For` is used.
     pub trusted_proxies: Networks,
-    /// What webhooks must present; without it there are none.
+    /// Token that webhooks must present. Without it, webhooks are off.
     pub webhook_token: Option<Token>,
 }
 
@@ -51,53 +53,56 @@ impl Rules {
     }
 }
 
-/// A client with a token of its own.
+/// Client with a token of its own.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// What it is called.
+    /// Name in logs and metrics.
     pub caller: Caller,
-    /// What it presents.
+    /// Hash of the token that the client presents.
     pub token: Token,
-    /// From then on the token is not accepted any more.
+    /// Time from which the token is not accepted.
     pub expires: Option<Timestamp>,
-    /// From where alone it is accepted.
+    /// Networks from which the token is accepted. Without them, it is accepted from every address.
     pub networks: Option<Networks>,
 }
 
-/// Why somebody may not ask, in words for them.
+/// Reason why a request is refused. The text is for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// There is no token.
+    /// The request has no token.
     #[error("a valid bearer token is required")]
     Missing,
-    /// It is nobody's, or its signature is not good.
+    /// The token belongs to no client, or its signature is invalid.
     #[error("the bearer token is not valid")]
     Unknown,
-    /// It was good.
+    /// The token has expired.
     #[error("the token has expired; a new one is required")]
     Expired,
-    /// It will be good.
+    /// The token is not valid yet.
     #[error("the token is not valid yet")]
     Early,
-    /// It is good for something else.
+    /// The token lacks the required scope.
     #[error("the token does not have the scope that is required here")]
     Scope,
-    /// It is good, but not from there.
+    /// The token is not accepted from this address.
     #[error("this token is not accepted from this address")]
     Network,
-    /// Too many wrong ones came from there; for so long there is no other answer to a wrong one.
+    /// The address has presented too many wrong tokens. A wrong token is answered with this variant
+    /// for the given time.
     #[error("too many wrong tokens came from this address; ask again later")]
     Slowed(Duration),
-    /// Its key is not known, and the issuer's keys were read too recently to read them again; ask again after this long.
+    /// The key of the token is not cached, and the limit on fetches of the issuer's keys is
+    /// reached. A request may succeed after the given time.
     #[error("the key of this token is not known yet; ask again later")]
     KeyUnread(Duration),
-    /// Nobody can tell; ask again after this long.
+    /// The issuer does not answer, so the token cannot be verified. A request may succeed after the
+    /// given time.
     #[error("the token cannot be checked now, because its issuer does not answer; ask again later")]
     Uncheckable(Duration),
 }
 
 impl Refusal {
-    /// The reason in a word or two, for whoever runs the server.
+    /// Returns the reason in one to four words, for the request log.
     #[must_use]
     pub fn in_short(self) -> &'static str {
         match self {
@@ -114,18 +119,18 @@ impl Refusal {
     }
 }
 
-/// Who was refused, where that is known, and why.
+/// Refused request: the client and its address, as far as they are known, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Whose token it is.
+    /// Client that the token belongs to.
     pub caller: Option<Caller>,
-    /// From where it came, as far as proxies can be believed.
+    /// Address of the client, as far as proxies are trusted.
     pub address: Option<IpAddr>,
-    /// Why it is not accepted.
+    /// Reason of the refusal.
     pub why: Refusal,
 }
 
-/// Decides who may ask. It is shared, not copied, by cloning.
+/// Authenticator of clients. Clones share their state.
 #[derive(Clone)]
 pub struct Access(Arc<Inner>);
 
@@ -133,30 +138,32 @@ struct Inner {
     active: ArcSwap<Active>,
     slow: Slow,
     clock: Arc<dyn Clock>,
-    /// The runtime that keys are fetched on.
+    /// Runtime on which keys are fetched.
     runtime: Handle,
 }
 
-/// The rules that hold, and the keys of their issuers.
+/// Settings in force and the keys of their issuers.
 struct Active {
     rules: Rules,
     keys: HashMap<Url, Arc<Keys>>,
 }
 
 impl Access {
-    /// Access by these rules. Keys of issuers are fetched on `runtime` when they are first needed.
+    /// Creates an authenticator with these settings. Keys of issuers are fetched on `runtime` when
+    /// they are first needed.
     ///
     /// # Errors
-    /// When there is an issuer and no way to talk TLS to it.
+    /// Returns an error when there is an issuer and no HTTP client can be built for it.
     pub fn new(rules: Rules, clock: Arc<dyn Clock>, runtime: Handle) -> Result<Self, reqwest::Error> {
         let active = Active::new(rules, &HashMap::new(), &clock)?;
         Ok(Self(Arc::new(Inner { active: ArcSwap::from_pointee(active), slow: Slow::new(), clock, runtime })))
     }
 
-    /// From now on these rules hold.
+    /// Replaces the settings.
     ///
     /// # Errors
-    /// As for [`Access::new`]; then the old ones hold on.
+    /// Returns an error when no HTTP client can be built for an issuer. The old settings stay in
+    /// force then.
     pub fn replace(&self, rules: Rules) -> Result<(), reqwest::Error> {
         let active = Active::new(rules, &self.0.active.load().keys, &self.0.clock)?;
         self.0.active.store(Arc::new(active));
@@ -169,24 +176,24 @@ impl Access {
         self.0.active.load().rules.trusted_proxies.contain(address)
     }
 
-    /// Whether there are webhooks.
+    /// Reports whether webhooks are accepted.
     #[must_use]
     pub fn has_webhooks(&self) -> bool {
         self.0.active.load().rules.webhook_token.is_some()
     }
 
-    /// Whether this is the token of the webhooks.
+    /// Reports whether this is the token of the webhooks.
     #[must_use]
     pub fn is_webhook(&self, presented: &[u8]) -> bool {
         self.0.active.load().rules.webhook_token.as_ref().is_some_and(|token| token.is(presented))
     }
 
-    /// Returns the client that presents one of these texts as its token, if it may ask: the same token in several
-    /// forms, of which the first valid one counts. The connection comes from `peer`; `forwarded` is what came with it
-    /// about for whom it is, oldest first: values of `X-Forwarded-For`.
+    /// Returns the client that presents a token, if its request may be answered. `presented` holds
+    /// several readings of the same token; the first valid one counts. The connection comes from
+    /// `peer`. `forwarded` holds the values of `X-Forwarded-For`, oldest first.
     ///
     /// # Errors
-    /// When they may not.
+    /// Returns the reason when the token is missing or not accepted.
     pub async fn admit(
         &self,
         presented: &[Vec<u8>],
@@ -199,11 +206,12 @@ impl Access {
         if presented.is_empty() {
             return Err(refused(None, Refusal::Missing));
         }
-        // What takes long, and a large future, is for those who are not simply known.
+        // Hashes are compared first, which is fast. Verification of a JWT may take long, and its
+        // future is large and therefore boxed.
         let known = active.known(presented, self.0.clock.as_ref());
         let recognised = if known.is_some() { known } else { Box::pin(active.issued(presented, &self.0)).await };
         let Some((caller, networks, verdict)) = recognised else {
-            // Somebody who cannot be told apart from the proxy counts as the proxy.
+            // When the client's address is unknown, the attempt counts against the proxy.
             let why = match address.or(peer) {
                 Some(address) => Box::pin(self.0.slow.wrong(address, self.0.clock.monotonic())).await,
                 None => None,
@@ -218,14 +226,16 @@ impl Access {
     }
 }
 
-/// Whose token it is, from where they may ask, and whether the token is good. A token that is nobody's is nothing.
+/// Owner of a token (client or issuer), the networks from which the token is accepted, and the
+/// verdict on the token.
 type Recognised<'a> = (&'a Caller, Option<&'a Networks>, Result<(), Refusal>);
 
 impl Active {
     fn new(rules: Rules, known: &HashMap<Url, Arc<Keys>>, clock: &Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
         let mut keys = HashMap::new();
         for url in rules.issuers.iter().map(|issuer| &issuer.jwks_url) {
-            // What is known outlives a change of other rules: the issuer may be down just then.
+            // Fetched keys outlive a change of other settings, because the issuer may not answer at
+            // that time.
             let of_issuer = match known.get(url) {
                 Some(known) => Arc::clone(known),
                 None => Arc::new(Keys::new(url.clone(), Way::to(url)?, Arc::clone(clock))),
@@ -239,7 +249,7 @@ impl Active {
         Ok(Self { rules, keys })
     }
 
-    /// The client whose token this is.
+    /// Returns the client that one of these tokens belongs to.
     fn known(&self, presented: &[Vec<u8>], clock: &dyn Clock) -> Option<Recognised<'_>> {
         let client = presented.iter().find_map(|token| self.client(token))?;
         let expired = client.has_expired(clock.now());
@@ -247,7 +257,7 @@ impl Active {
         Some((&client.caller, client.networks.as_ref(), verdict))
     }
 
-    /// The issuer that has signed one of these tokens.
+    /// Returns the issuer that has signed one of these tokens.
     async fn issued(&self, presented: &[Vec<u8>], access: &Inner) -> Option<Recognised<'_>> {
         let mut found = None;
         for token in presented.iter().filter_map(|token| std::str::from_utf8(token).ok()) {
@@ -259,13 +269,13 @@ impl Active {
         found
     }
 
-    /// The issuer that has signed this token.
+    /// Returns the issuer that has signed this token.
     async fn issued_token(&self, token: &str, access: &Inner) -> Option<Recognised<'_>> {
         let mut found = None;
         for issuer in self.rules.issuers.iter().filter(|issuer| issuer.may_have_issued(token)) {
             let verdict = issuer.check(token, self.keys.get(&issuer.jwks_url)?, access).await;
             match verdict {
-                // An issuer may be named several times, for several audiences.
+                // The same issuer may be configured several times, for several audiences.
                 Err(Refusal::Unknown) => {}
                 Ok(()) => return Some((&issuer.caller, issuer.networks.as_ref(), Ok(()))),
                 Err(_) => found = Some((&issuer.caller, issuer.networks.as_ref(), verdict)),
@@ -274,8 +284,8 @@ impl Active {
         found
     }
 
-    /// The client with this token. It is compared with that of every client, so that the time tells nothing of
-    /// which one it resembles.
+    /// Returns the client with this token. The token is compared with that of every client, so that
+    /// the response time does not reveal which one it resembles.
     fn client(&self, presented: &[u8]) -> Option<&Client> {
         let presented = Token::of(presented);
         self.rules
@@ -286,7 +296,7 @@ impl Active {
 }
 
 impl Client {
-    /// A client whose token is good at any time and from anywhere.
+    /// Creates a client whose token does not expire and is accepted from every address.
     #[must_use]
     pub fn simple(caller: Caller, token: Token) -> Self {
         Self { caller, token, expires: None, networks: None }

@@ -1,26 +1,28 @@
-//! Text around a token that is not part of it: quotation marks of a configuration file or a shell, the name of the
-//! scheme, the byte order mark of an editor. Administrators paste it along, on either side.
+//! Text around a token that is not part of it: quotation marks of a configuration file or a shell,
+//! the name of the scheme, the byte order mark of an editor. Administrators paste it together with
+//! the token, into clients and into settings of this server.
 
 /// Kind of text around a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrapping {
     /// U+FEFF in UTF-8.
     ByteOrderMark,
-    /// `"…"`, `'…'`, `` `…` ``, `<…>`
+    /// `"…"`, `'…'`, `` `…` ``, `<…>`.
     Quotes,
-    /// `Bearer …`
+    /// `Bearer …`.
     Scheme,
-    /// `Bearer: …`, `Bearer=…`
+    /// `Bearer: …`, `Bearer=…`.
     SchemeWithColon,
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const QUOTES: [(u8, u8); 4] = [(b'"', b'"'), (b'\'', b'\''), (b'`', b'`'), (b'<', b'>')];
 const SCHEME: &[u8] = b"Bearer";
-/// Most layers that are removed: a quoted `Bearer` with a quoted token has three.
+/// Maximum number of layers that are removed. A quoted `Bearer` with a quoted token has three.
 const MAX_LAYERS: usize = 6;
 
-/// Returns the token without blanks and without what is around it, and the outermost of what was.
+/// Returns the token without blanks and without the text around it, and the kind of the outermost
+/// text that was removed.
 #[must_use]
 pub fn unwrap_token(written: &[u8]) -> (&[u8], Option<Wrapping>) {
     let (mut bare, mut outermost) = (written.trim_ascii(), None);

@@ -1,5 +1,5 @@
-//! A token, kept as its hash: the comparison takes the same time whatever is presented, tells nothing about the
-//! length either, and what is kept opens nothing.
+//! Tokens, stored as hashes. The comparison takes the same time for every presented token and does
+//! not reveal the length of the stored one. A stored hash cannot be presented as a token.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use subtle::ConstantTimeEq;
 
 const LENGTH: usize = 32;
 
-/// The SHA-256 of a token.
+/// SHA-256 hash of a token.
 #[derive(Clone, Copy)]
 pub struct Token([u8; LENGTH]);
 
 impl Token {
-    /// The token as it is presented.
+    /// Hashes a token as a client presents it.
     #[must_use]
     pub fn of(token: &[u8]) -> Self {
         let mut hash = [0; LENGTH];
@@ -21,7 +21,7 @@ impl Token {
         Self(hash)
     }
 
-    /// The token whose hash this is, in 64 hexadecimal digits.
+    /// Parses a hash of 64 hexadecimal digits.
     #[must_use]
     pub fn from_hash(hash: &str) -> Option<Self> {
         if hash.len() != 2 * LENGTH || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -34,7 +34,7 @@ impl Token {
         Some(Self(bytes))
     }
 
-    /// Whether it is this one that is presented.
+    /// Reports whether `presented` is this token.
     #[must_use]
     pub fn is(&self, presented: &[u8]) -> bool {
         *self == Self::of(presented)
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_token_is_known_by_its_hash() {
-        // As `printf %s 0123456789abcdef | sha256sum` prints it.
+        // Output of `printf %s 0123456789abcdef | sha256sum`.
         let hash = "9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f";
         let token = Token::from_hash(hash).unwrap();
         assert!(Token::from_hash(&hash.to_uppercase()).unwrap() == token);
