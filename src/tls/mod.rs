@@ -1,7 +1,8 @@
-//! TLS for whoever asks this server: a certificate and its key, read from PEM files, checked, and exchanged while the
-//! server runs. Which settings name the files, and what is served, is not known here; who may ask is not decided by it.
+//! TLS of this server: a certificate and its private key, read from PEM files, checked, and
+//! exchanged while the server runs. The module does not know which settings name the files, which
+//! resources are served or which clients have access.
 //!
-//! Nothing that is said of a file quotes it: it may be the key.
+//! Error messages never quote a file, because its content may be the private key.
 
 mod served;
 mod validity;
@@ -21,39 +22,39 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use crate::tls::served::Served;
 
-/// Where a certificate and its key are.
+/// Paths of a certificate and its private key.
 #[derive(Debug, Clone)]
 pub struct Files {
-    /// The certificate of the server, and after it those that lead to a root.
+    /// Certificate of the server, followed by those that lead to a root.
     pub certificate: PathBuf,
-    /// Its private key.
+    /// Private key of the certificate.
     pub key: PathBuf,
 }
 
-/// One of the two files.
+/// Role of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// The certificate.
+    /// File with the certificate.
     Certificate,
-    /// The key.
+    /// File with the private key.
     Key,
 }
 
-/// What is wrong with a file.
+/// Error in one of the files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {why}", path.display())]
 pub struct Error {
-    /// Which file it is.
+    /// Role of the file.
     pub part: Part,
     path: PathBuf,
     why: String,
 }
 
-/// A certificate and its key, which belong together.
+/// Certificate and private key that belong together.
 #[derive(Clone)]
 pub struct Pair {
     files: Files,
-    /// Of both files, to see whether they have changed.
+    /// Hash of both files, to detect changes.
     digest: Vec<u8>,
     certified: Arc<CertifiedKey>,
 }
@@ -68,12 +69,13 @@ impl Pair {
     /// Reads both files.
     ///
     /// # Errors
-    /// When one of them cannot be read or used, or they do not belong together.
+    /// Returns an error when a file cannot be read or used, or when key and certificate do not
+    /// belong together.
     pub fn read(files: &Files) -> Result<Self, Error> {
         Contents::read(files)?.pair(files)
     }
 
-    /// The same files, if they hold something else now.
+    /// Reads the files again. Returns `None` when they have not changed.
     fn read_again(&self) -> Result<Option<Self>, Error> {
         let contents = Contents::read(&self.files)?;
         if contents.digest() == self.digest {
@@ -83,7 +85,7 @@ impl Pair {
     }
 }
 
-/// What is in the files.
+/// Contents of the files.
 struct Contents {
     certificate: Vec<u8>,
     key: SecretString,
@@ -143,7 +145,8 @@ fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
 }
 
 fn key(text: &str) -> Result<PrivateKeyDer<'static>, &'static str> {
-    // As PKCS #8, and as OpenSSL wrote it before there was that (RFC 1421 §4.6.1.1).
+    // An encrypted key is marked by its PKCS #8 label or, in the older format of OpenSSL, by a
+    // header line (RFC 1421 §4.6.1.1).
     let is_encrypted =
         |line: &str| line.starts_with("-----BEGIN ENCRYPTED") || line.starts_with("Proc-Type: 4,ENCRYPTED");
     if text.lines().any(is_encrypted) {

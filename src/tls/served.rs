@@ -1,4 +1,5 @@
-//! The pair that is in force: every new connection gets it, and running ones go on with theirs.
+//! Certificate in force. New connections use the newest certificate; open connections are not
+//! affected by a change.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -13,7 +14,7 @@ use rustls::sign::CertifiedKey;
 use crate::clock::Clock;
 use crate::tls::{Pair, validity};
 
-/// The pair that is in force.
+/// Certificate and key in force.
 pub struct Served {
     pair: ArcSwap<Pair>,
     clock: Arc<dyn Clock>,
@@ -32,7 +33,8 @@ impl ResolvesServerCert for Served {
 }
 
 impl Served {
-    /// Begins with this pair.
+    /// Creates a resolver that serves this certificate, and logs a warning if it is outside its
+    /// validity period.
     #[must_use]
     pub fn new(pair: Pair, clock: Arc<dyn Clock>) -> Arc<Self> {
         let served = Arc::new(Self { pair: ArcSwap::from_pointee(pair), clock });
@@ -40,17 +42,18 @@ impl Served {
         served
     }
 
-    /// How a server talks that serves it: TLS 1.2 and 1.3, with nobody's certificate asked for.
+    /// Returns the configuration of a server with this certificate: TLS 1.2 and 1.3, without client
+    /// certificates.
     ///
     /// # Errors
-    /// When the library was built without what that takes.
+    /// Returns an error when the cryptography provider does not support these versions.
     pub fn server_config(self: &Arc<Self>) -> Result<ServerConfig, rustls::Error> {
         let resolver = Arc::clone(self) as Arc<dyn ResolvesServerCert>;
         let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
         Ok(builder.with_safe_default_protocol_versions()?.with_no_client_auth().with_cert_resolver(resolver))
     }
 
-    /// From now on this one is in force.
+    /// Replaces the certificate, unless it is the same.
     pub fn adopt(&self, pair: Pair) {
         if self.pair.load().digest == pair.digest {
             return;
@@ -60,13 +63,14 @@ impl Served {
         self.warn();
     }
 
-    /// Looks at the files so often, until nothing serves this any more.
+    /// Spawns a task that reads the files again at this interval, until the certificate is dropped.
     pub fn keep_fresh(self: &Arc<Self>, every: Duration) {
         let served = Arc::downgrade(self);
         tokio::spawn(watch(served, every));
     }
 
-    /// Clients refuse a certificate outside its time, and their messages reach nobody here.
+    /// Logs a warning when the certificate is outside its validity period. Clients refuse such a
+    /// certificate, and their error messages do not reach the operator.
     fn warn(&self) {
         let pair = self.pair.load();
         let Some(validity) = pair.certified.cert.first().and_then(|certificate| validity::of(certificate)) else {
@@ -78,15 +82,18 @@ impl Served {
     }
 }
 
-/// What is there at one look may be half written, whether it is wrong or a chain without its end. What is there at two
-/// looks is meant, and what is wrong at two is a mistake, of which each is told once.
+/// Reads the files at this interval until the certificate is dropped.
+///
+/// A file may be half written when it is read: it is invalid, or its chain is incomplete. A changed
+/// certificate is therefore adopted when two reads in a row find the same contents, and an error is
+/// logged when two reads in a row fail. Each error is logged once.
 async fn watch(served: Weak<Served>, every: Duration) {
     let (mut seen, mut mistakes, mut told) = (None, 0, None);
     loop {
         tokio::time::sleep(every).await;
         let Some(served) = served.upgrade() else { return };
         let pair = served.pair.load_full();
-        // Files may be on a network that hangs.
+        // A read may block for long, for example on a network file system that hangs.
         let Ok(read) = tokio::task::spawn_blocking(move || pair.read_again()).await else { return };
         match read {
             Ok(new) => {
@@ -137,7 +144,7 @@ mod tests {
     }
 
     impl Lines {
-        /// What was logged since this was asked last.
+        /// Returns the lines that were logged since the last call.
         fn take(&self) -> Vec<String> {
             let text = std::mem::take(&mut *self.0.lock().unwrap());
             String::from_utf8(text).unwrap().lines().map(str::to_owned).collect()
@@ -157,7 +164,7 @@ mod tests {
         files
     }
 
-    /// So many looks have been taken.
+    /// Waits until this number of reads has happened.
     async fn looks(number: u32) {
         tokio::time::sleep(LOOK * number + LOOK / 2).await;
     }
@@ -176,7 +183,7 @@ mod tests {
         looks(5).await;
         assert_eq!(lines.take(), Vec::<String>::new(), "nothing has changed");
 
-        // The key comes after the certificate.
+        // The certificate is replaced before the key.
         write(&folder, &second.0, &first.1);
         looks(0).await;
         tokio::time::sleep(LOOK / 2).await;

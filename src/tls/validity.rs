@@ -1,16 +1,16 @@
-//! From when until when a certificate holds (RFC 5280 §4.1.2.5): all that is read of it here, to warn. Who connects
-//! decides for itself.
+//! Validity period of a certificate (RFC 5280 §4.1.2.5), for a warning in the log. Nothing else of
+//! a certificate is read here. Clients check the validity themselves.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// `[0]`: the version, which may be missing.
+/// Tag of the version, `[0]`. This field may be missing.
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// The first and the last moment, in UTC.
+/// First and last moment of the validity period, in UTC.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Validity {
     not_before: DateTime,
@@ -18,7 +18,7 @@ pub(super) struct Validity {
 }
 
 impl Validity {
-    /// What is to be said of the certificate at this moment, if anything.
+    /// Returns a warning if the certificate is not valid at this moment.
     pub(super) fn doubt(&self, now: Timestamp) -> Option<String> {
         let now = now.to_zoned(TimeZone::UTC).datetime();
         if now > self.not_after {
@@ -28,7 +28,7 @@ impl Validity {
     }
 }
 
-/// The validity of a certificate in DER, if it can be found.
+/// Returns the validity period of a DER-encoded certificate, if it can be found.
 pub(super) fn of(certificate: &[u8]) -> Option<Validity> {
     let (_, certificate, _) = element(certificate)?;
     let (_, fields, _) = element(certificate)?;
@@ -44,12 +44,13 @@ pub(super) fn of(certificate: &[u8]) -> Option<Validity> {
     Some(Validity { not_before, not_after: time(tag, text)? })
 }
 
-/// The tag and the content of the first element, and what is behind it.
+/// Splits off the first element: returns its tag, its content and the bytes after it.
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[tag, length], rest) = der.split_first_chunk()?;
     let (length, rest) = match length {
         ..=0x7f => (usize::from(length), rest),
-        // So many bytes hold the length; larger ones there are not.
+        // The low bits are the number of bytes that hold the length. Four are enough for a
+        // certificate.
         0x81..=0x84 => {
             let (bytes, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
             (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
@@ -63,7 +64,7 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 fn time(tag: u8, text: &[u8]) -> Option<DateTime> {
     let text = std::str::from_utf8(text).ok()?;
     let text = match tag {
-        // §4.1.2.5.1: two digits of the year.
+        // A year of two digits below 50 is in the 21st century (RFC 5280 §4.1.2.5.1).
         UTC_TIME if text < "50" => format!("20{text}"),
         UTC_TIME => format!("19{text}"),
         GENERALIZED_TIME => text.to_owned(),
@@ -87,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_times_of_a_certificate_are_found() {
-        // From 2050 on they are written otherwise.
+        // Dates from 2050 on are encoded as GeneralizedTime.
         for (years, now, doubt) in [
             ((2020, 2030), "2026-11-23T10:00:00Z", None),
             ((2020, 2026), "2026-12-31T00:00:00Z", None),
