@@ -1,7 +1,9 @@
-//! Lines on their way to standard error. A thread writes them, many at once where there are many. A caller does not
-//! wait for that: where the reader of standard error stalls and too many bytes are pending, lines are dropped and
-//! counted, because requests must be answered whatever becomes of the log. Otherwise no line is lost, unless the process
-//! is killed within milliseconds.
+//! Queue of log lines for standard error. A thread writes the lines in batches.
+//!
+//! Callers do not wait until a line is written. When the reader of standard error stalls and too
+//! many bytes are pending, lines are dropped after a short wait and counted, because requests must
+//! be answered even if the log cannot be written. Otherwise no line is lost, unless the process is
+//! killed within milliseconds.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,14 +13,15 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Number of bytes that may be pending.
+/// Number of pending bytes from which lines are dropped.
 const MAX_PENDING_BYTES: usize = 1024 * 1024;
-/// Time that the first line waits for others: waking the thread for each would cost more than writing it.
+/// Time for which a batch is collected. Waking the thread for each line would cost more than
+/// writing it.
 const BATCH_DELAY: Duration = Duration::from_millis(5);
-/// Time that a caller waits for room before its line is dropped. After that, lines are dropped at once until there is
-/// room again.
+/// Time for which a caller waits for room before its line is dropped. After that, lines are dropped
+/// at once until there is room again.
 const ROOM_TIMEOUT: Duration = Duration::from_millis(50);
-/// Time that the end of the process waits until pending lines are written.
+/// Time for which the end of the process waits until pending lines are written.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Number of lines that were dropped since the process started.
@@ -29,42 +32,43 @@ pub fn dropped_lines() -> u64 {
     DROPPED_LINES.load(Relaxed)
 }
 
-/// The destination of lines.
+/// Sending half of the queue. Clones share it.
 #[derive(Clone)]
 pub(super) struct Lines(Arc<Shared>);
 
-/// Writes pending lines when it is dropped, as far as standard error takes them.
+/// Guard of the thread. Dropping it closes the queue and waits until pending lines are written, as
+/// far as standard error accepts them.
 pub(super) struct Writer(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     pending: Mutex<Pending>,
-    /// Signals a new line, or that there will be none any more.
+    /// Signal for a new line or for the end of the queue.
     news: Condvar,
-    /// Signals that there is room again.
+    /// Signal that there is room again.
     room: Condvar,
-    /// Signals that the thread has ended.
+    /// Signal that the thread has ended.
     end: Condvar,
-    /// Number of lines that were dropped here.
+    /// Number of lines that this queue has dropped.
     dropped_lines: AtomicU64,
 }
 
 #[derive(Default)]
 struct Pending {
     text: Vec<u8>,
-    /// Lines that were dropped and not reported yet.
+    /// Number of dropped lines that the log has not reported yet.
     dropped: u64,
-    /// The thread has nothing to do.
+    /// Flag that is set while the thread waits for lines.
     is_idle: bool,
-    /// A caller has waited for room in vain.
+    /// Flag that is set after a caller has waited for room without success.
     is_stalled: bool,
-    /// There will be no more lines.
+    /// Flag that is set when the queue is closed.
     is_over: bool,
-    /// The thread has written everything and ended.
+    /// Flag that is set when the thread has written everything and ended.
     has_ended: bool,
 }
 
-/// Writes lines to `to` from now on.
+/// Starts a thread that writes lines to `to`.
 pub(super) fn start(to: impl Write + Send + 'static) -> io::Result<(Lines, Writer)> {
     let shared = Arc::<Shared>::default();
     thread::Builder::new().name("log".to_owned()).spawn({
@@ -80,7 +84,8 @@ impl Lines {
         if pending.is_over {
             let has_ended = pending.has_ended;
             drop(pending);
-            // The process ends. Standard error still takes lines if it has taken all before.
+            // The process ends. Standard error still accepts lines if it has accepted all earlier
+            // ones.
             if has_ended {
                 let _ = io::stderr().write_all(line);
             }
@@ -107,7 +112,7 @@ impl Lines {
     }
 }
 
-/// Lines of people at a terminal come the same way: a terminal can be paused.
+/// Queue as a writer of the text format. A terminal can be paused, so its lines take the same path.
 impl Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.put(line);
@@ -149,8 +154,8 @@ impl Shared {
         self.end.notify_all();
     }
 
-    /// Waits for lines and takes them, with an empty vector for the next ones in their place. Reports whether there are
-    /// any.
+    /// Waits for lines and swaps them with `text`, which must be empty. Reports whether there are
+    /// any lines.
     fn take(&self, text: &mut Vec<u8>) -> bool {
         let mut pending = self.pending();
         if pending.text.is_empty() {
@@ -171,7 +176,7 @@ impl Shared {
         !text.is_empty()
     }
 
-    /// Logs how many lines were dropped, once standard error has taken those before them.
+    /// Logs the number of dropped lines, after the lines before them have been written.
     fn report_dropped(&self) {
         let dropped = std::mem::take(&mut self.pending().dropped);
         if dropped > 0 {
@@ -180,9 +185,11 @@ impl Shared {
     }
 }
 
-/// Writes these lines. What cannot be written costs one line at a time: the disk may have room again for the next.
+/// Writes these lines. An error drops one line at a time, because the disk may have room again for
+/// the next one.
 fn write_all(to: &mut impl Write, mut text: &[u8]) {
-    // Whether the end of a line is missing of which the beginning was written.
+    // `is_begun`: the beginning of a line was written, but not its end. `is_torn`: the rest of such
+    // a line was dropped, and its line break is still missing.
     let (mut is_torn, mut is_begun) = (false, false);
     while !text.is_empty() {
         let rest = if is_torn { &b"\n"[..] } else { text };
@@ -193,7 +200,7 @@ fn write_all(to: &mut impl Write, mut text: &[u8]) {
                 is_begun = rest.get(count - 1) != Some(&b'\n');
                 text = text.get(count..).unwrap_or_default();
             }
-            // A pipe that somebody else has told not to wait.
+            // Another process may have switched the pipe to non-blocking mode.
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                 thread::sleep(BATCH_DELAY);
             }
@@ -222,7 +229,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes slowly, into a place that can be looked at.
+    /// Slow writer whose output can be read.
     #[derive(Clone, Default)]
     struct Slow(Arc<Mutex<Vec<u8>>>);
 
@@ -265,7 +272,7 @@ mod tests {
             *next = number + 1;
             written += 1;
         }
-        // A machine that has other things to do for long looks like a reader that stalls.
+        // On a busy machine, the writing thread may be as slow as a stalled reader.
         assert_eq!(written + lines.0.dropped_lines.load(Relaxed), 40_000);
         assert!(written > 10_000, "{written}");
     }
@@ -284,7 +291,7 @@ mod tests {
         }
     }
 
-    /// Blocks until it is allowed to write.
+    /// Writer that blocks until a test releases it.
     struct Stalled(Arc<(Mutex<bool>, Condvar)>, Slow);
 
     impl Write for Stalled {
@@ -329,7 +336,7 @@ mod tests {
         assert!(began.elapsed() < 2 * END_TIMEOUT, "{:?}", began.elapsed());
     }
 
-    /// Writes a few bytes at a time, and fails as told before each.
+    /// Writer that takes three bytes at a time and returns the given failures.
     struct Failing {
         written: Vec<u8>,
         failures: Vec<Option<ErrorKind>>,
@@ -355,7 +362,8 @@ mod tests {
         for (mut failures, expected) in [
             (vec![], "one\ntwo\nthree\n"),
             (vec![later, None, later, later], "one\ntwo\nthree\n"),
-            // Behind its first three bytes the line is lost, and so is its end.
+            // The first write takes three bytes. The second fails, so the rest of the line is
+            // dropped.
             (vec![None, full], "one\ntwo\nthree\n"),
             (vec![full], "two\nthree\n"),
             (vec![full, full], "three\n"),

@@ -1,5 +1,5 @@
-//! Logs: text for people at a terminal, JSON for everything else, on standard error. What a line says of a request is
-//! for the endpoints to say.
+//! Logs on standard error: text on a terminal, JSON otherwise. The module `server` decides which
+//! fields the line of a request has.
 
 mod json;
 mod lines;
@@ -19,27 +19,27 @@ pub use crate::telemetry::lines::dropped_lines;
 #[cfg(feature = "otlp")]
 pub use crate::telemetry::otlp::Traces;
 
-/// Directives for crates of others. The server's crates report every worker, and as an error every
-/// stranger who does not speak HTTP.
+/// Directives for other crates. actix reports each worker, and it reports as an error each peer
+/// that does not speak HTTP.
 const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off";
-/// This crate as targets of events name it.
+/// Name of this crate in the targets of events.
 const OWN: &str = "personio_scim";
-/// Crates whose events `RUST_LOG` may choose by a name alone.
+/// Other crates that `RUST_LOG` may name without a level.
 const OTHERS: [&str; 9] =
     ["actix_http", "actix_server", "actix_web", "h2", "hyper", "hyper_util", "reqwest", "rustls", "tokio"];
-/// Levels, from nothing to everything.
+/// Log levels, from least to most verbose.
 pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// The choices of an operator.
+/// Log settings of an operator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// One of [`LEVELS`]; without one, `RUST_LOG` decides.
+    /// Level, one of [`LEVELS`]. Without a level, `RUST_LOG` applies.
     pub level: Option<&'static str>,
-    /// Form of the lines.
+    /// Format of the lines.
     pub format: Format,
 }
 
-/// Form of the lines.
+/// Format of the lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
     /// Text on a terminal, JSON otherwise.
@@ -47,20 +47,21 @@ pub enum Format {
     Auto,
     /// Text.
     Text,
-    /// An object on each line.
+    /// JSON, one object on each line.
     Json,
 }
 
-/// Logs that have begun. What waits to be written when this goes is written then.
+/// Guard of the running log. Dropping it writes pending lines.
 #[must_use]
 pub struct Logs {
     _writer: lines::Writer,
 }
 
-/// Starts the logs, as `settings` say, or `RUST_LOG` where they name no level.
+/// Starts the log with the level in `settings`, or with the directives in `RUST_LOG` if `settings`
+/// has no level.
 ///
 /// # Errors
-/// When `RUST_LOG` cannot be understood: one line.
+/// Returns one line of text when `RUST_LOG` is invalid or the log cannot be started.
 pub fn start(settings: Settings) -> Result<Logs, String> {
     let filter = match (settings.level, rust_log()) {
         (Some(level), _) => EnvFilter::new(of_level(level)),
@@ -76,7 +77,8 @@ pub fn start(settings: Settings) -> Result<Logs, String> {
     let (lines, writer) = lines::start(std::io::stderr()).map_err(|error| format!("logs: {error}"))?;
     let started = if is_text {
         let text = tracing_subscriber::fmt::layer().with_writer(lines).with_target(false);
-        // A terminal that was closed takes no line, and no complaint about that either.
+        // Writing to a closed terminal fails, and the library must not report that to the same
+        // terminal.
         let text = text.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false);
         logs.with(text).try_init()
     } else {
@@ -86,14 +88,14 @@ pub fn start(settings: Settings) -> Result<Logs, String> {
     Ok(Logs { _writer: writer })
 }
 
-/// Returns what `RUST_LOG` holds, unless it is nothing.
+/// Returns the content of `RUST_LOG`, unless it is blank.
 fn rust_log() -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the variable is that of the library, and of no setting")]
     let text = std::env::var(EnvFilter::DEFAULT_ENV).ok()?;
     Some(text).filter(|text| !text.trim().is_empty())
 }
 
-/// Returns the directives for a level. Crates of others never say more than at `info`.
+/// Returns the directives for a level. Other crates log at most at `info`.
 fn of_level(level: &str) -> String {
     match level {
         "debug" | "trace" => format!("info,{OWN}={level},{QUIET}"),
@@ -102,8 +104,8 @@ fn of_level(level: &str) -> String {
     }
 }
 
-/// Returns the filter of `RUST_LOG`. A word that is no level is a target to the filter's own parser, and everything
-/// else would be switched off silently.
+/// Parses `RUST_LOG`. The parser of the library takes a word that is not a level for a target and
+/// switches everything else off silently, so such a word is an error here.
 fn chosen(text: &str) -> Result<EnvFilter, String> {
     for directive in text.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
         let is_bare = !directive.contains(['=', '[']);
@@ -111,7 +113,8 @@ fn chosen(text: &str) -> Result<EnvFilter, String> {
         let is_level =
             LEVELS.contains(&directive.to_lowercase().as_str()) || directive.parse::<u8>().is_ok_and(|it| it < 6);
         let is_target = target == OWN || OTHERS.contains(&target);
-        // A crate that is not known here may exist; one with a hyphen does not.
+        // A target with a level may name a crate that is not listed here. The name of a crate in a
+        // target has no hyphen.
         if (is_bare && !is_level && !is_target) || target.contains('-') {
             return Err(format!(
                 "RUST_LOG: `{directive}` is no level: write {} or, for this program alone, {OWN}=debug",
@@ -122,8 +125,8 @@ fn chosen(text: &str) -> Result<EnvFilter, String> {
     text.parse().map_err(|error| format!("RUST_LOG: {error}; levels are {}", LEVELS.join(", ")))
 }
 
-/// The server's crate quotes headers that it cannot read when it is made to tell everything. It is
-/// not, whatever `RUST_LOG` says.
+/// Reports whether an event may be logged. Below `info`, actix quotes headers that it cannot parse,
+/// so these events are never logged, whatever `RUST_LOG` contains.
 fn is_discreet(event: &Metadata<'_>) -> bool {
     !event.target().starts_with("actix_http") || *event.level() <= Level::INFO
 }

@@ -1,5 +1,5 @@
-//! Sends what is traced to an OpenTelemetry collector, by OTLP over HTTP, now and then and on the side: whatever becomes
-//! of it, requests are answered as without it.
+//! Export of traces to an OpenTelemetry collector, by OTLP over HTTP. Spans are sent in batches in
+//! the background. A failed export does not affect requests.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,17 +14,18 @@ use reqwest::redirect::Policy;
 use tokio::runtime::Handle;
 use url::Url;
 
-/// How long the collector may take, at the end as well.
+/// Time limit for a request to the collector, and for the last export when the process ends.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Tracing that has begun.
+/// Running export, or nothing if no collector is configured.
 pub struct Traces(Option<SdkTracerProvider>);
 
 impl Traces {
-    /// Traces from now on, if there is a collector. Must be called on the runtime that is to send.
+    /// Starts the export if a collector is configured. Must be called on the runtime that is to
+    /// send the requests.
     ///
     /// # Errors
-    /// When there is no way to send anything: one line.
+    /// Returns one line of text when the HTTP client or the exporter cannot be built.
     pub fn start(collector: Option<&Url>) -> Result<Self, String> {
         let Some(collector) = collector else { return Ok(Self(None)) };
         let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(Policy::none()).build();
@@ -46,7 +47,7 @@ impl Traces {
         Ok(Self(Some(provider)))
     }
 
-    /// Sends what has not been sent yet.
+    /// Sends the remaining spans and stops the export.
     pub async fn end(self) {
         let Some(provider) = self.0 else { return };
         let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(TIMEOUT)).await;
@@ -56,7 +57,8 @@ impl Traces {
     }
 }
 
-/// Spans are sent from a thread that has no runtime.
+/// HTTP client of the exporter. The exporter calls it from a thread without a runtime, so requests
+/// run on `runtime`.
 #[derive(Debug)]
 struct Sender {
     client: reqwest::Client,
@@ -70,7 +72,7 @@ impl HttpClient for Sender {
         let sent = self.runtime.spawn(send(self.client.clone(), request)).await;
         let answer = sent.map_err(HttpError::from).and_then(|answer| answer);
         let has_failed = !answer.as_ref().is_ok_and(|answer| answer.status().is_success());
-        // Once, and not every few seconds.
+        // A series of failures is reported once, not with every batch.
         if has_failed && !self.has_failed.swap(has_failed, Ordering::Relaxed) {
             tracing::warn!("traces do not reach the collector (--otlp-endpoint, SCIM_OTLP_ENDPOINT)");
         }
