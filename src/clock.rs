@@ -1,5 +1,5 @@
-//! The time, as a parameter: whether a person is active depends on today, and how old data is
-//! must not depend on somebody setting the computer's clock. Waiting is not its business.
+//! Time as a parameter. The date decides whether a person is active, and the age of data must not
+//! depend on changes of the system clock. Waiting is not part of this module.
 
 use std::time::Duration;
 #[cfg(not(target_os = "linux"))]
@@ -7,15 +7,16 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-/// Where the program reads the time.
+/// Source of the current time.
 pub trait Clock: Send + Sync + 'static {
-    /// The time of day, for dates and for what is written into resources.
+    /// Returns the time of day, for dates and for time stamps in resources.
     fn now(&self) -> Timestamp;
-    /// The time since a fixed moment in the past, never set back: for ages.
+    /// Returns the time since a fixed moment in the past, for ages. It never decreases.
     fn monotonic(&self) -> Duration;
 }
 
-/// The clock of the machine. Time in which the machine sleeps passes as well: data gets older then, too.
+/// Clock of the machine. On Linux, time in which the machine sleeps counts as well, because data
+/// ages during that time.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     #[cfg(target_os = "linux")]
@@ -25,14 +26,15 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock whose [`Clock::monotonic`] counts from now.
+    /// Creates a clock whose [`Clock::monotonic`] begins at zero now.
     #[must_use]
     pub fn new() -> Self {
         Self { started: elapsed() }
     }
 }
 
-/// The time since the machine was started. [`std::time::Instant`] would leave out when it slept.
+/// Returns the time since the machine was started, including sleep. [`std::time::Instant`] does not
+/// count sleep.
 #[cfg(target_os = "linux")]
 fn elapsed() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

@@ -1,4 +1,4 @@
-//! The process: arguments, exit code, and nothing else.
+//! Entry point of the process: arguments, runtime and exit code.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,7 +9,8 @@ use personio_scim::cli::Failure;
 use personio_scim::config;
 use personio_scim::config::Asked;
 
-/// The system's allocator keeps much of what a load has given back, since it came from other threads.
+/// Global allocator. The system's allocator retains much of the memory that a load has freed,
+/// because other threads allocated it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
     match start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Nothing can be done where standard error is closed.
+            // An error is ignored because standard error may be closed.
             let _ = writeln!(std::io::stderr(), "personio-scim: {failure}");
             ExitCode::from(failure.exit_code())
         }
@@ -31,7 +32,7 @@ fn start() -> Result<(), Failure> {
             let (command, matches) = *asked;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             let ended = runtime.block_on(cli::run(command, &matches));
-            // A name that is being looked up must not hold the process back.
+            // A running DNS look-up must not delay the end of the process.
             runtime.shutdown_timeout(Duration::from_millis(500));
             ended
         }

@@ -1,5 +1,5 @@
-//! The server, from its configuration to its end: builds everything, binds, runs, stops. The only
-//! file that names all parts of the server.
+//! Construction and life cycle of the server: builds its parts, binds its addresses, runs and stops
+//! it. This is the only file that names all parts of the server.
 
 mod reader;
 mod reload_handle;
@@ -39,77 +39,82 @@ use crate::sync::source::{Recency, Source};
 use crate::telemetry;
 use crate::tls::Served;
 
-/// How long a request to Personio may take.
+/// Time limit for a request to Personio.
 const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(30);
-/// After a failed load none is started for this long.
+/// Cool-down after a failed load.
 const PAUSE: Duration = Duration::from_secs(15);
-/// How long after a notice of a change a load begins: one change is told by several.
+/// Time between a webhook and the load that it causes. Personio reports one change with several
+/// webhooks.
 const SOON: Duration = Duration::from_secs(5);
-/// So often the files with the certificate are looked at: whoever renews it need not tell.
+/// Time between two reads of the certificate files. A renewed certificate is found without a
+/// signal.
 const CERTIFICATE_LOOK: Duration = Duration::from_secs(10);
-/// Number of connections beyond those of clients: for health checks, collectors of metrics and new clients.
+/// Number of connections beyond those of clients: for health checks, metrics collectors and new
+/// clients.
 const RESERVED_CONNECTIONS: usize = 64;
-/// Smallest number of connections that a server can work with, of clients and of others each.
+/// Minimum number of connections with which a server works, for clients and for others each.
 const MIN_CONNECTIONS: usize = 8;
-/// Limits at the address for metrics. Few programs ask there.
+/// Limits on connections to the metrics address, which few programs use.
 const METRICS_LIMITS: connections::Limits =
     connections::Limits { known: 0, reserved: 64, overflow: 0, unknown_per_address: 32 };
-/// Number of files for requests to issuers and webhooks, besides those for requests to Personio.
+/// Number of open files for requests to issuers and for webhooks, in addition to those for requests
+/// to Personio.
 const OTHER_UPSTREAM_FILES: usize = 16;
-/// The settings that name addresses to listen on.
+/// Setting of the SCIM address, for error messages.
 const LISTEN: &str = "--listen, SCIM_LISTEN";
+/// Setting of the metrics address, for error messages.
 const METRICS_LISTEN: &str = "--metrics-listen, SCIM_METRICS_LISTEN";
-/// How long running requests may go on once the server is to stop, in seconds.
+/// Time in seconds for which running requests may continue after the stop signal.
 const GRACE: u64 = 8;
-/// The same for requests for metrics.
+/// Time in seconds for which running requests for metrics may continue after the stop signal.
 const METRICS_GRACE: u64 = 1;
 
-/// Why the server did not start.
+/// Error that prevents the start of a server or a command.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address cannot be had.
+    /// The address cannot be bound.
     #[error("cannot listen on {address} ({setting}): {error}{}", remedy(error))]
     Listen {
-        /// The setting that names it.
+        /// Setting that names the address.
         setting: &'static str,
-        /// The address.
+        /// Address that cannot be bound.
         address: SocketAddr,
-        /// Why not.
+        /// Error of the operating system.
         error: io::Error,
     },
-    /// There is no way to talk TLS.
+    /// No HTTPS client can be built.
     #[error("no HTTPS client: {0}; are CA certificates installed?")]
     Client(reqwest::Error),
-    /// There is no way to serve TLS.
+    /// No HTTPS server can be built.
     #[error("no HTTPS server: {0}")]
     Tls(#[from] rustls::Error),
-    /// A document in the program is broken.
+    /// A schema document that is compiled into the program is invalid.
     #[error("a discovery document is broken: {0}")]
     Discovery(#[from] BrokenDocument),
-    /// The server cannot be started.
+    /// The HTTP server cannot be started.
     #[error("the server cannot be started: {0}")]
     Server(io::Error),
 }
 
-/// How the parts that no setting reaches are tuned; tests are less patient.
+/// Timings and limits that are not settings. Tests use shorter ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Tuning {
-    /// How long a request to Personio may take.
+    /// Time limit for a request to Personio.
     pub upstream_timeout: Duration,
-    /// How failed requests to Personio are repeated.
+    /// Retries of failed requests to Personio.
     pub retry: Retry,
-    /// How much is read from Personio at most.
+    /// Limits on the data that is read from Personio.
     pub limits: Limits,
-    /// After a failed load none is started for this long.
+    /// Cool-down after a failed load.
     pub pause: Duration,
-    /// How long after a notice of a change a load begins.
+    /// Time between a webhook and the load that it causes.
     pub soon: Duration,
-    /// So often the files with the certificate are looked at.
+    /// Time between two reads of the certificate files.
     pub certificate_look: Duration,
 }
 
 impl Tuning {
-    /// For a command that somebody waits for: what fails twice, or takes long, is told.
+    /// Returns values for a command that a person waits for: one retry and a short timeout.
     #[must_use]
     pub fn impatient() -> Self {
         let retry = Retry { times: 1, ..Retry::default() };
@@ -130,7 +135,7 @@ impl Default for Tuning {
     }
 }
 
-/// A server that is bound and loads its first data, ready to run.
+/// Server that has bound its addresses and started its first load.
 pub struct Application {
     server: Server,
     metrics: Option<(Server, SocketAddr)>,
@@ -141,11 +146,11 @@ pub struct Application {
 }
 
 impl Application {
-    /// Binds the address and builds everything. Must be called on the runtime that is to make the
-    /// requests to Personio.
+    /// Builds the parts of the server and binds its addresses. Must be called on the runtime that
+    /// is to send the requests to Personio.
     ///
     /// # Errors
-    /// When the address cannot be had or the machine lacks something.
+    /// Returns an error when an address cannot be bound or a part cannot be built.
     pub fn build(config: Config, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Self, StartError> {
         let Config { personio, scim } = config;
         let freshness = freshness(&scim, tuning);
@@ -160,7 +165,8 @@ impl Application {
         let tls = scim.tls.map(|pair| Served::new(pair, Arc::clone(&clock)));
         let locations = Locations::new(&base_url);
         let vocabulary = Arc::new(Vocabulary::new(&locations, scim.max_results, &scim.policy.served_attributes())?);
-        // The one secret that every server has, and that stays when clients come and go.
+        // The client secret is the one secret that every server has. It does not change when SCIM
+        // clients are added or removed.
         let cursor_key = CursorKey::new(personio.client_secret.expose_secret().as_bytes());
         let state_file = scim.state.map(|state| StateFile::new(state.path, &state.key, &personio.client_id));
         let client = client(personio, &clock, tuning)?;
@@ -219,40 +225,40 @@ impl Application {
         Ok(Self { server, metrics, live, directory, address, base_url })
     }
 
-    /// The address that is listened on.
+    /// Returns the address that the server listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address where metrics are, if they have one of their own.
+    /// Returns the address of the metrics, if they have one of their own.
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(|(_, address)| *address)
     }
 
-    /// Where SCIM clients find the server.
+    /// Returns the base URL for SCIM clients.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// What is served.
+    /// Returns the directory, which owns the current snapshot.
     #[must_use]
     pub fn directory(&self) -> Directory {
         self.directory.clone()
     }
 
-    /// What can be changed while it runs.
+    /// Returns the handle that applies new settings to this server.
     #[must_use]
     pub fn live(&self) -> Live {
         self.live.clone()
     }
 
-    /// Serves until `stop`, then lets running requests end.
+    /// Serves requests until `stop` completes, then waits for running requests.
     ///
     /// # Errors
-    /// When the server breaks.
+    /// Returns an error when a listener fails.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let servers: Vec<Server> = [self.server].into_iter().chain(self.metrics.map(|(server, _)| server)).collect();
         let handles: Vec<ServerHandle> = servers.iter().map(Server::handle).collect();
@@ -262,7 +268,7 @@ impl Application {
             () = stop => {}
         }
         tracing::info!("stopping: running requests may end");
-        // One after the other they would have the sum of their times.
+        // Stopping one server after the other would take the sum of their times.
         join_all(handles.iter().map(|handle| handle.stop(true))).await;
         while let Some(ended) = running.join_next().await {
             ended.map_err(io::Error::other)??;
@@ -296,7 +302,7 @@ fn client(personio: config::Personio, clock: &Arc<dyn Clock>, tuning: Tuning) ->
     Client::new(settings, Arc::clone(clock)).map_err(StartError::Client)
 }
 
-/// What the path of every URL of a server at `public_url` begins with.
+/// Returns the base URL of SCIM resources on a server at `public_url`.
 fn base_url(public_url: &str) -> String {
     format!("{}/scim/v2", public_url.trim_end_matches('/'))
 }
@@ -312,7 +318,7 @@ fn told(settings: Vec<Told>) -> Vec<server::Setting> {
     settings.into_iter().map(setting).collect()
 }
 
-/// What to do about an address that cannot be had, with a separator in front.
+/// Returns advice for an address that cannot be bound, with a separator in front, or an empty text.
 #[must_use]
 pub fn remedy(error: &io::Error) -> &'static str {
     const REMEDIES: [(io::ErrorKind, &str); 3] = [
@@ -334,7 +340,7 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, Sock
     bound.map_err(|error| StartError::Listen { setting, address, error })
 }
 
-/// Returns the limits on connections of clients, as far as the limit of open files allows.
+/// Returns the limits on connections of clients, as far as the limit on open files allows.
 fn limits(scim: &config::Scim, open_files: OpenFiles, upstream_files: usize) -> connections::Limits {
     let reserved = RESERVED_CONNECTIONS.min(scim.max_connections.max(MIN_CONNECTIONS));
     let wanted = connections::Limits {
@@ -370,7 +376,8 @@ fn serve(
     tuning: Tuning,
 ) -> Result<Server, StartError> {
     let app = move || {
-        // The last one is the outermost: every answer is counted and logged, and carries the id of its request.
+        // The middleware that is added last is the outermost. Each response is therefore counted
+        // and logged, and carries its request id.
         App::new()
             .app_data(web::Data::clone(&state))
             .configure(|service| server::configure(service, &state))
@@ -388,7 +395,7 @@ fn serve(
     connections::start(listening, app).map_err(StartError::Server)
 }
 
-/// Metrics at an address of their own. Who asks there is not counted: it is no client.
+/// Starts the listener for metrics. Its requests are not counted as requests of clients.
 fn serve_metrics(
     (listener, address): (TcpListener, SocketAddr),
     state: &web::Data<server::State>,

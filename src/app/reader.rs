@@ -1,4 +1,4 @@
-//! Everything between Personio and a snapshot, without a server: for commands that read once.
+//! Parts between Personio and a snapshot, without a server, for commands that read once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::directory::{MaxChange, Progress, Snapshot, Source as _, SourceError};
 use crate::scim::{Locations, ResourceTypes, Vocabulary};
 use crate::sync::source::{Recency, Source};
 
-/// Reads the directory once.
+/// Reader that loads the directory once.
 pub struct Reader {
     source: Source,
     vocabulary: Arc<Vocabulary>,
@@ -19,10 +19,11 @@ pub struct Reader {
     clock: Arc<dyn Clock>,
 }
 
-/// A survey of what the credential lets through, for a server with the same environment.
+/// Creates the preflight of `check`: it finds out which data the credential can read, for a server
+/// with the same settings.
 ///
 /// # Errors
-/// When the machine lacks something.
+/// Returns an error when no HTTPS client can be built.
 pub fn survey(checking: Checking, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Survey, StartError> {
     let Checking { reading, max_results, credential, .. } = checking;
     let locations = Locations::new(&base_url(reading.public_url.as_str()));
@@ -31,31 +32,31 @@ pub fn survey(checking: Checking, clock: Arc<dyn Clock>, tuning: Tuning) -> Resu
 }
 
 impl Reader {
-    /// A reader that has not asked for anything yet.
+    /// Creates a reader. It sends no request yet.
     ///
     /// # Errors
-    /// When the machine lacks something.
+    /// Returns an error when a schema document is invalid or no HTTPS client can be built.
     pub fn new(reading: Reading, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Self, StartError> {
         let locations = Locations::new(&base_url(reading.public_url.as_str()));
         let vocabulary = Arc::new(Vocabulary::new(&locations, 0, &reading.policy.served_attributes())?);
         let client = client(reading.personio, &clock, tuning)?;
-        // Nothing was read before, so nothing can be old.
+        // There are no records of an earlier load whose age could matter.
         let recency = Recency { recheck: Duration::ZERO, trusted: Duration::ZERO };
         let of_policy = Arc::clone(&vocabulary);
         let source = Source::new(client, reading.policy, of_policy, locations, Arc::clone(&clock), recency);
         Ok(Self { source, vocabulary, max_change: MaxChange(reading.max_change), clock })
     }
 
-    /// The types of what it reads.
+    /// Returns the resource types of what this reader loads.
     #[must_use]
     pub fn types(&self) -> &ResourceTypes {
         &self.vocabulary.types
     }
 
-    /// Everybody, as a server that starts now would serve them.
+    /// Loads all users, as a server that starts now would serve them.
     ///
     /// # Errors
-    /// When a server would serve nothing.
+    /// Returns an error when the load fails, or when a server would not serve its result.
     pub async fn read(&self, progress: &Progress) -> Result<Snapshot, SourceError> {
         self.source.sign_in().await?;
         let loaded = self.source.load(progress).await?;

@@ -1,5 +1,6 @@
-//! What can be changed while the server runs: who may ask, the secret for Personio, the certificate, the mapping. Everything else that
-//! is configured stays as it was at the start.
+//! Settings that can change while the server runs: the settings of authentication, the client
+//! secret for Personio, the certificate and the mapping. All others keep the values that they had
+//! at the start.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::server;
 use crate::sync::source::Source;
 use crate::tls::Served;
 
-/// The parts of a running server that take new settings.
+/// Parts of a running server that accept new settings.
 #[derive(Clone)]
 pub struct Live {
     pub(super) access: Access,
@@ -27,10 +28,10 @@ pub struct Live {
 }
 
 impl Live {
-    /// From now on these settings hold, as far as they can while the server runs.
+    /// Applies new settings, as far as they can change while the server runs.
     ///
     /// # Errors
-    /// When they cannot; then the old ones hold on.
+    /// Returns an error when the new settings cannot be applied. The old ones stay in force then.
     pub fn adopt(&self, config: Config) -> Result<(), StartError> {
         let Config { personio, scim } = config;
         let vocabulary = Vocabulary::new(&self.locations, self.max_results, &scim.policy.served_attributes())?;
@@ -46,8 +47,8 @@ impl Live {
             self.source.adopt(scim.policy, Arc::new(vocabulary));
         }
         if has_new_secret || has_new_mapping {
-            // People are served by the new mapping once they have been read for it. Whether a secret is right
-            // shows now and not when the token ends.
+            // The next load applies the new mapping to all users. It also shows now whether a new
+            // secret is valid, and not only when the current access token ends.
             self.directory.refresh_soon();
         }
         tracing::info!(
