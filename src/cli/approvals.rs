@@ -1,9 +1,10 @@
-//! Approvals between processes: the server's end of a socket by which `approve` sees what is held back and names the
-//! change that is to be published.
+//! Socket for `approve`: the server's end, on which `approve` reads the held change and names the
+//! change to publish.
 //!
-//! The socket has a name in Linux's abstract namespace and no file, so that it works where no folder can be written to.
-//! The kernel says whose process is at its other end: only the server's user and root are answered. It is not reachable
-//! from another machine, nor from another network namespace.
+//! The socket has a name in Linux's abstract namespace and no file, so that it works without a
+//! writable folder. The kernel reports the user of the process at the other end, and the server
+//! answers only its own user and root. The socket cannot be reached from another machine or another
+//! network namespace.
 
 use std::io;
 
@@ -17,57 +18,58 @@ use crate::directory::{Approval, Directory};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
-    /// Show what is held back.
+    /// Request for the held change.
     Show,
-    /// Publish the change of this id.
+    /// Request to publish the change with this id.
     Approve(String),
 }
 
-/// Answer of the server.
+/// Response of the server.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
-    /// What is held back.
+    /// The held change.
     Held(HeldChange),
-    /// Nothing is.
+    /// No change is held.
     NothingHeld,
-    /// The change is served. This is the number of users.
+    /// The change is published. This is the number of users.
     Published(usize),
-    /// The change of this id is held back, and not the one that was named.
+    /// Another change is held than the requested one. This is its id.
     Another(String),
     /// The change could not be published.
     Failed(String),
 }
 
-/// What is held back, without any value of a user.
+/// Held change, without any value of a user.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct HeldChange {
     pub(super) id: String,
-    /// What it would change, in numbers.
+    /// Number of users that this change would affect, by kind of loss.
     pub(super) own: String,
-    /// What the guard counted, in numbers.
+    /// Number of users that the guard counted, by kind of loss: those of this change and of the
+    /// last hours.
     pub(super) losses: String,
     pub(super) users: Vec<AffectedUser>,
 }
 
-/// What would happen to a user.
+/// User that a held change would affect, and the losses of this user.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct AffectedUser {
     pub(super) id: String,
     pub(super) changes: String,
 }
 
-/// Listens for `approve` as long as the process runs.
+/// Starts a task that answers requests of `approve` for as long as the process runs.
 pub(super) fn listen(directory: Directory) -> io::Result<()> {
     let listener = bind(std::process::id())?;
     tokio::spawn(async move {
         loop {
             let Ok((stream, _)) = listener.accept().await else {
-                // Most likely all file descriptors are in use.
+                // The likely reason is that the limit on open files is reached.
                 tokio::time::sleep(wire::TIMEOUT).await;
                 continue;
             };
-            // One after the other: there is one operator.
+            // Requests are answered one at a time, because there is one operator.
             if let Err(error) = answer(stream, &directory).await {
                 tracing::warn!("a request of `approve` was not answered: {error}");
             }
@@ -93,7 +95,7 @@ async fn answer(mut stream: UnixStream, directory: &Directory) -> io::Result<()>
 
 fn show(directory: &Directory) -> Answer {
     let Some(held) = directory.held_back() else { return Answer::NothingHeld };
-    // It has become another just now.
+    // Another change has replaced the held change just now.
     let Some(affected) = directory.affected_users(held.id) else { return Answer::Another(held.id.to_string()) };
     let mut users = Vec::with_capacity(affected.len());
     for user in affected {
@@ -108,7 +110,7 @@ fn show(directory: &Directory) -> Answer {
     })
 }
 
-/// Fails unless the process at the other end runs as this one's user, or as root.
+/// Returns an error unless the process at the other end runs as the same user or as root.
 fn require_own_user(stream: &UnixStream) -> io::Result<()> {
     let user = stream.peer_cred()?.uid();
     if user == geteuid().as_raw() || user == 0 {
@@ -130,7 +132,7 @@ fn bind(pid: u32) -> io::Result<UnixListener> {
     UnixListener::from_std(listener)
 }
 
-/// Connects to the server that is this process.
+/// Connects to the server with this process id.
 #[cfg(target_os = "linux")]
 pub(super) fn connect(pid: u32) -> io::Result<UnixStream> {
     let stream = std::os::unix::net::UnixStream::connect_addr(&address(pid)?)?;
@@ -143,13 +145,13 @@ fn bind(_: u32) -> io::Result<UnixListener> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Connects to the server that is this process.
+/// Connects to the server with this process id.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn connect(_: u32) -> io::Result<UnixStream> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// One JSON value in each direction, ended by closing that direction.
+/// Wire format: one JSON value in each direction. The sender closes its direction after the value.
 pub(super) mod wire {
     use std::io;
     use std::time::Duration;
@@ -160,9 +162,9 @@ pub(super) mod wire {
     use tokio::net::UnixStream;
     use tokio::time::timeout;
 
-    /// Time that the other end may take to send or to read.
+    /// Time limit for sending or receiving a value.
     pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
-    /// Largest message: a million users, each with a few words.
+    /// Maximum size of a message in bytes: enough for a million users with a few words each.
     const MAX_BYTES: u64 = 256 << 20;
 
     pub(crate) async fn read<T: DeserializeOwned>(stream: &mut UnixStream, wait: Duration) -> io::Result<T> {

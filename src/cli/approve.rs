@@ -1,5 +1,5 @@
-//! `approve`: shows the change that the server on this machine holds back, and has it published. The change is named by
-//! its id, so that what is published is what was shown.
+//! `approve`: shows the held change of the server on this machine and publishes it. The request
+//! names the change by its id, so that the published change is the one that was shown.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::cli::approvals::{Answer, HeldChange, Request, wire};
 use crate::cli::healthcheck::ask;
 use crate::config::ApproveArgs;
 
-/// Time that the server may take to publish.
+/// Time limit for the server to publish a change.
 const PUBLISHING: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(args: &ApproveArgs) -> Result<(), Failure> {
@@ -47,7 +47,8 @@ fn print(held: &HeldChange, with_users: bool, out: &mut impl Write) -> io::Resul
     out.flush()
 }
 
-/// Reports whether the operator means this change: by its id, by `--yes`, or by an answer on a terminal.
+/// Reports whether the operator confirms this change: by its id, by `--yes` or at a prompt on a
+/// terminal.
 fn is_meant(held: &HeldChange, args: &ApproveArgs, out: &mut impl Write) -> Result<bool, Failure> {
     if let Some(id) = &args.id {
         return if *id == held.id { Ok(true) } else { Err(other_change(&held.id)) };
@@ -95,10 +96,10 @@ async fn exchange(pid: u32, request: &Request) -> Result<Answer, Failure> {
     wire::read(&mut stream, PUBLISHING).await.map_err(unreachable)
 }
 
-/// Returns the number of the server's process, which it tells everybody.
+/// Returns the process id of the server, which its health response contains.
 async fn pid(server: &str) -> Result<u32, Failure> {
     let url = format!("{server}/health/ready");
-    // Not ready is an answer, too.
+    // The response of a server that is not ready contains the process id as well.
     let (_, text) = ask(&url).await?;
     let answer: Value = serde_json::from_str(&text).unwrap_or_default();
     let pid = answer.get("pid").and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok());
@@ -113,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that says this of itself: its address.
+    /// Starts a server with this response to health checks, and returns it with its URL.
     async fn server(answer: &str) -> (MockServer, String) {
         let server = MockServer::start().await;
         let answer = ResponseTemplate::new(503).set_body_raw(answer.to_owned(), "application/json");

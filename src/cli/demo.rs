@@ -1,4 +1,4 @@
-//! `demo`: the bridge, wired to an embedded Personio simulator. Nothing else is needed.
+//! `demo`: a server connected to an embedded Personio simulator. It needs no other system.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
@@ -16,10 +16,10 @@ use crate::clock::SystemClock;
 use crate::config::{Config, DemoArgs, Personio, Scim};
 use crate::simulator::{Options, Rate, Simulator};
 
-/// So fast that nobody waits for a demonstration, but not without a limit.
+/// Rate limit of the simulator: high enough for a demonstration without delays, but not unlimited.
 const RATE: Rate = Rate { per_second: 2000.0, burst: 4000.0 };
 
-/// As with `serve`, where nothing else is said.
+/// Maximum number of concurrent requests to the simulator: the default of `serve`.
 const MAX_CONCURRENCY: usize = 16;
 
 pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Failure> {

@@ -1,4 +1,5 @@
-//! `healthcheck`: asks the server on this machine, so that an image needs no curl.
+//! `healthcheck`: requests the health of the server on this machine, so that a container image
+//! needs no curl.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use reqwest::redirect::Policy;
 use crate::cli::Failure;
 use crate::config::HealthcheckArgs;
 
-/// How long to wait for an answer.
+/// Time limit for the response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: &HealthcheckArgs) -> Result<(), Failure> {
@@ -21,10 +22,10 @@ pub(super) async fn run(args: &HealthcheckArgs) -> Result<(), Failure> {
     Err(Failure::Failed(format!("{url} answers {status}: {body}")))
 }
 
-/// Returns the answer of the server on this machine.
+/// Returns the response of the server on this machine.
 pub(super) async fn ask(url: &str) -> Result<(StatusCode, String), Failure> {
     let reason = match get(url).await {
-        // A server that speaks TLS answers plain HTTP with 400.
+        // A server that speaks TLS responds to plain HTTP with 400.
         Ok((StatusCode::BAD_REQUEST, body)) => match other_protocol(url).await {
             None => return Ok((StatusCode::BAD_REQUEST, body)),
             Some(advice) => advice.to_owned(),
@@ -37,15 +38,17 @@ pub(super) async fn ask(url: &str) -> Result<(StatusCode, String), Failure> {
 
 async fn get(url: &str) -> reqwest::Result<(StatusCode, String)> {
     let client = reqwest::Client::builder().no_proxy().redirect(Policy::none()).tls_certs_only([]).timeout(TIMEOUT);
-    // The server's certificate is for the name that clients use, and it may have expired or be exchanged just now;
-    // whether the server is alive does not depend on that. Plain HTTP proves as little, and nothing secret is sent.
+    // The server's certificate is valid for the host name that clients use, and it may have expired
+    // or be exchanged just now. The health of the server does not depend on that. The request
+    // contains no secret, and plain HTTP would not prove the identity of the server either.
     let client = client.tls_danger_accept_invalid_certs(true).build()?;
     let response = client.get(url).send().await?;
     let status = response.status();
     Ok((status, response.text().await.unwrap_or_default()))
 }
 
-/// Finds out whether the server speaks TLS where `url` is plain HTTP, or the reverse, and returns what to do then.
+/// Checks whether the server speaks TLS although `url` is plain HTTP, or the reverse. Returns
+/// advice if so.
 async fn other_protocol(url: &str) -> Option<&'static str> {
     let (other, advice) = match url.split_once("://")? {
         ("http", rest) => (

@@ -1,4 +1,4 @@
-//! Help, `completions` and `man`: what people, shells and `man` read, made of one description.
+//! Help, `completions` and `man`, generated from one description of the arguments.
 
 use clap::CommandFactory;
 use clap_mangen::Man;
@@ -9,16 +9,17 @@ use crate::config::{Args, CompletionsArgs, ManArgs};
 
 const NAME: &str = "personio-scim";
 
-/// Prints help, or the version.
+/// Prints the help or the version.
 ///
 /// # Errors
-/// When standard output takes nothing, unless whoever read it has gone.
+/// Returns an error when standard output cannot be written, unless its reader has closed it.
 pub fn help(help: &clap::Error) -> Result<(), Failure> {
     unless_closed(help.print())
 }
 
 pub(super) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
-    // Not straight to standard output: the crate panics where that is closed.
+    // The script is not written to standard output directly, because the crate panics when that is
+    // closed.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), NAME, &mut script);
     print(&script)

@@ -1,4 +1,4 @@
-//! The commands, one file each: what `main` starts.
+//! Commands of the program, one file each.
 
 mod approvals;
 mod approve;
@@ -24,19 +24,19 @@ use crate::config;
 use crate::config::{Command, Config, LogArgs};
 use crate::telemetry;
 
-/// How a command failed, and with which exit code.
+/// Error of a command, with its exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// A mistake in the settings: exit code 64 (EX_USAGE of sysexits.h).
+    /// Error in the settings or arguments: exit code 64 (EX_USAGE of sysexits.h).
     #[error("{0}")]
     Usage(String),
-    /// Anything else: exit code 1.
+    /// Any other error: exit code 1.
     #[error("{0}")]
     Failed(String),
 }
 
 impl Failure {
-    /// The exit code of the process.
+    /// Returns the exit code of the process.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -64,10 +64,10 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// Carries out a command. Must be called on a runtime with threads of its own.
+/// Runs a command. Must be called on a multi-threaded runtime.
 ///
 /// # Errors
-/// One line for the person who started it.
+/// Returns an error of one line when the command fails.
 pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> {
     let _file_size_signal = file_size_signal()?;
     match command {
@@ -84,8 +84,8 @@ pub async fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> 
     }
 }
 
-/// SIGXFSZ, which the system sends where a file would grow beyond a limit. Its default would end the process; with a
-/// handler the write fails with an error.
+/// Registers a handler for SIGXFSZ, which the system sends when a file would exceed a size limit.
+/// Without a handler, the signal ends the process; with one, the write returns an error.
 fn file_size_signal() -> Result<Signal, Failure> {
     Ok(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?)
 }
@@ -99,7 +99,7 @@ fn start_traces(scim: &config::Scim) -> Result<telemetry::Traces, Failure> {
     telemetry::Traces::start(scim.otlp_endpoint.as_ref()).map_err(Failure::Failed)
 }
 
-/// SIGTERM or SIGINT.
+/// Returns a future that completes at SIGTERM or SIGINT.
 fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -111,13 +111,14 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-/// SIGUSR1, which approves what the log has reported last. It must be had before anybody is told the process's number:
-/// without it the signal would end the process.
+/// Registers a handler for SIGUSR1, which approves the change that the log reported last. Without a
+/// handler, the signal ends the process, so this must be called before the process id is published.
 fn approval_signal() -> Result<Signal, Failure> {
     Ok(signal(SignalKind::user_defined1())?)
 }
 
-/// Passes approvals on for as long as the process runs: those by signal, and those of `approve`.
+/// Passes approvals to the directory for as long as the process runs: those by signal and those by
+/// `approve`.
 fn pass_on(mut approvals: Signal, application: &Application) {
     let directory = application.directory();
     tokio::spawn(async move {
@@ -130,10 +131,12 @@ fn pass_on(mut approvals: Signal, application: &Application) {
     }
 }
 
-/// SIGHUP, which asks to read the settings again. Without this the signal would end the process.
+/// Handler for SIGHUP, which requests a reload of the settings. Without a handler, the signal ends
+/// the process.
 struct Hangups {
     signal: Signal,
-    /// Whether the logs go to a terminal, which sends the signal when it is closed.
+    /// Flag that is set if the log goes to a terminal. The system sends the signal when the
+    /// terminal is closed, too.
     had_terminal: bool,
 }
 
@@ -141,8 +144,9 @@ fn hangup_signal() -> Result<Hangups, Failure> {
     Ok(Hangups { signal: signal(SignalKind::hangup())?, had_terminal: stderr().is_terminal() })
 }
 
-/// Reads the settings again whenever it is asked for, in the way in which they were read at first. Ends when the
-/// terminal that the logs go to is closed: the system sends the same signal then, and nobody sees the server any more.
+/// Reloads the settings at each SIGHUP, from the same sources as at the start. Returns when the
+/// terminal that the log goes to is closed: the system sends the same signal then, and the server
+/// would run unattended.
 async fn keep_rereading(mut hangups: Hangups, live: Live, read: impl Fn() -> Result<Config, config::Error>) {
     loop {
         if hangups.signal.recv().await.is_none() {

@@ -1,4 +1,4 @@
-//! `serve`: SCIM from a real Personio.
+//! `serve`: serves the people of a real Personio company over SCIM.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `simulator`: a look-alike of Personio alone, for trying things that are not ours.
+//! `simulator`: runs the Personio simulator without a SCIM server, to try other programs with it.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -37,7 +37,7 @@ pub(super) async fn run(args: &SimulatorArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The people of a simulated company, as of now.
+/// Generates the people of a simulated company, as of now.
 pub(super) fn world(population: Population) -> World {
     let (now, seed) = (SystemClock::new().now(), population.seed);
     World::generate(population.persons as usize, seed, now).with_changes(seed, now)

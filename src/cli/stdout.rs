@@ -1,5 +1,5 @@
-//! Standard output that may be closed by whoever reads it, as `head` does: then nobody wants more, and
-//! that is no failure.
+//! Standard output, which its reader may close early, as `head` does. A closed pipe is not a
+//! failure.
 
 use std::io::{ErrorKind, Write};
 
@@ -11,7 +11,7 @@ pub(super) fn print(text: &[u8]) -> Result<(), Failure> {
     unless_closed(out.write_all(text).and_then(|()| out.flush()))
 }
 
-/// Nothing has failed where the reader has only gone.
+/// Returns success for a broken pipe: the reader has only stopped reading.
 pub(super) fn unless_closed(written: std::io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

@@ -1,4 +1,4 @@
-//! `token`: a secret that a client presents, and the hash of it that settings can hold.
+//! `token`: creates the token of a client, or the hash of a token for the settings.
 
 use std::fmt::Write as _;
 use std::io::Read;
@@ -12,9 +12,10 @@ use crate::cli::stdout::print;
 use crate::config;
 use crate::config::{TokenAction, TokenArgs, TokenOutput};
 
-/// Far too many to be guessed.
+/// Number of random bytes in a token: too many to guess.
 const BYTES: usize = 32;
-/// More is no token, and whatever is sent must not fill the memory.
+/// Maximum number of bytes that are read from standard input. It bounds the memory for an endless
+/// input.
 const LONGEST: u64 = 64 * 1024;
 
 pub(super) fn run(args: &TokenArgs) -> Result<(), Failure> {
@@ -44,7 +45,8 @@ fn hash(output: TokenOutput) -> Result<(), Failure> {
         .take(LONGEST)
         .read_to_string(&mut text)
         .map_err(|error| Failure::Usage(format!("the token cannot be read from standard input: {error}")))?;
-    // As the server reads it from a file: without the end of its line, quotes and `Bearer`.
+    // The token is read as the server reads it from a file: without line break, quotes and
+    // `Bearer`.
     let Some(token) = config::client_token(&text) else {
         let expected = "at least 16 letters, digits or signs, without blanks";
         return Err(Failure::Usage(format!("standard input holds no token: {expected}")));
@@ -56,21 +58,21 @@ fn hash(output: TokenOutput) -> Result<(), Failure> {
     print(format!("token_sha256 = \"{hash}\"\n").as_bytes())
 }
 
-/// A token that nobody has had before.
+/// Creates a random token.
 pub(super) fn random() -> Result<String, Failure> {
     let mut bytes = [0; BYTES];
     rand::fill(&mut bytes).map_err(|_| Failure::Failed("the machine gives no random numbers".to_owned()))?;
     Ok(hexadecimal(&bytes))
 }
 
-/// The SHA-256 of a token's bytes, in lower-case hexadecimal.
+/// Returns the SHA-256 of a token's bytes, in lower-case hexadecimal.
 fn sha256(token: &str) -> String {
     hexadecimal(digest::digest(&digest::SHA256, token.as_bytes()).as_ref())
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
@@ -82,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_that_of_the_standard() {
-        // FIPS 180-4, example of one block.
+        // Example of one block in FIPS 180-4.
         assert_eq!(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

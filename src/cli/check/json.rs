@@ -1,4 +1,4 @@
-//! A report for scripts.
+//! Report of `check` for scripts.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::cli::check::word;
 use crate::diagnostics::explanation::Explained;
 use crate::diagnostics::preflight::{CustomAttribute, Finding, Outcome, Presence, Report, Standing};
 
-/// The report as one document.
+/// Returns the report as one JSON document.
 pub(super) fn json(report: &Report, shown: Shown) -> Value {
     let outcome = report.findings.iter().map(|finding| finding.outcome).max().unwrap_or(Outcome::Fine);
     let people = report.people.iter().map(|person| {

@@ -1,22 +1,24 @@
-//! Values of persons on a screen that others may see, or in a ticket.
+//! Masking of personal values, for screens that others may see and for tickets.
 
 use serde_json::Value;
 
 use crate::diagnostics::explanation::{Explained, Nature};
 
-/// How much of a value is shown.
+/// Visibility of personal values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
-    /// All of it.
+    /// The complete value.
     Whole,
-    /// The first letter and the length, unless it is the same for everybody.
+    /// First letter and length of a text, or the type of another value. A value that is the same
+    /// for all users is shown completely.
     Masked,
 }
 
-/// Shorter texts would be told by their first letter.
+/// Minimum length of a text whose first letter is shown. The first letter of a shorter text could
+/// reveal it.
 const SHORTEST: usize = 4;
 
-/// What is shown of a value.
+/// Returns the text that is shown for a value.
 pub(super) fn shown(explained: &Explained, shown: Shown) -> String {
     match (&explained.value, shown) {
         (value, Shown::Whole) => whole(value),
@@ -47,7 +49,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The text without anything that a terminal would act on.
+/// Returns the text with control characters escaped, so that a terminal does not act on them.
 pub(super) fn plain(text: &str) -> String {
     let visible = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
     text.chars().map(visible).collect()

@@ -1,5 +1,5 @@
-//! `check`: whether the settings are right, and what to change if not. It only reads, and prints no value of a
-//! person unless it is told to.
+//! `check`: reports whether the settings are right, and what to change if not. It writes nothing to
+//! Personio, and prints values of persons only on request.
 
 mod json;
 mod mask;
@@ -20,10 +20,10 @@ use crate::config;
 use crate::config::{CheckArgs, Reading};
 use crate::diagnostics::preflight::{Finding, Outcome, Report};
 
-/// Number of persons of whom every attribute is explained.
+/// Default number of persons whose attributes are explained.
 const DEFAULT_SAMPLE: u8 = 3;
 
-/// Step of the finding that `serve` does not start. Everything can be read nevertheless.
+/// Step of the finding that `serve` does not start. Personio can be read nevertheless.
 const CLIENTS: &str = "clients";
 
 pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), Failure> {
@@ -43,7 +43,7 @@ pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), Fa
     let sample = args.sample.unwrap_or(DEFAULT_SAMPLE);
     let mut report = survey.take(sample.into()).await;
     if let Some(obstacle) = report.unreachable {
-        // It says more than that there is no token.
+        // The diagnosis of the connection is more precise than a finding about the access token.
         report.findings = vec![network::diagnosis(&base_url, obstacle).await];
     } else {
         report.findings.insert(0, network::answers(&base_url));
@@ -65,13 +65,14 @@ fn print_json(report: &Report, shown: Shown) -> Result<(), Failure> {
     print(format!("{:#}\n", json::json(report, shown)).as_bytes())
 }
 
-/// Returns the report of a check that ended before anything was requested.
+/// Returns the report of a check that ended before its first request.
 fn wrong_settings(error: &config::Error) -> Report {
     let finding = Finding { step: "settings", outcome: Outcome::Wrong, what: error.to_string(), remedy: None };
     Report { findings: vec![finding], ..Report::default() }
 }
 
-/// Returns the finding that a server with these settings does not start, as nobody could ask it.
+/// Returns the finding that a server with these settings does not start, because no client could
+/// authenticate.
 fn no_clients() -> Finding {
     Finding {
         step: CLIENTS,
@@ -93,7 +94,8 @@ fn verdict(report: &Report) -> Result<(), Failure> {
     Err(Failure::Failed(format!("the check failed: {}", failed.join(", "))))
 }
 
-/// Returns the steps that are wrong by themselves. One without a remedy is a consequence of another.
+/// Returns the steps that fail on their own. A finding without a remedy is a consequence of another
+/// one.
 fn failed_steps(findings: &[Finding]) -> Vec<&'static str> {
     let mut failed = Vec::new();
     for finding in findings {
@@ -104,7 +106,7 @@ fn failed_steps(findings: &[Finding]) -> Vec<&'static str> {
     failed
 }
 
-/// An outcome in one word.
+/// Returns the word for an outcome.
 fn word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Fine => "ok",

@@ -1,4 +1,5 @@
-//! Why there is no answer at all: the proxy, the name, the way there, or what speaks at its end.
+//! Diagnosis of a connection without any response: the proxy, the name, the path through the
+//! network, or the program at the other end.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,12 +12,12 @@ use crate::config;
 use crate::config::Proxy;
 use crate::diagnostics::preflight::{Finding, Obstacle, Outcome};
 
-/// Time limit of the name and of the connection, each.
+/// Time limit for the name look-up and for the connection, each.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
-/// The setting that says where Personio is.
+/// Setting of Personio's URL, for messages.
 const BASE_URL: &str = "--personio-base-url (PERSONIO_BASE_URL)";
 
-/// There was an answer, whatever it was.
+/// Returns the finding that there was a response, whatever its status.
 pub(super) fn answers(url: &Url) -> Finding {
     let what = format!("{} answers", url.as_str().trim_end_matches('/'));
     Finding { step: "network", outcome: Outcome::Fine, what, remedy: None }
@@ -26,12 +27,14 @@ fn wrong(what: String, remedy: String) -> Finding {
     Finding { step: "network", outcome: Outcome::Wrong, what, remedy: Some(remedy) }
 }
 
-/// Returns what blocks the requests to `url`, of which `obstacle` is what was seen of it.
+/// Returns the finding about the cause that blocks requests to `url`. `obstacle` is the failure
+/// that the requests saw.
 pub(super) async fn diagnosis(url: &Url, obstacle: Obstacle) -> Finding {
     let is_tls = url.scheme() == "https";
-    // Requests over plain HTTP stay on this machine and go through no proxy.
+    // Requests over plain HTTP stay on this machine and use no proxy.
     let proxy = if is_tls { config::proxy(url) } else { None };
-    // A certificate or its absence was seen at the other end, so any proxy has let the request through.
+    // The certificate, or the lack of TLS, was seen at the other end, so a proxy has let the
+    // request through.
     match (obstacle, proxy) {
         (Obstacle::Certificate, _) => untrusted(url),
         (Obstacle::NotTls, None) => not_tls(url),
@@ -40,7 +43,7 @@ pub(super) async fn diagnosis(url: &Url, obstacle: Obstacle) -> Finding {
     }
 }
 
-/// Returns the finding about a certificate that was not accepted.
+/// Returns the finding about a certificate that is not trusted.
 fn untrusted(url: &Url) -> Finding {
     let (host, port) = host_and_port(url);
     wrong(
@@ -52,7 +55,7 @@ fn untrusted(url: &Url) -> Finding {
     )
 }
 
-/// Returns the finding about a port at which something other than TLS is spoken.
+/// Returns the finding about a port that does not speak TLS.
 fn not_tls(url: &Url) -> Finding {
     let (host, port) = host_and_port(url);
     let remedy = if config::is_loopback(url) {
@@ -67,7 +70,7 @@ fn not_tls(url: &Url) -> Finding {
     wrong(format!("{host} does not speak TLS on port {port}, as https:// wants it"), remedy)
 }
 
-/// Returns what is wrong with the proxy, or behind it.
+/// Returns the finding about a proxy through which no connection to Personio succeeds.
 async fn proxied(url: &Url, proxy: &Proxy) -> Finding {
     let Proxy { variable, host, port } = proxy;
     let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
@@ -87,7 +90,8 @@ async fn proxied(url: &Url, proxy: &Proxy) -> Finding {
     )
 }
 
-/// Returns what is wrong with the name, with the way to it, or with what is there.
+/// Returns the finding about a direct connection: the name, the path through the network, or the
+/// program at the other end.
 async fn unproxied(url: &Url, is_tls: bool) -> Finding {
     let (host, port) = host_and_port(url);
     let proxy = match config::http_only_proxy() {
@@ -141,7 +145,7 @@ async fn connect(host: &str, port: u16) -> Way {
     }
 }
 
-/// Returns host and port of a URL, without brackets around an address.
+/// Returns host and port of a URL. An IPv6 address has no brackets.
 fn host_and_port(url: &Url) -> (&str, u16) {
     let host = url.host_str().unwrap_or_default();
     (host.trim_start_matches('[').trim_end_matches(']'), url.port_or_known_default().unwrap_or_default())

@@ -1,5 +1,5 @@
-//! The report for people: at most 80 columns wide, coloured where a terminal shows it. The result comes first, then a
-//! line for each step, then, if asked for, the details, and last what to change.
+//! Report of `check` for people: at most 80 columns wide, with colours on a terminal. The result
+//! comes first, then one line for each step, then the details on request, and last what to change.
 
 use std::io::{self, Write};
 
@@ -12,12 +12,13 @@ use crate::diagnostics::explanation::Explained;
 use crate::diagnostics::preflight::{CustomAttribute, Finding, Outcome, Presence, Report, Standing};
 use crate::scim;
 
-/// Columns of the narrowest usual terminal.
+/// Number of columns of the narrowest usual terminal.
 const COLUMNS: usize = 80;
-/// Columns of a cell of a table, above which it is cut: labels can be sentences.
+/// Maximum number of columns of a table cell. Longer values are cut.
 const MAX_CELL: usize = 34;
 
-/// Writes the report, with details if it says how values are shown.
+/// Writes the report. `details` selects the visibility of personal values; without it, the details
+/// are left out.
 pub(super) fn write(report: &Report, details: Option<Shown>, out: &mut impl Write) -> io::Result<()> {
     let result = result(&report.findings);
     paragraph(&result, "", out)?;
@@ -28,14 +29,14 @@ pub(super) fn write(report: &Report, details: Option<Shown>, out: &mut impl Writ
     }
     changes(&report.findings, out)?;
 
-    // Nobody has received the requests of a machine that reaches nothing.
+    // On a machine without a connection, no request has reached Personio.
     let word = if report.unreachable.is_some() { "attempt" } else { "request" };
     let cost = match report.requests {
         1 => format!("It took 1 {word}, and nothing was written."),
         count => format!("It took {count} {word}s, and nothing was written."),
     };
     writeln!(out)?;
-    // A failure is the line on standard error, which follows.
+    // After a failed check, the result follows as the last line on standard error.
     let closing = if failed_steps(&report.findings).is_empty() { format!("{result} {cost}") } else { cost };
     paragraph(&closing, "", out)?;
     if details.is_none() && !report.presence.is_empty() {
@@ -46,7 +47,7 @@ pub(super) fn write(report: &Report, details: Option<Shown>, out: &mut impl Writ
     out.flush()
 }
 
-/// Returns the result in one sentence.
+/// Returns the result in one or two sentences.
 fn result(findings: &[Finding]) -> String {
     let failed = failed_steps(findings);
     if !failed.is_empty() {
@@ -72,7 +73,7 @@ fn result(findings: &[Finding]) -> String {
     result
 }
 
-/// Writes a line, or a few, for each step.
+/// Writes each step with its outcome, on one line or more.
 fn steps(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     let width = findings.iter().map(|finding| finding.step.len()).max().unwrap_or_default();
     let indent = " ".repeat(width + 8);
@@ -87,11 +88,11 @@ fn steps(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes what is not right again, with what to change.
+/// Writes the findings that are not in order once more, each with its remedy.
 fn changes(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     let mut is_first = true;
     for Finding { step, outcome, what, remedy } in findings {
-        // What is only a consequence has no remedy.
+        // A finding without a remedy is a consequence of another one.
         if *outcome == Outcome::Fine || remedy.is_none() {
             continue;
         }
@@ -133,7 +134,7 @@ fn write_details(report: &Report, shown: Shown, out: &mut impl Write) -> io::Res
     }
     for (number, person) in report.people.iter().enumerate() {
         writeln!(out, "\nHow person {} would be served, and what it is made of:", number + 1)?;
-        // Which schemas there are says nothing about where a person comes from.
+        // The list of schemas contains nothing about the source of a person's data.
         let told = person.iter().filter(|it| it.attribute != "schemas");
         table(&told.map(|it| explained(it, shown)).collect::<Vec<_>>(), out)?;
     }
@@ -156,27 +157,27 @@ fn custom(attributes: &[CustomAttribute], out: &mut impl Write) -> io::Result<()
             Standing::Free => "can be served".to_owned(),
         };
         let [label, kind] = [label, kind].map(|text| text.as_deref().map_or_else(|| "-".to_owned(), plain));
-        // The id is never cut: it is to be copied.
+        // The id is never cut, because operators copy it.
         vec![plain(id), cut(&kind, 10), cut(&label, 20), found.to_string(), standing]
     });
     table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>(), out)
 }
 
 fn explained(explained: &Explained, shown: Shown) -> Vec<String> {
-    // Each name is short enough without the URN, and stands for the same.
+    // Attribute names are unique without the URN of their schema.
     let urns = [scim::ENTERPRISE_USER, scim::EXTENSION_USER];
     let attribute = urns.iter().find_map(|urn| explained.attribute.strip_prefix(urn)?.strip_prefix(':'));
     let source = explained.source.as_deref().unwrap_or("(source unknown)");
     let value = mask::shown(explained, shown);
     vec![
         attribute.unwrap_or(&explained.attribute).to_owned(),
-        // A value that is shown at all is shown whole.
+        // A value that is not masked is not cut either.
         if shown == Shown::Whole { value } else { cut(&value, MAX_CELL) },
         format!("<- {}", plain(source)),
     ]
 }
 
-/// Writes rows with their columns below each other.
+/// Writes rows with aligned columns.
 fn table(rows: &[Vec<String>], out: &mut impl Write) -> io::Result<()> {
     let mut widths: Vec<usize> = Vec::new();
     for row in rows {
@@ -218,7 +219,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Returns the text with at most `width` characters.
+/// Returns the text, shortened to at most `width` characters.
 fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();

@@ -1,5 +1,5 @@
-//! `export`: the whole directory once, in the language of the server's queries. It is read as a whole
-//! before anything is written.
+//! `export`: writes the whole directory once. It accepts the query parameters of the server. The
+//! directory is loaded completely before the first byte is written.
 
 mod progress_bar;
 mod table;
@@ -22,7 +22,8 @@ use crate::directory::Progress;
 use crate::scim::filter::Limits;
 use crate::scim::{InvalidQuery, ListQuery, Listed, Paging, Projection, ResourceType, SearchRequest};
 
-/// Whoever exports asks nobody else's server: the largest filters that any server takes.
+/// Limits on filters: the largest that a server can be configured with, because an export runs in
+/// its own process.
 const LIMITS: Limits = Limits { length: 100_000, depth: 250 };
 
 pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), Failure> {
@@ -30,7 +31,7 @@ pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), F
     let _logs = start_logs(&args.logs)?;
     let reader = Reader::new(reading, Arc::new(SystemClock::new()), Tuning::default())?;
     let kind = &reader.types().user;
-    // Whatever can be wrong is found before anything is asked for: a load can take long.
+    // All arguments are checked before the first request, because a load can take long.
     let request = request(args)?;
     let paging = Paging::parse(None, request.count.as_deref(), usize::MAX).map_err(refused)?;
     let query = ListQuery::new(&request, &[kind], LIMITS, paging).map_err(refused)?;
@@ -58,11 +59,11 @@ pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), F
         1 => "1 user".to_owned(),
         count => format!("{count} users"),
     };
-    // Not on standard output, which holds users and nothing else.
+    // Standard output holds users and nothing else.
     unless_closed(writeln!(io::stderr(), "{users} written to {}", path.display()))
 }
 
-/// What is asked for, in the words of the server's parameters.
+/// Builds the search request from the query parameters of the server.
 fn request(args: &ExportArgs) -> Result<SearchRequest, Failure> {
     let parameters = [
         ("filter", &args.filter),
@@ -76,13 +77,14 @@ fn request(args: &ExportArgs) -> Result<SearchRequest, Failure> {
     SearchRequest::from_parameters(given).map_err(refused)
 }
 
-/// As the server would answer it.
+/// Returns the error that a server would respond with, as an error in the arguments.
 fn refused(error: InvalidQuery) -> Failure {
     let word = serde_json::to_value(error.scim_type).unwrap_or_default();
     Failure::Usage(format!("{} ({})", error.detail, word.as_str().unwrap_or_default()))
 }
 
-/// A server ignores names that mean nothing (RFC 7644 §3.9); who types them wants to know.
+/// Logs a warning for each unknown attribute. A server ignores such names (RFC 7644 §3.9), but a
+/// person at a terminal may have mistyped one.
 fn warn_of_unknown(kind: &ResourceType, request: &SearchRequest) {
     for name in request.attributes.iter().chain(&request.excluded_attributes) {
         let alone = Projection::new(kind, std::slice::from_ref(name), &[]);
@@ -107,7 +109,8 @@ fn lines(users: &[impl Listed], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that is to take the place of the one at `path`. It is people's data: only its owner reads it.
+/// Creates a temporary file that later replaces the file at `path`. Only its owner can read it,
+/// because it contains personal data.
 fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |why: &dyn std::fmt::Display| Failure::Usage(format!("--output: {}: {why}", path.display()));

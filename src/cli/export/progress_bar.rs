@@ -1,4 +1,4 @@
-//! How far the load is, on a terminal: nothing is drawn where nobody looks.
+//! Progress bar of a load. It is drawn on a terminal only.
 
 use std::fmt;
 use std::io::{IsTerminal, stderr};
@@ -10,17 +10,18 @@ use tokio::task::JoinHandle;
 
 use crate::directory::Progress;
 
-/// How often it is drawn.
+/// Time between two updates.
 const EVERY: Duration = Duration::from_millis(100);
-/// While persons are listed nobody knows how many there are.
+/// Template while persons are listed and their number is unknown.
 const LISTING: &str = "{spinner} {msg}";
-/// One request for each person's employments takes the most time.
+/// Template while employments are read. They take most of the time, because each person needs a
+/// request.
 const READING: &str = "{msg}; employments {bar:30} {human_pos} of {human_len}, {rate}, {eta} left";
 
-/// A bar that follows a load until it is ended.
+/// Progress bar that follows a load until it is ended.
 pub(super) struct Bar(Option<(ProgressBar, JoinHandle<()>)>);
 
-/// Shows how far `progress` is, if standard error is a terminal.
+/// Shows the progress, if standard error is a terminal.
 pub(super) fn show(progress: &Arc<Progress>) -> Bar {
     if !stderr().is_terminal() {
         return Bar(None);
@@ -38,11 +39,11 @@ pub(super) fn show(progress: &Arc<Progress>) -> Bar {
 }
 
 impl Bar {
-    /// Takes it away, so that what follows stands alone.
+    /// Removes the bar from the terminal, so that it does not mix with later output.
     pub(super) async fn end(self) {
         if let Some((bar, follow)) = self.0 {
             follow.abort();
-            // It has stopped drawing then.
+            // The task has stopped drawing after this.
             let _ = follow.await;
             bar.finish_and_clear();
         }
@@ -56,7 +57,8 @@ fn draw(bar: &ProgressBar, progress: &Progress) {
         return;
     };
     if bar.length().is_none() {
-        // The rate is that of the employments: pages of the list bring fifty at once.
+        // The rate is that of the employments. Pages of persons arrive fifty at a time and would
+        // distort it.
         bar.reset();
         bar.set_length(total as u64);
         bar.set_style(style(READING));
@@ -65,11 +67,11 @@ fn draw(bar: &ProgressBar, progress: &Progress) {
     bar.set_position(done as u64);
 }
 
-/// A template of ours.
+/// Returns the style for a template of this module.
 fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
     style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
-        // What cannot be written is not drawn.
+        // A part that cannot be written is left out.
         let _ = write!(out, "{:.0}/s", state.per_sec());
     })
 }

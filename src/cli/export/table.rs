@@ -1,4 +1,5 @@
-//! Users as a table (RFC 4180), for spreadsheets: one column for each attribute, one row for each user.
+//! Users as a CSV table (RFC 4180) for spreadsheets: one column for each attribute, one row for
+//! each user.
 
 use std::io::{self, Write};
 
@@ -7,33 +8,35 @@ use serde_json::Value;
 
 use crate::scim::{AttributeId, InvalidQuery, Listed, Projection, ResourceType, SearchRequest};
 
-/// Between several values of one attribute.
+/// Separator between several values of one attribute.
 const BETWEEN: &str = ";";
-/// What spreadsheets take for the beginning of a formula, which then reads and sends what it likes.
+/// Characters that begin a formula in a spreadsheet. A formula could read other cells and send them
+/// to a server.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
-/// Parts that say nothing about a person; they are columns only where somebody asks for them.
+/// Sub-attributes without information about a person. They become columns only on request.
 const SILENT: [&str; 3] = ["$ref", "type", "primary"];
-/// The only one of what is about the resource that is a column without being asked for.
+/// The one sub-attribute of `meta` that is a column by default.
 const MODIFIED: &str = "lastModified";
 
-/// The columns.
+/// Columns of a table.
 pub(super) struct Table(Vec<Column>);
 
 struct Column {
     heading: String,
-    /// The names from the resource down to the value.
+    /// Attribute names from the resource down to the value.
     steps: Vec<String>,
 }
 
 impl Table {
-    /// The columns for what `request` asks of users.
+    /// Selects the columns for the attributes in `request`.
     pub(super) fn new(kind: &ResourceType, request: &SearchRequest) -> Result<Self, InvalidQuery> {
         let SearchRequest { attributes, excluded_attributes, .. } = request;
         let mut leaves = Projection::new(kind, attributes, excluded_attributes)?.leaves(kind);
         if attributes.is_empty() {
             leaves.retain(|&id| speaks(kind, id));
         } else {
-            // In the order in which they are asked for; `id`, which is always there, comes first.
+            // The columns have the order of the requested attributes. `id`, which is always
+            // returned, comes first.
             let asked: Vec<Option<AttributeId>> = attributes.iter().map(|name| kind.attribute(name)).collect();
             let place = |id: AttributeId| asked.iter().position(|whole| whole.is_some_and(|it| kind.is_within(id, it)));
             leaves.retain(|&id| place(id).is_some() || speaks(kind, id));
@@ -42,7 +45,7 @@ impl Table {
         Ok(Self(leaves.into_iter().map(|id| Column::new(kind, id)).collect()))
     }
 
-    /// Writes a heading and a row for each user.
+    /// Writes a heading and one row for each user.
     pub(super) fn write(&self, users: &[impl Listed], out: &mut dyn Write) -> io::Result<()> {
         let mut rows =
             WriterBuilder::new().terminator(Terminator::CRLF).quote_style(QuoteStyle::Necessary).from_writer(out);
@@ -62,7 +65,7 @@ impl Column {
     fn new(kind: &ResourceType, id: AttributeId) -> Self {
         let steps: Vec<String> = kind.steps(id).map(str::to_owned).collect();
         let (urn, names) = steps.split_first().filter(|(first, _)| first.contains(':')).unzip();
-        // As short as it can be without meaning something else.
+        // The URN is left out unless the short name stands for another attribute.
         let short = names.map_or_else(|| steps.join("."), |names: &[String]| names.join("."));
         let heading = match urn {
             Some(urn) if kind.attribute(&short).is_some() => format!("{urn}:{short}"),
@@ -78,13 +81,14 @@ impl Column {
     }
 }
 
-/// What went wrong with the writing itself: the crate's own conversion hides that nobody reads any more.
+/// Returns the I/O error within an error of the crate `csv`. The crate's own conversion hides the
+/// kind of the error, for example a closed pipe.
 fn cause(error: csv::Error) -> io::Error {
     let csv::ErrorKind::Io(error) = error.into_kind() else { return io::Error::other("a row cannot be written") };
     error
 }
 
-/// Whether an attribute is a column without being asked for.
+/// Reports whether an attribute is a column by default.
 fn speaks(kind: &ResourceType, id: AttributeId) -> bool {
     let steps: Vec<&str> = kind.steps(id).collect();
     match steps.as_slice() {
@@ -109,8 +113,8 @@ fn collect(value: &Value, steps: &[String], texts: &mut Vec<String>) {
     }
 }
 
-/// The text so that no spreadsheet carries it out, nor a part of it where `;` or the end of a line is taken
-/// for the end of a cell.
+/// Adds an apostrophe where a spreadsheet would begin to evaluate a formula: at the start, and
+/// after `;` and line breaks, which some spreadsheets take for the end of a cell.
 fn harmless(text: String) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut begins = true;
