@@ -312,7 +312,7 @@ fn routes() -> BTreeSet<String> {
     let source = ["mod.rs", "handlers/webhook.rs"]
         .map(|file| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server").join(file)).unwrap());
     let source = source.concat();
-    let starts = ["resource(\"", "search(\"", "const SCIM: &str = \""];
+    let starts = ["resource(\"", "search(\"", "const SCIM_PATH: &str = \""];
     let found = starts.iter().flat_map(|start| source.split(start).skip(1).map(|rest| rest.split('"').next().unwrap()));
     found.filter(|route| !route.is_empty()).map(str::to_owned).collect()
 }

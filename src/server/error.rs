@@ -1,4 +1,5 @@
-//! From a failure to a status and a body: the only place that does so. Who answers a request logs it.
+//! Error of a request, with its status, its headers and its body: the only place that turns a
+//! failure into an HTTP response. The request log logs it.
 
 use std::time::Duration;
 
@@ -8,232 +9,255 @@ use actix_web::{HttpResponse, ResponseError};
 
 use crate::auth::Refusal;
 use crate::server::media_type::SCIM_JSON;
-use crate::server::{Scheme, Slip};
+use crate::server::middleware::request_body::{MAX_BODY_BYTES, READ_TIMEOUT};
+use crate::server::{AuthScheme, AuthorizationMistake};
 use crate::{directory, scim};
 
-/// Why a request is not answered as asked. The text is for the client.
+/// `Retry-After` of a response to an expensive query that was refused or stopped.
+const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// `Retry-After` of a response on a connection that is one too many.
+const CONNECTIONS_RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// Reason for which a request fails. The text is for the client.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Whoever asks may not.
-    #[error("{}", refusal(*.why, *.slip))]
+    /// Failed authentication or authorization of a client.
+    #[error("{}", refusal_text(*.refusal, *.mistake))]
     Refused {
-        /// Why not.
-        why: Refusal,
-        /// How their token came.
-        scheme: Scheme,
-        /// What is wrong with the form in which it came.
-        slip: Option<Slip>,
+        /// Reason of the refusal.
+        refusal: Refusal,
+        /// Scheme of the `Authorization` header.
+        scheme: AuthScheme,
+        /// Mistake in the form of the `Authorization` header.
+        mistake: Option<AuthorizationMistake>,
     },
-    /// No token of the webhooks, or another one.
-    #[error("the Authorization header must be the token of the webhooks and nothing else")]
-    UnknownSender,
-    /// No such route; the one that was most likely meant.
-    #[error("there is nothing at this address; {}", better_route(*.0))]
+    /// Failed authentication of a webhook.
+    #[error("the Authorization header must be the webhook token and nothing else")]
+    WebhookRefused,
+    /// Path without a route, and the route that was most likely meant.
+    #[error("no such path; {}", route_hint(*.0))]
     NoRoute(Option<&'static str>),
-    /// No such route at the address for metrics.
-    #[error("there is nothing at this address; metrics are at /metrics, health is at /health/live and /health/ready")]
+    /// Path without a route at the address for metrics.
+    #[error("no such path; metrics are at /metrics, health is at /health/live and /health/ready")]
     NoMetricsRoute,
-    /// No such resource of this type.
-    #[error("there is no such {0}")]
-    NoResource(&'static str),
-    /// A method that would change something.
+    /// Id of a resource that does not exist, and the type of the resource.
+    #[error("{0} not found")]
+    ResourceNotFound(&'static str),
+    /// Method that would change something.
     #[error("this server is read-only: only GET and HEAD are allowed here")]
     ReadOnly,
-    /// A method other than that of a search.
-    #[error("a search is a POST with a SearchRequest")]
-    OnlySearch,
-    /// A method other than that of a webhook.
-    #[error("a webhook is a POST")]
-    OnlyWebhook,
-    /// A webhook that cannot be understood.
-    #[error("the body cannot be understood: {0}")]
-    Malformed(#[from] directory::Malformed),
-    /// Something of RFC 7644 that this server does not do.
+    /// Method other than that of a search.
+    #[error("a search must be a POST with a SearchRequest")]
+    SearchOnly,
+    /// Method other than that of a webhook.
+    #[error("a webhook must be a POST")]
+    WebhookOnly,
+    /// Webhook whose body is invalid.
+    #[error("invalid webhook body: {0}")]
+    InvalidWebhook(#[from] directory::Malformed),
+    /// Part of RFC 7644 that this server does not have.
     #[error("{0} is not implemented")]
     NotImplemented(&'static str),
-    /// A query that makes no sense.
+    /// Invalid query.
     #[error(transparent)]
     InvalidQuery(#[from] scim::InvalidQuery),
-    /// A body of another kind than JSON.
-    #[error("the Content-Type of a SearchRequest is application/scim+json or application/json")]
-    MediaType,
-    /// "If a 'filter' is provided, the service provider SHOULD respond with HTTP status code 403"
-    /// (RFC 7644 §4).
-    #[error("what describes this server cannot be filtered")]
+    /// Body that is not JSON by its media type.
+    #[error(
+        "the Content-Type of a SearchRequest must be application/scim+json or \
+         application/json"
+    )]
+    UnsupportedMediaType,
+    /// Filter on the documents that describe this server: "If a 'filter' is provided, the service
+    /// provider SHOULD respond with HTTP status code 403" (RFC 7644 §4).
+    #[error(
+        "a filter is not allowed here: documents that describe this server are only listed \
+         whole"
+    )]
     FilterForbidden,
-    /// A body beyond what is read.
-    #[error("the body is too large")]
-    LargeBody,
-    /// A body that does not come.
-    #[error("the body did not come in time")]
-    SlowBody,
-    /// A body that cannot be read.
+    /// Body that is larger than the limit.
+    #[error("the body is too large: at most {MAX_BODY_BYTES} bytes are accepted")]
+    BodyTooLarge,
+    /// Body that has not arrived within the time limit.
+    #[error("the body did not arrive within {} s", READ_TIMEOUT.as_secs())]
+    BodyTimeout,
+    /// Body that could not be read from the connection.
     #[error("the body cannot be read")]
-    BrokenBody,
-    /// Too many ask for what takes long, or it takes too long.
-    #[error("this takes too long now: ask again later, or for less at once")]
-    Busy,
-    /// Too many connections of clients with a token are open.
-    #[error("too many connections are open: close those that are not needed, or ask again later")]
+    BodyUnreadable,
+    /// Expensive query that waited or ran for too long.
+    #[error(
+        "the server is busy with expensive queries: retry later, or request fewer resources at \
+         once"
+    )]
+    Overloaded,
+    /// Connection of a client with a token, when too many of these are open.
+    #[error("too many connections are open: close unused ones, or retry later")]
     TooManyConnections,
-    /// Working out the answer broke off.
-    #[error("the answer could not be worked out, which is a fault of this server")]
-    BrokeOff,
-    /// Nothing can be served that could be trusted.
-    #[error("{}", unavailable(.0))]
+    /// Panic while the response was produced.
+    #[error("internal error: the response could not be produced")]
+    Internal,
+    /// No trustworthy data to serve.
+    #[error("{}", unavailable_text(.0))]
     Unavailable(#[from] directory::Error),
 }
 
-/// Reason of a refusal, with the slip in the form of the token where that may be the cause.
-fn refusal(why: Refusal, slip: Option<Slip>) -> String {
-    match (why, slip) {
-        (Refusal::Missing | Refusal::Unknown | Refusal::Slowed(_), Some(slip)) => format!("{why} ({slip})"),
-        _ => why.to_string(),
+/// Returns the reason of a refusal, with the mistake in the header where that may be the cause.
+fn refusal_text(refusal: Refusal, mistake: Option<AuthorizationMistake>) -> String {
+    match (refusal, mistake) {
+        (Refusal::Missing | Refusal::Unknown | Refusal::Slowed(_), Some(mistake)) => {
+            format!("{refusal} ({mistake})")
+        }
+        _ => refusal.to_string(),
     }
 }
 
-fn better_route(suggestion: Option<&'static str>) -> String {
+fn route_hint(suggestion: Option<&'static str>) -> String {
     match suggestion {
         Some(route) => format!("did you mean {route}?"),
         None => "SCIM is under /scim/v2".to_owned(),
     }
 }
 
-/// What a client reads when nothing can be served; the log says more.
-fn unavailable(error: &directory::Error) -> String {
+/// Returns the text for the client; the log has the details.
+fn unavailable_text(error: &directory::Error) -> String {
     match error {
         directory::Error::Loading { progress, .. } => {
-            format!("the directory is being loaded ({progress}); ask again later")
+            format!("the directory is being loaded ({progress}); retry later")
         }
         directory::Error::HeldBack { .. } => {
-            "the directory cannot be served, because a change to many users is held back until somebody says that it is \
-             right"
+            "the directory cannot be served: a change to many users is held back until it is \
+             approved"
                 .to_owned()
         }
         directory::Error::Unavailable { .. } => {
-            "the directory cannot be served, because the upstream system cannot be read; ask again later".to_owned()
+            "the directory cannot be served: the upstream system cannot be read; retry \
+             later"
+                .to_owned()
         }
     }
 }
-
-/// What a client is told beside the reason (RFC 6750 §3, RFC 7617 §2). There are clients that read one challenge
-/// only: the first, and the only one for those who know it.
-fn refused(why: Refusal, scheme: Scheme) -> Vec<(HeaderName, String)> {
-    let bearer = |error: &str| (WWW_AUTHENTICATE, format!("Bearer realm=\"scim\"{error}"));
-    let invalid = format!(", error=\"invalid_token\", error_description=\"{why}\"");
-    let challenge = match why {
-        Refusal::Missing => bearer(""),
-        Refusal::Unknown | Refusal::Expired | Refusal::Early => bearer(&invalid),
-        Refusal::Scope => return vec![bearer(", error=\"insufficient_scope\"")],
-        Refusal::Network => return Vec::new(),
-        Refusal::Slowed(wait) | Refusal::KeyUnread(wait) | Refusal::Uncheckable(wait) => {
-            return vec![again_after(wait)];
-        }
-    };
-    match scheme {
-        Scheme::Bearer => vec![challenge],
-        Scheme::Other => vec![challenge, (WWW_AUTHENTICATE, "Basic realm=\"scim\", charset=\"UTF-8\"".to_owned())],
-    }
-}
-
-fn again_after(wait: Duration) -> (HeaderName, String) {
-    (RETRY_AFTER, wait.as_secs_f64().ceil().to_string())
-}
-
-/// When to ask again for what takes long.
-const BUSY: Duration = Duration::from_secs(5);
-/// Time after which a client whose connection was one too many may find room.
-const CONNECTIONS_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 impl Error {
     pub(super) fn scim_type(&self) -> Option<scim::ScimType> {
         if let Self::InvalidQuery(invalid) = self { Some(invalid.scim_type) } else { None }
     }
 
-    /// Reason for the log. It holds nothing of the request, unlike the text for the client.
-    pub(super) fn reason(&self) -> Option<String> {
+    /// Returns the reason for the log. Unlike the text for the client, it holds nothing of the
+    /// request.
+    pub(super) fn log_reason(&self) -> Option<String> {
         match self {
             Self::InvalidQuery(invalid) => Some(invalid.scim_type.reason().to_owned()),
-            Self::NoRoute(Some(route)) => {
-                Some(format!("there is nothing at this address, which is similar to {route}"))
-            }
-            Self::Malformed(_) => Some("the webhook cannot be understood".to_owned()),
+            Self::NoRoute(Some(route)) => Some(format!("no such path; similar to {route}")),
+            Self::InvalidWebhook(_) => Some("invalid webhook body".to_owned()),
             // The log has another field, or another line, for these.
-            Self::Refused { .. } | Self::Unavailable(_) | Self::Busy | Self::BrokeOff => None,
-            Self::UnknownSender
+            Self::Refused { .. } | Self::Unavailable(_) | Self::Overloaded | Self::Internal => None,
+            Self::WebhookRefused
             | Self::NoRoute(None)
             | Self::NoMetricsRoute
-            | Self::NoResource(_)
+            | Self::ResourceNotFound(_)
             | Self::ReadOnly
-            | Self::OnlySearch
-            | Self::OnlyWebhook
+            | Self::SearchOnly
+            | Self::WebhookOnly
             | Self::NotImplemented(_)
-            | Self::MediaType
+            | Self::UnsupportedMediaType
             | Self::FilterForbidden
-            | Self::LargeBody
-            | Self::SlowBody
-            | Self::BrokenBody
+            | Self::BodyTooLarge
+            | Self::BodyTimeout
+            | Self::BodyUnreadable
             | Self::TooManyConnections => Some(self.to_string()),
         }
     }
 
     fn headers(&self) -> Vec<(HeaderName, String)> {
-        if let Self::Refused { why, scheme, .. } = self {
-            return refused(*why, *scheme);
+        if let Self::Refused { refusal, scheme, .. } = self {
+            return refusal_headers(*refusal, *scheme);
         }
         self.header().into_iter().collect()
     }
 
     fn header(&self) -> Option<(HeaderName, String)> {
         match self {
-            // A challenge is due (RFC 9110 §15.5.2), yet no scheme has a name for a token alone.
-            Self::UnknownSender => Some((WWW_AUTHENTICATE, "Token realm=\"webhooks\"".to_owned())),
+            // A 401 needs a challenge (RFC 9110 §15.5.2), but no registered scheme is a token
+            // alone.
+            Self::WebhookRefused => Some((WWW_AUTHENTICATE, "Token realm=\"webhooks\"".to_owned())),
             Self::ReadOnly => Some((ALLOW, "GET, HEAD".to_owned())),
-            Self::OnlySearch | Self::OnlyWebhook => Some((ALLOW, "POST".to_owned())),
+            Self::SearchOnly | Self::WebhookOnly => Some((ALLOW, "POST".to_owned())),
             Self::Unavailable(
                 directory::Error::Loading { retry_after, .. }
                 | directory::Error::HeldBack { retry_after, .. }
                 | directory::Error::Unavailable { retry_after, .. },
-            ) => Some(again_after(*retry_after)),
-            Self::Busy => Some(again_after(BUSY)),
-            Self::TooManyConnections => Some(again_after(CONNECTIONS_RETRY_AFTER)),
+            ) => Some(retry_after_header(*retry_after)),
+            Self::Overloaded => Some(retry_after_header(OVERLOADED_RETRY_AFTER)),
+            Self::TooManyConnections => Some(retry_after_header(CONNECTIONS_RETRY_AFTER)),
             Self::Refused { .. }
             | Self::NoRoute(_)
             | Self::NoMetricsRoute
-            | Self::NoResource(_)
-            | Self::Malformed(_)
+            | Self::ResourceNotFound(_)
+            | Self::InvalidWebhook(_)
             | Self::NotImplemented(_)
             | Self::InvalidQuery(_)
-            | Self::MediaType
+            | Self::UnsupportedMediaType
             | Self::FilterForbidden
-            | Self::LargeBody
-            | Self::SlowBody
-            | Self::BrokenBody
-            | Self::BrokeOff => None,
+            | Self::BodyTooLarge
+            | Self::BodyTimeout
+            | Self::BodyUnreadable
+            | Self::Internal => None,
         }
     }
+}
+
+/// Returns the challenges, or the time to wait, of a refused client (RFC 6750 §3, RFC 7617 §2).
+/// Some clients read only one challenge: `Bearer` is the first, and the only one for a request that
+/// used it.
+fn refusal_headers(refusal: Refusal, scheme: AuthScheme) -> Vec<(HeaderName, String)> {
+    let parameters = match refusal {
+        Refusal::Missing => String::new(),
+        Refusal::Unknown | Refusal::Expired | Refusal::Early => {
+            format!(", error=\"invalid_token\", error_description=\"{refusal}\"")
+        }
+        Refusal::Scope => return vec![bearer_challenge(", error=\"insufficient_scope\"")],
+        Refusal::Network => return Vec::new(),
+        Refusal::Slowed(wait) | Refusal::KeyUnread(wait) | Refusal::Uncheckable(wait) => {
+            return vec![retry_after_header(wait)];
+        }
+    };
+    let bearer = bearer_challenge(&parameters);
+    match scheme {
+        AuthScheme::Bearer => vec![bearer],
+        AuthScheme::Other => {
+            let basic = "Basic realm=\"scim\", charset=\"UTF-8\"".to_owned();
+            vec![bearer, (WWW_AUTHENTICATE, basic)]
+        }
+    }
+}
+
+fn bearer_challenge(parameters: &str) -> (HeaderName, String) {
+    (WWW_AUTHENTICATE, format!("Bearer realm=\"scim\"{parameters}"))
+}
+
+fn retry_after_header(wait: Duration) -> (HeaderName, String) {
+    (RETRY_AFTER, wait.as_secs_f64().ceil().to_string())
 }
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Refused { why, .. } => match why {
+            Self::Refused { refusal, .. } => match refusal {
                 Refusal::Missing | Refusal::Unknown | Refusal::Expired | Refusal::Early => StatusCode::UNAUTHORIZED,
                 Refusal::Scope | Refusal::Network => StatusCode::FORBIDDEN,
                 Refusal::Slowed(_) => StatusCode::TOO_MANY_REQUESTS,
                 Refusal::KeyUnread(_) | Refusal::Uncheckable(_) => StatusCode::SERVICE_UNAVAILABLE,
             },
-            Self::UnknownSender => StatusCode::UNAUTHORIZED,
-            Self::NoRoute(_) | Self::NoMetricsRoute | Self::NoResource(_) => StatusCode::NOT_FOUND,
-            Self::ReadOnly | Self::OnlySearch | Self::OnlyWebhook => StatusCode::METHOD_NOT_ALLOWED,
+            Self::WebhookRefused => StatusCode::UNAUTHORIZED,
+            Self::NoRoute(_) | Self::NoMetricsRoute | Self::ResourceNotFound(_) => StatusCode::NOT_FOUND,
+            Self::ReadOnly | Self::SearchOnly | Self::WebhookOnly => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
-            Self::InvalidQuery(_) | Self::Malformed(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,
-            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InvalidQuery(_) | Self::InvalidWebhook(_) | Self::BodyUnreadable => StatusCode::BAD_REQUEST,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::FilterForbidden => StatusCode::FORBIDDEN,
-            Self::LargeBody => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
-            Self::BrokeOff => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable(_) | Self::Busy | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable(_) | Self::Overloaded | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -244,8 +268,8 @@ impl ResponseError for Error {
         for header in self.headers() {
             response.append_header(header);
         }
-        if matches!(self, Self::LargeBody | Self::SlowBody | Self::BrokenBody) {
-            // What is left of the body must not be taken for the next request.
+        if matches!(self, Self::BodyTooLarge | Self::BodyTimeout | Self::BodyUnreadable) {
+            // The unread rest of the body would be parsed as the next request.
             response.force_close();
         }
         let body = scim::Error::new(status.as_u16(), self.scim_type(), self.to_string());

@@ -1,6 +1,5 @@
-//! What clients ask for and how it goes, in numbers: for `/metrics`, and for whoever looks at the status
-//! page. Labels are the routes of this program, statuses and the names of clients from the settings; nothing
-//! in them comes from a request.
+//! Metrics of requests, for `/metrics` and for the status page. Their labels are routes of this
+//! program, statuses, and names of clients from the settings. No label comes from a request.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -14,107 +13,127 @@ use prometheus_client::registry::Registry;
 
 use crate::auth::Caller;
 
-/// Where the time that answers take is cut, in seconds.
-const TIMES: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
-/// What stands for a client where there is none.
-static NOBODY: LazyLock<Arc<str>> = LazyLock::new(|| "none".into());
+/// Upper bounds of the buckets of response times, in seconds.
+const DURATION_BUCKETS_SECONDS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
+/// Label of requests without a client. No client can have this name.
+static NO_CLIENT: LazyLock<Arc<str>> = LazyLock::new(|| "none".into());
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answer {
+struct ResponseLabels {
     route: Arc<str>,
     status: u16,
     client: Arc<str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByRoute {
+struct RouteLabel {
     route: Arc<str>,
 }
 
-/// A request that was answered.
+/// Request that has ended.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct CompletedRequest {
     pub(super) route: Arc<str>,
-    /// Who has sent it, whether they may or not.
-    pub(super) caller: Option<Caller>,
+    /// Client that has sent the request, also if it was refused.
+    pub(super) client: Option<Caller>,
     pub(super) status: u16,
-    pub(super) rows: Option<usize>,
-    pub(super) began: Instant,
-    pub(super) took: Duration,
+    pub(super) resource_count: Option<usize>,
+    pub(super) start: Instant,
+    pub(super) duration: Duration,
 }
 
-/// What was asked for since the start.
-pub(super) struct Requests {
-    answers: Family<Answer, Counter>,
-    times: Family<ByRoute, Histogram, fn() -> Histogram>,
-    visits: Mutex<BTreeMap<Arc<str>, Visits>>,
+/// Counters of requests since the start.
+pub(super) struct HttpMetrics {
+    responses: Family<ResponseLabels, Counter>,
+    durations: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    activity_by_client: Mutex<BTreeMap<Arc<str>, ClientActivity>>,
 }
 
-/// What one client has asked for.
+/// Requests of one client since the start.
 #[derive(Debug, Clone)]
-pub(super) struct Visits {
-    /// Requests that were answered with data, or with "not modified".
+pub(super) struct ClientActivity {
+    /// Number of responses below 400.
     pub(super) served: u64,
-    /// Requests that were refused or asked for nothing that there is.
+    /// Number of other responses for which the client is responsible.
     pub(super) refused: u64,
-    /// Requests that could not be answered.
+    /// Number of responses with a failure of this server.
     pub(super) failed: u64,
-    /// The last request: when, for which route, and what came of it.
-    pub(super) last: Last,
+    pub(super) last_request: LastRequest,
 }
 
-/// The last request of a client.
+/// Last request of a client.
 #[derive(Debug, Clone)]
-pub(super) struct Last {
-    pub(super) at: Instant,
+pub(super) struct LastRequest {
+    pub(super) ended_at: Instant,
     pub(super) route: Arc<str>,
     pub(super) status: u16,
-    pub(super) rows: Option<usize>,
+    pub(super) resource_count: Option<usize>,
 }
 
-impl Default for Requests {
+impl Default for HttpMetrics {
     fn default() -> Self {
-        let histogram: fn() -> Histogram = || Histogram::new(TIMES);
-        Self { answers: Family::default(), times: Family::new_with_constructor(histogram), visits: Mutex::default() }
+        Self {
+            responses: Family::default(),
+            durations: Family::new_with_constructor(duration_histogram),
+            activity_by_client: Mutex::default(),
+        }
     }
 }
 
-impl Requests {
-    /// Shows the numbers in `registry`.
+fn duration_histogram() -> Histogram {
+    Histogram::new(DURATION_BUCKETS_SECONDS)
+}
+
+impl HttpMetrics {
+    /// Registers the metrics in `registry`.
     pub(super) fn register(&self, registry: &mut Registry) {
-        let about = "Answers, by route, status and client";
-        registry.register("http_requests", about, self.answers.clone());
-        registry.register("http_request_seconds", "How long answers took, by route", self.times.clone());
+        let help = "Responses, by route, status and client";
+        registry.register("http_requests", help, self.responses.clone());
+        let help = "Response time, by route";
+        registry.register("http_request_seconds", help, self.durations.clone());
     }
 
-    /// What each client has asked for, by name.
-    pub(super) fn visits(&self) -> BTreeMap<Arc<str>, Visits> {
-        self.visits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns the activity of each client, by its name.
+    pub(super) fn activity_by_client(&self) -> BTreeMap<Arc<str>, ClientActivity> {
+        self.activity_by_client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Counts a request.
-    pub(super) fn note(&self, request: Request) {
-        let Request { route, caller, status, rows, began, took } = request;
-        let client = caller.as_ref().map_or_else(|| Arc::clone(&NOBODY), Caller::shared_name);
-        let answer = Answer { route: Arc::clone(&route), status, client: Arc::clone(&client) };
-        self.answers.get_or_create(&answer).inc();
-        self.times.get_or_create(&ByRoute { route: Arc::clone(&route) }).observe(took.as_secs_f64());
-        // Whoever looks at the status page wants to see what others ask for.
-        if caller.is_some() && &*route != crate::server::STATUS {
-            self.visited(client, Last { at: began + took, route, status, rows });
+    pub(super) fn count(&self, request: CompletedRequest) {
+        let CompletedRequest { route, client, status, resource_count, start, duration } = request;
+        let client_label = match &client {
+            Some(client) => client.shared_name(),
+            None => Arc::clone(&NO_CLIENT),
+        };
+        let labels = ResponseLabels { route: Arc::clone(&route), status, client: Arc::clone(&client_label) };
+        self.responses.get_or_create(&labels).inc();
+        let label = RouteLabel { route: Arc::clone(&route) };
+        self.durations.get_or_create(&label).observe(duration.as_secs_f64());
+        // The status page shows the other requests, not those for the page itself.
+        if client.is_some() && &*route != crate::server::STATUS_PATH {
+            let ended_at = start + duration;
+            let last_request = LastRequest { ended_at, route, status, resource_count };
+            self.count_for_client(client_label, last_request);
         }
     }
 
-    fn visited(&self, client: Arc<str>, last: Last) {
-        let mut visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
-        let visits =
-            visits.entry(client).or_insert_with(|| Visits { served: 0, refused: 0, failed: 0, last: last.clone() });
-        let counter = match last.status {
-            ..400 => &mut visits.served,
-            status if crate::server::is_failure(status) => &mut visits.failed,
-            400.. => &mut visits.refused,
-        };
-        *counter += 1;
-        visits.last = last;
+    fn count_for_client(&self, client: Arc<str>, last_request: LastRequest) {
+        let status = last_request.status;
+        let mut all = self.activity_by_client.lock().unwrap_or_else(PoisonError::into_inner);
+        let activity = all.entry(client).or_insert_with(|| ClientActivity {
+            served: 0,
+            refused: 0,
+            failed: 0,
+            last_request: last_request.clone(),
+        });
+        if status < 400 {
+            activity.served += 1;
+        } else if crate::server::is_failure(status) {
+            activity.failed += 1;
+        } else {
+            activity.refused += 1;
+        }
+        activity.last_request = last_request;
     }
 }

@@ -1,13 +1,13 @@
-//! Media type of a SCIM answer: `application/scim+json`, or `application/json` for clients that prefer it
-//! (RFC 7644 §3.8). Some clients read nothing else, not even an error.
+//! Media type of a SCIM response: `application/scim+json`, or `application/json` for clients that
+//! prefer it (RFC 7644 §3.8). Some clients read nothing else, not even an error.
 
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 
-/// The character set is named because clients that assume Latin-1 without it garble names: Windows PowerShell 5.1 and
-/// Apache HttpClient 4 do.
+/// Media type of SCIM. It has a character set, because clients that assume Latin-1 without one
+/// garble names: Windows PowerShell 5.1 and Apache HttpClient 4 do.
 pub(super) const SCIM_JSON: &str = "application/scim+json; charset=utf-8";
-/// Media type of what is not SCIM, and of SCIM for clients that prefer it.
+/// Media type of other JSON, and of SCIM for clients that prefer it.
 pub(super) const JSON: &str = "application/json; charset=utf-8";
 
 const JSON_SUBTYPE: &str = "json";
@@ -15,18 +15,19 @@ const SCIM_JSON_SUBTYPE: &str = "scim+json";
 
 /// Quality of a media type in thousandths (RFC 9110 §12.4.2).
 type Quality = u16;
-const HIGHEST_QUALITY: Quality = 1000;
+const MAX_QUALITY: Quality = 1000;
 
-/// Changes the media type of a SCIM answer to the one that the client prefers. Other answers stay as they are.
+/// Sets the media type of a SCIM response to the one that the client prefers. Other responses stay
+/// as they are.
 pub(super) fn negotiate<B>(response: &mut ServiceResponse<B>) {
-    let is_scim = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == SCIM_JSON);
-    if is_scim && prefers_json(response.request().headers()) {
+    let Some(content_type) = response.headers().get(CONTENT_TYPE) else { return };
+    if content_type == SCIM_JSON && prefers_json(response.request().headers()) {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     }
 }
 
-/// Reports whether `Accept` gives `application/json` a higher quality than `application/scim+json`. Without the header,
-/// and where both are equal, it does not.
+/// Reports whether `Accept` gives `application/json` a higher quality than `application/scim+json`.
+/// Without the header, and where both are equal, it does not.
 fn prefers_json(headers: &HeaderMap) -> bool {
     let mut ranges = Vec::new();
     for value in headers.get_all(ACCEPT) {
@@ -36,14 +37,15 @@ fn prefers_json(headers: &HeaderMap) -> bool {
     quality(&ranges, JSON_SUBTYPE) > quality(&ranges, SCIM_JSON_SUBTYPE)
 }
 
-/// Range of media types that includes one of the two above.
+/// Range of media types in `Accept` that may include JSON.
 struct MediaRange {
     precision: Precision,
     subtype: String,
     quality: Quality,
 }
 
-/// Precision of a range: of several that include a type, the most precise one counts (RFC 9110 §12.5.1).
+/// Precision of a range. Of several ranges that include a type, the most precise one counts
+/// (RFC 9110 §12.5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Precision {
     /// `*/*`
@@ -55,7 +57,7 @@ enum Precision {
 }
 
 impl MediaRange {
-    /// Parses a range. One that does not include JSON of any kind, or is malformed, is none.
+    /// Parses a range; `None` if it is malformed or includes no kind of JSON.
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(';');
         let name = parts.next()?.trim().to_ascii_lowercase();
@@ -65,7 +67,7 @@ impl MediaRange {
             ("application", subtype) => (Precision::Exact, subtype),
             _ => return None,
         };
-        let mut quality = HIGHEST_QUALITY;
+        let mut quality = MAX_QUALITY;
         for parameter in parts {
             if let Some((name, value)) = parameter.split_once('=')
                 && name.trim().eq_ignore_ascii_case("q")
@@ -84,15 +86,23 @@ impl MediaRange {
 /// Parses `0`, `1`, `0.5`, `0.123` and the like.
 fn parse_quality(text: &str) -> Option<Quality> {
     let quality: f32 = text.parse().ok()?;
-    // The product is at most `HIGHEST_QUALITY`.
-    (0.0..=1.0).contains(&quality).then(|| (quality * f32::from(HIGHEST_QUALITY)).round() as Quality)
+    if !(0.0..=1.0).contains(&quality) {
+        return None;
+    }
+    // The product is at most `MAX_QUALITY`.
+    Some((quality * f32::from(MAX_QUALITY)).round() as Quality)
 }
 
-/// Returns the quality of `application/{subtype}`: that of the most precise range that includes it, the highest of
-/// several, and 0 without one.
+/// Returns the quality of `application/{subtype}`: that of the most precise range that includes it,
+/// the highest of several, and 0 without one.
 fn quality(ranges: &[MediaRange], subtype: &str) -> Quality {
-    let including = ranges.iter().filter(|range| range.includes(subtype));
-    including.map(|range| (range.precision, range.quality)).max().map_or(0, |(_, quality)| quality)
+    let mut best = (Precision::AnyType, 0);
+    for range in ranges {
+        if range.includes(subtype) {
+            best = best.max((range.precision, range.quality));
+        }
+    }
+    best.1
 }
 
 #[cfg(test)]

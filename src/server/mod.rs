@@ -1,5 +1,14 @@
-//! RFC 7644 §3.2 over HTTP: URLs, authentication, and the way from a request to a query and from an
-//! answer to a response. It does not know where the directory's data comes from.
+//! SCIM over HTTP (RFC 7644 §3.2): routes, authentication, and the way from a request to a query
+//! and from a page of resources to a response. The module does not know the source of the data.
+//!
+//! The parts, in the order in which a request meets them:
+//!
+//! - `middleware` logs requests, authenticates them and reads their bodies.
+//! - `handlers` has one file for each route; `request` parses query strings, bodies and cursors.
+//! - `query_executor` runs list queries, with the `response_cache` and the `query_limiter`.
+//! - `response` builds responses, `media_type` negotiates their type, and `error` turns each
+//!   failure into a status and a body.
+//! - `openapi` and `path_suggestion` describe the routes; `http_metrics` counts requests.
 
 mod error;
 mod handlers;
@@ -8,96 +17,96 @@ mod media_type;
 mod middleware;
 mod openapi;
 mod path_suggestion;
+mod query_executor;
 mod query_limiter;
 mod request;
 mod response;
 pub mod response_cache;
 
-use crate::server::handlers::discovery;
-use crate::server::handlers::group;
-use crate::server::handlers::health;
-use crate::server::handlers::list;
-use crate::server::handlers::metrics;
-use crate::server::handlers::status;
-use crate::server::handlers::user;
-use crate::server::handlers::webhook;
-use crate::server::middleware::authenticate;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use actix_web::guard::{Any, Get, Head, Post};
 use actix_web::middleware::from_fn;
-use actix_web::{Handler, HttpRequest, Resource, Responder, web};
+use actix_web::{Handler, HttpRequest, Resource, Responder, Route, web};
+use arc_swap::ArcSwap;
 
 pub use crate::server::error::Error;
 pub use crate::server::handlers::metrics::Register;
 pub use crate::server::handlers::status::Setting;
-pub use crate::server::middleware::credentials::{Scheme, Slip};
+pub use crate::server::middleware::credentials::{AuthScheme, AuthorizationMistake};
 pub use crate::server::middleware::request_log::{watch, watch_metrics};
-use arc_swap::ArcSwap;
-
-use crate::server::middleware::request_log::Route;
 
 use crate::auth::Access;
 use crate::directory::Directory;
 use crate::scim::{CursorKey, filter};
-use crate::server::response_cache::Answers;
+use crate::server::handlers::webhook::WebhookRequestCounters;
+use crate::server::handlers::{discovery, group, health, list, metrics, status, user, webhook};
+use crate::server::http_metrics::HttpMetrics;
+use crate::server::middleware::authenticate::authenticate;
+use crate::server::middleware::request_log::RouteName;
+use crate::server::query_executor::QueryExecutor;
+use crate::server::response_cache::ResponseCache;
 
-/// Where the status page is.
-const STATUS: &str = "/status";
+/// Path of the status page.
+const STATUS_PATH: &str = "/status";
 
-/// What the endpoints serve from.
+/// Path below which SCIM is served. The same resources are served at the root.
+const SCIM_PATH: &str = "/scim/v2";
+
+/// State of the endpoints: the parts that they are given, and their own counters and caches.
 pub struct State {
     parts: Parts,
-    notices: webhook::Notices,
-    requests: http_metrics::Requests,
-    answers: Answers,
-    turns: query_limiter::Turns,
+    webhook_counters: WebhookRequestCounters,
+    http_metrics: HttpMetrics,
+    response_cache: ResponseCache,
+    query_executor: QueryExecutor,
 }
 
-/// What they are given.
+/// Parts from which the state of the endpoints is built.
 pub struct Parts {
-    /// What is served.
+    /// Users and groups to serve.
     pub directory: Directory,
-    /// Whether `/ServiceProviderConfig` has the block `pagination` of RFC 9865.
+    /// Flag that adds the block `pagination` of RFC 9865 to `/ServiceProviderConfig`.
     pub announces_pagination: bool,
-    /// Who may ask.
+    /// Authentication of clients and webhooks.
     pub access: Access,
-    /// What cursors are signed with.
+    /// Key that signs cursors.
     pub cursor_key: CursorKey,
-    /// The largest page.
+    /// Maximum number of resources on a page.
     pub max_results: usize,
-    /// How large a filter may be.
+    /// Limits on the size of a filter.
     pub filter_limits: filter::Limits,
     /// Base URL of SCIM, as clients know it.
     pub base_url: String,
-    /// The settings in force; the status page tells them.
+    /// Settings in force, for the status page.
     pub settings: Arc<ArcSwap<Vec<Setting>>>,
-    /// Which pages there are besides.
+    /// Optional endpoints that are served.
     pub pages: Pages,
-    /// Shows the numbers of what the endpoints do not know.
+    /// Callback that registers the metrics of parts that the endpoints do not know.
     pub register: Register,
 }
 
-/// Which pages there are besides SCIM and health.
+/// Optional endpoints, next to SCIM and health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pages {
-    /// Whether there is a status page, to which browsers are sent.
+    /// Flag of the status page, to which browsers are redirected.
     pub status: bool,
-    /// Whether metrics are here. Otherwise they have an address of their own.
+    /// Flag of metrics at the address of SCIM. Without it they have an address of their own.
     pub metrics: bool,
 }
 
 impl State {
-    /// Endpoints of which nothing was asked yet.
+    /// Creates the state of endpoints that have not served a request yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let response_cache = ResponseCache::default();
         Self {
             parts,
-            notices: webhook::Notices::default(),
-            requests: http_metrics::Requests::default(),
-            answers: Answers::default(),
-            turns: query_limiter::Turns::default(),
+            webhook_counters: WebhookRequestCounters::default(),
+            http_metrics: HttpMetrics::default(),
+            query_executor: QueryExecutor::new(response_cache.clone()),
+            response_cache,
         }
     }
 }
@@ -110,103 +119,113 @@ impl Deref for State {
     }
 }
 
-/// Where SCIM is; the same is at the root.
-const SCIM: &str = "/scim/v2";
-
-/// All routes: SCIM under `/scim/v2` and, the same, at the root; health and metrics without a token; webhooks where
-/// they have one.
+/// Registers all routes: SCIM under `/scim/v2` and the same at the root, health and metrics without
+/// authentication, and webhooks if they have a token.
 pub fn configure(service: &mut web::ServiceConfig, state: &State) {
-    // Whatever most requests are for comes first, since a request is held against one after the other.
-    let scim_alone =
-        web::scope(SCIM).configure(|service| scim(service, SCIM)).service(resource("", SCIM, list::everything));
-    service.service(scim_alone.wrap(from_fn(authenticate::check)).default_service(web::to(no_route)));
+    // The router tries one service after the other, so the most frequent routes come first.
+    let scim_scope = web::scope(SCIM_PATH)
+        .configure(|service| configure_scim(service, SCIM_PATH))
+        .service(read_only_resource("", SCIM_PATH, list::everything))
+        .wrap(from_fn(authenticate))
+        .default_service(web::to(no_route));
+    service.service(scim_scope);
     if state.access.has_webhooks() {
         service.service(webhook::resource());
     }
     if state.pages.status {
-        let page = resource("/status", "", status::read)
-            .wrap(from_fn(authenticate::check))
-            .wrap(from_fn(status::for_browsers));
-        let see = web::resource("/").app_data(Route::in_scope("", "/")).guard(status::is_browser()).to(status::see);
-        service.service(page).service(see);
+        configure_status_page(service);
     }
     if state.pages.metrics {
-        service.service(resource("/metrics", "", metrics::read));
+        service.service(read_only_resource("/metrics", "", metrics::read));
     }
-    let at_the_root = web::scope("")
-        .configure(|service| scim(service, ""))
-        .service(resource("/", "", list::everything))
-        .service(resource("/openapi.json", "", openapi::read));
+    let root_scope = web::scope("")
+        .configure(|service| configure_scim(service, ""))
+        .service(read_only_resource("/", "", list::everything))
+        .service(read_only_resource("/openapi.json", "", openapi::read))
+        .wrap(from_fn(authenticate))
+        .default_service(web::to(no_route));
     service
-        .service(resource("/health/live", "", health::live))
-        .service(resource("/health/ready", "", health::ready))
-        .service(at_the_root.wrap(from_fn(authenticate::check)).default_service(web::to(no_route)))
-        // What has no path, such as `OPTIONS *`.
+        .service(read_only_resource("/health/live", "", health::live))
+        .service(read_only_resource("/health/ready", "", health::ready))
+        .service(root_scope)
+        // Requests without a path, such as `OPTIONS *`.
         .default_service(web::to(no_route));
 }
 
-/// Metrics, where they have an address of their own, and health.
+/// Registers the routes of the address for metrics: metrics and health.
 pub fn configure_metrics(service: &mut web::ServiceConfig) {
     service
-        .service(resource("/metrics", "", metrics::read))
-        .service(resource("/health/live", "", health::live))
-        .service(resource("/health/ready", "", health::ready))
+        .service(read_only_resource("/metrics", "", metrics::read))
+        .service(read_only_resource("/health/live", "", health::live))
+        .service(read_only_resource("/health/ready", "", health::ready))
         .default_service(web::to(no_metrics_route));
 }
 
-/// SCIM, in a scope that begins with `scope`.
-fn scim(service: &mut web::ServiceConfig, scope: &str) {
-    let named_resource = |path: &str| web::resource(path.to_owned()).app_data(Route::in_scope(scope, path));
+/// Registers the status page, and the redirect that leads browsers from the root to it.
+fn configure_status_page(service: &mut web::ServiceConfig) {
+    let page = read_only_resource("/status", "", status::read)
+        .wrap(from_fn(authenticate))
+        .wrap(from_fn(status::replace_errors_for_browsers));
+    let redirect =
+        web::resource("/").app_data(RouteName::in_scope("", "/")).guard(status::is_browser()).to(status::redirect);
+    service.service(page).service(redirect);
+}
+
+/// Registers the routes of SCIM in the scope with the path `scope`.
+fn configure_scim(service: &mut web::ServiceConfig, scope: &str) {
     service
-        .service(resource("/Users", scope, list::users))
-        .service(search("/Users/.search", scope, list::search_users))
-        .service(resource("/Users/{id}", scope, user::read))
-        .service(resource("/Groups", scope, list::groups))
-        .service(search("/Groups/.search", scope, list::search_groups))
-        .service(resource("/Groups/{id}", scope, group::read))
-        .service(search("/.search", scope, list::search_everything))
-        .service(named_resource("/Me").to(me))
-        .service(named_resource("/Bulk").to(bulk))
-        .service(resource("/ServiceProviderConfig", scope, discovery::service_provider_config))
-        .service(resource("/ResourceTypes", scope, discovery::resource_types))
-        .service(resource("/ResourceTypes/{id}", scope, discovery::resource_type))
-        .service(resource("/Schemas", scope, discovery::schemas))
-        .service(resource("/Schemas/{urn}", scope, discovery::schema));
+        .service(read_only_resource("/Users", scope, list::users))
+        .service(search_resource("/Users/.search", scope, list::search_users))
+        .service(read_only_resource("/Users/{id}", scope, user::read))
+        .service(read_only_resource("/Groups", scope, list::groups))
+        .service(search_resource("/Groups/.search", scope, list::search_groups))
+        .service(read_only_resource("/Groups/{id}", scope, group::read))
+        .service(search_resource("/.search", scope, list::search_everything))
+        .service(named_resource("/Me", scope).to(me))
+        .service(named_resource("/Bulk", scope).to(bulk))
+        .service(read_only_resource("/ServiceProviderConfig", scope, discovery::provider_config))
+        .service(read_only_resource("/ResourceTypes", scope, discovery::resource_types))
+        .service(read_only_resource("/ResourceTypes/{id}", scope, discovery::resource_type))
+        .service(read_only_resource("/Schemas", scope, discovery::schemas))
+        .service(read_only_resource("/Schemas/{urn}", scope, discovery::schema));
 }
 
-/// Something that can be read, and only read.
-fn resource<F, Args>(path: &str, scope: &str, read: F) -> Resource
+/// Creates a resource whose route has a name in logs and metrics.
+fn named_resource(path: &str, scope: &str) -> Resource {
+    web::resource(path.to_owned()).app_data(RouteName::in_scope(scope, path))
+}
+
+/// Creates a resource that allows GET and HEAD.
+fn read_only_resource<F, Args>(path: &str, scope: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: actix_web::FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let route = actix_web::Route::new().guard(Any(Get()).or(Head())).to(read);
-    web::resource(path.to_owned())
-        .app_data(Route::in_scope(scope, path))
-        .route(route)
-        .default_service(web::to(read_only))
+    let route = Route::new().guard(Any(Get()).or(Head())).to(handler);
+    named_resource(path, scope).route(route).default_service(web::to(read_only))
 }
 
-/// Something that is asked by a body (RFC 7644 §3.4.3).
-fn search<F, Args>(path: &str, scope: &str, search: F) -> Resource
+/// Creates a resource that is searched by POST (RFC 7644 §3.4.3).
+fn search_resource<F, Args>(path: &str, scope: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: actix_web::FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let route = actix_web::Route::new().guard(Post()).to(search);
-    web::resource(path.to_owned())
-        .app_data(Route::in_scope(scope, path))
-        .route(route)
-        .default_service(web::to(only_search))
+    let route = Route::new().guard(Post()).to(handler);
+    named_resource(path, scope).route(route).default_service(web::to(search_only))
 }
 
-async fn only_search() -> Result<&'static str, Error> {
-    Err(Error::OnlySearch)
+async fn read_only() -> Result<&'static str, Error> {
+    Err(Error::ReadOnly)
 }
 
-/// Whoever asks is a program, and no person of the directory (RFC 7644 §3.11).
+async fn search_only() -> Result<&'static str, Error> {
+    Err(Error::SearchOnly)
+}
+
+/// Refuses `/Me`: the client is a program, and no user of the directory (RFC 7644 §3.11).
 async fn me() -> Result<&'static str, Error> {
     Err(Error::NotImplemented("/Me"))
 }
@@ -215,19 +234,18 @@ async fn bulk() -> Result<&'static str, Error> {
     Err(Error::NotImplemented("/Bulk"))
 }
 
-async fn read_only() -> Result<&'static str, Error> {
-    Err(Error::ReadOnly)
-}
-
 async fn no_route(request: HttpRequest, state: web::Data<State>) -> Result<&'static str, Error> {
-    Err(Error::NoRoute(path_suggestion::suggestion(request.path(), state.pages, state.access.has_webhooks())))
+    let has_webhooks = state.access.has_webhooks();
+    let suggestion = path_suggestion::suggestion(request.path(), state.pages, has_webhooks);
+    Err(Error::NoRoute(suggestion))
 }
 
 async fn no_metrics_route() -> Result<&'static str, Error> {
     Err(Error::NoMetricsRoute)
 }
 
-/// Reports whether a status is a failure of this server. 501 is an answer: a client wants what there is not.
+/// Reports whether a status is a failure of this server. 501 is none: it refuses a part of SCIM
+/// that this server does not have.
 fn is_failure(status: u16) -> bool {
     status >= 500 && status != 501
 }

@@ -1,84 +1,72 @@
-//! `/openapi.json`: what is served, in the words of OpenAPI 3.1. Paths, parameters and errors stand in
-//! `openapi.json` beside this file; addresses, limits and the attributes of users and groups are those of the
-//! running server. It needs the token, as `/Schemas` does: it tells which attributes a company chose.
+//! `/openapi.json`: the OpenAPI 3.1 description of this server. Paths, parameters and errors come
+//! from the template `openapi.json` next to this file. Addresses, limits and the attributes of
+//! users and groups come from the running server. The endpoint requires authentication, like
+//! `/Schemas`, because the attributes show the settings of a company.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 use crate::scim;
 use crate::scim::{BrokenDocument, Discovery, filter};
-use crate::server::{Error, Pages, STATUS, State, response};
+use crate::server::{Error, Pages, SCIM_PATH, STATUS_PATH, State, response};
 
-/// What is empty there is filled in here.
-const DOCUMENT: &str = include_str!("openapi.json");
+/// Template of the document. Its empty members are filled in here.
+const TEMPLATE: &str = include_str!("openapi.json");
 
-/// What SCIM is served below, besides the root.
-const PREFIX: &str = "/scim/v2";
-/// What is served at the root only.
-const AT_THE_ROOT: [&str; 6] = ["/openapi.json", "/health/live", "/health/ready", METRICS, STATUS, WEBHOOKS];
-const METRICS: &str = "/metrics";
-const WEBHOOKS: &str = "/webhooks/personio";
+const METRICS_PATH: &str = "/metrics";
+const WEBHOOKS_PATH: &str = "/webhooks/personio";
+/// Paths that are served at the root only.
+const ROOT_PATHS: [&str; 6] =
+    ["/openapi.json", "/health/live", "/health/ready", METRICS_PATH, STATUS_PATH, WEBHOOKS_PATH];
 
-pub(super) async fn read(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
-    let vocabulary = state.directory.vocabulary();
-    let has_webhooks = state.access.has_webhooks();
-    let document = document(&vocabulary.discovery, state.pages, has_webhooks, state.max_results, state.filter_limits);
-    response::plain_document(&request, &state, document.map_err(|_| Error::BrokeOff)?).await
-}
-
-/// The document of a server that these documents describe.
-///
-/// # Errors
-/// When a document in the program is broken, which a test rules out.
-fn document(
-    discovery: &Discovery,
+/// Facts about the running server that the document depends on.
+struct ServerFacts {
     pages: Pages,
     has_webhooks: bool,
     max_results: usize,
     filter_limits: filter::Limits,
-) -> Result<String, BrokenDocument> {
-    let mut document: Value = serde_json::from_str(DOCUMENT)?;
-    if !pages.status {
-        remove(&mut document, "/paths", STATUS);
-    }
-    if !pages.metrics {
-        remove(&mut document, "/paths", METRICS);
-    }
-    if !has_webhooks {
-        remove(&mut document, "/paths", WEBHOOKS);
-        remove(&mut document, "/components/securitySchemes", "webhook");
-        remove(&mut document, "/components/schemas", "Notice");
-    }
+}
+
+pub(super) async fn read(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
+    let facts = ServerFacts {
+        pages: state.pages,
+        has_webhooks: state.access.has_webhooks(),
+        max_results: state.max_results,
+        filter_limits: state.filter_limits,
+    };
+    let vocabulary = state.directory.vocabulary();
+    let document = document(&vocabulary.discovery, &facts).map_err(|_| Error::Internal)?;
+    response::plain_document(&request, &state, document).await
+}
+
+/// Returns the document.
+///
+/// # Errors
+/// When the template or a schema in this program is invalid, which tests rule out.
+fn document(discovery: &Discovery, facts: &ServerFacts) -> Result<String, BrokenDocument> {
+    let mut document: Value = serde_json::from_str(TEMPLATE)?;
+    remove_missing_endpoints(&mut document, facts);
     set(&mut document, "/info", "version", env!("CARGO_PKG_VERSION").into());
 
     let base = discovery.locations.base();
-    let root = base.strip_suffix(PREFIX).unwrap_or(base);
+    let root = base.strip_suffix(SCIM_PATH).unwrap_or(base);
     let servers = json!([{"url": base}, {"url": root, "description": "The same at the root."}]);
     set(&mut document, "", "servers", servers);
 
     for name in ["User", "Group"] {
         set(&mut document, "/components/schemas", name, discovery.json_schema(name)?);
     }
-    let page = "/components/schemas/Page/properties";
-    set(&mut document, &format!("{page}/itemsPerPage"), "maximum", max_results.into());
-    set(&mut document, &format!("{page}/Resources"), "maxItems", max_results.into());
-    let filter = format!(
-        "What a resource must be like, in the grammar of RFC 7644 §3.4.2.2: at most {} bytes, and at most {} \
-         parentheses and brackets open at once.",
-        filter_limits.length, filter_limits.depth
-    );
-    for place in ["parameters/filter", "schemas/SearchRequest/properties/filter"] {
-        set(&mut document, &format!("/components/{place}"), "description", filter.as_str().into());
-    }
+    set_limits(&mut document, facts);
 
     add_json(&mut document);
     let responses = document.pointer("/components/responses").cloned().unwrap_or_default();
-    for (path, item) in object(&mut document, "/paths").into_iter().flatten() {
+    let Some(paths) = object(&mut document, "/paths") else { return Ok(document.to_string()) };
+    for (path, item) in paths {
         let Value::Object(item) = item else { continue };
-        if AT_THE_ROOT.contains(&path.as_str()) {
+        if ROOT_PATHS.contains(&path.as_str()) {
             item.insert("servers".to_owned(), json!([{"url": root}]));
         }
-        if path == STATUS {
+        if path == STATUS_PATH {
             add_html(item, &responses);
         }
         add_head(item, &responses);
@@ -86,19 +74,54 @@ fn document(
     Ok(document.to_string())
 }
 
+/// Removes the endpoints that this server does not have.
+fn remove_missing_endpoints(document: &mut Value, facts: &ServerFacts) {
+    if !facts.pages.status {
+        remove(document, "/paths", STATUS_PATH);
+    }
+    if !facts.pages.metrics {
+        remove(document, "/paths", METRICS_PATH);
+    }
+    if !facts.has_webhooks {
+        remove(document, "/paths", WEBHOOKS_PATH);
+        remove(document, "/components/securitySchemes", "webhook");
+        remove(document, "/components/schemas", "Notice");
+    }
+}
+
+/// Fills in the limits on pages and filters.
+fn set_limits(document: &mut Value, facts: &ServerFacts) {
+    let page = "/components/schemas/Page/properties";
+    set(document, &format!("{page}/itemsPerPage"), "maximum", facts.max_results.into());
+    set(document, &format!("{page}/Resources"), "maxItems", facts.max_results.into());
+    let filter = format!(
+        "Condition on the resources, in the grammar of RFC 7644 §3.4.2.2: at most {} bytes, and \
+         at most {} parentheses and brackets open at once.",
+        facts.filter_limits.length, facts.filter_limits.depth
+    );
+    for pointer in ["parameters/filter", "schemas/SearchRequest/properties/filter"] {
+        let pointer = format!("/components/{pointer}");
+        set(document, &pointer, "description", filter.as_str().into());
+    }
+}
+
 fn object<'d>(document: &'d mut Value, pointer: &str) -> Option<&'d mut Map<String, Value>> {
     document.pointer_mut(pointer)?.as_object_mut()
 }
 
 fn set(document: &mut Value, pointer: &str, name: &str, value: Value) {
-    object(document, pointer).and_then(|object| object.insert(name.to_owned(), value));
+    if let Some(object) = object(document, pointer) {
+        object.insert(name.to_owned(), value);
+    }
 }
 
 fn remove(document: &mut Value, pointer: &str, name: &str) {
-    object(document, pointer).and_then(|object| object.shift_remove(name));
+    if let Some(object) = object(document, pointer) {
+        object.shift_remove(name);
+    }
 }
 
-/// Adds `application/json` wherever SCIM is answered: clients that prefer it get it.
+/// Adds `application/json` next to each `application/scim+json`, for clients that prefer it.
 fn add_json(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -112,31 +135,40 @@ fn add_json(value: &mut Value) {
     }
 }
 
-/// Adds `text/html` to the errors of the status page: browsers get them as a page, too.
-fn add_html(item: &mut Map<String, Value>, responses: &Value) {
-    let Some(described) = item.get_mut("get").and_then(|get| object(get, "/responses")) else { return };
-    for response in described.values_mut() {
-        let name = response.get("$ref").and_then(|reference| reference.as_str()?.rsplit('/').next());
-        let Some(mut shared) = name.and_then(|name| responses.get(name)).cloned() else { continue };
-        set(&mut shared, "/content", "text/html", json!({"schema": {"type": "string"}}));
-        *response = shared;
+/// Adds `text/html` to the errors of the status page, which browsers get as a page.
+fn add_html(item: &mut Map<String, Value>, shared_responses: &Value) {
+    let Some(get) = item.get_mut("get") else { return };
+    let Some(responses) = object(get, "/responses") else { return };
+    for response in responses.values_mut() {
+        if let Some(shared) = referenced(response, shared_responses) {
+            let mut shared = shared.clone();
+            set(&mut shared, "/content", "text/html", json!({"schema": {"type": "string"}}));
+            *response = shared;
+        }
     }
 }
 
-/// What can be got can be asked for by HEAD: the same, without the body.
-fn add_head(item: &mut Map<String, Value>, responses: &Value) {
+/// Adds HEAD to a path that has GET: the same responses, without bodies.
+fn add_head(item: &mut Map<String, Value>, shared_responses: &Value) {
     let Some(Value::Object(mut head)) = item.get("get").cloned() else { return };
     head.shift_remove("operationId");
-    head.insert("summary".to_owned(), "As GET, without the body".into());
-    for response in head.get_mut("responses").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
-        let name = response.get("$ref").and_then(|reference| reference.as_str()?.rsplit('/').next());
-        if let Some(shared) = name.and_then(|name| responses.get(name)) {
-            *response = shared.clone();
-        }
-        if let Value::Object(response) = response {
-            response.shift_remove("content");
-            response.shift_remove("links");
+    head.insert("summary".to_owned(), "Same as GET, without the body".into());
+    if let Some(Value::Object(responses)) = head.get_mut("responses") {
+        for response in responses.values_mut() {
+            if let Some(shared) = referenced(response, shared_responses) {
+                *response = shared.clone();
+            }
+            if let Value::Object(response) = response {
+                response.shift_remove("content");
+                response.shift_remove("links");
+            }
         }
     }
     item.insert("head".to_owned(), Value::Object(head));
+}
+
+/// Returns the shared response that a response refers to.
+fn referenced<'r>(response: &Value, shared_responses: &'r Value) -> Option<&'r Value> {
+    let reference = response.get("$ref")?.as_str()?;
+    shared_responses.get(reference.rsplit('/').next()?)
 }

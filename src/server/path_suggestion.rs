@@ -1,77 +1,93 @@
-//! Suggestion of a route for a path that has none: clients are configured with another case, another version, the
-//! singular, or the base URL twice. It consists of the names of routes alone, and holds nothing of the request.
+//! Suggestion of a route for a path that has none. Clients are configured with another case, another
+//! version, the singular, or the base URL twice. The suggestion consists of the names of routes, and
+//! holds nothing of the request.
 
-use crate::server::Pages;
+use crate::server::{Pages, STATUS_PATH};
 use crate::spelling;
 
-/// Route in this server, and the same with one more segment.
-struct Route {
-    /// Last name of its path in lower case, and what is written instead of it.
+/// Route that can be suggested.
+struct SuggestedRoute {
+    /// Last segment of its path in lower case, and words that clients have in its place.
     names: &'static [&'static str],
     path: &'static str,
-    below: &'static str,
+    /// Path of the route with one more segment.
+    child_path: &'static str,
 }
 
-const fn route(names: &'static [&'static str], path: &'static str, below: &'static str) -> Route {
-    Route { names, path, below }
+/// Creates a route with a child route.
+const fn parent(names: &'static [&'static str], path: &'static str, child_path: &'static str) -> SuggestedRoute {
+    SuggestedRoute { names, path, child_path }
+}
+
+/// Creates a route without a child route.
+const fn leaf(names: &'static [&'static str], path: &'static str) -> SuggestedRoute {
+    SuggestedRoute { names, path, child_path: path }
 }
 
 /// Routes of SCIM. `persons` and `employees` are Personio's words for users.
-const SCIM: [Route; 8] = [
-    route(&["users", "persons", "people", "employees"], "/scim/v2/Users", "/scim/v2/Users/{id}"),
-    route(&["groups"], "/scim/v2/Groups", "/scim/v2/Groups/{id}"),
-    route(&["schemas"], "/scim/v2/Schemas", "/scim/v2/Schemas/{urn}"),
-    route(&["resourcetypes"], "/scim/v2/ResourceTypes", "/scim/v2/ResourceTypes/{id}"),
-    route(
-        &["serviceproviderconfig", "serviceconfig"],
-        "/scim/v2/ServiceProviderConfig",
-        "/scim/v2/ServiceProviderConfig",
-    ),
-    route(&[".search", "search"], "/scim/v2/.search", "/scim/v2/.search"),
-    route(&["me"], "/scim/v2/Me", "/scim/v2/Me"),
-    route(&["bulk"], "/scim/v2/Bulk", "/scim/v2/Bulk"),
+const SCIM_ROUTES: [SuggestedRoute; 8] = [
+    parent(&["users", "persons", "people", "employees"], "/scim/v2/Users", "/scim/v2/Users/{id}"),
+    parent(&["groups"], "/scim/v2/Groups", "/scim/v2/Groups/{id}"),
+    parent(&["schemas"], "/scim/v2/Schemas", "/scim/v2/Schemas/{urn}"),
+    parent(&["resourcetypes"], "/scim/v2/ResourceTypes", "/scim/v2/ResourceTypes/{id}"),
+    leaf(&["serviceproviderconfig", "serviceconfig"], "/scim/v2/ServiceProviderConfig"),
+    leaf(&[".search", "search"], "/scim/v2/.search"),
+    leaf(&["me"], "/scim/v2/Me"),
+    leaf(&["bulk"], "/scim/v2/Bulk"),
 ];
 
 /// Routes that are at the root only, and always there.
-const ROOT: [Route; 3] = [
-    route(&["openapi.json", "openapi", "openapi.yaml", "swagger.json", "swagger"], "/openapi.json", "/openapi.json"),
-    route(&["ready", "readyz", "readiness"], "/health/ready", "/health/ready"),
-    route(&["health", "healthz", "live", "livez", "liveness"], "/health/live", "/health/live"),
+const ROOT_ROUTES: [SuggestedRoute; 3] = [
+    leaf(&["openapi.json", "openapi", "openapi.yaml", "swagger.json", "swagger"], "/openapi.json"),
+    leaf(&["ready", "readyz", "readiness"], "/health/ready"),
+    leaf(&["health", "healthz", "live", "livez", "liveness"], "/health/live"),
 ];
-const STATUS: Route = route(&["status"], "/status", "/status");
-const METRICS: Route = route(&["metrics"], "/metrics", "/metrics");
-const WEBHOOKS: Route = route(&["webhooks", "webhook"], "/webhooks/personio", "/webhooks/personio");
+const STATUS_ROUTE: SuggestedRoute = leaf(&["status"], STATUS_PATH);
+const METRICS_ROUTE: SuggestedRoute = leaf(&["metrics"], "/metrics");
+const WEBHOOKS_ROUTE: SuggestedRoute = leaf(&["webhooks", "webhook"], "/webhooks/personio");
 
 /// Returns the route that `path` was most likely meant to be.
 pub(super) fn suggestion(path: &str, pages: Pages, has_webhooks: bool) -> Option<&'static str> {
     let path = path.to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    let mut routes: Vec<&Route> = SCIM.iter().chain(&ROOT).collect();
-    for (is_there, route) in [(pages.status, &STATUS), (pages.metrics, &METRICS), (has_webhooks, &WEBHOOKS)] {
-        if is_there {
-            routes.push(route);
-        }
+    let mut routes: Vec<&SuggestedRoute> = SCIM_ROUTES.iter().chain(&ROOT_ROUTES).collect();
+    if pages.status {
+        routes.push(&STATUS_ROUTE);
     }
-    for (position, segment) in segments.iter().enumerate() {
-        if let Some(route) = named(&routes, segment) {
-            return Some(with_rest(route, segments.get(position + 1..).unwrap_or_default()));
+    if pages.metrics {
+        routes.push(&METRICS_ROUTE);
+    }
+    if has_webhooks {
+        routes.push(&WEBHOOKS_ROUTE);
+    }
+    for (index, segment) in segments.iter().enumerate() {
+        if let Some(route) = find_route(&routes, segment) {
+            return Some(full_path(route, segments.get(index + 1..).unwrap_or_default()));
         }
     }
     None
 }
 
-fn named<'r>(routes: &[&'r Route], segment: &str) -> Option<&'r Route> {
-    routes.iter().find(|route| route.names.iter().any(|name| spelling::slips(segment, name).is_some())).copied()
+/// Returns the first route with a name that is spelled like `segment`.
+fn find_route<'r>(routes: &[&'r SuggestedRoute], segment: &str) -> Option<&'r SuggestedRoute> {
+    for route in routes {
+        for name in route.names {
+            if spelling::slips(segment, name).is_some() {
+                return Some(route);
+            }
+        }
+    }
+    None
 }
 
-/// Returns the path of a route and of what follows its name.
-fn with_rest(route: &Route, rest: &[&str]) -> &'static str {
+/// Returns the path of a route and of the segments after its name.
+fn full_path(route: &SuggestedRoute, rest: &[&str]) -> &'static str {
     match (route.path, rest) {
         (path, []) => path,
         ("/health/live", [last, ..]) if spelling::slips(last, "ready").is_some() => "/health/ready",
         ("/scim/v2/Users", [".search" | "search", ..]) => "/scim/v2/Users/.search",
         ("/scim/v2/Groups", [".search" | "search", ..]) => "/scim/v2/Groups/.search",
-        _ => route.below,
+        _ => route.child_path,
     }
 }
 
@@ -80,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_known_by_the_name_of_its_route() {
+    fn misspelled_paths_lead_to_a_similar_route() {
         for (path, expected) in [
             ("/scim/v2/users", Some("/scim/v2/Users")),
             ("/users", Some("/scim/v2/Users")),

@@ -1,5 +1,6 @@
-//! Turns for what takes long: scans, sorting, large pages. So many are carried out at once that a processor is left for
-//! those who ask for little; the others wait, and not for ever.
+//! Limit on concurrent expensive queries: scans, sorting, large pages. One processor fewer than
+//! there are may be busy with them, so that cheap requests find a free one. Further queries wait
+//! for a permit, but not longer than [`ACQUIRE_TIMEOUT`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,60 +13,68 @@ use tokio::time::{Instant, timeout};
 use crate::auth::Caller;
 use crate::server::Error;
 
-/// Whoever has waited so long for a turn is told to come again later.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time that a query waits for a permit before the client gets 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A turn ends after so long. No filter that is short enough to be taken comes near it, unless the machine is overloaded.
-const LONGEST: Duration = Duration::from_secs(5);
+/// Time after which a running query is stopped. No filter within the limits comes near it unless
+/// the machine is overloaded.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The turns that there are.
-pub(super) struct Turns {
-    number: usize,
-    all: Arc<Semaphore>,
-    /// Whoever asks for much waits for its own turns first, and so in front of the others with as many as there are.
-    own: Mutex<HashMap<Caller, Arc<Semaphore>>>,
+/// Semaphores that hand out the permits, fairly between clients.
+pub(super) struct QueryLimiter {
+    max_queries: usize,
+    /// Permits of all clients together.
+    shared: Arc<Semaphore>,
+    /// Permits of each client, as many as there are in total. A client takes one of these first, so
+    /// at most that many of its queries wait in the shared queue, in front of other clients.
+    by_client: Mutex<HashMap<Caller, Arc<Semaphore>>>,
 }
 
-/// A turn, until it is dropped.
-pub(super) struct Turn {
-    began: Instant,
+/// Permission to run an expensive query, until it is dropped.
+pub(super) struct QueryPermit {
+    acquired_at: Instant,
     _permits: [OwnedSemaphorePermit; 2],
 }
 
-impl Turn {
-    /// Whether it goes on.
-    pub(super) fn goes_on(&self) -> Result<(), Error> {
-        if self.began.elapsed() <= LONGEST { Ok(()) } else { Err(Error::Busy) }
+impl QueryPermit {
+    /// Fails once the query has run for too long.
+    pub(super) fn check_deadline(&self) -> Result<(), Error> {
+        if self.acquired_at.elapsed() <= QUERY_TIMEOUT { Ok(()) } else { Err(Error::Overloaded) }
     }
 }
 
-impl Default for Turns {
+impl Default for QueryLimiter {
     fn default() -> Self {
         let processors = available_parallelism().map_or(1, usize::from);
         Self::new(processors.saturating_sub(1).max(1))
     }
 }
 
-impl Turns {
-    fn new(number: usize) -> Self {
-        Self { number, all: Arc::new(Semaphore::new(number)), own: Mutex::default() }
+impl QueryLimiter {
+    fn new(max_queries: usize) -> Self {
+        let shared = Arc::new(Semaphore::new(max_queries));
+        Self { max_queries, shared, by_client: Mutex::default() }
     }
 
-    /// Waits for a turn.
-    pub(super) async fn next(&self, caller: &Caller) -> Result<Turn, Error> {
-        let own = self.own(caller);
-        let permits = timeout(PATIENCE, async {
-            Ok::<_, AcquireError>([own.acquire_owned().await?, Arc::clone(&self.all).acquire_owned().await?])
+    /// Waits for a permit.
+    pub(super) async fn acquire(&self, client: &Caller) -> Result<QueryPermit, Error> {
+        let of_client = self.semaphore_of(client);
+        let permits = timeout(ACQUIRE_TIMEOUT, async {
+            let of_client = of_client.acquire_owned().await?;
+            let shared = Arc::clone(&self.shared).acquire_owned().await?;
+            Ok::<_, AcquireError>([of_client, shared])
         });
-        let permits = permits.await.ok().and_then(Result::ok).ok_or(Error::Busy)?;
-        Ok(Turn { began: Instant::now(), _permits: permits })
+        match permits.await {
+            Ok(Ok(permits)) => Ok(QueryPermit { acquired_at: Instant::now(), _permits: permits }),
+            Ok(Err(_)) | Err(_) => Err(Error::Overloaded),
+        }
     }
 
-    /// The turns of one client. There are few, since their names are configured.
-    fn own(&self, caller: &Caller) -> Arc<Semaphore> {
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        let turns = own.entry(caller.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.number)));
-        Arc::clone(turns)
+    /// Returns the semaphore of one client. The map stays small, since clients are configured.
+    fn semaphore_of(&self, client: &Caller) -> Arc<Semaphore> {
+        let mut by_client = self.by_client.lock().unwrap_or_else(PoisonError::into_inner);
+        let semaphore = by_client.entry(client.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.max_queries)));
+        Arc::clone(semaphore)
     }
 }
 
@@ -74,43 +83,43 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_ever_for_a_turn_nor_has_one_for_ever() {
-        let (turns, caller) = (Turns::new(1), Caller::named("one").unwrap());
-        let first = turns.next(&caller).await.unwrap();
-        let began = Instant::now();
-        assert!(matches!(turns.next(&caller).await, Err(Error::Busy)));
-        assert_eq!(began.elapsed(), PATIENCE);
+    async fn waiting_for_a_permit_and_holding_one_end_after_their_timeouts() {
+        let limiter = QueryLimiter::new(1);
+        let client = Caller::named("one").unwrap();
+        let first = limiter.acquire(&client).await.unwrap();
+        let start = Instant::now();
+        assert!(matches!(limiter.acquire(&client).await, Err(Error::Overloaded)));
+        assert_eq!(start.elapsed(), ACQUIRE_TIMEOUT);
         drop(first);
-        let second = turns.next(&caller).await.unwrap();
-        assert!(second.goes_on().is_ok());
-        tokio::time::advance(LONGEST).await;
-        assert!(second.goes_on().is_ok());
+        let second = limiter.acquire(&client).await.unwrap();
+        assert!(second.check_deadline().is_ok());
+        tokio::time::advance(QUERY_TIMEOUT).await;
+        assert!(second.check_deadline().is_ok());
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert!(matches!(second.goes_on(), Err(Error::Busy)));
+        assert!(matches!(second.check_deadline(), Err(Error::Overloaded)));
     }
 
-    /// However many one client has waiting, another one is next but one.
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_all_that_another_asks_for() {
-        let turns = Arc::new(Turns::new(1));
-        let callers = ["busy", "other"].map(|name| Caller::named(name).unwrap());
-        let order = Arc::new(Mutex::new(Vec::new()));
-        let waiting: Vec<_> = (0..10)
-            .map(|number| usize::from(number == 9))
-            .map(|which| {
-                let (turns, caller, order) = (Arc::clone(&turns), callers[which].clone(), Arc::clone(&order));
-                tokio::spawn(async move {
-                    // All are there before the first is through.
-                    let _turn = turns.next(&caller).await.unwrap();
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    order.lock().unwrap().push(which);
-                })
-            })
-            .collect();
-        for task in waiting {
+    async fn a_client_overtakes_the_waiting_queries_of_a_busy_client() {
+        let limiter = Arc::new(QueryLimiter::new(1));
+        let finished = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Vec::new();
+        for number in 0..10 {
+            let name = if number == 9 { "other" } else { "busy" };
+            let client = Caller::named(name).unwrap();
+            let (limiter, finished) = (Arc::clone(&limiter), Arc::clone(&finished));
+            tasks.push(tokio::spawn(async move {
+                // The first permit is held until all other tasks are waiting.
+                let _permit = limiter.acquire(&client).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                finished.lock().unwrap().push(name);
+            }));
+        }
+        for task in tasks {
             task.await.unwrap();
         }
-        let order = order.lock().unwrap();
-        assert!(order.iter().position(|which| *which == 1).unwrap() <= 2, "{order:?}");
+        let finished = finished.lock().unwrap();
+        let position = finished.iter().position(|name| *name == "other").unwrap();
+        assert!(position <= 2, "{finished:?}");
     }
 }

@@ -113,11 +113,11 @@ async fn a_refusal_names_the_slip_in_the_form_of_the_token() {
         (wrong.to_owned(), Some("has no scheme: write `Bearer`")),
         (format!("Token {wrong}"), Some("is Token: write `Bearer` instead")),
         (format!("ApiKey {wrong}"), Some("is neither Bearer nor Basic")),
-        (format!("Bearer Bearer {wrong}"), Some("`Bearer` is there twice")),
+        (format!("Bearer Bearer {wrong}"), Some("`Bearer` appears twice")),
         (format!("Bearer: {wrong}"), Some("a colon or an equals sign after `Bearer`")),
         (format!("Bearer \"{wrong}\""), Some("in quotes or angle brackets")),
         ("Bearer $SCIM_TOKEN".to_owned(), Some("a variable that was not filled in")),
-        (format!("Bearer {wrong} {wrong}"), Some("there is a blank in the token")),
+        (format!("Bearer {wrong} {wrong}"), Some("there is a space in the token")),
         (basic("okta", wrong), Some("the password is read as the token")),
         (basic(wrong, ""), Some("the password of HTTP Basic is empty")),
         (format!("Basic {wrong}"), Some("is not Base64")),
@@ -135,7 +135,7 @@ async fn a_refusal_names_the_slip_in_the_form_of_the_token() {
     }
     let slowed = get(&bridge, "/Users", &[("Authorization", &format!("Bearer Bearer {wrong}"))]).await;
     let detail = slowed.scim_error(429, None);
-    assert!(detail.starts_with("too many wrong tokens") && detail.contains("`Bearer` is there twice"), "{detail}");
+    assert!(detail.starts_with("too many wrong tokens") && detail.contains("`Bearer` appears twice"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

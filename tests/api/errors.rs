@@ -90,11 +90,11 @@ async fn what_does_not_exist_is_a_scim_error_too() {
         ("/scim/v2/status", "/status"),
     ] {
         let detail = bridge.get(path).await.scim_error(404, None);
-        assert_eq!(detail, format!("there is nothing at this address; did you mean {route}?"), "{path}");
+        assert_eq!(detail, format!("no such path; did you mean {route}?"), "{path}");
     }
     for path in ["/scim/v2/nothing", "/scim/v2/ann-example?filter=Users%20pr", "/webhooks/personio"] {
         let detail = bridge.get(path).await.scim_error(404, None);
-        assert_eq!(detail, "there is nothing at this address; SCIM is under /scim/v2", "{path}");
+        assert_eq!(detail, "no such path; SCIM is under /scim/v2", "{path}");
     }
     let detail = bridge.get("/Users/12345").await.scim_error(404, None);
     assert!(detail.contains("User") && !detail.contains("12345"), "{detail}");

@@ -941,11 +941,9 @@ async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
         let (scim_type, reason) = match path {
             "/scim/v2/Users?filter=marker" => (Some("invalidFilter"), Some("the filter is too long, malformed")),
             "/scim/v2/Users?sortBy=marker" => (Some("invalidPath"), Some("sortBy does not name")),
-            "/scim/v2/users?filter=marker" => {
-                (None, Some("there is nothing at this address, which is similar to /scim"))
-            }
-            "/scim/v2/Users/marker" => (None, Some("there is no such User")),
-            "/marker?marker=1" => (None, Some("there is nothing at this address; SCIM is under /scim/v2")),
+            "/scim/v2/users?filter=marker" => (None, Some("no such path; similar to /scim")),
+            "/scim/v2/Users/marker" => (None, Some("User not found")),
+            "/marker?marker=1" => (None, Some("no such path; SCIM is under /scim/v2")),
             _ => (None, None),
         };
         assert_eq!(line["scim_type"].as_str(), scim_type, "{line}");

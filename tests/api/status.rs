@@ -91,7 +91,7 @@ async fn a_browser_without_a_token_gets_a_page() {
         assert!(refused.text.starts_with("<!DOCTYPE html>"), "{}", refused.text);
         assert!(texts(&refused.text).contains(&"401 Unauthorized".to_owned()), "{}", refused.text);
         assert!(refused.text.contains("enter the token as the password"), "{}", refused.text);
-        assert_eq!(refused.text.contains("`Bearer` is there twice"), authorization.is_some(), "{}", refused.text);
+        assert_eq!(refused.text.contains("`Bearer` appears twice"), authorization.is_some(), "{}", refused.text);
         // A challenge of Basic would only confuse a client that has presented a bearer token.
         assert_eq!(challenges(&refused), if authorization.is_some() { 1 } else { 2 }, "{refused:?}");
         assert!(!refused.header("x-request-id").is_empty(), "{refused:?}");
@@ -224,8 +224,8 @@ async fn a_server_without_users_and_one_before_the_first_load_have_a_page() {
     let bridge = setup.start_with(simulator);
     let early = page(&bridge).await;
     // A first load is nothing to be alarmed by: it is amber, and the page looks again by itself.
-    let waiting =
-        "Everybody is read from Personio. Until that is done, lists are answered with 503. This page reloads itself.";
+    let waiting = "All persons are being read from Personio. Until the load ends, lists return 503. This page reloads \
+                   itself.";
     for text in ["loading", waiting, "None has ended yet.", "under way"] {
         assert!(texts(&early).iter().any(|found| found == text), "{text}: {early}");
     }

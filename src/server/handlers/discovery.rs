@@ -1,5 +1,5 @@
-//! The documents that describe this server (RFC 7644 §4). They need the token too: an open
-//! discovery makes a wrong token look right.
+//! Documents that describe this server (RFC 7644 §4). They require authentication: if they did not,
+//! a wrong token would look right in the connection test of a client.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
@@ -7,12 +7,13 @@ use serde_json::Value;
 use crate::scim::ListResponse;
 use crate::server::{Error, State, request, response};
 
-pub(in crate::server) async fn service_provider_config(
+pub(in crate::server) async fn provider_config(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
-    request::no_filter(&request)?;
-    let mut document = state.directory.vocabulary().discovery.service_provider_config.clone();
+    request::refuse_filter(&request)?;
+    let vocabulary = state.directory.vocabulary();
+    let mut document = vocabulary.discovery.service_provider_config.clone();
     if let (Value::Object(members), false) = (&mut document, state.announces_pagination) {
         members.shift_remove("pagination");
     }
@@ -23,7 +24,8 @@ pub(in crate::server) async fn resource_types(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
-    whole_list(&request, &state, &state.directory.vocabulary().discovery.resource_types).await
+    let vocabulary = state.directory.vocabulary();
+    whole_list(&request, &state, &vocabulary.discovery.resource_types).await
 }
 
 pub(in crate::server) async fn resource_type(
@@ -31,14 +33,16 @@ pub(in crate::server) async fn resource_type(
     id: web::Path<String>,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
-    request::no_filter(&request)?;
+    request::refuse_filter(&request)?;
     let vocabulary = state.directory.vocabulary();
-    let document = vocabulary.discovery.resource_type(&id).ok_or(Error::NoResource("ResourceType"))?;
+    let document = vocabulary.discovery.resource_type(&id);
+    let document = document.ok_or(Error::ResourceNotFound("ResourceType"))?;
     response::document(&request, &state, document.to_string()).await
 }
 
 pub(in crate::server) async fn schemas(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
-    whole_list(&request, &state, &state.directory.vocabulary().discovery.schemas).await
+    let vocabulary = state.directory.vocabulary();
+    whole_list(&request, &state, &vocabulary.discovery.schemas).await
 }
 
 pub(in crate::server) async fn schema(
@@ -46,15 +50,16 @@ pub(in crate::server) async fn schema(
     urn: web::Path<String>,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
-    request::no_filter(&request)?;
+    request::refuse_filter(&request)?;
     let vocabulary = state.directory.vocabulary();
-    let document = vocabulary.discovery.schema(&urn).ok_or(Error::NoResource("Schema"))?;
+    let document = vocabulary.discovery.schema(&urn).ok_or(Error::ResourceNotFound("Schema"))?;
     response::document(&request, &state, document.to_string()).await
 }
 
-/// "filter, sort, pagination … SHALL be ignored", but a filter "403" (RFC 7644 §4).
+/// Returns all documents in one list. "filter, sort, pagination … SHALL be ignored", except that a
+/// filter is refused with 403 (RFC 7644 §4).
 async fn whole_list(request: &HttpRequest, state: &State, documents: &[Value]) -> Result<HttpResponse, Error> {
-    request::no_filter(request)?;
+    request::refuse_filter(request)?;
     let list = ListResponse::new(documents.len(), 1, documents.iter().collect());
     response::document(request, state, list.to_json()).await
 }

@@ -11,9 +11,10 @@ pub(in crate::server) async fn read(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     let search = request::parameters(&request)?;
-    // What makes no sense is said before anything is loaded.
-    Projection::new(&state.directory.vocabulary().types.group, &search.attributes, &search.excluded_attributes)?;
+    // Invalid parameters are refused before the request waits for a load.
+    let resource_type = &state.directory.vocabulary().types.group;
+    Projection::new(resource_type, &search.attributes, &search.excluded_attributes)?;
     let snapshot = state.directory.current().await?;
-    let group = snapshot.groups().find(&id).ok_or(Error::NoResource("Group"))?;
+    let group = snapshot.groups().find(&id).ok_or(Error::ResourceNotFound("Group"))?;
     response::resource(&request, &state, group, &search).await
 }

@@ -1,5 +1,5 @@
-//! `/health/live` and `/health/ready`, for those who run the server. They need no token and say
-//! nothing of anybody.
+//! `/health/live` and `/health/ready`, for operators and orchestrators. They need no token and have
+//! no personal data.
 
 use std::time::Duration;
 
@@ -8,51 +8,55 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 use crate::directory;
-use crate::directory::{Counters, Defects, Directory, GroupLosses, HeldBack, Keeping, LastFailure, Login};
+use crate::directory::{Counters, Defects, Directory, GroupLosses, HeldBack, Keeping, LastFailure, Login, Snapshot};
 use crate::server::{State, response};
 
-/// So few users may be incomplete without anybody being told: one that cannot be read for a while is
-/// nothing unusual.
-const FEW: usize = 10;
+/// Number of users who may be outdated or unverified while health is `ok`. A few are usual, because
+/// the data of one person may be unreadable for a while.
+const MAX_INCOMPLETE_USERS: usize = 10;
 
-/// The process answers. It says nothing about Personio: a restart would not mend that, and would
-/// lose the data that is still served.
+/// Returns 200: the process responds. The result does not depend on Personio, because a restart
+/// would not fix a failure there, and would lose the snapshot that is still served.
 pub(in crate::server) async fn live() -> HttpResponse {
     response::json(StatusCode::OK, &json!({"status": "ok"}))
 }
 
-/// 200 once there is something to serve, and how each part is.
+/// Returns 200 once there is a snapshot to serve, with the health of each part.
 pub(in crate::server) async fn ready(state: web::Data<State>) -> HttpResponse {
-    // Who asks for this does so now and then, also at night.
-    state.answers.tidy().await;
+    // Health is polled even at times without other requests, when nothing else evicts.
+    state.response_cache.evict_idle().await;
     if state.directory.state().snapshot.is_none() {
-        // Nobody sends requests to a server that is not ready, so nobody else would start a load.
+        // No client sends requests to a server that is not ready, so none starts a load.
         state.directory.warm_up();
     }
     let health = Health::of(&state.directory);
-    let code = match health.standing {
-        Standing::Down | Standing::Loading => StatusCode::SERVICE_UNAVAILABLE,
-        Standing::Ok | Standing::Degraded | Standing::Unknown => StatusCode::OK,
+    let code = match health.status {
+        HealthStatus::Down | HealthStatus::Loading => StatusCode::SERVICE_UNAVAILABLE,
+        HealthStatus::Ok | HealthStatus::Degraded | HealthStatus::Unknown => StatusCode::OK,
     };
-    let parts = health.parts.into_iter().map(|part| (part.name.to_owned(), part.to_json()));
-    let parts: Map<String, Value> = parts.collect();
-    // `approve` sends its signal to this process.
-    response::json(code, &json!({"status": health.standing.word(), "pid": std::process::id(), "parts": parts}))
+    let mut parts = Map::new();
+    for part in health.parts {
+        parts.insert(part.name.to_owned(), part.to_json());
+    }
+    // `approve` sends its signal to the process with this id.
+    let pid = std::process::id();
+    let body = json!({"status": health.status.as_str(), "pid": pid, "parts": parts});
+    response::json(code, &body)
 }
 
-/// How something is.
+/// Health of the server or of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) enum Standing {
+pub(in crate::server) enum HealthStatus {
     Ok,
-    /// It was not tried yet.
+    /// Nothing has been attempted yet.
     Unknown,
     Loading,
     Degraded,
     Down,
 }
 
-impl Standing {
-    pub(in crate::server) fn word(self) -> &'static str {
+impl HealthStatus {
+    pub(in crate::server) fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Unknown => "unknown",
@@ -63,176 +67,220 @@ impl Standing {
     }
 }
 
-/// How one part is, in words without anything of a person.
-pub(in crate::server) struct Part {
+/// Health of one part of the server, without personal data.
+pub(in crate::server) struct HealthPart {
     pub(in crate::server) name: &'static str,
-    pub(in crate::server) standing: Standing,
+    pub(in crate::server) status: HealthStatus,
     pub(in crate::server) detail: String,
-    /// For how long, unless all is well.
+    /// Time since when the part is not well.
     pub(in crate::server) since: Option<Duration>,
-    more: Map<String, Value>,
+    /// Further members of the part in JSON.
+    members: Map<String, Value>,
 }
 
-impl Part {
-    fn new(name: &'static str, standing: Standing, detail: impl Into<String>) -> Self {
-        Self { name, standing, detail: detail.into(), since: None, more: Map::new() }
+impl HealthPart {
+    fn new(name: &'static str, status: HealthStatus, detail: impl Into<String>) -> Self {
+        Self { name, status, detail: detail.into(), since: None, members: Map::new() }
     }
 
     fn since(self, since: Duration) -> Self {
         Self { since: Some(since), ..self }
     }
 
+    fn insert(&mut self, name: &str, value: impl Into<Value>) {
+        self.members.insert(name.to_owned(), value.into());
+    }
+
     fn to_json(&self) -> Value {
-        let mut json = Map::from_iter([
-            ("status".to_owned(), self.standing.word().into()),
-            ("detail".to_owned(), self.detail.as_str().into()),
-        ]);
-        json.extend(self.since.map(|since| ("sinceSeconds".to_owned(), since.as_secs().into())));
-        json.extend(self.more.clone());
+        let mut json = Map::new();
+        json.insert("status".to_owned(), self.status.as_str().into());
+        json.insert("detail".to_owned(), self.detail.as_str().into());
+        if let Some(since) = self.since {
+            json.insert("sinceSeconds".to_owned(), since.as_secs().into());
+        }
+        json.extend(self.members.clone());
         json.into()
     }
 }
 
-/// How the server is.
+/// Health of the server.
 pub(in crate::server) struct Health {
-    /// `Ok`, `Degraded`, or where nothing can be served, `Loading` until a first load has ended, and `Down`.
-    pub(in crate::server) standing: Standing,
-    pub(in crate::server) parts: Vec<Part>,
+    /// `Ok` or `Degraded` with a snapshot. Without one, `Loading` during the first load, and `Down`
+    /// otherwise.
+    pub(in crate::server) status: HealthStatus,
+    pub(in crate::server) parts: Vec<HealthPart>,
 }
 
 impl Health {
+    /// Returns the health of a directory.
     pub(in crate::server) fn of(directory: &Directory) -> Self {
-        let now = directory.state();
-        let mut upstream = upstream(&now, directory.counters());
+        let state = directory.state();
+        let mut upstream = upstream_part(&state, directory.counters());
         if let Some(warning) = directory.source_warning() {
             upstream.detail = format!("{}; {warning}", upstream.detail);
         }
-        let mut parts = vec![upstream, token(directory.login())];
-        parts.push(served(&now, directory.held_back()));
-        parts.extend(directory.keeping().map(kept));
-        let is_well = parts.iter().all(|part| matches!(part.standing, Standing::Ok | Standing::Unknown));
-        let is_first_load = now.loading.is_some() && now.failure.is_none();
-        let standing = match (now.snapshot, is_well) {
-            (None, _) if is_first_load => Standing::Loading,
-            (None, _) => Standing::Down,
-            (Some(_), true) => Standing::Ok,
-            (Some(_), false) => Standing::Degraded,
-        };
-        Self { standing, parts }
-    }
-}
-
-/// How loads go. That there is something to serve does not mean that one has succeeded: after a restart it
-/// comes from the state file.
-fn upstream(now: &directory::State, counters: &Counters) -> Part {
-    let part = |standing, detail| Part::new("personio", standing, detail);
-    if let Some(LastFailure { reason, ago, since }) = &now.failure {
-        let detail = format!("the last load failed {} s ago: {reason}", ago.as_secs());
-        return part(Standing::Down, detail).since(*since);
-    }
-    let newest = now.snapshot.as_ref().map(|(snapshot, _)| (snapshot.outdated(), snapshot.unconfirmed().len()));
-    let (outdated, unconfirmed) = newest.unwrap_or_default();
-    let nameless = now.snapshot.as_ref().map_or(0, |(snapshot, _)| snapshot.nameless());
-    let since = now.incomplete.unwrap_or_default();
-    match counters.loads_succeeded() {
-        0 => part(Standing::Unknown, "no load has ended yet".to_owned()),
-        _ if outdated > FEW => {
-            part(Standing::Degraded, format!("{outdated} users cannot be read in full")).since(since)
+        let token = token_part(directory.login());
+        let snapshot = directory_part(&state, directory.held_back());
+        let mut parts = vec![upstream, token, snapshot];
+        if let Some(keeping) = directory.keeping() {
+            parts.push(state_file_part(keeping));
         }
-        _ if unconfirmed > FEW => part(
-            Standing::Degraded,
-            format!("{unconfirmed} users are missing from Personio's list, and it is not confirmed that they are gone"),
-        )
-        .since(since),
-        _ if nameless > 0 => part(
-            Standing::Degraded,
-            format!(
-                "{nameless} users lack a name, of a department for example, since names cannot be read; the log says why"
-            ),
-        )
-        .since(since),
-        _ => part(Standing::Ok, "the last load succeeded".to_owned()),
+        let is_well = parts.iter().all(|part| matches!(part.status, HealthStatus::Ok | HealthStatus::Unknown));
+        let is_first_load = state.loading.is_some() && state.failure.is_none();
+        let status = match (state.snapshot, is_well) {
+            (None, _) if is_first_load => HealthStatus::Loading,
+            (None, _) => HealthStatus::Down,
+            (Some(_), true) => HealthStatus::Ok,
+            (Some(_), false) => HealthStatus::Degraded,
+        };
+        Self { status, parts }
     }
 }
 
-/// Whether Personio gives us tokens.
-fn token(login: Option<Login>) -> Part {
+/// Returns the health of loads. A snapshot does not prove that a load has succeeded: after a
+/// restart it comes from the state file.
+fn upstream_part(state: &directory::State, counters: &Counters) -> HealthPart {
+    const NAME: &str = "personio";
+    if let Some(LastFailure { reason, ago, since }) = &state.failure {
+        let detail = format!("the last load failed {} s ago: {reason}", ago.as_secs());
+        return HealthPart::new(NAME, HealthStatus::Down, detail).since(*since);
+    }
+    if counters.loads_succeeded() == 0 {
+        return HealthPart::new(NAME, HealthStatus::Unknown, "no load has ended yet");
+    }
+    let incomplete = match &state.snapshot {
+        Some((snapshot, _)) => incomplete_users(snapshot),
+        None => None,
+    };
+    match incomplete {
+        Some(detail) => {
+            HealthPart::new(NAME, HealthStatus::Degraded, detail).since(state.incomplete.unwrap_or_default())
+        }
+        None => HealthPart::new(NAME, HealthStatus::Ok, "the last load succeeded"),
+    }
+}
+
+/// Returns the number of incomplete users, and the reason, if these are more than usual.
+fn incomplete_users(snapshot: &Snapshot) -> Option<String> {
+    let outdated = snapshot.outdated();
+    let unconfirmed = snapshot.unconfirmed().len();
+    let nameless = snapshot.nameless();
+    if outdated > MAX_INCOMPLETE_USERS {
+        Some(format!("{outdated} users cannot be read in full"))
+    } else if unconfirmed > MAX_INCOMPLETE_USERS {
+        Some(format!(
+            "{unconfirmed} users are missing from Personio's list, and their deletion is not \
+             confirmed"
+        ))
+    } else if nameless > 0 {
+        Some(format!(
+            "{nameless} users lack a name, of a department for example, because names cannot be \
+             read; the log has the reason"
+        ))
+    } else {
+        None
+    }
+}
+
+/// Returns the health of the requests for a token from Personio.
+fn token_part(login: Option<Login>) -> HealthPart {
+    const NAME: &str = "token";
     match login {
-        None => Part::new("token", Standing::Unknown, "none was asked for yet"),
+        None => HealthPart::new(NAME, HealthStatus::Unknown, "no token has been requested yet"),
         Some(Login { refusal: None, .. }) => {
-            Part::new("token", Standing::Ok, "the last one that was asked for was given")
+            HealthPart::new(NAME, HealthStatus::Ok, "the last token request succeeded")
         }
         Some(Login { refusal: Some(reason), since }) => {
-            Part::new("token", Standing::Down, reason.to_string()).since(since)
+            HealthPart::new(NAME, HealthStatus::Down, reason.to_string()).since(since)
         }
     }
 }
 
-/// What is served, and what is not although it was read: it can be approved also where nothing is served.
-fn served(now: &directory::State, held: Option<HeldBack>) -> Part {
-    let mut part = match (&now.snapshot, &now.loading) {
-        (Some((snapshot, age)), _) => {
-            let users = snapshot.users().all().len();
-            let detail = format!("{users} users, {} s old", age.as_secs());
-            let mut part = Part::new("directory", Standing::Ok, detail);
-            part.more.extend([
-                ("users".to_owned(), users.into()),
-                ("ageSeconds".to_owned(), age.as_secs().into()),
-                ("leftOutWithoutEmail".to_owned(), snapshot.skipped().without_email.into()),
-                ("outdated".to_owned(), snapshot.outdated().into()),
-                ("withoutNames".to_owned(), snapshot.nameless().into()),
-                ("unconfirmed".to_owned(), snapshot.unconfirmed().len().into()),
-            ]);
-            add_defects(&mut part, snapshot.defects());
-            part
-        }
+/// Returns the health of the snapshot, with the change that is held back. There can be a held
+/// change without a snapshot, and it can be approved then, too.
+fn directory_part(state: &directory::State, held: Option<HeldBack>) -> HealthPart {
+    const NAME: &str = "directory";
+    let mut part = match (&state.snapshot, &state.loading) {
+        (Some((snapshot, age)), _) => snapshot_part(NAME, snapshot, *age),
         (None, Some(loading)) => {
-            let left = loading.left.map_or_else(String::new, |left| format!(", {left}"));
-            let detail = format!("{}{left}", loading.progress);
-            Part::new("directory", Standing::Loading, detail).since(loading.since)
+            let detail = match loading.left {
+                Some(left) => format!("{}, {left}", loading.progress),
+                None => loading.progress.to_string(),
+            };
+            HealthPart::new(NAME, HealthStatus::Loading, detail).since(loading.since)
         }
         (None, None) => {
-            let since = now.missing.unwrap_or_default();
-            Part::new("directory", Standing::Down, "there is nothing that may be served").since(since)
+            let detail = "there is no snapshot that may be served";
+            HealthPart::new(NAME, HealthStatus::Down, detail).since(state.missing.unwrap_or_default())
         }
     };
     if let Some(held) = held {
-        let HeldBack { id, losses, since, .. } = held;
-        if part.standing == Standing::Ok {
-            part = Part { standing: Standing::Degraded, since: Some(since), ..part };
-        }
-        part.detail = format!("{}; a change is held back as {id}: {losses}", part.detail);
-        let mut numbers = Map::from_iter([
-            ("id".to_owned(), id.to_string().into()),
-            ("sinceSeconds".to_owned(), since.as_secs().into()),
-            ("users".to_owned(), losses.users.into()),
-            ("of".to_owned(), losses.of.into()),
-        ]);
-        numbers.extend(losses.kinds().map(|(kind, number)| (kind.key().to_owned(), number.into())));
-        let GroupLosses { of, gone, renamed } = losses.groups;
-        if gone + renamed > 0 {
-            numbers.insert("groups".to_owned(), json!({"of": of, "gone": gone, "renamed": renamed}));
-        }
-        part.more.insert("heldBack".to_owned(), numbers.into());
+        add_held_change(&mut part, held);
     }
     part
 }
 
-/// Adds what could not be read of Personio's answers: numbers, and a few examples by id and attribute.
-fn add_defects(part: &mut Part, defects: &Defects) {
+fn snapshot_part(name: &'static str, snapshot: &Snapshot, age: Duration) -> HealthPart {
+    let users = snapshot.users().all().len();
+    let detail = format!("{users} users, {} s old", age.as_secs());
+    let mut part = HealthPart::new(name, HealthStatus::Ok, detail);
+    part.insert("users", users);
+    part.insert("ageSeconds", age.as_secs());
+    part.insert("leftOutWithoutEmail", snapshot.skipped().without_email);
+    part.insert("outdated", snapshot.outdated());
+    part.insert("withoutNames", snapshot.nameless());
+    part.insert("unconfirmed", snapshot.unconfirmed().len());
+    add_defects(&mut part, snapshot.defects());
+    part
+}
+
+/// Adds a change that is held back: its id, and the number of users and groups that it affects.
+fn add_held_change(part: &mut HealthPart, held: HeldBack) {
+    let HeldBack { id, losses, since, .. } = held;
+    if part.status == HealthStatus::Ok {
+        part.status = HealthStatus::Degraded;
+        part.since = Some(since);
+    }
+    part.detail = format!("{}; a change is held back as {id}: {losses}", part.detail);
+    let mut numbers = Map::new();
+    numbers.insert("id".to_owned(), id.to_string().into());
+    numbers.insert("sinceSeconds".to_owned(), since.as_secs().into());
+    numbers.insert("users".to_owned(), losses.users.into());
+    numbers.insert("of".to_owned(), losses.of.into());
+    for (kind, number) in losses.kinds() {
+        numbers.insert(kind.key().to_owned(), number.into());
+    }
+    let GroupLosses { of, gone, renamed } = losses.groups;
+    if gone + renamed > 0 {
+        let groups = json!({"of": of, "gone": gone, "renamed": renamed});
+        numbers.insert("groups".to_owned(), groups);
+    }
+    part.insert("heldBack", numbers);
+}
+
+/// Adds the values of Personio that could not be read: numbers, and examples by id and attribute.
+fn add_defects(part: &mut HealthPart, defects: &Defects) {
     if defects.is_empty() {
         return;
     }
     part.detail = format!("{}; {defects}", part.detail);
     let Defects { left_out, kept, values, examples } = defects;
-    let defects = json!({"leftOut": left_out, "keptAsBefore": kept, "oddValues": values, "examples": examples});
-    part.more.insert("defects".to_owned(), defects);
+    part.insert(
+        "defects",
+        json!({
+            "leftOut": left_out,
+            "keptAsBefore": kept,
+            "oddValues": values,
+            "examples": examples
+        }),
+    );
 }
 
-fn kept(keeping: Keeping) -> Part {
+fn state_file_part(keeping: Keeping) -> HealthPart {
+    const NAME: &str = "state";
     match keeping {
-        Keeping::Unwritten => Part::new("state", Standing::Ok, "nothing was to be written since the start"),
-        Keeping::Written => Part::new("state", Standing::Ok, "the last write succeeded"),
-        Keeping::Failed { reason, since } => Part::new("state", Standing::Degraded, reason).since(since),
+        Keeping::Unwritten => HealthPart::new(NAME, HealthStatus::Ok, "nothing has needed to be written yet"),
+        Keeping::Written => HealthPart::new(NAME, HealthStatus::Ok, "the last write succeeded"),
+        Keeping::Failed { reason, since } => HealthPart::new(NAME, HealthStatus::Degraded, reason).since(since),
     }
 }

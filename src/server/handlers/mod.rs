@@ -1,4 +1,4 @@
-//! One file for each route.
+//! Handlers of requests: one file for each route or family of routes.
 
 pub(crate) mod discovery;
 pub(crate) mod group;

@@ -11,15 +11,16 @@ pub(in crate::server) async fn read(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Error> {
     let search = request::parameters(&request)?;
-    // What makes no sense is said before anybody is asked for.
+    // Invalid parameters are refused before the request waits for a load.
     if search != SearchRequest::default() {
-        Projection::new(&state.directory.vocabulary().types.user, &search.attributes, &search.excluded_attributes)?;
+        let resource_type = &state.directory.vocabulary().types.user;
+        Projection::new(resource_type, &search.attributes, &search.excluded_attributes)?;
     }
-    // Nearly always it is certain at once, and then needs no future, which is a large one.
+    // A current snapshot is the usual case, and does without the large future of `find`.
     let user = match state.directory.ready() {
         Some(snapshot) => snapshot.users().find(&id).cloned(),
         None => Box::pin(state.directory.find(&id)).await?,
     };
-    let user = user.ok_or(Error::NoResource("User"))?;
+    let user = user.ok_or(Error::ResourceNotFound("User"))?;
     response::resource(&request, &state, &user, &search).await
 }

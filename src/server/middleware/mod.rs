@@ -1,4 +1,5 @@
-//! Steps that every request goes through: request log, authentication, bodies.
+//! Steps around the handlers, outermost first: request log and tracing span, authentication,
+//! request body.
 
 pub(crate) mod authenticate;
 pub(crate) mod credentials;

@@ -1,4 +1,5 @@
-//! A span of OpenTelemetry for each request, which says no more than metrics do. Who collects spans is not known here.
+//! OpenTelemetry span of a request. It has the same attributes as the metrics: method, route,
+//! status and client. The exporter is configured elsewhere.
 
 use actix_web::http::header::HeaderMap;
 use opentelemetry::global::{self, BoxedSpan};
@@ -11,22 +12,25 @@ use crate::auth::Caller;
 
 const TRACEPARENT: &str = "traceparent";
 
-/// A request that is traced while it is answered.
-pub(in crate::server) struct Traced(BoxedSpan);
+/// Span of a request that is being served.
+pub(in crate::server) struct RequestSpan(BoxedSpan);
 
-impl Traced {
-    /// It belongs to the trace that the request names.
-    pub(in crate::server) fn begin(headers: &HeaderMap) -> Self {
-        let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Parent(headers));
+impl RequestSpan {
+    /// Starts a span in the trace that `traceparent` names.
+    pub(in crate::server) fn start(headers: &HeaderMap) -> Self {
+        let propagator = TraceContextPropagator::new();
+        let parent = propagator.extract_with_context(&Context::new(), &TraceParent(headers));
         let tracer = global::tracer(env!("CARGO_PKG_NAME"));
-        Self(tracer.span_builder("request").with_kind(SpanKind::Server).start_with_context(&tracer, &parent))
+        let span = tracer.span_builder("request").with_kind(SpanKind::Server);
+        Self(span.start_with_context(&tracer, &parent))
     }
 
-    pub(in crate::server) fn end(self, method: &str, route: &str, caller: Option<&Caller>, status: u16) {
+    /// Ends the span.
+    pub(in crate::server) fn end(self, method: &str, route: &str, client: Option<&Caller>, status: u16) {
         let Self(mut span) = self;
-        // Any word can be a method.
+        // A client can send any word as the method.
         let method = match method {
-            method @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => method,
+            "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,
             _ => "_OTHER",
         };
         span.update_name(format!("{method} {route}"));
@@ -35,8 +39,8 @@ impl Traced {
             KeyValue::new("http.route", route.to_owned()),
             KeyValue::new("http.response.status_code", i64::from(status)),
         ]);
-        if let Some(caller) = caller {
-            span.set_attribute(KeyValue::new("scim.client", caller.name().to_owned()));
+        if let Some(client) = client {
+            span.set_attribute(KeyValue::new("scim.client", client.name().to_owned()));
         }
         if crate::server::is_failure(status) {
             span.set_status(Status::error(""));
@@ -45,10 +49,10 @@ impl Traced {
     }
 }
 
-/// Of the headers only the one that names the trace: others may hold any text of whoever asks.
-struct Parent<'h>(&'h HeaderMap);
+/// View of the request's headers that shows only `traceparent`. The others may hold personal data.
+struct TraceParent<'h>(&'h HeaderMap);
 
-impl Extractor for Parent<'_> {
+impl Extractor for TraceParent<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         if key == TRACEPARENT { self.0.get(TRACEPARENT)?.to_str().ok() } else { None }
     }

@@ -1,5 +1,5 @@
-//! Request bodies. Only searches and webhooks need one, yet there are clients that send one with every GET: it is read
-//! before the request is answered, so that the connection stays usable.
+//! Request bodies. Only searches and webhooks need one, but some clients send one with every GET.
+//! The body is read before the request is handled, so that the connection stays usable.
 
 use std::time::Duration;
 
@@ -13,21 +13,23 @@ use futures_util::StreamExt;
 
 use crate::server::Error;
 
-/// The most that is read.
-const LIMIT: usize = 1024 * 1024;
-/// How long reading may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Maximum size of a body.
+pub(in crate::server) const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// Time within which a body must arrive.
+pub(in crate::server) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Clients on Windows write it before JSON, which must not have it (RFC 8259 §8.1).
+/// Byte order mark. Clients on Windows write it before JSON, which must not have it (RFC 8259
+/// §8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// The body of a POST.
-pub(in crate::server) struct Body(pub(in crate::server) Vec<u8>);
+/// Body of a POST, as an extension of the request.
+pub(in crate::server) struct RequestBody(pub(in crate::server) Vec<u8>);
 
-/// Reads the body, and forgets it unless it is a POST's.
+/// Reads the body, keeps that of a POST as [`RequestBody`], and passes the request on.
 ///
 /// # Errors
-/// Those of the request; a body that is too large, too slow or broken is answered here.
+/// When the rest of the service fails. A body that is too large, too slow or unreadable is refused
+/// with a response instead.
 pub(in crate::server) async fn read<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
@@ -36,46 +38,28 @@ pub(in crate::server) async fn read<B: MessageBody + 'static>(
     if matches!(payload, Payload::None) && !request.head().upgrade() {
         return Ok(next.call(request).await?.map_into_left_body());
     }
-    // Few have one, and what all have is better small.
-    Box::pin(read_first(request, payload, next)).await
+    // Few requests have a body, and the box keeps the future of the others small.
+    Box::pin(read_and_call(request, payload, next)).await
 }
 
-async fn read_first<B: MessageBody + 'static>(
+async fn read_and_call<B: MessageBody + 'static>(
     request: ServiceRequest,
     mut payload: Payload,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let offers_upgrade = request.head().upgrade();
-    let end = end(&request);
-    let keep = request.method() == Method::POST;
-    let read = async {
-        let (mut size, mut body) = (0, Vec::new());
-        while size < end
-            && let Some(chunk) = payload.next().await
-        {
-            let chunk = chunk.map_err(|_| Error::BrokenBody)?;
-            size += chunk.len();
-            if size > LIMIT {
-                return Err(Error::LargeBody);
-            }
-            if keep {
-                body.extend_from_slice(&chunk);
-            }
-        }
-        body.truncate(end);
-        if body.starts_with(BYTE_ORDER_MARK) {
-            body.drain(..BYTE_ORDER_MARK.len());
-        }
-        Ok(body)
-    };
-    match tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(Error::SlowBody)) {
+    let max_length = max_length(&request);
+    let is_kept = request.method() == Method::POST;
+    let reading = read_payload(&mut payload, max_length, is_kept);
+    let body = tokio::time::timeout(READ_TIMEOUT, reading).await;
+    match body.unwrap_or(Err(Error::BodyTimeout)) {
         Ok(body) => {
-            if keep {
-                request.extensions_mut().insert(Body(body));
+            if is_kept {
+                request.extensions_mut().insert(RequestBody(body));
             }
             let mut response = next.call(request).await?;
             if offers_upgrade {
-                // The server is going to close the connection. Unasked, it would not say so.
+                // The server closes the connection, and would not announce that by itself.
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
             Ok(response.map_into_left_body())
@@ -84,16 +68,45 @@ async fn read_first<B: MessageBody + 'static>(
     }
 }
 
-/// After how many bytes the body ends, where the connection does not tell. What could become a tunnel goes on
-/// for ever, and yet has the body that it announces; all other offers of an upgrade, such as the `h2c` that
-/// many clients send with every request, change nothing.
-fn end(request: &ServiceRequest) -> usize {
+/// Reads a payload to its end, or to `max_length`. The bytes are returned if the body is kept, and
+/// dropped otherwise.
+async fn read_payload(payload: &mut Payload, max_length: usize, is_kept: bool) -> Result<Vec<u8>, Error> {
+    let mut length = 0;
+    let mut body = Vec::new();
+    while length < max_length
+        && let Some(chunk) = payload.next().await
+    {
+        let chunk = chunk.map_err(|_| Error::BodyUnreadable)?;
+        length += chunk.len();
+        if length > MAX_BODY_BYTES {
+            return Err(Error::BodyTooLarge);
+        }
+        if is_kept {
+            body.extend_from_slice(&chunk);
+        }
+    }
+    body.truncate(max_length);
+    if body.starts_with(BYTE_ORDER_MARK) {
+        body.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok(body)
+}
+
+/// Returns the length at which the body ends, where the payload does not end by itself. The payload
+/// of a request that could become a tunnel never ends, but its body has the announced length. Other
+/// offers of an upgrade change nothing, such as the `h2c` that many clients send with every
+/// request.
+fn max_length(request: &ServiceRequest) -> usize {
     let headers = request.headers();
-    let is_connect = request.method() == Method::CONNECT;
-    let is_websocket = headers.get_all(UPGRADE).any(|offer| offer.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    if !is_connect && (!is_websocket || headers.contains_key(TRANSFER_ENCODING)) {
+    if request.method() == Method::CONNECT {
+        return 0;
+    }
+    let mut upgrades = headers.get_all(UPGRADE);
+    let is_websocket = upgrades.any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if !is_websocket || headers.contains_key(TRANSFER_ENCODING) {
         return usize::MAX;
     }
-    let announced = headers.get(CONTENT_LENGTH).filter(|_| !is_connect);
-    announced.and_then(|length| length.to_str().ok()?.trim().parse().ok()).unwrap_or_default()
+    let Some(length) = headers.get(CONTENT_LENGTH) else { return 0 };
+    let Ok(length) = length.to_str() else { return 0 };
+    length.trim().parse().unwrap_or(0)
 }

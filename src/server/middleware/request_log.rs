@@ -1,6 +1,7 @@
-//! What happens to every request, whatever it asks for: it gets an id, is counted, and when it ends one line in the log
-//! says how. Where nothing could be served, a second line says why. A request is named by its route, never by its query
-//! string, its headers or what they hold.
+//! Request log: each request gets an id, is counted, and causes one log line when it ends. A second
+//! line has the reason if this server could not serve it.
+//!
+//! The log names a request by its route, never by its query string, its headers or their values.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,116 +17,146 @@ use uuid::fmt::Hyphenated;
 
 use crate::auth::{Caller, Refused};
 use crate::scim::ScimType;
-use crate::server::http_metrics::Request;
+use crate::server::http_metrics::CompletedRequest;
+#[cfg(feature = "otlp")]
+use crate::server::middleware::otel_span::RequestSpan;
 use crate::server::{Error, State, media_type};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// What stands for a route where there is none.
+/// Route of a request whose path has none.
 const NO_ROUTE: &str = "(no route)";
 
-/// A route as it is written in this program: it holds nothing of a request.
+/// Name of a route, as it is written in this program. It holds nothing of a request.
 #[derive(Debug, Clone)]
-pub(in crate::server) struct Route(Arc<str>);
+pub(in crate::server) struct RouteName(Arc<str>);
 
-impl Route {
-    /// The route of `path` in a scope.
+impl RouteName {
+    /// Returns the name of the route with this path in a scope.
     pub(in crate::server) fn in_scope(scope: &str, path: &str) -> Self {
         Self(format!("{scope}{path}").into())
     }
 }
 
-/// What is found out about a request while it is answered.
+/// Facts about a request that are collected while it is served, for the log and the metrics.
 #[derive(Debug, Default)]
-pub(in crate::server) struct About {
-    /// Who has sent it, whether they may or not.
-    caller: Option<Caller>,
-    /// Why they may not, and from where they asked.
-    refused: Option<(&'static str, Option<IpAddr>)>,
-    /// How many resources the answer holds.
-    rows: Option<usize>,
-    /// Keyword of the error.
+struct RequestContext {
+    /// Client that has sent the request, also if it was refused.
+    client: Option<Caller>,
+    refusal: Option<LoggedRefusal>,
+    /// Number of resources in the response.
+    resource_count: Option<usize>,
     scim_type: Option<ScimType>,
     /// Reason of the error, without anything of the request.
     reason: Option<String>,
 }
 
-/// Answers a request of a client.
+/// Refusal of a client, in the words of the log.
+#[derive(Debug)]
+struct LoggedRefusal {
+    reason: &'static str,
+    address: Option<IpAddr>,
+}
+
+/// Logs and counts a request of a client.
 ///
 /// # Errors
-/// Those of the request.
+/// When the rest of the service fails.
 pub async fn watch(
     state: web::Data<State>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    watched(Some(state), request, next).await
+    log_request(Some(state), request, next).await
 }
 
-/// Answers a request for metrics where they have an address of their own. Who asks there is not counted: it is no client.
+/// Logs a request at the address for metrics. Such requests are not counted, because a scraper is
+/// not a client.
 ///
 /// # Errors
-/// Those of the request.
+/// When the rest of the service fails.
 pub async fn watch_metrics(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    watched(None, request, next).await
+    log_request(None, request, next).await
 }
 
-async fn watched<B: MessageBody + 'static>(
-    counted: Option<web::Data<State>>,
+/// Logs a request, and counts it in the metrics of `counted_in`.
+async fn log_request<B: MessageBody + 'static>(
+    counted_in: Option<web::Data<State>>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let began = Instant::now();
+    let start = Instant::now();
     let mut id = [0; Hyphenated::LENGTH];
     let id: &str = Uuid::new_v4().hyphenated().encode_lower(&mut id);
-    request.extensions_mut().insert(About::default());
+    request.extensions_mut().insert(RequestContext::default());
     #[cfg(feature = "otlp")]
-    let traced = counted.is_some().then(|| crate::server::middleware::otel_span::Traced::begin(request.headers()));
-    let ended = next.call(request).await.inspect_err(|error| {
-        let status = error.as_response_error().status_code().as_u16();
-        tracing::warn!(request_id = id, status, "a request failed");
-    });
-    let mut response = ended?;
+    let span = counted_in.is_some().then(|| RequestSpan::start(request.headers()));
+    let mut response = match next.call(request).await {
+        Ok(response) => response,
+        Err(error) => {
+            let status = error.as_response_error().status_code().as_u16();
+            tracing::warn!(request_id = id, status, "request failed outside of the handlers");
+            return Err(error);
+        }
+    };
     media_type::negotiate(&mut response);
     if let Ok(id) = HeaderValue::from_str(id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
-    let (status, took) = (response.status().as_u16(), began.elapsed());
-    let (route, mut about) = (route(response.request()), about(response.request()));
-    if let Some(error) = response.response().error().and_then(|error| error.as_error::<Error>()) {
-        explain(id, error);
-        about.scim_type = error.scim_type();
-        about.reason = error.reason();
+    let duration = start.elapsed();
+    let status = response.status().as_u16();
+    let route = route(response.request());
+    let mut context = take_context(response.request());
+    if let Some(error) = response.response().error()
+        && let Some(error) = error.as_error::<Error>()
+    {
+        log_failure(id, error);
+        context.scim_type = error.scim_type();
+        context.reason = error.log_reason();
     }
-    log(id, response.request().method().as_str(), &route, status, took.as_millis() as u64, &about);
+    let method = response.request().method().as_str();
+    log_completion(id, method, &route, status, duration.as_millis() as u64, &context);
     #[cfg(feature = "otlp")]
-    if let Some(traced) = traced {
-        traced.end(response.request().method().as_str(), &route, about.caller.as_ref(), status);
+    if let Some(span) = span {
+        span.end(method, &route, context.client.as_ref(), status);
     }
-    if let Some(state) = counted {
-        state.requests.note(Request { route, caller: about.caller, status, rows: about.rows, began, took });
+    if let Some(state) = counted_in {
+        state.http_metrics.count(CompletedRequest {
+            route,
+            client: context.client,
+            status,
+            resource_count: context.resource_count,
+            start,
+            duration,
+        });
     }
     Ok(response)
 }
 
-/// Says why nothing could be served. A client is told less.
-fn explain(request_id: &str, reason: &Error) {
-    if let Error::Unavailable(error) = reason {
-        tracing::warn!(request_id, "a request could not be answered: {error}");
-    } else if matches!(reason, Error::Busy) {
-        tracing::warn!(request_id, "a request could not be answered: {reason}");
-    } else if matches!(reason, Error::BrokeOff) {
-        tracing::error!(request_id, "a request could not be answered: {reason}");
+/// Logs the reason for which this server could not serve a request. The client gets fewer details.
+fn log_failure(request_id: &str, error: &Error) {
+    if let Error::Unavailable(error) = error {
+        tracing::warn!(request_id, "request not served: {error}");
+    } else if matches!(error, Error::Overloaded) {
+        tracing::warn!(request_id, "request not served: {error}");
+    } else if matches!(error, Error::Internal) {
+        tracing::error!(request_id, "request not served: {error}");
     }
 }
 
-fn log(request_id: &str, method: &str, route: &str, status: u16, millis: u64, about: &About) {
-    let client = about.caller.as_ref().map(Caller::name);
-    let (refused, address) = about.refused.unzip();
-    let (rows, address) = (about.rows, address.flatten().map(tracing::field::display));
-    let (scim_type, reason) = (about.scim_type.map(ScimType::keyword), about.reason.as_deref());
+fn log_completion(request_id: &str, method: &str, route: &str, status: u16, millis: u64, context: &RequestContext) {
+    let client = context.client.as_ref().map(Caller::name);
+    let mut refused = None;
+    let mut address = None;
+    if let Some(refusal) = &context.refusal {
+        refused = Some(refusal.reason);
+        address = refusal.address.map(tracing::field::display);
+    }
+    let rows = context.resource_count;
+    let scim_type = context.scim_type.map(ScimType::keyword);
+    let reason = context.reason.as_deref();
     if route.starts_with("/health/") || route == "/metrics" {
         tracing::debug!(request_id, client, rows, method, route, status, millis, "{method} {route} {status}");
     } else {
@@ -146,43 +177,56 @@ fn log(request_id: &str, method: &str, route: &str, status: u16, millis: u64, ab
     }
 }
 
-/// The route that has answered, or would have if the request had come so far.
+/// Returns the route that has served a request, or would have if no middleware had refused it.
 fn route(request: &HttpRequest) -> Arc<str> {
-    if let Some(Route(route)) = request.app_data::<Route>() {
+    if let Some(RouteName(route)) = request.app_data::<RouteName>() {
         return Arc::clone(route);
     }
-    request.match_pattern().filter(|route| !route.is_empty()).map_or_else(|| NO_ROUTE.into(), Arc::from)
+    match request.match_pattern() {
+        Some(pattern) if !pattern.is_empty() => pattern.into(),
+        Some(_) | None => NO_ROUTE.into(),
+    }
 }
 
-fn about(request: &HttpRequest) -> About {
-    request.extensions_mut().get_mut::<About>().map(std::mem::take).unwrap_or_default()
+/// Takes the context out of a request that has ended.
+fn take_context(request: &HttpRequest) -> RequestContext {
+    match request.extensions_mut().get_mut::<RequestContext>() {
+        Some(context) => std::mem::take(context),
+        None => RequestContext::default(),
+    }
 }
 
-/// Says who has sent `request`.
-pub(in crate::server) fn asked_by(request: &HttpRequest, caller: Caller) {
-    note(request, |about| about.caller = Some(caller));
+/// Adds the authenticated client to the context.
+pub(in crate::server) fn set_client(request: &HttpRequest, client: Caller) {
+    update_context(request, |context| context.client = Some(client));
 }
 
-/// Says why whoever has sent `request` may not ask.
-pub(in crate::server) fn refused(request: &HttpRequest, refused: &Refused) {
-    note(request, |about| {
-        about.caller.clone_from(&refused.caller);
-        about.refused = Some((refused.why.in_short(), refused.address));
+/// Adds a refusal to the context, with the client if its token is known.
+pub(in crate::server) fn set_refusal(request: &HttpRequest, refused: &Refused) {
+    update_context(request, |context| {
+        context.client.clone_from(&refused.caller);
+        let reason = refused.why.in_short();
+        context.refusal = Some(LoggedRefusal { reason, address: refused.address });
     });
 }
 
-/// Says how many resources the answer to `request` holds.
-pub(in crate::server) fn rows(request: &HttpRequest, rows: usize) {
-    note(request, |about| about.rows = Some(rows));
+/// Adds the number of resources in the response to the context.
+pub(in crate::server) fn set_resource_count(request: &HttpRequest, count: usize) {
+    update_context(request, |context| context.resource_count = Some(count));
 }
 
-fn note(request: &HttpRequest, note: impl FnOnce(&mut About)) {
-    if let Some(about) = request.extensions_mut().get_mut::<About>() {
-        note(about);
+fn update_context(request: &HttpRequest, update: impl FnOnce(&mut RequestContext)) {
+    if let Some(context) = request.extensions_mut().get_mut::<RequestContext>() {
+        update(context);
     }
 }
 
-/// Who asks and was let in.
-pub(in crate::server) fn caller(request: &HttpRequest) -> Option<Caller> {
-    request.extensions().get::<About>().filter(|about| about.refused.is_none()).and_then(|about| about.caller.clone())
+/// Returns the client of a request that was not refused.
+pub(in crate::server) fn client(request: &HttpRequest) -> Option<Caller> {
+    let extensions = request.extensions();
+    let context = extensions.get::<RequestContext>()?;
+    if context.refusal.is_some() {
+        return None;
+    }
+    context.client.clone()
 }

@@ -1,4 +1,4 @@
-//! How an answer is coded (RFC 9110 §8.4.1).
+//! Content codings of response bodies (RFC 9110 §8.4.1).
 
 use std::io::{self, Write};
 
@@ -8,17 +8,19 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// A smaller body fits into a packet or two as it is.
-const SMALLEST: usize = 1024;
-/// Of the levels of each coding those after which a page of users becomes little smaller, and takes much longer.
-const GZIP: Compression = Compression::new(5);
-const BROTLI: i32 = 4;
-const ZSTD: i32 = 3;
+/// Size from which a body is compressed. A smaller one fits into a packet or two as it is.
+const MIN_ENCODED_BODY_BYTES: usize = 1024;
+/// Compression levels. At higher ones a page of users takes much longer and becomes little smaller.
+const GZIP_LEVEL: Compression = Compression::new(5);
+const BROTLI_QUALITY: i32 = 4;
+const ZSTD_LEVEL: i32 = 3;
+/// Size of the output buffer of the Brotli encoder.
+const BROTLI_BUFFER_BYTES: usize = 4096;
 
-/// A content coding.
+/// Content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Coding {
-    /// As it is.
+pub enum ContentCoding {
+    /// No compression.
     Identity,
     /// RFC 1952.
     Gzip,
@@ -28,39 +30,55 @@ pub enum Coding {
     Zstd,
 }
 
-impl Coding {
-    /// Whether a body of this length is coded at all.
+impl ContentCoding {
+    /// Returns the name for `Content-Encoding`; `None` for `Identity`, which needs no header.
     #[must_use]
-    pub fn applies_to(self, length: usize) -> bool {
-        self != Self::Identity && length >= SMALLEST
+    pub fn header_value(self) -> Option<&'static str> {
+        match self {
+            Self::Identity => None,
+            Self::Gzip => Some("gzip"),
+            Self::Brotli => Some("br"),
+            Self::Zstd => Some("zstd"),
+        }
     }
 
-    /// The body in this coding; nothing if that is not worth the while.
+    /// Reports whether a body of this length is compressed.
+    #[must_use]
+    pub fn applies_to(self, length: usize) -> bool {
+        self != Self::Identity && length >= MIN_ENCODED_BODY_BYTES
+    }
+
+    /// Compresses a body; `None` if it stays as it is.
     pub(super) fn encode(self, body: &[u8]) -> Option<Bytes> {
         if !self.applies_to(body.len()) {
             return None;
         }
-        let mut coded = Vec::with_capacity(body.len() / 4);
-        // In memory none of them fails.
-        self.write(body, &mut coded).ok()?;
-        coded.shrink_to_fit();
-        Some(coded.into())
+        let mut encoded = Vec::with_capacity(body.len() / 4);
+        // Encoders that write into memory do not fail.
+        self.write(body, &mut encoded).ok()?;
+        encoded.shrink_to_fit();
+        Some(encoded.into())
     }
 
-    fn write(self, body: &[u8], coded: &mut Vec<u8>) -> io::Result<()> {
+    fn write(self, body: &[u8], encoded: &mut Vec<u8>) -> io::Result<()> {
         match self {
-            Self::Identity => coded.write_all(body),
+            Self::Identity => encoded.write_all(body),
             Self::Gzip => {
-                let mut encoder = GzEncoder::new(coded, GZIP);
+                let mut encoder = GzEncoder::new(encoded, GZIP_LEVEL);
                 encoder.write_all(body)?;
-                encoder.finish().map(|_| ())
+                encoder.finish()?;
+                Ok(())
             }
             Self::Brotli => {
-                let params =
-                    BrotliEncoderParams { quality: BROTLI, size_hint: body.len(), ..BrotliEncoderParams::default() };
-                CompressorWriter::with_params(coded, 4096, &params).write_all(body)
+                let params = BrotliEncoderParams {
+                    quality: BROTLI_QUALITY,
+                    size_hint: body.len(),
+                    ..BrotliEncoderParams::default()
+                };
+                let mut encoder = CompressorWriter::with_params(encoded, BROTLI_BUFFER_BYTES, &params);
+                encoder.write_all(body)
             }
-            Self::Zstd => zstd::stream::copy_encode(body, coded, ZSTD),
+            Self::Zstd => zstd::stream::copy_encode(body, encoded, ZSTD_LEVEL),
         }
     }
 }
@@ -72,24 +90,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_coded_can_be_read_again_and_is_smaller() {
-        let body: Vec<u8> =
-            (0..2000).flat_map(|number: u32| format!("{{\"id\":\"{number}\"}},").into_bytes()).collect();
-        for coding in [Coding::Gzip, Coding::Brotli, Coding::Zstd] {
-            for body in [&body[..], &body[..SMALLEST]] {
-                let coded = coding.encode(body).unwrap();
-                assert!(coded.len() < body.len() / 2, "{coding:?}");
-                let mut read = Vec::new();
-                let count = match coding {
-                    Coding::Identity => unreachable!(),
-                    Coding::Gzip => flate2::read::GzDecoder::new(&coded[..]).read_to_end(&mut read),
-                    Coding::Brotli => brotli::Decompressor::new(&coded[..], 4096).read_to_end(&mut read),
-                    Coding::Zstd => zstd::Decoder::new(&coded[..]).unwrap().read_to_end(&mut read),
-                };
-                assert_eq!((count.unwrap(), &read[..]), (body.len(), body), "{coding:?}");
-            }
-            assert_eq!(coding.encode(&body[..SMALLEST - 1]), None, "{coding:?}");
+    fn an_encoded_body_is_smaller_and_decodes_to_the_original() {
+        let mut body = Vec::new();
+        for number in 0..2000 {
+            body.extend_from_slice(format!("{{\"id\":\"{number}\"}},").as_bytes());
         }
-        assert_eq!(Coding::Identity.encode(&body), None);
+        for coding in [ContentCoding::Gzip, ContentCoding::Brotli, ContentCoding::Zstd] {
+            for body in [&body[..], &body[..MIN_ENCODED_BODY_BYTES]] {
+                let encoded = coding.encode(body).unwrap();
+                assert!(encoded.len() < body.len() / 2, "{coding:?}");
+                assert_eq!(decode(coding, &encoded), body, "{coding:?}");
+            }
+            assert_eq!(coding.encode(&body[..MIN_ENCODED_BODY_BYTES - 1]), None, "{coding:?}");
+        }
+        assert_eq!(ContentCoding::Identity.encode(&body), None);
+    }
+
+    fn decode(coding: ContentCoding, encoded: &[u8]) -> Vec<u8> {
+        let mut body = Vec::new();
+        let read = match coding {
+            ContentCoding::Identity => unreachable!(),
+            ContentCoding::Gzip => flate2::read::GzDecoder::new(encoded).read_to_end(&mut body),
+            ContentCoding::Brotli => brotli::Decompressor::new(encoded, BROTLI_BUFFER_BYTES).read_to_end(&mut body),
+            ContentCoding::Zstd => zstd::Decoder::new(encoded).unwrap().read_to_end(&mut body),
+        };
+        assert_eq!(read.unwrap(), body.len());
+        body
     }
 }

@@ -1,7 +1,7 @@
-//! Answers as they go onto the wire, kept for whoever asks the same again. Who asks for it has them compressed.
+//! Cache of encoded response bodies. Each page is compressed once for all clients that request it.
 //!
-//! What an answer is about, and whether it is still right, is not known here: a question names the content that answers
-//! it, so that one about newer content is another question.
+//! Nothing in the cache expires because data has changed: the key is a digest of the content as
+//! well as of the query, so a page of newer content has another key.
 
 mod content_coding;
 
@@ -10,86 +10,106 @@ use std::time::Duration;
 use bytes::Bytes;
 use moka::future::Cache;
 
-pub use crate::server::response_cache::content_coding::Coding;
+pub use crate::server::response_cache::content_coding::ContentCoding;
 
 use crate::scim::Digest;
 
-/// So many bytes of small answers are kept, and so many of others. Both have room of their own: what is kept is what is
-/// asked for most, and one that needs the room of many small ones would never get it.
-const SMALL: u64 = 12 * 1024 * 1024;
-const LARGE: u64 = 12 * 1024 * 1024;
-/// An answer of up to so many bytes is small.
-const SMALLER: usize = 16 * 1024;
-/// A larger answer is not kept: it would drive out all others, and takes long to send anyway.
-const LARGEST: usize = 4 * 1024 * 1024;
-/// What a kept answer takes besides its body.
-const OVERHEAD: usize = 256;
-/// An answer for which nobody asks is kept for so long.
-const IDLE: Duration = Duration::from_secs(600);
+/// Capacity for small bodies. Small and large bodies have separate room: the cache keeps what is
+/// requested most, and a large body would never replace the many small ones whose room it needs.
+const SMALL_BODIES_CAPACITY_BYTES: u64 = 12 * 1024 * 1024;
+/// Capacity for large bodies.
+const LARGE_BODIES_CAPACITY_BYTES: u64 = 12 * 1024 * 1024;
+/// Size up to which a body counts as small.
+const MAX_SMALL_BODY_BYTES: usize = 16 * 1024;
+/// Size up to which a body is cached. A larger one would replace all others, and its transfer takes
+/// long anyway.
+const MAX_CACHED_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// Estimated memory of a cache entry without its body.
+const ENTRY_OVERHEAD_BYTES: usize = 256;
+/// Time after its last use at which a body is dropped.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(600);
 
-/// An answer.
+/// Response body, with the facts about it that the response needs.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    /// As it is sent.
-    pub body: Bytes,
-    /// How that is coded.
-    pub coding: Coding,
-    /// How many resources are in it.
-    pub rows: usize,
-    /// Whether there are more after them.
-    pub is_followed: bool,
+pub struct EncodedBody {
+    /// Bytes as they are sent.
+    pub bytes: Bytes,
+    /// Content coding of the bytes.
+    pub coding: ContentCoding,
+    /// Number of resources in the body.
+    pub resource_count: usize,
+    /// Flag of a page that further resources follow.
+    pub has_more: bool,
 }
 
-impl Answer {
-    /// The same in this coding, if that is worth the while.
+impl EncodedBody {
+    /// Creates a body that is not compressed and not a page of resources.
     #[must_use]
-    pub fn coded(self, coding: Coding) -> Self {
-        match coding.encode(&self.body) {
-            Some(body) => Self { body, coding, ..self },
+    pub fn document(bytes: Bytes) -> Self {
+        Self { bytes, coding: ContentCoding::Identity, resource_count: 0, has_more: false }
+    }
+
+    /// Compresses the body. A body that is too small for that stays as it is.
+    #[must_use]
+    pub fn encode(self, coding: ContentCoding) -> Self {
+        match coding.encode(&self.bytes) {
+            Some(bytes) => Self { bytes, coding, ..self },
             None => self,
         }
     }
 }
 
-/// Answers that were given.
-pub struct Answers {
-    small: Cache<(Digest, Coding), Answer>,
-    large: Cache<(Digest, Coding), Answer>,
+/// Cache of response bodies by digest and content coding. Clones share their entries.
+#[derive(Clone)]
+pub struct ResponseCache {
+    small_bodies: BodyCache,
+    large_bodies: BodyCache,
 }
 
-impl Default for Answers {
+type BodyCache = Cache<(Digest, ContentCoding), EncodedBody>;
+
+impl Default for ResponseCache {
     fn default() -> Self {
-        let weight =
-            |_: &(Digest, Coding), answer: &Answer| u32::try_from(answer.body.len() + OVERHEAD).unwrap_or(u32::MAX);
-        let kept = |capacity| Cache::builder().max_capacity(capacity).weigher(weight).time_to_idle(IDLE).build();
-        Self { small: kept(SMALL), large: kept(LARGE) }
+        Self {
+            small_bodies: body_cache(SMALL_BODIES_CAPACITY_BYTES),
+            large_bodies: body_cache(LARGE_BODIES_CAPACITY_BYTES),
+        }
     }
 }
 
-impl Answers {
-    /// The answer to a question, if it was given before in this coding.
-    pub async fn get(&self, question: &Digest, coding: Coding) -> Option<Answer> {
-        let key = (*question, coding);
-        match self.small.get(&key).await {
-            Some(answer) => Some(answer),
-            None => self.large.get(&key).await,
+fn body_cache(capacity_bytes: u64) -> BodyCache {
+    Cache::builder()
+        .max_capacity(capacity_bytes)
+        .weigher(|_, body: &EncodedBody| u32::try_from(body.bytes.len() + ENTRY_OVERHEAD_BYTES).unwrap_or(u32::MAX))
+        .time_to_idle(MAX_IDLE_TIME)
+        .build()
+}
+
+impl ResponseCache {
+    /// Returns the body for a digest in a content coding.
+    pub async fn get(&self, digest: &Digest, coding: ContentCoding) -> Option<EncodedBody> {
+        let key = (*digest, coding);
+        match self.small_bodies.get(&key).await {
+            Some(body) => Some(body),
+            None => self.large_bodies.get(&key).await,
         }
     }
 
-    /// Lets go of what nobody has asked for in a while. Nothing does that otherwise where nobody asks for anything.
-    pub async fn tidy(&self) {
-        self.small.run_pending_tasks().await;
-        self.large.run_pending_tasks().await;
-    }
-
-    /// Keeps an answer.
-    pub async fn keep(&self, question: &Digest, coding: Coding, answer: &Answer) {
-        let length = answer.body.len();
-        if length > LARGEST {
+    /// Inserts a body, unless it is too large.
+    pub async fn insert(&self, digest: &Digest, coding: ContentCoding, body: &EncodedBody) {
+        let length = body.bytes.len();
+        if length > MAX_CACHED_BODY_BYTES {
             return;
         }
-        let kept = if length <= SMALLER { &self.small } else { &self.large };
-        kept.insert((*question, coding), answer.clone()).await;
+        let bodies = if length <= MAX_SMALL_BODY_BYTES { &self.small_bodies } else { &self.large_bodies };
+        bodies.insert((*digest, coding), body.clone()).await;
+    }
+
+    /// Drops bodies that have not been used for a while. Without requests for pages, nothing else
+    /// does.
+    pub async fn evict_idle(&self) {
+        self.small_bodies.run_pending_tasks().await;
+        self.large_bodies.run_pending_tasks().await;
     }
 }
 
@@ -98,19 +118,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn however_many_different_answers_there_are_only_so_many_bytes_are_kept() {
-        let answers = Answers::default();
-        for (length, number) in [(1000_u64, 30_000_u32), (200_000, 300), (5_000_000, 3)] {
-            for number in 0..number {
-                let question = crate::scim::digest([&number.to_be_bytes()[..], &length.to_be_bytes()[..]]);
-                let body = Bytes::from(vec![b' '; length as usize]);
-                let answer = Answer { body, coding: Coding::Identity, rows: 0, is_followed: false };
-                answers.keep(&question, Coding::Identity, &answer).await;
+    async fn many_different_bodies_stay_within_the_capacity() {
+        let cache = ResponseCache::default();
+        for (length, count) in [(1000_u64, 30_000_u32), (200_000, 300), (5_000_000, 3)] {
+            for number in 0..count {
+                let digest = crate::scim::digest([&number.to_be_bytes()[..], &length.to_be_bytes()]);
+                let body = EncodedBody::document(Bytes::from(vec![b' '; length as usize]));
+                cache.insert(&digest, ContentCoding::Identity, &body).await;
             }
         }
-        answers.tidy().await;
-        let kept = [&answers.small, &answers.large].map(Cache::weighted_size);
-        assert!(kept[0] > SMALL / 2 && kept[0] <= SMALL, "{kept:?}");
-        assert!(kept[1] > LARGE / 2 && kept[1] <= LARGE, "{kept:?}");
+        cache.evict_idle().await;
+        for (bodies, capacity) in
+            [(&cache.small_bodies, SMALL_BODIES_CAPACITY_BYTES), (&cache.large_bodies, LARGE_BODIES_CAPACITY_BYTES)]
+        {
+            let size = bodies.weighted_size();
+            assert!(size > capacity / 2 && size <= capacity, "{size} of {capacity}");
+        }
     }
 }

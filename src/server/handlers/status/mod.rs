@@ -1,8 +1,12 @@
-//! `/status`: how the server is, for a person with a browser. It needs a token, as the password, and says
-//! nothing of anybody who is served. It works without scripts, and takes nothing from elsewhere.
+//! `/status`: a page for a person with a browser, with the health of the server and its last loads.
+//! It requires authentication, with the token as the password. It has no personal data of users, no
+//! scripts, and nothing from other origins.
+//!
+//! - `page` is the HTML.
+//! - `error_page` replaces errors for browsers.
 
+mod error_page;
 mod page;
-mod refusal;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -22,143 +26,177 @@ use base64::engine::general_purpose::STANDARD;
 use crate::directory::{HeldBack, Loading, NextLoad, PastLoad, Snapshot};
 use crate::scim::{EXTENSION_USER, ListQuery, Paging, SearchRequest};
 use crate::server::handlers::health::Health;
-use crate::server::http_metrics::Visits;
+use crate::server::http_metrics::ClientActivity;
 use crate::server::{Error, State};
 
-pub(in crate::server) use crate::server::handlers::status::refusal::for_browsers;
+pub(in crate::server) use crate::server::handlers::status::error_page::replace_errors_for_browsers;
 
 const STYLE: &str = include_str!("style.css");
 
-/// Nothing but our own style, named by its hash.
-static POLICY: LazyLock<String> = LazyLock::new(|| {
+/// Content security policy that allows the style above, by its hash, and nothing else.
+static STYLE_ONLY_POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
     format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
     )
 });
 
-/// A setting as it is in force: its flag and its value, which of a secret is only that there is one.
+/// Labels of the employment statuses on the page, with their values in a filter.
+const EMPLOYMENT_STATUSES: [(&str, &str); 4] =
+    [("active", "ACTIVE"), ("on leave", "LEAVE"), ("onboarding", "ONBOARDING"), ("inactive", "INACTIVE")];
+
+/// Setting in force, as the page shows it. The value of a secret is redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// The flag, such as `--listen`.
+    /// Flag, such as `--listen`.
     pub name: String,
-    /// The value; nothing if it is not set.
+    /// Value; `None` if it is not set.
     pub value: Option<String>,
-    /// Whether it was chosen: otherwise it is the default.
+    /// Flag of a value that was chosen, and is not the default.
     pub is_chosen: bool,
 }
 
-/// All that the page tells.
-struct Facts {
+/// Data of the page.
+struct StatusReport {
     health: Health,
-    served: Option<Served>,
-    held: Option<HeldBack>,
-    loading: Option<Loading>,
-    next_load: NextLoad,
-    uptime: Duration,
-    base_url: String,
-    loads: Vec<PastLoad>,
-    visits: BTreeMap<Arc<str>, Visits>,
+    snapshot: Option<SnapshotSummary>,
+    held_change: Option<HeldBack>,
+    loads: LoadReport,
+    server: ServerReport,
+    activity_by_client: BTreeMap<Arc<str>, ClientActivity>,
     settings: Arc<Vec<Setting>>,
 }
 
-/// What is known of the users that are served.
-struct Served {
+/// Past, current and next load.
+struct LoadReport {
+    past: Vec<PastLoad>,
+    current: Option<Loading>,
+    next: NextLoad,
+}
+
+/// Facts about the server itself.
+struct ServerReport {
+    base_url: String,
+    uptime: Duration,
+}
+
+/// Numbers of users and groups in the snapshot.
+struct SnapshotSummary {
     age: Duration,
     users: usize,
     groups: usize,
-    /// Largest page, where it does not hold all users.
+    /// Maximum number of resources on a page, if it is less than the number of users.
     exceeded_page: Option<usize>,
-    /// How many are in each state, in the order in which they are told.
-    states: Vec<(&'static str, usize)>,
-    /// How many users have a value, for each attribute.
-    filled: Vec<(String, usize)>,
+    /// Number of users for each employment status, in the order of the page.
+    users_by_status: Vec<(&'static str, usize)>,
+    coverage: Vec<AttributeCoverage>,
 }
 
-/// The states of employments, as people call them and as a filter finds them.
-const STATES: [(&str, &str); 4] =
-    [("active", "ACTIVE"), ("on leave", "LEAVE"), ("onboarding", "ONBOARDING"), ("inactive", "INACTIVE")];
+/// Number of users who have a value of an attribute.
+struct AttributeCoverage {
+    path: String,
+    users: usize,
+}
 
-/// The page.
+/// Returns the page.
 pub(in crate::server) async fn read(state: web::Data<State>) -> Result<HttpResponse, Error> {
-    let html = web::block(move || page::page(&Facts::of(&state)).into_string());
-    let html = html.await.map_err(|_| Error::BrokeOff)?;
+    let html = web::block(move || page::page(&StatusReport::of(&state)).into_string());
+    let html = html.await.map_err(|_| Error::Internal)?;
     Ok(html_response(&mut HttpResponse::Ok(), html))
 }
 
-/// Completes a response with a page that takes nothing from elsewhere.
+/// Completes a response with a page that loads nothing from elsewhere.
 fn html_response(response: &mut HttpResponseBuilder, html: String) -> HttpResponse {
     response
         .content_type("text/html; charset=utf-8")
-        .insert_header((CONTENT_SECURITY_POLICY, POLICY.as_str()))
+        .insert_header((CONTENT_SECURITY_POLICY, STYLE_ONLY_POLICY.as_str()))
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header((CACHE_CONTROL, "no-store"))
         .body(html)
 }
 
-/// Where a browser is sent that asks for the root. The address is relative: a proxy may serve us under a path.
-pub(in crate::server) async fn see() -> HttpResponse {
+/// Redirects a browser from the root to the page. The address is relative, because a proxy may
+/// serve this server under a path.
+pub(in crate::server) async fn redirect() -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, "status")).finish()
 }
 
-/// Whether it is a browser that asks: SCIM clients want JSON, or say nothing of what they want.
+/// Returns a guard for requests of browsers.
 pub(in crate::server) fn is_browser() -> impl Guard {
     fn_guard(|context: &GuardContext<'_>| is_browser_request(context.head()))
 }
 
+/// Reports whether a browser has sent a request. SCIM clients accept JSON, or have no `Accept`.
 fn is_browser_request(head: &RequestHead) -> bool {
-    let accepted = head.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    matches!(head.method, Method::GET | Method::HEAD) && accepted.contains("text/html") && !accepted.contains("json")
+    if !matches!(head.method, Method::GET | Method::HEAD) {
+        return false;
+    }
+    let Some(Ok(accepted)) = head.headers().get(ACCEPT).map(|accept| accept.to_str()) else {
+        return false;
+    };
+    accepted.contains("text/html") && !accepted.contains("json")
 }
 
-impl Facts {
+impl StatusReport {
     fn of(state: &State) -> Self {
-        let now = state.directory.state();
+        let directory = &state.directory;
+        let now = directory.state();
         Self {
-            health: Health::of(&state.directory),
-            served: now.snapshot.map(|(snapshot, age)| Served::of(&snapshot, age, state)),
-            held: state.directory.held_back(),
-            loading: now.loading,
-            next_load: state.directory.next_load(),
-            uptime: state.directory.uptime(),
-            base_url: state.base_url.clone(),
-            loads: state.directory.history(),
-            visits: state.requests.visits(),
+            health: Health::of(directory),
+            snapshot: now.snapshot.map(|(snapshot, age)| SnapshotSummary::of(&snapshot, age, state)),
+            held_change: directory.held_back(),
+            loads: LoadReport { past: directory.history(), current: now.loading, next: directory.next_load() },
+            server: ServerReport { base_url: state.base_url.clone(), uptime: directory.uptime() },
+            activity_by_client: state.http_metrics.activity_by_client(),
             settings: state.settings.load_full(),
         }
     }
 }
 
-impl Served {
+impl SnapshotSummary {
     fn of(snapshot: &Snapshot, age: Duration, state: &State) -> Self {
-        let count = |filter: String| counted(snapshot, filter, state);
-        let known =
-            STATES.map(|(name, word)| (name, count(format!("{EXTENSION_USER}:employmentStatus eq \"{word}\""))));
         let users = snapshot.users().all().len();
-        let others = users.saturating_sub(known.iter().map(|(_, count)| count).sum());
-        let mut states = known.to_vec();
-        if others > 0 {
-            states.push(("other", others));
+        let mut coverage = Vec::new();
+        for path in snapshot.vocabulary().types.user.paths() {
+            let users = count_users(snapshot, format!("{path} pr"), state);
+            coverage.push(AttributeCoverage { path, users });
         }
-        let filled = snapshot.vocabulary().types.user.paths().into_iter().map(|path| {
-            let filter = format!("{path} pr");
-            (path, count(filter))
-        });
         Self {
             age,
             users,
             groups: snapshot.groups().all().len(),
             exceeded_page: snapshot.exceeds_page().then(|| snapshot.vocabulary().max_results),
-            states,
-            filled: filled.collect(),
+            users_by_status: count_by_status(snapshot, state),
+            coverage,
         }
     }
 }
 
-/// How many users this filter finds.
-fn counted(snapshot: &Snapshot, filter: String, state: &State) -> usize {
+/// Counts the users with each known employment status, and all others together.
+fn count_by_status(snapshot: &Snapshot, state: &State) -> Vec<(&'static str, usize)> {
+    let mut counts = Vec::new();
+    let mut others = snapshot.users().all().len();
+    for (label, status) in EMPLOYMENT_STATUSES {
+        let filter = format!("{EXTENSION_USER}:employmentStatus eq \"{status}\"");
+        let count = count_users(snapshot, filter, state);
+        counts.push((label, count));
+        others = others.saturating_sub(count);
+    }
+    if others > 0 {
+        counts.push(("other", others));
+    }
+    counts
+}
+
+/// Counts the users that match a filter.
+fn count_users(snapshot: &Snapshot, filter: String, state: &State) -> usize {
     let search = SearchRequest { filter: Some(filter), ..SearchRequest::default() };
-    let query = ListQuery::new(&search, &[&snapshot.vocabulary().types.user], state.filter_limits, Paging::after(0, 0));
-    query.map_or(0, |query| query.select(&[snapshot.users()]).total())
+    let user_type = &*snapshot.vocabulary().types.user;
+    let count_only = Paging::after(0, 0);
+    match ListQuery::new(&search, &[user_type], state.filter_limits, count_only) {
+        Ok(query) => query.select(&[snapshot.users()]).total(),
+        Err(_) => 0,
+    }
 }

@@ -1,20 +1,26 @@
-//! The page in HTML. Whatever is put into it is escaped.
+//! HTML of the status page. All values are escaped.
 
 use std::time::Duration;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::directory::{HeldBack, NextLoad, Outcome, PastLoad};
-use crate::server::handlers::health::{Health, Standing};
-use crate::server::handlers::status::{Facts, STYLE, Served, Setting};
-use crate::server::http_metrics::Visits;
+use crate::server::handlers::health::{Health, HealthStatus};
+use crate::server::handlers::status::{AttributeCoverage, STYLE, ServerReport, Setting, SnapshotSummary, StatusReport};
+use crate::server::http_metrics::ClientActivity;
 
-/// So many of the last loads are told one by one; the chart shows all that are remembered.
-const TOLD: usize = 8;
-/// The chart has room for so many, so that a bar is one also where there are few.
-const PLACES: usize = 30;
+/// Number of loads in the table. The chart has all loads of the history.
+const MAX_LOADS_IN_TABLE: usize = 8;
+/// Number of bars for which the chart has room at least, so that few bars are not too wide.
+const MIN_CHART_BARS: usize = 30;
+/// Height of the chart, of its highest and of its lowest bar.
+const CHART_HEIGHT: f64 = 50.0;
+const MAX_BAR_HEIGHT: f64 = 46.0;
+const MIN_BAR_HEIGHT: f64 = 2.0;
 
-pub(super) fn page(facts: &Facts) -> Markup {
+pub(super) fn page(report: &StatusReport) -> Markup {
+    let title = title(&report.health);
+    let is_first_load = report.snapshot.is_none() && report.loads.current.is_some();
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -22,26 +28,26 @@ pub(super) fn page(facts: &Facts) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
-                // Whoever waits for the first load need not ask again and again.
-                @if facts.served.is_none() && facts.loading.is_some() { meta http-equiv="refresh" content="5"; }
-                title { (title(&facts.health)) " · personio-scim" }
+                // The page reloads itself until the first load has ended.
+                @if is_first_load { meta http-equiv="refresh" content="5"; }
+                title { (title) " · personio-scim" }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 main {
                     header {
                         h1 { "personio-scim" }
-                        span class={ "badge " (class(facts.health.standing)) } { (title(&facts.health)) }
+                        span class={ "badge " (css_class(report.health.status)) } { (title) }
                         span.soft { "version " (env!("CARGO_PKG_VERSION")) }
                     }
-                    @if let Some(held) = &facts.held { (held_back(held)) }
-                    (users(facts))
-                    (server(facts))
-                    (parts(&facts.health))
-                    (loads(&facts.loads))
-                    (clients(facts))
-                    @if let Some(served) = &facts.served { (attributes(served)) }
-                    (settings(&facts.settings))
+                    @if let Some(held) = &report.held_change { (held_change(held)) }
+                    (users(report))
+                    (server(&report.server, report.loads.next))
+                    (health_parts(&report.health))
+                    (past_loads(&report.loads.past))
+                    (clients(report))
+                    @if let Some(snapshot) = &report.snapshot { (attributes(snapshot)) }
+                    (settings(&report.settings))
                 }
             }
         }
@@ -49,72 +55,65 @@ pub(super) fn page(facts: &Facts) -> Markup {
 }
 
 fn title(health: &Health) -> &'static str {
-    match health.standing {
-        Standing::Ok => "healthy",
-        Standing::Degraded => "degraded",
-        Standing::Loading => "loading",
-        Standing::Down | Standing::Unknown => "not ready",
+    match health.status {
+        HealthStatus::Ok => "healthy",
+        HealthStatus::Degraded => "degraded",
+        HealthStatus::Loading => "loading",
+        HealthStatus::Down | HealthStatus::Unknown => "not ready",
     }
 }
 
-fn class(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Ok => "ok",
-        Standing::Degraded | Standing::Loading => "warn",
-        Standing::Down => "bad",
-        Standing::Unknown => "soft",
+fn css_class(status: HealthStatus) -> &'static str {
+    match status {
+        HealthStatus::Ok => "ok",
+        HealthStatus::Degraded | HealthStatus::Loading => "warn",
+        HealthStatus::Down => "bad",
+        HealthStatus::Unknown => "soft",
     }
 }
 
-fn held_back(held: &HeldBack) -> Markup {
+fn held_change(held: &HeldBack) -> Markup {
     let HeldBack { id, losses, since, .. } = held;
     html! {
         section.alert {
             h2.warn { "A change is held back" }
             p {
-                "For " (time(*since)) ": it would take something from " (losses.users) " of " (losses.of) " users. What was "
-                "served before is served on. If the change is right, run " code { "personio-scim approve " (id) }
-                " where the server runs."
+                "For " (in_words(*since)) ": it would take something from " (losses.users) " of "
+                (losses.of) " users. The snapshot from before the change is still served. If the "
+                "change is right, run " code { "personio-scim approve " (id) }
+                " on the machine of the server."
             }
             div.tiles {
                 @for (kind, number) in losses.kinds() {
                     div { b { (number) } (kind.words()) }
                 }
-                @if losses.groups.gone > 0 { div { b { (losses.groups.gone) } "groups would vanish" } }
-                @if losses.groups.renamed > 0 { div { b { (losses.groups.renamed) } "groups would get another name" }
+                @if losses.groups.gone > 0 {
+                    div { b { (losses.groups.gone) } "groups would disappear" }
+                }
+                @if losses.groups.renamed > 0 {
+                    div { b { (losses.groups.renamed) } "groups would be renamed" }
                 }
             }
         }
     }
 }
 
-fn users(facts: &Facts) -> Markup {
+fn users(report: &StatusReport) -> Markup {
     html! {
         section {
             h2 { "Users" }
-            @match &facts.served {
-                Some(served) => {
-                    div.tiles {
-                        div { b { (served.users) } "users" }
-                        @for (state, count) in &served.states { div { b { (count) } (state) } }
-                        @if served.groups > 0 { div { b { (served.groups) } "groups" } }
-                    }
-                    p.soft { "As they were in Personio " (time(served.age)) " ago." }
-                    @if let Some(max_results) = served.exceeded_page {
-                        p.warn {
-                            "These are more than the largest page holds, " (max_results) ": a client that does not page reads "
-                            "a part of them. Have it page, or raise " code { "--max-results" } "."
-                        }
-                    }
+            @match &report.snapshot {
+                Some(snapshot) => (snapshot_numbers(snapshot)),
+                None if report.loads.current.is_some() => p.warn {
+                    "All persons are being read from Personio. Until the load ends, lists return "
+                    "503. This page reloads itself."
                 }
-                None if facts.loading.is_some() => p.warn {
-                    "Everybody is read from Personio. Until that is done, lists are answered with 503. This page reloads itself."
-                }
-                None => p { "There is nothing that may be served." }
+                None => p { "There is no snapshot that may be served." }
             }
-            @if let Some(loading) = &facts.loading {
+            @if let Some(loading) = &report.loads.current {
                 p.soft {
-                    "A load has been under way for " (time(loading.since)) ": " (loading.progress)
+                    "A load has been running for " (in_words(loading.since)) ": "
+                    (loading.progress)
                     @if let Some(left) = loading.left { ", " (left) } "."
                 }
             }
@@ -122,15 +121,35 @@ fn users(facts: &Facts) -> Markup {
     }
 }
 
-fn server(facts: &Facts) -> Markup {
+fn snapshot_numbers(snapshot: &SnapshotSummary) -> Markup {
+    html! {
+        div.tiles {
+            div { b { (snapshot.users) } "users" }
+            @for (status, count) in &snapshot.users_by_status {
+                div { b { (count) } (status) }
+            }
+            @if snapshot.groups > 0 { div { b { (snapshot.groups) } "groups" } }
+        }
+        p.soft { "State of Personio " (in_words(snapshot.age)) " ago." }
+        @if let Some(max_results) = snapshot.exceeded_page {
+            p.warn {
+                "There are more users than the largest page holds (" (max_results) "): a client "
+                "that does not page misses the others. Configure the client to page, or raise "
+                code { "--max-results" } "."
+            }
+        }
+    }
+}
+
+fn server(server: &ServerReport, next: NextLoad) -> Markup {
     html! {
         section {
             h2 { "Server" }
             table {
                 tbody {
-                    tr { td { "base URL" } td { code { (facts.base_url) } } }
-                    tr { td { "running" } td { "for " (time(facts.uptime)) } }
-                    tr { td { "next load" } td { (next_load(facts.next_load)) } }
+                    tr { td { "base URL" } td { code { (server.base_url) } } }
+                    tr { td { "running" } td { "for " (in_words(server.uptime)) } }
+                    tr { td { "next load" } td { (next_load(next)) } }
                 }
             }
         }
@@ -141,25 +160,29 @@ fn next_load(next: NextLoad) -> String {
     match next {
         NextLoad::UnderWay => "under way".to_owned(),
         NextLoad::In(Duration::ZERO) => "now".to_owned(),
-        NextLoad::In(wait) => format!("in {}", time(wait)),
+        NextLoad::In(wait) => format!("in {}", in_words(wait)),
         NextLoad::WithRequestIn(Duration::ZERO) => "with the next request".to_owned(),
-        NextLoad::WithRequestIn(wait) => format!("with the first request in {} or later", time(wait)),
+        NextLoad::WithRequestIn(wait) => {
+            format!("with the first request in {} or later", in_words(wait))
+        }
     }
 }
 
-fn parts(health: &Health) -> Markup {
+fn health_parts(health: &Health) -> Markup {
     html! {
         section {
             h2 { "Health" }
             table {
-                thead { tr { th { "part" } th { "state" } th { "what" } } }
+                thead { tr { th { "part" } th { "status" } th { "detail" } } }
                 tbody {
                     @for part in &health.parts {
                         tr {
                             td { (part.name) }
                             td {
-                                span class=(class(part.standing)) { (part.standing.word()) }
-                                @if let Some(since) = part.since { " " span.soft { "for " (time(since)) } }
+                                span class=(css_class(part.status)) { (part.status.as_str()) }
+                                @if let Some(since) = part.since {
+                                    " " span.soft { "for " (in_words(since)) }
+                                }
                             }
                             td { (part.detail) }
                         }
@@ -170,39 +193,52 @@ fn parts(health: &Health) -> Markup {
     }
 }
 
-fn loads(loads: &[PastLoad]) -> Markup {
+fn past_loads(loads: &[PastLoad]) -> Markup {
     html! {
         section {
             h2 { "Loads from Personio" }
             @if loads.is_empty() {
                 p.soft { "None has ended yet." }
             } @else {
-                (chart(loads))
+                (load_chart(loads))
                 p.soft {
-                    "How long each of the last loads took, the newest on the right; the longest " (time(longest(loads))) "."
+                    "Duration of the last loads, the newest on the right; the longest took "
+                    (in_words(max_duration(loads))) "."
                 }
                 p.soft {
-                    @for (kind, word) in [("done", "published"), ("held", "held back"), ("failed", "failed")] {
-                        @let count = loads.iter().filter(|load| self::kind(&load.outcome) == kind).count();
-                        @if count > 0 { span class={ "key " (kind) } { (count) " " (word) } " " }
+                    @for kind in OutcomeKind::ALL {
+                        @let count = count_loads(loads, kind);
+                        @if count > 0 {
+                            span class={ "key " (kind.css_class()) } { (count) " " (kind.label()) }
+                            " "
+                        }
                     }
                 }
-                div.wide {
-                    table.stack {
-                        thead {
-                            tr { th { "began (UTC)" } th.number { "took" } th.number { "requests" } th { "outcome" } }
-                        }
-                        tbody {
-                            @for load in loads.iter().rev().take(TOLD) {
-                                tr {
-                                    td.when data-label="began (UTC)" {
-                                        (load.began.strftime("%Y-%m-%d %H:%M:%S"))
-                                    }
-                                    td.number data-label="took" { (time(load.took)) }
-                                    td.number data-label="requests" { (load.requests) }
-                                    (outcome(&load.outcome))
-                                }
+                (load_table(loads))
+            }
+        }
+    }
+}
+
+fn load_table(loads: &[PastLoad]) -> Markup {
+    html! {
+        div.wide {
+            table.stack {
+                thead {
+                    tr {
+                        th { "began (UTC)" } th.number { "took" } th.number { "requests" }
+                        th { "outcome" }
+                    }
+                }
+                tbody {
+                    @for load in loads.iter().rev().take(MAX_LOADS_IN_TABLE) {
+                        tr {
+                            td.when data-label="began (UTC)" {
+                                (load.began.strftime("%Y-%m-%d %H:%M:%S"))
                             }
+                            td.number data-label="took" { (in_words(load.took)) }
+                            td.number data-label="requests" { (load.requests) }
+                            (outcome_cell(&load.outcome))
                         }
                     }
                 }
@@ -211,62 +247,114 @@ fn loads(loads: &[PastLoad]) -> Markup {
     }
 }
 
-fn outcome(outcome: &Outcome) -> Markup {
+fn outcome_cell(outcome: &Outcome) -> Markup {
     match outcome {
-        Outcome::Published(users) => html! { td.outcome data-label="outcome" { (users) " users" } },
-        Outcome::HeldBack => html! { td.outcome.warn data-label="outcome" { "held back" } },
-        Outcome::Overtaken => html! { td.outcome.warn data-label="outcome" { "overtaken by an approval" } },
-        Outcome::Failed(reason) => html! { td.outcome.bad data-label="outcome" { (reason) } },
+        Outcome::Published(users) => {
+            html! { td.outcome data-label="outcome" { (users) " users" } }
+        }
+        Outcome::HeldBack => {
+            html! { td.outcome.warn data-label="outcome" { "held back" } }
+        }
+        Outcome::Overtaken => {
+            html! { td.outcome.warn data-label="outcome" { "overtaken by an approval" } }
+        }
+        Outcome::Failed(reason) => {
+            html! { td.outcome.bad data-label="outcome" { (reason) } }
+        }
     }
 }
 
-fn kind(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Published(_) => "done",
-        Outcome::HeldBack | Outcome::Overtaken => "held",
-        Outcome::Failed(_) => "failed",
+/// Kind of an outcome, as the chart distinguishes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OutcomeKind {
+    Published,
+    HeldBack,
+    Failed,
+}
+
+impl OutcomeKind {
+    const ALL: [Self; 3] = [Self::Published, Self::HeldBack, Self::Failed];
+
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Published(_) => Self::Published,
+            Outcome::HeldBack | Outcome::Overtaken => Self::HeldBack,
+            Outcome::Failed(_) => Self::Failed,
+        }
+    }
+
+    fn css_class(self) -> &'static str {
+        match self {
+            Self::Published => "done",
+            Self::HeldBack => "held",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::HeldBack => "held back",
+            Self::Failed => "failed",
+        }
     }
 }
 
-fn longest(loads: &[PastLoad]) -> Duration {
+fn count_loads(loads: &[PastLoad], kind: OutcomeKind) -> usize {
+    loads.iter().filter(|load| OutcomeKind::of(&load.outcome) == kind).count()
+}
+
+fn max_duration(loads: &[PastLoad]) -> Duration {
     loads.iter().map(|load| load.took).max().unwrap_or_default()
 }
 
-/// A bar for each load.
-fn chart(loads: &[PastLoad]) -> Markup {
-    let longest = longest(loads).as_secs_f64().max(0.001);
-    let height = |load: &PastLoad| (load.took.as_secs_f64() / longest * 46.0).max(2.0);
-    let places = loads.len().max(PLACES);
-    let free = places - loads.len();
+/// Returns a chart with a bar for each load.
+fn load_chart(loads: &[PastLoad]) -> Markup {
+    let max_seconds = max_duration(loads).as_secs_f64().max(0.001);
+    let bars = loads.len().max(MIN_CHART_BARS);
+    let first_bar = bars - loads.len();
     html! {
-        svg viewBox={ "0 0 " (places * 10) " 50" } preserveAspectRatio="none" role="img"
-            aria-label="How long the last loads took" {
-            @for (place, load) in loads.iter().enumerate() {
-                rect x=((free + place) * 10 + 1) y=(50.0 - height(load)) width="8" height=(height(load))
-                    class=(kind(&load.outcome)) {
-                    title { (load.began.strftime("%H:%M:%S")) ": " (time(load.took)) ", " (load.requests) " requests" }
+        svg viewBox={ "0 0 " (bars * 10) " " (CHART_HEIGHT) } preserveAspectRatio="none" role="img"
+            aria-label="Duration of the last loads" {
+            @for (index, load) in loads.iter().enumerate() {
+                @let height = bar_height(load, max_seconds);
+                rect x=((first_bar + index) * 10 + 1) y=(CHART_HEIGHT - height) width="8"
+                    height=(height) class=(OutcomeKind::of(&load.outcome).css_class()) {
+                    title {
+                        (load.began.strftime("%H:%M:%S")) ": " (in_words(load.took)) ", "
+                        (load.requests) " requests"
+                    }
                 }
             }
         }
     }
 }
 
-fn clients(facts: &Facts) -> Markup {
+fn bar_height(load: &PastLoad, max_seconds: f64) -> f64 {
+    (load.took.as_secs_f64() / max_seconds * MAX_BAR_HEIGHT).max(MIN_BAR_HEIGHT)
+}
+
+fn clients(report: &StatusReport) -> Markup {
     html! {
         section {
             h2 { "Clients" }
-            @if facts.visits.is_empty() {
-                p.soft { "None has asked since the start." }
+            @if report.activity_by_client.is_empty() {
+                p.soft { "No client has sent a request since the start." }
             } @else {
                 div.wide {
                     table.stack {
                         thead {
                             tr {
-                                th { "client" } th { "last request" } th { "answer" } th.number { "served" }
-                                th.number { "refused" } th.number { "failed" }
+                                th { "client" } th { "last request" } th { "response" }
+                                th.number { "served" } th.number { "refused" }
+                                th.number { "failed" }
                             }
                         }
-                        tbody { @for (name, visits) in &facts.visits { (client(name, visits)) } }
+                        tbody {
+                            @for (name, activity) in &report.activity_by_client {
+                                (client_row(name, activity))
+                            }
+                        }
                     }
                 }
             }
@@ -274,54 +362,69 @@ fn clients(facts: &Facts) -> Markup {
     }
 }
 
-fn client(name: &str, visits: &Visits) -> Markup {
-    let last = &visits.last;
+fn client_row(name: &str, activity: &ClientActivity) -> Markup {
+    let last = &activity.last_request;
     html! {
         tr {
             td data-label="client" { (name) }
-            td data-label="last request" { (time(last.at.elapsed())) " ago, " code { (last.route) } }
-            td data-label="answer" {
-                (last.status)
-                @if let Some(rows) = last.rows { ", " (rows) @if rows == 1 { " resource" } @else { " resources" } }
+            td data-label="last request" {
+                (in_words(last.ended_at.elapsed())) " ago, " code { (last.route) }
             }
-            td.number data-label="served" { (visits.served) }
-            td.number data-label="refused" { (visits.refused) }
-            td.number data-label="failed" { (visits.failed) }
+            td data-label="response" {
+                (last.status)
+                @if let Some(count) = last.resource_count {
+                    ", " (count) @if count == 1 { " resource" } @else { " resources" }
+                }
+            }
+            td.number data-label="served" { (activity.served) }
+            td.number data-label="refused" { (activity.refused) }
+            td.number data-label="failed" { (activity.failed) }
         }
     }
 }
 
-fn attributes(served: &Served) -> Markup {
+fn attributes(snapshot: &SnapshotSummary) -> Markup {
+    let mut groups = Vec::new();
+    for group in snapshot.coverage.chunk_by(|one, other| extension(one) == extension(other)) {
+        groups.push((group.first().and_then(extension), group));
+    }
     html! {
         section {
             h2 { "Attributes" }
-            p.soft { "How many of the " (served.users) " users have a value." }
-            @for group in served.filled.chunk_by(|(one, _), (other, _)| schema(one) == schema(other)) {
-                @if let Some(urn) = group.first().and_then(|(path, _)| schema(path)) {
+            p.soft { "Share of the " (snapshot.users) " users who have a value." }
+            @for (urn, coverage) in groups {
+                @if let Some(urn) = urn {
                     h3 { @for part in urn.split_inclusive(':') { (part) wbr; } }
                 }
                 ul.filled {
-                    @for (path, count) in group {
-                        li {
-                            code { (path.rsplit(':').next().unwrap_or(path)) }
-                            meter min="0" max=(served.users.max(1)) value=(count) { }
-                            span.number { (share(*count, served.users)) }
-                            span.number.soft { (count) }
-                        }
-                    }
+                    @for attribute in coverage { (coverage_item(attribute, snapshot.users)) }
                 }
             }
         }
     }
 }
 
-/// The URN of the extension that an attribute is of.
-fn schema(path: &str) -> Option<&str> {
-    path.rsplit_once(':').map(|(urn, _)| urn)
+fn coverage_item(attribute: &AttributeCoverage, all_users: usize) -> Markup {
+    let AttributeCoverage { path, users } = attribute;
+    let name = path.rsplit(':').next().unwrap_or(path);
+    html! {
+        li {
+            code { (name) }
+            meter min="0" max=(all_users.max(1)) value=(users) { }
+            span.number { (percentage(*users, all_users)) }
+            span.number.soft { (users) }
+        }
+    }
 }
 
-/// A share in percent: all of it only where nobody is missing, and nothing only where there is nobody.
-fn share(count: usize, all: usize) -> String {
+/// Returns the URN of the extension that an attribute belongs to.
+fn extension(attribute: &AttributeCoverage) -> Option<&str> {
+    let (urn, _) = attribute.path.rsplit_once(':')?;
+    Some(urn)
+}
+
+/// Returns a share in percent, rounded down: 100 % means all, and 0 % means none.
+fn percentage(count: usize, all: usize) -> String {
     match (count, count * 100 / all.max(1)) {
         (1.., 0) => "< 1 %".to_owned(),
         (_, percent) => format!("{percent} %"),
@@ -338,8 +441,13 @@ fn settings(settings: &[Setting]) -> Markup {
                         tr {
                             td { code { (name) } }
                             td {
-                                @match value { Some(value) => code { (value) }, None => span.soft { "not set" } }
-                                @if !is_chosen && value.is_some() { " " span.soft { "(default)" } }
+                                @match value {
+                                    Some(value) => code { (value) },
+                                    None => span.soft { "not set" }
+                                }
+                                @if !is_chosen && value.is_some() {
+                                    " " span.soft { "(default)" }
+                                }
                             }
                         }
                     }
@@ -349,11 +457,11 @@ fn settings(settings: &[Setting]) -> Markup {
     }
 }
 
-/// A time as people say it.
-fn time(time: Duration) -> String {
-    let (millis, seconds) = (time.as_millis(), time.as_secs());
+/// Returns a duration in the largest unit that fits.
+fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
     match seconds {
-        0 => format!("{millis} ms"),
+        0 => format!("{} ms", duration.as_millis()),
         1..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds / 60),
         7200..172_800 => format!("{} h", seconds / 3600),

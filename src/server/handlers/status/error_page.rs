@@ -1,4 +1,4 @@
-//! Page for a browser that may not see the status page.
+//! Errors of the status page, as a page for browsers.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -12,22 +12,29 @@ use crate::server::Error;
 use crate::server::handlers::status::{STYLE, html_response, is_browser_request};
 
 /// Replaces the JSON of an error by a page if a browser has sent the request.
-pub(in crate::server) async fn for_browsers<B: MessageBody + 'static>(
+pub(in crate::server) async fn replace_errors_for_browsers<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let is_browser = is_browser_request(request.head());
     let response = next.call(request).await?;
+    let Some(reason) = error_text(&response).filter(|_| is_browser) else {
+        return Ok(response.map_into_left_body());
+    };
     let status = response.status();
-    let reason = response.response().error().and_then(|error| error.as_error::<Error>()).map(Error::to_string);
-    let Some(reason) = reason.filter(|_| is_browser) else { return Ok(response.map_into_left_body()) };
-    let mut refusal = HttpResponse::build(status);
-    copy_headers(&response, &mut refusal);
-    let page = html_response(&mut refusal, page(status, &reason).into_string());
+    let mut error_response = HttpResponse::build(status);
+    copy_headers(&response, &mut error_response);
+    let page = html_response(&mut error_response, page(status, &reason).into_string());
     Ok(response.into_response(page).map_into_right_body())
 }
 
-/// Copies the challenge, the time to wait and all else that is not about the body.
+/// Returns the text of the error that a response consists of.
+fn error_text<B>(response: &ServiceResponse<B>) -> Option<String> {
+    let error = response.response().error()?;
+    Some(error.as_error::<Error>()?.to_string())
+}
+
+/// Copies the challenge, the time to wait and other headers that do not describe the body.
 fn copy_headers<B>(from: &ServiceResponse<B>, to: &mut HttpResponseBuilder) {
     for (name, value) in from.headers() {
         if *name != CONTENT_TYPE && *name != CONTENT_LENGTH && *name != VARY {
@@ -53,8 +60,8 @@ fn page(status: StatusCode, reason: &str) -> Markup {
                     p { "Reason: " (reason) "." }
                     @if status == StatusCode::UNAUTHORIZED {
                         p {
-                            "The status page is for people with a token of this server. Reload this page, and enter the "
-                            "token as the password; any user name will do."
+                            "The status page requires a token of this server. Reload this page, "
+                            "and enter the token as the password; the user name does not matter."
                         }
                     }
                 }
