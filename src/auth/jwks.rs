@@ -286,3 +286,24 @@ fn key(jwk: &Jwk) -> Option<Key> {
     let key = DecodingKey::from_jwk(jwk).ok()?;
     is_meant.then(|| Key { id: common.key_id.clone(), algorithm, key })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_key_ids_are_remembered_no_more_often_than_keys_are_fetched() {
+        let (mut fetches, mut count, mut most) = (Fetches::default(), 0, 0);
+        let mut now = Duration::from_secs(1000);
+        // A thousand a second.
+        for number in 0..100_000_u32 {
+            if fetches.take_one(Some(number.to_string().into()), now).is_none() {
+                count += 1;
+            }
+            most = most.max(fetches.by_id.len());
+            now += Duration::from_millis(1);
+        }
+        assert_eq!(count, MAX_FETCH_BURST + 100 / 30);
+        assert!(most <= MAX_FETCH_BURST as usize + 1, "{most}");
+    }
+}

@@ -144,6 +144,11 @@ fn can_be_fetched(id: &str) -> bool {
     !id.is_empty() && id.len() <= LONGEST_FETCHED_ID && id.bytes().all(is_plain)
 }
 
+/// Creates the cache of single users that are fetched while there is no snapshot.
+fn single_users(time_to_live: Duration) -> Cache<String, Option<Arc<Resource>>> {
+    Cache::builder().time_to_live(time_to_live).max_capacity(SINGLE_USERS).build()
+}
+
 /// A load that failed, with none since that did not.
 #[derive(Debug, Clone)]
 pub struct LastFailure {
@@ -214,7 +219,7 @@ impl Directory {
             history: History::default(),
             incomplete: Mutex::default(),
             notices: Notices::default(),
-            single: Cache::builder().time_to_live(freshness.cache_ttl).max_capacity(SINGLE_USERS).build(),
+            single: single_users(freshness.cache_ttl),
             singles: Semaphore::new(SINGLES_AT_ONCE),
             walks: Walks::new(),
         }))
@@ -409,5 +414,20 @@ impl Directory {
                 Error::Unavailable { reason, retry_after: pause }
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn however_many_single_users_are_fetched_only_so_many_are_kept() {
+        let users = single_users(Duration::from_secs(300));
+        for number in 0..3 * SINGLE_USERS {
+            users.insert(number.to_string(), None).await;
+        }
+        users.run_pending_tasks().await;
+        assert!((1..=SINGLE_USERS).contains(&users.entry_count()), "{}", users.entry_count());
     }
 }

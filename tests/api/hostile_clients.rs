@@ -24,7 +24,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use hostile::attacks::{Attack, FIRST_BYTES, PATHS, attacks, connect_from, handshakes};
 use hostile::http::{ask, connect, get, read_answer, until_closed};
-use hostile::program::{Certificate, Figures, Program, Server, wait_for};
+use hostile::program::{Certificate, Figures, PROGRAM_VARIABLE, Program, Server, wait_for};
 use hostile::right_client::{Connections, RightClient};
 use hostile::{PERSONS, TOKEN};
 
@@ -36,6 +36,9 @@ const MEMORY_MARGIN: usize = 64 * 1024 * 1024;
 const FILES_MARGIN: usize = 4;
 /// The same after a soak: less than is kept of answers, and what the allocator holds back.
 const SOAK_MEMORY_MARGIN: usize = 32 * 1024 * 1024;
+/// The same for what is kept of addresses: those that are forgotten may take no more than some reserve of the allocator.
+const WRONG_TOKENS_MARGIN: usize = 4 * 1024 * 1024;
+const WEBHOOK_TOKEN: &str = "a-token-for-webhooks-only";
 /// Variable with the number of minutes that `soak` takes.
 const SOAK_VARIABLE: &str = "SOAK_MINUTES";
 
@@ -241,7 +244,10 @@ fn each_wait_for_a_peer_has_an_end() {
     wait_for("slow readers are disconnected", Duration::from_secs(40), || (server.metric(reader) >= 2.0).then_some(()));
     drop((stranger, known));
     assert_eq!(ask(&mut idle, "/health/live").unwrap().status, 200, "between two requests there is more time");
+    let asked = Instant::now();
     assert!(server.metric("personio_scim_connections_closed_total{reason=\"request too slow\"}") >= 2.0);
+    assert_eq!(until_closed(&mut idle, Duration::from_secs(95)), "");
+    assert!(asked.elapsed() > Duration::from_secs(60), "clients that poll once a minute keep theirs");
 }
 
 #[test]
@@ -445,13 +451,6 @@ fn many_different_queries_cost_no_more_memory_than_a_few() {
             let filter = format!("filter={attribute}+pr+and+not+(title+co+%22{number}%22)");
             let query = format!("/scim/v2/Users?{filter}&sortBy={attribute}&count=5&startIndex={}", number % 2 * 5 + 1);
             assert_eq!(ask(&mut stream, &query).unwrap().status, 200, "{query}");
-            let guess = format!(
-                "Authorization: Bearer wrong-{number}\r\nX-Forwarded-For: 10.{}.{}.1\r\n",
-                number / 256,
-                number % 256
-            );
-            stream.write_all(&get("/scim/v2/Users", &guess)).unwrap();
-            assert_eq!(read_answer(&mut stream).unwrap().status, 401);
         }
     };
     let run_part = &run;
@@ -527,4 +526,58 @@ fn attack_at_random(server: &Server, seed: u64, ended: &AtomicBool) {
             std::thread::sleep(time);
         });
     }
+}
+
+/// A proxy is believed in which address its client has.
+#[test]
+fn wrong_tokens_from_many_addresses_cost_no_more_memory_than_a_few() {
+    // Addresses are remembered up to 10,000. The release binary is quick enough for more.
+    let (first, all) = if std::env::var(PROGRAM_VARIABLE).is_ok() { (10_000, 100_000) } else { (10_000, 20_000) };
+    let config = tempfile::NamedTempFile::new().unwrap();
+    fs::write(config.path(), "trusted_proxies = [\"127.0.0.1\"]\n").unwrap();
+    let server = Server::start(1024, &[("SCIM_CONFIG", config.path().to_str().unwrap())]);
+    let run = |numbers: std::ops::Range<usize>| {
+        let mut stream = server.connect();
+        for number in numbers {
+            let address = Ipv4Addr::from_bits(0x0a00_0000 + number as u32);
+            let guess = format!("Authorization: Bearer wrong-{number}\r\nX-Forwarded-For: {address}\r\n");
+            stream.write_all(&get("/scim/v2/Users", &guess)).unwrap();
+            assert_eq!(read_answer(&mut stream).unwrap().status, 401);
+        }
+    };
+    run(0..first);
+    let memory = server.program.memory();
+    run(first..all);
+    let after = server.program.memory();
+    println!("{all} wrong tokens: {} KiB more", after.saturating_sub(memory) >> 10);
+    assert!(after < memory + WRONG_TOKENS_MARGIN, "{memory} bytes became {after}");
+}
+
+/// A flood of notices, of persons who exist and who do not, is one load at a time and little memory.
+#[test]
+fn a_flood_of_webhooks_is_a_few_loads_and_little_memory() {
+    let count = if std::env::var(PROGRAM_VARIABLE).is_ok() { 100_000 } else { 10_000 };
+    let server = Server::start(1024, &[("SCIM_WEBHOOK_TOKEN", WEBHOOK_TOKEN), ("SCIM_REFRESH_EVERY", "1h")]);
+    let loads = "personio_scim_loads_total{outcome=\"succeeded\"}";
+    let (before, began) = (server.program.figures(), Instant::now());
+    let right = RightClient::start(&server.peer, Connections::KeptAndNew);
+    let mut stream = server.connect();
+    for number in 0..count {
+        let notice = serde_json::json!({
+            "company_id": "1", "event_name": "person.updated", "occurred_at": "2026-11-25T12:00:00Z",
+            "payload": {"id": format!("{number:x>64}")},
+        });
+        let body = notice.to_string();
+        let head = format!("POST /webhooks/personio HTTP/1.1\r\nHost: x\r\nAuthorization: {WEBHOOK_TOKEN}\r\n");
+        let rest = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(format!("{head}{rest}").as_bytes()).unwrap();
+        assert_eq!(read_answer(&mut stream).unwrap().status, 202);
+    }
+    println!("{count} webhooks: {}", right.end("a flood of webhooks"));
+    // A load begins five seconds after a notice, and at most one follows it at once.
+    let most = 2.0 + began.elapsed().as_secs_f64() / 5.0;
+    let loads = server.metric(loads);
+    assert!(loads <= 1.0 + most, "{loads} loads in {:?}", began.elapsed());
+    let after = server.program.figures();
+    assert!(after.memory < before.memory + MEMORY_MARGIN, "{before} became {after}");
 }

@@ -339,6 +339,20 @@ async fn keys_that_are_not_for_this_are_not_used() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_of_an_issuer_beyond_a_hundred_are_not_kept() {
+    let (key, server) = (Signer::ed(), MockServer::start().await);
+    let mut keys = Vec::new();
+    for number in 1..=101 {
+        keys.push(with(key.jwk(), &json!({"kid": number.to_string()})));
+    }
+    respond(&server, ResponseTemplate::new(200).set_body_json(json!({"keys": keys}))).await;
+    let bridge = bridge(vec![rule(&server)]).await;
+    for (id, expected) in [("1", 200), ("100", 200), ("101", 401)] {
+        assert_eq!(ask(&bridge, &key.token(id, &claims(&json!({})))).await.status, expected, "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_key_costs_one_question_and_a_storm_of_them_few() {
     let (old, new) = (Signer::ec(), Signer::ec());
     let server = issuer(&[("old", &old)]).await;

@@ -17,7 +17,7 @@ use super::http::{Answer, Peer, ask, connect};
 use super::{PERSONS, TOKEN};
 
 /// Variable with the path of the program, for `benches/load`. Otherwise it is the one that was built with the tests.
-const PROGRAM_VARIABLE: &str = "HOSTILE_PROGRAM";
+pub(crate) const PROGRAM_VARIABLE: &str = "HOSTILE_PROGRAM";
 
 /// A running program. It is killed when it is dropped.
 pub(crate) struct Program {
