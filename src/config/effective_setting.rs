@@ -43,12 +43,14 @@ pub(super) fn of_file(policy: &Policy, rules: &Rules) -> Vec<Told> {
     let default = Policy::default();
     let joined = |names: Vec<String>| Some(names.join(", ")).filter(|names| !names.is_empty());
     let days = policy.active_before_start_days.map(|days| days.to_string());
+    let until = policy.active_until.map(|date| date.word().to_owned());
     let zone = policy.time_zone.iana_name().map(str::to_owned);
     let groups = joined(policy.groups.iter().map(|kind| kind.word().to_owned()).collect());
     let custom = policy.custom.iter().map(|custom| format!("{} as {}", custom.id, custom.attribute.name));
     let proxies = Some(rules.trusted_proxies.to_string()).filter(|names| !names.is_empty());
     let mut all = vec![
         told("active_before_start_days", days.clone(), days.is_some()),
+        told("active_until", until, policy.active_until.is_some()),
         told("time_zone", zone, policy.time_zone != default.time_zone),
         told("employee_number", policy.employee_number.clone(), policy.employee_number.is_some()),
         told("division", policy.team_is_division.then(|| "team".to_owned()), policy.team_is_division),
@@ -78,6 +80,7 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::config::{DemoArgs, ServeArgs};
+    use crate::mapping::ActiveUntil;
 
     const VALUE: &str = "what-was-given";
 
@@ -107,6 +110,20 @@ mod tests {
                 assert_eq!(value.as_deref() == Some(SECRET), is_secret, "{flag}");
             }
             assert!(secrets >= least, "{secrets}");
+        }
+    }
+
+    #[test]
+    fn the_date_rules_of_the_file_are_among_the_settings() {
+        let policy = Policy {
+            active_before_start_days: Some(14),
+            active_until: Some(ActiveUntil::LastWorkingDay),
+            ..Policy::default()
+        };
+        let told = of_file(&policy, &Rules::default());
+        for (key, value) in [("active_before_start_days", "14"), ("active_until", "last_working_day")] {
+            let found = told.iter().find(|told| told.flag == key).unwrap();
+            assert_eq!((found.value.as_deref(), found.is_chosen), (Some(value), true), "{key}");
         }
     }
 

@@ -20,7 +20,7 @@ use crate::scim::AttributeType;
 
 /// Keys of the file that are in no table. TOML takes them for keys of the table above them.
 const KEYS_ABOVE_TABLES: &[&str] =
-    &["active_before_start_days", "time_zone", "employee_number", "division", "trusted_proxies"];
+    &["active_before_start_days", "active_until", "time_zone", "employee_number", "division", "trusted_proxies"];
 /// Keys that are in one table alone, and its heading.
 const KEYS_OF_TABLES: &[(&str, &str)] = &[
     ("require", "[users]"),
@@ -340,6 +340,7 @@ mod tests {
                 "[[client]]\nname = \"a\"\ntoken = \"0123456789abcdef\"\n\ntime_zone = \"UTC\"".to_owned(),
                 "line 5: `time_zone` is read as a key of [[client]]: it belongs above the first [heading]",
             ),
+            ("[users]\nactive_until = \"termination_date\"".to_owned(), "`active_until` is read as a key of [users]"),
             ("[users]\ntrusted_proxies = []".to_owned(), "`trusted_proxies` is read as a key of [users]"),
             ("require = [\"email\"]".to_owned(), "line 1: `require` belongs below [users]"),
             ("token = \"0123456789abcdef\"".to_owned(), "line 1: `token` belongs below a [[client]]"),

@@ -37,6 +37,17 @@ pub enum ActiveUntil {
     TerminationDate,
 }
 
+impl ActiveUntil {
+    /// Returns the word of the configuration file.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::LastWorkingDay => "last_working_day",
+            Self::TerminationDate => "termination_date",
+        }
+    }
+}
+
 /// A custom attribute that is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Custom {

@@ -71,7 +71,11 @@ fn however_often_it_is_killed_while_it_writes_the_file_can_be_read() {
     for round in 0..60 {
         let before = fs::read(&path).unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "directory::state_file::tests::crash::writes_until_it_is_killed", "--ignored"])
+            .args([
+                "--exact",
+                "directory::persistence::state_file::tests::crash::writes_until_it_is_killed",
+                "--ignored",
+            ])
             .current_dir(folder.path())
             .stdout(Stdio::null())
             .spawn()
