@@ -2,7 +2,7 @@
 //! their values. Responses are assembled from the JSON; filters and sorting read the values in it.
 //!
 //! - [`user`], [`group`], [`meta`]: the content of a resource, before it is encoded.
-//! - [`encode`]: from content to JSON and offsets; [`shape`]: the part of the result that resources
+//! - [`mod@encode`]: from content to JSON and offsets; [`shape`]: the part of the result that resources
 //!   of the same structure share.
 //! - [`Resource`] and [`Value`], below: the encoded resource, and one value in it.
 //! - [`etag`], [`stamp`], [`urls`], [`number`]: versions, dates, addresses, and the order of

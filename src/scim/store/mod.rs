@@ -3,7 +3,7 @@
 //! - [`resource_set`]: the resources, with everything below; the only part that queries call
 //!   directly.
 //! - [`hash_index`]: from a value of a few attributes to the resources that have it.
-//! - [`column`]: the values of one attribute side by side, each distinct value once.
+//! - [`mod@column`]: the values of one attribute side by side, each distinct value once.
 //! - [`on_demand`]: a structure that is built when a query first needs it.
 //! - [`bit_set`], [`case_fold`]: sets of resources, and comparison of texts.
 

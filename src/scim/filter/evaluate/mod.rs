@@ -1,6 +1,6 @@
 //! Evaluation of a bound filter over a set of resources.
 //!
-//! [`matches`] is the entry. If the indexes leave few candidates, each candidate is tested.
+//! [`matches()`] is the entry. If the indexes leave few candidates, each candidate is tested.
 //! Otherwise a [`Planner`] creates a [`QueryPlan`], which is evaluated over the columns: a column
 //! stores each distinct value once, so a predicate is tested once for each distinct value, and the
 //! result is a set of resources. The plan scans the resources themselves only where a column cannot
