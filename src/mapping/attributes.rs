@@ -1,5 +1,5 @@
-//! The extension of our own: what identity systems ask of an HR system and the standard schemas
-//! have no place for, and the custom attributes that the company chose.
+//! Attributes of the project's own extension schema. They hold HR data that identity systems need
+//! and that the standard schemas lack, and the custom attributes that the company chose.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use crate::scim::{AttributeType, Extension};
 
 macro_rules! attribute_names {
     ($($name:ident = $text:literal),* $(,)?) => {
-        /// The names of the attributes, each stored once for all users.
+        /// Names of the attributes, each stored once for all users.
         struct AttributeNames { $($name: Arc<str>),* }
 
         const NAMES: &[&str] = &[$($text),*];
@@ -47,11 +47,12 @@ attribute_names! {
     manager_email = "managerEmail",
 }
 
-/// What the extension is made with: names, the company's choice, and what was complained of.
+/// Mapper of the extension attributes. It holds the attribute names, the configured custom
+/// attributes, and the warnings that were logged.
 pub(crate) struct Attributes {
     names: AttributeNames,
     custom: Vec<(Arc<str>, Custom)>,
-    /// Ids of custom attributes that were warned of, so that it happens once.
+    /// Ids of custom attributes with a logged warning. Each is logged only once.
     warned: Mutex<HashSet<String>>,
 }
 
@@ -61,7 +62,7 @@ impl Attributes {
         Self { names: AttributeNames::default(), custom: custom.collect(), warned: Mutex::default() }
     }
 
-    /// The extension of one person.
+    /// Returns the extension attributes of one person.
     pub(crate) fn extension(
         &self,
         person: &Person,
@@ -78,6 +79,7 @@ impl Attributes {
         found.into_iter().collect()
     }
 
+    /// Adds the attributes that come from the employment to `found`.
     fn of_employment(&self, found: &mut Vec<(Arc<str>, Value)>, employment: &Employment, context: &Context<'_>) {
         let names = &self.names;
         let mut text = |name: &Arc<str>, value: Option<String>| {
@@ -113,8 +115,8 @@ impl Attributes {
         }
     }
 
-    /// The value of a custom attribute, if the person has one that may leave and that is of the
-    /// type that was announced.
+    /// Returns the value of a custom attribute. Returns `None` if the person has no value, the
+    /// attribute is personal data, or the value has another type than the configured one.
     pub(crate) fn custom_value(&self, person: &Person, custom: &Custom) -> Option<Value> {
         let attribute = self.allowed(person, &custom.id)?;
         match typed(&attribute.value, custom) {
@@ -126,7 +128,7 @@ impl Attributes {
         }
     }
 
-    /// The employee number, from the custom attribute that the company chose.
+    /// Returns the employee number from the custom attribute `id`, if it is a text or a number.
     pub(crate) fn employee_number(&self, person: &Person, id: &str) -> Option<String> {
         match &self.allowed(person, id)?.value {
             Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
@@ -135,7 +137,8 @@ impl Attributes {
         }
     }
 
-    /// The attribute, unless what is seen of it now says that it is personal data.
+    /// Returns the custom attribute, unless its id, global id or label names personal data. Only
+    /// Personio's response contains all three, so the check of the mapping file is not sufficient.
     fn allowed<'p>(&self, person: &'p Person, id: &str) -> Option<&'p CustomAttribute> {
         let attribute = find_attribute(&person.custom_attributes, id)?;
         if is_personal_attribute(attribute) {
@@ -155,8 +158,8 @@ impl Attributes {
     }
 }
 
-/// Returns the attribute with this id, or else the one with this global id: a company can give one attribute
-/// the id that another one has as its global id.
+/// Returns the attribute with this id, or else the one with this global id. The id has precedence,
+/// because a company can give an attribute an id that is the global id of another one.
 fn find_attribute<'p>(attributes: &'p [CustomAttribute], id: &str) -> Option<&'p CustomAttribute> {
     let by_id = attributes.iter().find(|attribute| attribute.id == id);
     by_id.or_else(|| attributes.iter().find(|attribute| attribute.global_id.as_deref() == Some(id)))
@@ -168,7 +171,7 @@ fn referred(reference: Option<&Reference>) -> Option<&str> {
 
 fn org_units(employment: &Employment, names: &Names) -> Vec<Value> {
     let mut units: Vec<_> = employment.org_units.iter().collect();
-    // Personio promises no order, and another order is no change.
+    // Personio guarantees no order, and a different order must not change the user.
     units.sort_by(|one, other| one.kind.cmp(&other.kind).then_with(|| by_number(&one.id, &other.id)));
     units.dedup_by(|one, other| one.kind == other.kind && one.id == other.id);
     let units = units.into_iter().map(|unit| {
@@ -186,7 +189,8 @@ fn org_units(employment: &Employment, names: &Names) -> Vec<Value> {
     units.collect()
 }
 
-/// The value as the mapping file announced it; `Ok(None)` where there is none.
+/// Converts a value to the configured type. Returns `Ok(None)` for an empty value, and an error for
+/// a value of another type or for several values of a single-valued attribute.
 fn typed(value: &Value, custom: &Custom) -> Result<Option<Value>, ()> {
     let (kind, multi_valued) = (custom.attribute.kind, custom.attribute.multi_valued);
     let values = match value {
@@ -221,19 +225,19 @@ fn single(value: &Value, kind: AttributeType) -> Result<Option<Value>, ()> {
         AttributeType::Decimal => {
             text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| json!(number))
         }
-        // The mapping file offers none of these.
+        // The mapping file does not offer these types.
         AttributeType::DateTime | AttributeType::Reference | AttributeType::Complex => None,
     };
     value.map(Some).ok_or(())
 }
 
-/// Formats a number as JSON does, and a whole number without a fraction: `42.0` is 42.
+/// Formats a number as JSON does, but a whole number without a fraction: `42.0` becomes `42`.
 fn plain_number(number: &Number) -> String {
     let whole = number.as_f64().filter(|_| number.is_f64()).and_then(whole_number);
     whole.map_or_else(|| number.to_string(), |whole| whole.to_string())
 }
 
-/// Parses an integer, also one that is written with a fraction of zero.
+/// Parses an integer. A fraction of zero is accepted: `42.0` is 42.
 fn integer(text: &str) -> Option<i64> {
     match text.parse() {
         Ok(integer) => Some(integer),
@@ -241,14 +245,16 @@ fn integer(text: &str) -> Option<i64> {
     }
 }
 
-/// Returns a number without a fraction as an integer, up to where floating point is exact.
+/// Converts a number without a fraction to an integer, up to the largest number that is exact in
+/// floating point.
 fn whole_number(number: f64) -> Option<i64> {
     const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
     let is_exact = number.fract() == 0.0 && number.abs() <= MAX_EXACT_INTEGER;
     is_exact.then_some(number as i64)
 }
 
-/// Parses a boolean: `true` and `false`, 1 and 0, and yes and no in the languages of Personio's interface.
+/// Parses a boolean: `true` and `false`, 1 and 0, and the words for yes and no in the languages of
+/// Personio's interface.
 fn boolean(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {
         "true" | "1" | "yes" | "ja" | "oui" | "sí" | "si" | "sì" | "sim" | "tak" => Some(true),

@@ -1,4 +1,4 @@
-//! Input of the mapping besides the person: policy, names, managers and the day.
+//! Input of the mapping in addition to the person: policy, names, managers and the current date.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,14 +12,14 @@ use crate::mapping::primary_employment::DateRules;
 use crate::personio::Names;
 use crate::scim::Locations;
 
-/// What a translation needs besides the person.
+/// Input of the mapping in addition to the person and the employments.
 pub(crate) struct Context<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) attributes: &'a Attributes,
     pub(crate) locations: &'a Locations,
     pub(crate) names: &'a Names,
-    /// Persons who are served, by id. A supervisor who is not among them is left out: a manager that cannot be read
-    /// back is none.
+    /// Users by person id, for manager references. A supervisor who is not among them is left out,
+    /// because a client could not read that manager.
     pub(crate) people: HashMap<&'a str, Card<'a>>,
     pub(crate) today: Date,
 }
@@ -30,7 +30,7 @@ impl Context<'_> {
     }
 }
 
-/// What can be said of a person in another's resource.
+/// Attributes of a person that appear in the resources of the persons who report to them.
 pub(crate) struct Card<'a> {
     pub(crate) head: Head<'a>,
     pub(crate) user_name: Cow<'a, str>,

@@ -1,17 +1,19 @@
-//! Units and cost centres of an employment. Nothing depends on the order in which they are listed.
+//! Units and cost centres of an employment. The results do not depend on the order in which
+//! Personio lists them.
 
 use std::cmp::Ordering;
 
 use crate::personio::model::{CostCenter, Employment};
 
-/// The id of the department or team (`kind` in upper case): of several, the smallest id, so that
-/// it is the same one every time.
+/// Returns the id of the department or team; `kind` is in upper case. Of several units, the
+/// smallest id is taken, so that the result is always the same.
 pub(crate) fn unit<'e>(employment: &'e Employment, kind: &str) -> Option<&'e str> {
     let of_kind = employment.org_units.iter().filter(|unit| unit.kind.as_deref() == Some(kind));
     of_kind.map(|unit| unit.id.as_str()).min_by(|one, other| by_number(one, other))
 }
 
-/// The id of the heaviest cost centre; ties go to the smallest id.
+/// Returns the id of the cost centre with the highest weight. Of equal weights, the smallest id is
+/// taken.
 pub(crate) fn cost_center(employment: &Employment) -> Option<&str> {
     let weight = |center: &CostCenter| center.weight.unwrap_or(0.0);
     let heaviest = employment
@@ -21,7 +23,7 @@ pub(crate) fn cost_center(employment: &Employment) -> Option<&str> {
     heaviest.map(|center| center.id.as_str())
 }
 
-/// Ids are mostly numbers in text.
+/// Compares ids as numbers, because most ids are numbers. Other ids come last, in text order.
 pub(crate) fn by_number(one: &str, other: &str) -> Ordering {
     let number = |id: &str| id.parse().unwrap_or(u64::MAX);
     number(one).cmp(&number(other)).then_with(|| one.cmp(other))

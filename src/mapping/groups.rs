@@ -1,5 +1,5 @@
-//! Groups, where the company wants them: one for each department, team, legal entity or office that at
-//! least one user belongs to, by the employment that counts. Nobody is left out for having left.
+//! Groups that a company configured: one for each department, team, legal entity or office with at
+//! least one user. The primary employment decides the membership. Inactive users remain members.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::personio::Kind;
 use crate::personio::model::{Employment, Reference};
 use crate::scim::{Group, Locations, Member, Membership, Meta, User};
 
-/// What groups can be made of.
+/// Kind of organisational unit that can become a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupKind {
     /// Departments.
@@ -18,14 +18,14 @@ pub enum GroupKind {
     Team,
     /// Legal entities.
     LegalEntity,
-    /// Offices, which Personio's look-up calls workplaces.
+    /// Offices; Personio's look-up calls them workplaces.
     Office,
 }
 
 impl GroupKind {
     const ALL: [Self; 4] = [Self::Department, Self::Team, Self::LegalEntity, Self::Office];
 
-    /// What the ids of such groups begin with.
+    /// Returns the prefix of the ids of these groups.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl GroupKind {
         }
     }
 
-    /// The ids of the units of this kind that an employment belongs to.
+    /// Returns the ids of the units of this kind in an employment.
     fn units(self, employment: &Employment) -> Vec<&str> {
         let of_type = |word: &str| {
             let units = employment.org_units.iter().filter(|unit| unit.kind.as_deref() == Some(word));
@@ -64,8 +64,9 @@ fn referred(reference: Option<&Reference>) -> Vec<&str> {
     reference.and_then(|reference| reference.id.as_deref()).into_iter().collect()
 }
 
-/// The groups of somebody with this employment, in their order. A group whose name cannot be read is
-/// called by its id: who is in it does not depend on that.
+/// Returns the group memberships that come from an employment, ordered by kind and id. A group
+/// without a readable name is displayed with its id, because membership does not depend on the
+/// name.
 pub(crate) fn memberships(employment: Option<&Employment>, context: &Context<'_>) -> Vec<Membership> {
     let Some(employment) = employment else { return Vec::new() };
     let kinds = GroupKind::ALL.into_iter().filter(|kind| context.policy.groups.contains(kind));
@@ -87,7 +88,7 @@ pub(crate) fn memberships(employment: Option<&Employment>, context: &Context<'_>
     kinds.flat_map(of_kind).collect()
 }
 
-/// The groups of all users, by kind and id. The members of each are in the order of `users`.
+/// Returns the groups of all users, ordered by kind and id. The members have the order of `users`.
 pub(crate) fn groups(users: &[User], locations: &Locations) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
@@ -120,7 +121,7 @@ pub(crate) fn groups(users: &[User], locations: &Locations) -> Vec<Group> {
     groups
 }
 
-/// The kind and the unit that the id of a group is made of.
+/// Splits the id of a group into the kind and the id of the unit.
 fn parts(id: &str) -> (Option<GroupKind>, &str) {
     let (word, unit) = id.split_once('-').unwrap_or((id, ""));
     (GroupKind::ALL.into_iter().find(|kind| kind.word() == word), unit)

@@ -1,7 +1,9 @@
-//! The one place where Personio's vocabulary and SCIM's meet: who is a user, which employment
-//! counts, which attributes leave. What is not named here does not leave.
+//! Mapping of Personio's data to SCIM users and groups. It decides which persons are users, which
+//! employment is the primary one, and which attributes leave the server. An attribute that is not
+//! named here does not leave.
 //!
-//! It is pure but for [`source`], and knows neither how requests travel nor what is cached.
+//! The module knows neither HTTP nor caches, and the current date is a parameter. Its only side
+//! effect is a warning in the log about a custom attribute.
 
 pub(crate) mod attributes;
 pub(crate) mod context;

@@ -1,10 +1,11 @@
-//! The names, e-mail address and creation time of a person: enough to name them and to sort them.
+//! Header of a person: the names, e-mail address and creation time. The names identify the person
+//! to others, and the creation time orders the list.
 
 use jiff::Timestamp;
 
 use crate::personio::model::Person;
 
-/// What a person is called by others, and where they stand in the list.
+/// Fields of a person that determine the display name and the list order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head<'p> {
     pub(crate) id: &'p str,
@@ -16,7 +17,7 @@ pub(crate) struct Head<'p> {
 }
 
 impl<'p> Head<'p> {
-    /// That of a person who is not packed.
+    /// Returns the header of a decoded person.
     pub(crate) fn of(person: &'p Person) -> Self {
         Self {
             id: &person.id,
@@ -28,7 +29,7 @@ impl<'p> Head<'p> {
         }
     }
 
-    /// Returns first and last name as one text.
+    /// Returns the first and last name as one text.
     pub(crate) fn full_name(&self) -> Option<String> {
         match (self.first_name, self.last_name) {
             (Some(first), Some(last)) => Some(format!("{first} {last}")),
@@ -36,7 +37,7 @@ impl<'p> Head<'p> {
         }
     }
 
-    /// Returns the preferred name, else the full name, else `user_name`.
+    /// Returns the preferred name, or else the full name, or else `user_name`.
     pub(crate) fn display_name(&self, user_name: &str) -> String {
         match (self.preferred_name, self.full_name()) {
             (Some(preferred), _) => preferred.to_owned(),

@@ -1,44 +1,45 @@
-//! What a company may choose about its translation; its part of the configuration file, as it is meant.
+//! Mapping policy: the mapping settings of a company, parsed from the configuration file.
 
 use jiff::tz::TimeZone;
 
 use crate::mapping::GroupKind;
 use crate::scim;
 
-/// The choices of one company.
+/// Mapping settings of one company.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// For how many days before the first day of work an ONBOARDING person is active; never, if
-    /// nothing is said.
+    /// Number of days before the employment start for which an ONBOARDING person is already active.
+    /// With `None`, the rule does not apply.
     pub active_before_start_days: Option<u16>,
-    /// Until when a person whose employment ends is active; as long as Personio's status says so, if nothing is said.
+    /// Date until which a person with a termination is active. With `None`, Personio's status alone
+    /// decides.
     pub active_until: Option<ActiveUntil>,
-    /// Where it is midnight when days change.
+    /// Time zone in which a day begins at midnight.
     pub time_zone: TimeZone,
-    /// The id or global id of the custom attribute that is the employee number; the person's id
-    /// otherwise.
+    /// Id or global id of the custom attribute with the employee number. With `None`, the id of the
+    /// person is the employee number.
     pub employee_number: Option<String>,
-    /// Whether the team is served as the enterprise extension's `division`.
+    /// Switch for serving the team as `division` of the enterprise extension.
     pub team_is_division: bool,
-    /// Whether persons without an e-mail address are left out.
+    /// Switch for leaving out persons without an e-mail address.
     pub require_email: bool,
-    /// What groups are made of; there are none otherwise.
+    /// Kinds of units that become groups. An empty list means no groups.
     pub groups: Vec<GroupKind>,
     /// Custom attributes that are served.
     pub custom: Vec<Custom>,
 }
 
-/// The date of a termination that is the last day on which a person is active.
+/// Date of a termination that is the last day on which a person is active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActiveUntil {
-    /// The last working day; the date of the termination where Personio has none.
+    /// Last working day, or the termination date if Personio has no last working day.
     LastWorkingDay,
-    /// The date on which the termination takes effect.
+    /// Date on which the termination takes effect.
     TerminationDate,
 }
 
 impl ActiveUntil {
-    /// Returns the word of the configuration file.
+    /// Returns the value's name in the configuration file.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -48,12 +49,12 @@ impl ActiveUntil {
     }
 }
 
-/// A custom attribute that is served.
+/// Custom attribute that is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Custom {
-    /// Its id (`dynamic_305`) or global id in Personio.
+    /// Id (for example `dynamic_305`) or global id in Personio.
     pub id: String,
-    /// How it is served.
+    /// Name and type of the SCIM attribute.
     pub attribute: scim::CustomAttribute,
 }
 
@@ -73,13 +74,13 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The ids and global ids of all custom attributes that the translation reads.
+    /// Returns the ids and global ids of all custom attributes that the mapping reads.
     #[must_use]
     pub fn wanted_attributes(&self) -> Vec<String> {
         self.employee_number.iter().cloned().chain(self.custom.iter().map(|custom| custom.id.clone())).collect()
     }
 
-    /// The custom attributes as they are served.
+    /// Returns the SCIM attributes of the custom attributes.
     #[must_use]
     pub fn served_attributes(&self) -> Vec<scim::CustomAttribute> {
         self.custom.iter().map(|custom| custom.attribute.clone()).collect()

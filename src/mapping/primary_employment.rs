@@ -1,8 +1,10 @@
-//! Primary employment: the one that a user's attributes come from, and whether it makes them active today.
+//! Primary employment: the employment that a user's attributes come from, and that decides whether
+//! the user is active today.
 //!
-//! Personio's status decides. Dates decide where the status is late (a change of employment), where the company
-//! chose a rule ([`Policy::active_before_start_days`], [`Policy::active_until`]), and between several employments.
-//! Nothing here depends on the order in which employments are listed.
+//! Personio's status decides. Dates decide in three cases: if the status is late during a change of
+//! employment, if the company configured a rule ([`Policy::active_before_start_days`],
+//! [`Policy::active_until`]), and between several employments. The results do not depend on the
+//! order in which Personio lists the employments.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -14,46 +16,47 @@ use crate::mapping::policy::ActiveUntil;
 use crate::mapping::validity::Validity;
 use crate::personio::model::{Employment, Person, Status};
 
-/// Maximum number of days between the end of an employment and the next that has begun, for these to be one: a
-/// weekend and a public holiday.
+/// Maximum number of days between the end of an employment and the start of the next one for which
+/// the person stays active. It covers a weekend and a public holiday, and applies once the next
+/// employment has begun.
 const MAX_GAP_DAYS: i32 = 3;
 
-/// The rules of a company on one day.
+/// Date rules of a company, applied on one day.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DateRules<'p> {
     pub(crate) policy: &'p Policy,
     pub(crate) today: Date,
 }
 
-/// State of an employment, or of a person, on one day; a later one takes precedence.
+/// State of an employment or a person on one day. A later variant has precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum State {
-    /// INACTIVE, a status that is not known, or over by a rule.
+    /// Status INACTIVE or unknown, or an employment that a rule has ended.
     Inactive,
-    /// Still to begin.
+    /// Employment that has not begun.
     Onboarding,
-    /// Employed, and away.
+    /// Employed person on leave.
     Leave,
-    /// At work.
+    /// Employed person at work.
     Active,
 }
 
-/// The rule that decided a [`Standing`].
+/// Rule that decided a [`Standing`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// Personio's status alone.
+    /// Status in Personio, without a date.
     Status,
-    /// The employment follows on another that has ended.
+    /// Change of employment: the previous employment has ended without a break.
     NoBreak,
-    /// [`Policy::active_before_start_days`].
+    /// Early activation before the start, by [`Policy::active_before_start_days`].
     BeforeStart,
-    /// The employment ended before it began, or before today without having begun.
+    /// Withdrawn employment: its end is before its start, or before today while it is ONBOARDING.
     Withdrawn,
-    /// [`Policy::active_until`].
+    /// End of the activity, by [`Policy::active_until`].
     Until,
 }
 
-/// Outcome of the rules for one employment.
+/// Result of the rules for one employment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) state: State,
@@ -67,28 +70,30 @@ impl Standing {
     }
 }
 
-/// Outcome of the rules for one person.
+/// Result of the rules for one person.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Primary<'e> {
-    /// The primary employment; `None` for a person without readable employments.
+    /// Primary employment; `None` for a person without readable employments.
     pub(crate) employment: Option<&'e Employment>,
     pub(crate) standing: Standing,
 }
 
 impl<'p> DateRules<'p> {
-    /// Returns the primary employment and what it makes of the person.
+    /// Returns the primary employment, with the state that it gives the person.
     pub(crate) fn primary<'e>(&self, person: &Person, employments: &'e [Employment]) -> Primary<'e> {
         let employment = self.primary_employment(employments);
         let standing = match employment {
-            // Where the employment's status cannot be read, the person's, which Personio derives from it.
+            // Without a readable status of the employment, the status of the person decides:
+            // Personio derives it from the employment.
             Some(own) => self.standing(own, own.status.as_ref().or(person.status.as_ref()), employments),
             None => self.standing_without_employment(person.status.as_ref()),
         };
         Primary { employment, standing }
     }
 
-    /// Returns the employment with the highest state. Of several with the same state: the newest that has begun,
-    /// otherwise the next to begin; of those that are over, the newest. Ties go by id.
+    /// Returns the employment with the highest state. Of several, it is the one with the latest
+    /// start that has begun, or else the next to begin. Of several inactive ones, it is the one
+    /// with the latest start. The greater id decides between equal ones.
     pub(crate) fn primary_employment<'e>(&self, employments: &'e [Employment]) -> Option<&'e Employment> {
         if let [only] = employments {
             return Some(only);
@@ -107,7 +112,9 @@ impl<'p> DateRules<'p> {
         self.standing(employment, employment.status.as_ref(), all).state
     }
 
-    /// Orders by start. Without one it counts as the oldest that has begun.
+    /// Orders employments by start date. Employments that have begun rank above future ones. Among
+    /// those that have begun, the later start ranks higher; among future ones, the earlier start.
+    /// An employment without a start date counts as the oldest one that has begun.
     fn by_start(&self, one: &Employment, other: &Employment) -> Ordering {
         let (start, other_start) = (one.employment_start_date, other.employment_start_date);
         match (self.has_begun(one), self.has_begun(other)) {
@@ -142,7 +149,7 @@ impl<'p> DateRules<'p> {
         }
     }
 
-    /// Decides for an employment whose status is ONBOARDING.
+    /// Returns the standing of an employment with the status ONBOARDING.
     fn standing_before_start(&self, employment: &Employment, all: &[Employment]) -> Standing {
         let ended = |date: Date| date < self.today;
         if was_withdrawn(employment) || ends(employment).into_iter().flatten().any(ended) {
@@ -159,12 +166,13 @@ impl<'p> DateRules<'p> {
         Standing::new(State::Onboarding, is_soon, Rule::BeforeStart)
     }
 
-    /// Reports whether the company's rule has ended an employment that Personio still calls ACTIVE or LEAVE.
+    /// Reports whether a rule of the company has ended an employment that is ACTIVE or LEAVE in
+    /// Personio.
     fn is_over(&self, employment: &Employment) -> bool {
         self.active_until(employment).is_some_and(|last| last < self.today)
     }
 
-    /// Returns the last day on which the company's rule lets the person be active.
+    /// Returns the last day on which a person is active by the rule of the company.
     fn active_until(&self, employment: &Employment) -> Option<Date> {
         let termination = employment.termination.as_ref()?;
         match self.policy.active_until? {
@@ -173,14 +181,15 @@ impl<'p> DateRules<'p> {
         }
     }
 
-    /// Reports whether `next` follows on an employment that has ended, without a break.
+    /// Reports whether `next` follows an employment that has ended, without a break.
     fn continues(&self, next: &Employment, all: &[Employment]) -> bool {
         let Some(start) = next.employment_start_date else { return false };
         all.iter().any(|earlier| earlier.id != next.id && self.is_followed(earlier, start))
     }
 
-    /// Reports whether `earlier` has ended and an employment that begins on `start` is no break: up to
-    /// [`MAX_GAP_DAYS`] days lie between once the next has begun; before that, nothing but a weekend.
+    /// Reports whether `earlier` has ended and an employment that begins on `start` follows without
+    /// a break. If the next employment has begun, up to [`MAX_GAP_DAYS`] days may lie between.
+    /// Before it begins, only a weekend may lie between.
     fn is_followed(&self, earlier: &Employment, start: Date) -> bool {
         let has_ended = match &earlier.status {
             Some(Status::Inactive) => true,
@@ -199,7 +208,7 @@ impl<'p> DateRules<'p> {
         end <= self.today && has_only_weekend_between(end, start)
     }
 
-    /// Narrows `validity` to the days on which the rules come to the same outcome for this person.
+    /// Limits `validity` to the days on which the rules give the same result for this person.
     pub(crate) fn limit(&self, person: &Person, employments: &[Employment], validity: &mut Validity) {
         if !self.depends_on_date(person, employments) {
             return;
@@ -212,7 +221,7 @@ impl<'p> DateRules<'p> {
         }
     }
 
-    /// Reports whether a date can matter at all: it cannot for nearly everybody.
+    /// Reports whether the result can depend on a date. For most persons it cannot.
     fn depends_on_date(&self, person: &Person, employments: &[Employment]) -> bool {
         let [only] = employments else { return !employments.is_empty() };
         match only.status.as_ref().or(person.status.as_ref()) {
@@ -222,8 +231,8 @@ impl<'p> DateRules<'p> {
         }
     }
 
-    /// Returns each day on which a comparison with a date of this employment can turn out differently than on the
-    /// day before.
+    /// Returns the days on which a comparison with a date of this employment can have another
+    /// result than on the day before.
     fn turning_points(&self, employment: &Employment) -> Vec<Date> {
         let start = employment.employment_start_date;
         let mut days: Vec<Date> = start.into_iter().collect();
@@ -238,7 +247,8 @@ impl<'p> DateRules<'p> {
     }
 }
 
-/// The dates that end an employment. The end of a contract is none: contracts are renewed.
+/// Returns the dates that end an employment. The end of a contract is not among them, because
+/// contracts are renewed.
 fn ends(employment: &Employment) -> [Option<Date>; 3] {
     let termination = employment.termination.as_ref();
     [
@@ -248,18 +258,18 @@ fn ends(employment: &Employment) -> [Option<Date>; 3] {
     ]
 }
 
-/// Returns the last day of an employment, as far as Personio says.
+/// Returns the last day of an employment, if Personio has one.
 fn end(employment: &Employment) -> Option<Date> {
     ends(employment).into_iter().flatten().next()
 }
 
-/// Reports whether an employment ended before it began.
+/// Reports whether an employment ends before its start.
 fn was_withdrawn(employment: &Employment) -> bool {
     let Some(start) = employment.employment_start_date else { return false };
     ends(employment).into_iter().flatten().any(|end| end < start)
 }
 
-/// Reports whether all days after `end` and before `start` are a Saturday or Sunday.
+/// Reports whether each day between `end` and `start` is a Saturday or Sunday.
 fn has_only_weekend_between(end: Date, start: Date) -> bool {
     let mut day = end;
     while let Ok(next) = day.tomorrow() {
@@ -283,7 +293,7 @@ mod tests {
 
     use super::*;
 
-    /// A Monday.
+    /// Date of the tests, a Monday.
     const TODAY: Date = date(2026, 11, 23);
 
     fn employments(list: Value) -> Vec<Employment> {
@@ -309,7 +319,8 @@ mod tests {
         })
     }
 
-    /// Holds each row, in both orders, to the id of the primary employment and whether it is active.
+    /// Asserts the id of the primary employment and the activity for each row, in both orders of
+    /// the employments.
     #[track_caller]
     fn check(policy: &Policy, today: Date, rows: &[(&str, bool, Value)]) {
         let rules = DateRules { policy, today };
@@ -362,26 +373,26 @@ mod tests {
             &[
                 ("n", true, pair("2026-11-22", "2026-11-23")),
                 ("n", true, pair("2026-11-23", "2026-11-23")),
-                // A weekend lies between, and a holiday.
+                // A weekend and a holiday lie between.
                 ("n", true, pair("2026-11-20", "2026-11-23")),
                 ("n", true, pair("2026-11-19", "2026-11-23")),
                 ("n", false, pair("2026-11-18", "2026-11-23")),
-                // Personio has been late for a week.
+                // Personio's status is a week late.
                 ("n", true, pair("2026-11-15", "2026-11-16")),
                 ("n", true, pair("2026-12-31", "2026-11-23")),
-                // Nothing has begun yet.
+                // The next employment has not begun.
                 ("n", false, pair("2026-11-22", "2026-11-24")),
                 ("n", true, pair("2026-11-23", "2026-11-24")),
                 ("n", false, pair("2026-11-24", "2026-11-25")),
-                // A leaver comes back.
+                // A former employee returns.
                 ("n", false, pair("2024-11-22", "2026-11-23")),
-                // The one before never was.
+                // The previous employment was withdrawn.
                 ("n", false, json!([ended("o", "2026-11-25", "2026-11-20"), next("2026-11-23")])),
-                // The one before comes later.
+                // The other employment starts later.
                 ("n", false, json!([ended("o", "2027-01-01", "2027-06-01"), next("2026-11-23")])),
-                // The end of what came before is not known.
+                // The end of the previous employment is unknown.
                 ("n", false, json!([of("o", "INACTIVE", "2020-01-01"), next("2026-11-23")])),
-                // The end of a termination counts as well.
+                // The date of a termination is an end.
                 (
                     "n",
                     true,
@@ -390,7 +401,7 @@ mod tests {
                         next("2026-11-23"),
                     ]),
                 ),
-                // What follows is planned after that.
+                // Another employment is planned.
                 (
                     "n",
                     true,
@@ -400,7 +411,7 @@ mod tests {
                         of("p", "ONBOARDING", "2027-01-01"),
                     ]),
                 ),
-                // What follows was withdrawn.
+                // The next employment was withdrawn.
                 (
                     "t",
                     false,
@@ -409,12 +420,12 @@ mod tests {
                         terminated("ONBOARDING", "2026-11-23", None, Some("2026-11-20")),
                     ]),
                 ),
-                // Nothing follows.
+                // No employment follows.
                 ("o", false, json!([ended("o", "2020-01-01", "2026-11-22")])),
                 ("p", false, json!([ended("o", "2020-01-01", "2026-11-21"), ended("p", "2026-11-22", "2026-11-22")])),
             ],
         );
-        // From Friday evening to Monday morning.
+        // The person stays active from Friday to Monday.
         for (today, is_active) in [
             (date(2026, 11, 20), true),
             (date(2026, 11, 21), true),
@@ -457,7 +468,7 @@ mod tests {
                     }]),
                 ),
                 ("n", false, json!([{"id": "n", "status": "ONBOARDING"}])),
-                // Another hire was not withdrawn.
+                // The other employment was not withdrawn.
                 (
                     "n",
                     true,
@@ -487,7 +498,7 @@ mod tests {
                 ("t", true, ends(None, None)),
                 ("t", false, leave.clone()),
                 ("a", true, json!([of("a", "ACTIVE", "2020-01-01")])),
-                // What follows begins today.
+                // The next employment begins today.
                 (
                     "n",
                     true,
@@ -510,7 +521,7 @@ mod tests {
         check(&Policy::default(), TODAY, &[("t", true, ends(past, past)), ("t", true, leave)]);
     }
 
-    /// A list of employments in every state, with dates around [`TODAY`].
+    /// Generates lists of employments in every state, with dates around [`TODAY`].
     fn careers() -> impl Strategy<Value = Vec<Employment>> {
         let day = || {
             let around = (-6i64..7).prop_map(|days| json!(TODAY.saturating_add(days.days()).to_string()));
@@ -574,7 +585,7 @@ mod tests {
             for days in -30i64..30 {
                 let day = TODAY.saturating_add(days.days());
                 prop_assert!(!is_within(day) || has_own(day), "{} is within {:?}", day, range);
-                // It ends for a reason.
+                // The result differs on the first day after the period.
                 if is_within(day) && !is_within(day.tomorrow().unwrap()) {
                     prop_assert!(!has_own(day.tomorrow().unwrap()));
                 }

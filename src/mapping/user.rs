@@ -1,4 +1,4 @@
-//! One person, with the primary employment, as a SCIM User.
+//! Mapping of a person and the primary employment to a SCIM User.
 
 use crate::mapping::context::Context;
 use crate::mapping::employment::{cost_center, unit};
@@ -8,7 +8,8 @@ use crate::personio::Kind;
 use crate::personio::model::{Employment, Person};
 use crate::scim::{Email, EnterpriseUser, Manager, Meta, Name, User};
 
-/// The user that a person is. Without readable `employments` it is made of the person alone.
+/// Maps a person to a SCIM User. Without readable `employments`, the user has only the attributes
+/// that come from the person.
 pub(crate) fn user(person: &Person, user_name: String, employments: &[Employment], context: &Context<'_>) -> User {
     let primary = context.rules().primary(person, employments);
     let employment = primary.employment;

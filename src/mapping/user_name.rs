@@ -1,5 +1,6 @@
-//! `userName`: the e-mail address, or `personio-<id>` where there is none or somebody else has a better claim to
-//! it. Unique without regard to case, whatever Personio holds and in whatever order.
+//! User names: the value of `userName` is the e-mail address of a person. It is `personio-<id>` for
+//! a person without an address, or if another person has precedence for the address. User names are
+//! unique without regard to case, and do not depend on the order of the persons.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -14,18 +15,19 @@ use crate::mapping::employment::by_number;
 use crate::mapping::person_header::Head;
 use crate::mapping::primary_employment::{Primary, State};
 
-/// Prefix of every fallback.
+/// Prefix of the user names that are made of an id.
 const FALLBACK: &str = "personio-";
 
-/// User names of a list of persons.
+/// User names of several persons.
 pub(crate) struct UserNames<'p> {
-    /// Names in the order of the persons.
+    /// User names in the order of the persons.
     pub(crate) names: Vec<Cow<'p, str>>,
-    /// Number of persons who are named by their id although they have an address.
+    /// Number of persons who have an address, but a user name that is made of their id.
     pub(crate) shared: usize,
 }
 
-/// Claim of a person to an address that several persons have: the highest state today, then the newest start.
+/// Precedence of a person among those with the same address: the highest state today, then the
+/// latest start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Claim {
     state: State,
@@ -33,7 +35,7 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// The lowest claim.
+    /// Lowest precedence.
     pub(crate) const LOWEST: Self = Self { state: State::Inactive, start: None };
 
     pub(crate) fn of(primary: &Primary<'_>) -> Self {
@@ -41,33 +43,34 @@ impl Claim {
         Self { state: primary.standing.state, start }
     }
 
-    /// Orders claims; the lower id decides between equal ones.
+    /// Compares claims. Of equal claims, the one with the lower id is greater.
     fn compare(&self, id: &str, other: &Self, other_id: &str) -> Ordering {
         self.cmp(other).then_with(|| by_number(other_id, id))
     }
 }
 
-/// Returns the name of a person without an e-mail address of their own. Different ids give different names, also
-/// without regard to case; ids are numbers in general, and then nothing is encoded.
+/// Returns the user name that is made of an id. Characters other than lower-case ASCII letters,
+/// digits, `-`, `_` and `.` are percent-encoded, so that different ids give different names without
+/// regard to case. Most ids are numbers and need no encoding.
 pub(crate) fn fallback(id: &str) -> String {
     let mut name = FALLBACK.to_owned();
     for byte in id.bytes() {
         match byte {
             b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => name.push(char::from(byte)),
-            // Writing into a text cannot fail.
+            // Writing to a `String` cannot fail.
             _ => drop(write!(name, "%{byte:02x}")),
         }
     }
     name
 }
 
-/// Reports whether an address reads like the name of a person without one.
+/// Reports whether an address begins like a user name that is made of an id.
 pub(crate) fn is_like_fallback(email: &str) -> bool {
     lower(email).starts_with(FALLBACK)
 }
 
-/// Returns the user names of `persons`. Of several with one address, the one with the highest `claim` has it; only
-/// of these the claim is requested.
+/// Assigns user names to `persons`. An address goes to the person with the highest claim. `claim`
+/// is called only for persons who share an address.
 pub(crate) fn all<'p, E>(
     persons: &[Head<'p>],
     claim: impl Fn(&Head<'p>) -> Result<Claim, E>,
@@ -90,7 +93,8 @@ pub(crate) fn all<'p, E>(
             }
         }
     }
-    // An address that reads like a fallback is nobody's: it could be somebody's name.
+    // An address that equals the fallback name of a person is given to no person, because both
+    // could be used as a user name.
     if owners.keys().any(|address| address.starts_with(FALLBACK)) {
         for person in persons {
             owners.remove(fallback(person.id).as_str());
@@ -106,29 +110,29 @@ pub(crate) fn all<'p, E>(
     Ok(UserNames { names, shared })
 }
 
-/// Returns how many of `persons` are named by their id although they have an address.
+/// Returns the number of `persons` who have an address, but a user name that is made of their id.
 pub(crate) fn shared(persons: &[Head<'_>]) -> usize {
     let claim = |_: &Head<'_>| -> Result<Claim, Infallible> { Ok(Claim::LOWEST) };
     let Ok(UserNames { shared, .. }) = all(persons, claim);
     shared
 }
 
-/// Person who has an address, so far.
+/// Person to whom an address is assigned so far.
 #[derive(Clone, Copy)]
 struct Owner {
-    /// Position among the persons.
+    /// Index among the persons.
     index: usize,
-    /// `None` while nobody else has the address.
+    /// Claim to the address; `None` until a second person has the address.
     claim: Option<Claim>,
 }
 
-/// Returns the text in lower case, as filters compare it. Most addresses are in lower case already.
+/// Returns the text in lower case, as filters compare it. Most addresses need no copy.
 fn lower(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
         return if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) };
     }
-    // The small sigma at the end of a word is the same letter.
+    // A final sigma (`ς`) is equal to a sigma (`σ`).
     Cow::Owned(text.chars().flat_map(char::to_lowercase).map(|char| if char == 'ς' { 'σ' } else { char }).collect())
 }
 
@@ -142,7 +146,7 @@ mod tests {
     use super::*;
     use crate::personio::model::Person;
 
-    /// A person with an address, as far as names depend on it.
+    /// Person and claim: the input of user names.
     #[derive(Debug, Clone)]
     struct Row {
         person: Person,
@@ -154,7 +158,7 @@ mod tests {
         Row { person, claim: Claim { state, start: start.map(|day| day.parse().unwrap()) } }
     }
 
-    /// The names by id, and how many persons share an address.
+    /// Returns the user names by id, and the number of persons without their own address.
     fn named(rows: &[Row]) -> (HashMap<String, String>, usize) {
         let heads: Vec<Head<'_>> = rows.iter().map(|row| Head::of(&row.person)).collect();
         let claim = |head: &Head<'_>| -> Result<Claim, Infallible> {

@@ -1,4 +1,4 @@
-//! Days on which the same records make the same users.
+//! Validity of mapped users: the days on which the same records map to the same users.
 
 use std::ops::Range;
 
@@ -6,17 +6,18 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-/// Days on which the same records make the same users: every day, unless somebody depends on a date.
+/// Period of days on which the same records map to the same users. It is unlimited by default, and
+/// a date that changes a user limits it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Validity {
-    /// The first of these days.
+    /// First day of the period; `None` if it has no beginning.
     since: Option<Date>,
-    /// The first day after them.
+    /// First day after the period; `None` if it has no end.
     until: Option<Date>,
 }
 
 impl Validity {
-    /// Notes that a user is another on `day` than on the day before.
+    /// Limits the period by `day`, a day on which a user differs from the day before.
     pub(crate) fn note(&mut self, day: Date, today: Date) {
         if day <= today {
             self.since = self.since.max(Some(day));
@@ -25,7 +26,7 @@ impl Validity {
         }
     }
 
-    /// Returns these days as time, from midnight to midnight; `None` for every day.
+    /// Returns the period from midnight to midnight in `zone`, or `None` if it is unlimited.
     pub(crate) fn range(&self, zone: &TimeZone) -> Option<Range<Timestamp>> {
         if *self == Self::default() {
             return None;

@@ -1,9 +1,10 @@
-//! Standard personal data that never leaves, however somebody maps it: recognised by the words of an attribute's id,
-//! global id or label, in the languages of Personio's interface (English, German, Spanish, French, Italian, Dutch,
-//! Polish, Portuguese).
+//! Detection of personal data in custom attributes. An attribute is refused if the words of its id,
+//! global id or label name personal data, even if the mapping file names the attribute. The words
+//! are in the languages of Personio's interface: English, German, Spanish, French, Italian, Dutch,
+//! Polish and Portuguese.
 //!
-//! It errs on the side of refusing. A company can rename an attribute that is refused wrongly; it
-//! cannot take back what has left.
+//! False positives are preferred. A company can rename an attribute that is refused by mistake, but
+//! it cannot take back data that has left.
 
 mod words;
 
@@ -13,26 +14,28 @@ use std::sync::LazyLock;
 use crate::mapping::personal_data::words::{HARMLESS_STEMS, HARMLESS_WORDS, LANGUAGES, Language};
 use crate::personio::model::CustomAttribute;
 
-/// Maximum length of a stem that must be within one word: across words, short ones are found by chance ("wifi band").
+/// Maximum length in bytes of a stem that must lie within one word. Across words, short stems match
+/// by chance: "wifi band" contains `iban`.
 const MAX_SHORT_STEM: usize = 5;
 
 /// Maximum number of words of a harmless expression.
 const MAX_EXPRESSION_WORDS: usize = 3;
 
-/// Reports whether an id, a global id or a label names standard personal data.
+/// Reports whether an id, a global id or a label names personal data.
 #[must_use]
 pub fn is_personal(text: &str) -> bool {
     let plain = plain(text);
+    // `dateOfBirth` is split at its capital letters in a second attempt.
     let as_written = words(&plain, |_, _| false);
     let by_case = words(&plain, |last, next| last.is_lowercase() && next.is_uppercase());
     VOCABULARY.names_personal(&as_written) || (by_case != as_written && VOCABULARY.names_personal(&by_case))
 }
 
-/// The words of all languages, for a look at each custom attribute of each person.
+/// Words of all languages, indexed because each custom attribute of each person is checked.
 struct Vocabulary {
     words: HashSet<&'static str>,
     texts: HashSet<&'static str>,
-    /// Stems by their first letter.
+    /// Stems by first letter.
     stems: HashMap<char, Vec<&'static str>>,
 }
 
@@ -53,7 +56,7 @@ impl Vocabulary {
         vocabulary
     }
 
-    /// Reports whether these words, in this order, name personal data.
+    /// Reports whether `words`, in this order, name personal data.
     fn names_personal(&self, words: &[String]) -> bool {
         let words = without_harmless(words);
         let squeezed = without_harmless_stems(words.concat());
@@ -66,7 +69,7 @@ impl Vocabulary {
             })
     }
 
-    /// Reports whether `text` contains one of the stems that `counts` selects.
+    /// Reports whether `text` contains a stem for which `counts` returns true.
     fn has_stem(&self, text: &str, counts: fn(&str) -> bool) -> bool {
         for (start, letter) in text.char_indices() {
             let (Some(stems), Some(rest)) = (self.stems.get(&letter), text.get(start..)) else { continue };
@@ -78,7 +81,7 @@ impl Vocabulary {
     }
 }
 
-/// Returns the text without its harmless parts.
+/// Replaces each harmless stem in `text` with a space.
 fn without_harmless_stems(mut text: String) -> String {
     for harmless in HARMLESS_STEMS {
         if text.contains(harmless) {
@@ -88,7 +91,8 @@ fn without_harmless_stems(mut text: String) -> String {
     text
 }
 
-/// Returns the words without those that form a harmless expression, alone or in a row.
+/// Returns the words that are not part of a harmless expression. An expression has up to
+/// [`MAX_EXPRESSION_WORDS`] consecutive words.
 fn without_harmless(words: &[String]) -> Vec<&str> {
     let mut left = Vec::with_capacity(words.len());
     let mut rest = words;
@@ -107,7 +111,7 @@ fn without_harmless(words: &[String]) -> Vec<&str> {
     left
 }
 
-/// Letters with accents of Personio's languages, and what they are without.
+/// Accented letters of Personio's languages, and their replacements.
 const ACCENTS: &[(&str, &str)] = &[
     ("áàâãäåą", "a"),
     ("ÁÀÂÃÄÅĄ", "A"),
@@ -138,7 +142,7 @@ const ACCENTS: &[(&str, &str)] = &[
     ("ßẞ", "ss"),
 ];
 
-/// Returns the text without accents, whether they are part of their letter or follow it.
+/// Returns the text without accents, both in precomposed letters and as combining characters.
 fn plain(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();
@@ -147,7 +151,7 @@ fn plain(text: &str) -> String {
     for char in text.chars() {
         match ACCENTS.iter().find(|(letters, _)| letters.contains(char)) {
             Some((_, letter)) => plain.push_str(letter),
-            // An accent that follows its letter.
+            // A combining accent.
             None if matches!(char, '\u{300}'..='\u{36f}') => {}
             None => plain.push(char),
         }
@@ -155,8 +159,8 @@ fn plain(text: &str) -> String {
     plain
 }
 
-/// Returns the words of a text in lower case: what stands between anything but letters and digits, and what
-/// `splits` parts.
+/// Splits a text into words in lower case. A word ends at each character that is neither a letter
+/// nor a digit, and between two characters for which `splits` returns true.
 fn words(text: &str, splits: fn(char, char) -> bool) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut last = ' ';
@@ -294,7 +298,7 @@ mod tests {
         }
     }
 
-    /// Attributes that hold personal data, by language.
+    /// Labels of attributes that hold personal data, by language.
     const SPANISH: &str = "Fecha de nacimiento; fecha_nacimiento; FECHA DE NACIMIENTO; lugarNacimiento; Sexo; \
         Género; Edad; Estado civil; Cónyuge; Número de hijos; Nacionalidad; Discapacidad; \
         Dirección; Dirección postal; Dirección particular; Domicilio; Calle; Código postal; \
@@ -348,7 +352,7 @@ mod tests {
         Contato de emergência; Tipo sanguíneo";
     const GERMAN: &str = "Vergutung; Staatsangehorigkeit; VERGÜTUNG; Vergu\u{308}tung; Straße; STRAẞE";
 
-    /// Attributes that hold none.
+    /// Labels of attributes that hold no personal data, by language.
     const HARMLESS_ENGLISH_AND_GERMAN: &str = "Team; Addressbook group; addressbookgroup; addressBookGroup; Address book group; \
         Adressbuch-Gruppe; IP address; ipAddress; MAC-Adresse; Headphones; Wifi band; \
         Membership tier; Language; Manager; Stage; Package; Image type; Usage; Agenda; \

@@ -1,19 +1,20 @@
-//! The words by which [`is_personal`](crate::mapping::personal_data::is_personal) recognises personal data, by language, without accents. German
-//! ones are here with `ae`, `oe` and `ue`, too, as people write them without umlauts.
+//! Words with which [`is_personal`](crate::mapping::personal_data::is_personal) detects personal
+//! data, by language and without accents. German words with umlauts are also listed with `ae`, `oe`
+//! and `ue`, because both spellings are common.
 
-/// Words of one language, or of two that share many.
+/// Words of one language, or of two languages that share many words.
 pub(crate) struct Language {
-    /// Words that say it where they stand alone.
+    /// Words that name personal data only as a whole word.
     pub(crate) words: &'static [&'static str],
-    /// Parts of words, or of words written together: compounds are written in one, and ids leave out what separates
-    /// words.
+    /// Stems that name personal data anywhere in a text without separators. They match compounds,
+    /// and ids that omit the separators.
     pub(crate) stems: &'static [&'static str],
-    /// Texts that say it as a whole, and not as a part of another: "Dirección" is an address, and "Dirección comercial"
-    /// is a department.
+    /// Texts that name personal data only as the complete text. For example, "Dirección" is an
+    /// address, and "Dirección comercial" is a department.
     pub(crate) texts: &'static [&'static str],
 }
 
-/// The languages of Personio's interface.
+/// Words of the languages of Personio's interface.
 pub(crate) const LANGUAGES: &[Language] = &[
     // English and German.
     Language {
@@ -809,7 +810,8 @@ pub(crate) const LANGUAGES: &[Language] = &[
     },
 ];
 
-/// Parts of words that are not personal although a part of them is.
+/// Stems that are harmless, but contain a stem that names personal data: `headphone` contains
+/// `phone`.
 pub(crate) const HARMLESS_STEMS: &[&str] = &[
     "addressbook",
     "adressbuch",
@@ -821,7 +823,9 @@ pub(crate) const HARMLESS_STEMS: &[&str] = &[
     "microphone",
 ];
 
-/// The same, of whole words, up to three in a row: "Membership address" ends in one of these and is an address.
+/// Expressions of one to three whole words that are harmless, but contain a stem that names
+/// personal data. Only whole words match: "Membership address" ends in `ipaddress` and is an
+/// address.
 pub(crate) const HARMLESS_WORDS: &[&str] = &[
     "carnetdadresses",
     "carnetadresses",
