@@ -1,4 +1,4 @@
-//! Employments whose status and dates contradict each other, for an operator to correct in Personio.
+//! Employments whose status and dates contradict each other. An operator corrects them in Personio.
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -8,7 +8,8 @@ use crate::mapping::primary_employment::DateRules;
 use crate::personio::model::{Employment, Status};
 use crate::sync::record_codec::Facts;
 
-/// Number of days after its start from which an employment that is still ONBOARDING is a contradiction.
+/// Maximum number of days after the start for which the status ONBOARDING is accepted. A later
+/// ONBOARDING is a contradiction.
 const LATE_DAYS: i64 = 7;
 
 /// Number of persons with each contradiction.
@@ -19,7 +20,7 @@ struct Contradictions {
     active_after_last_working_day: usize,
 }
 
-/// Returns what the status and dates of those persons say whose employments are known.
+/// Returns the finding about the persons whose employments are known.
 pub(crate) fn finding(people: &[Facts], rules: &DateRules<'_>) -> Finding {
     let mut found = Contradictions::default();
     let mut read = 0;
@@ -31,7 +32,7 @@ pub(crate) fn finding(people: &[Facts], rules: &DateRules<'_>) -> Finding {
         };
         found.active_before_start += has(is_active_before_start);
         found.onboarding_long_after_start += has(is_onboarding_long_after_start);
-        // Otherwise the company has decided what that means.
+        // With `active_until`, the company has a rule for this case.
         if rules.policy.active_until.is_none() {
             found.active_after_last_working_day += has(is_active_after_last_working_day);
         }
@@ -93,7 +94,8 @@ mod tests {
     use crate::diagnostics::preflight::Outcome;
     use crate::mapping::{ActiveUntil, Policy};
 
-    /// Employments of one person each, and what is found of them.
+    /// Asserts the text and severity of the finding. Each item of `employments` is the list of one
+    /// person; `null` means that the employments are unknown.
     #[track_caller]
     fn check(policy: &Policy, employments: &[Value], expected: &str) {
         let rules = DateRules { policy, today: date(2026, 11, 23) };

@@ -1,26 +1,28 @@
-//! Which attributes somebody has. Personio leaves out what a credential may not read, so what nobody has is
-//! most likely not allowed.
+//! Coverage: the number of persons who have each attribute. Personio omits attributes that a
+//! credential may not read. An attribute that no person has is therefore most likely not readable.
 
 use crate::mapping::employment::{cost_center, unit};
 use crate::mapping::primary_employment::DateRules;
 use crate::personio::model::{Employment, Person};
 use crate::sync::record_codec::Facts;
 
-/// How many have an attribute.
+/// Coverage of one attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presence {
-    /// The attribute, as Personio's settings call it.
+    /// Name of the attribute in Personio's settings.
     pub attribute: &'static str,
-    /// How many have it.
+    /// Number of persons or employments that have the attribute.
     pub found: usize,
-    /// Of how many.
+    /// Number of persons or employments that were examined.
     pub of: usize,
-    /// Whether somebody has it in nearly every company.
+    /// Flag for an attribute that at least one person has in nearly every company.
     pub is_usual: bool,
 }
 
+/// Attribute of a person: its name and a test for its presence.
 struct OfPerson(&'static str, fn(&Person) -> bool);
 
+/// Attribute of an employment: its name, a flag for a usual attribute, and a test for its presence.
 struct OfEmployment(&'static str, bool, fn(&Employment) -> bool);
 
 const OF_PERSON: [OfPerson; 5] = [
@@ -31,7 +33,6 @@ const OF_PERSON: [OfPerson; 5] = [
     OfPerson("Preferred name", |person| person.preferred_name.is_some()),
 ];
 
-/// The second tells whether it is usual.
 const OF_EMPLOYMENT: [OfEmployment; 14] = [
     OfEmployment("Employment status", true, |it| it.status.is_some()),
     OfEmployment("Employment type", true, |it| it.kind.is_some()),
@@ -49,13 +50,14 @@ const OF_EMPLOYMENT: [OfEmployment; 14] = [
     OfEmployment("Termination", false, |it| it.termination.is_some()),
 ];
 
-/// How many of these persons have each attribute, and how many of those whose employments are known.
+/// Returns the coverage of each attribute. Attributes of employments are counted over the primary
+/// employments of the persons whose employments are known.
 pub(crate) fn presence(people: &[Facts], rules: &DateRules<'_>) -> Vec<Presence> {
     let of_person = OF_PERSON.iter().map(|OfPerson(attribute, has)| Presence {
         attribute,
         found: people.iter().filter(|facts| has(&facts.person)).count(),
         of: people.len(),
-        // Who has one goes by it; a company need not have anybody who does.
+        // In many companies, no person has a preferred name.
         is_usual: *attribute != "Preferred name",
     });
     let employments: Vec<&Employment> =

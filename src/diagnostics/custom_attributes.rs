@@ -1,5 +1,5 @@
-//! The custom attributes of a company: which there are, and what can be done with them. What is in them is
-//! never looked at here.
+//! Custom attributes of a company and their use in the mapping file. This report contains no
+//! values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,35 +9,35 @@ use crate::mapping::{Policy, personal_data};
 use crate::personio::AttributeHead;
 use crate::personio::model::Person;
 
-/// A custom attribute.
+/// Custom attribute in Personio, without its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomAttribute {
-    /// Its id in Personio.
+    /// Id in Personio, for example `dynamic_305`.
     pub id: String,
-    /// The key that is the same in every company, where there is one.
+    /// Key that is the same in every company, if there is one.
     pub global_id: Option<String>,
-    /// The name that people see, where it is told.
+    /// Name in Personio's interface, if Personio returns it.
     pub label: Option<String>,
-    /// What its values are.
+    /// Type of the values in Personio.
     pub kind: Option<String>,
-    /// How many persons have a value.
+    /// Number of persons with a value.
     pub found: usize,
-    /// What becomes of it.
+    /// Use of the attribute by a server.
     pub standing: Standing,
 }
 
-/// What becomes of a custom attribute.
+/// Use of a custom attribute by a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// It is personal data and never served, whatever anybody writes.
+    /// Personal data, which is never served, even if the mapping file names it.
     Personal,
-    /// It is served under this name.
+    /// SCIM attribute of this name.
     Served(String),
-    /// The mapping file can name it.
+    /// Unused attribute, which the mapping file can name.
     Free,
 }
 
-/// The custom attributes of all these persons, by id.
+/// Returns the custom attributes of `persons`, ordered by id.
 pub(crate) fn custom(persons: &[Vec<AttributeHead>], policy: &Policy) -> Vec<CustomAttribute> {
     let mut by_id: BTreeMap<&str, CustomAttribute> = BTreeMap::new();
     for head in persons.iter().flatten() {
@@ -66,13 +66,13 @@ pub(crate) fn custom(persons: &[Vec<AttributeHead>], policy: &Policy) -> Vec<Cus
     all
 }
 
-/// Returns what becomes of one of the attributes, of which these are all `ids`.
+/// Returns the use of an attribute. `ids` contains the ids of all custom attributes.
 fn standing(attribute: &CustomAttribute, policy: &Policy, ids: &BTreeSet<String>) -> Standing {
     let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
     if seen.into_iter().flatten().any(|text| personal_data::is_personal(text)) {
         return Standing::Personal;
     }
-    // An exact id wins over the global id of another attribute.
+    // An exact id takes precedence over the global id of another attribute.
     let is_meant = |id: &str| attribute.id == id || (attribute.is_called(id) && !ids.contains(id));
     if policy.employee_number.as_deref().is_some_and(is_meant) {
         return Standing::Served("employeeNumber".to_owned());
@@ -82,7 +82,7 @@ fn standing(attribute: &CustomAttribute, policy: &Policy, ids: &BTreeSet<String>
 }
 
 impl CustomAttribute {
-    /// Returns which part of the attribute is recognised as personal data, in words.
+    /// Describes the part of the attribute that is recognised as personal data.
     fn personal_part(&self) -> String {
         let parts = [("id", Some(&self.id)), ("global id", self.global_id.as_ref()), ("name", self.label.as_ref())];
         for (part, text) in parts {
@@ -98,7 +98,8 @@ impl CustomAttribute {
     }
 }
 
-/// What is to be said of the custom attributes that the mapping file names.
+/// Returns a finding for each custom attribute that the mapping file names. `seen` contains the
+/// custom attributes of `persons`.
 pub(crate) fn findings(
     policy: &Policy,
     attributes: &Attributes,

@@ -1,6 +1,9 @@
-//! How each attribute of a user was made. It does not follow the translation but checks it: for every
-//! attribute there are possible sources with the values that they would give, and the first that gives the
-//! value that is served is the one. What none gives cannot be explained, and a test allows no such thing.
+//! Explanation of a user: the source of each attribute value in Personio's data.
+//!
+//! This module does not trace the mapping; it checks the result. Each attribute has a list of
+//! possible sources with the values that they yield. The source of a value is the first one that
+//! yields it. A value without a source is a gap in this module; a test requires a source for each
+//! value.
 
 use jiff::civil::Date;
 use serde_json::Value;
@@ -14,31 +17,31 @@ use crate::personio::model::{Employment, Person, Reference, Status};
 use crate::scim;
 use crate::scim::{User, written_moment};
 
-/// An attribute of a user, and where its value came from.
+/// Attribute value of a user, with its source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explained {
-    /// Its name, as a filter has it.
+    /// Name of the attribute, as in a filter.
     pub attribute: String,
-    /// Its value: a text, a number or a boolean.
+    /// Value: a string, a number or a boolean.
     pub value: Value,
-    /// Where the value came from, in Personio's words.
+    /// Source of the value, in the terms of Personio's API. `None` if no source yields it.
     pub source: Option<String>,
-    /// What can be told of the value without telling it.
+    /// Sensitivity of the value, for masking.
     pub nature: Nature,
 }
 
-/// What values of an attribute there are.
+/// Sensitivity of an attribute: the part of its values that may be shown in masked output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nature {
-    /// The same for everybody.
+    /// Value that is the same for all users and may be shown.
     Fixed,
-    /// One of a few words: each tells as much as all of it.
+    /// Value out of a small set, for example a status. A single letter can reveal it.
     Word,
-    /// Any.
+    /// Value out of a large set, for example a name.
     Open,
 }
 
-/// What a user was made of.
+/// Input from which the mapping made a user.
 pub(crate) struct Made<'a> {
     pub(crate) person: &'a Person,
     pub(crate) employment: Option<&'a Employment>,
@@ -46,24 +49,25 @@ pub(crate) struct Made<'a> {
     pub(crate) context: &'a Context<'a>,
 }
 
-/// Somewhere a value can come from, and the values that come from there.
+/// Possible source of a value, with the values that it yields.
 struct Source {
     name: String,
     values: Given,
 }
 
+/// Values that a source yields.
 enum Given {
-    /// These, of this person.
+    /// Values of this person, out of a large set.
     Values(Vec<Value>),
-    /// These words, of this person.
+    /// Values of this person, out of a small set.
     Words(Vec<Value>),
-    /// These, for everybody.
+    /// Values that are the same for all users.
     Fixed(Vec<Value>),
-    /// Whatever there is: it is worked out of everything else.
+    /// Any value: it is computed from the other attributes.
     Anything,
 }
 
-/// Every value of `user` with its source, in the order in which it is served.
+/// Returns every value of `user` with its source, in the order of the resource.
 pub(crate) fn explained(user: &User, made: &Made<'_>) -> Result<Vec<Explained>, serde_json::Error> {
     let mut leaves = Vec::new();
     collect("", &serde_json::to_value(user)?, &mut leaves);
@@ -79,13 +83,13 @@ fn explain(attribute: String, value: Value, made: &Made<'_>) -> Explained {
     let nature = match source.as_ref().map(|source| &source.values) {
         Some(Given::Fixed(_)) => Nature::Fixed,
         Some(Given::Values(_) | Given::Anything) => Nature::Open,
-        // What is not known is better not told.
+        // A value without a known source is masked completely.
         Some(Given::Words(_)) | None => Nature::Word,
     };
     Explained { attribute, value, source: source.map(|source| source.name), nature }
 }
 
-/// The values in a resource, each with its name.
+/// Adds the values of a resource to `leaves`, each with its attribute name.
 pub(crate) fn collect(name: &str, value: &Value, leaves: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(members) => {
@@ -177,7 +181,7 @@ impl Made<'_> {
         }
     }
 
-    /// What decided whether the user is active.
+    /// Returns the status and the date rule that decided `active`.
     fn activity(&self) -> Source {
         let has_own_status = self.employment.is_some_and(|employment| employment.status.is_some());
         let status = match (has_own_status, &self.person.status) {

@@ -1,4 +1,5 @@
-//! What a survey has found, in words for somebody who has never seen this program, with what to change.
+//! Results of the preflight as sentences, each with the change that fixes a problem. The sentences
+//! are for operators who do not know this program.
 
 use jiff::SignedDuration;
 
@@ -11,30 +12,30 @@ use crate::sync::completeness_check::Lacks;
 use crate::sync::lookup_ids::InUse;
 use crate::sync::record_codec::Facts;
 
-/// Where access rights and readable attributes are chosen.
+/// Place in Personio's settings where an operator chooses access rights and readable attributes.
 const WHERE: &str = "In Personio, under Settings > Integrations > API credentials,";
 
-/// What came of a step.
+/// Result of one step of the preflight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The step.
+    /// Name of the step.
     pub step: &'static str,
-    /// Whether that is right.
+    /// Severity of the result.
     pub outcome: Outcome,
-    /// What was found.
+    /// Description of the result.
     pub what: String,
-    /// What to change.
+    /// Change that fixes the problem, if there is one.
     pub remedy: Option<String>,
 }
 
-/// Whether something is right.
+/// Severity of a finding, from the least to the most severe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// It is.
+    /// No problem.
     Fine,
-    /// A server would run, with less than there could be.
+    /// Problem with which a server runs, but serves less than it could.
     Doubtful,
-    /// A server would serve nothing.
+    /// Problem with which a server serves nothing.
     Wrong,
 }
 
@@ -57,7 +58,8 @@ pub(crate) fn persons(count: usize) -> String {
     if count == 1 { "1 person".to_owned() } else { format!("{count} persons") }
 }
 
-/// `credential` names the settings of the credential as they were given.
+/// Returns the finding about the token. `credential` contains the names of the settings that hold
+/// the credential, as the operator gave them.
 pub(crate) fn token(signed_in: &Result<SignedIn, Error>, credential: &str) -> Finding {
     match signed_in {
         Ok(SignedIn { lifetime, scopes }) => {
@@ -79,6 +81,7 @@ pub(crate) fn token(signed_in: &Result<SignedIn, Error>, credential: &str) -> Fi
     }
 }
 
+/// Returns the finding about the first page of persons and the total number of persons.
 pub(crate) fn page(page: &Result<FirstPage, Error>, counted: &Result<Headcount, Error>) -> Finding {
     let right = "read persons (personio:persons:read)";
     match page {
@@ -102,7 +105,8 @@ pub(crate) fn page(page: &Result<FirstPage, Error>, counted: &Result<Headcount, 
     }
 }
 
-/// Warns of a company that does not fit on one page. Such a page is the whole company to a client that does not page.
+/// Returns a warning when the company does not fit on one page of the server. A client that does
+/// not page takes the first page for the whole company.
 pub(crate) fn page_size(counted: &Result<Headcount, Error>) -> Option<Finding> {
     let Ok(Headcount::MoreThan(max_results)) = counted else { return None };
     Some(Finding::doubtful(
@@ -114,7 +118,8 @@ pub(crate) fn page_size(counted: &Result<Headcount, Error>) -> Option<Finding> {
     ))
 }
 
-/// `asked` is the number of persons whose employments were requested, `is_sample` whether there are more persons.
+/// Returns the finding about the employments. `asked` is the number of persons whose employments
+/// were requested; `is_sample` is true when there are more persons.
 pub(crate) fn employments(asked: usize, is_sample: bool, failures: &[Error]) -> Finding {
     let sample = if is_sample { " (a sample)" } else { "" };
     let persons = persons(asked);
@@ -124,13 +129,14 @@ pub(crate) fn employments(asked: usize, is_sample: bool, failures: &[Error]) -> 
     let what =
         format!("the employments of {} of {persons}{sample} cannot be read: {}", failures.len(), first_part(error));
     let remedy = remedy(error, "read persons with their employments (personio:persons:read)");
-    // A load tolerates fewer than half.
+    // A load always fails when the employments of more than half of the persons are unreadable.
     if failures.len() * 2 > asked {
         return Finding::wrong("employments", what, remedy);
     }
     Finding::doubtful("employments", what, remedy)
 }
 
+/// Returns the finding about one look-up. `in_use` counts the persons who refer to its units.
 pub(crate) fn look_up(look_up: &LookUp, in_use: InUse) -> Finding {
     let (step, served) = match look_up.kind {
         Kind::Department => ("departments", "`department`"),
@@ -180,7 +186,7 @@ pub(crate) fn look_up(look_up: &LookUp, in_use: InUse) -> Finding {
             };
             let what =
                 format!("their names cannot be read{reason}, and {served} will be missing: {}", first_part(error));
-            // Personio also answers 412 where a right is missing.
+            // Personio also returns 412 when a right is missing.
             let remedy = if is_not_enabled(error) {
                 not_enabled(unit)
             } else if matches!(error, Error::Rejected { .. }) {
@@ -197,7 +203,8 @@ fn names(count: usize) -> String {
     if count == 1 { "1 name".to_owned() } else { format!("{count} names") }
 }
 
-/// Reports whether Personio does not know the endpoint, also with the header for what is not released yet.
+/// Reports whether Personio does not know the endpoint, even with the header that enables
+/// unreleased endpoints.
 fn is_not_enabled(error: &Error) -> bool {
     matches!(error, Error::NotFound { .. } | Error::UnknownRoute { .. })
 }
@@ -206,6 +213,7 @@ fn not_enabled(unit: &str) -> String {
     format!("Ask Personio's support to enable the API for {unit} in your company. Until then these names are left out.")
 }
 
+/// Returns the finding about the attributes that most companies use and that no person has.
 pub(crate) fn attributes(presence: &[Presence]) -> Finding {
     let missing = presence.iter().filter(|it| it.is_usual && it.found == 0 && it.of > 0);
     let missing: Vec<&str> = missing.map(|it| it.attribute).collect();
@@ -220,7 +228,8 @@ pub(crate) fn attributes(presence: &[Presence]) -> Finding {
     Finding::doubtful("attributes", format!("none of the persons looked at has {names}"), remedy)
 }
 
-/// `counted` is the number of all persons, of whom `people` are those looked at.
+/// Returns the finding about the users that a server would serve. `counted` is the number of all
+/// persons; `people` are the persons of the first page.
 pub(crate) fn serve(
     people: &[Facts],
     counted: &Result<Headcount, Error>,
@@ -268,8 +277,8 @@ pub(crate) fn serve(
     )
 }
 
-/// Returns `serve`, or that nothing would be served where one of the `others` is wrong. That is a consequence, so it has
-/// no remedy.
+/// Returns `serve`, or a finding that nothing is served when one of `others` is wrong. That finding
+/// has no remedy, because it is a consequence of the others.
 pub(crate) fn unless_blocked(serve: Finding, others: &[Finding]) -> Finding {
     let is_blocked = others.iter().any(|finding| finding.outcome == Outcome::Wrong);
     if !is_blocked || serve.outcome == Outcome::Wrong {
@@ -279,6 +288,7 @@ pub(crate) fn unless_blocked(serve: Finding, others: &[Finding]) -> Finding {
     Finding { step: "serve", outcome: Outcome::Wrong, what, remedy: None }
 }
 
+/// Returns the finding about the rate limits that Personio advertises.
 pub(crate) fn limits(told: &[ToldLimit]) -> Finding {
     let mut lowest: Option<&ToldLimit> = None;
     for limit in told {
@@ -297,7 +307,8 @@ pub(crate) fn limits(told: &[ToldLimit]) -> Finding {
     Finding::fine("limits", format!("{announce}: {per_second} requests a second, bursts of {burst}"))
 }
 
-/// What happened, without what the text says is to be done.
+/// Returns the cause from the text of an error, without its advice, because a finding has a remedy
+/// of its own.
 fn first_part(error: &Error) -> String {
     let text = error.to_string();
     let until = ["check ", "set PERSONIO_BASE_URL", "is the Personio base URL right"]
@@ -305,7 +316,7 @@ fn first_part(error: &Error) -> String {
         .filter_map(|word| text.find(word))
         .min();
     let Some((first, rest)) = until.and_then(|until| text.split_at_checked(until)) else { return text };
-    // For Personio's support.
+    // The trace id stays: Personio's support needs it.
     let trace = rest.find(" (Personio's trace id").and_then(|at| rest.get(at..)).unwrap_or_default();
     format!("{}{trace}", first.trim_end_matches([':', ' ']))
 }
@@ -314,10 +325,11 @@ fn missing(right: &str) -> String {
     format!("{WHERE} allow the credential to {right}.")
 }
 
-/// What to do about a failure of something that needs the right to do `right`.
+/// Returns the remedy for a failed request. `right` describes the access right that the request
+/// needs.
 fn remedy(error: &Error, right: &str) -> String {
     match error {
-        // Only the token endpoint answers so, and its finding has a remedy of its own.
+        // Only the token endpoint causes this error, and `token` has a remedy for it.
         Error::Credential { .. } => format!("{WHERE} see whether the credential is active."),
         Error::Unauthorized { .. } | Error::Forbidden { .. } => missing(right),
         Error::NotFound { .. } | Error::UnknownRoute { .. } => {

@@ -1,4 +1,4 @@
-//! Examination of what Personio returns, for `personio-scim check`.
+//! Diagnostics of the data that Personio returns, for `personio-scim check`.
 
 pub(crate) mod contradictions;
 pub(crate) mod coverage;

@@ -1,5 +1,8 @@
-//! What a credential lets through and what becomes of it, by a first page of persons: for an operator
-//! whose server is not to run yet, or does not. It asks a few dozen times at most, and only reads.
+//! Preflight of a Personio credential, for an operator whose server does not run yet.
+//!
+//! The preflight reads the first page of persons, the employments of a sample, and the look-ups. It
+//! reports which data the credential can read and which users a server would serve. It usually
+//! takes a few dozen requests and changes nothing in Personio.
 
 use crate::diagnostics::contradictions;
 use crate::diagnostics::coverage;
@@ -36,59 +39,61 @@ use crate::sync::lookup_ids::{InUse, Named};
 use crate::sync::record_codec::Facts;
 use crate::sync::refresh::believed;
 
-/// The employments of so many persons are read: enough to see what is never there.
+/// Minimum number of persons whose employments are read, if the first page has as many. The sample
+/// is large enough to find attributes that are always missing.
 const EMPLOYMENTS: usize = 20;
 
-/// A survey that has not been taken yet.
+/// Preflight that is ready to run.
 pub struct Survey {
     client: Client,
     policy: Policy,
     attributes: Attributes,
     locations: Locations,
     clock: Arc<dyn Clock>,
-    /// Whether a company that mostly lacks what matters is not served.
+    /// Flag of the mass-change guard. If it is set, a server does not serve a company whose persons
+    /// mostly lack a status or an e-mail address.
     is_bound: bool,
-    /// Largest page of the server.
+    /// Maximum number of users on one page of the server.
     max_results: usize,
-    /// Names of the settings that hold the credential, as they were given.
+    /// Names of the settings that hold the credential, as the operator gave them.
     credential: String,
 }
 
-/// What a survey has found.
+/// Result of a preflight.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Step by step.
+    /// Findings in the order of the steps.
     pub findings: Vec<Finding>,
-    /// Why there was no answer at all, if there was none.
+    /// Reason for which Personio could not be reached, if it could not.
     pub unreachable: Option<Obstacle>,
-    /// Which attributes the persons have.
+    /// Coverage of the standard attributes.
     pub presence: Vec<Presence>,
-    /// The custom attributes that were seen.
+    /// Custom attributes on the first page.
     pub custom: Vec<CustomAttribute>,
-    /// How a few persons would be served.
+    /// Explained attributes of a few users, one list for each user.
     pub people: Vec<Vec<Explained>>,
-    /// The limits that were told.
+    /// Rate limits that Personio advertises.
     pub limits: Vec<ToldLimit>,
-    /// How many requests it took.
+    /// Number of requests to Personio.
     pub requests: u64,
 }
 
-/// The persons of the first page, and what could be read of them.
+/// Persons of the first page, with the employments of the first ones.
 struct Sample {
     page: FirstPage,
-    /// In the order of the page.
+    /// Records of the persons, in the order of the page.
     people: Vec<Facts>,
-    /// Of the first persons, so many as were asked for.
+    /// Number of persons, from the start of the page, whose employments were requested.
     asked: usize,
     failures: Vec<Error>,
     names: Names,
-    /// Values that could not be taken as they are.
+    /// Malformed values of the persons and their employments.
     odd: Vec<OddValue>,
 }
 
 impl Survey {
-    /// A survey with this client. Where the operator sets no bound to changes (`is_bound`), a company that mostly
-    /// lacks what matters is served.
+    /// Creates a preflight. With `is_bound` unset, a company whose persons mostly lack a status or
+    /// an e-mail address causes a warning instead of an error.
     #[must_use]
     pub fn new(
         client: Client,
@@ -103,7 +108,7 @@ impl Survey {
         Self { client, policy, attributes, locations, clock, is_bound, max_results, credential }
     }
 
-    /// Takes it, and explains how so many persons would be served.
+    /// Runs the preflight and explains the attributes of up to `persons` users.
     pub async fn take(&self, persons: usize) -> Report {
         let mut report = Report::default();
         let signed_in = self.client.sign_in().await;
@@ -121,6 +126,7 @@ impl Survey {
         report
     }
 
+    /// Reads the sample and adds a finding for each step after the token.
     async fn ask(&self, persons: usize, report: &mut Report) {
         let wanted = self.policy.wanted_attributes();
         let (page, ()) = tokio::join!(self.client.first_persons(&wanted), self.client.prefetch_names());
@@ -157,7 +163,7 @@ impl Survey {
         report.people = self.explained(&sample, persons).await;
     }
 
-    /// Returns a finding for each kind of unit that has names.
+    /// Returns a finding for each look-up. Without a `sample`, no unit counts as in use.
     async fn look_ups(&self, sample: Option<&Sample>) -> Vec<Finding> {
         let mut found = Vec::new();
         for look_up in self.client.look_ups().await {
@@ -170,6 +176,7 @@ impl Survey {
         found
     }
 
+    /// Reads the employments of the first `asked` persons, and the names of the units in use.
     async fn sample(&self, page: FirstPage, asked: usize) -> Sample {
         let asked = asked.min(page.persons.len());
         let answers = stream::iter(page.persons.iter().take(asked)).map(|person| async move {
@@ -197,7 +204,7 @@ impl Survey {
         let persons = page.persons.iter().cloned();
         let people = persons.zip(employments).map(|(person, employments)| Facts { person, employments });
         let people: Vec<Facts> = people.collect();
-        // As a server does it: units in use that the lists do not name are requested one by one.
+        // A server does the same: it requests a unit that the lists do not name by its id.
         let mut named = Named::default();
         for facts in &people {
             named.add(facts.employments.as_deref().unwrap_or_default());
@@ -206,11 +213,11 @@ impl Survey {
         Sample { people, page, asked, failures, names, odd }
     }
 
-    /// How the first persons would be served whose employments are known.
+    /// Explains the attributes of the first `persons` users whose employments are known.
     async fn explained(&self, sample: &Sample, persons: usize) -> Vec<Vec<Explained>> {
         let is_served = |person: &Person| !self.policy.require_email || person.email.is_some();
         let mut served: Vec<&Facts> = sample.people.iter().filter(|facts| is_served(&facts.person)).collect();
-        // As a server does it.
+        // A server lists users in this order.
         served.sort_by(|one, other| {
             let (one, other) = (&one.person, &other.person);
             list_order((one.created_at, &one.id), (other.created_at, &other.id))
@@ -249,7 +256,8 @@ impl Survey {
         DateRules { policy, today: self.clock.now().to_zoned(policy.time_zone.clone()).date() }
     }
 
-    /// The supervisors of `chosen` who are not among `all`: a manager is served only who is served as well.
+    /// Reads the supervisors of `chosen` who are not among `all`. A server reads all persons, and
+    /// serves only managers who are users.
     async fn supervisors<'r>(&self, chosen: impl Iterator<Item = &'r Facts>, all: &[Head<'_>]) -> Vec<Person> {
         let rules = self.rules();
         let supervisor = |facts: &'r Facts| {
@@ -264,7 +272,7 @@ impl Survey {
     }
 }
 
-/// Returns the user names of persons, in their order; `heads` are theirs.
+/// Returns the user names of `persons`, in the same order. `heads` contains their headers.
 fn user_names<'p>(persons: &[&Facts], heads: &[Head<'p>], rules: &DateRules<'_>) -> Vec<Cow<'p, str>> {
     let claim = |head: &Head<'_>| -> Result<Claim, Infallible> {
         let facts = persons.iter().find(|facts| facts.person.id == head.id);
@@ -275,7 +283,8 @@ fn user_names<'p>(persons: &[&Facts], heads: &[Head<'p>], rules: &DateRules<'_>)
     names
 }
 
-/// What is said of somebody whose address is taken to be their own.
+/// Returns the card of a supervisor outside the first page. The e-mail address is assumed to be
+/// unique.
 fn own(head: Head<'_>) -> Card<'_> {
     let user_name = head.email.map_or_else(|| user_name::fallback(head.id).into(), Into::into);
     Card { head, user_name }

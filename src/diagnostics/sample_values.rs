@@ -1,13 +1,13 @@
-//! Values that cannot be read, as a finding.
+//! Finding about values that cannot be read.
 
 use crate::diagnostics::findings::{Finding, Outcome};
 use crate::personio::{OddNames, OddValue, is_fit_for_a_log};
 
-/// Number of examples that are shown.
+/// Maximum number of examples in the finding.
 const MAX_EXAMPLES: usize = 10;
 
-/// Returns a finding, if anything on the first page, of the employments or of the names is odd. It names persons by
-/// id and attributes, never a value.
+/// Returns a finding if a value of the persons, employments or look-ups is malformed. The finding
+/// contains attribute names and ids, never a value.
 pub(crate) fn finding(unreadable: &[&'static str], odd: &[OddValue], names: &[OddNames]) -> Option<Finding> {
     let mut examples: Vec<String> = Vec::new();
     for attribute in unreadable {
