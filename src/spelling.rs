@@ -1,12 +1,14 @@
-//! Names that are similar enough for one to be a misspelling of the other: for "did you mean".
+//! Spelling distance between names, for "did you mean" suggestions.
 
-/// Number of letters of a name of which one may be wrong. With three, `personio` would be a misspelling of `persons`.
+/// Number of letters per permitted mistake. With 3 letters, `personio` would count as a misspelling
+/// of `persons`.
 const LETTERS_PER_SLIP: usize = 4;
-/// Shortest name with a misspelling; of its letters one may be wrong as well.
+/// Minimum length of a name that can be misspelled. At this length, one letter may be wrong.
 const MIN_LENGTH: usize = 3;
 
-/// Returns the number of letters that are other ones, missing, too many or swapped with the next one in `written`, or
-/// nothing where they are too many for it to be a misspelling of `name`.
+/// Returns the number of mistakes in `written` compared with `name`. A mistake is a wrong, missing
+/// or additional letter, or two swapped neighbours. Returns `None` when there are too many mistakes
+/// for a misspelling.
 #[must_use]
 pub fn slips(written: &str, name: &str) -> Option<usize> {
     if written == name {
@@ -15,7 +17,7 @@ pub fn slips(written: &str, name: &str) -> Option<usize> {
     let (written_length, length) = (written.chars().count(), name.chars().count());
     let shortest = written_length.min(length);
     let most = if shortest < MIN_LENGTH { 0 } else { (shortest / LETTERS_PER_SLIP).max(1) };
-    // The distance of a long text would take long to compute.
+    // The length is compared first, because the distance of a long text takes long to compute.
     if written_length.abs_diff(length) > most {
         return None;
     }
