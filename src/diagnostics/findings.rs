@@ -129,7 +129,7 @@ pub(crate) fn employments(asked: usize, is_sample: bool, failures: &[Error]) -> 
     let what =
         format!("the employments of {} of {persons}{sample} cannot be read: {}", failures.len(), first_part(error));
     let remedy = remedy(error, "read persons with their employments (personio:persons:read)");
-    // A load always fails when the employments of more than half of the persons are unreadable.
+    // A first load fails when the employments of more than half of the persons are unreadable.
     if failures.len() * 2 > asked {
         return Finding::wrong("employments", what, remedy);
     }
