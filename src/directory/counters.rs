@@ -1,4 +1,5 @@
-//! How often things have happened since the start. Numbers only.
+//! Counters of what the directory has done since the start, for the metrics. They hold numbers
+//! only, and no personal data.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -8,27 +9,28 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use crate::directory::Directory;
 
-/// Where the time that loads take is cut, in seconds.
+/// Upper bounds of the buckets of the load duration histogram, in seconds.
 const LOADS: [f64; 10] = [0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0];
 
-/// How often things have happened since the start.
+/// Counters of the directory since the start.
 #[derive(Debug)]
 pub struct Counters {
     loads_succeeded: AtomicU64,
     loads_failed: AtomicU64,
     load_seconds: Histogram,
-    /// In seconds since 1970; 0 before the first.
+    /// Time of the last successful load, in seconds since 1970; 0 before the first.
     last_success: AtomicI64,
+    /// Time of the last failed load, in seconds since 1970; 0 before the first.
     last_failure: AtomicI64,
-    /// Snapshots that were published.
+    /// Number of published snapshots.
     pub(super) published: AtomicU64,
-    /// Changes that were read and not served.
+    /// Number of times that a change began to be held.
     pub(super) held_back: AtomicU64,
     state_written: AtomicU64,
     state_failed: AtomicU64,
-    /// Requests that were answered from the snapshot at once, or not.
+    /// Requests that found a fresh snapshot, and requests that did not.
     pub(super) snapshot: Hits,
-    /// Users that were asked for one by one and were known, or not.
+    /// Single-user requests that found a cached user, and requests that did not.
     pub(super) single: Hits,
 }
 
@@ -50,7 +52,7 @@ impl Default for Counters {
     }
 }
 
-/// How often something that is kept was there.
+/// Hits and misses of something that is cached.
 #[derive(Debug, Default)]
 pub struct Hits {
     hits: AtomicU64,
@@ -58,13 +60,13 @@ pub struct Hits {
 }
 
 impl Hits {
-    /// How often it was.
+    /// Returns the number of hits.
     #[must_use]
     pub fn hits(&self) -> u64 {
         self.hits.load(Relaxed)
     }
 
-    /// How often it was not.
+    /// Returns the number of misses.
     #[must_use]
     pub fn misses(&self) -> u64 {
         self.misses.load(Relaxed)
@@ -80,79 +82,81 @@ impl Hits {
 }
 
 impl Counters {
-    /// Loads that brought all users, whether they are served or held back.
+    /// Returns the number of loads that read all persons, whether the result was published or held.
     #[must_use]
     pub fn loads_succeeded(&self) -> u64 {
         self.loads_succeeded.load(Relaxed)
     }
 
-    /// Loads that brought nothing.
+    /// Returns the number of loads that failed.
     #[must_use]
     pub fn loads_failed(&self) -> u64 {
         self.loads_failed.load(Relaxed)
     }
 
-    /// How long loads took, in seconds.
+    /// Returns the histogram of load durations in seconds.
     #[must_use]
     pub fn load_seconds(&self) -> &Histogram {
         &self.load_seconds
     }
 
-    /// When a load last succeeded, in seconds since 1970.
+    /// Returns the time of the last successful load in seconds since 1970.
     #[must_use]
     pub fn last_success(&self) -> Option<i64> {
         Some(self.last_success.load(Relaxed)).filter(|moment| *moment != 0)
     }
 
-    /// When a load last failed, in seconds since 1970.
+    /// Returns the time of the last failed load in seconds since 1970.
     #[must_use]
     pub fn last_failure(&self) -> Option<i64> {
         Some(self.last_failure.load(Relaxed)).filter(|moment| *moment != 0)
     }
 
-    /// Snapshots that were published.
+    /// Returns the number of published snapshots.
     #[must_use]
     pub fn published(&self) -> u64 {
         self.published.load(Relaxed)
     }
 
-    /// Changes that were read and not served.
+    /// Returns the number of times that a change began to be held.
     #[must_use]
     pub fn held_back(&self) -> u64 {
         self.held_back.load(Relaxed)
     }
 
-    /// How often the state file was written.
+    /// Returns the number of successful writes of the state file.
     #[must_use]
     pub fn state_written(&self) -> u64 {
         self.state_written.load(Relaxed)
     }
 
-    /// How often the state file could not be written.
+    /// Returns the number of failed writes of the state file.
     #[must_use]
     pub fn state_failed(&self) -> u64 {
         self.state_failed.load(Relaxed)
     }
 
-    /// Requests that were answered from the snapshot at once; the others began a load or waited for one.
+    /// Returns how many requests found a fresh snapshot. A miss is a request that started a load,
+    /// waited for one, or got an older snapshot.
     #[must_use]
     pub fn snapshot(&self) -> &Hits {
         &self.snapshot
     }
 
-    /// Users that were asked for one by one, while there was no snapshot, and were known; the others were fetched.
+    /// Returns how many single-user requests, made while there was no snapshot, found a cached
+    /// user. A miss is fetched from the source.
     #[must_use]
     pub fn single(&self) -> &Hits {
         &self.single
     }
 
-    /// The state file was to be written.
+    /// Counts one write of the state file, successful or failed.
     pub(super) fn state_ended<T, E>(&self, outcome: &Result<T, E>) {
         let counter = if outcome.is_ok() { &self.state_written } else { &self.state_failed };
         counter.fetch_add(1, Relaxed);
     }
 
-    /// A load has ended.
+    /// Counts one finished load, with its duration and its time.
     pub(super) fn load_ended(&self, has_succeeded: bool, took: Duration, now: Timestamp) {
         let (counter, last) = if has_succeeded {
             (&self.loads_succeeded, &self.last_success)
@@ -166,7 +170,7 @@ impl Counters {
 }
 
 impl Directory {
-    /// How often things have happened since the start.
+    /// Returns the counters of the directory.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.0.counters

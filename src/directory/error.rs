@@ -1,34 +1,35 @@
-//! Why nothing can be served, and when to ask again. It knows no HTTP.
+//! Reasons why no snapshot can be served, each with the time after which a retry makes sense. They
+//! know no HTTP: the server turns them into a status.
 
 use std::time::Duration;
 
 use crate::directory::{Losses, SourceError};
 
-/// Why nothing can be served.
+/// Reason why no snapshot can be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A load is under way, and there is nothing else that may be served.
+    /// A load is running, and no older snapshot may be served.
     #[error("the directory is being loaded: {progress}")]
     Loading {
-        /// How far it is, in words.
+        /// Progress of the load, in words.
         progress: String,
-        /// When to ask again.
+        /// Time after which a retry makes sense.
         retry_after: Duration,
     },
-    /// What was served is too old, and what is newer is held back.
+    /// The current snapshot is older than allowed, and the guard holds the newer load.
     #[error("what was served is too old, and a change is held back: {losses}")]
     HeldBack {
-        /// Whom the change would take something from.
+        /// Losses of the held change.
         losses: Box<Losses>,
-        /// When to ask again.
+        /// Time after which a retry makes sense.
         retry_after: Duration,
     },
-    /// There is nothing that may be served.
+    /// No snapshot may be served, and no load is running.
     #[error("there is no directory that may be served: {reason}")]
     Unavailable {
-        /// Why the last load failed.
+        /// Reason of the last failed load.
         reason: SourceError,
-        /// When to ask again.
+        /// Time after which a retry makes sense.
         retry_after: Duration,
     },
 }

@@ -1,20 +1,21 @@
-//! How old data may be, and how long a request waits.
+//! Limits for the age of served data and for the time that a request waits.
 
 use std::time::Duration;
 
-/// How old data may be, and how long a request waits.
+/// Limits for the age of served data and for the time that a request waits.
 #[derive(Debug, Clone, Copy)]
 pub struct Freshness {
-    /// Data older than this is refreshed when somebody asks.
+    /// Age from which on a request triggers a refresh.
     pub cache_ttl: Duration,
-    /// How long a request waits for that.
+    /// Longest time that a request waits for a load.
     pub refresh_wait: Duration,
-    /// So often data is refreshed although nobody asks; nobody who asks waits for it then.
+    /// Interval of background refreshes, if they are on. With them no request waits for a refresh.
     pub refresh_every: Option<Duration>,
-    /// Data older than this is not served, whatever happens.
+    /// Age from which on data is never served.
     pub max_stale: Duration,
-    /// After a failed load none is started for this long.
+    /// Cool-down: shortest pause between a failed load and the next one.
     pub pause: Duration,
-    /// How long after a notice of a change a load begins: others may follow.
+    /// Delay of the refresh debounce: time between a webhook and the load it causes, so that
+    /// webhooks that arrive together share one load.
     pub soon: Duration,
 }

@@ -1,4 +1,4 @@
-//! What became of the last loads and what they cost, for those who look after the server.
+//! History of the last loads, with their cost and outcome, for operators.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -8,36 +8,37 @@ use jiff::Timestamp;
 
 use crate::directory::{Directory, SourceError};
 
-/// So many loads are remembered.
+/// Maximum number of loads in the history.
 const MOST: usize = 60;
 
-/// A load that has ended.
+/// Finished load.
 #[derive(Debug, Clone)]
 pub struct PastLoad {
-    /// When it began.
+    /// Time of its start.
     pub began: Timestamp,
-    /// How long it took.
+    /// Duration.
     pub took: Duration,
-    /// How many requests it sent.
+    /// Number of requests that it sent.
     pub requests: u64,
-    /// What became of it.
+    /// Outcome.
     pub outcome: Outcome,
 }
 
-/// What becomes of a load.
+/// Outcome of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// So many users are served since.
+    /// The load was published, with this number of users.
     Published(usize),
-    /// It would have taken something from too many.
+    /// The guard held the load, because it would take something from too many users.
     HeldBack,
-    /// A change was approved meanwhile, so the next one counts.
+    /// An operator approved a held change while the load ran. The load was discarded, because it
+    /// was based on the snapshot before the approval.
     Overtaken,
-    /// It brought nothing.
+    /// The load failed and was discarded.
     Failed(SourceError),
 }
 
-/// The last loads.
+/// Ring buffer of the last loads.
 #[derive(Debug, Default)]
 pub(super) struct History(Mutex<VecDeque<PastLoad>>);
 
@@ -52,7 +53,7 @@ impl History {
 }
 
 impl Directory {
-    /// The last loads, the newest last.
+    /// Returns the last loads, the newest last.
     #[must_use]
     pub fn history(&self) -> Vec<PastLoad> {
         self.0.history.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()

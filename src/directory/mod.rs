@@ -1,8 +1,9 @@
-//! What is served right now: one complete snapshot of the users, how old it may be, and what
-//! happens while a new one cannot be had. Old data is better than wrong data, and no answer is
-//! better than either.
+//! Directory: owns the current snapshot of users and groups and its life. It decides how old a
+//! snapshot may be, starts loads, and lets the mass-change guard hold a load that changes too many
+//! users. While no newer snapshot can be had, an older one is served; a snapshot that is too old or
+//! incomplete is not served at all.
 //!
-//! It does not know where users come from or which attributes they have.
+//! The directory knows neither Personio nor the attributes of users beyond their account state.
 
 mod counters;
 mod error;
@@ -57,14 +58,14 @@ pub use crate::directory::source::{
 use crate::clock::Clock;
 use crate::scim::{Content, Resource, Vocabulary};
 
-/// Single users that are kept while there is no snapshot.
+/// Maximum number of single users in the cache that is used before the first snapshot.
 const SINGLE_USERS: u64 = 10_000;
 /// Longest id, in bytes, of a user that is fetched alone.
 const LONGEST_FETCHED_ID: usize = 64;
-/// Single users that are fetched at once.
+/// Maximum number of concurrent single-user fetches. It is small, because the load goes first.
 const SINGLES_AT_ONCE: usize = 4;
 
-/// The directory.
+/// Handle of the directory. Clones share one state.
 #[derive(Clone)]
 pub struct Directory(Arc<Inner>);
 
@@ -72,48 +73,53 @@ struct Inner {
     source: Arc<dyn Source>,
     freshness: Freshness,
     clock: Arc<dyn Clock>,
-    /// The runtime that all loads run on: they belong to no request, and outlive the one that
+    /// Runtime on which all loads run. Loads belong to no request and outlive the request that
     /// started them.
     runtime: Handle,
     max_change: MaxChange,
-    /// Whoever changes what is served has this.
+    /// Lock of every change of the current snapshot, so that snapshots are published one at a time.
     publishing: Turn<()>,
-    /// Something while the last load is younger than the time to live.
+    /// Marker of freshness: holds an entry while the last load is younger than the time to live.
     fresh: Cache<(), ()>,
-    /// The newest snapshot, however old.
+    /// Current snapshot: the newest one, whatever its age.
     last_good: ArcSwapOption<Snapshot>,
-    /// What the source knew when that was loaded.
+    /// Sync state of the source as of the current snapshot.
     memory: Mutex<Option<Arc<dyn Memory>>>,
-    /// What was loaded since and is not served, because it would take something from too many.
+    /// Load that is newer than the current snapshot and is not served, because it would take
+    /// something from too many users.
     held: ArcSwapOption<Held>,
-    /// Whether the last load was such that nothing is served.
+    /// Flag set when the last load was refused as incomplete and there was no earlier snapshot.
+    /// Nothing is served then, single users included.
     flawed: AtomicBool,
-    /// Account states that are served, and what was lost within the last hours.
+    /// Account states of the current snapshot, and the losses of the last hours.
     guard: Guard,
-    /// How often somebody has approved a change.
+    /// Number of approved changes. A load that sees it change was based on an outdated snapshot.
     approvals: AtomicU64,
-    /// The last snapshot of which users were made anew for another day, or were to be.
+    /// Snapshot for which the day rollover was last tried. A snapshot is remapped at most once.
     turned: ArcSwap<Weak<Snapshot>>,
-    /// Where what is served is kept.
+    /// State file, if one is configured.
     state: Option<persistence::State>,
+    /// Running load.
     flight: Mutex<Option<Flight>>,
+    /// Last load, if it failed.
     failure: ArcSwapOption<Failure>,
     counters: Counters,
     history: History,
-    /// Since when some users are not as they should be, on the monotonic clock.
+    /// Time since which some users have been outdated, unverified or without look-up names, on the
+    /// monotonic clock.
     incomplete: Mutex<Option<Duration>>,
-    /// What was told of changes.
+    /// Refresh debounce: counts the webhooks that the next load covers.
     notices: Notices,
-    /// Users that were asked for one by one while there was no snapshot.
+    /// Single users that were fetched while there was no snapshot.
     single: Cache<String, Option<Arc<Resource>>>,
-    /// So many of them are fetched at once: the load goes first.
+    /// Limit for concurrent single-user fetches.
     singles: Semaphore,
-    /// The snapshots that clients walk through.
+    /// Paging sessions and their retained snapshots.
     walks: Walks,
 }
 
 impl Inner {
-    /// Fetches one user, once for all who ask at the same time.
+    /// Fetches one user from the source. Concurrent requests for the same id share one fetch.
     async fn single(self: Arc<Self>, id: String) -> Result<Option<Arc<Resource>>, Arc<SourceError>> {
         if self.single.contains_key(&id) {
             self.counters.single.hit();
@@ -137,8 +143,8 @@ impl Inner {
     }
 }
 
-/// Reports whether an id may become part of a path upstream. Lists may hold others, and users who have them are read
-/// from the snapshot.
+/// Reports whether an id may become part of a path of the Personio API. Lists may contain other
+/// ids; such users are served from the snapshot only.
 fn can_be_fetched(id: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     !id.is_empty() && id.len() <= LONGEST_FETCHED_ID && id.bytes().all(is_plain)
@@ -149,45 +155,45 @@ fn single_users(time_to_live: Duration) -> Cache<String, Option<Arc<Resource>>> 
     Cache::builder().time_to_live(time_to_live).max_capacity(SINGLE_USERS).build()
 }
 
-/// A load that failed, with none since that did not.
+/// Last load, if it failed.
 #[derive(Debug, Clone)]
 pub struct LastFailure {
-    /// Why.
+    /// Reason of the failure.
     pub reason: SourceError,
-    /// How long ago.
+    /// Time since the failure.
     pub ago: Duration,
-    /// For how long no load has succeeded: since the first of them.
+    /// Time since the first failure after the last successful load.
     pub since: Duration,
 }
 
-/// A load that is under way.
+/// Running load.
 #[derive(Debug, Clone)]
 pub struct Loading {
-    /// How far it is, in words.
+    /// Progress, in words.
     pub progress: String,
-    /// How long the rest may take.
+    /// Estimate of the remaining time.
     pub left: Option<Left>,
-    /// For how long it has been under way.
+    /// Time since its start.
     pub since: Duration,
 }
 
-/// What [`Directory::state`] tells.
+/// State of the directory at one moment, as [`Directory::state`] returns it.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// The snapshot that would be served, if any, and its age.
+    /// Snapshot that may be served, if any, and its age.
     pub snapshot: Option<(Arc<Snapshot>, Duration)>,
-    /// For how long some of the users have been outdated or unconfirmed.
+    /// Time for which some of the users have been outdated, unverified or without look-up names.
     pub incomplete: Option<Duration>,
-    /// For how long there has been nothing to serve.
+    /// Time for which there has been no snapshot to serve.
     pub missing: Option<Duration>,
-    /// The load that is under way.
+    /// Running load, if any.
     pub loading: Option<Loading>,
-    /// Why the last load failed, if it did.
+    /// Last load, if it failed.
     pub failure: Option<LastFailure>,
 }
 
 impl Directory {
-    /// An empty directory, whose loads run on `runtime`.
+    /// Creates an empty directory, whose loads run on `runtime`.
     #[must_use]
     pub fn new(
         source: Arc<dyn Source>,
@@ -225,24 +231,26 @@ impl Directory {
         }))
     }
 
-    /// What there is to say of users and groups: of those that are served, once there are any.
+    /// Returns the schema registry of the current snapshot, or that of the source before the first
+    /// snapshot.
     #[must_use]
     pub fn vocabulary(&self) -> Arc<Vocabulary> {
         let newest = self.0.last_good.load();
         newest.as_ref().map_or_else(|| self.0.source.vocabulary(), |newest| Arc::clone(newest.vocabulary()))
     }
 
-    /// Starts a load unless one is under way or one has just failed.
+    /// Starts a load, unless one is running or the cool-down after a failed load is on.
     pub fn warm_up(&self) {
         let newest = self.0.last_good.load_full();
         let _ = self.refresh(newest.as_ref());
     }
 
-    /// The snapshot to serve, if that is certain without waiting.
+    /// Returns the snapshot to serve, if no waiting is necessary.
     #[must_use]
     pub fn ready(&self) -> Option<Arc<Snapshot>> {
         let fresh = self.fresh()?;
-        // Where nobody waits for data, nobody waits for it to be made anew at midnight either.
+        // With background refreshes no request waits for a load, so none waits for the day rollover
+        // either.
         let may_wait = self.0.freshness.refresh_every.is_none() && self.is_due(&fresh);
         if may_wait {
             return None;
@@ -251,25 +259,28 @@ impl Directory {
         Some(fresh)
     }
 
-    /// The newest snapshot, if it is young enough, or nobody waits for a younger one.
+    /// Returns the current snapshot if it is fresh. With background refreshes every snapshot that
+    /// may be served counts as fresh.
     fn fresh(&self) -> Option<Arc<Snapshot>> {
-        // In this order: what lands in between is younger.
+        // The marker is checked before the snapshot is read, so that a load published in between
+        // can only make the snapshot newer.
         let is_fresh = self.0.freshness.refresh_every.is_some() || self.0.fresh.contains_key(&());
         if is_fresh { self.servable() } else { None }
     }
 
-    /// The snapshot to serve: a fresh one, or after waiting for it as long as requests wait, the
-    /// last good one. Where data is refreshed in the background, that at once.
+    /// Returns the snapshot to serve. A fresh one is returned at once. Otherwise the request waits
+    /// for a load, up to [`Freshness::refresh_wait`], and then gets the last good snapshot. With
+    /// background refreshes no request waits while there is a snapshot to serve.
     ///
     /// # Errors
-    /// When there is none that may be served.
+    /// Returns an error when no snapshot may be served.
     pub async fn current(&self) -> Result<Arc<Snapshot>, Error> {
         if let Some(ready) = self.ready() {
             return Ok(ready);
         }
         let asked = Instant::now();
         if self.0.freshness.refresh_every.is_none() {
-            // It goes on without whoever does not wait for it.
+            // The day rollover continues after this request stops waiting for it.
             let _ = timeout(self.0.freshness.refresh_wait, self.turn()).await;
         }
         let newest = self.0.last_good.load_full();
@@ -282,24 +293,25 @@ impl Directory {
             Refresh::Done(snapshot) => Ok(snapshot),
             Refresh::Paused => self.fallback(),
             Refresh::UnderWay(flight) => match timeout(self.patience(&flight, asked), flight.load).await {
-                // What has landed may be too old by now, or be held back.
+                // The published snapshot may already be too old, or the load may be held.
                 Ok(Ok(()) | Err(_)) | Err(_) => self.fallback(),
             },
         }
     }
 
-    /// One user. While there is no snapshot, that user alone is fetched.
+    /// Returns one user. Before the first snapshot, only that user is fetched from the source.
     ///
     /// # Errors
-    /// When it cannot be told who that is, or whether there is such a user.
+    /// Returns an error when neither a snapshot nor the source can tell whether there is such a
+    /// user.
     pub async fn find(&self, id: &str) -> Result<Option<Arc<Resource>>, Error> {
-        // What must not be served as a whole must not be served one by one either.
+        // A load that was refused as a whole must not be served one user at a time either.
         if self.0.last_good.load().is_some() || self.0.flawed.load(Relaxed) {
             return Ok(self.current().await?.users().find(id).cloned());
         }
         match self.refresh(None) {
             Refresh::Done(snapshot) => return Ok(snapshot.users().find(id).cloned()),
-            // The list decides whether there is such a user.
+            // An id that cannot be fetched alone needs the list, which is not there yet.
             Refresh::UnderWay(_) | Refresh::Paused if !can_be_fetched(id) => {
                 return self.fallback().map(|snapshot| snapshot.users().find(id).cloned());
             }
@@ -319,7 +331,7 @@ impl Directory {
         }
     }
 
-    /// How the directory is.
+    /// Returns the state of the directory.
     #[must_use]
     pub fn state(&self) -> State {
         let now = self.0.clock.monotonic();
@@ -346,7 +358,8 @@ impl Directory {
         }
     }
 
-    /// For how long there has been nothing to serve: since the start, or since what there was became too old.
+    /// Returns the time for which there has been no snapshot to serve: since the start, or since
+    /// the last snapshot became too old.
     fn missing(&self, now: Duration) -> Option<Duration> {
         if self.servable().is_some() {
             return None;
@@ -356,39 +369,42 @@ impl Directory {
         Some(since_too_old.map_or(now, |since| since.min(now)))
     }
 
-    /// Whether the source lets us in, as it said last.
+    /// Returns the last known state of the login at the source.
     #[must_use]
     pub fn login(&self) -> Option<Login> {
         self.0.source.login()
     }
 
-    /// A condition of the source that an operator should know of and that stops nothing.
+    /// Returns a condition of the source that does no harm yet and that an operator should know.
     #[must_use]
     pub fn source_warning(&self) -> Option<SourceError> {
         self.0.source.warning()
     }
 
-    /// The newest snapshot, unless it is too old to be served.
+    /// Returns the current snapshot, unless it is too old to be served.
     fn servable(&self) -> Option<Arc<Snapshot>> {
         let now = self.0.clock.monotonic();
         self.0.last_good.load_full().filter(|snapshot| snapshot.age(now) <= self.0.freshness.max_stale)
     }
 
-    /// How long to wait for a load. Where there is something to serve meanwhile, the waiting ends
-    /// for all when the load has taken that long: a slow load must not slow down every request.
+    /// Returns how long a request waits for a load. While there is a snapshot to serve, the time
+    /// counts from the start of the load and not from the request, so that a slow load does not
+    /// delay every request.
     fn patience(&self, flight: &Flight, asked: Instant) -> Duration {
         let wait = self.0.freshness.refresh_wait.saturating_sub(asked.elapsed());
         if self.servable().is_none() {
             return wait;
         }
-        // What was recalled after a restart is there to be served at once.
+        // A snapshot restored from the state file is served at once, until the first load has
+        // succeeded.
         if self.0.counters.loads_succeeded() == 0 {
             return Duration::ZERO;
         }
         wait.saturating_sub(self.0.clock.monotonic().saturating_sub(flight.started))
     }
 
-    /// What is served when there is nothing fresh.
+    /// Returns the snapshot to serve when no fresh one is available, or the reason why there is
+    /// none.
     fn fallback(&self) -> Result<Arc<Snapshot>, Error> {
         if let Some(snapshot) = self.servable() {
             return Ok(snapshot);

@@ -1,4 +1,4 @@
-//! The time of the next load, for those who look after the server.
+//! Prediction of the start of the next load, for operators.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use jiff::SignedDuration;
 
 use crate::directory::Directory;
 
-/// The next load.
+/// Start of the next load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextLoad {
-    /// It is under way.
+    /// A load is running.
     UnderWay,
-    /// It begins by itself after this time.
+    /// The load starts by itself after this time.
     In(Duration),
-    /// It begins with the first request after this time.
+    /// The load starts with the first request after this time.
     WithRequestIn(Duration),
 }
 
 impl Directory {
-    /// Returns when the next load begins.
+    /// Returns the expected start of the next load.
     #[must_use]
     pub fn next_load(&self) -> NextLoad {
         let state = self.state();
@@ -40,7 +40,7 @@ impl Directory {
         }
     }
 
-    /// Returns for how long the server has run.
+    /// Returns the time since the server was started.
     #[must_use]
     pub fn uptime(&self) -> Duration {
         self.0.clock.monotonic()

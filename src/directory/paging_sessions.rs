@@ -1,4 +1,6 @@
-//! Which snapshot each client goes through. The snapshots are few and large, the walks many and small.
+//! Paging sessions: each remembers the snapshot on which a client began to page, so that all pages
+//! of one list come from the same data. Snapshots are few and large, sessions are many and small,
+//! so each has a cache of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,44 +12,47 @@ use moka::policy::EvictionPolicy;
 use crate::directory::{Directory, Snapshot};
 use crate::scim::{Digest, digest};
 
-/// For how long after its last page a walk is remembered.
+/// Time after the last page until a paging session expires.
 pub const WALK_PAUSE: Duration = Duration::from_secs(300);
-/// For how long after its first.
+/// Time after the first page until a paging session expires.
 const WALK: Duration = Duration::from_secs(3600);
-/// A walk that begins again so soon has not begun anew.
+/// Shortest interval at which a session that starts again on the same content is stored again.
 const AGAIN: Duration = Duration::from_secs(60);
-/// So many walks are remembered.
+/// Maximum number of paging sessions.
 const WALKS: u64 = 10_000;
-/// So many snapshots are kept for them.
+/// Maximum number of retained snapshots.
 const KEPT: u64 = 8;
 
-/// What a walk is recognised by. A digest is small, however long the query is.
+/// Key of a paging session. It consists of digests, so it is small even for a long query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Walk {
-    /// Who asks what, in pages of this size.
+    /// Digest of client, query and page size.
     of_this_size: Digest,
-    /// Who asks what: clients ask for less on their last page.
+    /// Digest of client and query, without the page size: clients request a smaller last page.
     of_any_size: Digest,
 }
 
-/// The walks that are under way.
+/// Paging sessions and retained snapshots.
 pub(super) struct Walks {
+    /// Sessions by the digests of their keys. Each session is stored under both digests.
     began: Cache<Digest, Began>,
+    /// Retained snapshots by the digest of their content.
     kept: Cache<Digest, Arc<Snapshot>>,
 }
 
-/// What a walk began on.
+/// Paging session: the snapshot on which it began.
 #[derive(Debug, Clone, Copy)]
 struct Began {
+    /// Digest of the snapshot's content.
     snapshot: Digest,
-    /// When that was loaded, on the monotonic clock.
+    /// Start of the load of that snapshot, on the monotonic clock.
     loaded: Duration,
-    /// When the walk began, on the same.
+    /// Start of the session, on the monotonic clock.
     at: Duration,
 }
 
 impl Walk {
-    /// The walk of a client through the answers to a query, in pages of `size`.
+    /// Creates the key for a client that pages through the results of a query in pages of `size`.
     #[must_use]
     pub fn new<'a>(client_and_query: impl IntoIterator<Item = &'a [u8]>, size: usize) -> Self {
         let of_any_size = digest(client_and_query);
@@ -60,10 +65,11 @@ impl Walks {
         Self::remembered(WALK_PAUSE, WALK)
     }
 
-    /// Walks that are forgotten after a `pause`, and at the end of their `life`.
+    /// Creates an empty store whose entries expire after `pause` without use, and `life` after they
+    /// were stored.
     fn remembered(pause: Duration, life: Duration) -> Self {
-        // The default policy would refuse whoever comes when there are many, instead of letting go of the
-        // one that has rested longest. Each walk is in it twice.
+        // The default policy would refuse a new session while the cache is full. LRU evicts the
+        // session that has been idle longest. Each session has two entries.
         let began = Cache::builder().max_capacity(2 * WALKS).eviction_policy(EvictionPolicy::lru());
         let kept = Cache::builder().max_capacity(KEPT).eviction_policy(EvictionPolicy::lru());
         Self {
@@ -72,7 +78,7 @@ impl Walks {
         }
     }
 
-    /// A walk begins on `snapshot`, unless it has begun on a newer one.
+    /// Starts a session on `snapshot`, unless it already started on a newer one.
     pub(super) async fn begin(&self, walk: &Walk, snapshot: &Arc<Snapshot>, loaded: Duration, at: Duration) {
         if self.has_just_begun(walk, snapshot.digest(), at).await {
             return;
@@ -88,8 +94,8 @@ impl Walks {
         }
     }
 
-    /// Whether the walk has begun on this content a moment ago, so that all of it is remembered for long enough. There
-    /// are clients that ask for nothing but first pages.
+    /// Reports whether the session has just started on the same content, so that nothing needs to
+    /// be stored. Some clients request first pages only.
     async fn has_just_begun(&self, walk: &Walk, content: &Digest, at: Duration) -> bool {
         for key in [walk.of_this_size, walk.of_any_size] {
             let began = self.began.get(&key).await;
@@ -100,64 +106,68 @@ impl Walks {
         self.kept.get(content).await.is_some()
     }
 
-    /// The content that a walk goes through. Looking for it in both places keeps both.
+    /// Returns the digest of the snapshot that a session pages through. Both entries are read,
+    /// because each read extends the life of an entry.
     pub(super) async fn digest(&self, walk: &Walk) -> Option<Digest> {
         let (of_this_size, of_any_size) =
             (self.began.get(&walk.of_this_size).await, self.began.get(&walk.of_any_size).await);
         Some(of_this_size.or(of_any_size)?.snapshot)
     }
 
+    /// Returns the retained snapshot with this digest.
     pub(super) async fn kept(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
         self.kept.get(digest).await
     }
 
-    /// Keeps a snapshot on which a walk begins.
+    /// Retains a snapshot on which a session starts.
     pub(super) async fn keep(&self, snapshot: &Arc<Snapshot>) {
         self.kept.insert(*snapshot.digest(), Arc::clone(snapshot)).await;
-        // Snapshots are large: one too many goes now, not some time.
+        // Snapshots are large, so a surplus one is evicted at once and not at some later time.
         self.tidy().await;
     }
 
-    /// Keeps a snapshot on which a walk goes on. A walk that outlived a restart goes through one that is not
-    /// kept yet.
+    /// Retains a snapshot on which a session continues, unless it is retained already. That happens
+    /// after a restart, when a client continues with a cursor from before.
     pub(super) async fn keep_on(&self, snapshot: &Arc<Snapshot>) {
         if !self.kept.contains_key(snapshot.digest()) {
             self.keep(snapshot).await;
         }
     }
 
-    /// Lets go of what is kept for nobody: perhaps nobody comes by for long, and snapshots are large.
+    /// Evicts expired snapshots now. The cache would do it at its next use, which may be much
+    /// later, and snapshots are large.
     pub(super) async fn tidy(&self) {
         self.kept.run_pending_tasks().await;
     }
 }
 
 impl Directory {
-    /// The snapshot for a further page of a list, if the walk is known. A client that goes through the pages of one
-    /// `walk` reads them all from the snapshot on which it began, even when a newer one has been published in between:
-    /// otherwise somebody could be on no page, or on two.
+    /// Returns the snapshot for a further page of a list, if the session is known. All pages of a
+    /// session come from the snapshot on which it began, even if a newer one has been published in
+    /// between. Otherwise a user could be on no page, or on two.
     pub async fn page(&self, walk: &Walk) -> Option<Arc<Snapshot>> {
         let digest = self.0.walks.digest(walk).await?;
         self.kept(&digest).await
     }
 
-    /// The snapshot was that of the first page of `walk`, and there are more.
+    /// Starts a session: `snapshot` served the first page, and more pages follow.
     pub async fn begin(&self, walk: &Walk, snapshot: &Arc<Snapshot>) {
         let now = self.0.clock.monotonic();
         self.0.walks.begin(walk, snapshot, now.saturating_sub(snapshot.age(now)), now).await;
     }
 
-    /// A client begins on this snapshot, and remembers so itself.
+    /// Retains a snapshot for a client that starts to page with a cursor, which carries the
+    /// session.
     pub async fn keep(&self, snapshot: &Arc<Snapshot>) {
         self.0.walks.keep(snapshot).await;
     }
 
-    /// Such a client goes on.
+    /// Retains a snapshot for a client that continues with a cursor.
     pub async fn keep_on(&self, snapshot: &Arc<Snapshot>) {
         self.0.walks.keep_on(snapshot).await;
     }
 
-    /// The snapshot with this content, if it is still kept and not too old.
+    /// Returns the snapshot with this content, if it is still retained and not too old.
     pub async fn kept(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
         let kept = self.0.walks.kept(digest).await;
         let newest = self.servable().filter(|newest| newest.digest() == digest);
@@ -179,7 +189,7 @@ mod tests {
     use crate::directory::snapshot::Earlier;
     use crate::scim::{Group, Locations, Meta, Vocabulary};
 
-    /// A snapshot with one group.
+    /// Returns a snapshot with one group of this name.
     fn snapshot(name: &str) -> Arc<Snapshot> {
         let vocabulary = Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
         let meta = Meta::of_group(String::new());

@@ -1,15 +1,16 @@
-//! The same work for very many, on every processor there is.
+//! Parallel map over many items.
 
 use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, available_parallelism, scope};
 
-/// To begin a thread for fewer takes longer than it saves.
+/// Minimum number of items for each thread. Starting a thread for fewer takes longer than it saves.
 const MANY: usize = 2000;
-/// More threads than this are of no use, and a container may not be given so many.
+/// Maximum number of threads. More bring no gain, and a container may not be allowed to start them.
 const MOST: usize = 8;
 
-/// What `map` makes of each of `all`, in their order. With `every_processor` nobody else is left one.
+/// Returns the results of `map` for all items, in their order. With `every_processor` all
+/// processors are used; otherwise the work stays on one, so that requests have the others.
 pub(super) fn each<T: Send, U: Send, E: Send>(
     all: Vec<T>,
     every_processor: bool,
@@ -32,7 +33,7 @@ pub(super) fn each<T: Send, U: Send, E: Send>(
             parts.iter().map(|part| Builder::new().spawn_scoped(scope, move || made(part)).map_err(|_| part)).collect();
         let mut mapped = Vec::with_capacity(count);
         for part in begun {
-            // What no thread can be had for is done here.
+            // If no thread can be started for a part, the part is done here.
             let part = part.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
             mapped.append(&mut part.unwrap_or_else(made)?);
         }

@@ -1,60 +1,64 @@
-//! How far a load is, for those who wait for it.
+//! Progress of a load, for clients and operators that wait for it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-/// The progress of one load. Numbers only.
+/// Progress of one load. It holds numbers only, and no personal data.
 #[derive(Debug, Default)]
 pub struct Progress {
+    /// Number of persons listed so far.
     listed: AtomicUsize,
+    /// Number of all persons; 0 until the list is complete.
     total: AtomicUsize,
+    /// Number of persons whose employments are known.
     enriched: AtomicUsize,
+    /// Number of requests that the load has sent.
     cost: AtomicU64,
 }
 
 impl Progress {
-    /// So many more persons were listed.
+    /// Adds `count` persons to those listed.
     pub fn listed(&self, count: usize) {
         self.listed.fetch_add(count, Relaxed);
     }
 
-    /// The list is complete: there are so many persons.
+    /// Marks the list as complete, with `total` persons.
     pub fn complete(&self, total: usize) {
         self.total.store(total, Relaxed);
     }
 
-    /// The details of one more person are there.
+    /// Adds one person whose employments are known.
     pub fn enriched(&self) {
         self.enriched.fetch_add(1, Relaxed);
     }
 
-    /// How many persons are listed so far.
+    /// Returns the number of persons listed so far.
     #[must_use]
     pub fn persons(&self) -> usize {
         self.listed.load(Relaxed)
     }
 
-    /// Of how many persons the details are there, and of how many they will be; nothing before the list is
-    /// complete.
+    /// Returns the number of persons whose employments are known and the number of all persons, or
+    /// `None` before the list is complete.
     #[must_use]
     pub fn details(&self) -> Option<(usize, usize)> {
         let total = self.total.load(Relaxed);
         (total > 0).then(|| (self.enriched.load(Relaxed), total))
     }
 
-    /// The load has sent so many requests.
+    /// Sets the number of requests that the load has sent.
     pub fn cost(&self, requests: u64) {
         self.cost.store(requests, Relaxed);
     }
 
-    /// How many requests the load has sent, as far as it has been told.
+    /// Returns the number of requests that the load has sent, as last reported.
     pub(super) fn requests(&self) -> u64 {
         self.cost.load(Relaxed)
     }
 
-    /// Returns how long the rest may take, judged by what the load has done since it began; nothing while that cannot
-    /// be judged.
+    /// Returns an estimate of the remaining time, extrapolated from the work done in `taken`, or
+    /// `None` while nothing is done.
     #[must_use]
     pub fn left(&self, taken: Duration) -> Option<Left> {
         let (done, total) = self.details().filter(|(done, _)| *done > 0)?;
@@ -62,7 +66,8 @@ impl Progress {
         Some(Left(taken.mul_f64(left as f64 / done as f64)))
     }
 
-    /// When the load may be through, judged by what it has done since it began: from 1 to 120 s.
+    /// Returns the time after which a client should retry, extrapolated from the work done in
+    /// `taken`: from 1 to 120 s, and 10 s while nothing is done.
     #[must_use]
     pub fn remaining(&self, taken: Duration) -> Duration {
         let (total, done) = (self.total.load(Relaxed), self.enriched.load(Relaxed));
@@ -74,7 +79,7 @@ impl Progress {
     }
 }
 
-/// Estimate of how long the rest of a load takes.
+/// Estimate of the remaining time of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left(Duration);
 

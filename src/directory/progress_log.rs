@@ -1,4 +1,5 @@
-//! The log of a load for which everybody waits: a line now and then, with how long the rest may take.
+//! Log of a load while lists cannot be served yet: a line from time to time, with an estimate of
+//! the remaining time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,16 +7,16 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::directory::Progress;
 
-/// Time between two looks at the progress.
+/// Interval at which the progress is read.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Shortest time between two lines.
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
-/// Longest time between two lines, however little is done meanwhile.
+/// Longest time between two lines, even without progress.
 const MAX_INTERVAL: Duration = Duration::from_secs(60);
-/// Share of the load, in percent, after which there is another line.
+/// Progress, in percent of the load, after which another line is due.
 const STEP_PERCENT: usize = 10;
 
-/// Logs how far the load is that began at `started`, until it is aborted.
+/// Logs the progress of the load that began at `started`, until the task is aborted.
 pub(super) async fn log(progress: Arc<Progress>, clock: Arc<dyn Clock>, started: Duration) {
     let mut log = ProgressLog::default();
     loop {
@@ -30,14 +31,16 @@ pub(super) async fn log(progress: Arc<Progress>, clock: Arc<dyn Clock>, started:
 /// State of the log after its last line.
 #[derive(Debug, Default)]
 struct ProgressLog {
+    /// Time of the last line since the start of the load.
     logged_at: Duration,
+    /// Progress at the last line, in percent.
     logged_percent: usize,
-    /// Whether the list was complete.
+    /// Flag set when the list was complete at the last line.
     was_listed: bool,
 }
 
 impl ProgressLog {
-    /// Returns the line that is due once the load has taken so long.
+    /// Returns the next line, if one is due after `taken`.
     fn line(&mut self, progress: &Progress, taken: Duration) -> Option<String> {
         let since = taken.saturating_sub(self.logged_at);
         let details = progress.details();

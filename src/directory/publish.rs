@@ -1,5 +1,6 @@
-//! What becomes of a load: it is published, or held back where it would take something from too many users
-//! at once. Whatever changes what is served comes through here, one at a time.
+//! Outcome of a load: its snapshot is published, or the load is held where it would take something
+//! from too many users at once. After the restore at the start, every change of the current
+//! snapshot goes through this module, one at a time.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
@@ -12,20 +13,20 @@ use crate::directory::persistence::Keepsake;
 use crate::directory::snapshot::Earlier;
 use crate::directory::{Directory, Loaded, Memory, News, Outcome, Snapshot, SourceError};
 
-/// Why a snapshot is served from now on.
+/// Reason why a snapshot is published.
 pub(super) enum Reason {
-    /// It has the account states of the one before.
+    /// The load found the same data as before.
     Unchanged,
-    /// It is within bounds.
+    /// The change is within the limit of the mass-change guard.
     WithinBounds(Box<Verdict>),
-    /// Somebody has approved it.
+    /// An operator approved the change.
     Approved(Box<Verdict>),
 }
 
 impl Directory {
-    /// Serves what was loaded, or holds it back.
-    /// Of a load during which something was approved nothing is served: it went by what was served before that.
-    /// `served` is what was served when the load began.
+    /// Publishes the result of a load, or holds it. `served` is the sync state of the snapshot that
+    /// was current when the load began. The result is discarded if a change was approved during the
+    /// load, because it was based on the snapshot before the approval.
     pub(super) async fn land(
         &self,
         news: News,
@@ -46,7 +47,8 @@ impl Directory {
                 let again = Arc::new(snapshot.found_again(started));
                 Outcome::Published(self.serve(again, Some(memory), Reason::Unchanged).await.users().all().len())
             }
-            // Meanwhile another day has come, or something else has changed what is served.
+            // The load found the same data as before, but the day has changed since, or the current
+            // snapshot has been replaced.
             (News::Same(memory), None) => {
                 let fault = || SourceError::new("users cannot be made anew, a fault of this program".to_owned());
                 self.judged(self.made_again(Some(&memory)).ok_or_else(fault)?, started).await?
@@ -55,18 +57,25 @@ impl Directory {
         self.0.failure.store(None);
         self.0.notices.load_lands();
         self.0.fresh.insert((), ()).await;
-        // Nobody may come by for long, and what is kept is large.
+        // The cache does its pending work now. Otherwise the work waits for the next use, which may
+        // be much later.
         self.0.fresh.run_pending_tasks().await;
         Ok(outcome)
     }
 
-    /// The snapshot that is served, if it is still the one made of `served`, and right today.
+    /// Returns the current snapshot if it is still the one of the sync state `served` and its
+    /// mapping is valid today.
     fn unchanged(&self, served: Option<&Arc<dyn Memory>>) -> Option<Arc<Snapshot>> {
         let is_same = self.memory().zip(served).is_some_and(|(now, served)| Arc::ptr_eq(&now, served));
         let snapshot = self.0.last_good.load_full().filter(|_| is_same && self.0.held.load().is_none())?;
         snapshot.is_of_today(self.0.clock.now()).then_some(snapshot)
     }
 
+    /// Runs a load through the mass-change guard, and publishes or holds it.
+    ///
+    /// # Errors
+    /// Returns the flaw of an incomplete load that would be the first snapshot, or the reason why
+    /// no snapshot can be made of the load.
     async fn judged(&self, mut loaded: Loaded, started: SignedDuration) -> Result<Outcome, SourceError> {
         if self.0.last_good.load().is_none()
             && let Some(flaw) = loaded.flaw.take().filter(|_| self.0.max_change.is_bound())
@@ -75,34 +84,35 @@ impl Directory {
             self.forget_singles().await;
             return Err(flaw);
         }
-        // It may have become another day since users were made of it.
+        // The day may have changed since the users were mapped.
         if !self.is_of_today(&loaded) {
             loaded = self.made_again(loaded.memory.as_ref()).unwrap_or(loaded);
         }
         let verdict = self.judge(&loaded);
         if verdict.is_too_much {
             self.hold_back(loaded, started, verdict);
-            // Otherwise a mistake upstream would be the truth of the next load.
+            // The source goes back to the state of the current snapshot. Otherwise the next load
+            // would take a mistake in Personio for the truth.
             self.memory().inspect(|served| self.0.source.served(served));
             return Ok(Outcome::HeldBack);
         }
         if self.0.held.load().is_some() {
             tracing::info!("the change that was held back is within bounds now");
         }
-        // Before it can be seen, so that nobody sees it beside a failure that is over.
+        // The failure is cleared before the snapshot becomes visible, so that no status shows both.
         self.0.failure.store(None);
         let snapshot = self.publish(loaded, started, Reason::WithinBounds(Box::new(verdict))).await?;
         self.0.held.store(None);
         Ok(Outcome::Published(snapshot.users().all().len()))
     }
 
-    /// Compares a load with what is served.
+    /// Compares a load with the current snapshot.
     pub(super) fn judge(&self, loaded: &Loaded) -> Verdict {
         let (now, is_held) = (self.0.clock.monotonic(), self.0.held.load().is_some());
         block_in_place(|| self.0.guard.judge(self.0.max_change, loaded, now, is_held))
     }
 
-    /// Makes the snapshot that is served from now on. Whoever calls has the turn.
+    /// Makes a snapshot of a load and publishes it. The caller holds the publishing lock.
     pub(super) async fn publish(
         &self,
         loaded: Loaded,
@@ -117,7 +127,7 @@ impl Directory {
         Ok(self.serve(snapshot, memory, reason).await)
     }
 
-    /// Serves `snapshot` from now on.
+    /// Makes `snapshot` the current one.
     async fn serve(&self, snapshot: Arc<Snapshot>, memory: Option<Arc<dyn Memory>>, reason: Reason) -> Arc<Snapshot> {
         let clock = &*self.0.clock;
         let is_held = self.0.held.load().is_some();
@@ -147,23 +157,26 @@ impl Directory {
         snapshot
     }
 
-    /// Lets go of whoever was fetched alone. The cache would do so when it is asked next, and nobody asks it any more.
+    /// Drops all users that were fetched alone. The cache would do it at its next use, and with a
+    /// snapshot it is not used again.
     async fn forget_singles(&self) {
         self.0.single.invalidate_all();
         self.0.single.run_pending_tasks().await;
     }
 
+    /// Stores since when users are outdated, unverified or without look-up names.
     fn note_completeness(&self, snapshot: &Snapshot) {
         let is_incomplete = snapshot.outdated() + snapshot.nameless() + snapshot.unconfirmed().len() > 0;
         let mut since = self.0.incomplete.lock().unwrap_or_else(PoisonError::into_inner);
         *since = is_incomplete.then(|| since.unwrap_or(self.0.clock.monotonic()));
     }
 
-    /// Makes users anew from what is known, if the date has changed who they are. Nothing is asked upstream,
-    /// and data does not become younger.
+    /// Performs the day rollover: maps all users again from the sync state, if the date has changed
+    /// the result. No request is sent to Personio, and the age of the data stays the same.
     pub(super) async fn turn(&self) {
         let Some(due) = self.due() else { return };
-        // Not on the runtime of whoever asks: it takes long.
+        // The work takes long, so it runs on the runtime of the loads and not on that of the
+        // request.
         let directory = self.clone();
         let turned = self.0.runtime.spawn(async move { directory.turned().await });
         if turned.await.is_err() {
@@ -172,6 +185,7 @@ impl Directory {
         }
     }
 
+    /// Performs the day rollover under the publishing lock.
     async fn turned(&self) {
         let _turn = self.0.publishing.lock().await;
         let Some(snapshot) = self.due() else { return };
@@ -185,34 +199,37 @@ impl Directory {
             } else if self.0.held.load().is_none() {
                 self.hold_back(again, snapshot.loaded(), verdict);
             } else {
-                // What is held back already is newer, and an operator decides on both at once.
+                // The held load is newer, and the operator decides on both changes at once.
                 tracing::debug!("the new day waits as well: {}", verdict.losses);
             }
             self.compare_held_again();
         }
-        // Once, whatever came of it: the next load does it as well. Not before, so that whoever asks meanwhile waits.
+        // The rollover is tried once for a snapshot, whatever the outcome: the next load includes
+        // it. The mark is set last, so that requests wait until then.
         self.0.turned.store(Arc::new(Arc::downgrade(&snapshot)));
     }
 
+    /// Maps the users of a sync state again for today, without a request to Personio.
     pub(super) fn made_again(&self, memory: Option<&Arc<dyn Memory>>) -> Option<Loaded> {
         block_in_place(|| self.0.source.again(memory?))
     }
 
-    /// What the source knew when it loaded what is served.
+    /// Returns the sync state of the current snapshot.
     pub(super) fn memory(&self) -> Option<Arc<dyn Memory>> {
         self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Reports whether the mapping of a load is valid today.
     pub(super) fn is_of_today(&self, loaded: &Loaded) -> bool {
         loaded.day.as_ref().is_none_or(|day| day.contains(&self.0.clock.now()))
     }
 
-    /// The snapshot that is served, if the date has made it wrong and nobody has tried to make it right.
+    /// Returns the current snapshot if it needs the day rollover and has not had one.
     fn due(&self) -> Option<Arc<Snapshot>> {
         self.servable().filter(|snapshot| self.is_due(snapshot))
     }
 
-    /// Whether the date has made this snapshot wrong, and nobody has tried to make it right.
+    /// Reports whether a snapshot needs the day rollover and has not had one.
     pub(super) fn is_due(&self, snapshot: &Arc<Snapshot>) -> bool {
         let is_tried = || self.0.turned.load().as_ptr() == Arc::as_ptr(snapshot);
         !snapshot.is_of_today(self.0.clock.now()) && !is_tried()

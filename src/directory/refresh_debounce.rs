@@ -1,6 +1,6 @@
-//! Loads that nobody waits for: soon after a notice that something has changed, however fresh the data
-//! is. Notices come in bursts, out of order and more than once; a notice is a hint and costs no more
-//! than one load with its neighbours.
+//! Refresh debounce: a webhook causes a load a few seconds later, however fresh the data is.
+//! Webhooks arrive in bursts, out of order and more than once. All of a burst share one load,
+//! because a webhook is only a hint that something has changed.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -9,33 +9,35 @@ use tokio::time::sleep;
 
 use crate::directory::{Directory, Inner, Load, Malformed, Told};
 
-/// How many notices there were, and what has come of them.
+/// Counters of webhooks and of the loads that covered them.
 #[derive(Debug, Default)]
 pub(super) struct Notices(Mutex<Count>);
 
+/// Numbers of webhooks. Each is less than or equal to the one before.
 #[derive(Debug, Default)]
 struct Count {
+    /// Number of webhooks received.
     told: u64,
-    /// So many had come when the newest load began: it sees what they are about.
+    /// Number of webhooks received before the newest load began. That load sees their changes.
     covered: u64,
-    /// So many have been seen by a load that succeeded.
+    /// Number of webhooks covered by a load that succeeded.
     seen: u64,
-    /// Whether somebody sees to the rest: one at a time.
+    /// Flag set while a task runs that loads until all webhooks are covered. There is at most one.
     attended: bool,
 }
 
 impl Notices {
-    /// A load begins; there is one at a time.
+    /// Marks the start of a load, which covers all webhooks received so far.
     pub(super) fn load_begins(&self) {
         self.count(|count| count.covered = count.told);
     }
 
-    /// It has succeeded.
+    /// Marks the success of the load that began last.
     pub(super) fn load_lands(&self) {
         self.count(|count| count.seen = count.covered);
     }
 
-    /// One more; whether somebody must be found who sees to it.
+    /// Counts one webhook. Returns `true` if the caller must start the task.
     fn note(&self) -> bool {
         self.count(|count| {
             count.told += 1;
@@ -43,7 +45,7 @@ impl Notices {
         })
     }
 
-    /// Whether there is nothing left to see to; whoever asks must not go on then.
+    /// Reports whether a successful load covers all webhooks. If so, the task must end.
     fn are_settled(&self) -> bool {
         self.count(|count| {
             count.attended = count.seen < count.told;
@@ -57,11 +59,11 @@ impl Notices {
 }
 
 impl Directory {
-    /// Takes note of a message that comes from where users come from. It returns at once; if something
-    /// has changed, a load begins soon.
+    /// Handles a webhook from the source. Returns at once; if something has changed, a load begins
+    /// after [`Freshness::soon`](crate::directory::Freshness::soon).
     ///
     /// # Errors
-    /// When the message cannot be understood.
+    /// Returns an error when the message cannot be parsed.
     pub fn told(&self, message: &[u8]) -> Result<(), Malformed> {
         match self.0.source.told(message)? {
             Told::Refresh => self.refresh_soon(),
@@ -70,15 +72,15 @@ impl Directory {
         Ok(())
     }
 
-    /// Loads anew soon, and again until it succeeds: something has changed.
+    /// Schedules a load, and repeats it until one succeeds.
     pub fn refresh_soon(&self) {
         if self.0.notices.note() {
             self.0.runtime.spawn(attend(Arc::downgrade(&self.0), self.0.freshness.soon));
         }
     }
 
-    /// The load that is under way, or a new one however fresh the data is; none in the pause after a
-    /// failure.
+    /// Returns the running load, or starts one however fresh the data is. Returns `None` during the
+    /// cool-down after a failed load.
     pub(super) fn anew(&self) -> Option<Load> {
         let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
         let flight = slot.clone().or_else(|| self.take_off(&mut slot));
@@ -86,12 +88,13 @@ impl Directory {
     }
 }
 
-/// Sees to it that a load succeeds that began after the last notice. One that was under way may have
-/// missed what the notice is about, and one that fails has seen nothing: then it is tried again.
+/// Starts loads until one succeeds that began after the last webhook. A load that was running when
+/// the webhook arrived may have missed the change, and a failed load has seen nothing.
 async fn attend(directory: Weak<Inner>, soon: Duration) {
     loop {
         sleep(soon).await;
-        // Whoever waits must not keep a directory that is gone.
+        // The task holds a weak reference while it sleeps, so that it does not keep a dropped
+        // directory alive.
         let Some(directory) = directory.upgrade().map(Directory) else { return };
         if directory.0.notices.are_settled() {
             return;
@@ -99,7 +102,7 @@ async fn attend(directory: Weak<Inner>, soon: Duration) {
         let load = directory.anew();
         drop(directory);
         if let Some(load) = load {
-            // What came of it is told by the notices that it has seen.
+            // The outcome is visible in the counters.
             let _ = load.await;
         }
     }

@@ -1,5 +1,6 @@
-//! What is done by the clock, so that nobody who asks has to wait for it: loads, where they are wanted
-//! (otherwise nothing is asked upstream while nobody asks us), and the flip at midnight.
+//! Tasks that run by the clock, so that no request waits for them: background refreshes, if they
+//! are configured, and the day rollover. Without background refreshes nothing is requested from
+//! Personio while no client sends requests.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -8,12 +9,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::directory::{Directory, Inner};
 
-/// How often the date is looked at.
+/// Interval at which the date is checked.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Directory {
-    /// Begins to load every [`Freshness::refresh_every`](crate::directory::Freshness::refresh_every), if that is
-    /// wanted, and to look at the date, until the directory is gone.
+    /// Starts the tasks that perform the day rollover and, if
+    /// [`Freshness::refresh_every`](crate::directory::Freshness::refresh_every) is set, the
+    /// background refreshes. They end when the directory is dropped.
     pub fn keep_fresh(&self) {
         let freshness = self.0.freshness;
         self.0.runtime.spawn(keep_of_today(Arc::downgrade(&self.0)));
@@ -23,7 +25,8 @@ impl Directory {
     }
 }
 
-/// Clocks can be set, so it does not sleep until midnight. To look costs nothing.
+/// Checks the date at a short interval and performs the day rollover. It does not sleep until
+/// midnight, because the system clock can be set in the meantime, and a check is cheap.
 async fn keep_of_today(directory: Weak<Inner>) {
     loop {
         sleep(LOOK).await;
@@ -32,11 +35,13 @@ async fn keep_of_today(directory: Weak<Inner>) {
     }
 }
 
-/// The first load is whichever is under way. One that takes longer than `every` is followed by the next
-/// at once, and one that fails as soon as the pause is over: nobody else would begin it.
+/// Loads at the interval `every`, beginning with the load that is already running, if any. A load
+/// that takes longer than `every` is followed by the next one at once. A failed load is repeated
+/// after the cool-down `pause`.
 async fn keep_fresh(directory: Weak<Inner>, every: Duration, pause: Duration) {
     loop {
-        // Whoever waits must not keep a directory that is gone.
+        // The task holds a weak reference while it sleeps, so that it does not keep a dropped
+        // directory alive.
         let Some(directory) = directory.upgrade().map(Directory) else { return };
         let (began, load) = (Instant::now(), directory.anew());
         drop(directory);

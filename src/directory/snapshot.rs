@@ -1,5 +1,6 @@
-//! A complete, immutable set of users and groups. What did not change since the last snapshot is taken
-//! over from it, so that `meta` moves exactly when something else does.
+//! Snapshot: a complete, immutable set of users and groups. Resources that did not change are taken
+//! over from the snapshot before, so that `meta.lastModified` changes exactly when another
+//! attribute does.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,40 +15,44 @@ use crate::directory::{Defects, Loaded, MaxChange, Skipped, SourceError, paralle
 use crate::scim;
 use crate::scim::{Content, Digest, Resource, ResourceType, Resources, Stamp, Stamps, Unwritable, User, Vocabulary};
 
-/// All users and groups at one moment.
+/// Users and groups of one load.
 #[derive(Debug)]
 pub struct Snapshot {
     vocabulary: Arc<Vocabulary>,
-    /// Also in the snapshot before, if nothing changed.
+    /// Users. The set is shared with the snapshot before, if no user has changed.
     users: Arc<Resources>,
+    /// Groups, shared in the same way.
     groups: Arc<Resources>,
     skipped: Skipped,
     outdated: usize,
     defects: Defects,
     nameless: usize,
     unconfirmed: HashSet<Box<str>>,
+    /// Start of the load, on the monotonic clock; negative for a load before a restart.
     loaded: SignedDuration,
+    /// Period in which the mapping of the load is valid; unlimited if there is none.
     day: Option<Range<Timestamp>>,
+    /// Digest of the content: ids, versions and modification times of all resources.
     digest: Digest,
 }
 
-/// What is known of a state that this one follows.
+/// Earlier state, from which a new snapshot takes over what did not change.
 #[derive(Debug, Clone, Copy)]
 pub enum Earlier<'a> {
-    /// Nothing.
+    /// No earlier state is known.
     Unknown,
-    /// It was served by this program.
+    /// Snapshot that this process has served.
     Served(&'a Snapshot),
-    /// It was served before a restart.
+    /// State that was served before a restart, of which only the stamps are known.
     Stamped {
-        /// The stamps of its users.
+        /// Stamps of its users.
         users: &'a Stamps,
-        /// The stamps of its groups.
+        /// Stamps of its groups.
         groups: &'a Stamps,
     },
 }
 
-/// The same for resources of one type.
+/// Earlier state of the resources of one type.
 #[derive(Debug, Clone, Copy)]
 enum Previous<'a> {
     Unknown,
@@ -56,10 +61,11 @@ enum Previous<'a> {
 }
 
 impl Snapshot {
-    /// A snapshot whose load began at `loaded` on the monotonic clock, and which is to be published now.
+    /// Creates the snapshot of a load that began at `loaded` on the monotonic clock. It is meant to
+    /// be published now: changes are dated to this moment.
     ///
     /// # Errors
-    /// When a resource cannot be written as JSON.
+    /// Returns an error when a resource cannot be written as JSON.
     pub fn new(
         load: Loaded,
         earlier: Earlier<'_>,
@@ -67,12 +73,13 @@ impl Snapshot {
         clock: &dyn Clock,
     ) -> Result<Self, SourceError> {
         let types = &load.vocabulary.types;
-        // Later others are served meanwhile.
+        // Once there is a snapshot, requests need processors as well. Before that, all may be used.
         let alone = matches!(earlier, Earlier::Unknown | Earlier::Stamped { .. });
         let mut users = parallel::each(load.users, alone, Content::versioned)?;
         users.sort_by_cached_key(scim::User::list_key);
         let groups = parallel::each(load.groups, alone, Content::versioned)?;
-        // Only now, after what takes long: a change must not be dated to before it can be seen.
+        // The time is read after the long work above: a change must not be dated to before clients
+        // can see it.
         let now = moment(clock.now());
         let (earlier_users, earlier_groups) = match earlier {
             Earlier::Unknown => (Previous::Unknown, Previous::Unknown),
@@ -89,12 +96,13 @@ impl Snapshot {
         Ok(Self { vocabulary, users, groups, skipped, outdated, defects, nameless, unconfirmed, loaded, day, digest })
     }
 
-    /// Whether its users and groups are these very ones.
+    /// Reports whether users and groups are the very sets of this snapshot.
     fn holds(&self, users: &Arc<Resources>, groups: &Arc<Resources>) -> bool {
         Arc::ptr_eq(&self.users, users) && Arc::ptr_eq(&self.groups, groups)
     }
 
-    /// The same, as a load found it again that began at `loaded` on the monotonic clock.
+    /// Returns a copy whose load began at `loaded` on the monotonic clock. It is used when a load
+    /// finds the same data as before.
     pub(super) fn found_again(&self, loaded: SignedDuration) -> Self {
         Self {
             vocabulary: Arc::clone(&self.vocabulary),
@@ -111,16 +119,17 @@ impl Snapshot {
         }
     }
 
-    /// What there is to say of them.
+    /// Returns the schema registry of its users and groups.
     #[must_use]
     pub fn vocabulary(&self) -> &Arc<Vocabulary> {
         &self.vocabulary
     }
 
-    /// What a first load brought, where nothing else was served before and nobody is to serve it.
+    /// Creates the snapshot of a single load, for a command that does not serve.
     ///
     /// # Errors
-    /// When it is such that it must not be served either.
+    /// Returns the flaw of a load that is incomplete, unless `max_change` sets no limit, or an
+    /// error when a resource cannot be written as JSON.
     pub fn alone(mut load: Loaded, max_change: MaxChange, clock: &dyn Clock) -> Result<Self, SourceError> {
         match load.flaw.take().filter(|_| max_change.is_bound()) {
             Some(flaw) => Err(flaw),
@@ -128,85 +137,90 @@ impl Snapshot {
         }
     }
 
-    /// The users, by creation and id.
+    /// Returns the users, ordered by creation and id.
     #[must_use]
     pub fn users(&self) -> &Resources {
         &self.users
     }
 
-    /// The groups.
+    /// Returns the groups.
     #[must_use]
     pub fn groups(&self) -> &Resources {
         &self.groups
     }
 
-    /// Who was left out on purpose.
+    /// Returns the number of persons who were left out on purpose.
     #[must_use]
     pub fn skipped(&self) -> Skipped {
         self.skipped
     }
 
-    /// What could not be read, or not be taken as it is.
+    /// Returns the persons and values that could not be read.
     #[must_use]
     pub fn defects(&self) -> &Defects {
         &self.defects
     }
 
-    /// How many of the users are partly as they were before, since that could not be read again.
+    /// Returns the number of users with values from an earlier load, because these could not be
+    /// read again.
     #[must_use]
     pub fn outdated(&self) -> usize {
         self.outdated
     }
 
-    /// Number of users who lack a name, of a department for example, since it could not be read.
+    /// Returns the number of users without a look-up name, such as that of a department, because
+    /// the name could not be read.
     #[must_use]
     pub fn nameless(&self) -> usize {
         self.nameless
     }
 
-    /// The ids of those users who may be gone, which is not confirmed.
+    /// Returns the ids of the unverified users: Personio no longer lists them, and the deletion
+    /// check has not confirmed that they are deleted.
     #[must_use]
     pub fn unconfirmed(&self) -> &HashSet<Box<str>> {
         &self.unconfirmed
     }
 
-    /// What its content is recognised by: a snapshot with the same content has the same.
+    /// Returns the digest of the content. Snapshots with the same content have the same digest.
     #[must_use]
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
 
-    /// Returns whether there are more users than the largest page holds.
+    /// Reports whether there are more users than the largest page holds.
     #[must_use]
     pub fn exceeds_page(&self) -> bool {
         self.users().all().len() > self.vocabulary().max_results
     }
 
-    /// How old it is at `now` on the monotonic clock.
+    /// Returns the age at `now` on the monotonic clock.
     #[must_use]
     pub fn age(&self, now: Duration) -> Duration {
         let now = SignedDuration::try_from(now).unwrap_or(SignedDuration::MAX);
         Duration::try_from(now.saturating_sub(self.loaded)).unwrap_or_default()
     }
 
-    /// When its load began, on the monotonic clock; before its beginning for what was loaded before a restart.
+    /// Returns the start of its load on the monotonic clock; negative for a load before a restart.
     pub(super) fn loaded(&self) -> SignedDuration {
         self.loaded
     }
 
-    /// Whether the date makes no other users of the same data.
+    /// Reports whether the mapping is valid at `now`. Otherwise the date alone changes the result.
     pub(super) fn is_of_today(&self, now: Timestamp) -> bool {
         self.day.as_ref().is_none_or(|day| day.contains(&now))
     }
 }
 
-/// To the millisecond, since clients read no more digits, and not before: a change must not be missed.
+/// Rounds a time up to the millisecond. Clients read no more digits, and rounding down could date a
+/// change to before a client's last request, so that the client misses it.
 fn moment(now: Timestamp) -> Timestamp {
     let up = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Ceil);
     now.round(up).unwrap_or(now)
 }
 
-/// The same set as before, if nothing in it has changed: then nothing about it needs to be worked out again.
+/// Returns the set of resources of one type. If no resource has changed, it is the earlier set,
+/// with its indexes. Otherwise the indexes that clients used are built in advance.
 fn resources<C: Content + Send>(
     kind: &Arc<ResourceType>,
     contents: Vec<C>,
@@ -226,9 +240,9 @@ fn resources<C: Content + Send>(
     }
 }
 
-/// The resource as it was, if nothing that a client sees has changed. Otherwise, and when it is new to
-/// us, clients can see the change only from `now` on: whoever asks for what was modified since the last
-/// time must not miss it, however long ago it happened upstream.
+/// Returns the earlier resource if no attribute that a client sees has changed. Otherwise the
+/// change is dated to `now`, however long ago it happened in Personio: clients see it only from now
+/// on, and a client that requests what was modified since its last request must not miss it.
 fn taken_over<C: Content>(
     kind: &Arc<ResourceType>,
     mut content: C,
@@ -241,7 +255,7 @@ fn taken_over<C: Content>(
         Previous::Served(previous) => match previous.find(content.id()) {
             Some(earlier) => {
                 let is_unchanged = earlier.version().as_deref() == Some(&content.meta_mut().version);
-                // The same may be said of it in another vocabulary.
+                // A resource of another schema registry has the same version, but another type.
                 if is_unchanged && Arc::ptr_eq(earlier.resource_type(), kind) {
                     return Ok(Arc::clone(earlier));
                 }
@@ -268,14 +282,15 @@ fn taken_over<C: Content>(
     Resource::new(kind, &content).map(Arc::new)
 }
 
-/// The first moment that clients tell from this one. What has changed is never older than it was, also after the clock
-/// was set back.
+/// Returns the next time that clients can distinguish from `moment`. A changed resource must be
+/// newer than before, even after the system clock was set back.
 fn just_after(moment: Option<Timestamp>) -> Option<Timestamp> {
     moment?.checked_add(SignedDuration::from_millis(1)).ok()
 }
 
-/// The moment at which somebody was created. Personio's clock may be ahead, or its time zone unclear; the change that
-/// was seen last is then the latest moment that is sure, and it stays the same across restarts.
+/// Returns the creation time, or `last_modified` if the creation time is in the future. Personio's
+/// clock may be ahead, or its time zone unclear. The last modification is then the latest time that
+/// is certain, and it stays the same across restarts.
 fn not_in_future(created: Option<Timestamp>, last_modified: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     match created {
         Some(created) if created > now => last_modified,
@@ -283,7 +298,7 @@ fn not_in_future(created: Option<Timestamp>, last_modified: Option<Timestamp>, n
     }
 }
 
-/// Limits the moments of a user who was fetched alone, as those of a first load are.
+/// Limits the times of a user who was fetched alone, in the same way as those of a first load.
 pub(super) fn limit_moments(user: &mut User, now: Timestamp) {
     let now = moment(now);
     let meta = user.meta_mut();

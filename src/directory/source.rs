@@ -1,4 +1,4 @@
-//! Where users come from, as far as the directory needs to know.
+//! Interface to the source of users, as far as the directory needs to know it.
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -14,14 +14,15 @@ use jiff::Timestamp;
 use crate::directory::Progress;
 use crate::scim::{Group, Unwritable, User, Vocabulary};
 
-/// Where users come from.
+/// Source of users and groups.
 pub trait Source: Send + Sync + 'static {
-    /// What there is to say of users and groups now.
+    /// Returns the current schema registry.
     fn vocabulary(&self) -> Arc<Vocabulary>;
-    /// All users and groups, or a failure: never a part of them.
+    /// Loads all users and groups. The result is complete, or an error.
     fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, SourceError>>;
-    /// As [`Source::load`], for whoever serves what was made of `served`: where all would be as it is, it need not be
-    /// made anew.
+    /// Loads all users and groups, as [`Source::load`] does. If the result would be the same as
+    /// that of `served`, the sync state of the current snapshot, [`News::Same`] is returned and
+    /// nothing is mapped.
     fn load_after<'a>(
         &'a self,
         progress: &'a Progress,
@@ -30,111 +31,118 @@ pub trait Source: Send + Sync + 'static {
         drop(served);
         self.load(progress).map(|loaded| Ok(News::Loaded(Box::new(loaded?)))).boxed()
     }
-    /// The same as in the load that left this memory, made anew for today; nothing if it is another source's.
-    /// Asks nobody.
+    /// Maps the users of a sync state again for today, without a request to the source. Returns
+    /// `None` if the sync state belongs to another source or cannot be decoded.
     fn again(&self, memory: &Arc<dyn Memory>) -> Option<Loaded>;
-    /// What is served is this, and not what was loaded last: the next load goes by it, and reads again what was
-    /// different.
+    /// Sets the state of the source back to that of the current snapshot, when the last load is not
+    /// published. The next load continues from there, and reads again what was different.
     fn served(&self, memory: &Arc<dyn Memory>);
-    /// The same as when [`Memory::to_bytes`] was called, in an earlier life of the program. Asks nobody.
+    /// Restores the users from the bytes that [`Memory::to_bytes`] returned before a restart,
+    /// without a request to the source.
     ///
     /// # Errors
-    /// When `memory` is not what this source writes; in words that go on from "the state file …".
+    /// Returns an error when this source did not write `memory`. Its text continues the sentence
+    /// "the state file …".
     fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError>;
-    /// One user; `None` if it is certain that there is none.
+    /// Fetches one user. Returns `None` only if it is certain that the user does not exist.
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, SourceError>>;
-    /// Whether it lets us in, as it said last; nothing if it was not asked yet.
+    /// Returns the last known state of the login, or `None` before the first login.
     fn login(&self) -> Option<Login>;
-    /// A condition that an operator should know of and that stops nothing, if there is one. In words that continue
-    /// a sentence.
+    /// Returns a condition that does no harm yet and that an operator should know. Its text
+    /// continues a sentence.
     fn warning(&self) -> Option<SourceError> {
         None
     }
-    /// What follows from a message that has come from there.
+    /// Parses a webhook and records what it reports.
     ///
     /// # Errors
-    /// When it cannot be understood.
+    /// Returns an error when the message cannot be parsed.
     fn told(&self, message: &[u8]) -> Result<Told, Malformed>;
 }
 
-/// Whether a source lets us in.
+/// State of the login at a source.
 #[derive(Debug, Clone)]
 pub struct Login {
-    /// Why not.
+    /// Reason why the last login was refused; `None` if it succeeded.
     pub refusal: Option<SourceError>,
-    /// For how long that has been so.
+    /// Time for which that state has lasted.
     pub since: Duration,
 }
 
-/// What a source knows, to make the same users again: on another day, or after a restart.
+/// Sync state: what a source needs to map the same users again, on another day or after a restart.
 pub trait Memory: Any + fmt::Debug + Send + Sync {
-    /// The same in bytes.
+    /// Encodes the sync state.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error when it cannot be encoded.
     fn to_bytes(&self) -> Result<Vec<u8>, SourceError>;
 }
 
-/// What follows from a message.
+/// Effect of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
-    /// Something has changed: a load would bring it.
+    /// Something has changed, and a load is necessary.
     Refresh,
-    /// Nothing.
+    /// Nothing has changed.
     Nothing,
 }
 
-/// A message that cannot be understood. The reason holds nothing of it.
+/// Error for a webhook that cannot be parsed. The reason contains nothing of the message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(String);
 
 impl Malformed {
-    /// A reason, as a sentence about what was sent.
+    /// Creates the error. `reason` is a sentence about the message.
     #[must_use]
     pub fn new(reason: String) -> Self {
         Self(reason)
     }
 }
 
-/// What a load means for whoever serves something.
+/// Result of a load for a directory that has a snapshot.
 #[derive(Debug)]
 pub enum News {
-    /// This is to be served.
+    /// Data that differs from the current snapshot.
     Loaded(Box<Loaded>),
-    /// On the day for which it was made, what is served is what would be loaded. This is what the source knows now.
+    /// Data that is the same as that of the current snapshot, as of the day of its mapping, with
+    /// the new sync state.
     Same(Arc<dyn Memory>),
 }
 
-/// What a load brought.
+/// Users and groups of one load, with their circumstances.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// By what they are rendered.
+    /// Schema registry of the users and groups.
     pub vocabulary: Arc<Vocabulary>,
-    /// Every user, in any order.
+    /// All users, in any order.
     pub users: Vec<User>,
-    /// Every group, in the order in which they are listed.
+    /// All groups, in the order of the list.
     pub groups: Vec<Group>,
-    /// Who was left out.
+    /// Number of persons who were left out on purpose.
     pub skipped: Skipped,
-    /// How many of the users are partly as they were before, since that could not be read again.
+    /// Number of users with values from an earlier load, because these could not be read again.
     pub outdated: usize,
-    /// What could not be read, or not be taken as it is.
+    /// Persons and values that could not be read.
     pub defects: Defects,
-    /// Number of users who lack a name, of a department for example, since it could not be read.
+    /// Number of users without a look-up name, such as that of a department, because the name could
+    /// not be read.
     pub nameless: usize,
-    /// The ids of those users who may be gone, which is not confirmed.
+    /// Ids of the unverified users: they are no longer listed, and the deletion check has not
+    /// confirmed that they are deleted.
     pub unconfirmed: HashSet<Box<str>>,
-    /// Why this must not be served where nothing was served before.
+    /// Reason not to serve this load as the first snapshot: the completeness check found that data
+    /// is missing.
     pub flaw: Option<SourceError>,
-    /// When the same makes the same users; at other times it makes others, by the date alone.
+    /// Period in which the mapping is valid. Outside of it the same records make other users,
+    /// because of the date alone.
     pub day: Option<Range<Timestamp>>,
-    /// What the source knows.
+    /// Sync state of the source after this load.
     pub memory: Option<Arc<dyn Memory>>,
 }
 
 impl Loaded {
-    /// Nobody, of a company without anybody.
+    /// Creates a load without users and groups.
     #[must_use]
     pub fn nobody(vocabulary: Arc<Vocabulary>) -> Self {
         Self {
@@ -153,38 +161,38 @@ impl Loaded {
     }
 }
 
-/// Who was left out of a load on purpose.
+/// Numbers of persons who were left out of a load on purpose.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Skipped {
-    /// Persons without an e-mail address, where the company requires one.
+    /// Number of persons without an e-mail address, where the configuration requires one.
     pub without_email: usize,
 }
 
-/// Number of examples of defects that are shown.
+/// Maximum number of examples of defects.
 const MAX_EXAMPLES: usize = 10;
 
-/// What a load could not read, or not take as it is, although it succeeded.
+/// Persons and values that a successful load could not read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Defects {
-    /// New persons who cannot be read, and are not served therefore.
+    /// Number of new persons who cannot be read and are left out.
     pub left_out: usize,
-    /// Persons who cannot be read, and are served as they were before.
+    /// Number of persons who cannot be read and are served as they were before.
     pub kept: usize,
-    /// Values that are absent, or have U+FFFD for what cannot be decoded.
+    /// Number of values that are absent, or have U+FFFD in place of what cannot be decoded.
     pub values: usize,
-    /// A few of them by id and attribute, never by value.
+    /// Examples of defects, by id and attribute and without values.
     pub examples: Vec<String>,
 }
 
 impl Defects {
-    /// Adds an example, unless there are enough.
+    /// Adds an example, unless [`Defects::examples`] is full.
     pub fn add_example(&mut self, example: impl FnOnce() -> String) {
         if self.examples.len() < MAX_EXAMPLES {
             self.examples.push(example());
         }
     }
 
-    /// Reports whether there are none.
+    /// Reports whether there are no defects.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.left_out + self.kept + self.values == 0
@@ -203,13 +211,13 @@ impl fmt::Display for Defects {
     }
 }
 
-/// Why a source failed, in words for the operator, without anything of a person.
+/// Failure of a source, in words for an operator and without personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SourceError(Arc<str>);
 
 impl SourceError {
-    /// A failure, in one sentence.
+    /// Creates a failure; `reason` is one sentence.
     #[must_use]
     pub fn new(reason: String) -> Self {
         Self(reason.into())

@@ -1,5 +1,6 @@
-//! Account states: what an identity system goes by when it locks somebody out, deletes an account or gives access.
-//! Of values only hashes are kept, since it matters only whether they are there and the same.
+//! Account states: the facts by which an identity system locks an account, deletes it or gives
+//! access. Values are stored as hashes, because the guard only checks whether they exist and are
+//! equal.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -11,12 +12,13 @@ use crate::directory::Loaded;
 use crate::directory::guard::losses::{Kind, Kinds};
 use crate::scim::{Group, User, Vocabulary};
 
-/// Hash of a value. 32 bits suffice: what matters is that nearly all of many changes are seen.
+/// Hash of a value. 32 bits suffice, because the guard only needs to see nearly all of many
+/// changes.
 type ValueHash = u32;
-/// Hash of a value that is not there.
+/// Hash of an absent value.
 const ABSENT: ValueHash = 0;
 
-/// A value that users can lose, or that can become another one.
+/// Value that a user can lose, or that can be replaced by another.
 struct Watched {
     lost: Kind,
     changed: Kind,
@@ -41,10 +43,11 @@ struct AccountState {
     has_employment: bool,
     /// Hash of the `userName` in lower case.
     user_name: ValueHash,
+    /// Hashes of the values in [`WATCHED`].
     values: [ValueHash; WATCHED.len()],
 }
 
-/// Account state of one user.
+/// Account state of one user, with the groups.
 #[derive(Debug, Clone, Copy, Hash)]
 struct Account<'a> {
     state: &'a AccountState,
@@ -75,7 +78,7 @@ impl AccountState {
 }
 
 impl Account<'_> {
-    /// Returns what happens to a user on the way from here to `later`.
+    /// Returns the kinds of change between this state and `later`.
     fn changes(self, later: Account<'_>, renamed_groups: &HashSet<ValueHash>) -> Kinds {
         let (was, is) = (self.state, later.state);
         let mut kinds = Kinds::default();
@@ -100,17 +103,20 @@ impl Account<'_> {
     }
 }
 
-/// Account states of all users of a load, by id. They are kept as long as the load is served, so that each user takes
-/// about 50 bytes: ids are one text, and users who are in the same groups share them.
+/// Account states of all users of a load, by id. They stay in memory as long as the load is served,
+/// so each user takes only about 50 bytes: all ids are one text, and users in the same groups share
+/// them.
 #[derive(Debug, Default)]
 struct Users {
-    /// All ids in ascending order, one behind the other.
+    /// All ids in ascending order, one after the other.
     ids: String,
-    /// End of each id.
+    /// End of each id in that text.
     ends: Vec<usize>,
+    /// Account state of each user, in the order of the ids.
     states: Vec<AccountState>,
-    /// For each user the position of the groups in `group_sets`.
+    /// Index of each user's groups in `group_sets`.
     memberships: Vec<u32>,
+    /// Distinct sets of groups.
     group_sets: Vec<Box<[ValueHash]>>,
 }
 
@@ -131,7 +137,7 @@ impl Users {
             all.ends.push(all.ids.len());
             all.states.push(AccountState::of(user));
             let groups: Box<[ValueHash]> = user.groups.iter().map(|group| hash(&group.value)).collect();
-            // There are no more sets than users, and never four thousand million of those.
+            // The number of sets is at most the number of users, which is far below 2³².
             let next = u32::try_from(all.group_sets.len()).unwrap_or(u32::MAX);
             let position = *known.entry(groups).or_insert_with_key(|groups| {
                 all.group_sets.push(groups.clone());
@@ -146,7 +152,7 @@ impl Users {
         self.states.len()
     }
 
-    /// Returns the bounds of an id in the text of all.
+    /// Returns the bounds of an id in the text of all ids.
     fn range(&self, position: usize) -> Range<usize> {
         let before = position.checked_sub(1).and_then(|before| self.ends.get(before));
         before.copied().unwrap_or_default()..self.ends.get(position).copied().unwrap_or_default()
@@ -161,6 +167,7 @@ impl Users {
         Some(Account { state: self.states.get(position)?, groups: self.group_sets.get(groups)? })
     }
 
+    /// Returns the account state of a user, by binary search.
     fn find(&self, id: &str) -> Option<Account<'_>> {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -179,34 +186,37 @@ impl Users {
     }
 }
 
-/// Account states of all users of a load, and names of all groups.
+/// Account states of all users of a load, and the names of all groups.
 #[derive(Debug)]
 pub(in crate::directory) struct Accounts {
     users: Users,
-    /// Hashes of the display names of groups by their id.
+    /// Hashes of the display names of groups, by group id.
     groups: HashMap<Box<str>, ValueHash>,
+    /// Ids of the unverified users.
     unconfirmed: HashSet<Box<str>>,
-    /// Vocabulary of the mapping that made the users: another one is another mapping.
+    /// Schema registry of the mapping that made the users. A different registry means a different
+    /// mapping.
     vocabulary: Arc<Vocabulary>,
 }
 
-/// Harm to one group.
+/// Harmful change of one group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum GroupChange {
     Gone,
     Renamed,
 }
 
-/// Everything that a load changes in account states.
+/// All changes of account states between two loads.
 #[derive(Debug, Clone, Default)]
 pub(in crate::directory) struct Change {
     /// Changed users, by id.
     pub(in crate::directory) users: Vec<(Box<str>, Kinds)>,
     pub(super) groups: Vec<(Box<str>, GroupChange)>,
-    /// Whether the users were made by another mapping.
+    /// Flag set when another mapping made the users.
     pub(super) has_new_mapping: bool,
-    /// Number of users before and after.
+    /// Number of users before.
     pub(super) before: usize,
+    /// Number of users after.
     pub(super) after: usize,
     /// Number of groups before.
     pub(super) groups_before: usize,
@@ -227,14 +237,14 @@ impl Accounts {
         &self.unconfirmed
     }
 
-    /// Returns the number of users, without those who are approved to go and are only not confirmed to be gone.
+    /// Returns the number of users, without the unverified ones whose deletion is approved.
     fn counted(&self, approved: &HashSet<Box<str>>) -> usize {
         let leaving = self.unconfirmed.iter().filter(|id| approved.contains(*id)).count();
         self.users.len().saturating_sub(leaving)
     }
 
-    /// Returns everything that changes on the way from here to `later`. Users in `approved` may go: somebody has
-    /// approved it when it was not confirmed.
+    /// Returns all changes from this state to `later`. The ids in `approved` are users whose
+    /// deletion was approved while it was unverified.
     pub(super) fn changes(&self, later: &Self, approved: &HashSet<Box<str>>) -> Change {
         let mut change = Change {
             has_new_mapping: !Arc::ptr_eq(&self.vocabulary, &later.vocabulary),
@@ -271,9 +281,9 @@ impl Accounts {
         change
     }
 
-    /// Returns what counts of a user who is gone or may be. Who may be gone counted when they became so. Who is gone
-    /// counts again, unless it was approved before it was sure: otherwise many could become unconfirmed little by
-    /// little, and then go at once.
+    /// Returns the kinds to count for a user who is deleted or unverified. A user counts when
+    /// becoming unverified, and again when the deletion is certain, unless it was approved before.
+    /// Otherwise many users could become unverified in small steps and then disappear at once.
     fn disappears(&self, id: &str, later: &Self, approved: &HashSet<Box<str>>) -> Kinds {
         let mut kinds = Kinds::default();
         let was_unconfirmed = self.unconfirmed.contains(id);
@@ -283,29 +293,29 @@ impl Accounts {
         kinds
     }
 
-    /// Returns the hash of a user's account state; of nothing if there is no such user.
+    /// Returns the hash of a user's account state. A missing user has a hash as well.
     pub(super) fn hash_of(&self, id: &str) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.users.find(id).hash(&mut hasher);
         hasher.finish()
     }
 
-    /// Returns the hash of a group's name; of nothing if there is no such group.
+    /// Returns the hash of a group's name, or [`ABSENT`] for a missing group.
     pub(super) fn group_hash(&self, id: &str) -> ValueHash {
         self.groups.get(id).copied().unwrap_or(ABSENT)
     }
 }
 
-/// Returns the hash of a value that is there.
+/// Returns the hash of a value. It is never [`ABSENT`].
 fn hash(text: &str) -> ValueHash {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
-    // The lower half.
+    // Lower half of the 64 bits.
     let hash = hasher.finish() as ValueHash;
     if hash == ABSENT { !ABSENT } else { hash }
 }
 
-/// Returns the hash of a text in which case does not matter.
+/// Returns the hash of a text, ignoring case.
 fn folded_hash(text: &str) -> ValueHash {
     let is_folded = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
     if is_folded { hash(text) } else { hash(&text.to_lowercase()) }
@@ -326,7 +336,7 @@ mod tests {
         }
     }
 
-    /// Changes of a user, where group 2 gets another name.
+    /// Returns the kinds of change of a user, where group 2 gets another name.
     fn kinds(was: &AccountState, groups: &[ValueHash], now: &AccountState, groups_now: &[ValueHash]) -> Vec<Kind> {
         let now = Account { state: now, groups: groups_now };
         Account { state: was, groups }.changes(now, &HashSet::from([2])).iter().collect()

@@ -1,5 +1,5 @@
-//! Held changes: loads that the guard refused, until a later load is within bounds or somebody approves exactly the
-//! change that was shown.
+//! Held changes: loads that the guard refused. A load is held until a later load is within the
+//! limit, or until an operator approves exactly the change that was shown.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,66 +11,71 @@ use crate::directory::guard::{Change, ChangeId, Kinds, Losses, Verdict};
 use crate::directory::publish::Reason;
 use crate::directory::{Directory, Loaded};
 
-/// A load that is not served.
+/// Load that the guard refused.
 #[derive(Debug)]
 pub(in crate::directory) struct Held {
     loaded: Loaded,
-    /// When its load began.
+    /// Start of the load, on the monotonic clock.
     started: SignedDuration,
     id: ChangeId,
     change: Change,
+    /// Losses of the change alone.
     own: Losses,
+    /// Losses of the change together with those of the last hours.
     pub(in crate::directory) losses: Losses,
-    /// When the first of a row of such loads was held back.
+    /// Time since which loads have been held without a break, on the monotonic clock.
     since: Duration,
-    /// Last change that the log reported, and its size.
+    /// Change that the log reported last.
     reported: Option<Reported>,
 }
 
-/// A change as the log has reported it.
+/// Change as the log reported it.
 #[derive(Debug, Clone, Copy)]
 struct Reported {
     id: ChangeId,
+    /// Number of affected users and groups.
     size: usize,
 }
 
-/// A change that is held back.
+/// Description of a held change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeldBack {
-    /// Name of the change, by which it is approved.
+    /// Id of the change, which an approval must name.
     pub id: ChangeId,
-    /// Numbers of those whom it would change.
+    /// Losses of the change alone.
     pub own: Losses,
-    /// The same, and those who lost something within the last hours. They decided.
+    /// Losses of the change together with those of the last hours. They decided.
     pub losses: Losses,
-    /// Time for which it, or one like it, has been held back.
+    /// Time for which changes have been held without a break.
     pub since: Duration,
 }
 
-/// A user in a held change.
+/// User that a held change affects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AffectedUser {
-    /// The `id`.
+    /// SCIM `id` of the user.
     pub id: Box<str>,
-    /// What would happen to the user.
+    /// Kinds of change for the user.
     pub kinds: Kinds,
 }
 
 /// Outcome of an approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Approval {
-    /// The change is served. This is the number of users.
+    /// The change was published, with this number of users.
     Published(usize),
-    /// Nothing is held back.
+    /// No change is held.
     NothingHeld,
-    /// Another change is held back by now.
+    /// Another change is held by now.
     Another(ChangeId),
     /// The change could not be published.
     Failed(String),
 }
 
 impl Directory {
-    /// Goes on serving what was served, for as long as it may be.
+    /// Holds a load. The current snapshot stays, for as long as its age allows. The change is
+    /// logged as an error if it is the first one, or at least twice as large as the one logged
+    /// last.
     pub(in crate::directory) fn hold_back(&self, loaded: Loaded, started: SignedDuration, verdict: Verdict) {
         let earlier = self.0.held.load_full();
         if earlier.is_none() {
@@ -79,7 +84,7 @@ impl Directory {
         let since = earlier.as_ref().map_or_else(|| self.0.clock.monotonic(), |held| held.since);
         let mut reported = earlier.and_then(|held| held.reported);
         let Verdict { id, change, own, losses, .. } = verdict;
-        // Somebody who knows of a few must hear of many.
+        // An operator who knows of a small change must see when it grows.
         let known = reported.map_or(0, |reported| reported.size);
         if losses.size() >= known.saturating_mul(2) {
             report(id, &losses);
@@ -90,7 +95,7 @@ impl Directory {
         self.0.held.store(Some(Arc::new(Held { loaded, started, id, change, own, losses, since, reported })));
     }
 
-    /// Compares what is held back with what is served by now.
+    /// Compares the held load with the current snapshot again.
     pub(in crate::directory) fn compare_held_again(&self) {
         let Some(held) = self.0.held.load_full() else { return };
         let loaded = self.held_today(&held);
@@ -98,13 +103,13 @@ impl Directory {
         self.hold_back(loaded, held.started, verdict);
     }
 
-    /// Returns what is held back, as of today: it may have waited for days.
+    /// Returns the held load, mapped for today: it may have been held for days.
     fn held_today(&self, held: &Held) -> Loaded {
         let again = if self.is_of_today(&held.loaded) { None } else { self.made_again(held.loaded.memory.as_ref()) };
         again.unwrap_or_else(|| held.loaded.clone())
     }
 
-    /// Publishes what is held back if it is the change of this id. If it has become another, that stays held back.
+    /// Publishes the held load if its change has this id. Another change stays held.
     pub async fn approve(&self, id: &str) -> Approval {
         let _turn = self.0.publishing.lock().await;
         let Some(held) = self.0.held.load_full() else {
@@ -135,7 +140,8 @@ impl Directory {
         }
     }
 
-    /// Publishes what is held back if it is the change that the log has reported last. Otherwise that is reported.
+    /// Publishes the held load if its change is the one that the log reported last. Otherwise the
+    /// change is logged and stays held.
     pub async fn approve_reported(&self) -> Approval {
         let reported = {
             let _turn = self.0.publishing.lock().await;
@@ -154,6 +160,7 @@ impl Directory {
         self.approve(&reported.to_string()).await
     }
 
+    /// Logs a held change that is not the one the log reported last.
     fn report_anew(&self, held: &Held) {
         tracing::warn!("not approved: the change is another than the log has reported");
         report(held.id, &held.losses);
@@ -163,7 +170,7 @@ impl Directory {
         self.0.held.store(Some(Arc::new(Held { loaded, started, id, change, own, losses, since, reported })));
     }
 
-    /// Returns what is held back, if anything.
+    /// Returns the held change, if any.
     #[must_use]
     pub fn held_back(&self) -> Option<HeldBack> {
         let held = self.0.held.load_full()?;
@@ -171,7 +178,7 @@ impl Directory {
         Some(HeldBack { id: held.id, own: held.own, losses: held.losses, since })
     }
 
-    /// Returns all users whom the held change of this id would change; nothing if it has become another.
+    /// Returns all users that the held change affects, or `None` if another change is held by now.
     #[must_use]
     pub fn affected_users(&self, id: ChangeId) -> Option<Vec<AffectedUser>> {
         let held = self.0.held.load_full().filter(|held| held.id == id)?;

@@ -1,17 +1,17 @@
-//! Kinds of harm that a change can do, and numbers of them.
+//! Kinds of change that the guard counts, and the numbers of users and groups they affect.
 
 use std::fmt;
 
-/// Fewest lost or activated users that are too many, minus one, unless it is more than half of everybody.
+/// Largest number of affected users that is always accepted, unless it is more than half of all
+/// users.
 const MAX_FEW: usize = 10;
-/// Fewest users of whom more than half are always too many.
+/// Smallest number of users at which a change of more than half of them can be refused.
 const SMALLEST_COMPANY: usize = 3;
-/// Largest number of new users that is never too many, so that a small company can grow.
+/// Largest number of new users that is always accepted, so that a small company can grow.
 const MAX_NEW: usize = 30;
-/// Number of kinds.
 const KINDS: usize = Kind::ALL.len();
 
-/// A way in which a change takes something from a user, or gives something that opens doors.
+/// Kind of change that takes something from a user, or gives something that may open access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "`Kind::words` says what each is")]
 pub enum Kind {
@@ -41,7 +41,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All kinds, in the order in which they are reported.
+    /// All kinds, in the order of reports.
     pub const ALL: [Self; 23] = [
         Self::Disappeared,
         Self::Deactivated,
@@ -67,7 +67,8 @@ impl Kind {
         Self::Activated,
         Self::New,
     ];
-    /// Kinds that a mapping decides: a new mapping changes these by the operator's own word.
+    /// Kinds that depend on the mapping. A new mapping is a decision of the operator, so these
+    /// changes do not count then.
     const OF_MAPPING: [Self; 6] = [
         Self::WithoutEmployeeNumber,
         Self::OtherEmployeeNumber,
@@ -79,7 +80,7 @@ impl Kind {
     /// Kinds that give something.
     const GAINS: [Self; 2] = [Self::Activated, Self::New];
 
-    /// Returns the name of its number in JSON.
+    /// Returns the key of this kind's number in JSON.
     #[must_use]
     pub fn key(self) -> &'static str {
         match self {
@@ -109,7 +110,7 @@ impl Kind {
         }
     }
 
-    /// Returns what such a user would do or have.
+    /// Returns the change in words that follow a number of users.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -140,7 +141,7 @@ impl Kind {
     }
 }
 
-/// A set of kinds.
+/// Set of kinds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Kinds(u32);
 
@@ -150,7 +151,7 @@ impl Kinds {
         Self(bits)
     }
 
-    /// Returns the set as a number.
+    /// Returns the set as a bit mask.
     pub(super) fn bits(self) -> u32 {
         self.0
     }
@@ -159,6 +160,7 @@ impl Kinds {
         self.0 |= 1 << kind as u32;
     }
 
+    /// Returns the union of both sets.
     pub(super) fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -167,11 +169,12 @@ impl Kinds {
         self.0 == 0
     }
 
-    /// Returns the set without what a mapping decides.
+    /// Returns the set without the kinds that depend on the mapping.
     pub(super) fn without_mapped(self) -> Self {
         Self(self.0 & !of(&Kind::OF_MAPPING).0)
     }
 
+    /// Reports whether the set contains a kind that takes something.
     fn loses(self) -> bool {
         !Self(self.0 & !of(&Kind::GAINS).0).is_empty()
     }
@@ -192,17 +195,18 @@ fn of(kinds: &[Kind]) -> Kinds {
     all
 }
 
-/// Share of the users that may be harmed by a change, or by all changes within some time: 1 is everybody.
+/// Largest share of the users that a change, or all changes within some time, may harm: 1 is all
+/// users.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MaxChange(pub f64);
 
 impl MaxChange {
-    /// Reports whether there is a bound at all.
+    /// Reports whether there is a limit.
     pub(in crate::directory) fn is_bound(self) -> bool {
         self.0 < 1.0
     }
 
-    /// Reports whether `losses` are too many.
+    /// Reports whether `losses` exceed the limit.
     pub(super) fn is_exceeded_by(self, losses: &Losses) -> bool {
         let Losses { of, users, before, groups, .. } = *losses;
         let is_many = |count: usize, of: usize| count > MAX_FEW && self.is_share_exceeded(count, of);
@@ -224,36 +228,37 @@ impl MaxChange {
 /// Numbers of harmed groups.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GroupLosses {
-    /// All groups there were.
+    /// Number of groups before.
     pub of: usize,
-    /// Groups that would vanish.
+    /// Number of groups that would disappear.
     pub gone: usize,
-    /// Groups that would have another name.
+    /// Number of groups that would have another name.
     pub renamed: usize,
 }
 
-/// Numbers of harmed users.
+/// Numbers of harmed users and groups.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// Largest number of users that there were.
+    /// Largest number of users in the window; losses are compared with it.
     pub of: usize,
-    /// Smallest number of users that there were: gains are compared with it.
+    /// Smallest number of users in the window; gains are compared with it.
     pub before: usize,
-    /// Users who would lose anything.
+    /// Number of users who would lose something.
     pub users: usize,
     /// Harmed groups.
     pub groups: GroupLosses,
+    /// Number of users for each kind, in the order of [`Kind::ALL`].
     kinds: [usize; KINDS],
 }
 
 impl Losses {
-    /// Returns the numbers of a change of nobody.
+    /// Returns zero losses, among this number of users and groups.
     pub(super) fn among(of: usize, groups: usize) -> Self {
         let groups = GroupLosses { of: groups, ..GroupLosses::default() };
         Self { of, before: of, groups, ..Self::default() }
     }
 
-    /// Counts one more user.
+    /// Counts one user with these kinds.
     pub(super) fn count(&mut self, kinds: Kinds) {
         self.users += usize::from(kinds.loses());
         for (number, kind) in self.kinds.iter_mut().zip(Kind::ALL) {
@@ -261,18 +266,19 @@ impl Losses {
         }
     }
 
-    /// Returns the number of users to whom this happens.
+    /// Returns the number of users with this kind.
     #[must_use]
     pub fn number(&self, kind: Kind) -> usize {
         self.kinds().find(|(known, _)| *known == kind).map_or(0, |(_, number)| number)
     }
 
-    /// Returns all kinds that happen, with their numbers.
+    /// Returns all kinds with a number above zero.
     pub fn kinds(&self) -> impl Iterator<Item = (Kind, usize)> {
         Kind::ALL.into_iter().zip(self.kinds).filter(|(_, number)| *number > 0)
     }
 
-    /// Returns the number of users and groups that are counted, a user for losing and for gaining alike.
+    /// Returns the number of affected users and groups. A user who loses something and becomes
+    /// active counts twice.
     pub(in crate::directory) fn size(&self) -> usize {
         self.users + self.number(Kind::Activated) + self.number(Kind::New) + self.groups.gone + self.groups.renamed
     }

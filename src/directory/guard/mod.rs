@@ -1,7 +1,9 @@
-//! The mass-change guard: a load that would take something from very many users at once, or give access to very
-//! many, is most likely a mistake upstream, and an identity system would act on it.
+//! Mass-change guard: refuses a load that would take something from too many users at once, or give
+//! access to too many. Such a load is most likely a mistake in Personio, and an identity system
+//! would act on it.
 //!
-//! What is compared are account states, with those that are served. What was lost within the last hours counts too.
+//! The guard compares the account states of a load with those of the current snapshot. Losses
+//! within the last hours count as well.
 
 mod account_state;
 pub(crate) mod held_change;
@@ -21,10 +23,11 @@ use crate::directory::guard::window::Window;
 use crate::directory::Loaded;
 use crate::scim;
 
-/// Bytes of a digest that name a change.
+/// Number of bytes of a digest that serve as id of a change.
 const ID_LENGTH: usize = 6;
 
-/// Name of a change: the digest of whom it changes, in what, and into what.
+/// Id of a change: a digest of the affected users and groups, the kinds of change, and the new
+/// states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangeId([u8; ID_LENGTH]);
 
@@ -52,32 +55,33 @@ impl fmt::Display for ChangeId {
     }
 }
 
-/// What the guard makes of a load.
+/// Verdict of the guard on a load.
 #[derive(Debug)]
 pub(super) struct Verdict {
     accounts: Accounts,
     pub(super) id: ChangeId,
     pub(super) change: Change,
-    /// Numbers of the change alone.
+    /// Losses of the change alone.
     pub(super) own: Losses,
-    /// Numbers of the change and of what was lost within the window.
+    /// Losses of the change together with those within the window.
     pub(super) losses: Losses,
     pub(super) is_too_much: bool,
 }
 
-/// The guard.
+/// Guard with the state it compares with.
 #[derive(Debug, Default)]
 pub(super) struct Guard(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Account states that are served; nothing before anything is.
+    /// Account states of the current snapshot; `None` before the first one.
     served: Option<Accounts>,
     window: Window,
 }
 
 impl Guard {
-    /// Compares a load with what is served. While something `is_held`, nothing in the window is too old.
+    /// Compares a load with the current snapshot. While a load `is_held`, no loss in the window
+    /// expires.
     pub(super) fn judge(&self, bound: MaxChange, loaded: &Loaded, now: Duration, is_held: bool) -> Verdict {
         let accounts = Accounts::of(loaded);
         let state = self.state();
@@ -86,13 +90,13 @@ impl Guard {
             None => Change::default(),
         };
         let losses = state.window.losses(&change, signed(now), is_held);
-        // What takes nothing from anybody passes, whatever was lost before.
+        // A change that takes nothing passes, whatever was lost before.
         let is_too_much = change.counts() && bound.is_exceeded_by(&losses);
         let id = ChangeId::of(&change, &accounts);
         Verdict { accounts, id, own: change.losses(), change, losses, is_too_much }
     }
 
-    /// Notes that what was judged is served from now on.
+    /// Records that a load within the limit was published.
     pub(super) fn published(&self, verdict: Verdict, now: Duration, is_held: bool) {
         let mut state = self.state();
         if state.served.is_some() {
@@ -103,22 +107,22 @@ impl Guard {
         state.served = Some(verdict.accounts);
     }
 
-    /// Notes that what was judged is served from now on because somebody says that it is right.
+    /// Records that a load was published because an operator approved it.
     pub(super) fn approved(&self, verdict: Verdict) {
         let mut state = self.state();
         state.window.approve(verdict.accounts.unconfirmed());
         state.served = Some(verdict.accounts);
     }
 
-    /// Takes over what was served before a restart, and the window of that time, written `elapsed` ago. Returns nothing
-    /// if the window cannot be read.
+    /// Restores the account states and the window of the state file, which was written `elapsed`
+    /// ago. Returns `None` if the window cannot be decoded.
     pub(super) fn recall(&self, loaded: &Loaded, window: &[u8], now: Duration, elapsed: SignedDuration) -> Option<()> {
         let window = Window::from_bytes(window, signed(now), elapsed)?;
         *self.state() = State { served: Some(Accounts::of(loaded)), window };
         Some(())
     }
 
-    /// Returns the window in bytes.
+    /// Encodes the window.
     pub(super) fn window_bytes(&self, now: Duration) -> Result<Vec<u8>, rmp_serde::encode::Error> {
         self.state().window.to_bytes(signed(now))
     }

@@ -1,5 +1,6 @@
-//! What was taken from users within the last hours. Losses add up, whether or not a user had it back meanwhile: what
-//! happened to everybody at once can come in small parts, and an upstream that flaps harms others each time.
+//! Window of losses within the last hours. Losses add up, even if a user had the value back in the
+//! meantime. A mass change can arrive in small parts, and data that goes back and forth harms other
+//! users each time.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,18 +12,19 @@ use crate::directory::guard::losses::{GroupLosses, Kinds, Losses};
 
 /// Time within which losses add up.
 const WINDOW: SignedDuration = SignedDuration::from_hours(2);
-/// Time whose losses are kept together.
+/// Time span whose losses are stored together.
 const STEP: SignedDuration = SignedDuration::from_mins(30);
 
 /// Losses within one [`STEP`].
 #[derive(Debug, Default)]
 struct Step {
-    /// Beginning, on the monotonic clock; before its zero for a step before a restart.
+    /// Start on the monotonic clock; negative for a step before a restart.
     since: SignedDuration,
-    /// Largest and smallest number of users that were served.
+    /// Largest number of users in a snapshot.
     most: usize,
+    /// Smallest number of users in a snapshot.
     least: usize,
-    /// Largest number of groups that were served.
+    /// Largest number of groups in a snapshot.
     most_groups: usize,
     users: HashMap<Box<str>, Kinds>,
     groups: HashMap<Box<str>, GroupChange>,
@@ -31,26 +33,27 @@ struct Step {
 /// Losses within the last hours.
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    /// The newest last.
+    /// Steps, the newest last.
     steps: Vec<Step>,
-    /// Ids of users whom somebody has approved to go when it was not confirmed that they are gone; for as long as they
-    /// are served.
+    /// Ids of unverified users whose deletion an operator has approved, for as long as they are
+    /// served.
     pub(super) approved: HashSet<Box<str>>,
-    /// Whether nothing was published since a restart. Until then nothing is too old: time alone approves nothing.
+    /// Flag set from a restart until the first snapshot is published. Until then no loss expires:
+    /// time alone approves nothing.
     is_recalled: bool,
 }
 
-/// How a window is written.
+/// Encoded form of a window.
 #[derive(Serialize, Deserialize)]
 struct Written {
     steps: Vec<WrittenStep>,
     approved: Vec<Box<str>>,
 }
 
-/// How a step is written.
+/// Encoded form of a step.
 #[derive(Serialize, Deserialize)]
 struct WrittenStep {
-    /// Age in milliseconds when it was written.
+    /// Age at the time of writing, in milliseconds.
     age: i64,
     most: usize,
     least: usize,
@@ -61,8 +64,8 @@ struct WrittenStep {
 }
 
 impl Window {
-    /// Returns the numbers of those who lost something within the window, together with those of `change`. While
-    /// something `is_held`, nothing is too old.
+    /// Returns the losses within the window together with those of `change`. While a load
+    /// `is_held`, no loss expires.
     pub(super) fn losses(&self, change: &Change, now: SignedDuration, is_held: bool) -> Losses {
         let mut losses = Losses::among(change.before, change.groups_before);
         let mut users: HashMap<&str, Kinds> = HashMap::new();
@@ -88,7 +91,7 @@ impl Window {
         losses
     }
 
-    /// Notes a change that is served from now on.
+    /// Adds a published change.
     pub(super) fn note(&mut self, change: &Change, now: SignedDuration, is_held: bool) {
         if !is_held {
             self.steps.retain(|step| step.counts(now));
@@ -109,21 +112,22 @@ impl Window {
         step.groups.extend(change.counted_groups().map(|(id, change)| (id.into(), change)));
     }
 
-    /// Forgets everything, because somebody has approved what is served from now on.
+    /// Clears the window, because an operator has approved the snapshot, and stores the ids of its
+    /// unverified users.
     pub(super) fn approve(&mut self, unconfirmed: &HashSet<Box<str>>) {
         *self = Self { approved: unconfirmed.clone(), ..Self::default() };
     }
 
-    /// Returns the window in bytes.
+    /// Encodes the window.
     pub(super) fn to_bytes(&self, now: SignedDuration) -> Result<Vec<u8>, rmp_serde::encode::Error> {
         let steps = self.steps.iter().map(|step| step.written(now)).collect();
         rmp_serde::to_vec(&Written { steps, approved: self.approved.iter().cloned().collect() })
     }
 
-    /// Returns the window that `bytes` were made of, `elapsed` before `now`.
+    /// Decodes a window that was written `elapsed` before `now`.
     pub(super) fn from_bytes(bytes: &[u8], now: SignedDuration, elapsed: SignedDuration) -> Option<Self> {
         let Written { steps, approved } = rmp_serde::from_slice(bytes).ok()?;
-        // A clock that was set back makes nothing younger than it was.
+        // A system clock that was set back does not make a loss younger.
         let elapsed = elapsed.max(SignedDuration::ZERO);
         let steps = steps.into_iter().map(|step| step.read(now, elapsed)).collect();
         Some(Self { steps, approved: approved.into_iter().collect(), is_recalled: true })
@@ -131,7 +135,8 @@ impl Window {
 }
 
 impl Step {
-    /// Reports whether it is young enough: losses at its end may be younger by a step than its beginning.
+    /// Reports whether the step is young enough. Its last losses may be younger than its start by
+    /// the length of a step.
     fn counts(&self, now: SignedDuration) -> bool {
         now.saturating_sub(self.since) <= WINDOW + STEP
     }
@@ -170,12 +175,12 @@ impl WrittenStep {
 }
 
 impl Change {
-    /// Reports whether anything of this change counts against the bound.
+    /// Reports whether any part of this change counts towards the limit.
     pub(super) fn counts(&self) -> bool {
         self.counted_users().next().is_some() || self.counted_groups().next().is_some()
     }
 
-    /// Returns the users who count against the bound, with what does.
+    /// Returns the users who count towards the limit, with the kinds that do.
     fn counted_users(&self) -> impl Iterator<Item = (&str, Kinds)> {
         let counted = self.users.iter().map(|(id, kinds)| {
             let kinds = if self.has_new_mapping { kinds.without_mapped() } else { *kinds };
@@ -184,13 +189,14 @@ impl Change {
         counted.filter(|(_, kinds)| !kinds.is_empty())
     }
 
-    /// Returns the groups that count against the bound. A new mapping decides about groups.
+    /// Returns the groups that count towards the limit. With a new mapping none does, because the
+    /// mapping decides on groups.
     fn counted_groups(&self) -> impl Iterator<Item = (&str, GroupChange)> {
         let groups = self.groups.iter().filter(|_| !self.has_new_mapping);
         groups.map(|(id, change)| (&**id, *change))
     }
 
-    /// Returns the numbers of this change alone.
+    /// Returns the losses of this change alone.
     pub(super) fn losses(&self) -> Losses {
         let mut losses = Losses::among(self.before, self.groups_before);
         self.users.iter().for_each(|(_, kinds)| losses.count(*kinds));

@@ -1,14 +1,16 @@
-//! How the content of a state file is sealed: AES-256-GCM behind a header that tells what the file is
-//! before anything is opened.
+//! Encryption of the state file: AES-256-GCM behind a header that identifies the file before
+//! anything is decrypted.
 //!
 //! ```text
-//! magic 8 | version 2 | key id 8 | owner 16 | length 8 | nonce 12 | header code 16 | ciphertext | tag 16
+//! magic 8 | version 2 | key id 8 | owner 16 | length 8 | nonce 12 | header code 16
+//! ciphertext | tag 16
 //! ```
 //!
-//! The length is that of the ciphertext. The header code authenticates everything before it (HMAC-SHA256), so that a
-//! file of another length is refused before its content is read. The header is the associated data: a change of it
-//! breaks the seal. Keys, key id and owner are derived from the given secret by HKDF-SHA256, so that the file tells
-//! nothing of either text.
+//! The length is that of the ciphertext. The header code authenticates everything before it
+//! (HMAC-SHA256), so that a file of another length is refused before its content is read. The
+//! header is the associated data of the encryption, so a changed header makes decryption fail.
+//! Keys, key id and owner are derived from the given secret by HKDF-SHA256, so that the file
+//! reveals neither text.
 
 use std::fmt;
 
@@ -19,20 +21,23 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 const MAGIC: &[u8; 8] = b"SCIMSEAL";
-/// Of the format of the file. What the content means is the business of whoever wrote it.
+/// Version of the file format. The encrypted content has a version of its own.
 const VERSION: u16 = 2;
+/// End of the version in the header, in bytes from its start. The ends of the later fields follow.
 const VERSION_END: usize = MAGIC.len() + 2;
 const KEY_ID_END: usize = VERSION_END + 8;
 const OWNER_END: usize = KEY_ID_END + 16;
 const LENGTH_END: usize = OWNER_END + 8;
 const NONCE_END: usize = LENGTH_END + NONCE_LEN;
+/// Length of the header code.
 const CODE_LENGTH: usize = 16;
 /// Length of the header.
 pub(in crate::directory) const HEADER: usize = NONCE_END + CODE_LENGTH;
-/// Length of the tag behind the ciphertext.
+/// Length of the tag after the ciphertext.
 const TAG: u64 = 16;
 
-/// Why a file is of no use. It reads on after the file's name.
+/// Reason why a file cannot be used. Its text continues a sentence that begins with the file's
+/// name.
 #[derive(Debug)]
 pub(in crate::directory) enum Unusable {
     Damaged,
@@ -62,7 +67,7 @@ impl fmt::Display for Unusable {
     }
 }
 
-/// Seals and opens what belongs to one owner, with one key.
+/// Cipher for the files of one owner, with one key.
 pub(in crate::directory) struct Seal {
     secret: hkdf::Prk,
     owner: Box<str>,
@@ -74,7 +79,8 @@ impl Seal {
         Self { secret: salt.extract(key.expose_secret().as_bytes()), owner: owner.into() }
     }
 
-    /// Seals the content where it is. The header goes before it, the tag behind it.
+    /// Encrypts the content in place. Returns the header that goes before it and the tag that goes
+    /// after it.
     pub(in crate::directory) fn close(&self, content: &mut [u8]) -> Result<([u8; HEADER], Tag), Unspecified> {
         let mut header = [0; HEADER];
         let (fields, code) = header.split_at_mut(NONCE_END);
@@ -82,7 +88,7 @@ impl Seal {
         let (length, nonce) = rest.split_at_mut(8);
         beginning.copy_from_slice(&self.beginning()?);
         length.copy_from_slice(&(content.len() as u64).to_be_bytes());
-        // Of random nonces, one key has enough for a thousand million files.
+        // The nonces are random. One key has enough of them for a thousand million files.
         rand::fill(nonce)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce)?;
         let signed = hmac::sign(&self.header_key()?, fields);
@@ -91,8 +97,8 @@ impl Seal {
         Ok((header, tag))
     }
 
-    /// Checks whether what follows this header can be opened, from all that can be told without opening it, for a
-    /// file of this length.
+    /// Checks whether a file of this length with this header can be opened, as far as that shows
+    /// without decryption.
     pub(in crate::directory) fn check(&self, header: &[u8], file_length: u64) -> Result<(), Unusable> {
         if !header.iter().zip(MAGIC).all(|(found, expected)| found == expected) {
             return Err(Unusable::Foreign);
@@ -107,7 +113,7 @@ impl Seal {
         if header.len() < HEADER {
             return Err(Unusable::Damaged);
         }
-        // In this order: what the owner looks like depends on the key.
+        // The key is checked before the owner, because the owner's field depends on the key.
         if differs(VERSION_END, KEY_ID_END) {
             return Err(Unusable::OtherKey);
         }
@@ -117,7 +123,7 @@ impl Seal {
         self.check_length(header, file_length)
     }
 
-    /// Checks that the header is as it was written, and the file as long as it says.
+    /// Checks that the header is authentic and that the file has the length in it.
     fn check_length(&self, header: &[u8], file_length: u64) -> Result<(), Unusable> {
         let (fields, code) = header.split_at_checked(NONCE_END).ok_or(Unusable::Damaged)?;
         let signed = hmac::sign(&self.header_key().map_err(|_| Unusable::Damaged)?, fields);
@@ -129,7 +135,7 @@ impl Seal {
         if expected == Some(file_length) { Ok(()) } else { Err(Unusable::OtherLength) }
     }
 
-    /// Opens what follows a header that has been checked, where it is.
+    /// Decrypts in place what follows a header that has been checked.
     pub(in crate::directory) fn open(&self, header: &[u8], mut sealed: Vec<u8>) -> Result<Vec<u8>, Unusable> {
         let length = self.open_in_place(header, &mut sealed).map_err(|_| Unusable::Damaged)?;
         sealed.truncate(length);
@@ -141,7 +147,7 @@ impl Seal {
         Ok(self.key()?.open_in_place(nonce, Aad::from(header), sealed)?.len())
     }
 
-    /// The header up to the nonce.
+    /// Returns the header's fields before the length, which depend on key and owner only.
     fn beginning(&self) -> Result<[u8; OWNER_END], Unspecified> {
         let (mut key_id, mut owner) = ([0; 32], [0; 32]);
         self.secret.expand(&[b"key id"], hkdf::HKDF_SHA256)?.fill(&mut key_id)?;

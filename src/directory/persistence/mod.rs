@@ -1,4 +1,5 @@
-//! What is served, kept in a file, so that a restart serves it at once. Written after each load; read once.
+//! Persistence: the current snapshot is kept in the state file, so that a restart serves it at
+//! once. The file is written after each load and read once.
 
 pub(crate) mod encryption;
 pub mod state_file;
@@ -17,21 +18,22 @@ use crate::directory::snapshot::{Earlier, Snapshot};
 use crate::directory::{Directory, Inner, Memory, SourceError};
 use crate::scim::Stamps;
 
-/// The version of the content of the file.
+/// Version of the encoded content.
 const VERSION: u8 = 3;
-/// A file from further in the future than this was not written by a clock that can be believed.
+/// Largest difference by which a state file may be newer than the system clock. A file from further
+/// in the future has no known age.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
-/// What is written.
+/// State to write.
 #[derive(Debug, Clone)]
 pub(super) struct Keepsake {
     snapshot: Arc<Snapshot>,
     memory: Option<Arc<dyn Memory>>,
-    /// When the load of it began.
+    /// Start of its load.
     loaded: Timestamp,
-    /// When it came to be served.
+    /// Time of publication.
     published: Timestamp,
-    /// What the guard counts from before, as of then.
+    /// Window of losses of the mass-change guard at that time.
     window: Vec<u8>,
 }
 
@@ -51,8 +53,9 @@ impl Keepsake {
         Self { snapshot, memory, loaded, published, window }
     }
 
-    /// The version, the moments in milliseconds, the window of the guard and the stamps of users and groups with their
-    /// lengths, the memory.
+    /// Encodes the state: version, times in milliseconds, the guard's window and the stamps of
+    /// users and groups, each with its length, then the sync state. Returns `None` without a sync
+    /// state.
     fn to_bytes(&self) -> Result<Option<Vec<u8>>, SourceError> {
         let Some(memory) = &self.memory else { return Ok(None) };
         let mut bytes = vec![VERSION];
@@ -71,7 +74,7 @@ impl Keepsake {
     }
 }
 
-/// A file as it was read.
+/// Decoded content of a state file.
 struct Kept<'b> {
     loaded: Timestamp,
     published: Timestamp,
@@ -94,6 +97,7 @@ impl<'b> Kept<'b> {
     }
 }
 
+/// Splits off a time in milliseconds.
 fn moment(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
     let (moment, rest) = bytes.split_first_chunk()?;
     Some((Timestamp::from_millisecond(i64::from_be_bytes(*moment)).ok()?, rest))
@@ -105,27 +109,28 @@ fn part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)
 }
 
-/// The file, and what is to be written into it next.
+/// State file, and the state to write next.
 pub(super) struct State {
     file: Arc<StateFile>,
+    /// Newest state to write. A newer one replaces it.
     next: watch::Sender<Option<Keepsake>>,
-    /// What came of the last attempt; `since` is a moment of the clock.
+    /// Outcome of the last write. `since` is a time on the monotonic clock.
     keeping: ArcSwap<Keeping>,
 }
 
-/// What came of keeping what is served.
+/// State of persistence, as health reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Keeping {
-    /// Nothing was to be written since the start.
+    /// Nothing had to be written since the start.
     #[default]
     Unwritten,
-    /// The file is as new as what is served.
+    /// The last write succeeded.
     Written,
-    /// The file could not be written.
+    /// The last write failed.
     Failed {
-        /// Why.
+        /// Reason of the failure.
         reason: String,
-        /// For how long.
+        /// Time since the first failure in a row.
         since: Duration,
     },
 }
@@ -137,8 +142,9 @@ impl State {
 }
 
 impl Directory {
-    /// Serves what the state file holds, if there is one, and writes into it from now on. What is too old is
-    /// not served, but whatever is loaded is compared with it.
+    /// Restores the snapshot from the state file, if there is one, and starts the task that writes
+    /// later snapshots to it. A restored snapshot that is too old is not served, but the
+    /// mass-change guard compares the first load with it.
     pub fn recall(&self) {
         let Some(state) = &self.0.state else { return };
         if let Some(content) = state.file.read() {
@@ -174,7 +180,7 @@ impl Directory {
         Snapshot::new(recalled, earlier, started, clock).map(Arc::new)
     }
 
-    /// How keeping what is served goes; nothing where there is no state file.
+    /// Returns the state of persistence, or `None` if no state file is configured.
     #[must_use]
     pub fn keeping(&self) -> Option<Keeping> {
         let keeping = Keeping::clone(&self.0.state.as_ref()?.keeping.load());
@@ -185,7 +191,7 @@ impl Directory {
         })
     }
 
-    /// Has this written in a while; what waits to be written is not needed any more.
+    /// Schedules a write of the state. It replaces a state that still waits to be written.
     pub(super) fn write_down(&self, keepsake: Keepsake) {
         if let Some(state) = &self.0.state {
             state.next.send_replace(Some(keepsake));
@@ -194,7 +200,7 @@ impl Directory {
 }
 
 impl Inner {
-    /// The state file was to be written.
+    /// Counts a write and stores its outcome.
     fn state_ended(&self, written: &Result<(), String>) {
         self.counters.state_ended(written);
         if let Some(state) = &self.state {
@@ -208,7 +214,7 @@ impl Inner {
     }
 }
 
-/// Writes the newest there is, one after the other, until the directory is gone.
+/// Writes the newest state, one write after the other, until the directory is dropped.
 async fn write(directory: Weak<Inner>, file: Arc<StateFile>, mut next: watch::Receiver<Option<Keepsake>>) {
     let mut has_failed = false;
     while next.changed().await.is_ok() {
@@ -231,12 +237,12 @@ async fn write(directory: Weak<Inner>, file: Arc<StateFile>, mut next: watch::Re
     }
 }
 
-/// Whether it was written: there may be nothing to write.
+/// Writes the state. Returns `false` if there was nothing to write or another server is writing.
 fn put(file: &StateFile, keepsake: &Keepsake) -> Result<bool, String> {
     let Some(bytes) = keepsake.to_bytes().map_err(|error| error.to_string())? else { return Ok(false) };
     match file.write(bytes) {
         Ok(()) => Ok(true),
-        // Another server does it.
+        // The other server writes its own state.
         Err(state_file::Error::Busy { .. }) => Ok(false),
         Err(error) => Err(error.to_string()),
     }

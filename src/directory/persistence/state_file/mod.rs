@@ -1,8 +1,8 @@
-//! A file that keeps some bytes sealed: through restarts, and against whoever reads the disk. It is
-//! replaced as a whole or not at all, and what it cannot read it moves out of the way and never
-//! deletes.
+//! Encrypted file for some bytes, which survives restarts and protects the bytes from other readers
+//! of the disk. It is replaced as a whole or not at all. A file that cannot be used is moved aside
+//! and never deleted.
 //!
-//! What the bytes mean and how old they may be is not its business. All functions block.
+//! The meaning and the age of the bytes are up to the caller. All functions block.
 
 #[cfg(test)]
 mod tests;
@@ -21,66 +21,68 @@ use secrecy::SecretString;
 
 use crate::directory::persistence::encryption::{HEADER, Seal, Unusable};
 
-/// Only the user that the server runs as may read it.
+/// Permissions of the file: only the user that the server runs as may read and write it.
 const MODE: u32 = 0o600;
-/// How often to begin anew when another server finishes its file just as this one opens it.
+/// Maximum number of attempts to lock the new file, while another server puts its own in place.
 const TRIES: usize = 10;
-/// So many files can be set aside next to each other.
+/// Maximum number of files that are set aside next to each other.
 const ASIDE: u32 = 10_000;
 
-/// Why the state was not written.
+/// Reason why the state was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refuses.
+    /// An operation of the file system failed.
     #[error("the state file {} cannot be written: {step}: {error}", path.display())]
     Write {
-        /// The state file.
+        /// Path of the state file.
         path: PathBuf,
-        /// What was being done.
+        /// Failed step.
         step: &'static str,
-        /// What the file system said.
+        /// Error of the file system.
         error: io::Error,
     },
-    /// Another server keeps its state in the same file.
+    /// Another server is writing the same file.
     #[error("the state file {} is being written by another server", path.display())]
     Busy {
-        /// The state file.
+        /// Path of the state file.
         path: PathBuf,
     },
-    /// What is there cannot be used, and cannot be moved out of the way either.
+    /// The existing file cannot be used and cannot be moved aside either.
     #[error(
         "the state file {} {reason}; it cannot be set aside ({error}), so it is left as it is, and no state is kept",
         path.display()
     )]
     Occupied {
-        /// The state file.
+        /// Path of the state file.
         path: PathBuf,
-        /// Why it cannot be used.
+        /// Reason why the file cannot be used.
         reason: String,
-        /// What the file system said.
+        /// Error of the file system.
         error: io::Error,
     },
-    /// The cryptographic library refuses, as it does where it gets no random numbers.
+    /// The cryptographic library failed, as it does without a source of random numbers.
     #[error("the state cannot be sealed")]
     Seal,
 }
 
-/// A sealed file.
+/// Encrypted state file.
 pub struct StateFile {
     path: PathBuf,
     seal: Seal,
-    /// Whether what is there could neither be used nor be set aside.
+    /// Flag set when the existing file could neither be used nor moved aside.
     occupied: AtomicBool,
 }
 
 impl StateFile {
-    /// The file at `path`, sealed with `key`. A file of another `owner` is not opened.
+    /// Creates a handle of the file at `path`, encrypted with `key`. A file of another `owner` is
+    /// not opened.
     #[must_use]
     pub fn new(path: PathBuf, key: &SecretString, owner: &str) -> Self {
         Self { path, seal: Seal::new(key, owner), occupied: AtomicBool::new(false) }
     }
 
-    /// What was written last. A file that cannot be used is reported and set aside.
+    /// Returns the content that was written last. A file that cannot be used is logged and set
+    /// aside.
     #[must_use]
     pub fn read(&self) -> Option<Vec<u8>> {
         match self.content() {
@@ -96,11 +98,12 @@ impl StateFile {
         }
     }
 
-    /// Replaces the file. Whoever reads it finds the old content or the new, also after a crash. A
-    /// vector is sealed where it is; anything else is copied once.
+    /// Replaces the file. A reader finds either the old content or the new, even after a crash. A
+    /// vector is encrypted in place; other content is copied once.
     ///
     /// # Errors
-    /// When the file is as it was before, or may become so again if the machine loses power now.
+    /// Returns an error when the file still has its old content, or may have it again if the
+    /// machine loses power now.
     pub fn write(&self, content: impl Into<Vec<u8>>) -> Result<(), Error> {
         let mut content = content.into();
         let (header, tag) = self.seal.close(&mut content).map_err(|_| Error::Seal)?;
@@ -108,7 +111,7 @@ impl StateFile {
         let file = self.locked(&new)?;
         self.make_room()?;
         if let Err(error) = fill(&file, &header, &content, &tag) {
-            // A full disk is not helped by half a file.
+            // The partly written file is emptied, so that it takes no room on a full disk.
             let _ = file.set_len(0);
             return Err(self.failed("writing the new file")(error));
         }
@@ -117,7 +120,7 @@ impl StateFile {
         folder.map_err(self.failed("making the new file last"))
     }
 
-    /// Moves the file out of the way, because it `reason` ("is damaged"), and reports it.
+    /// Moves the file aside and logs the `reason`, a phrase such as "is damaged".
     pub fn set_aside(&self, reason: &str) {
         if let Err(error) = self.try_set_aside(reason) {
             tracing::warn!("{error}");
@@ -137,17 +140,18 @@ impl StateFile {
 
     fn content(&self) -> Result<Option<Vec<u8>>, Unusable> {
         let Some((mut file, header)) = self.beginning()? else { return Ok(None) };
-        // Room for all of it at once: otherwise it would be copied several times while it grows.
+        // The buffer gets its full size at once; growing it would copy the content several times.
         let length = file.metadata().map_err(Unusable::Unreadable)?.len().saturating_sub(HEADER as u64);
         let mut sealed = Vec::new();
         let room = usize::try_from(length).unwrap_or(usize::MAX);
         sealed.try_reserve_exact(room).map_err(|_| Unusable::Unreadable(io::ErrorKind::OutOfMemory.into()))?;
-        // Not beyond it, if it grows meanwhile.
+        // The limit holds even if the file grows in the meantime.
         (&mut file).take(length).read_to_end(&mut sealed).map_err(Unusable::Unreadable)?;
         self.seal.open(&header, sealed).map(Some)
     }
 
-    /// The file, if there is one, behind its header, which says that this program can open it.
+    /// Opens the file, if there is one, and checks its header. Returns the file, positioned after
+    /// the header, and the header.
     fn beginning(&self) -> Result<Option<(File, Vec<u8>)>, Unusable> {
         let mut file = match OpenOptions::new().read(true).custom_flags(harmless()).open(&self.path) {
             Ok(file) => file,
@@ -165,8 +169,8 @@ impl StateFile {
         Ok(Some((file, header)))
     }
 
-    /// Moves away what must not be overwritten: what could not be used when it was read, and what
-    /// somebody else has put there since.
+    /// Moves a file aside that must not be overwritten: one that could not be used when it was
+    /// read, or one that another program has put there since.
     fn make_room(&self) -> Result<(), Error> {
         if self.occupied.load(Ordering::Relaxed) {
             return self.try_set_aside("could not be used when it was read");
@@ -177,10 +181,11 @@ impl StateFile {
         }
     }
 
-    /// The new file, empty and in nobody else's hands. What a crash has left there is overwritten.
+    /// Opens and locks the new file, and empties it. A file that a crash left behind is
+    /// overwritten.
     fn locked(&self, new: &Path) -> Result<File, Error> {
         let mut options = OpenOptions::new();
-        // It is emptied only once it is locked: until then another server may be writing it.
+        // The file is emptied only after it is locked: until then another server may be writing it.
         options.write(true).create(true).truncate(false).mode(MODE).custom_flags(harmless());
         for _ in 0..TRIES {
             let file = options.open(new).map_err(self.failed("creating the new file"))?;
@@ -193,8 +198,8 @@ impl StateFile {
                 Err(TryLockError::WouldBlock) => break,
                 Err(TryLockError::Error(error)) => return Err(self.failed("locking the new file")(error)),
             }
-            // Between opening and locking another server may have put it in its place: it is the state
-            // file by now, and must not be emptied.
+            // Between opening and locking, another server may have renamed the new file. Then it is
+            // the state file and must not be emptied.
             if is_at(&file, new).map_err(self.failed("locking the new file"))? {
                 file.set_len(0).map_err(self.failed("emptying the new file"))?;
                 file.set_permissions(Permissions::from_mode(MODE)).map_err(self.failed("protecting the new file"))?;
@@ -217,18 +222,20 @@ fn fill(mut file: &File, header: &[u8], content: &[u8], tag: &Tag) -> io::Result
     file.sync_all()
 }
 
-/// Flags to open a name that may be anything: a link is not followed, and a pipe does not block.
+/// Returns the flags to open a path that may be anything: a link is not followed, and a pipe does
+/// not block.
 fn harmless() -> i32 {
     (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
 }
 
-/// Reports whether a name was not opened because of what it names: a link, or a socket or pipe without another end.
+/// Reports whether opening failed because the path is a link, or a socket or pipe without another
+/// end.
 fn is_no_file(error: &io::Error) -> bool {
     let errors = [Errno::LOOP, Errno::NXIO];
     errors.iter().any(|known| error.raw_os_error() == Some(known.raw_os_error()))
 }
 
-/// Whether the open file is the one that has this name now.
+/// Reports whether the open file is the one that has this path now.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match fs::symlink_metadata(path) {
@@ -238,7 +245,7 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Gives what is there a free name next to it, and says which. Nothing there is nothing to do.
+/// Renames the file to a free name next to it and returns that name, or `None` without a file.
 fn move_aside(path: &Path) -> io::Result<Option<PathBuf>> {
     let is_folder = match fs::symlink_metadata(path) {
         Ok(there) => there.is_dir(),
@@ -247,8 +254,8 @@ fn move_aside(path: &Path) -> io::Result<Option<PathBuf>> {
     };
     for number in 1..=ASIDE {
         let aside = sibling(path, &format!(".set-aside-{number}"));
-        // The name is taken first, by something empty that the renaming replaces: two servers that
-        // look for a free one at the same time must not find the same.
+        // An empty file or folder reserves the name first, and the rename replaces it. Otherwise
+        // two servers that look for a free name at the same time could find the same one.
         let taken = if is_folder { fs::create_dir(&aside) } else { File::create_new(&aside).map(drop) };
         match taken {
             Ok(()) => {}

@@ -1,4 +1,4 @@
-//! Several servers at once, and servers that are killed.
+//! Tests with several servers at once, and with servers that are killed.
 
 use std::fs;
 use std::path::Path;
@@ -50,12 +50,12 @@ fn two_servers_that_write_all_the_time_leave_nothing_but_whole_files() {
     assert_eq!(names(&folder), ["state"]);
 }
 
-/// Not a test of its own: the process that the next one kills.
+/// Runs as the process that the next test kills; it tests nothing itself.
 #[test]
 #[ignore = "only for a process that is to be killed"]
 fn writes_until_it_is_killed() {
     for round in (1..=u8::MAX).cycle() {
-        // The folder goes when the other one fails.
+        // The other test removes the folder when it fails.
         if !Path::new("to-be-killed").exists() {
             return;
         }

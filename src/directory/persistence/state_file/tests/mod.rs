@@ -1,4 +1,4 @@
-//! What is written is read, or nothing is; and nothing is ever lost.
+//! Tests of the state file: a read returns the last written content or none, and no file is lost.
 
 mod crash;
 
@@ -15,14 +15,14 @@ use crate::directory::persistence::encryption::HEADER;
 use crate::directory::persistence::state_file::{Error, StateFile};
 
 const KEY: &str = "a key for tests that is long enough";
-/// How much longer a file is than its content.
+/// Difference between the length of a file and that of its content.
 const OVERHEAD: usize = HEADER + 16;
 
 fn at(path: &Path) -> StateFile {
     StateFile::new(path.to_owned(), &KEY.to_owned().into(), "me")
 }
 
-/// A folder with a state file that holds `content`.
+/// Creates a folder with a state file that holds `content`.
 fn holding(content: &[u8]) -> (TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("state");
@@ -41,7 +41,7 @@ fn names(folder: &TempDir) -> Vec<String> {
     names
 }
 
-/// What it does, and the lines that it logs meanwhile, from warnings on.
+/// Returns the result of `does` and the lines that it logs, from level warn on.
 fn logged<T>(does: impl FnOnce() -> T) -> (T, Vec<String>) {
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -65,7 +65,7 @@ fn logged<T>(does: impl FnOnce() -> T) -> (T, Vec<String>) {
     (result, text.lines().map(str::to_owned).collect())
 }
 
-/// Fails unless the file is refused with one warning that says `why`, and kept as it is.
+/// Fails unless the file is refused with one warning that contains `why`, and is kept unchanged.
 #[track_caller]
 fn is_set_aside(file: &StateFile, path: &Path, why: &str) {
     let before = fs::read(path).unwrap();
@@ -76,7 +76,7 @@ fn is_set_aside(file: &StateFile, path: &Path, why: &str) {
     assert!(line.ends_with(&format!("set aside as {}", aside(path, 1).display())), "{line}");
     assert!(!path.exists());
     assert_eq!(fs::read(aside(path, 1)).unwrap(), before);
-    // Nothing of it is in the way of a new one.
+    // The name is free for a new file.
     assert_eq!(logged(|| file.read()), (None, vec![]));
     file.write(*b"new").unwrap();
     assert_eq!(file.read().as_deref(), Some(&b"new"[..]));
@@ -109,7 +109,8 @@ fn the_content_is_for_the_server_alone() {
     let (_folder, path) = holding(b"somebody@example.com");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(&path), 0o600);
-    // Whatever a crash has left, and whatever somebody has done to the file.
+    // The permissions are right even after a crash left a file behind, and after a person changed
+    // them.
     let new = path.with_file_name("state.new");
     fs::write(&new, "left over").unwrap();
     for path in [&new, &path] {
@@ -139,7 +140,7 @@ fn a_file_that_cannot_be_used_is_set_aside_as_it_is() {
     let version = |version: u16| [&good[..8], &version.to_be_bytes(), &good[10..]].concat();
     let rows: &[(Vec<u8>, &str)] = &[
         (vec![], "is damaged"),
-        // Cut off in each region.
+        // Files cut off in each region.
         (good[..4].to_vec(), "is damaged"),
         (good[..8].to_vec(), "is damaged"),
         (good[..9].to_vec(), "is damaged"),
@@ -152,7 +153,7 @@ fn a_file_that_cannot_be_used_is_set_aside_as_it_is() {
         (good[..end - 16].to_vec(), "is not as long as its header says"),
         (good[..end - 1].to_vec(), "is not as long as its header says"),
         ([&good[..], b"x"].concat(), "is not as long as its header says"),
-        // Changed in each region.
+        // Files changed in each region.
         (changed(0), "by another program"),
         (changed(7), "by another program"),
         (changed(10), "sealed with another key"),
@@ -213,13 +214,13 @@ fn what_is_no_file_or_cannot_be_read_is_set_aside() {
     assert!(lines[0].contains("is no regular file; it has been set aside"), "{lines:?}");
     assert_eq!(fs::read(aside(&path, 1).join("inside")).unwrap(), b"kept");
 
-    // A link to itself leads nowhere.
+    // A link to itself leads to no file.
     symlink(&path, &path).unwrap();
     let (content, lines) = logged(|| file.read());
     assert_eq!((content, lines.len()), (None, 1));
     assert!(lines[0].contains("is no regular file") && lines[0].ends_with("set-aside-2"), "{lines:?}");
 
-    // A file without permissions can be read by root alone.
+    // Only root can read a file without permissions.
     file.write(*b"content").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&path).is_err() {
@@ -229,7 +230,7 @@ fn what_is_no_file_or_cannot_be_read_is_set_aside() {
     }
 }
 
-/// A pipe without anybody at its other end.
+/// Creates a named pipe that has no reader and no writer.
 fn pipe_at(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }
@@ -263,7 +264,7 @@ fn a_file_of_another_length_is_refused_unread() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("state");
         fs::write(&path, bytes).unwrap();
-        // A sparse file: it takes no room, and reading it would take hours.
+        // A sparse file takes no room on the disk, but reading it would take hours.
         fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(TERABYTE).unwrap();
         let (content, lines) = logged(|| at(&path).read());
         assert_eq!((content, lines.len()), (None, 1), "{why}");
@@ -290,7 +291,7 @@ fn a_pipe_where_the_new_file_is_to_be_is_an_error_and_no_wait() {
 fn what_is_set_aside_is_never_overwritten() {
     let (folder, path) = holding(b"");
     let file = at(&path);
-    // Somebody has tidied up in between.
+    // An administrator has created or deleted files in between.
     fs::write(aside(&path, 2), "mine").unwrap();
     for content in ["one", "two", "three"] {
         fs::write(&path, content).unwrap();
@@ -301,7 +302,7 @@ fn what_is_set_aside_is_never_overwritten() {
     let kept: Vec<Vec<u8>> = (1..=5).map(|number| fs::read(aside(&path, number)).unwrap()).collect();
     assert_eq!(kept, [&b"one"[..], b"mine", b"two", b"three", b"four"]);
     assert_eq!(names(&folder).len(), 5);
-    // There is nothing left to set aside.
+    // No file is left to set aside.
     assert_eq!(logged(|| file.set_aside("is gone")).1, Vec::<String>::new());
     assert_eq!(names(&folder).len(), 5);
 }
@@ -332,7 +333,8 @@ fn what_somebody_else_has_put_there_is_not_overwritten() {
 
 #[test]
 fn what_cannot_be_set_aside_is_left_as_it_is() {
-    // A name so long that the other file still fits next to it, but no name to set it aside.
+    // The name is so long that the new file still fits next to it, but no name to set it aside
+    // does.
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("s".repeat(250));
     fs::write(&path, "somebody's").unwrap();
@@ -346,7 +348,7 @@ fn what_cannot_be_set_aside_is_left_as_it_is() {
     assert!(error.to_string().contains("left as it is") && lines.is_empty(), "{error}, {lines:?}");
     assert_eq!(fs::read(&path).unwrap(), b"somebody's");
 
-    // Damage behind the header is found only by reading, and remembered.
+    // Damage after the header is found only by reading, and the result is remembered.
     fs::remove_file(&path).unwrap();
     file.write(*b"content").unwrap();
     let damaged: Vec<u8> = fs::read(&path).unwrap().into_iter().chain([0]).collect();
@@ -378,7 +380,7 @@ fn a_file_that_cannot_be_written_is_an_error_that_says_what_and_why() {
         format!("the state file {} cannot be written: creating the new file: No such file", missing.display());
     assert!(error.starts_with(&expected), "{error}");
 
-    // Whatever a link in the place of the new file points to is somebody's.
+    // The target of a link in place of the new file is not ours and stays unchanged.
     let path = folder.path().join("state");
     let victim = folder.path().join("victim");
     fs::write(&victim, "mine").unwrap();
