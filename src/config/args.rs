@@ -1,4 +1,4 @@
-//! The command line as it is given, before anything is checked: names, defaults and help.
+//! Command line as it is given, before anything is checked: names, defaults and help.
 
 use std::path::PathBuf;
 
@@ -12,12 +12,12 @@ use crate::config::parse_args::{CheckArgs, ExportArgs};
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100, after_help = examples::ALL)]
 pub struct Args {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// Command to run.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve SCIM from a real Personio
@@ -28,17 +28,17 @@ pub enum Command {
     Demo(DemoArgs),
     /// Find out whether the settings are right, and what to change in Personio if not
     ///
-    /// Asks Personio a few dozen times for a token, a page of persons, some employments and all names, and
-    /// says what can be read, what is missing and what to do about it. Writes nothing, neither in Personio
-    /// nor here. The exit code is 0 if what a server needs can be read from Personio, 1 if a server would
-    /// serve nothing, and 64 if a setting is wrong. Warnings do not change it; one of them names the settings
-    /// that `serve` still needs to start.
+    /// Asks Personio a few dozen times for a token, a page of persons, some employments and all
+    /// names, and says what can be read, what is missing and what to do about it. Writes nothing,
+    /// neither in Personio nor here. The exit code is 0 if what a server needs can be read from
+    /// Personio, 1 if a server would serve nothing, and 64 if a setting is wrong. Warnings do not
+    /// change it; one of them names the settings that `serve` still needs to start.
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
     /// Read the whole directory once and write it to a file or standard output
     ///
-    /// It needs the same settings as `serve` for Personio and the mapping file, listens nowhere, and
-    /// takes filters, attributes and orders as the server does. What fails writes nothing.
+    /// It needs the same settings as `serve` for Personio and the mapping file, listens nowhere,
+    /// and takes filters, attributes and orders as the server does. What fails writes nothing.
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
     /// Make a random token for a SCIM client, or hash one
@@ -52,10 +52,11 @@ pub enum Command {
     Healthcheck(HealthcheckArgs),
     /// Have the server on this machine publish what it holds back
     ///
-    /// A load that would change suspiciously many users at once is held back, and the data before it is
-    /// served on. /health/ready and the log say what it is. This shows the change, asks whether it is right,
-    /// and has the server publish it; what has become another change meanwhile stays held back. It must run
-    /// as the server's user or root, where the server runs. With nothing held back it does nothing.
+    /// A load that would change suspiciously many users at once is held back, and the data before
+    /// it is served on. /health/ready and the log say what it is. This shows the change, asks
+    /// whether it is right, and has the server publish it; what has become another change meanwhile
+    /// stays held back. It must run as the server's user or root, where the server runs. With
+    /// nothing held back it does nothing.
     #[command(after_help = examples::APPROVE)]
     Approve(ApproveArgs),
     /// Print a script that completes commands and flags in a shell
@@ -73,12 +74,12 @@ pub struct ServeArgs {
     pub(super) personio: PersonioArgs,
     #[command(flatten)]
     pub(super) scim: ScimArgs,
-    /// Logs.
+    /// Settings of the log.
     #[command(flatten)]
     pub logs: LogArgs,
 }
 
-/// What is logged, and how.
+/// Settings of the log.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LogArgs {
     /// What is logged: off, error, warn, info, debug or trace [default: as RUST_LOG says, or info]
@@ -89,7 +90,7 @@ pub struct LogArgs {
     pub(super) log_format: String,
 }
 
-/// The access to Personio.
+/// Settings of the access to Personio.
 #[derive(Debug, clap::Args)]
 pub(super) struct PersonioArgs {
     /// Client id of the Personio API credential (required)
@@ -112,23 +113,25 @@ pub(super) struct PersonioArgs {
     pub(super) personio_max_concurrency: String,
 }
 
-/// The SCIM server.
+/// Settings of the SCIM server.
 #[derive(Debug, clap::Args)]
 pub(super) struct ScimArgs {
     /// Address and port to listen on
     #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = LISTEN)]
     pub(super) listen: String,
-    /// PEM file with the certificate of the server, and after it those that lead to a root: clients speak TLS then
+    /// PEM file with the certificate of the server, and after it those that lead to a root: clients
+    /// speak TLS then
     #[arg(long, env = "SCIM_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<String>,
     /// PEM file with its private key
     #[arg(long, env = "SCIM_TLS_KEY", value_name = "FILE")]
     tls_key: Option<String>,
-    /// URL under which clients reach this server, without /scim/v2 [default: http:// or, with TLS, https:// and the
-    /// listen address]
+    /// URL under which clients reach this server, without /scim/v2 [default: http:// or, with TLS,
+    /// https:// and the listen address]
     #[arg(long, env = "SCIM_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// Token that SCIM clients present; `serve` needs this one, or clients in the configuration file
+    /// Token that SCIM clients present; `serve` needs this one, or clients in the configuration
+    /// file
     #[arg(long, env = "SCIM_BEARER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     bearer_token: Option<String>,
     /// File that holds the token
@@ -146,7 +149,8 @@ pub(super) struct ScimArgs {
     /// Whether there is a page at /status for people with a browser and a token: on or off
     #[arg(long, env = "SCIM_STATUS_PAGE", value_name = "SWITCH", default_value = "on")]
     pub(super) status_page: String,
-    /// OpenTelemetry collector that gets a trace of each request by OTLP over HTTP, without /v1/traces
+    /// OpenTelemetry collector that gets a trace of each request by OTLP over HTTP, without
+    /// /v1/traces
     #[cfg(feature = "otlp")]
     #[arg(long, env = "SCIM_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<String>,
@@ -156,15 +160,17 @@ pub(super) struct ScimArgs {
     /// How long a request waits for fresher data
     #[arg(long, env = "SCIM_REFRESH_WAIT", value_name = "TIME", default_value = "10s")]
     pub(super) refresh_wait: String,
-    /// How old employments may be before they are read again although nothing says that they have changed
+    /// How old employments may be before they are read again although nothing says that they have
+    /// changed
     #[arg(long, env = "SCIM_EMPLOYMENT_RECHECK", value_name = "TIME", default_value = "1h")]
     pub(super) employment_recheck: String,
-    /// Share of the users that may disappear, become inactive, or lose their userName, e-mail address or employment at
-    /// once or within two hours; a larger change is held back. 100% switches this off
+    /// Share of the users that may disappear, become inactive, or lose their userName, e-mail
+    /// address or employment at once or within two hours; a larger change is held back. 100%
+    /// switches this off
     #[arg(long, env = "SCIM_MAX_CHANGE", value_name = "PERCENT", default_value = "20%")]
     pub(super) max_change: String,
     /// Refresh the data in the background this often, so that no request waits for it; at least 10s
-    /// [default: only when somebody asks]
+    /// [default: only when a client sends a request]
     #[arg(long, env = "SCIM_REFRESH_EVERY", value_name = "TIME")]
     refresh_every: Option<String>,
     /// Oldest data that may be served while Personio fails
@@ -173,13 +179,15 @@ pub(super) struct ScimArgs {
     /// Most users on one page (filter.maxResults)
     #[arg(long, env = "SCIM_MAX_RESULTS", value_name = "NUMBER", default_value = "10000")]
     pub(super) max_results: String,
-    /// Whether /ServiceProviderConfig has the block `pagination` of RFC 9865: on or off. Some older clients refuse it
+    /// Whether /ServiceProviderConfig has the block `pagination` of RFC 9865: on or off. Some older
+    /// clients refuse it
     #[arg(long, env = "SCIM_ANNOUNCE_PAGINATION", value_name = "SWITCH", default_value = "on")]
     pub(super) announce_pagination: String,
     /// Most connections of clients that are open at once
     #[arg(long, env = "SCIM_MAX_CONNECTIONS", value_name = "NUMBER", default_value = "1024")]
     pub(super) max_connections: String,
-    /// Most connections from one address that have presented no right token; trusted proxies have no such limit
+    /// Most connections from one address that have presented no right token; trusted proxies have
+    /// no such limit
     #[arg(long, env = "SCIM_MAX_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", default_value = "256")]
     pub(super) max_connections_per_address: String,
     /// Longest filter, in bytes
@@ -188,7 +196,7 @@ pub(super) struct ScimArgs {
     /// Most parentheses and brackets that may be open at once in a filter
     #[arg(long, env = "SCIM_MAX_FILTER_DEPTH", value_name = "NUMBER", default_value = "50")]
     pub(super) max_filter_depth: String,
-    /// Configuration file (TOML): the mapping, and who may ask
+    /// Configuration file (TOML): the mapping, and the clients
     #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
     config: Option<String>,
     /// File that keeps what was loaded through restarts, encrypted; needs a key
@@ -202,9 +210,10 @@ pub(super) struct ScimArgs {
     state_key_file: Option<String>,
 }
 
+/// Default address to listen on. It is reachable from this machine only.
 pub(super) const LISTEN: &str = "127.0.0.1:8080";
 
-/// The people that a simulator makes up.
+/// Persons that the simulator generates.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Population {
     /// How many persons
@@ -218,12 +227,12 @@ pub struct Population {
 /// Settings of `demo`.
 #[derive(Debug, clap::Args)]
 pub struct DemoArgs {
-    /// Who is simulated.
+    /// Persons that are simulated.
     #[command(flatten)]
     pub population: Population,
     #[command(flatten)]
     pub(super) scim: ScimArgs,
-    /// Logs.
+    /// Settings of the log.
     #[command(flatten)]
     pub logs: LogArgs,
 }
@@ -231,7 +240,7 @@ pub struct DemoArgs {
 /// Settings of `simulator`.
 #[derive(Debug, clap::Args)]
 pub struct SimulatorArgs {
-    /// Who is simulated.
+    /// Persons that are simulated.
     #[command(flatten)]
     pub population: Population,
     /// Address and port to listen on
@@ -249,7 +258,7 @@ pub struct SimulatorArgs {
     /// Requests at once that each endpoint allows
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub burst: u32,
-    /// Logs.
+    /// Settings of the log.
     #[command(flatten)]
     pub logs: LogArgs,
 }
@@ -257,7 +266,7 @@ pub struct SimulatorArgs {
 /// Settings of `healthcheck`.
 #[derive(Debug, clap::Args)]
 pub struct HealthcheckArgs {
-    /// Which server.
+    /// Server to ask.
     #[command(flatten)]
     pub server: LocalServer,
     /// Ask whether it has data to serve, not only whether it is alive
@@ -268,7 +277,8 @@ pub struct HealthcheckArgs {
 /// Settings of `approve`.
 #[derive(Debug, clap::Args)]
 pub struct ApproveArgs {
-    /// Change to approve, as `approve`, the log and `/health/ready` name it; without it a person is asked
+    /// Change to approve, as `approve`, the log and `/health/ready` name it; without it a person is
+    /// asked
     pub id: Option<String>,
     /// Print the id of each user, and what would happen to them
     #[arg(long)]
@@ -276,12 +286,12 @@ pub struct ApproveArgs {
     /// Approve what is shown without asking
     #[arg(long)]
     pub yes: bool,
-    /// Which server.
+    /// Server that holds the change.
     #[command(flatten)]
     pub server: LocalServer,
 }
 
-/// The server on this machine, as it was told where it is.
+/// Address of the server on this machine, from the same settings that the server has.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LocalServer {
     /// Address on which the server listens
@@ -295,18 +305,18 @@ pub struct LocalServer {
 /// Settings of `token`.
 #[derive(Debug, clap::Args)]
 pub struct TokenArgs {
-    /// What to do.
+    /// Action of the command.
     #[command(subcommand)]
     pub action: TokenAction,
 }
 
-/// What to do with a token.
+/// Action of `token`.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum TokenAction {
     /// Make a random token, and print it with its hash
     ///
     /// The token is for the client. Its hash, the SHA-256 of the token in hexadecimal, is for the
-    /// settings: whoever reads them cannot use it.
+    /// settings: a person who reads the settings cannot use it as a token.
     #[command(after_help = examples::TOKEN_NEW)]
     New(TokenOutput),
     /// Read a token from standard input and print its hash
@@ -314,7 +324,7 @@ pub enum TokenAction {
     Hash(TokenOutput),
 }
 
-/// How a token is printed.
+/// Output of `token`.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct TokenOutput {
     /// Print JSON

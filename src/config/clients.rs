@@ -1,5 +1,5 @@
-//! Who may ask, in the same file as the mapping: clients, issuers of tokens, trusted proxies. What is wrong is named
-//! by the client's name and the key, and never by the value of a token.
+//! Clients, issuers of tokens and trusted proxies, from the configuration file. An error names the
+//! client and the key, and never contains the value of a token.
 
 use std::collections::HashSet;
 
@@ -14,10 +14,10 @@ use crate::auth::{Algorithm, Caller, Client, Issuer, Networks, Rules, Token};
 use crate::config::parsers;
 use crate::config::parsers::{BEARER_TOKEN, WEBHOOK_TOKEN};
 
-/// What the client with the token of the settings is called.
+/// Name of the client that presents the token of the settings.
 const SIMPLE: &str = "client";
 
-/// One `[[client]]` as it is written.
+/// Table `[[client]]`, as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ClientTable {
@@ -28,7 +28,7 @@ pub(super) struct ClientTable {
     networks: Option<Vec<String>>,
 }
 
-/// One `[[issuer]]` as it is written.
+/// Table `[[issuer]]`, as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct IssuerTable {
@@ -41,7 +41,8 @@ pub(super) struct IssuerTable {
     networks: Option<Vec<String>>,
 }
 
-/// Anything at all: a complaint of the parser would quote a value of the wrong kind.
+/// Value of any type. With a type of its own, an error of the parser would quote a value of the
+/// wrong type, which may be a token.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Unquoted(toml::Value);
@@ -58,7 +59,7 @@ impl Unquoted {
     }
 }
 
-/// With or without quotes.
+/// Date or time, with or without quotes.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "expires: write a date or a time with its offset, for example 2027-12-31")]
 enum Expiry {
@@ -66,7 +67,7 @@ enum Expiry {
     Text(String),
 }
 
-/// The clients, issuers and proxies of the file.
+/// Checks the clients, issuers and proxies of the file. All names and all tokens must differ.
 pub(super) fn rules(
     clients: Vec<ClientTable>,
     issuers: Vec<IssuerTable>,
@@ -93,8 +94,8 @@ pub(super) fn rules(
     Ok(rules)
 }
 
-/// Adds what is not in the file. Personio keeps the token of the webhooks where others can read it: it must not open
-/// the directory, too.
+/// Adds the tokens of the settings. The webhook token must differ from all others, because Personio
+/// stores it where other people can read it, and it must not give access to the directory.
 pub(super) fn with_tokens(
     mut rules: Rules,
     bearer: Option<&SecretString>,
@@ -122,6 +123,7 @@ pub(super) fn with_tokens(
     Ok(Rules { webhook_token: Some(webhook), ..rules })
 }
 
+/// Adds a name, unless another client or issuer has it.
 fn taken(names: &mut HashSet<Caller>, kind: &str, caller: &Caller) -> Result<(), String> {
     if names.insert(caller.clone()) { Ok(()) } else { Err(format!("{kind} `{caller}`: this name is taken")) }
 }
@@ -175,7 +177,7 @@ fn networks_of(place: &str, names: Option<Vec<String>>) -> Result<Option<Network
     }
 }
 
-/// The moment from which on something is over. A date is its first moment in UTC.
+/// Returns the time from which on a token is invalid. A date means its first moment in UTC.
 fn moment(expiry: &Expiry) -> Result<Timestamp, String> {
     let text = match expiry {
         Expiry::Moment(moment) => moment.to_string(),

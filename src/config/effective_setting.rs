@@ -1,4 +1,4 @@
-//! The settings as they are in force, to be shown: of a secret only that there is one.
+//! Effective settings: the values in force, with secrets redacted.
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
@@ -6,22 +6,22 @@ use clap::{ArgMatches, Args, Command};
 use crate::auth::Rules;
 use crate::mapping::Policy;
 
-/// One setting.
+/// Effective setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// Its flag, such as `--listen`, or its place in the configuration file.
+    /// Flag, such as `--listen`, or key in the configuration file.
     pub flag: String,
-    /// Its value; nothing if it is not set.
+    /// Value; `None` if it is not set.
     pub value: Option<String>,
-    /// Whether somebody has chosen it.
+    /// Flag set when the value was given, and not left at its default.
     pub is_chosen: bool,
 }
 
-/// What stands for a secret.
+/// Text that replaces a secret.
 const SECRET: &str = "(a secret)";
 
-/// The settings `A` of a command, in the order in which its help has them. What the command line knows as a secret it
-/// does not show either.
+/// Returns the settings `A` of a command, in the order of its help. Values that the command line
+/// hides as secrets are redacted.
 pub(super) fn settings<A: Args>(matches: &ArgMatches) -> Vec<Told> {
     let command = A::augment_args(Command::default());
     let told = command.get_arguments().filter_map(|arg| {
@@ -37,7 +37,7 @@ pub(super) fn settings<A: Args>(matches: &ArgMatches) -> Vec<Told> {
     told.collect()
 }
 
-/// What the configuration file has led to; of tokens only whose they are.
+/// Returns the settings of the configuration file. A token shows only as the name of its client.
 pub(super) fn of_file(policy: &Policy, rules: &Rules) -> Vec<Told> {
     let told = |name: &str, value: Option<String>, is_chosen: bool| Told { flag: name.to_owned(), value, is_chosen };
     let default = Policy::default();
@@ -84,7 +84,7 @@ mod tests {
 
     const VALUE: &str = "what-was-given";
 
-    /// Gives every setting of a command a value of its own, and returns those whose value is told.
+    /// Returns the settings of a command and their values, after every setting was given a value.
     fn told<A: Args>(name: &str) -> Vec<(String, Option<String>)> {
         let command = A::augment_args(Command::default());
         let flags: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
@@ -104,7 +104,7 @@ mod tests {
             let mut secrets = 0;
             for (flag, value) in told {
                 let is_secret = ["secret", "token", "key"].iter().any(|word| flag.contains(word));
-                // These name the files that hold it.
+                // These settings name a file that holds the secret.
                 let is_secret = is_secret && !flag.ends_with("-file") && flag != "--tls-key";
                 secrets += usize::from(is_secret);
                 assert_eq!(value.as_deref() == Some(SECRET), is_secret, "{flag}");

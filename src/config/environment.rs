@@ -1,5 +1,6 @@
-//! Variables. One that is set to nothing counts as not set: compose files and scripts pass on what they do not have.
-//! One that looks like ours but is none is most likely misspelt, and a misspelt setting would silently not apply.
+//! Environment variables. An empty variable counts as not set, because compose files and scripts
+//! pass on variables that they do not have themselves. An unknown variable with one of our prefixes
+//! is an error: it is most likely misspelt, and a misspelt setting would silently not apply.
 
 use std::ffi::OsStr;
 
@@ -9,7 +10,7 @@ use crate::config::suggestion;
 use crate::config::suggestion::PREFIXES;
 use crate::config::{Args, Error};
 
-/// Returns the command such that the variables that hold nothing are not set, in all its subcommands.
+/// Returns the command without the variables that are empty, in all its subcommands.
 pub(super) fn without_empty_variables(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let value = arg.get_env().and_then(variable);
@@ -24,7 +25,10 @@ fn variable(name: &OsStr) -> Option<std::ffi::OsString> {
     std::env::var_os(name)
 }
 
-/// Refuses to start while the environment has an unknown variable with a prefix of ours.
+/// Refuses to start while the environment has an unknown variable with one of our prefixes.
+///
+/// # Errors
+/// Returns an error that names all unknown variables.
 pub(super) fn refuse_unknown() -> Result<(), Error> {
     #[expect(clippy::disallowed_methods, reason = "configuration is what reads the environment")]
     let variables = std::env::vars_os().filter_map(|(name, value)| {
@@ -57,7 +61,7 @@ pub(super) fn refuse_unknown() -> Result<(), Error> {
     Err(Error(format!("{named} {rest}, or see `personio-scim serve --help` for all names")))
 }
 
-/// Returns the names of ours that no command knows.
+/// Returns the variables with one of our prefixes that no command has.
 fn unknown(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
     let args = Args::command();
     let known = suggestion::variables(&args);
@@ -71,8 +75,9 @@ fn unknown(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
     unknown
 }
 
-/// Kubernetes sets such variables in every pod for each service it knows, and a service called
-/// `personio-scim` or `scim` gives them our prefixes. `SCIM_PORT=8080` is no link, but a mistake.
+/// Reports whether Kubernetes has set the variable. It sets variables in every pod for each
+/// service, and a service called `personio-scim` or `scim` gives them our prefixes.
+/// `SCIM_PORT=8080` is not one of them, but a mistake.
 fn is_service_link(name: &str, value: &str) -> bool {
     let numbered = |rest: &str| rest.split('_').next().is_some_and(|port| port.parse::<u16>().is_ok());
     name.ends_with("_SERVICE_HOST")

@@ -1,5 +1,4 @@
-//! The examples at the end of each command's help. They are what most people read first, and often
-//! the only thing.
+//! Examples at the end of each command's help. Most people read them first, and often nothing else.
 
 macro_rules! examples {
     ($($name:ident = $text:literal;)*) => {

@@ -1,4 +1,4 @@
-//! The configuration file (TOML): what a company may choose about its translation, and who may ask.
+//! Configuration file (TOML): the mapping of the company, its clients, issuers and trusted proxies.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,10 +18,10 @@ use crate::mapping::{Custom, GroupKind, Policy, personal_data};
 use crate::scim;
 use crate::scim::AttributeType;
 
-/// Keys of the file that are in no table. TOML takes them for keys of the table above them.
+/// Keys that belong above all tables. Below a table, TOML reads them as keys of that table.
 const KEYS_ABOVE_TABLES: &[&str] =
     &["active_before_start_days", "active_until", "time_zone", "employee_number", "division", "trusted_proxies"];
-/// Keys that are in one table alone, and its heading.
+/// Keys that belong to one table only, with the heading of that table.
 const KEYS_OF_TABLES: &[(&str, &str)] = &[
     ("require", "[users]"),
     ("from", "[groups]"),
@@ -36,7 +36,7 @@ const KEYS_OF_TABLES: &[(&str, &str)] = &[
     ("multi_valued", "a [[custom_attribute]]"),
 ];
 
-/// The file as it is written.
+/// Configuration file, as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -59,7 +59,8 @@ struct File {
     issuer: Vec<IssuerTable>,
 }
 
-/// Tables of which there may be several. `[client]` would be the only one, and the parser's complaint about that helps nobody.
+/// Reads tables of which there may be several. The parser's own error for `[client]` instead of
+/// `[[client]]` does not say what to write.
 fn tables<'de, D, T>(file: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -84,7 +85,7 @@ where
     file.deserialize_seq(Tables(PhantomData))
 }
 
-/// The file as it is meant.
+/// Configuration file, checked.
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
     pub(super) policy: Policy,
@@ -168,7 +169,7 @@ pub(super) fn parse(text: &str) -> Result<Chosen, String> {
     Ok(Chosen { policy: policy(file)?, rules })
 }
 
-/// Returns what is wrong with the file, with its line and with what may have been meant.
+/// Returns the error with its line and, if possible, the key or word that was probably meant.
 fn complaint(text: &str, error: &toml::de::Error) -> String {
     let message = error.message();
     let Some(span) = error.span() else { return message.to_owned() };
@@ -176,7 +177,7 @@ fn complaint(text: &str, error: &toml::de::Error) -> String {
     let place = format!("line {}", before.matches('\n').count() + 1);
     let Some((what, rest)) = message.split_once(", expected") else { return format!("{place}: {message}") };
     let Some(key) = what.strip_prefix("unknown field `").and_then(|rest| rest.strip_suffix('`')) else {
-        // Words that were expected, such as `email`.
+        // The error names the accepted words, such as `email`.
         let word = what.split('`').nth(1).unwrap_or_default();
         let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
         return format!("{place}: {message}{}", suggestion::question(word, &known));
@@ -265,7 +266,7 @@ fn custom(attribute: Attribute, names: &mut HashSet<String>) -> Result<Custom, S
     Ok(Custom { id, attribute: scim::CustomAttribute { name, kind, multi_valued } })
 }
 
-/// `part` says what of which attribute `text` is.
+/// Refuses a `text` that is recognised as personal data. `part` names the text and its attribute.
 fn refuse_personal(part: &str, text: &str) -> Result<(), String> {
     if personal_data::is_personal(text) {
         return Err(format!("{part} `{text}` is recognised as personal data, which is never served"));
@@ -323,7 +324,7 @@ mod tests {
         let [clients, mapping] = &chosen[..] else { panic!("{examples:?}") };
         assert_eq!((clients.rules.clients.len(), clients.rules.issuers.len()), (1, 1));
         assert_eq!(mapping.policy.custom.len(), 1);
-        // Both are one file: what has no table comes first.
+        // Both examples belong to one file, in which keys without a table come first.
         assert!(examples.iter().all(|example| !example.trim_start().starts_with('[')), "{examples:?}");
     }
 

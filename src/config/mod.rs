@@ -1,7 +1,8 @@
-//! Every setting: its name, its default and its checks. Everything is read before a port is bound,
-//! and a mistake is one line that names the setting.
+//! Settings: names, defaults and checks, each written once. All settings are read before a port is
+//! bound, and an error is one line that names the setting.
 //!
-//! [`Args`] is what was given; [`Config`] is what was meant. Nothing else reads the environment.
+//! [`Args`] is what was given; [`Config`] is the checked result. No other module reads the
+//! environment.
 
 mod args;
 mod clients;
@@ -45,106 +46,110 @@ use crate::scim::filter;
 use crate::telemetry;
 use crate::tls::Pair;
 
-/// Each takes memory for an answer, and perhaps a connection.
+/// Accepted numbers of concurrent requests to Personio. Each takes memory for a response, and
+/// perhaps a connection.
 const CONCURRENCY: RangeInclusive<usize> = 1..=256;
-/// Each refresh reads everybody, for whom Personio has limits.
+/// Shortest interval of background refreshes. Each refresh lists all persons, and Personio limits
+/// the rate of requests.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(10);
-/// Numbers of connections that may be open at once.
+/// Accepted numbers of open connections.
 const CONNECTIONS: RangeInclusive<usize> = 1..=100_000;
-/// A longer one fits into no request.
+/// Accepted values for the length of the longest filter, in bytes. A longer filter fits into no
+/// request.
 const FILTER_LENGTHS: RangeInclusive<usize> = 100..=100_000;
-/// Each level takes a part of the stack.
+/// Accepted values for the depth of a filter. Each level takes a part of the stack.
 const FILTER_DEPTHS: RangeInclusive<usize> = 1..=250;
 
-/// A mistake in the settings: one line that names it.
+/// Error in the settings: one line that names the setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Error(pub(crate) String);
 
-/// What `serve` needs, checked.
+/// Checked configuration of `serve`.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where people come from.
+    /// Access to Personio.
     pub personio: Personio,
-    /// How they are served.
+    /// SCIM server.
     pub scim: Scim,
 }
 
-/// The access to Personio.
+/// Checked configuration of the access to Personio.
 #[derive(Debug, Clone)]
 pub struct Personio {
-    /// Without `/v2`.
+    /// Base URL without `/v2`.
     pub base_url: Url,
-    /// Of the API credential.
+    /// Client id of the API credential.
     pub client_id: String,
-    /// Of the API credential.
+    /// Client secret of the API credential.
     pub client_secret: SecretString,
-    /// Sent as `X-Personio-App-ID`.
+    /// Value of the header `X-Personio-App-ID`.
     pub app_id: HeaderValue,
-    /// Requests that may be in flight at once.
+    /// Maximum number of concurrent requests.
     pub max_concurrency: usize,
 }
 
-/// The SCIM server.
+/// Checked configuration of the SCIM server.
 #[derive(Debug, Clone)]
 pub struct Scim {
-    /// Where to listen; port 0 takes any free one.
+    /// Address to listen on; port 0 takes any free port.
     pub listen: SocketAddr,
-    /// What is shown to clients that speak TLS; without it they speak plain HTTP.
+    /// Certificate and key for TLS; without them clients speak plain HTTP.
     pub tls: Option<Pair>,
-    /// How clients see this server; from the listen address if nothing is said.
+    /// URL under which clients reach this server; without it, the listen address.
     pub public_url: Option<Url>,
-    /// Who may ask.
+    /// Clients, issuers and trusted proxies.
     pub rules: Rules,
-    /// Data older than this is refreshed when somebody asks.
+    /// Age from which on a request triggers a refresh.
     pub cache_ttl: Duration,
-    /// How long a request waits for that.
+    /// Longest time that a request waits for a refresh.
     pub refresh_wait: Duration,
-    /// So often data is refreshed although nobody asks.
+    /// Interval of background refreshes, if they are on.
     pub refresh_every: Option<Duration>,
-    /// Employments older than this are read again although nothing says that they have changed.
+    /// Age from which on employments are read again, even if no change was reported.
     pub employment_recheck: Duration,
-    /// The largest share of the users that may lose something from one snapshot to the next; 1 is everybody.
+    /// Largest share of the users that may lose something from one snapshot to the next; 1 is all
+    /// users.
     pub max_change: f64,
-    /// Data older than this is never served.
+    /// Age from which on data is never served.
     pub max_stale: Duration,
-    /// The largest page.
+    /// Maximum number of resources on one page.
     pub max_results: usize,
-    /// Whether `/ServiceProviderConfig` has the block `pagination`.
+    /// Flag for the block `pagination` in `/ServiceProviderConfig`.
     pub announces_pagination: bool,
-    /// How large a filter may be.
+    /// Limits for filters.
     pub filter_limits: filter::Limits,
-    /// The company's choices.
+    /// Mapping policy of the company.
     pub policy: Policy,
-    /// Where what was loaded is kept through restarts, if anywhere.
+    /// State file, if one is configured.
     pub state: Option<State>,
-    /// Where metrics are, if they have an address of their own.
+    /// Address for metrics, if they have one of their own.
     pub metrics_listen: Option<SocketAddr>,
-    /// Most connections of known clients.
+    /// Maximum number of connections of authenticated clients.
     pub max_connections: usize,
-    /// Most connections from one address that have presented no right token.
+    /// Maximum number of connections from one address that have not presented a valid token.
     pub max_connections_per_address: usize,
-    /// Whether there is a status page.
+    /// Flag for the status page.
     pub status_page: bool,
-    /// Where traces are sent, if anywhere.
+    /// Collector that receives traces, if any.
     #[cfg(feature = "otlp")]
     pub otlp_endpoint: Option<Url>,
-    /// All settings as they are in force.
+    /// All effective settings.
     pub told: Vec<Told>,
 }
 
-/// What was asked for on the command line.
+/// Request of the command line.
 pub enum Asked {
-    /// A command to carry out, with what its settings were given by.
+    /// Command to run, with the source of each of its settings.
     Command(Box<(Command, ArgMatches)>),
-    /// Help, or the version.
+    /// Help or version to print.
     Help(clap::Error),
 }
 
 /// Reads the command line and the environment.
 ///
 /// # Errors
-/// When either cannot be understood.
+/// Returns an error when either cannot be parsed.
 pub fn ask() -> Result<Asked, Error> {
     let command = environment::without_empty_variables(Args::command());
     let matches = match command.try_get_matches() {
@@ -153,7 +158,8 @@ pub fn ask() -> Result<Asked, Error> {
             return Err(Error(format!("a command is required: {}; --help tells more", commands())));
         }
         Err(error) if error.use_stderr() => return Err(Error(suggestion::complaint(&error))),
-        // Help names every variable, whatever the variables hold.
+        // Help lists every variable, including the empty ones, so it is made from the unchanged
+        // command.
         Err(help) => return Ok(Asked::Help(Args::command().try_get_matches().err().unwrap_or(help))),
     };
     let args = Args::from_arg_matches(&matches).map_err(|error| Error(suggestion::complaint(&error)))?;
@@ -161,7 +167,7 @@ pub fn ask() -> Result<Asked, Error> {
     Ok(Asked::Command(Box::new((args.command, matches))))
 }
 
-/// The names of all commands, in a sentence.
+/// Returns the names of all commands, as a list for a sentence.
 fn commands() -> String {
     let args = Args::command();
     let mut names: Vec<&str> = args.get_subcommands().map(clap::Command::get_name).collect();
@@ -170,13 +176,13 @@ fn commands() -> String {
 }
 
 impl Config {
-    /// The configuration of `serve`.
+    /// Returns the checked configuration of `serve`.
     ///
     /// # Errors
-    /// When a setting is missing or wrong.
+    /// Returns an error when a setting is missing or invalid.
     pub fn serve(args: &ServeArgs, matches: &ArgMatches) -> Result<Self, Error> {
         environment::refuse_unknown()?;
-        // The configuration file may name clients instead.
+        // The configuration file may define clients instead.
         let needs_token = parsers::given("config", matches).is_none();
         refuse_missing(&args.personio, needs_token, matches)?;
         let personio = personio(&args.personio, matches)?;
@@ -189,10 +195,11 @@ impl Config {
 }
 
 impl Scim {
-    /// The configuration of the server of `demo` and its token, which is `spare` unless one is given.
+    /// Returns the checked configuration of `demo` and its token, which is `spare` unless one is
+    /// given.
     ///
     /// # Errors
-    /// When a setting is wrong.
+    /// Returns an error when a setting is invalid.
     pub fn demo(args: &DemoArgs, matches: &ArgMatches, spare: &SecretString) -> Result<(Self, SecretString), Error> {
         environment::refuse_unknown()?;
         let token = parsers::secret(parsers::BEARER_TOKEN, matches)?.unwrap_or_else(|| spare.clone());
@@ -200,7 +207,8 @@ impl Scim {
     }
 }
 
-/// Names all required settings that are missing, so that nobody finds them one after the other.
+/// Checks that all required settings are given. The error names all missing ones, so that an
+/// operator does not find them one after the other.
 fn refuse_missing(args: &PersonioArgs, needs_token: bool, matches: &ArgMatches) -> Result<(), Error> {
     let lacks = |setting: Setting| Ok(parsers::secret(setting, matches)?.is_none());
     let mut missing = Vec::new();
@@ -222,7 +230,7 @@ fn refuse_missing(args: &PersonioArgs, needs_token: bool, matches: &ArgMatches) 
     Err(Error(format!("{names}{last} {are} required{hint}")))
 }
 
-/// How somebody who starts a server comes to a token.
+/// Returns the advice for an operator who starts a server without a token.
 fn no_open_server() -> String {
     format!("make one with `personio-scim token new` or `openssl rand -hex 32`, or name clients in {}", parsers::CONFIG)
 }
@@ -240,7 +248,7 @@ fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error
     })
 }
 
-/// Of the settings of the command `A`, those of the server.
+/// Checks the server's settings among those of the command `A`.
 fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<SecretString>) -> Result<Scim, Error> {
     let bearer = bearer.map(|token| parsers::token(&parsers::BEARER_TOKEN, token)).transpose()?;
     let cache_ttl = parsers::duration(parsers::CACHE_TTL, &args.cache_ttl)?;
@@ -289,7 +297,7 @@ fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<Sec
 }
 
 impl Scim {
-    /// What may be a mistake, for the log: each names the settings.
+    /// Returns warnings about settings that may be a mistake, each with the names of the settings.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         const PLAIN: &str = "so tokens and people can be read on the way";
@@ -338,32 +346,33 @@ fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Dur
     Ok(Some(every))
 }
 
-/// Returns the name that somebody may have meant who wrote `word`.
+/// Returns the name of which `word` is most likely a misspelling.
 #[must_use]
 pub fn nearest<'n>(word: &str, names: &'n [String]) -> Option<&'n str> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     suggestion::nearest(word, &names)
 }
 
-/// Returns the token that a client can be given: it can be sent, and nobody can guess it. Text around it is removed.
+/// Returns the token in `text`, without the text around it, if it is usable as a client's token: it
+/// has only characters that a client can send, and it is too long to guess.
 #[must_use]
 pub fn client_token(text: &str) -> Option<SecretString> {
     parsers::token(&parsers::BEARER_TOKEN, text.into()).ok()
 }
 
-/// The address that a `--listen` says.
+/// Parses the address of a `--listen`.
 ///
 /// # Errors
-/// When it is none.
+/// Returns an error when it is not an address with a port.
 pub fn listen_address(listen: &str) -> Result<SocketAddr, Error> {
     parsers::address(parsers::LISTEN, listen)
 }
 
 impl LogArgs {
-    /// Returns how to log.
+    /// Returns the checked settings of the log.
     ///
     /// # Errors
-    /// When a word is none of the known ones.
+    /// Returns an error when a word is not one of the accepted ones.
     pub fn settings(&self) -> Result<telemetry::Settings, Error> {
         let level = match &self.log_level {
             None => None,
@@ -379,10 +388,10 @@ impl LogArgs {
 }
 
 impl LocalServer {
-    /// Where it can be asked from the same machine.
+    /// Returns the URL of the server for a client on the same machine.
     ///
     /// # Errors
-    /// When it listens on no address.
+    /// Returns an error when the listen address is invalid.
     pub fn url(&self) -> Result<String, Error> {
         let mut address = listen_address(&self.listen)?;
         if address.ip().is_unspecified() {

@@ -1,4 +1,4 @@
-//! The settings of commands that read Personio themselves and serve nobody.
+//! Settings of the commands that read Personio themselves and do not serve: `check` and `export`.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,12 @@ use crate::config::args::{LISTEN, LogArgs, PersonioArgs, ScimArgs};
 use crate::config::{Error, Personio, Scim, environment, mapping, parsers, personio, refuse_missing, scim, suggestion};
 use crate::mapping::Policy;
 
-/// What to read, and how to translate it: as `serve` does it.
+/// Settings of the reading side, with the same meaning as for `serve`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ReadingArgs {
     #[command(flatten)]
     personio: PersonioArgs,
-    /// Configuration file (TOML): the mapping, and who may ask
+    /// Configuration file (TOML): the mapping, and the clients
     #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
     config: Option<String>,
     /// URL under which clients reach the server, without /scim/v2: it begins `meta.location`
@@ -25,29 +25,30 @@ pub(super) struct ReadingArgs {
     max_change: String,
 }
 
-/// The same, checked.
+/// Checked settings of the reading side.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// Where people come from.
+    /// Access to Personio.
     pub personio: Personio,
-    /// The company's choices.
+    /// Mapping policy of the company.
     pub policy: Policy,
-    /// What `meta.location` begins with.
+    /// Beginning of `meta.location`.
     pub public_url: Url,
-    /// The largest share of the users that may lose something; 1 is everybody.
+    /// Largest share of the users that may lose something; 1 is all users.
     pub max_change: f64,
 }
 
-/// What `check` needs, checked.
+/// Checked settings of `check`.
 #[derive(Debug, Clone)]
 pub struct Checking {
-    /// What to read.
+    /// Settings of the reading side.
     pub reading: Reading,
-    /// Largest page of a server with this environment.
+    /// Page size limit of a server with the same environment.
     pub max_results: usize,
-    /// Names of the settings that hold the credential, as they were given.
+    /// Names of the settings that gave the credential.
     pub credential: String,
-    /// Whether a server with this environment has clients, without which it does not start.
+    /// Flag set when a server with the same environment has clients, without which it does not
+    /// start.
     pub has_clients: bool,
 }
 
@@ -77,10 +78,10 @@ pub struct ExportArgs {
     /// ascending or descending
     #[arg(long, value_name = "ORDER")]
     pub sort_order: Option<String>,
-    /// At most so many users
+    /// Maximum number of users to export
     #[arg(long, value_name = "NUMBER")]
     pub count: Option<String>,
-    /// Logs.
+    /// Settings of the log.
     #[command(flatten)]
     pub logs: LogArgs,
 }
@@ -90,10 +91,12 @@ pub struct ExportArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     reading: ReadingArgs,
-    /// Show more: which attributes persons have, all custom attributes, and how a few persons would be served
+    /// Show more: which attributes persons have, all custom attributes, and how a few persons would
+    /// be served
     #[arg(long, short)]
     pub verbose: bool,
-    /// Number of persons for whom to show how each SCIM attribute is made, 0 to 20; implies --verbose [default: 3]
+    /// Number of persons for whom to show how each SCIM attribute is made, 0 to 20; implies
+    /// --verbose [default: 3]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=20))]
     pub sample: Option<u8>,
     /// Show their values, and not only the first letter and the length; implies --verbose
@@ -104,31 +107,31 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
-/// How users are written.
+/// Format of the exported users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// One user on each line, in JSON
     Ndjson,
     /// One SCIM list response
     Json,
-    /// A table with a heading; what has several values has `;` between them. What a spreadsheet would take
-    /// for a formula gets an apostrophe in front
+    /// A table with a heading; what has several values has `;` between them. What a spreadsheet
+    /// would take for a formula gets an apostrophe in front
     Csv,
 }
 
 impl Reading {
-    /// The configuration of `export`.
+    /// Returns the checked settings of `export`.
     ///
     /// # Errors
-    /// When a setting is missing or wrong.
+    /// Returns an error when a setting is missing or invalid.
     pub fn export(args: &ExportArgs, matches: &ArgMatches) -> Result<Self, Error> {
         reading(&args.reading, matches)
     }
 
-    /// The configuration of `check`.
+    /// Returns the checked settings of `check`.
     ///
     /// # Errors
-    /// When a setting is missing or wrong.
+    /// Returns an error when a setting is missing or invalid.
     pub fn check(args: &CheckArgs, matches: &ArgMatches) -> Result<Checking, Error> {
         let reading = reading(&args.reading, matches)?;
         let scim = serving(parsers::given("config", matches))?;
@@ -143,8 +146,8 @@ impl Reading {
     }
 }
 
-/// Returns the settings of a server with this environment and configuration file. That it has no clients yet is no
-/// mistake.
+/// Returns the settings of a server with the same environment and configuration file. A server
+/// without clients is not an error here.
 fn serving(config: Option<&String>) -> Result<Scim, Error> {
     let command = environment::without_empty_variables(ScimArgs::augment_args(clap::Command::new("serve")));
     let wrong = |error: clap::Error| Error(suggestion::complaint(&error));
@@ -164,7 +167,7 @@ fn reading(args: &ReadingArgs, matches: &ArgMatches) -> Result<Reading, Error> {
     let public_url = parsers::given("public_url", matches).map_or(local.as_str(), String::as_str);
     Ok(Reading {
         personio: personio(&args.personio, matches)?,
-        // Who may ask a server does not matter here, but must be written well.
+        // The file's clients are not used here, but errors in them are reported.
         policy: parsers::given("config", matches)
             .map(|path| mapping::read(path))
             .transpose()?

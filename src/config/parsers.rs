@@ -1,5 +1,5 @@
-//! From the text of a setting to its meaning. A text that has none is answered with the setting's
-//! name, what was found (unless it is secret) and what was expected.
+//! Parsers of settings. An error names the setting, the text that was found, unless it is secret,
+//! and what was expected.
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -16,7 +16,7 @@ use url::{Host, Url};
 use crate::auth::unwrap_token;
 use crate::config::{Error, suggestion};
 
-/// A setting's two names.
+/// Flag and variable of a setting.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Setting {
     flag: &'static str,
@@ -73,17 +73,17 @@ impl fmt::Display for Setting {
     }
 }
 
-/// The longest span of time.
+/// Longest accepted duration.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
-/// The shortest token: shorter ones can be guessed.
+/// Minimum length of a token. A shorter one can be guessed.
 const SHORTEST_TOKEN: usize = 16;
-/// Editors on Windows write it at the beginning of a file.
+/// Byte order mark, which editors on Windows write at the beginning of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
-/// The smallest cap on pages: clients that ask for 200 or 500 at once take a shorter page for the
-/// last one.
+/// Smallest accepted page size limit. Clients that request 200 or 500 users at once take a shorter
+/// page for the last one.
 const SMALLEST_CAP: usize = 1000;
 
-/// A text that is given but must not be empty.
+/// Returns the trimmed text of an optional setting, which must not be empty.
 pub(super) fn filled(setting: Setting, text: Option<&str>) -> Result<Option<String>, Error> {
     match text.map(str::trim) {
         Some("") => Err(Error(format!("{setting} is empty"))),
@@ -91,17 +91,17 @@ pub(super) fn filled(setting: Setting, text: Option<&str>) -> Result<Option<Stri
     }
 }
 
-/// The text of an optional setting.
+/// Returns the text of an optional setting.
 pub(super) fn given<'m>(id: &str, matches: &'m ArgMatches) -> Option<&'m String> {
     matches.get_one::<String>(id)
 }
 
-/// Returns the flag or variable that gives a setting, which may be the one of the file that holds it.
+/// Returns the flag or variable that gave a setting, which may be the one for a file.
 pub(super) fn given_name(setting: Setting, matches: &ArgMatches) -> String {
     let Setting { flag, variable } = setting;
     let id = flag.trim_start_matches('-').replace('-', "_");
     let file_id = format!("{id}_file");
-    // A command without the setting for a file does not know its name.
+    // A command without the flag for a file does not know its id.
     let file_source = matches.try_contains_id(&file_id).is_ok().then(|| matches.value_source(&file_id)).flatten();
     match (matches.value_source(&id), file_source) {
         (Some(ValueSource::CommandLine), _) => flag.to_owned(),
@@ -111,7 +111,8 @@ pub(super) fn given_name(setting: Setting, matches: &ArgMatches) -> String {
     }
 }
 
-/// A secret that is given itself or by the file that holds it, by flag or by variable.
+/// Returns a secret that is given by flag or variable, either itself or as the file that holds it.
+/// A flag goes before a variable.
 pub(super) fn secret(setting: Setting, matches: &ArgMatches) -> Result<Option<SecretString>, Error> {
     let id = setting.flag.trim_start_matches('-').replace('-', "_");
     let file_id = format!("{id}_file");
@@ -145,7 +146,8 @@ fn secret_file(path: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
 }
 
-/// A token that can be sent (RFC 6750 §2.1) and that nobody can guess, without quotation marks and `Bearer` around it.
+/// Checks a token and removes quotation marks and `Bearer` around it. It must consist of characters
+/// that can be sent (RFC 6750 §2.1) and be too long to guess.
 pub(super) fn token(setting: &dyn fmt::Display, token: SecretString) -> Result<SecretString, Error> {
     let written = token.expose_secret();
     let (bare, _) = unwrap_token(written.as_bytes());
@@ -178,7 +180,7 @@ fn is_header(text: &str) -> bool {
     name.eq_ignore_ascii_case(NAME) && rest.trim_start().starts_with([':', '='])
 }
 
-/// A span of time above zero.
+/// Parses a duration above zero.
 pub(super) fn duration(setting: Setting, text: &str) -> Result<Duration, Error> {
     let parsed = text.trim().parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
     parsed.filter(|duration| !duration.is_zero() && *duration <= LONGEST).ok_or_else(|| {
@@ -186,7 +188,7 @@ pub(super) fn duration(setting: Setting, text: &str) -> Result<Duration, Error> 
     })
 }
 
-/// A share in percent, as a fraction of 1; the sign may be left out.
+/// Parses a share in percent, with or without the sign. Returns a fraction of 1.
 pub(super) fn percent(setting: Setting, text: &str) -> Result<f64, Error> {
     let number = text.trim().trim_end_matches('%').trim_end().parse().ok();
     number
@@ -195,7 +197,7 @@ pub(super) fn percent(setting: Setting, text: &str) -> Result<f64, Error> {
         .ok_or_else(|| Error(format!("{setting}: `{text}` is no share from 0% to 100%; write for example 20%")))
 }
 
-/// The largest page.
+/// Parses the page size limit.
 pub(super) fn max_results(text: &str) -> Result<usize, Error> {
     text.trim().parse().ok().filter(|number| *number >= SMALLEST_CAP).ok_or_else(|| {
         Error(format!(
@@ -205,7 +207,7 @@ pub(super) fn max_results(text: &str) -> Result<usize, Error> {
     })
 }
 
-/// A whole number within a range.
+/// Parses a whole number within a range.
 pub(super) fn number(setting: Setting, text: &str, range: RangeInclusive<usize>) -> Result<usize, Error> {
     let number = text.trim().parse().ok().filter(|number| range.contains(number));
     number.ok_or_else(|| {
@@ -213,7 +215,7 @@ pub(super) fn number(setting: Setting, text: &str, range: RangeInclusive<usize>)
     })
 }
 
-/// An address to listen on.
+/// Parses an address to listen on.
 pub(super) fn address(setting: Setting, text: &str) -> Result<SocketAddr, Error> {
     let address = text.trim().to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
     address.ok_or_else(|| {
@@ -221,7 +223,7 @@ pub(super) fn address(setting: Setting, text: &str) -> Result<SocketAddr, Error>
     })
 }
 
-/// One of a few words, in upper or lower case.
+/// Parses one of the accepted words, in upper or lower case.
 pub(super) fn word(setting: Setting, text: &str, words: &[&'static str]) -> Result<&'static str, Error> {
     let lower = text.trim().to_lowercase();
     words.iter().copied().find(|word| *word == lower).ok_or_else(|| {
@@ -230,7 +232,7 @@ pub(super) fn word(setting: Setting, text: &str, words: &[&'static str]) -> Resu
     })
 }
 
-/// Whether something is wanted.
+/// Parses a switch: on or off.
 pub(super) fn switch(setting: Setting, text: &str) -> Result<bool, Error> {
     match text.trim() {
         "on" => Ok(true),
@@ -239,7 +241,7 @@ pub(super) fn switch(setting: Setting, text: &str) -> Result<bool, Error> {
     }
 }
 
-/// The header that names this program to Personio.
+/// Parses the value of `X-Personio-App-ID`, the header that names this program to Personio.
 pub(super) fn app_id(text: &str) -> Result<HeaderValue, Error> {
     let text = filled(APP_ID, Some(text))?.unwrap_or_default();
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -249,7 +251,7 @@ pub(super) fn app_id(text: &str) -> Result<HeaderValue, Error> {
     })
 }
 
-/// Where Personio's API is. The token must not travel in the clear.
+/// Parses the base URL of Personio's API. It must use TLS, because requests carry the credential.
 pub(super) fn personio_url(text: &str) -> Result<Url, Error> {
     let url = guarded_url(&BASE_URL, text)?;
     if url.path().ends_with("/v2") {
@@ -258,7 +260,7 @@ pub(super) fn personio_url(text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// Where clients find this server.
+/// Parses the public URL of this server.
 pub(super) fn public_url(text: &str) -> Result<Url, Error> {
     let url = plain_url(&PUBLIC_URL, text)?;
     if url.path().ends_with("/scim/v2") {
@@ -267,7 +269,8 @@ pub(super) fn public_url(text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// Where traces are sent. They hold nothing that must not be read on the way.
+/// Parses the URL of the trace collector. Plain HTTP is accepted, because traces contain nothing
+/// confidential.
 #[cfg(feature = "otlp")]
 pub(super) fn otlp_endpoint(text: &str) -> Result<Url, Error> {
     let url = plain_url(&OTLP_ENDPOINT, text)?;
@@ -277,12 +280,13 @@ pub(super) fn otlp_endpoint(text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// Where an issuer's keys are. Whoever can change them on the way can make tokens.
+/// Parses the URL of an issuer's keys. It must use TLS, because an attacker who can change the keys
+/// on the way can create tokens.
 pub(super) fn keys_url(place: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
     guarded_url(place, text)
 }
 
-/// A URL that is asked over TLS, or on this machine.
+/// Parses a URL with TLS, or on this machine.
 fn guarded_url(place: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
     let url = plain_url(place, text)?;
     if url.scheme() == "http" && !is_loopback(&url) {
@@ -291,10 +295,11 @@ fn guarded_url(place: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// An http or https URL of scheme, host and path alone, without a slash at its end.
+/// Parses an http or https URL that consists of scheme, host and path only. A slash at its end is
+/// removed.
 fn plain_url(setting: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
     let text = text.trim();
-    // `localhost:8080` would be a URL with the scheme `localhost`.
+    // `localhost:8080` would parse as a URL with the scheme `localhost`.
     if !text.contains("://") && !text.contains('@') && !text.is_empty() {
         // Programs on the same machine seldom speak TLS.
         let http = Url::parse(&format!("http://{text}"));
@@ -305,7 +310,7 @@ fn plain_url(setting: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(Error(format!("{setting}: `{text}` does not begin with https://")));
     }
-    // The text may hold a password then, so it is not repeated.
+    // Such a text may contain a password, so it is not repeated.
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
         return Err(Error(format!("{setting}: a user name, a password, `?` and `#` have no place in it")));
     }
@@ -314,7 +319,7 @@ fn plain_url(setting: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// Reports whether a URL is one of this machine.
+/// Reports whether the host of a URL is this machine.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -325,7 +330,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The contents of the configuration file.
+/// Reads the configuration file.
 pub(super) fn file(path: &str) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|error| Error(format!("{CONFIG}: {path}: {error}")))
 }

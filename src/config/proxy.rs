@@ -1,27 +1,29 @@
-//! The proxy between this machine and Personio, as the HTTP client finds it in the environment.
+//! Proxy between this machine and Personio, as the HTTP client finds it in the environment.
 
 use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-/// Variables that name the proxy for https:// addresses, in the order in which the HTTP client reads them.
+/// Variables that name the proxy for https:// addresses, in the order in which the HTTP client
+/// reads them.
 const HTTPS_VARIABLES: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 /// Variables that name the proxy for all addresses.
 const ALL_VARIABLES: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 /// Variables that name the proxy for http:// addresses only.
 const HTTP_VARIABLES: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 
-/// A proxy that requests go through.
+/// Proxy that requests go through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proxy {
     /// Variable that names it.
     pub variable: &'static str,
-    /// Its host.
+    /// Host.
     pub host: String,
-    /// Its port.
+    /// Port.
     pub port: u16,
 }
 
-/// Returns the proxy for an https:// URL. `NO_PROXY` is respected, and user name and password are left out.
+/// Returns the proxy for an https:// URL. `NO_PROXY` is respected, and user name and password are
+/// left out.
 #[must_use]
 pub fn proxy(url: &Url) -> Option<Proxy> {
     let destination = url.as_str().parse().ok()?;
@@ -33,7 +35,8 @@ pub fn proxy(url: &Url) -> Option<Proxy> {
     Some(Proxy { variable, host, port })
 }
 
-/// Returns the variable that names a proxy for http:// addresses, which Personio's is not.
+/// Returns the variable that names a proxy for http:// addresses only, which requests to Personio
+/// do not use. Returns `None` if a proxy for https:// addresses is named.
 #[must_use]
 pub fn http_only_proxy() -> Option<&'static str> {
     if HTTPS_VARIABLES.into_iter().chain(ALL_VARIABLES).any(is_set) {

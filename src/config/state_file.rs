@@ -1,4 +1,4 @@
-//! The state file and the key that it is sealed with: both or neither.
+//! State file and its key. Both settings are given, or neither.
 
 use std::fs;
 use std::io;
@@ -11,19 +11,20 @@ use crate::config::Error;
 use crate::config::parsers;
 use crate::config::parsers::{STATE_FILE, STATE_KEY};
 
-/// The shortest key: it is no password, and nothing slows down whoever guesses.
+/// Minimum length of the key in characters. The key is not a password: nothing slows down an
+/// attacker who guesses.
 const SHORTEST_KEY: usize = 32;
 
-/// Where what was loaded is kept through restarts.
+/// Checked settings of the state file.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// The file, in a folder that can be written to.
+    /// Path of the file, in a folder that is writable.
     pub path: PathBuf,
-    /// What it is sealed with.
+    /// Key of the encryption.
     pub key: SecretString,
 }
 
-/// The state file, if there is to be one.
+/// Returns the settings of the state file, if it is configured.
 pub(super) fn state(matches: &ArgMatches) -> Result<Option<State>, Error> {
     let path = parsers::given("state_file", matches);
     match (path, parsers::secret(STATE_KEY, matches)?) {
@@ -46,11 +47,12 @@ fn checked_key(key: SecretString) -> Result<SecretString, Error> {
     Ok(key)
 }
 
-/// A path whose folder exists and can be written to: the file is replaced, not rewritten.
+/// Checks that the folder of a path exists and is writable. The file is replaced and not rewritten,
+/// so that its folder counts.
 fn checked_path(text: &str) -> Result<PathBuf, Error> {
     let path = Path::new(text.trim());
-    // What is in the file's place is set aside if it is none; a folder that was meant to hold the file
-    // must not be.
+    // A path that is not a file would be set aside. A folder in which a person wants the file must
+    // not be moved.
     if path.file_name().is_none() || text.ends_with('/') || path.is_dir() {
         return Err(Error(format!("{STATE_FILE}: `{}` is no file; write for example folder/state", path.display())));
     }
@@ -63,15 +65,16 @@ fn checked_path(text: &str) -> Result<PathBuf, Error> {
     Ok(path.to_owned())
 }
 
-/// Whether there can be something new next to the file. The rights alone do not tell: file systems have
-/// a mind of their own.
+/// Checks that a new entry can be created next to the file. Permissions alone do not prove it,
+/// because some file systems refuse for other reasons.
 fn try_out(path: &Path) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".check");
     let probe = path.with_file_name(name);
     match fs::create_dir(&probe) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        // An empty folder: whatever else has the name is not removed by this.
+        // The probe is an empty folder, so that removing it cannot remove other data of the same
+        // name.
         Ok(()) | Err(_) => {
             let _ = fs::remove_dir(&probe);
             Ok(())

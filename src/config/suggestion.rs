@@ -1,4 +1,4 @@
-//! The name that somebody may have meant who wrote another one.
+//! Suggestions for misspelt names: "did you mean …?".
 
 use std::ffi::OsStr;
 
@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::config::Args;
 use crate::spelling;
 
-/// Prefixes of variables. They are not compared: half of a short name would be the same.
+/// Prefixes of variables. They are not compared, because they would make short names look similar.
 pub(super) const PREFIXES: [&str; 2] = ["PERSONIO_", "SCIM_"];
 /// Names that other programs have for our settings.
 const SYNONYMS: &[(&str, &str)] = &[
@@ -30,7 +30,7 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("loglevel", "log_level"),
 ];
 
-/// Returns the candidate that `word` is most likely a misspelling of.
+/// Returns the candidate of which `word` is most likely a misspelling.
 pub(super) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let prefix = PREFIXES.iter().find(|prefix| word.starts_with(**prefix));
     let word = bare(word);
@@ -42,12 +42,13 @@ pub(super) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str>
             Some(own) if bare.ends_with(own.as_str()) => Some(0),
             _ => spelling::slips(&word, &bare),
         };
-        // `token` for `bearer_token`, or `warning` for `warn`.
+        // Examples: `token` for `bearer_token`, and `warning` for `warn`.
         let is_part = (word.len() >= 3 && bare.contains(&word)) || (bare.len() > 3 && word.contains(&bare));
         let rank = slips.unwrap_or_else(|| 100 + bare.len().abs_diff(word.len()));
         // `PERSONIO_URL` is rather `PERSONIO_BASE_URL` than `SCIM_PUBLIC_URL`.
         let is_sibling = prefix.is_none_or(|prefix| candidate.starts_with(prefix));
-        // `PERSONIO_TOKEN` is no token of SCIM clients: whoever follows the suggestion hands out the wrong secret.
+        // `PERSONIO_TOKEN` must not suggest the token of SCIM clients: a person who follows the
+        // suggestion would hand out the wrong secret.
         if !is_sibling && is_secret(candidate) {
             continue;
         }
@@ -59,17 +60,18 @@ pub(super) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str>
     best.map(|(_, candidate)| candidate)
 }
 
-/// Reports whether a variable holds a token or a key of the server, or names the file that does.
+/// Reports whether a variable holds a token or key of the server, or names a file that does.
 fn is_secret(variable: &str) -> bool {
     variable.starts_with("SCIM_") && (variable.contains("TOKEN") || variable.contains("KEY"))
 }
 
-/// Returns the question that follows a message about `word`, with a blank in front, or nothing.
+/// Returns the question that follows a message about `word`, with punctuation in front, or an empty
+/// text.
 pub(super) fn question(word: &str, candidates: &[&str]) -> String {
     nearest(word, candidates).map_or_else(String::new, |candidate| format!("; did you mean `{candidate}`?"))
 }
 
-/// The letters that are compared.
+/// Returns the letters that are compared: lower case, without prefix and separators.
 fn bare(name: &str) -> String {
     let name = name.trim_start_matches('-');
     let name = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
@@ -82,7 +84,7 @@ fn bare(name: &str) -> String {
     bare
 }
 
-/// Returns what is wrong with the arguments as one line, with what may have been meant.
+/// Returns the error of the arguments as one line, with a suggestion.
 pub(super) fn complaint(error: &clap::Error) -> String {
     let text = error.to_string();
     let about = text.split("\n\n").next().unwrap_or_default();
@@ -113,7 +115,7 @@ fn text_of(error: &clap::Error, kind: ContextKind) -> Option<&str> {
     }
 }
 
-/// Returns which commands have this flag.
+/// Returns the list of commands that have this flag, or `None`.
 fn commands_with(flag: &str) -> Option<String> {
     let mut commands = Vec::new();
     for command in Args::command().get_subcommands() {
@@ -134,7 +136,7 @@ fn any_flag(flag: &str) -> String {
     question(flag, &flags)
 }
 
-/// Returns the question for a command, or a command of a command, with a similar name.
+/// Returns the question for a command or subcommand with a similar name.
 fn any_command(word: &str) -> String {
     let args = Args::command();
     let mut names = Vec::new();
@@ -145,7 +147,7 @@ fn any_command(word: &str) -> String {
     question(word, &names)
 }
 
-/// The variables of all commands.
+/// Returns the variables of all commands.
 pub(super) fn variables(args: &clap::Command) -> Vec<&str> {
     let arguments = args.get_subcommands().flat_map(clap::Command::get_arguments);
     arguments.filter_map(|argument| argument.get_env().and_then(OsStr::to_str)).collect()

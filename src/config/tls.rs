@@ -1,4 +1,4 @@
-//! The certificate that is shown to clients, and its key: both or neither.
+//! Certificate and key of the server. Both settings are given, or neither.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::config::parsers;
 use crate::config::parsers::{TLS_CERT, TLS_KEY};
 use crate::tls::{Files, Pair, Part};
 
-/// The certificate and its key, read, if clients are to speak TLS.
+/// Reads the certificate and its key, if TLS is configured.
 pub(super) fn pair(matches: &ArgMatches) -> Result<Option<Pair>, Error> {
     let path = |id| parsers::given(id, matches).map(|path| PathBuf::from(path.trim()));
     let files = match (path("tls_cert"), path("tls_key")) {
