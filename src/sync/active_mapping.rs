@@ -1,4 +1,4 @@
-//! The mapping in force: the policy of the configuration, and what follows from it.
+//! Mapping in force: the policy of the configuration and the values derived from it.
 
 use std::sync::Arc;
 
@@ -9,10 +9,11 @@ use crate::mapping::attributes::Attributes;
 use crate::mapping::primary_employment::DateRules;
 use crate::scim::Vocabulary;
 
-/// What a company has chosen, and what follows from it. A load goes by one from its beginning to its end.
+/// Mapping policy and the values derived from it. A load uses the same one from its beginning to
+/// its end.
 pub(crate) struct Choice {
     pub(super) policy: Policy,
-    /// The custom attributes that are read.
+    /// Custom attributes that a load reads.
     pub(super) wanted: Vec<String>,
     pub(super) attributes: Attributes,
     pub(super) vocabulary: Arc<Vocabulary>,
@@ -24,7 +25,7 @@ impl Choice {
         Arc::new(Self { wanted: policy.wanted_attributes(), attributes, policy, vocabulary })
     }
 
-    /// Returns the rules for the day that it is in the company's time zone.
+    /// Returns the date rules for the current day in the company's time zone.
     pub(super) fn rules(&self, now: Timestamp) -> DateRules<'_> {
         let policy = &self.policy;
         DateRules { policy, today: now.to_zoned(policy.time_zone.clone()).date() }

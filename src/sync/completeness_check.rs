@@ -1,14 +1,15 @@
-//! A first look at what a credential lets through: Personio leaves attributes out that it may not read, and
-//! a company seems to have neither addresses nor states then.
+//! Completeness check of a load. Personio omits attributes that the credential may not read. The
+//! persons then appear to have no e-mail address or no status.
 
 use crate::directory::SourceError;
 use crate::mapping::primary_employment::DateRules;
 use crate::sync::record_codec::Facts;
 
-/// So few may lack something, unless it is everybody.
+/// Maximum number of persons without an attribute that is accepted even if they are the majority.
+/// The limit does not apply if all persons lack the attribute.
 const FEW: usize = 10;
 
-/// How many people lack what matters most.
+/// Numbers of persons that lack an e-mail address or a status.
 #[derive(Debug, Default)]
 pub(crate) struct Lacks {
     all: usize,
@@ -17,7 +18,7 @@ pub(crate) struct Lacks {
 }
 
 impl Lacks {
-    /// Counts one more person.
+    /// Counts one person.
     pub(crate) fn note(&mut self, facts: &Facts, rules: &DateRules<'_>) {
         let employment = facts.employments.as_deref().and_then(|employments| rules.primary_employment(employments));
         let status = employment.and_then(|employment| employment.status.as_ref()).or(facts.person.status.as_ref());
@@ -26,7 +27,8 @@ impl Lacks {
         self.without_status += usize::from(status.is_none());
     }
 
-    /// What most people lack, and what to do about it.
+    /// Returns an error if most persons lack an attribute. The error names the attribute and the
+    /// setting in Personio that grants access to it.
     pub(crate) fn flaw(&self) -> Option<SourceError> {
         let Self { all, without_email, without_status } = *self;
         let is_most = |count: usize| count > 0 && (count == all || (count > FEW && count * 2 > all));

@@ -1,17 +1,19 @@
-//! Who is said to have changed, and so is to be read at the next load whatever else that reads.
+//! Dirty set: ids of persons that a webhook reported as changed. The next load reads their
+//! employments, in addition to those of its recheck schedule.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-/// So many are remembered: more than a company has. What is beyond is found when everybody is read in turn.
+/// Maximum number of ids, more than a company has persons. It bounds the memory. A periodic recheck
+/// finds changes beyond it.
 const MOST: usize = 500_000;
 
-/// Persons who are said to have changed.
+/// Ids of persons that were reported as changed.
 #[derive(Debug, Default)]
 pub(crate) struct Marks(Mutex<HashSet<String>>);
 
 impl Marks {
-    /// Remembers this person.
+    /// Adds the id of a person, unless the set is full.
     pub(crate) fn note(&self, id: String) {
         let mut marked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if marked.len() < MOST {
@@ -19,14 +21,15 @@ impl Marks {
         }
     }
 
-    /// All who were noted since the last time; they are noted again unless they [are seen](Taken::are_seen_but).
+    /// Takes all ids out of the set. On drop, the ids that the load did not read return to it.
     pub(crate) fn take(&self) -> Taken<'_> {
         let ids = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         Taken { marks: self, ids }
     }
 }
 
-/// Those whom a load reads. It may fail or break off.
+/// Dirty ids that a running load reads. The load can fail or be cancelled, so the remaining ids
+/// return to the set on drop.
 #[derive(Debug)]
 pub(crate) struct Taken<'m> {
     marks: &'m Marks,
@@ -38,7 +41,7 @@ impl Taken<'_> {
         &self.ids
     }
 
-    /// They have been read, but for those.
+    /// Discards the ids, which have been read. Only `others` return to the set.
     pub(crate) fn are_seen_but(mut self, others: &HashSet<Box<str>>) {
         self.ids.retain(|id| others.contains(id.as_str()));
     }

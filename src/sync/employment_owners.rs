@@ -1,12 +1,13 @@
-//! Whose employment an employment is. Each belongs to one person: otherwise somebody would be served with another's
-//! job, manager and department.
+//! Owners of employments. Each employment belongs to one person. Without this check a user could
+//! get the job, manager and department of another person.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::personio::model::Person;
 
-/// The person to whom each employment belongs. Ids are kept as hashes, since there are as many as persons.
+/// Person to whom each employment belongs. Ids are stored as hashes to save memory, since there are
+/// as many employments as persons.
 #[derive(Debug, Default)]
 pub(crate) struct Owners {
     hasher: RandomState,
@@ -18,12 +19,12 @@ pub(crate) struct Owners {
 enum Owner {
     /// Hash of the person's id.
     Person(u64),
-    /// Several persons are listed with this employment, so that it is nobody's.
+    /// Several persons are listed with this employment, so that it belongs to none of them.
     Several,
 }
 
 impl Owners {
-    /// Notes that a person is listed with an employment.
+    /// Notes that the listing shows a person with an employment.
     pub(crate) fn list(&mut self, employment: &str, person: &str) {
         let owner = Owner::Person(self.hasher.hash_one(person));
         let known = self.by_employment.entry(self.hasher.hash_one(employment)).or_insert(owner);
@@ -32,7 +33,7 @@ impl Owners {
         }
     }
 
-    /// Notes the employments with which a person is listed. Reports whether there are any.
+    /// Notes all employments with which a person is listed. Reports whether there are any.
     pub(crate) fn list_all(&mut self, person: &Person) -> bool {
         let mut is_any = false;
         for id in person.employments.iter().filter_map(|employment| employment.id.as_deref()) {
@@ -42,14 +43,15 @@ impl Owners {
         is_any
     }
 
-    /// Notes that a person had an employment when it was last read. A listing has precedence.
+    /// Notes that a person had an employment at the last read. An owner from the listing takes
+    /// precedence.
     pub(crate) fn remember(&mut self, employment: &str, person: &str) {
         let owner = Owner::Person(self.hasher.hash_one(person));
         self.by_employment.entry(self.hasher.hash_one(employment)).or_insert(owner);
     }
 
-    /// Reports whether an employment that was read for a person belongs to that person. If it belongs to nobody
-    /// yet, it does from now on.
+    /// Reports whether an employment that was read for a person belongs to that person. An
+    /// employment without an owner gets this person as its owner.
     pub(crate) fn belongs(&mut self, employment: &str, person: &str) -> bool {
         let owner = Owner::Person(self.hasher.hash_one(person));
         *self.by_employment.entry(self.hasher.hash_one(employment)).or_insert(owner) == owner

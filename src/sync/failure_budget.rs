@@ -1,19 +1,21 @@
-//! When employments that cannot be read are those of a few, and when they are an outage.
+//! Failure budget: the number of employments that a load may fail to read before the failures count
+//! as an outage.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use crate::personio::{Employments, Error};
 
-/// Of so many persons the employments may be unreadable before a load counts as failed, though not of
-/// more than half of a small company …
+/// Number of persons whose employments may be unreadable in a company of any size, limited to half
+/// of a small company. It is also the maximum number of consecutive failures, since more of them
+/// indicate an outage.
 const FEW: usize = 10;
-/// … nor may so many in a row, since that is an outage; a large company may have one in five.
+/// Divisor that gives the limit for a large company: one person in five.
 const SHARE: usize = 5;
-/// Part of a large company that may be left out because nothing is known of their employments: as in a list of persons,
-/// one in so many.
+/// Divisor that gives the number of persons that may be left out of a large company because their
+/// employments are unknown: one in twenty, as in a listing of persons.
 const LEFT_OUT_SHARE: usize = 20;
 
-/// Counts failures in a row: after a long one it makes no sense to go on asking.
+/// Counter of consecutive failures. After a long streak, further requests are pointless.
 #[derive(Debug, Default)]
 pub(crate) struct Row {
     length: AtomicUsize,
@@ -21,6 +23,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// Counts the outcome of one request.
     pub(crate) fn note(&self, succeeded: bool) {
         if succeeded {
             self.length.store(0, Relaxed);
@@ -29,49 +32,55 @@ impl Row {
         }
     }
 
+    /// Reports whether a long streak has occurred. A later success does not reset this.
     pub(crate) fn is_long(&self) -> bool {
         self.was_long.load(Relaxed)
     }
 }
 
-/// Earlier employments of one person, from before they were to be read again.
+/// Validity of the earlier employments of one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Earlier {
-    /// They are as good as new ones.
+    /// The employments are recent enough to stand in for new ones.
     Trusted,
-    /// They are too old to be as good as new ones.
+    /// The employments are too old to stand in for new ones.
     Old,
-    /// There are none, so that the person is left out.
+    /// The employments are unknown, so that the person is left out.
     Missing,
 }
 
-/// State of one person's employments before they were to be read.
+/// State of the employments of one person before a load reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Before {
     pub(crate) earlier: Earlier,
-    /// Whether reading them failed in the load before.
+    /// True if the last attempt to read them failed.
     pub(crate) failed: bool,
 }
 
-/// Counts the persons whose employments cannot be read.
+/// Counters of failures and their limits for one load.
 pub(crate) struct Unreadable {
+    /// Maximum number of persons without valid employments.
     tolerated: usize,
+    /// Maximum number of persons among them without any employments.
     tolerated_left_out: usize,
-    /// Number of persons with employments that are too old.
+    /// Number of persons whose employments are too old.
     old: usize,
-    /// Number of persons of whose employments nothing is known.
+    /// Number of persons whose employments are unknown.
     left_out: usize,
-    /// Number of both that came one after the other.
+    /// Number of failures of both kinds since the last success. Persons whose last attempt had
+    /// failed already do not count.
     untrusted_in_a_row: usize,
-    /// Number of persons with those of an earlier load.
+    /// Number of persons that keep valid employments of an earlier load.
     outdated: usize,
-    /// Number of answers with an employment of another person.
+    /// Number of responses with an employment of another person.
     foreign: usize,
+    /// Number of such responses since the last success.
     foreign_in_a_row: usize,
     first: Option<Error>,
 }
 
 impl Unreadable {
+    /// Creates the budget for a load of this number of persons.
     pub(crate) fn among(persons: usize) -> Self {
         Self {
             tolerated: FEW.min(persons.div_ceil(2)).max(persons / SHARE),
@@ -86,7 +95,8 @@ impl Unreadable {
         }
     }
 
-    /// Returns the employments; none if they cannot be read and that is tolerated.
+    /// Counts the outcome for one person. Returns the employments, or `None` if they cannot be read
+    /// and the budget tolerates it.
     pub(crate) fn note(
         &mut self,
         answer: Result<Employments, Error>,
@@ -105,7 +115,8 @@ impl Unreadable {
                     Earlier::Old => self.old += 1,
                     Earlier::Missing => self.left_out += 1,
                 }
-                // In a later load those who failed before come one after the other: that is no outage.
+                // A load reads the persons whose last attempt failed one after another, so that
+                // their failures do not indicate an outage.
                 if before.earlier != Earlier::Trusted && !before.failed {
                     self.untrusted_in_a_row += 1;
                 }
@@ -124,8 +135,8 @@ impl Unreadable {
             || self.untrusted_in_a_row > FEW
     }
 
-    /// Counts an answer with an employment of another person. It is an answer about the wrong person, so that many of
-    /// them fail the load also where all persons have earlier employments.
+    /// Counts a response with an employment of another person. Such a response is wrong, so that
+    /// many of them fail the load even if all persons have earlier employments.
     pub(crate) fn note_foreign(&mut self, error: &Error) -> Result<(), Error> {
         self.foreign += 1;
         self.foreign_in_a_row += 1;

@@ -1,4 +1,4 @@
-//! Which names are needed to translate employments.
+//! Look-up ids that the mapping of employments needs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,12 +10,13 @@ use crate::personio::model::{Employment, Status};
 use crate::personio::{Kind, Names};
 use crate::sync::record_codec::Facts;
 
-/// Ids of what has a name, by kind. They are few, however many people there are.
+/// Look-up ids by kind. They are few in any company, since many persons share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Named(HashMap<Kind, HashSet<String>>);
 
 impl Named {
-    /// Adds what the employments of one person name that can be the primary one on some day: dates decide which.
+    /// Adds the look-up ids of each employment of one person that can be the primary one on some
+    /// day. Of the ended employments only the newest can be.
     pub(crate) fn add(&mut self, employments: &[Employment]) {
         let mut newest_over: Option<&Employment> = None;
         for employment in employments {
@@ -30,7 +31,7 @@ impl Named {
         }
     }
 
-    /// Adds what one employment names.
+    /// Adds the look-up ids of one employment.
     pub(crate) fn add_one(&mut self, employment: &Employment) {
         for (kind, id) in units(employment) {
             let ids = self.0.entry(kind).or_default();
@@ -45,21 +46,22 @@ impl Named {
     }
 }
 
-/// Reports whether a person with this primary employment lacks a name that could not be read.
+/// Reports whether a primary employment refers to a look-up whose name could not be read.
 pub(crate) fn lacks_name(employment: Option<&Employment>, names: &Names) -> bool {
     employment.is_some_and(|employment| units(employment).into_iter().any(|(kind, id)| names.lacks(kind, id)))
 }
 
-/// Number of persons who refer to units of one kind.
+/// Number of persons that refer to look-ups of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct InUse {
-    /// Persons who refer to at least one.
+    /// Persons that refer to at least one.
     pub(crate) persons: usize,
-    /// Of them, those with a unit that has no name.
+    /// Persons among them that refer to a look-up without a name.
     pub(crate) nameless: usize,
 }
 
 impl InUse {
+    /// Counts the persons whose primary employment refers to look-ups of `kind`.
     pub(crate) fn of(kind: Kind, people: &[Facts], names: &Names, rules: &DateRules<'_>) -> Self {
         let mut in_use = Self::default();
         for facts in people {
@@ -73,7 +75,7 @@ impl InUse {
     }
 }
 
-/// Returns everything that an employment refers to and that has a name.
+/// Returns the look-ups to which an employment refers, as kind and id.
 fn units(employment: &Employment) -> Vec<(Kind, &str)> {
     let mut units = Vec::new();
     for unit in &employment.org_units {
@@ -96,7 +98,7 @@ fn units(employment: &Employment) -> Vec<(Kind, &str)> {
     units
 }
 
-/// What decides between employments that are over.
+/// Returns the sort key of an ended employment. The one with the largest key is the newest.
 fn start_and_id(employment: &Employment) -> (Option<Date>, &str) {
     (employment.employment_start_date, &employment.id)
 }

@@ -1,4 +1,5 @@
-//! The reading side: which persons and employments a load reads, and what is kept of them between loads.
+//! Reading side: the persons and employments that a load reads, and the data that stays between
+//! loads.
 
 mod active_mapping;
 pub(crate) mod completeness_check;

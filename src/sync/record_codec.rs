@@ -1,5 +1,5 @@
-//! What Personio said of a person, in one piece of memory: as a struct it is dozens of small texts, of which
-//! a company has millions. It is packed as MessagePack and unpacked for one person at a time.
+//! Codec of records. A record is one byte string in MessagePack, since a person as a struct is
+//! dozens of small strings, of which a company has millions. One record is decoded at a time.
 
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
@@ -13,13 +13,13 @@ use crate::personio;
 use crate::personio::model::{Employment, Person};
 use crate::personio::{Endpoint, Read};
 
-/// What was not packed by this program, or cannot be packed.
+/// Error for bytes that cannot be decoded or a value that cannot be encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("what is known of a person cannot be {0}, which is a fault of this program")]
 pub(crate) struct Fault(&'static str);
 
 impl Fault {
-    /// Of what is not what it should be.
+    /// Error for bytes that this program did not encode.
     pub(crate) const UNREADABLE: Self = Self("read back");
 }
 
@@ -35,15 +35,15 @@ impl From<Fault> for personio::Error {
     }
 }
 
-/// What Personio said of one person.
+/// Decoded data of one person.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Facts {
     pub(crate) person: Person,
-    /// As they could last be read; `None` if that never succeeded.
+    /// Employments of the last successful read; `None` if no read has succeeded.
     pub(crate) employments: Option<Vec<Employment>>,
 }
 
-/// A person as packed: the fields of [`Person`] in their order, most of them passed over.
+/// Encoded person: the fields of [`Person`] in their order, most of which are skipped.
 #[derive(Deserialize)]
 struct Beginning<'p>(
     &'p str,
@@ -58,28 +58,30 @@ struct Beginning<'p>(
     IgnoredAny,
 );
 
-/// A person as listed, packed, without what is personal.
+/// Encoded person of a listing, without the values of personal attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub(crate) id: Box<str>,
     bytes: Vec<u8>,
-    /// Names of the attributes whose values could not be taken as they are.
+    /// Names of the attributes whose values could not be read exactly.
     pub(crate) odd: Vec<Box<str>>,
 }
 
 impl Listed {
+    /// Encodes a person without the values of personal attributes.
     pub(crate) fn new(mut person: Person) -> Result<Self, Fault> {
         forget_personal(&mut person);
         let bytes = packed(&person)?;
         Ok(Self { id: person.id.into(), bytes, odd: Vec::new() })
     }
 
-    /// Packs a person as read from a listing or alone.
+    /// Encodes a person from a listing or a single-user fetch, with the names of its inexact
+    /// attributes.
     pub(crate) fn of(read: Read<Person>) -> Result<Self, Fault> {
         Ok(Self { odd: read.odd, ..Self::new(read.value)? })
     }
 
-    /// Returns the size of the packed person, in bytes.
+    /// Returns the size of the encoded person in bytes.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len()
     }
@@ -89,16 +91,17 @@ impl Listed {
     }
 }
 
-/// A person and their employments, one behind the other.
+/// Encoded record: the person, followed by the employments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Packed {
     #[serde(with = "serde_bytes")]
     bytes: Box<[u8]>,
-    /// Where the employments begin. Where there is nothing, they are not known.
+    /// Offset of the employments. If no bytes follow it, the employments are unknown.
     person: usize,
 }
 
 impl Packed {
+    /// Joins an encoded person and employments; `None` means that the employments are unknown.
     pub(crate) fn new(person: &Listed, employments: Option<&[Employment]>) -> Result<Self, Fault> {
         let employments = employments.map(packed).transpose()?.unwrap_or_default();
         Ok(Self::joined(&person.bytes, &employments))
@@ -108,32 +111,33 @@ impl Packed {
         Self { bytes: [person, employments].concat().into(), person: person.len() }
     }
 
-    /// That person, with the employments that are known here.
+    /// Returns a record of `person` with the employments of this record.
     pub(crate) fn with_person(&self, person: &Listed) -> Self {
         Self::joined(&person.bytes, self.parts().1)
     }
 
-    /// The person who is known here, with the employments of `other`.
+    /// Returns a record of the person in this record with the employments of `other`.
     pub(crate) fn with_employments_of(&self, other: &Self) -> Self {
         Self::joined(self.parts().0, other.parts().1)
     }
 
-    /// Both parts; whatever is not packed well is unpacked by nobody.
+    /// Returns the bytes of the person and of the employments. Both are empty for an invalid
+    /// offset, so that decoding fails.
     fn parts(&self) -> (&[u8], &[u8]) {
         self.bytes.split_at_checked(self.person).unwrap_or_default()
     }
 
-    /// The person, whose id is `id`.
+    /// Returns the encoded person. `id` must be the id of this person.
     pub(crate) fn listed(&self, id: &str) -> Listed {
         Listed { id: id.into(), bytes: self.parts().0.to_vec(), odd: Vec::new() }
     }
 
-    /// How much it is.
+    /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether this is the person, to the last detail.
+    /// Reports whether the person in this record equals `person` byte for byte.
     pub(crate) fn is_of(&self, person: &Listed) -> bool {
         self.parts().0 == person.bytes
     }
@@ -146,6 +150,7 @@ impl Packed {
         !self.parts().1.is_empty()
     }
 
+    /// Decodes the fields that name and order a person, without a copy.
     pub(crate) fn head(&self) -> Result<Head<'_>, Fault> {
         let Beginning(id, email, first_name, last_name, preferred_name, _, created_at, ..) = unpacked(self.parts().0)?;
         Ok(Head { id, email, first_name, last_name, preferred_name, created_at })
@@ -169,8 +174,8 @@ fn unpacked<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Fault> {
     rmp_serde::from_slice(bytes).map_err(|_| Fault::UNREADABLE)
 }
 
-/// Forgets the values of custom attributes that were asked for and are personal, as can be seen of them only
-/// once they have come: they are not served, and must be found neither in memory nor on a disk.
+/// Removes the values of requested custom attributes that are personal. Only the received attribute
+/// shows that it is. Such values are not served, and must not stay in memory or on disk.
 fn forget_personal(person: &mut Person) {
     person.custom_attributes.iter_mut().filter(|it| is_personal_attribute(it)).for_each(|it| it.value = Value::Null);
 }
@@ -199,7 +204,7 @@ mod tests {
         })
     }
 
-    /// A value as documented, or another.
+    /// Generates a documented value, `null` or any other value.
     fn field(documented: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
         prop_oneof![3 => documented, 1 => Just(Value::Null), 1 => value()]
     }

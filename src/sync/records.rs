@@ -1,5 +1,5 @@
-//! What is known of every person, as Personio said it last. It outlives the load that brought it, so that
-//! the next one asks only for what may have changed, and with a state file it outlives the program.
+//! Records: the last known data of each person. They outlive the load that read them, so that the
+//! next load requests only what may have changed. With a state file they outlive the process.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
@@ -16,31 +16,34 @@ use crate::personio::{Names, OddNames, UnreadableEntry, is_fit_for_a_log};
 use crate::sync::lookup_ids::Named;
 use crate::sync::record_codec::{Facts, Fault, Listed, Packed};
 
-/// The version of what is written. What has another is not read.
+/// Version of the encoded form. Bytes of another version are rejected.
 const VERSION: u32 = 3;
-/// About what a record takes besides what is packed in it, when it is written.
+/// Approximate number of bytes of an encoded record in addition to the packed person and
+/// employments.
 const ROW: usize = 80;
 
-/// One person.
+/// Last known data of one person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) id: Box<str>,
-    /// What Personio said.
+    /// Encoded person and employments.
     pub(crate) packed: Packed,
-    /// When the employments were read.
+    /// Time at which the employments were read, or of the first attempt if none has succeeded.
     pub(crate) read: Timestamp,
-    /// Whether reading them has failed since.
+    /// True if the last attempt to read the employments failed.
     pub(crate) failed: bool,
-    /// When Personio was last asked for this person alone, because the list had none.
+    /// Time of the last deletion check since the person was missing from a listing.
     pub(crate) asked: Option<Timestamp>,
-    /// Whether they were missing from the last listing, without Personio having said that they are gone.
+    /// True if the last listing did not contain the person and the deletion is not confirmed.
     pub(crate) unconfirmed: bool,
-    /// The attribute because of which the person could not be read when last listed: this is an earlier state.
+    /// Attribute that made the person unreadable in the last listing. The record has an earlier
+    /// state then.
     pub(crate) unreadable: Option<Box<str>>,
+    /// Attributes whose values could not be read exactly.
     pub(crate) odd: Odd,
 }
 
-/// Names of the attributes of one person whose values could not be taken as they are.
+/// Names of the attributes of one person whose values could not be read exactly.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Odd {
     pub(crate) person: Vec<Box<str>>,
@@ -48,7 +51,8 @@ pub(crate) struct Odd {
 }
 
 impl Record {
-    /// What is known when the employments were read, or were to be.
+    /// Creates the record of a person from a listing. `employments` is `None` if the attempt to
+    /// read them at `read` failed.
     pub(crate) fn new(person: &Listed, employments: Option<&[Employment]>, read: Timestamp) -> Result<Self, Fault> {
         let packed = Packed::new(person, employments)?;
         let failed = employments.is_none();
@@ -56,7 +60,7 @@ impl Record {
         Ok(Self { id: person.id.clone(), packed, read, failed, asked: None, unconfirmed: false, unreadable: None, odd })
     }
 
-    /// Whether the same user is made of both.
+    /// Reports whether both records give the same user and the same defects.
     fn makes_the_same_as(&self, other: &Self) -> bool {
         self.packed == other.packed
             && self.failed == other.failed
@@ -65,7 +69,7 @@ impl Record {
             && self.odd == other.odd
     }
 
-    /// Whether anything of it could not be read or taken as it is.
+    /// Reports whether any part could not be read, or not exactly.
     fn is_odd(&self) -> bool {
         !self.is_complete()
             || self.unreadable.is_some()
@@ -73,24 +77,26 @@ impl Record {
             || !self.odd.employments.is_empty()
     }
 
-    /// Reports whether a user can be made of it. Without employments nobody can tell who is active.
+    /// Reports whether the record can be mapped to a user. Without employments, the active state is
+    /// unknown.
     pub(crate) fn is_complete(&self) -> bool {
         self.packed.knows_employments()
     }
 
-    /// The person, as listed last.
+    /// Returns the person as last listed.
     pub(crate) fn listed(&self) -> Listed {
         let mut listed = self.packed.listed(&self.id);
         listed.odd.clone_from(&self.odd.person);
         listed
     }
 
-    /// Whether a part of it is of an earlier load, since it could not be read again.
+    /// Reports whether a part comes from an earlier load because it could not be read again.
     pub(crate) fn is_outdated(&self) -> bool {
         self.unreadable.is_some() || (self.failed && self.packed.knows_employments())
     }
 
-    /// A record that was written, without what is personal by the rules of this version.
+    /// Checks a decoded record and adds the look-up ids of its employments to `named`. Removes the
+    /// values of attributes that are personal by the rules of this version.
     fn checked(self, named: &mut Named) -> Result<Self, Fault> {
         let Facts { person, employments } = self.packed.facts()?;
         if *person.id != *self.id {
@@ -104,10 +110,11 @@ impl Record {
     }
 }
 
-/// Records, each found by its id.
+/// Set of records with access by person id.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct People(HashSet<ById>);
 
+/// Record that is hashed and compared by its id.
 #[derive(Debug, Clone)]
 struct ById(Arc<Record>);
 
@@ -140,7 +147,7 @@ impl People {
         self.0.contains(id)
     }
 
-    /// Adds a record, in the place of an earlier one of the same person.
+    /// Adds a record. It replaces an earlier record of the same person.
     pub(crate) fn insert(&mut self, record: Arc<Record>) {
         self.0.replace(ById(record));
     }
@@ -155,7 +162,7 @@ impl People {
 }
 
 impl FromIterator<Arc<Record>> for People {
-    /// Of several records of one person the last counts.
+    /// Collects records. Of several records of one person the last stays.
     fn from_iter<I: IntoIterator<Item = Arc<Record>>>(records: I) -> Self {
         let records = records.into_iter();
         let mut people = Self(HashSet::with_capacity(records.size_hint().0));
@@ -164,23 +171,24 @@ impl FromIterator<Arc<Record>> for People {
     }
 }
 
-/// Everybody, and the names of what they belong to.
+/// All records and the names of the look-ups to which they refer.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     pub(crate) people: People,
     pub(crate) names: Names,
-    /// Persons and names of the last load that could not be read and are not known from before. They are not written.
+    /// Persons and names that the last load could not read and that have no earlier state. They are
+    /// not encoded.
     pub(crate) left_out: LeftOut,
 }
 
-/// What a load could not read and nothing earlier stands for.
+/// Persons and names that a load could not read and that have no earlier state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LeftOut {
     pub(crate) persons: Vec<UnreadableEntry>,
     pub(crate) names: Vec<OddNames>,
 }
 
-/// Names a person in a log line.
+/// Returns the description of a person for a log line.
 fn person(id: Option<&str>) -> String {
     match id {
         Some(id) => format!("person {}", shown(id)),
@@ -188,12 +196,12 @@ fn person(id: Option<&str>) -> String {
     }
 }
 
-/// Returns an id, if it may stand in a log line.
+/// Returns `id` if it is safe in a log line, else a placeholder.
 fn shown(id: &str) -> &str {
     if is_fit_for_a_log(id) { id } else { "with an odd id" }
 }
 
-/// How records are written.
+/// Encoded form of the records, for writing.
 #[derive(Serialize)]
 struct Written<'r> {
     version: u32,
@@ -201,7 +209,7 @@ struct Written<'r> {
     people: Vec<&'r Record>,
 }
 
-/// How they are read.
+/// Encoded form of the records, for reading.
 #[derive(Deserialize)]
 struct Read {
     version: u32,
@@ -210,7 +218,7 @@ struct Read {
 }
 
 impl Records {
-    /// Whether the same users are made of both, whenever what is known was read.
+    /// Reports whether both give the same users and the same defects. Read times are ignored.
     pub(crate) fn make_the_same_as(&self, other: &Self) -> bool {
         let is_same = |one: &Arc<Record>| {
             let other = other.people.get(&one.id);
@@ -222,7 +230,7 @@ impl Records {
             && self.people.iter().all(is_same)
     }
 
-    /// Returns what could not be read or taken as it is, in numbers and a few examples.
+    /// Returns the numbers of data that could not be read, or not exactly, and a few examples.
     pub(crate) fn defects(&self) -> Defects {
         let mut defects = Defects::default();
         let mut odd: Vec<&Record> = self.people.iter().map(Arc::as_ref).filter(|record| record.is_odd()).collect();
@@ -235,7 +243,7 @@ impl Records {
             defects.left_out += 1;
             defects.add_example(|| format!("{}: employments, left out", person(Some(&record.id))));
         }
-        // Nothing is served of those who are left out.
+        // Persons without employments are not served, so that their other defects do not count.
         odd.retain(|record| record.is_complete());
         for record in &odd {
             if let Some(attribute) = &record.unreadable {
@@ -265,9 +273,9 @@ impl Records {
         defects
     }
 
-    /// The records that `bytes` were made of, and what their employments name.
+    /// Decodes records. Returns them with the look-up ids of their employments.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<(Self, Named), SourceError> {
-        // The text of an error can quote the value at fault.
+        // The error of the decoder is discarded, since its text can quote personal data.
         let broken = || SourceError::new("holds records that cannot be read".to_owned());
         let Read { version, names, people } = rmp_serde::from_slice(bytes).map_err(|_| broken())?;
         if version != VERSION {
@@ -279,7 +287,7 @@ impl Records {
         Ok((Self { people, names, left_out: LeftOut::default() }, named))
     }
 
-    /// All of it in bytes.
+    /// Encodes the records and names.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
         let people: Vec<&Record> = self.people.iter().map(Arc::as_ref).collect();
         let size = people.iter().map(|record| record.packed.size() + ROW).sum();

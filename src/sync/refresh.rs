@@ -1,5 +1,5 @@
-//! One load: who is listed, who is really gone, and what has changed of the others. What Personio does not
-//! answer is taken as it was, and nobody goes because of an answer that is missing.
+//! Course of a load: the listed persons, the deletion checks and the employments that are read.
+//! Data that Personio does not return stays as it was. A missing response never deletes a person.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,63 +18,66 @@ use crate::sync::record_codec::{Fault, Listed};
 use crate::sync::records::{Odd, People, Record};
 use crate::sync::refresh_plan::{Plan, ToRead};
 
-/// For so long a load reads again what nothing says to have changed; the rest waits for the next, so that a long
-/// silence does not make one that lasts for hours.
+/// Time in which a load reads employments again although nothing indicates a change. The rest waits
+/// for the next load, so that the first load after a long pause does not last for hours.
 const RECHECKS: Duration = Duration::from_secs(300);
-/// So many persons who are missing are asked for in one load. The others wait for the next.
+/// Maximum number of deletion checks in one load. The others wait for the next load.
 const CONFIRMATIONS: usize = 200;
 
-/// A load that is under way.
+/// Load in progress.
 pub(crate) struct Refresh<'a> {
     pub(crate) client: &'a Client,
     pub(crate) progress: &'a Progress,
     pub(crate) clock: &'a dyn Clock,
-    /// The custom attributes that are read.
+    /// Custom attributes that the load reads.
     pub(crate) wanted: &'a [String],
-    /// When it began: nothing that it reads is taken to be newer.
+    /// Start of the load. Everything that it reads has this read time.
     pub(crate) now: Timestamp,
-    /// For how long employments that cannot be read again are as good as those that can.
+    /// Maximum age at which employments are still valid when reading them again fails.
     pub(crate) trusted: Duration,
 }
 
-/// What became of asking for somebody's employments.
+/// Outcome of reading the employments of one person.
 enum Answer {
+    /// A request was sent.
     Of(Reading),
-    /// It was not asked for: too many before could not be read.
+    /// No request was sent, since too many earlier ones failed in a row.
     InVain,
-    /// It was not asked for: that can wait.
+    /// No request was sent, since the read can wait for the next load.
     NotNow,
 }
 
 /// Employments that were read for a person.
 struct Reading {
-    /// Ids of those in the answer, also where it is not believed.
+    /// Ids of all employments in the response, even if the response was rejected.
     ids: Vec<String>,
+    /// Employments, or the reason why the read failed or was rejected.
     believed: Result<Employments, Error>,
 }
 
-/// What loads have read, also those that failed.
+/// Results of loads, including failed ones.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gleaned {
-    /// Those who were read since the last load that did not fail.
+    /// Records that were read since the last successful load.
     pub(crate) people: People,
-    /// What the employments of everybody name who was ever read.
+    /// Look-up ids of all employments that were ever read.
     pub(crate) named: Named,
 }
 
-/// Those who are missing, after Personio was asked for each.
+/// Results of the deletion checks.
 #[derive(Debug, Default)]
 pub(crate) struct Confirmed {
-    /// Those who exist all the same, as they are now.
+    /// Persons that still exist, in their current state.
     pub(crate) found: Vec<Listed>,
-    /// Those of whom it is not sure whether they exist, as they were.
+    /// Unverified persons, in their previous state.
     pub(crate) unconfirmed: Vec<Arc<Record>>,
+    /// Number of persons that Personio no longer knows.
     gone: usize,
 }
 
 impl Refresh<'_> {
-    /// Asks for those who are missing one by one. Only whom Personio says not to know is gone: a listing can
-    /// be short for many reasons.
+    /// Runs a deletion check for each missing person. A person counts as deleted only if Personio
+    /// does not know the id, since a listing can be incomplete for many reasons.
     pub(crate) async fn confirmed(&self, mut missing: Vec<Arc<Record>>) -> Result<Confirmed, Error> {
         let later = missing.split_off(missing.len().min(CONFIRMATIONS));
         let mut confirmed = Confirmed::default();
@@ -99,7 +102,7 @@ impl Refresh<'_> {
         Ok(confirmed)
     }
 
-    /// Carries out a plan. What was read stays in `gleaned` also when the load fails.
+    /// Carries out a refresh plan. The results stay in `gleaned` even if the load fails.
     pub(crate) async fn carry_out(
         &self,
         plan: Plan,
@@ -114,8 +117,8 @@ impl Refresh<'_> {
         Ok(kept)
     }
 
-    /// Reads employments. Where they cannot be read, those that could last be read are kept. A record without any
-    /// belongs to a person who is not served yet; many of these fail the load.
+    /// Reads employments. If a read fails, the last known ones stay. A record without any belongs
+    /// to a person who is not served yet. Many failures fail the load.
     async fn enriched(
         &self,
         kept: &[Arc<Record>],
@@ -195,7 +198,8 @@ impl Refresh<'_> {
         earlier.is_some_and(|record| record.packed.knows_employments() && age(record) <= self.trusted)
     }
 
-    /// The person as listed, with the employments as they were read now, or else as they were before.
+    /// Creates the record of a listed person, with the employments that were read now or else the
+    /// earlier ones.
     fn record(&self, person: &Listed, earlier: Option<&Record>, read: Option<&Employments>) -> Result<Record, Fault> {
         let mut record = Record::new(person, read.map(|read| &*read.employments), self.now)?;
         if let Some(read) = read {
@@ -210,7 +214,7 @@ impl Refresh<'_> {
 }
 
 impl Confirmed {
-    /// What Personio said of somebody who is missing; nothing if it was not asked.
+    /// Applies the result of one deletion check; `None` means that no request was sent.
     fn note(
         &mut self,
         record: Arc<Record>,
@@ -221,14 +225,15 @@ impl Confirmed {
             Some(Ok(None)) => self.gone += 1,
             Some(Ok(Some(person))) => self.found.push(Listed::of(person)?),
             Some(Err(error)) if error.blocks_every_request() => return Err(error),
-            // Whoever cannot be told must not keep the others from being asked for.
+            // The check time moves a failed check to the end of the order, so that it does not
+            // block the others.
             Some(Err(_)) => self.leave(Arc::new(Record { asked: Some(now), ..Record::clone(&record) })),
             None => self.leave(record),
         }
         Ok(())
     }
 
-    /// Somebody stays who may be gone.
+    /// Keeps a person as unverified.
     fn leave(&mut self, mut record: Arc<Record>) {
         if !record.unconfirmed {
             Arc::make_mut(&mut record).unconfirmed = true;
@@ -252,12 +257,12 @@ impl Confirmed {
     }
 }
 
-/// The employments of somebody as they could last be read.
+/// Returns the employments of an earlier record, or none.
 pub(crate) fn known_employments(earlier: Option<&Record>) -> Result<Vec<Employment>, Fault> {
     Ok(earlier.map(|record| record.packed.employments()).transpose()?.flatten().unwrap_or_default())
 }
 
-/// Why employments are not taken that belong to another person.
+/// Reason in the error for employments that belong to another person.
 const ABOUT_ANOTHER: &str = "an employment is another person's";
 
 fn unreadable(reason: &str) -> Error {
@@ -268,7 +273,8 @@ fn is_about_another(error: &Error) -> bool {
     matches!(error, Error::Unreadable { endpoint: Endpoint::Employments, reason } if reason == ABOUT_ANOTHER)
 }
 
-/// The employments that were read for a person, unless one of them belongs to another.
+/// Returns the employments that were read for a person. Fails if one in the response belongs to
+/// another person.
 fn owned(reading: Reading, person: &str, owners: &mut Owners) -> Result<Employments, Error> {
     for id in &reading.ids {
         if !owners.belongs(id, person) {
@@ -278,7 +284,7 @@ fn owned(reading: Reading, person: &str, owners: &mut Owners) -> Result<Employme
     reading.believed
 }
 
-/// Fails a load whose records take more than `limit` bytes.
+/// Fails if the records of a load take more than `limit` bytes.
 pub(crate) fn check_size(bytes: usize, limit: usize) -> Result<(), Error> {
     if bytes <= limit {
         return Ok(());
@@ -287,13 +293,14 @@ pub(crate) fn check_size(bytes: usize, limit: usize) -> Result<(), Error> {
     Err(Error::Unreadable { endpoint: Endpoint::Persons, reason })
 }
 
-/// The employments that were read, unless
-/// - one is missing that was there before and that the person, as listed, still has: a list can be short for many
-///   reasons. A few at a time, as they are read, all could lose theirs without there ever being many at once.
-/// - one names another person.
-/// - a date that decides when the person is active cannot be read, and is known from before.
-///
-/// `known` are those that were there before.
+/// Returns the employments that were read. `known` holds the earlier ones. Fails in three cases:
+/// - An employment is missing that the person, as listed, still has, and it is in `known` or the
+///   response is empty. A response can be incomplete for many reasons. Each load reads the
+///   employments of a few persons only, so that all persons could lose theirs without a load in
+///   which many do.
+/// - An employment names another person.
+/// - An employment in `known` has an unreadable date of those that decide when the person is
+///   active.
 pub(crate) fn believed(read: Employments, person: &Person, known: &[Employment]) -> Result<Employments, Error> {
     if read.has_foreign {
         return Err(unreadable(ABOUT_ANOTHER));

@@ -1,5 +1,5 @@
-//! Whom a load has to ask Personio for. A listing shows every person, but their employments are one
-//! request each: only those are read again that may have changed.
+//! Refresh plan: the persons whose employments a load reads again. A listing shows all persons, but
+//! reading employments takes one request per person. A load reads only those that may have changed.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,16 +10,17 @@ use jiff::Timestamp;
 use crate::sync::record_codec::Listed;
 use crate::sync::records::{People, Record};
 
-/// What a listing means for those who are known.
+/// Refresh plan for the persons of one listing.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Those of whom nothing needs to be read.
+    /// Records that stay without a request.
     pub(crate) kept: Vec<Arc<Record>>,
-    /// Those whose employments are to be read.
+    /// Persons whose employments are read, in this order.
     pub(crate) to_read: Vec<ToRead>,
 }
 
-/// Those who are known and not listed; whoever was never asked for, or longest ago, comes first.
+/// Returns the known persons that are not listed. Persons without a deletion check come first, then
+/// those whose last check is the oldest.
 pub(crate) fn missing(listed: &[Listed], known: &People) -> Vec<Arc<Record>> {
     let ids: HashSet<&str> = listed.iter().map(|person| &*person.id).collect();
     let mut missing: Vec<Arc<Record>> = known.iter().filter(|record| !ids.contains(&*record.id)).cloned().collect();
@@ -27,38 +28,41 @@ pub(crate) fn missing(listed: &[Listed], known: &People) -> Vec<Arc<Record>> {
     missing
 }
 
-/// Somebody whose employments are to be read.
+/// Person whose employments are read.
 #[derive(Debug)]
 pub(crate) struct ToRead {
     pub(crate) person: Listed,
-    /// What is known of them.
+    /// Earlier record of the person.
     pub(crate) earlier: Option<Arc<Record>>,
-    /// Whether nothing says that anything has changed, so that the next load may do it as well.
+    /// True if nothing indicates a change, so that the next load can read the employments instead.
     pub(crate) can_wait: bool,
 }
 
-/// What a plan is made of besides the listing.
+/// Records and dirty ids that a plan takes into account in addition to the listing.
 #[derive(Debug)]
 pub(crate) struct Known<'a> {
-    /// Everybody whom the last load has left.
+    /// Records of the last successful load.
     pub(crate) people: &'a People,
-    /// What a load that failed had read before.
+    /// Records that loads have read since, including failed ones.
     pub(crate) gleaned: &'a People,
-    /// Who is said to have changed.
+    /// Dirty ids: persons that were reported as changed.
     pub(crate) marked: &'a HashSet<String>,
 }
 
-/// When employments are read again although nothing says that they have changed: a person's `updated_at` is
-/// not promised to move with them.
+/// Schedule for reading employments again although nothing indicates a change. Personio does not
+/// guarantee that the `updated_at` of a person changes with the employments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Recheck {
+    /// Interval in which the employments of each person are read again.
     pub(crate) every: Duration,
-    /// The moment of this load, and of the one before.
+    /// Start of this load.
     pub(crate) now: Timestamp,
+    /// Start of the previous successful load.
     pub(crate) before: Option<Timestamp>,
 }
 
 impl Plan {
+    /// Divides the listed persons into records that stay and employments that are read.
     pub(crate) fn new(listed: Vec<Listed>, known: &Known<'_>, recheck: Recheck) -> Self {
         let (mut to_read, mut failed, mut same) = (Vec::new(), Vec::new(), Vec::new());
         for person in listed {
@@ -75,7 +79,8 @@ impl Plan {
                 record => to_read.push(ToRead::now(person, record)),
             }
         }
-        // Those whose turn it is, so that they do not all become overdue at once; longest unread first.
+        // Each load rechecks a share of the persons, so that they do not become overdue together.
+        // The persons with the oldest read come first.
         let people = same.len() + to_read.len() + failed.len();
         let turns = recheck.turns(people).saturating_sub(to_read.len() + failed.len());
         let overdue = same.iter().filter(|record| recheck.is_overdue(record)).count();
@@ -84,7 +89,7 @@ impl Plan {
             let rank = |record: &Record| (record.read <= recheck.now, record.read);
             rank(one).cmp(&rank(other)).then_with(|| one.id.cmp(&other.id))
         };
-        // Only those in front are needed in their order.
+        // Only the persons that are rechecked need an order.
         if turns < same.len() {
             same.select_nth_unstable_by(turns, by_turn);
         }
@@ -94,8 +99,8 @@ impl Plan {
             let (person, earlier) = (record.listed(), Some(record));
             ToRead { person, earlier, can_wait: true }
         }));
-        // Those who could not be read come last, and another one first each time: a row of failures ends the
-        // asking, and none of them must keep the others from being asked for.
+        // Persons whose last read failed come last, since a failure streak ends further reads and
+        // must not block other persons. The rotation puts another person first each time.
         if !failed.is_empty() {
             let turn = recheck.now.as_second().unsigned_abs() % failed.len() as u64;
             failed.rotate_left(turn as usize);
@@ -111,7 +116,8 @@ impl ToRead {
     }
 }
 
-/// The record of somebody who may have been missing or unreadable before.
+/// Returns the record of a person who is listed again. It clears the results of earlier absences
+/// and unreadable listings.
 fn listed_again(mut record: Arc<Record>, person: &Listed) -> Arc<Record> {
     if record.asked.is_some() || record.unconfirmed || record.unreadable.is_some() || record.odd.person != person.odd {
         let record = Arc::make_mut(&mut record);
@@ -123,13 +129,15 @@ fn listed_again(mut record: Arc<Record>, person: &Listed) -> Arc<Record> {
 }
 
 impl Recheck {
-    /// Whether it is too long ago. What was read in the future was read before the clock was set.
+    /// Reports whether the last read is too long ago. A read time in the future is wrong, since the
+    /// clock has been set back, and counts as overdue.
     fn is_overdue(self, record: &Record) -> bool {
         self.now < record.read || self.now.duration_since(record.read).unsigned_abs() >= self.every
     }
 
-    /// How many of `people` have their turn now, if everybody is to have one in the time between two
-    /// rechecks, whenever loads begin. Fractions are not lost: it is the difference of two whole numbers.
+    /// Returns the number of persons that a load rechecks, so that each of `people` is rechecked
+    /// once in an interval however often loads run. As the difference of two whole numbers it loses
+    /// no fractions.
     fn turns(self, people: usize) -> usize {
         let Some(before) = self.before else { return 0 };
         let every = self.every.as_millis().max(1);
@@ -218,7 +226,8 @@ mod tests {
         assert_eq!(missing.iter().map(|record| &*record.id).collect::<Vec<_>>(), ["3", "4", "2"]);
     }
 
-    /// Everybody has a turn within an hour, and each load about the same share, whatever its rhythm.
+    /// Each person is rechecked within an hour. Each load has about the same share for any interval
+    /// between loads.
     #[test]
     fn turns_are_spread_evenly_over_the_loads() {
         for (people, minutes) in [(1000, 5), (1000, 1), (7, 5), (1, 5), (13, 7), (100, 45)] {

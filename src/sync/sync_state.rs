@@ -1,4 +1,5 @@
-//! What users were made of, for the directory to keep.
+//! Data from which a load made its users. The directory holds it to make them again on another day
+//! or after a restart.
 
 use std::any::Any;
 use std::fmt;
@@ -8,19 +9,20 @@ use crate::directory::{Memory, SourceError};
 use crate::sync::active_mapping::Choice;
 use crate::sync::records::Records;
 
-/// What users were made of, and by which choice.
+/// Records of a load and the mapping that it used.
 pub(crate) struct Remembered {
     pub(crate) records: Arc<Records>,
     pub(crate) choice: Arc<Choice>,
 }
 
 impl Remembered {
+    /// Returns the state if it comes from this kind of source.
     pub(crate) fn of(memory: &Arc<dyn Memory>) -> Option<&Self> {
         let remembered: &dyn Any = &**memory;
         remembered.downcast_ref()
     }
 
-    /// Whether the same users are made of both, on one day.
+    /// Reports whether both states give the same users on the same day.
     pub(crate) fn makes_the_same_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.choice, &other.choice) && self.records.make_the_same_as(&other.records)
     }

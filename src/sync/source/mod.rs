@@ -1,5 +1,5 @@
-//! Reads everybody from Personio and translates them: what the directory calls when it wants to be
-//! filled. A load is whole or it has failed.
+//! Source that reads all persons from Personio and maps them to users. The directory calls it for
+//! each load. A load succeeds as a whole or fails as a whole.
 
 mod single;
 
@@ -41,16 +41,16 @@ use crate::sync::refresh::{Confirmed, Gleaned, Refresh, check_size, known_employ
 use crate::sync::refresh_plan::{Known, Plan, Recheck, missing};
 use crate::sync::sync_state::Remembered;
 
-/// How long what was read is good.
+/// Lifetimes of employments that a load has read.
 #[derive(Debug, Clone, Copy)]
 pub struct Recency {
-    /// Employments are read again after this long although nothing says that they have changed.
+    /// Age at which employments are read again although nothing indicates a change.
     pub recheck: Duration,
-    /// Employments that cannot be read again count as unreadable after this long.
+    /// Maximum age at which employments are still valid when reading them again fails.
     pub trusted: Duration,
 }
 
-/// A source of users: one company's Personio, and its choices.
+/// Source of users: the Personio of one company, with the mapping in force.
 pub struct Source {
     client: Client,
     choice: ArcSwap<Choice>,
@@ -59,39 +59,40 @@ pub struct Source {
     recency: Recency,
     marks: Marks,
     kept: Mutex<Kept>,
-    /// Defects that were logged last.
+    /// Defects that the log reported last.
     reported: Mutex<Defects>,
 }
 
-/// All persons, as listed.
+/// Result of listing all persons.
 #[derive(Default)]
 struct Listing {
     listed: Vec<Listed>,
     owners: Owners,
-    /// Ids of those who are taken as before, since the attribute cannot be read.
+    /// Unreadable attribute of each person whose earlier record is used instead, by person id.
     unreadable: HashMap<Box<str>, &'static str>,
-    /// Those who cannot be read and are not known from before.
+    /// Persons that cannot be read and have no earlier record.
     left_out: Vec<UnreadableEntry>,
 }
 
-/// What a load has found.
+/// Records and look-up ids that a load has read.
 struct Found {
     people: People,
     named: Named,
     left_out: Vec<UnreadableEntry>,
 }
 
-/// What is kept between loads.
+/// State that stays between loads.
 #[derive(Default)]
 struct Kept {
     records: Arc<Records>,
     gleaned: Gleaned,
-    /// When the last load began that did not fail.
+    /// Start of the last successful load. After a restart, it is the newest read time in the state
+    /// file.
     loaded: Option<Timestamp>,
 }
 
 impl Source {
-    /// A source that has not asked for anything yet. The `vocabulary` is that of the policy.
+    /// Creates a source without records. It sends no request. `vocabulary` must belong to `policy`.
     #[must_use]
     pub fn new(
         client: Client,
@@ -106,18 +107,19 @@ impl Source {
         Self { client, choice, locations, clock, recency, marks, kept, reported }
     }
 
-    /// Whether this is what the company has chosen already.
+    /// Reports whether `policy` is already in force.
     #[must_use]
     pub fn has(&self, policy: &Policy) -> bool {
         self.choice.load().policy == *policy
     }
 
-    /// From the next load on people are translated in this way.
+    /// Puts another mapping in force, from the next load on.
     pub fn adopt(&self, policy: Policy, vocabulary: Arc<Vocabulary>) {
         self.choice.store(Choice::new(policy, vocabulary));
     }
 
-    /// From now on Personio is asked with this secret of the credential. Whether it is another one than before.
+    /// Replaces the client secret of the Personio credential. Reports whether it differs from the
+    /// previous one.
     pub fn adopt_secret(&self, client_secret: &SecretString) -> bool {
         self.client.adopt(client_secret)
     }
@@ -126,19 +128,21 @@ impl Source {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a token alone, so that a credential that is refused fails once and not for each request.
+    /// Requests a token and nothing else, so that a refused credential fails once and not for each
+    /// request.
     ///
     /// # Errors
-    /// When there is none to be had.
+    /// Returns the reason when Personio issues no token.
     pub async fn sign_in(&self) -> Result<(), SourceError> {
         self.client.sign_in().await.map(|_| ()).map_err(failure)
     }
 
-    /// Loads everybody. Who was said to have changed is still to be read if that fails.
+    /// Loads the records of all persons. The dirty ids stay in the dirty set if the load fails.
     async fn everybody(&self, progress: &Progress) -> Result<(Arc<Records>, Arc<Choice>), personio::Error> {
         let (marked, before) = (self.marks.take(), self.client.traffic().requests());
         let refreshed = self.refreshed(marked.ids(), progress).await;
-        // Whoever is asked for alone meanwhile is counted as well; there are few.
+        // The count includes requests for single users that run at the same time. There are few of
+        // them.
         progress.cost(self.client.traffic().requests() - before);
         let (records, choice) = refreshed?;
         let unconfirmed = records.people.iter().filter(|record| record.unconfirmed).map(|record| record.id.clone());
@@ -153,7 +157,7 @@ impl Source {
     ) -> Result<(Arc<Records>, Arc<Choice>), personio::Error> {
         let now = self.clock.now();
         let choice = self.choice.load_full();
-        // Names are asked for at once, so that they are there when one person is asked for alone.
+        // The look-ups are read at once, so that requests for a single user find them in the cache.
         let (found, ()) = tokio::join!(self.people(&choice, marked, now, progress), self.client.prefetch_names());
         let Found { people, named, left_out } = found?;
         let names = self.client.names(named.by_kind()).await;
@@ -211,7 +215,7 @@ impl Source {
         let named = gleaned.named.clone();
         self.kept().gleaned = gleaned;
         let people = read?.into_iter().map(|mut record| {
-            // Next time those come first who were not asked for.
+            // The next load checks persons without a check time first.
             if ids.contains(&record.id) {
                 Arc::make_mut(&mut record).asked = Some(now);
             }
@@ -223,7 +227,7 @@ impl Source {
         Ok(Found { people: people.chain(unconfirmed).collect(), named, left_out })
     }
 
-    /// Lists all persons. One who cannot be read is taken as before.
+    /// Lists all persons. A person that cannot be read keeps the earlier record.
     async fn listing(&self, choice: &Choice, progress: &Progress) -> Result<Listing, personio::Error> {
         let limit = self.client.limits().record_bytes;
         let mut owners = Owners::default();
@@ -254,7 +258,8 @@ impl Source {
             listing.unreadable.insert(person.id.clone(), entry.attribute);
             listing.listed.push(person);
         }
-        // The credential may not be allowed to see in a listing whose employments there are.
+        // A listing can omit employments because the credential lacks a permission. The earlier
+        // employments supply the owners then.
         for id in without_employments {
             for employment in known_employments(self.known(&id).as_deref())? {
                 listing.owners.remember(&employment.id, &id);
@@ -267,7 +272,7 @@ impl Source {
         Ok(listing)
     }
 
-    /// Logs what could not be read, when that is other than after the load before.
+    /// Logs the defects of a load if they differ from those of the previous load.
     fn report_defects(&self, defects: &Defects) {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         if *reported == *defects {
@@ -330,7 +335,7 @@ impl Source {
         })
     }
 
-    /// What is known of this person.
+    /// Returns the newest record of a person, also from a failed load.
     fn known(&self, id: &str) -> Option<Arc<Record>> {
         let kept = self.kept();
         kept.gleaned.people.get(id).or_else(|| kept.records.people.get(id)).cloned()
@@ -348,7 +353,7 @@ impl Source {
     }
 }
 
-/// Returns everybody of whom a user can be made, in the order of the list.
+/// Returns all persons with a complete record, in list order.
 fn in_order(people: &People) -> Result<Vec<(Head<'_>, &Record)>, Fault> {
     let mut listed = Vec::with_capacity(people.iter().len());
     for record in people.iter().filter(|record| record.is_complete()) {
@@ -368,7 +373,7 @@ fn report(skipped: Skipped, shared: usize) {
     }
 }
 
-/// Returns the claim of a person to an address that another has as well.
+/// Returns the claim of a person to an e-mail address that another person has as well.
 fn claim(records: &Records, id: &str, rules: DateRules<'_>) -> Result<Claim, Fault> {
     let Some(record) = records.people.get(id) else { return Err(Fault::UNREADABLE) };
     let Facts { person, employments } = record.packed.facts()?;
@@ -407,7 +412,8 @@ impl directory::Source for Source {
         let mut kept = self.kept();
         let put_back = served.people.iter().map(|was| match kept.records.people.get(&was.id) {
             Some(now) if now.packed.has_same_employments(&was.packed) => Arc::clone(now),
-            // The person is listed in each load; employments are not.
+            // Each load lists the person but does not read all employments. The dirty set makes the
+            // next load read them.
             Some(now) => {
                 self.marks.note(was.id.to_string());
                 Arc::new(Record { packed: now.packed.with_employments_of(&was.packed), ..Record::clone(was) })
@@ -415,7 +421,8 @@ impl directory::Source for Source {
             None => Arc::new(Record { asked: kept.loaded, ..Record::clone(was) }),
         });
         let people: People = put_back.collect();
-        // Whoever is new need not be read twice.
+        // The records of new persons stay available, so that the next load does not read them
+        // again.
         let new = kept.records.people.iter().filter(|record| !people.has(&record.id)).cloned().collect();
         kept.gleaned.people = new;
         let left_out = kept.records.left_out.clone();
@@ -459,7 +466,7 @@ impl directory::Source for Source {
     }
 }
 
-/// Returns the error in the words of the log, of health and of answers.
+/// Converts a Personio error to the text for logs, health checks and responses.
 fn failure(error: personio::Error) -> directory::SourceError {
     let mut text = error.to_string();
     if matches!(error, personio::Error::Unreachable { .. }) {

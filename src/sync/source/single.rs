@@ -1,5 +1,6 @@
-//! One user alone, while there is no snapshot. The user is the one that the list will hold, or there is none: what
-//! cannot be read whole is a failure, and so is a `userName` that another person may have.
+//! Single-user fetch while there is no snapshot. The user equals the one that the list will hold.
+//! Data that cannot be read completely is an error, and so is a `userName` that another person may
+//! have.
 
 use std::collections::HashMap;
 
@@ -15,7 +16,8 @@ use crate::sync::refresh::{believed, known_employments};
 use crate::sync::source::{Choice, Source};
 
 impl Source {
-    /// Reads one person. `None` if Personio says that there is none.
+    /// Reads one person and maps it to a user. Returns `None` if Personio reports that there is no
+    /// such person.
     pub(crate) async fn alone(&self, id: &str) -> Result<Option<User>, Error> {
         let choice = self.choice.load_full();
         let person = self.client.person(id, &choice.wanted);
@@ -47,7 +49,7 @@ impl Source {
         Ok(Some(user::user(&person, email.to_owned(), &employments, &context)))
     }
 
-    /// Fails unless nobody else has this e-mail address, which is to be the `userName`.
+    /// Fails unless this person alone has the e-mail address, which becomes the `userName`.
     async fn require_unique(&self, id: &str, email: &str) -> Result<(), Error> {
         if user_name::is_like_fallback(email) {
             return Err(unreadable(Endpoint::Persons, "an e-mail address reads like the name of somebody without one"));
@@ -59,7 +61,7 @@ impl Source {
         Err(unreadable(Endpoint::Persons, "an e-mail address is not known to be one person's alone"))
     }
 
-    /// The names of all that the employments name.
+    /// Reads the names for all look-up ids. Fails if one of them is missing.
     async fn complete_names(&self, named: &Named) -> Result<Names, Error> {
         let names = self.client.names(named.by_kind()).await;
         for (kind, ids) in named.by_kind() {
@@ -70,7 +72,7 @@ impl Source {
         Ok(names)
     }
 
-    /// The supervisor, if there is such a person.
+    /// Reads the supervisor. Returns `None` without an id, or if Personio has no such person.
     async fn manager(&self, id: Option<&str>, choice: &Choice) -> Result<Option<Person>, Error> {
         let Some(id) = id else { return Ok(None) };
         let manager = self.client.person(id, &choice.wanted).await?;
@@ -84,7 +86,8 @@ impl Source {
     }
 }
 
-/// The e-mail address of a person of whom nothing says that the credential may not read an attribute.
+/// Returns the e-mail address of a person. Fails if the status or the address is absent, since the
+/// credential may lack the permission to read it.
 fn complete_email<'p>(person: &'p Person, employment: Option<&Employment>) -> Result<&'p str, Error> {
     let status = employment.and_then(|employment| employment.status.as_ref()).or(person.status.as_ref());
     if status.is_none() {
