@@ -1,5 +1,5 @@
-//! A request and its answer, tied to the connection that they use: the body is read when it is wanted and not waited for
-//! otherwise, and the answer is written in parts.
+//! Request and response, tied to their connection. The body of a request is read only while the
+//! handler wants it, and the response is written in parts.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -18,22 +18,24 @@ use futures_util::Stream;
 use crate::connections::flow::Flow;
 use crate::connections::registry::{Registry, Sending};
 
-/// Number of bytes of an answer that are given to the HTTP library at once: it copies them.
+/// Maximum number of bytes of a response that the HTTP library gets at once, since it copies them.
 const PART_BYTES: usize = 32 * 1024;
-/// Number of bytes of a body that are read after an answer although nobody needs them.
+/// Maximum number of bytes that are read and discarded of a body that the handler did not need.
 const MAX_UNNEEDED_BYTES: usize = 16 * 1024;
-/// Number of times that the stream is asked for more of such a body. What is not there then is not waited for.
+/// Maximum number of attempts to read more of such a body. Bytes that have not arrived by then are
+/// not awaited.
 const UNNEEDED_BODY_READS: usize = 8;
 
-/// The connection of a request.
+/// Connection of a request.
 #[derive(Clone)]
 pub(super) struct Connection {
     pub(super) flow: Rc<Flow>,
     pub(super) registry: Arc<Registry>,
 }
 
-/// Notes that `request` presents a right token. Its connection counts as one of a known client from now on. Reports
-/// whether there is room for it: otherwise the request is to be refused, and the connection is closed after that.
+/// Notes that `request` presents a valid token, so that its connection is known from now on.
+/// Reports whether there is room for it. If not, the caller must refuse the request, and the
+/// connection is closed after the response.
 #[must_use]
 pub fn accept_token(request: &HttpRequest) -> bool {
     let Some(connection) = request.conn_data::<Connection>() else { return true };
@@ -44,7 +46,7 @@ pub fn accept_token(request: &HttpRequest) -> bool {
     has_room
 }
 
-/// The body of a request, which the request and this module share.
+/// Request body that the handler and this module share.
 #[derive(Clone)]
 struct SharedBody(Rc<RefCell<Body>>);
 
@@ -67,12 +69,12 @@ impl Stream for SharedBody {
     }
 }
 
-/// An answer that is being sent.
+/// Response that is being sent.
 pub(super) struct Sent<B> {
     content: Content<B>,
     size: BodySize,
-    // Both end when the answer does. While the HTTP library sees a body that is not read to its end, it closes the
-    // connection after the answer instead of reading on.
+    // These fields are dropped with the response. While an unread body exists, the HTTP library
+    // closes the connection after the response instead of reading on.
     _unread: Option<SharedBody>,
     _sending: Option<Sending>,
     _answering: Option<Answering>,
@@ -83,7 +85,7 @@ enum Content<B> {
     Parts(Pin<Box<B>>),
 }
 
-/// A request that is being answered, until it is dropped.
+/// Guard of a request that is being answered. It ends the answer on drop.
 struct Answering(Rc<Flow>);
 
 impl Drop for Answering {
@@ -92,7 +94,7 @@ impl Drop for Answering {
     }
 }
 
-/// A request that is about to be answered.
+/// Request whose response is not ready yet.
 pub(super) struct Exchange {
     connection: Option<Connection>,
     answering: Option<Answering>,
@@ -100,7 +102,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Begins to answer `request`.
+    /// Begins to answer `request`. The handler gets a shared body in place of the original one.
     pub(super) fn begin(request: &mut Request) -> Self {
         let Some(connection) = request.conn_data::<Connection>().cloned() else {
             return Self { connection: None, answering: None, body: None };
@@ -120,7 +122,7 @@ impl Exchange {
         Self { connection: Some(connection), answering: Some(Answering(flow)), body }
     }
 
-    /// Makes the answer ready to be sent.
+    /// Prepares the response for sending.
     pub(super) async fn end<B: MessageBody>(self, mut response: Response<B>) -> Response<Sent<B>> {
         let Self { connection, answering, body } = self;
         let unread = match body {
@@ -147,7 +149,8 @@ impl Exchange {
 }
 
 impl SharedBody {
-    /// Reads the rest of a body that nobody needs, if it is small and there. Reports whether it is complete.
+    /// Discards the rest of a body that the handler did not need, if it is small and has arrived.
+    /// Reports whether the body is complete.
     async fn read_what_is_there(&mut self) -> bool {
         let (mut reads, mut size) = (0, 0);
         std::future::poll_fn(|context| {
@@ -157,7 +160,7 @@ impl SharedBody {
                     Poll::Ready(_) => {}
                     Poll::Pending if reads < UNNEEDED_BODY_READS => {
                         reads += 1;
-                        // The stream is read before this is polled again.
+                        // The connection is read before the next poll.
                         context.waker().wake_by_ref();
                         return Poll::Pending;
                     }
@@ -190,7 +193,7 @@ impl<B: MessageBody> MessageBody for Sent<B> {
     }
 }
 
-/// Returns how long the body of `request` is, where its head says so.
+/// Returns the length of the body of `request`, if the head contains it.
 fn body_length(request: &Request) -> Option<u64> {
     let headers = request.head().headers();
     if headers.contains_key(TRANSFER_ENCODING) {

@@ -1,5 +1,5 @@
-//! What the stream of a connection and the request that is being answered on it must know of each other. Both are on
-//! the same thread.
+//! State that the stream of a connection shares with the request that is being answered on it. Both
+//! are on the same thread.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,22 +11,23 @@ use tokio::time::Instant;
 
 use crate::connections::registry::{Activity, Slot};
 
-/// Number of bytes of a body of unknown length that are passed on at once. Requests may follow the body, and all that
-/// are in these bytes are queued.
+/// Maximum number of bytes of a body of unknown length that are passed on at once. Requests can
+/// follow the body, and the HTTP library queues all that are in these bytes.
 const UNKNOWN_BODY_BURST: usize = 512;
-/// Number of bytes of anything else that are passed on before other connections have their turn.
+/// Maximum number of other bytes that are passed on before other connections are read.
 const BURST: usize = 8 * 1024;
 
-/// The state that a stream and a request share.
+/// State that a stream and a request share.
 pub(super) struct Flow {
     pub(super) slot: Arc<Slot>,
     phase: Cell<Phase>,
     wants_body: Cell<bool>,
     is_last_answer: Cell<bool>,
-    /// When a head began that is not answered yet.
+    /// Start of a head whose request is not being answered yet.
     pub(super) head_since: Cell<Option<Instant>>,
-    /// Bytes of the body that were not passed on yet, if its length is known.
+    /// Number of bytes of the body that were not passed on yet, if its length is known.
     body_left: Cell<Option<u64>>,
+    /// Waker of a reader that waits for permission to pass on bytes.
     held_reader: RefCell<Option<Waker>>,
 }
 
@@ -72,19 +73,19 @@ impl Flow {
         self.slot.set_activity(Activity::Answering);
     }
 
-    /// Notes that an answer is complete, or given up.
+    /// Notes that a response is complete or was abandoned.
     pub(super) fn end_answer(&self) {
         self.phase.set(Phase::Head);
         self.slot.set_activity(Activity::Reading);
         self.wake_reader();
     }
 
-    /// Has the connection closed after the answer.
+    /// Has the connection closed after the response.
     pub(super) fn close_after_answer(&self) {
         self.is_last_answer.set(true);
     }
 
-    /// Reports whether the connection is closed after the answer.
+    /// Reports whether the connection is closed after the response.
     pub(super) fn is_last_answer(&self) -> bool {
         self.is_last_answer.get()
     }
@@ -97,7 +98,7 @@ impl Flow {
         }
     }
 
-    /// Returns how many bytes the stream may pass on now.
+    /// Returns the maximum number of bytes that the stream may pass on now.
     pub(super) fn allowance(&self) -> usize {
         match self.phase.get() {
             Phase::Head => BURST,
@@ -110,14 +111,14 @@ impl Flow {
         }
     }
 
-    /// Notes that so many bytes of a body were passed on.
+    /// Notes that `count` bytes of a body were passed on.
     pub(super) fn body_passed(&self, count: usize) {
         if let Some(left) = self.body_left.get() {
             self.body_left.set(Some(left.saturating_sub(count as u64)));
         }
     }
 
-    /// Has the reader woken when it may pass on more.
+    /// Has the reader woken when it may pass on bytes again.
     pub(super) fn hold_reader(&self, context: &Context<'_>) {
         let mut held = self.held_reader.borrow_mut();
         match &mut *held {
@@ -126,7 +127,7 @@ impl Flow {
         }
     }
 
-    /// Wakes the reader if it was held.
+    /// Wakes the reader if it waits.
     pub(super) fn wake_reader(&self) {
         let held = self.held_reader.borrow_mut().take();
         if let Some(waker) = held {
@@ -135,17 +136,18 @@ impl Flow {
     }
 }
 
-/// Finds the end of a head in a stream of bytes: an empty line that is not at its beginning.
+/// Scanner that finds the end of a head in a stream of bytes: an empty line that is not at its
+/// beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum HeadScan {
     /// Only line ends were seen. They are allowed before a request line (RFC 9112 §2.2).
     #[default]
     Start,
-    /// In a line.
+    /// Position in a line.
     Line,
-    /// At the beginning of a line.
+    /// Position at the beginning of a line.
     LineStart,
-    /// After a carriage return at the beginning of a line.
+    /// Position after a carriage return at the beginning of a line.
     Return,
 }
 
@@ -155,7 +157,7 @@ impl HeadScan {
         self != Self::Start
     }
 
-    /// Returns the position after the head if it ends in `bytes`.
+    /// Scans `bytes`. Returns the position after the head if its end is in them.
     pub(super) fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut position = 0;
         while let Some(rest) = bytes.get(position..).filter(|rest| !rest.is_empty()) {
@@ -205,7 +207,7 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(HeadScan::default().end(bytes.as_bytes()), expected, "{bytes:?}");
-            // Byte by byte.
+            // The result is the same if each byte arrives alone.
             let mut scan = HeadScan::default();
             let found = (0..bytes.len()).find(|at| scan.end(&bytes.as_bytes()[*at..=*at]).is_some());
             assert_eq!(found.map(|at| at + 1), expected, "{bytes:?}");

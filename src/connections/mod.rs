@@ -1,12 +1,14 @@
-//! Open connections: how many there may be, how long a peer may keep each of them waiting, and how much memory each
-//! may take. Requests and tokens are none of its business, except that a connection that has presented a right token
-//! is told from the others.
+//! Open connections: limits on their number, on the time for which a peer can keep each waiting,
+//! and on the memory of each. The module knows neither requests nor tokens. It only distinguishes
+//! connections that have presented a valid token.
 //!
 //! - `registry` decides which connections stay open.
-//! - `stream` holds one connection to its deadlines and reads one request at a time from it.
-//! - `exchange` ties a request and its answer to the stream that they use.
-//! - `protocol` tells TLS from HTTP by the first byte.
-//! - `server` puts the three around an HTTP server.
+//! - `stream` enforces the deadlines of one connection and passes on one request at a time.
+//! - `exchange` ties a request and its response to the connection.
+//! - `flow` is the state that a stream and a request share.
+//! - `protocol` distinguishes TLS from HTTP by the first byte.
+//! - `open_files` raises the limit of open files.
+//! - `server` combines these parts with an HTTP server.
 
 mod exchange;
 mod flow;
@@ -23,14 +25,16 @@ pub use crate::connections::open_files::{OpenFiles, raise_limit};
 pub use crate::connections::registry::{IsExempt, Limits, Registry};
 pub use crate::connections::server::{Listening, start};
 
-/// Time for a TLS handshake, and the time for the first head of a request after that.
+/// Time limit for a TLS handshake. The time for the first head of a request begins after it.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time for each further head of a request, from its first byte.
+/// Time limit for the head of a request. It runs from the first byte, or for the first head from
+/// the start of HTTP on the connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time that a connection stays open between two requests. Clients that poll keep theirs.
+/// Time after which an idle connection between two requests is closed. It is long enough for
+/// clients that poll.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Time without any progress after which a peer that does not read its answer is disconnected.
+/// Time without progress after which a peer that does not read its response is disconnected.
 const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(20);
-/// Time in which a connection that is to be closed still reads what the peer is sending, so that the peer can read the
-/// answer before its system reports a reset.
+/// Time in which a connection that is to be closed still reads what the peer sends. The peer can
+/// then read the response before its system reports a reset.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The number of files that the process may have open. Each connection is one.
+//! Limit on the number of open files of the process. Each connection takes one.
 
 use std::fs;
 
@@ -6,17 +6,18 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry as Metrics;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Number of files that are kept for everything but clients: the log, listeners, event queues, the state file.
+/// Number of files that are reserved for everything except clients: the log, listeners, event
+/// queues, the state file.
 const FILES_OF_THE_PROCESS: usize = 64;
 
-/// The number of files that may be open, as far as there is a limit.
+/// Limit on open files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenFiles {
-    /// The limit.
+    /// Maximum number of open files; `usize::MAX` without a limit.
     pub limit: usize,
 }
 
-/// Raises the limit as far as the process may, and returns it.
+/// Raises the soft limit to the hard limit if the process may, and returns the limit in force.
 #[must_use]
 pub fn raise_limit() -> OpenFiles {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -28,13 +29,14 @@ pub fn raise_limit() -> OpenFiles {
 }
 
 impl OpenFiles {
-    /// Returns how many of them connections of clients may take, besides `others` connections to other servers.
+    /// Returns the number of files that connections of clients can take when `others` connections
+    /// to other servers are open.
     #[must_use]
     pub fn for_connections(self, others: usize) -> usize {
         self.limit.saturating_sub(FILES_OF_THE_PROCESS.saturating_add(others))
     }
 
-    /// Shows the numbers in `metrics`.
+    /// Registers the limit and the number of open files in `metrics`.
     pub fn register(self, metrics: &mut Metrics) {
         let limit = ConstGauge::new(self.limit as u64);
         metrics.register("open_files_limit", "Files that the process may have open", limit);
@@ -43,7 +45,7 @@ impl OpenFiles {
         }
     }
 
-    /// Returns the number of files that are open now, where the system says it.
+    /// Returns the number of files that are open now, if the system reports it.
     #[must_use]
     fn open() -> Option<usize> {
         Some(fs::read_dir("/proc/self/fd").ok()?.count())

@@ -1,9 +1,10 @@
-//! TLS and HTTP told apart by their first byte, so that a client that uses the wrong one of them gets a reason.
+//! Detection of TLS and HTTP by the first byte of a connection. It gives a reason, to the client or
+//! in the log, when a client uses the wrong one of them.
 
 /// First byte of a TLS connection: the record type `handshake` (RFC 8446 §5.1).
 const TLS_HANDSHAKE: u8 = 22;
 
-/// Answer to HTTP without TLS at an address that speaks TLS.
+/// Response to HTTP without TLS at an address that speaks TLS.
 pub(super) const USE_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 62\r\nConnection: close\r\n\r\nThis address speaks TLS: use https:// instead of http:// here.";
 

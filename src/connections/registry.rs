@@ -1,11 +1,13 @@
-//! All open connections of a listener, and which of them stay open.
+//! Registry of the open connections of a listener. It decides which of them stay open.
 //!
-//! A connection that has presented a right token counts as *known*. The others are *unknown*, and there are few of them
-//! from one address. When there are too many, an old unknown one is closed in favour of the new one, of the address that
-//! has most of them: a client with a token needs a moment to present it, and is known from then on.
+//! A connection that has presented a valid token is *known*. The others are *unknown*, and their
+//! number is limited for each address. If there are too many, an old unknown connection is closed
+//! for the new one, from the address that has most of them. A client with a token needs only a
+//! moment to present it, and is known from then on.
 //!
-//! A connection that presents a right token when there are as many known ones as there may be moves to the *overflow*: it
-//! gets one refusal and is closed. There it takes no room from new connections, among which health checks are.
+//! A connection that presents a valid token when the limit of known connections is reached moves to
+//! the *overflow*. It gets one refusal and is closed. There it takes no room from new connections,
+//! which include health checks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -22,28 +24,31 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry as Metrics;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Number of bytes of answers that wait for their peers to read them. The slowest reader is disconnected beyond it.
+/// Maximum number of bytes of responses that wait for their peers to read them. Beyond it, the
+/// slowest reader is disconnected.
 const MAX_UNSENT_BYTES: usize = 256 * 1024 * 1024;
-/// Of how many reserved connections one may be new.
+/// Divisor of the reserved connections that gives the maximum number of new ones.
 const MAX_NEW_SHARE: usize = 4;
-/// Time between two log lines about the same bound.
+/// Minimum time between two log lines about the same limit.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
-/// Number of leading bits of an IPv6 address that stand for one subscriber.
+/// Number of leading bits of an IPv6 address that identify one subscriber.
 const SUBSCRIBER_BITS: u32 = 64;
 
-/// Reports whether the bound for one address does not apply to it.
+/// Predicate for the addresses to which the limit per address does not apply.
 pub type IsExempt = Box<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
-/// How many connections there may be.
+/// Maximum numbers of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections of known clients.
+    /// Maximum number of known connections.
     pub known: usize,
-    /// Connections beyond them that only unknown peers take: new ones, health checks, collectors of metrics.
+    /// Number of connections beyond them that only unknown peers take: new ones, health checks,
+    /// metrics collectors.
     pub reserved: usize,
-    /// Connections beyond both, with a right token and one known connection too many: they are refused and closed.
+    /// Number of connections beyond both that have presented a valid token at the limit of known
+    /// ones. They are refused and closed.
     pub overflow: usize,
-    /// Unknown connections from one address.
+    /// Maximum number of unknown connections from one address.
     pub unknown_per_address: usize,
 }
 
@@ -60,13 +65,14 @@ impl Limits {
     }
 }
 
-/// All open connections of a listener.
+/// Open connections of a listener.
 pub struct Registry {
     limits: Limits,
     is_exempt: IsExempt,
     tables: Mutex<Tables>,
-    /// Permits for new connections, of which the server does not know yet whether the peer has sent anything. They are
-    /// not closed for others, so there are fewer of them than unknown connections that may be.
+    /// Permits for new connections, for which the server has not checked yet whether the peer has
+    /// sent anything. New connections are not closed for others, so that their number must stay
+    /// below the limit of unknown ones.
     new: Semaphore,
     started: Instant,
     bounds: [Bound; 8],
@@ -75,7 +81,7 @@ pub struct Registry {
 #[derive(Default)]
 struct Tables {
     next_id: u64,
-    /// Known and unknown connections that are open and not told to close.
+    /// Number of open connections that are known or unknown and do not have to close.
     admitted: usize,
     known: usize,
     /// Unknown connections, the oldest first.
@@ -84,63 +90,67 @@ struct Tables {
     overflow: BTreeMap<u64, Arc<Slot>>,
     by_address: HashMap<IpAddr, BTreeSet<u64>>,
     unsent_bytes: usize,
-    /// Large bodies that are being sent, by the address of their first byte: many peers may read the same one.
+    /// Large bodies that are being sent, by the address of their first byte. Several peers can read
+    /// the same one.
     bodies: HashMap<usize, SharedBody>,
 }
 
+/// Body and the connections to which it is sent. Its bytes count once.
 struct SharedBody {
     length: usize,
     readers: Vec<Arc<Slot>>,
 }
 
-/// One connection, as other threads see it.
+/// State of one connection that other threads see.
 pub(super) struct Slot {
     id: u64,
     address: Option<IpAddr>,
     standing: Mutex<Standing>,
     must_close: AtomicBool,
     activity: AtomicU8,
-    /// Milliseconds since the start at which the peer last read something, or 0 while nothing waits for it.
+    /// Time at which the peer last read something, in milliseconds since the start of the registry,
+    /// or 0 if no response waits for the peer.
     blocked_since: AtomicU64,
     waker: AtomicWaker,
 }
 
+/// Category in which a connection counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Unknown,
     Known,
     Overflow,
-    /// It is to close, and does not count any more.
+    /// The connection must close and does not count any more.
     Closing,
 }
 
-/// What the server does with a connection.
+/// Activity of the server on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Activity {
-    /// It is new: the server does not know yet whether the peer has sent anything.
+    /// The connection is new: the server has not checked yet whether the peer has sent anything.
     New = 0,
-    /// The peer has sent something that the server has not seen yet.
+    /// The server reads, and has not checked yet whether the peer has sent more.
     Reading = 1,
-    /// The peer must send something.
+    /// The server waits for the peer to send something.
     Waiting = 2,
-    /// A request is answered.
+    /// The server answers a request.
     Answering = 3,
 }
 
-/// A bound or a deadline that a connection can meet.
+/// Limit, deadline or protocol error because of which a connection is closed or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hit {
-    /// All connections.
+    /// Limit on all known and unknown connections.
     All,
-    /// Connections of known clients.
+    /// Limit on known connections.
     Known,
-    /// Connections from one address.
+    /// Limit on unknown connections from one address.
     Address,
-    /// Time for a TLS handshake or for the head of a request.
+    /// Deadline for a TLS handshake or for the head of a request.
     SlowRequest,
-    /// Time for reading an answer.
+    /// Deadline for reading a response.
     SlowReader,
-    /// Bytes of unsent answers.
+    /// Limit on the bytes of unsent responses.
     UnsentBytes,
     /// HTTP without TLS at an address that speaks TLS.
     PlainAtTls,
@@ -148,19 +158,20 @@ pub(super) enum Hit {
     TlsAtPlain,
 }
 
+/// Number of connections that met one limit, and the time and number of the last log line about it.
 #[derive(Default)]
 struct Bound {
     count: Counter,
     last_log: Mutex<Option<(Instant, u64)>>,
 }
 
-/// A place among the open connections, until it is dropped.
+/// Membership of a connection in the registry, which ends on drop.
 pub(super) struct Admission {
     pub(super) registry: Arc<Registry>,
     pub(super) slot: Arc<Slot>,
 }
 
-/// A large body that is being sent, until it is dropped.
+/// Registration of a large body that is being sent, which ends on drop.
 pub(super) struct Sending {
     registry: Arc<Registry>,
     slot: Arc<Slot>,
@@ -168,7 +179,7 @@ pub(super) struct Sending {
 }
 
 impl Slot {
-    /// Reports whether the connection must be closed now. Otherwise the task is woken when it must.
+    /// Reports whether the connection must be closed now. If not, the task is woken when it must.
     pub(super) fn must_close(&self, waker: &Waker) -> bool {
         self.waker.register(waker);
         self.must_close.load(Relaxed)
@@ -198,7 +209,7 @@ impl Slot {
         self.activity.load(Relaxed) == Activity::Answering as u8
     }
 
-    /// Notes whether the peer keeps an answer waiting.
+    /// Notes since when a response has waited for the peer; `None` if none waits.
     pub(super) fn set_blocked(&self, since: Option<Duration>) {
         let millis = since.map_or(0, |since| since.as_millis().max(1) as u64);
         self.blocked_since.store(millis, Relaxed);
@@ -215,7 +226,7 @@ impl Slot {
 }
 
 impl Registry {
-    /// A listener without connections.
+    /// Creates a registry without connections.
     #[must_use]
     pub fn new(limits: Limits, is_exempt: IsExempt) -> Arc<Self> {
         Arc::new(Self {
@@ -234,7 +245,7 @@ impl Registry {
         self.limits
     }
 
-    /// Shows the numbers in `metrics`.
+    /// Registers the numbers of connections in `metrics`.
     pub fn register(&self, metrics: &mut Metrics) {
         let open = Family::<[(&str, &str); 1], prometheus_client::metrics::gauge::Gauge>::default();
         let tables = self.tables();
@@ -255,15 +266,15 @@ impl Registry {
         metrics.register("connections_closed", about, closed);
     }
 
-    /// Waits until there are few new connections. The permit is returned once the server has looked whether the peer has
-    /// sent anything. More connections stay in the queue of the system.
+    /// Waits for a permit for a new connection. The caller returns it once the server has checked
+    /// whether the peer has sent anything. Further connections stay in the kernel's queue.
     pub(super) async fn permit_new(&self) -> Option<SemaphorePermit<'_>> {
         self.new.acquire().await.ok()
     }
 
-    /// Admits a new connection, or nothing where there is no room.
+    /// Admits a new connection. Returns `None` if there is no room.
     pub(super) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Admission> {
-        // The bound is for those who can be told apart.
+        // The limit per address does not apply to exempt addresses.
         let address = address.filter(|address| !(self.is_exempt)(*address)).map(subscriber);
         let mut tables = self.tables();
         let hit = tables.make_room(self.limits, address);
@@ -296,8 +307,9 @@ impl Registry {
         Admission { registry: Arc::clone(self), slot }
     }
 
-    /// Notes that a right token came over this connection. Reports whether there is room for it among the known ones.
-    /// Otherwise it moves to the overflow, where the oldest connection makes room for it.
+    /// Notes that a connection has presented a valid token. Reports whether there is room for it
+    /// among the known ones. If not, it moves to the overflow, where the oldest connection is
+    /// closed if there is no room.
     pub(super) fn make_known(&self, slot: &Arc<Slot>) -> bool {
         if *slot.standing() == Standing::Known {
             return true;
@@ -328,7 +340,7 @@ impl Registry {
         false
     }
 
-    /// Counts a bound or deadline that was met, and logs it now and then.
+    /// Counts a limit or deadline that was met, and logs it at most once in [`LOG_INTERVAL`].
     pub(super) fn hit(&self, hit: Hit) {
         let bound = self.bound(hit);
         let count = bound.count.inc() + 1;
@@ -346,8 +358,8 @@ impl Registry {
         }
     }
 
-    /// Notes that a large body is being sent. The peers that have read least of theirs are disconnected when too many
-    /// bytes wait.
+    /// Notes that a large body is being sent. If too many bytes wait, the peer that has read
+    /// nothing for the longest time is disconnected.
     pub(super) fn send(self: &Arc<Self>, slot: &Arc<Slot>, body: &Bytes) -> Sending {
         let key = body.as_ptr() as usize;
         let mut tables = self.tables();
@@ -446,16 +458,17 @@ impl Hit {
     }
 }
 
-/// A bound that a new connection meets.
+/// Limit that a new connection meets.
 #[derive(Clone, Copy)]
 struct Full {
     hit: Hit,
-    /// Another connection is closed for it.
+    /// True if another connection is closed for the new one.
     is_solved: bool,
 }
 
 impl Tables {
-    /// Has another connection closed if there is no room for a new one from `address`.
+    /// Has another connection closed if there is no room for a new one from `address`. Returns the
+    /// limit that was met.
     fn make_room(&mut self, limits: Limits, address: Option<IpAddr>) -> Option<Full> {
         if self.count_of(address) >= limits.unknown_per_address {
             return Some(Full { hit: Hit::Address, is_solved: self.close_oldest(address) });
@@ -466,7 +479,7 @@ impl Tables {
         None
     }
 
-    /// Has an unknown connection closed, one of `address` or of any. Reports whether there is one.
+    /// Has an unknown connection closed, from `address` or from any. Reports whether there was one.
     fn close_oldest(&mut self, address: Option<IpAddr>) -> bool {
         let oldest = match address {
             Some(address) => self.least_needed_of(address),
@@ -480,15 +493,15 @@ impl Tables {
         true
     }
 
-    /// Returns the connection of `address` that is closed for a new one.
+    /// Returns the connection from `address` that is closed for a new one.
     fn least_needed_of(&self, address: IpAddr) -> Option<Arc<Slot>> {
         let older = older_half(self.of_address(address).collect());
         oldest_idle(&older).or(older.first().copied()).map(Arc::clone)
     }
 
-    /// Returns the connection that is closed for a new one from any address: the oldest idle one of the address that has
-    /// most of them. Where all of those are being answered, it is another one that waits for its peer, and only then one
-    /// that is being answered.
+    /// Returns the connection that is closed for a new one from any address. The oldest idle
+    /// connection of the address with most of them comes first. If all of those are being answered,
+    /// another one that waits for its peer follows, and only then one that is being answered.
     fn least_needed(&self) -> Option<Arc<Slot>> {
         let older = older_half(self.unknown.values().collect());
         let (mut crowded, mut most) = (None, 1);
@@ -531,7 +544,7 @@ impl Tables {
         }
     }
 
-    /// Returns the connection whose peer has read nothing of a large answer for the longest time.
+    /// Returns the connection whose peer has read nothing of a large response for the longest time.
     fn slowest_reader(&self) -> Option<Arc<Slot>> {
         let mut slowest: Option<(u64, &Arc<Slot>)> = None;
         for slot in self.bodies.values().flat_map(|body| &body.readers) {
@@ -545,9 +558,10 @@ impl Tables {
     }
 }
 
-/// Returns the older half of connections that are ordered by age, and of these the ones that are not new, unless all
-/// are. The others are not closed, whatever they do: a health check that has sent its request is answered, and one that
-/// has not has the time in which as many others connect.
+/// Returns the older half of connections that are ordered by age, without the new ones unless all
+/// are new. The other connections are not closed, whatever they do. A health check that has sent
+/// its request gets its response. One that has not sent it has the time until as many other
+/// connections arrive.
 fn older_half(mut slots: Vec<&Arc<Slot>>) -> Vec<&Arc<Slot>> {
     slots.truncate(slots.len().div_ceil(2));
     if slots.iter().any(|slot| !slot.is_new()) {
@@ -556,7 +570,8 @@ fn older_half(mut slots: Vec<&Arc<Slot>>) -> Vec<&Arc<Slot>> {
     slots
 }
 
-/// Returns the first that waits for its peer, or else the first that is not being answered.
+/// Returns the first connection that waits for its peer, or else the first that is not being
+/// answered.
 fn oldest_idle<'s>(slots: &[&'s Arc<Slot>]) -> Option<&'s Arc<Slot>> {
     let waiting = slots.iter().find(|slot| slot.waits());
     let idle = waiting.or_else(|| slots.iter().find(|slot| !slot.is_answering()));
@@ -599,7 +614,7 @@ impl Drop for Sending {
     }
 }
 
-/// Returns the address that stands for all that one subscriber has.
+/// Returns the address that stands for all addresses of one subscriber.
 fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << SUBSCRIBER_BITS)).into(),
@@ -640,7 +655,8 @@ mod tests {
         let other = admit(&registry, 2);
         let are_closing = |all: &[Admission]| all.iter().map(is_closing).collect::<Vec<_>>();
         assert_eq!(are_closing(&all), [true, false, false, false, false]);
-        // Of the older half, one that is being answered is not closed, unless its peer does not read.
+        // In the older half, a connection that is being answered is not closed, unless its peer
+        // does not read.
         all[1].slot.set_activity(Activity::Answering);
         all.push(admit(&registry, 1));
         assert_eq!(are_closing(&all), [true, false, true, false, false, false]);
@@ -648,7 +664,7 @@ mod tests {
         all[3].slot.set_blocked(Some(Duration::from_secs(1)));
         all.push(admit(&registry, 1));
         assert_eq!(are_closing(&all), [true, false, true, true, false, false, false]);
-        // Where all of the older half are being answered, it is the oldest. The newer half stays.
+        // If all of the older half are being answered, the oldest is closed. The newer half stays.
         all[4].slot.set_activity(Activity::Answering);
         all.push(admit(&registry, 1));
         assert_eq!(are_closing(&all), [true, true, true, true, false, false, false, false]);
@@ -660,7 +676,7 @@ mod tests {
 
     #[test]
     fn a_new_connection_stays_until_as_many_others_came_whatever_older_ones_do() {
-        // With addresses of their own, and behind a proxy that has no limit.
+        // The addresses have a limit, or are those of a proxy without one.
         for proxied in [false, true] {
             let limits = Limits { known: 1, reserved: 19, overflow: 2, unknown_per_address: 20 };
             let registry = Registry::new(limits, Box::new(move |_| proxied));

@@ -1,4 +1,4 @@
-//! An HTTP server whose connections are admitted by a registry and held to their deadlines.
+//! HTTP server whose connections are admitted by a registry and have deadlines.
 
 use std::io;
 use std::net::TcpListener;
@@ -25,31 +25,31 @@ use crate::connections::registry::{Activity, Hit, Registry};
 use crate::connections::stream::{GuardedStream, Transport};
 use crate::connections::{HANDSHAKE_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE, LINGER_TIMEOUT};
 
-/// Number of connections that may be accepted and not admitted or refused yet.
+/// Maximum number of connections that are accepted and neither admitted nor refused yet.
 const ACCEPT_QUEUE: usize = 32;
-/// Number of connections that the kernel keeps until they are accepted.
+/// Maximum number of connections that the kernel queues until they are accepted.
 const BACKLOG: i32 = 1024;
-/// Size of the kernel's buffer for what a peer has not read. It counts as memory of a container.
+/// Size of the kernel's send buffer of one connection. It counts as memory of a container.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
-/// An address that is listened on, and how.
+/// Socket and the settings to serve on it.
 pub struct Listening {
-    /// The bound socket.
+    /// Bound socket.
     pub listener: TcpListener,
-    /// The certificate, where TLS is spoken.
+    /// TLS configuration, or `None` for HTTP without TLS.
     pub tls: Option<ServerConfig>,
-    /// The connections that there may be.
+    /// Registry of the connections to this socket.
     pub registry: Arc<Registry>,
-    /// Number of threads; as many as processors by default.
+    /// Number of worker threads. The default is the number of processors.
     pub workers: Option<usize>,
-    /// Time that running requests have once the server is to stop, in seconds.
+    /// Time in seconds that running requests have on shutdown.
     pub shutdown_timeout: u64,
 }
 
-/// Serves `app` there.
+/// Starts a server for `app` on a socket.
 ///
 /// # Errors
-/// When the socket cannot be used.
+/// Returns an error when the socket cannot be used.
 pub fn start<F, I, S, B>(listening: Listening, app: F) -> io::Result<Server>
 where
     F: Fn() -> I + Send + Clone + 'static,
@@ -64,9 +64,9 @@ where
 {
     let Listening { listener, tls, registry, workers, shutdown_timeout } = listening;
     let address = listener.local_addr()?;
-    // The standard library asks for 128, which a burst of connections fills.
+    // The standard library requests a backlog of 128, which a burst of connections fills.
     rustix::net::listen(&listener, BACKLOG)?;
-    // Connections inherit it.
+    // Accepted connections inherit the size.
     rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES)?;
     let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
     let per_worker = registry.limits().all().saturating_add(ACCEPT_QUEUE).div_ceil(workers);
@@ -101,9 +101,10 @@ where
     Ok(builder.run())
 }
 
+/// Connection with its protocol and peer address, as the HTTP service takes it.
 type Admitted = (GuardedStream, Protocol, Option<std::net::SocketAddr>);
 
-/// Admits a connection, and speaks TLS on it.
+/// Admits a connection and performs the TLS handshake on it.
 async fn admit(
     stream: TcpStream,
     registry: Arc<Registry>,
@@ -114,15 +115,16 @@ async fn admit(
     let Some(admission) = registry.admit(peer.map(|peer| peer.ip())) else {
         return Err(DispatchError::Io(io::ErrorKind::ConnectionRefused.into()));
     };
-    // Nagle's algorithm would cost 40 ms an answer.
+    // Nagle's algorithm would delay each response by 40 ms.
     stream.set_nodelay(true)?;
-    // The runtime learns only now whether the peer has sent anything: a request that is there is read, and answered if it
-    // is about health, before others can have this connection closed.
+    // Only now does the runtime detect whether the peer has sent anything. A request that has
+    // arrived is read before this connection can be closed for another one. A health check thus
+    // gets its response.
     tokio::task::yield_now().await;
     let transport = match acceptor {
         None => Transport::Plain(stream),
         Some(acceptor) => {
-            // A handshake takes as long as the peer likes.
+            // The peer decides how long a handshake lasts, so that the permit is returned first.
             drop(permit.take());
             admission.slot.set_activity(Activity::Waiting);
             let handshake = async {
@@ -154,18 +156,19 @@ async fn admit(
 enum Handshake {
     Done(Box<TlsStream<TcpStream>>),
     Failed(io::Error),
-    /// The client sent HTTP without TLS, and has been told so.
+    /// The client sent HTTP without TLS and got an error response.
     NotTls,
 }
 
-/// Speaks TLS, unless the client begins with HTTP.
+/// Performs a TLS handshake. A client that begins with HTTP gets an error response instead.
 async fn handshake(acceptor: &TlsAcceptor, mut stream: TcpStream) -> Handshake {
     let mut first = [0];
     match stream.peek(&mut first).await {
         Ok(1) if protocol::is_http(first[0]) => {
-            // A client that is gone by now needs no answer.
+            // A failed write is ignored, since the client may have closed the connection.
             let _ = stream.write_all(protocol::USE_TLS).await;
-            // What the client has sent is read, since closing before that would reset the connection.
+            // The received bytes are read, since closing the socket before that would reset the
+            // connection.
             let mut head = [0; 4096];
             let _ = stream.try_read(&mut head);
             let _ = stream.shutdown().await;
@@ -179,7 +182,7 @@ async fn handshake(acceptor: &TlsAcceptor, mut stream: TcpStream) -> Handshake {
     }
 }
 
-/// Answers a request on its connection.
+/// Calls the application for a request, and ties request and response to their connection.
 fn answer<S, B>(
     mut request: Request,
     application: &S,

@@ -1,6 +1,7 @@
-//! One connection, held to its deadlines. The HTTP library reads as much as a peer sends, whether or not the peer reads
-//! its answers, and makes a request of all of it. This stream passes on one head of a request at a time, the body when
-//! it is wanted, and nothing while the peer does not read.
+//! Stream of a connection with its deadlines. The HTTP library reads all that a peer sends and
+//! makes requests of it, even if the peer does not read the responses. This stream passes on one
+//! head of a request at a time, the body while the handler wants it, and nothing while the peer
+//! does not read.
 
 use std::io;
 use std::pin::Pin;
@@ -18,26 +19,26 @@ use crate::connections::protocol;
 use crate::connections::registry::{Activity, Admission, Hit};
 use crate::connections::{HEAD_TIMEOUT, WRITE_STALL_TIMEOUT};
 
-/// A connection that was admitted.
+/// Admitted connection that enforces its deadlines.
 pub(super) struct GuardedStream {
     transport: Transport,
     flow: Rc<Flow>,
     admission: Admission,
-    /// What was read and must not be passed on yet.
+    /// Bytes that were read and must not be passed on yet.
     held: Vec<u8>,
     scan: HeadScan,
-    /// Number of bytes that were passed on since others had their turn.
+    /// Number of bytes that were passed on since other connections were read.
     passed_in_turn: usize,
-    /// Whether anything was read.
+    /// True if anything was read.
     has_read: bool,
-    /// Whether any head was complete.
+    /// True if any head was complete.
     had_request: bool,
-    /// When the peer last read something, while an answer waits for it.
+    /// Time at which the peer last read something, while a response waits for it.
     blocked_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// The bytes below HTTP.
+/// Transport below HTTP.
 pub(super) enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -81,7 +82,7 @@ impl GuardedStream {
         Ok(())
     }
 
-    /// Fails once `deadline` has passed. Until then the task is woken when it does.
+    /// Fails once `deadline` has passed. Until then, the task is woken at the deadline.
     fn check_deadline(&mut self, context: &mut Context<'_>, deadline: Instant, hit: Hit) -> io::Result<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if timer.deadline() != deadline {
@@ -91,25 +92,26 @@ impl GuardedStream {
             return Ok(());
         }
         self.admission.registry.hit(hit);
-        // Whatever is polled after this is closed, too, and not counted again.
+        // Later polls of the closed connection do not count again.
         self.flow.head_since.set(None);
         Err(io::ErrorKind::TimedOut.into())
     }
 
-    /// Waits until the peer may send more, or has taken too long for the head of a request.
+    /// Waits until the peer can send more. Fails if the peer has taken too long for the head of a
+    /// request.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.passed_in_turn = 0;
         if self.flow.phase() == Phase::Head {
             self.admission.slot.set_activity(Activity::Waiting);
         }
-        // The HTTP library answers a first head that is late.
+        // The HTTP library responds to a late first head.
         if let (Some(since), true) = (self.flow.head_since.get(), self.had_request) {
             self.check_deadline(context, since + HEAD_TIMEOUT, Hit::SlowRequest)?;
         }
         Poll::Pending
     }
 
-    /// Passes on the beginning of `self.held`.
+    /// Passes on up to `count` of the held bytes.
     fn pass_held(&mut self, count: usize, buffer: &mut ReadBuf<'_>) {
         let held = std::mem::take(&mut self.held);
         let (passed, rest) = held.split_at(count.min(held.len()));
@@ -119,7 +121,8 @@ impl GuardedStream {
         self.held.extend_from_slice(rest);
     }
 
-    /// Notes that `bytes` are passed on, up to the end of a head. Returns how many of them are.
+    /// Notes that `bytes` are passed on, up to the end of a head. Returns the number of bytes to
+    /// pass on.
     fn pass(&mut self, bytes: &[u8]) -> usize {
         let mut passed = bytes.len();
         if self.flow.phase() == Phase::Answering {
@@ -140,7 +143,8 @@ impl GuardedStream {
         passed
     }
 
-    /// Notes what came of writing: progress, or waiting for the peer.
+    /// Notes the outcome of a write: progress, or a wait for the peer. Fails if the peer has not
+    /// read for too long.
     fn written<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             if self.blocked_since.take().is_some() {
@@ -214,7 +218,7 @@ impl AsyncWrite for GuardedStream {
         let stream = self.get_mut();
         stream.check(context)?;
         match &mut stream.transport {
-            // It keeps nothing back.
+            // A TCP stream has no buffer to flush.
             Transport::Plain(_) => Poll::Ready(Ok(())),
             Transport::Tls(transport) => {
                 let flushed = Pin::new(transport).poll_flush(context);
@@ -238,7 +242,8 @@ impl AsyncWrite for GuardedStream {
 
 impl Drop for GuardedStream {
     fn drop(&mut self) {
-        // The HTTP library answers a first head that is late, and closes the connection. Its clock is less exact.
+        // The HTTP library responds to a late first head and closes the connection. The tolerance
+        // allows for its less exact clock.
         let is_late = |since: Instant| since.elapsed() + Duration::from_millis(600) >= HEAD_TIMEOUT;
         if !self.had_request && self.flow.head_since.get().is_some_and(is_late) {
             self.admission.registry.hit(Hit::SlowRequest);
