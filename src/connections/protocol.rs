@@ -13,7 +13,8 @@ pub(super) fn is_tls(first: u8) -> bool {
     first == TLS_HANDSHAKE
 }
 
-/// Reports whether a connection begins with an HTTP method (RFC 9110 §9.1). No TLS record type is a letter.
+/// Reports whether a connection begins with an HTTP method (RFC 9110 §9.1). No TLS record type is a
+/// letter.
 pub(super) fn is_http(first: u8) -> bool {
     first.is_ascii_uppercase()
 }

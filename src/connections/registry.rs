@@ -379,7 +379,8 @@ impl Registry {
         Sending { registry: Arc::clone(self), slot: Arc::clone(slot), key }
     }
 
-    /// Returns the time since the start, as [`Slot::set_blocked`] takes it.
+    /// Returns the time since the start of the registry, in which the slots keep the times of
+    /// blocked peers.
     pub(super) fn uptime(&self) -> Duration {
         self.started.elapsed()
     }
