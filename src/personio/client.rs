@@ -1,6 +1,8 @@
-//! The requests that are made, and what comes back: persons, one person, employments, lists of
-//! names. Every request is authorised, throttled, limited in time and size, and retried where that
-//! can help.
+//! Client of Personio's API: persons, one person, employments, and the lists of the look-ups.
+//!
+//! Every request is authorised, rate-limited, limited in time and size, and retried if that can
+//! help. The public methods come first, then the listing loop ([`Client::list`]), then a single
+//! request ([`Client::attempt`]). Look-ups and the first page for `check` have their own files.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,66 +17,73 @@ use url::Url;
 use crate::clock::Clock;
 use crate::personio::error::is_html;
 use crate::personio::limits::{Limits, ListingLimits};
-use crate::personio::listing::{Collected, Listing, Read, UnreadableEntry};
-use crate::personio::lookups::{Kind, NameCache};
+use crate::personio::listing::{CompleteListing, ListingCollector, Read, UnreadableEntry};
+use crate::personio::lookups::{Kind, LookupCache};
 use crate::personio::model::json;
-use crate::personio::model::lenient::{FromObject, Object, Reader, Unreadable};
-use crate::personio::model::{Employment, ListedEmployment, Named, Person};
-use crate::personio::page::{Next, Page, envelope};
-use crate::personio::rate_limit::limiter::PATIENCE;
-use crate::personio::token::{Login, Token, Tokens};
-use crate::personio::transport::{Answer, Transport, trace_id};
+use crate::personio::model::lenient::{EntryReader, FromObject, JsonObject, ReadResult, UnreadableAttribute};
+use crate::personio::model::{Employment, ListedEmployment, LookupEntry, Person};
+use crate::personio::page::{NextPage, Page, parse_envelope};
+use crate::personio::rate_limit::limiter::MAX_PAUSE_WAIT;
+use crate::personio::token::{CachedToken, Login, TokenProvider};
+use crate::personio::transport::{UpstreamResponse, UpstreamTransport, trace_id};
 use crate::personio::{Endpoint, Error, Traffic};
 
-/// The largest page that Personio gives.
-pub(super) const PAGE: usize = 50;
-/// Number of empty pages in a row after which the next one is still read.
+/// Number of entries of a page. Personio allows no more.
+pub(super) const PAGE_SIZE: usize = 50;
+/// Maximum number of consecutive pages without entries. One more fails the listing.
 const MAX_EMPTY_PAGES: usize = 2;
+/// Maximum delay between two attempts of a request.
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
+
+/// Reason of a failed listing whose `next` link has no readable cursor.
+pub(super) const NEXT_PAGE_UNKNOWN: &str = "it has a next page that cannot be found";
+/// Reason of a failed listing whose pages bring no new entries.
+pub(super) const PAGES_REPEAT: &str = "its pages repeat or bring nothing";
 
 /// Header without which Personio answers 404 at endpoints that it has not released yet.
 const BETA: HeaderName = HeaderName::from_static("beta");
 
-/// An endpoint, and how it is read.
+/// Endpoint of a request, with the headers that depend on it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Target {
+pub(super) struct RequestTarget {
     pub(super) endpoint: Endpoint,
-    /// Whether requests carry `Beta: true`.
+    /// True if requests carry `Beta: true`.
     pub(super) is_beta: bool,
 }
 
-impl From<Endpoint> for Target {
+impl From<Endpoint> for RequestTarget {
     fn from(endpoint: Endpoint) -> Self {
         Self { endpoint, is_beta: false }
     }
 }
 
-/// What a client needs to know.
+/// Settings of a client.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where the API is: scheme, host and perhaps a path, without `/v2`.
+    /// Base URL of the API: scheme, host and an optional path, without `/v2`.
     pub base_url: Url,
-    /// Of the API credential.
+    /// Client id of the API credential.
     pub client_id: String,
-    /// Of the API credential.
+    /// Client secret of the API credential.
     pub client_secret: SecretString,
-    /// Sent as `X-Personio-App-ID`.
+    /// Value of the header `X-Personio-App-ID`.
     pub app_id: HeaderValue,
-    /// How long a request may take, answer included.
+    /// Maximum duration of a request, including the response body.
     pub timeout: Duration,
-    /// Requests that may be in flight at once.
+    /// Maximum number of requests in flight.
     pub max_concurrency: usize,
-    /// How failures are retried.
+    /// Retries of failed requests.
     pub retry: Retry,
-    /// How much is read at most.
+    /// Size limits of the responses.
     pub limits: Limits,
 }
 
-/// How often and after how long a failed request is sent again.
+/// Number and delays of the retries of a failed request.
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
-    /// Attempts after the first.
+    /// Maximum number of attempts after the first.
     pub times: usize,
-    /// The first wait; each further one is twice as long, and jittered.
+    /// Delay before the first retry. Each further delay is twice as long; all of them are jittered.
     pub first_wait: Duration,
 }
 
@@ -85,73 +94,81 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// Makes an attempt at `endpoint`, and more where that can help. What failed somewhere else, for
-    /// want of a token, has been tried again there.
-    pub(super) async fn run<T, F, R>(self, endpoint: Endpoint, traffic: &Traffic, attempt: F) -> Result<T, Error>
+    /// Runs `attempt`, a request to `endpoint`, and repeats it if that can help.
+    ///
+    /// An error of another endpoint is not retried here: the token endpoint has its own retries.
+    pub(super) async fn run<T, F, R>(self, endpoint: Endpoint, metrics: &Traffic, attempt: F) -> Result<T, Error>
     where
         F: FnMut() -> R,
         R: Future<Output = Result<T, Error>>,
     {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(self.first_wait)
-            .with_max_delay(Duration::from_secs(10))
+            .with_max_delay(MAX_BACKOFF)
             .with_max_times(self.times)
             .with_jitter();
         attempt
             .retry(backoff)
             .when(|error: &Error| error.is_retryable() && error.endpoint() == endpoint)
-            .adjust(|error, delay| {
-                let asked = error.retry_after().unwrap_or_default();
-                delay.filter(|_| asked <= PATIENCE).map(|delay| delay.max(asked))
-            })
+            .adjust(retry_delay)
             .notify(|error, delay| {
-                traffic.retried(error);
+                metrics.record_retry(error);
                 tracing::debug!(?delay, "{error}; trying again");
             })
             .await
     }
 }
 
-/// What is told of a token.
+/// Returns the delay before the next attempt: at least `Retry-After`. Returns `None`, which ends
+/// the attempts, if `Retry-After` is too long to wait for.
+fn retry_delay(error: &Error, delay: Option<Duration>) -> Option<Duration> {
+    let retry_after = error.retry_after().unwrap_or_default();
+    if retry_after > MAX_PAUSE_WAIT {
+        return None;
+    }
+    Some(delay?.max(retry_after))
+}
+
+/// Lifetime and access rights of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedIn {
-    /// For how long it is good, if that is said.
+    /// Lifetime, if the response contained it.
     pub lifetime: Option<Duration>,
-    /// The access rights that it has, if they are said.
+    /// Access rights; empty if the response contained none.
     pub scopes: Vec<String>,
 }
 
-/// A reader of one company's Personio.
+/// Read-only client of one company's Personio.
 pub struct Client {
     pub(super) settings: Settings,
-    pub(super) transport: Transport,
-    tokens: Tokens,
-    pub(super) names: NameCache,
-    /// For each kind the names that were odd when they were last read.
-    odd_names: Mutex<Vec<OddNames>>,
+    pub(super) transport: UpstreamTransport,
+    tokens: TokenProvider,
+    pub(super) lookups: LookupCache,
+    /// Malformed names of each kind, as of the last read.
+    malformed_names: Mutex<Vec<OddNames>>,
 }
 
-/// Names of one kind that could not be read or taken as they are.
+/// Entries of one look-up with a malformed name, which was repaired or dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OddNames {
-    /// Kind of the names.
+    /// Kind of the look-up.
     pub kind: Kind,
-    /// Ids of the entries with an odd name.
+    /// Ids of the entries with a malformed name.
     pub ids: Vec<String>,
     /// Number of entries that cannot be read at all.
     pub unreadable: usize,
 }
 
-/// Employments of one person, as they are answered.
+/// Employments of one person, and the faults of the response.
 #[derive(Debug, Clone, Default)]
 pub struct Employments {
-    /// The employments, in no order.
+    /// Employments, in no particular order.
     pub employments: Vec<Employment>,
-    /// Whether one of them says that it is another person's.
+    /// True if one of the employments names another person.
     pub has_foreign: bool,
-    /// Ids of those with an odd date that decides when the person is active.
+    /// Ids of employments with a malformed date that decides when the person is active.
     pub undated: Vec<String>,
-    /// Names of their attributes whose values could not be taken as they are.
+    /// Names of malformed attributes, which were repaired or dropped.
     pub odd: Vec<Box<str>>,
 }
 
@@ -164,30 +181,31 @@ impl Employments {
 }
 
 impl Client {
-    /// A client that has not asked anything yet.
+    /// Creates a client. It sends no request yet.
     ///
     /// # Errors
-    /// When the machine offers no certificates to trust.
+    /// If the machine has no trusted root certificates.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
-        let transport = Transport::new(&settings)?;
-        let tokens = Tokens::new(&settings, Arc::clone(&clock));
-        let odd_names = Mutex::default();
-        Ok(Self { settings, transport, tokens, names: NameCache::new(clock), odd_names })
+        let transport = UpstreamTransport::new(&settings)?;
+        let tokens = TokenProvider::new(&settings, Arc::clone(&clock));
+        let lookups = LookupCache::new(clock);
+        Ok(Self { settings, transport, tokens, lookups, malformed_names: Mutex::default() })
     }
 
-    /// What was asked of Personio so far.
+    /// Returns the metrics of the requests sent so far.
     #[must_use]
     pub fn traffic(&self) -> &Traffic {
-        &self.transport.traffic
+        &self.transport.metrics
     }
 
-    /// Whether Personio gives us tokens, if it was asked for one.
+    /// Returns the outcome of the last token request, if there was one.
     #[must_use]
     pub fn login(&self) -> Option<Login> {
-        self.tokens.login()
+        self.tokens.state()
     }
 
-    /// Endpoints that advertise limits out of any reason, which are not used. In the order of their routes.
+    /// Returns the endpoints that advertise an implausible rate limit, which is not used, ordered
+    /// by route.
     #[must_use]
     pub fn implausible_limits(&self) -> Vec<Endpoint> {
         let mut endpoints = self.transport.implausible_limits();
@@ -195,52 +213,57 @@ impl Client {
         endpoints
     }
 
-    /// Requests that may be in flight at once: to have more ready makes nothing faster.
+    /// Returns the maximum number of requests in flight. More concurrent callers make nothing
+    /// faster.
     #[must_use]
     pub fn max_concurrency(&self) -> usize {
         self.settings.max_concurrency
     }
 
-    /// From now on tokens are fetched with this secret of the credential. Whether it is another one than before.
+    /// Replaces the client secret for all further token requests. Reports whether the new secret
+    /// differs.
     pub fn adopt(&self, client_secret: &SecretString) -> bool {
-        self.tokens.adopt(client_secret)
+        self.tokens.replace_client_secret(client_secret)
     }
 
-    /// Asks for a token, where there is none. What is told of it is what it is good for, never the token.
+    /// Fetches a token unless one is cached, and returns its lifetime and access rights.
     ///
     /// # Errors
-    /// When there is none to be had.
+    /// If no token can be fetched.
     pub async fn sign_in(&self) -> Result<SignedIn, Error> {
-        let token = self.tokens.get(&self.transport).await?;
+        let token = self.tokens.token(&self.transport).await?;
         Ok(SignedIn { lifetime: token.lifetime, scopes: token.scopes.clone() })
     }
 
-    /// Returns the limits of what is read.
+    /// Returns the size limits of the responses.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.settings.limits
     }
 
-    /// Returns the names that were odd when they were last read.
+    /// Returns the malformed names of the look-ups, as of the last read.
     #[must_use]
     pub fn odd_names(&self) -> Vec<OddNames> {
-        self.odd_names.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.malformed_names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// All persons, each once, with those custom attributes whose ids or global ids are `wanted`: all others are
-    /// skipped without being decoded. Of each person there remains what `keep` makes of it, before the next page
-    /// is asked for. `on_page` hears how many each page brought.
+    /// Lists all persons, each once.
+    ///
+    /// `wanted` contains the ids or global ids of the custom attributes to read; all others are
+    /// skipped without being decoded. `keep` converts each person before the next page is
+    /// requested, so that the memory holds only one page of full persons. `on_page` receives the
+    /// number of entries of each page.
     ///
     /// # Errors
-    /// When any page is missing: part of the persons is worse than none. One person who cannot be read is told of;
-    /// many fail the listing.
+    /// If a page is missing, since a part of the persons must not pass for all of them. A few
+    /// unreadable persons are reported in the listing; many fail it.
     pub async fn persons<K>(
         &self,
         wanted: &[String],
         mut keep: impl FnMut(Read<Person>) -> Result<K, Error>,
         on_page: impl Fn(usize),
-    ) -> Result<Listing<K>, Error> {
-        let request = ListRequest {
+    ) -> Result<CompleteListing<K>, Error> {
+        let request = ListingRequest {
             target: Endpoint::Persons.into(),
             url: self.url(&["persons"]),
             retry: self.settings.retry,
@@ -250,69 +273,67 @@ impl Client {
         self.list(&request, on_page, |person: Read<Person>| Ok((person.value.id.clone(), keep(person)?))).await
     }
 
-    /// One person, with those custom attributes; `None` if Personio says that there is none.
+    /// Reads one person with the wanted custom attributes. Returns `None` if Personio reports that
+    /// the person does not exist.
     ///
     /// # Errors
-    /// When it cannot be told.
+    /// If the existence of the person is unknown, or the response is unreadable.
     pub async fn person(&self, id: &str, wanted: &[String]) -> Result<Option<Read<Person>>, Error> {
         let endpoint = Endpoint::Person;
         match self.object::<Person>(endpoint, &self.url(&["persons", id]), wanted).await {
-            Ok(person) if person.value.id != id => {
-                Err(Error::Unreadable { endpoint, reason: "it is about another person".to_owned() })
-            }
+            Ok(person) if person.value.id != id => Err(Error::unreadable(endpoint, "it is about another person")),
             Ok(person) => Ok(Some(person)),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Returns the ids of those with this e-mail address, in whatever case Personio compares it.
+    /// Returns the ids of the persons with an e-mail address. Personio decides how case counts.
     ///
     /// # Errors
-    /// When it cannot be told, or when there are more than a page holds: then the filter was not applied.
+    /// If the response is unreadable or has more than one page: then the filter was not applied.
     pub async fn ids_with_email(&self, email: &str) -> Result<Vec<String>, Error> {
+        let endpoint = Endpoint::Persons;
         let mut url = self.url(&["persons"]);
         url.query_pairs_mut().append_pair("email", email);
-        let page = self.page(Endpoint::Persons, &paged(&url, None), self.settings.retry).await?;
-        if page.next(PAGE) != Next::End {
-            let reason = "more persons have one e-mail address than a page holds".to_owned();
-            return Err(Error::Unreadable { endpoint: Endpoint::Persons, reason });
+        let page = self.page(endpoint, &page_url(&url, None), self.settings.retry).await?;
+        if page.next(PAGE_SIZE) != NextPage::End {
+            let reason = "more persons have one e-mail address than a page holds";
+            return Err(Error::unreadable(endpoint, reason));
         }
-        let mut reader = Reader::new(&self.settings.limits, Some(&[]));
+        let mut reader = EntryReader::new(&self.settings.limits, Some(&[]));
         let mut ids = Vec::new();
         for entry in &page.data {
             let Ok(EntryId(id)) = reader.entry(entry.get()) else {
-                let reason = "`id` of a person cannot be read".to_owned();
-                return Err(Error::Unreadable { endpoint: Endpoint::Persons, reason });
+                return Err(Error::unreadable(endpoint, "`id` of a person cannot be read"));
             };
             ids.push(id);
         }
         Ok(ids)
     }
 
-    /// The employments of one person.
+    /// Reads the employments of one person.
     ///
     /// # Errors
-    /// When any of them cannot be read.
+    /// If one of them cannot be read.
     pub async fn employments(&self, person_id: &str) -> Result<Employments, Error> {
         let endpoint = Endpoint::Employments;
-        let request = ListRequest {
+        let request = ListingRequest {
             target: endpoint.into(),
             url: self.url(&["persons", person_id, "employments"]),
             retry: self.settings.retry,
             limits: self.settings.limits.employments,
             wanted: &[],
         };
-        let by_id = |read: Read<ListedEmployment>| Ok((read.value.employment.id.clone(), read));
-        let listing = self.list(&request, |_| {}, by_id).await?;
+        let listing = self.list(&request, |_| {}, employment_by_id).await?;
         if let Some(UnreadableEntry { attribute, .. }) = listing.unreadable.first() {
             let reason = format!("`{attribute}` of an employment cannot be read");
-            return Err(Error::Unreadable { endpoint, reason });
+            return Err(Error::unreadable(endpoint, reason));
         }
         let mut employments = Employments::default();
         for Read { value, odd } in listing.entries {
             employments.has_foreign |= value.person.is_some_and(|person| person != person_id);
-            if value.has_odd_dates {
+            if value.has_malformed_dates {
                 employments.undated.push(value.employment.id.clone());
             }
             employments.odd.extend(odd);
@@ -323,47 +344,51 @@ impl Client {
         Ok(employments)
     }
 
-    /// The list of one kind.
-    pub(super) async fn named(&self, kind: Kind, is_beta: bool, retry: Retry) -> Result<Vec<Named>, Error> {
+    /// Reads the list of one look-up, and notes its malformed names.
+    pub(super) async fn lookup_list(&self, kind: Kind, is_beta: bool, retry: Retry) -> Result<Vec<LookupEntry>, Error> {
         let (endpoint, path) = match kind {
             Kind::Department | Kind::Team => (Endpoint::OrgUnits, "org-units"),
             Kind::LegalEntity => (Endpoint::LegalEntities, "legal-entities"),
             Kind::Workplace => (Endpoint::Workplaces, "workplaces"),
             Kind::CostCenter => (Endpoint::CostCenters, "cost-centers"),
         };
-        let url = of_type(self.url(&[path]), kind);
-        let target = Target { endpoint, is_beta };
-        let request = ListRequest { target, url, retry, limits: self.settings.limits.names, wanted: &[] };
-        let by_id = |read: Read<Named>| Ok((read.value.id.clone(), read));
-        let listing = self.list(&request, |_| {}, by_id).await?;
-        let mut odd = OddNames { kind, ids: Vec::new(), unreadable: listing.unreadable.len() };
-        let mut named = Vec::with_capacity(listing.entries.len());
+        let request = ListingRequest {
+            target: RequestTarget { endpoint, is_beta },
+            url: with_unit_type(self.url(&[path]), kind),
+            retry,
+            limits: self.settings.limits.names,
+            wanted: &[],
+        };
+        let listing = self.list(&request, |_| {}, lookup_entry_by_id).await?;
+        let mut malformed = OddNames { kind, ids: Vec::new(), unreadable: listing.unreadable.len() };
+        let mut entries = Vec::with_capacity(listing.entries.len());
         for read in listing.entries {
             if !read.odd.is_empty() {
-                odd.ids.push(read.value.id.clone());
+                malformed.ids.push(read.value.id.clone());
             }
-            named.push(read.value);
+            entries.push(read.value);
         }
-        self.note_odd_names(odd);
-        Ok(named)
+        self.note_malformed_names(malformed);
+        Ok(entries)
     }
 
-    /// One department or team.
-    pub(super) async fn org_unit(&self, kind: Kind, id: &str, is_beta: bool) -> Result<Named, Error> {
+    /// Reads one department or team.
+    pub(super) async fn org_unit(&self, kind: Kind, id: &str, is_beta: bool) -> Result<LookupEntry, Error> {
         let endpoint = Endpoint::OrgUnit;
-        let url = of_type(self.url(&["org-units", id]), kind);
-        let unit = self.object::<Named>(Target { endpoint, is_beta }, &url, &[]).await?.value;
-        if unit.id != id {
-            return Err(Error::Unreadable { endpoint, reason: "it is about another unit".to_owned() });
+        let url = with_unit_type(self.url(&["org-units", id]), kind);
+        let unit: Read<LookupEntry> = self.object(RequestTarget { endpoint, is_beta }, &url, &[]).await?;
+        if unit.value.id != id {
+            return Err(Error::unreadable(endpoint, "it is about another unit"));
         }
-        Ok(unit)
+        Ok(unit.value)
     }
 
-    fn note_odd_names(&self, odd: OddNames) {
-        let mut noted = self.odd_names.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.retain(|known| known.kind != odd.kind);
-        if !odd.ids.is_empty() || odd.unreadable > 0 {
-            noted.push(odd);
+    /// Replaces the malformed names of one kind.
+    fn note_malformed_names(&self, names: OddNames) {
+        let mut noted = self.malformed_names.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.retain(|earlier| earlier.kind != names.kind);
+        if !names.ids.is_empty() || names.unreadable > 0 {
+            noted.push(names);
         }
     }
 
@@ -375,119 +400,138 @@ impl Client {
         url
     }
 
-    /// A whole list, by its cursors. The same entry on two pages counts once, the later one. `keep` gives the id
-    /// of an entry and what is to be kept of it.
+    /// Reads a whole listing by its cursors. An entry on two pages counts once, the later one.
+    /// `keep` returns the id of an entry and the part of it to keep.
     async fn list<T: FromObject, K>(
         &self,
-        request: &ListRequest<'_>,
+        request: &ListingRequest<'_>,
         on_page: impl Fn(usize),
         mut keep: impl FnMut(Read<T>) -> Result<(String, K), Error>,
-    ) -> Result<Listing<K>, Error> {
-        let ListRequest { target, limits, .. } = *request;
-        let endpoint = target.endpoint;
-        let unreadable = |reason: &str| Error::Unreadable { endpoint, reason: reason.to_owned() };
-        let mut collected = Collected::new(limits);
+    ) -> Result<CompleteListing<K>, Error> {
+        let endpoint = request.target.endpoint;
+        let mut collector = ListingCollector::new(request.limits);
         let mut cursors = HashSet::new();
-        let mut page_url = paged(&request.url, None);
-        let mut empty_pages = 0;
+        let mut url = page_url(&request.url, None);
+        let mut pages_without_news = 0;
         loop {
-            let text = self.text(target, &page_url, request.retry).await?;
-            collected.count_page(text.len()).map_err(|limit| unreadable(&limit))?;
-            let page = Page::read(&text).map_err(|reason| unreadable(&reason))?;
+            let text = self.text(request.target, &url, request.retry).await?;
+            collector.count_page(text.len()).map_err(|reason| Error::unreadable(endpoint, reason))?;
+            let page = Page::parse(&text).map_err(|reason| Error::unreadable(endpoint, reason))?;
             drop(text);
             on_page(page.data.len());
-            let known = collected.len();
-            let mut reader = Reader::new(&self.settings.limits, Some(request.wanted));
-            for entry in &page.data {
-                match reader.entry::<T>(entry.get()) {
-                    Ok(value) => {
-                        let (id, kept) = keep(Read { value, odd: reader.take_odd() })?;
-                        collected.insert(id, kept);
-                    }
-                    Err(Unreadable(attribute)) => {
-                        reader.take_odd();
-                        let id = reader.entry::<EntryId>(entry.get()).ok();
-                        collected.insert_unreadable(id.map(|EntryId(id)| id), attribute);
-                    }
+            let earlier_entries = collector.len();
+            self.collect_entries(&page, request.wanted, &mut collector, &mut keep)?;
+            collector.check_entries().map_err(|reason| Error::unreadable(endpoint, reason))?;
+            let has_news = collector.len() > earlier_entries;
+            pages_without_news = if has_news { 0 } else { pages_without_news + 1 };
+            let cursor = match page.next(PAGE_SIZE) {
+                NextPage::Cursor(cursor) => cursor,
+                NextPage::End => {
+                    return collector.finish().map_err(|reason| Error::unreadable(endpoint, reason));
                 }
+                NextPage::Unknown => return Err(Error::unreadable(endpoint, NEXT_PAGE_UNKNOWN)),
+            };
+            // A cursor can lead to its own page, or in a circle. Both have been observed.
+            let is_repeated_page = !has_news && !page.data.is_empty();
+            if is_repeated_page || pages_without_news > MAX_EMPTY_PAGES {
+                return Err(Error::unreadable(endpoint, PAGES_REPEAT));
             }
-            collected.check_entries().map_err(|limit| unreadable(&limit))?;
-            let is_news = collected.len() > known;
-            empty_pages = if is_news { 0 } else { empty_pages + 1 };
-            match page.next(PAGE) {
-                Next::End => return collected.finish().map_err(|reason| unreadable(&reason)),
-                Next::Lost => return Err(unreadable("it has a next page that cannot be found")),
-                // A cursor that leads to itself, or round in a circle: seen in the wild.
-                Next::Cursor(_) if !is_news && (!page.data.is_empty() || empty_pages > MAX_EMPTY_PAGES) => {
-                    return Err(unreadable("its pages repeat or bring nothing"));
-                }
-                Next::Cursor(cursor) => {
-                    page_url = paged(&request.url, Some(&cursor));
-                    if !cursors.insert(cursor) {
-                        return Err(unreadable("its cursors repeat"));
-                    }
-                }
+            url = page_url(&request.url, Some(&cursor));
+            if !cursors.insert(cursor) {
+                return Err(Error::unreadable(endpoint, "its cursors repeat"));
             }
         }
     }
 
-    /// A page of a list, with entries that are not decoded.
-    ///
-    /// # Errors
-    /// When it cannot be read, or its envelope is not that of a list.
-    pub(super) async fn page(&self, endpoint: Endpoint, url: &Url, retry: Retry) -> Result<Page, Error> {
-        let text = self.text(endpoint.into(), url, retry).await?;
-        Page::read(&text).map_err(|reason| Error::Unreadable { endpoint, reason })
+    /// Adds the entries of a page to `collector`.
+    fn collect_entries<T: FromObject, K>(
+        &self,
+        page: &Page,
+        wanted: &[String],
+        collector: &mut ListingCollector<K>,
+        keep: &mut impl FnMut(Read<T>) -> Result<(String, K), Error>,
+    ) -> Result<(), Error> {
+        let mut reader = EntryReader::new(&self.settings.limits, Some(wanted));
+        for entry in &page.data {
+            match reader.entry::<T>(entry.get()) {
+                Ok(value) => {
+                    let (id, kept) = keep(Read { value, odd: reader.take_malformed() })?;
+                    collector.insert(id, kept);
+                }
+                Err(UnreadableAttribute(attribute)) => {
+                    reader.take_malformed();
+                    let id = match reader.entry(entry.get()) {
+                        Ok(EntryId(id)) => Some(id),
+                        Err(UnreadableAttribute(_)) => None,
+                    };
+                    collector.insert_unreadable(id, attribute);
+                }
+            }
+        }
+        Ok(())
     }
 
-    /// An answer that is one object.
+    /// Reads a page of a listing, with entries that are not decoded.
     ///
     /// # Errors
-    /// When it cannot be read; the reason names the attribute at fault.
+    /// If the request fails, or the response is not a page.
+    pub(super) async fn page(&self, endpoint: Endpoint, url: &Url, retry: Retry) -> Result<Page, Error> {
+        let text = self.text(endpoint.into(), url, retry).await?;
+        Page::parse(&text).map_err(|reason| Error::unreadable(endpoint, reason))
+    }
+
+    /// Reads a response that is a single object.
+    ///
+    /// # Errors
+    /// If the request fails, or the object cannot be read; the reason names the attribute at fault.
     pub(super) async fn object<T: FromObject>(
         &self,
-        target: impl Into<Target>,
+        target: impl Into<RequestTarget>,
         url: &Url,
         wanted: &[String],
     ) -> Result<Read<T>, Error> {
-        let target: Target = target.into();
+        let target: RequestTarget = target.into();
         let endpoint = target.endpoint;
         let text = self.text(target, url, self.settings.retry).await?;
-        envelope(&text, |_| ()).map_err(|reason| Error::Unreadable { endpoint, reason })?;
-        let mut reader = Reader::new(&self.settings.limits, Some(wanted));
+        parse_envelope(&text, |_| ()).map_err(|reason| Error::unreadable(endpoint, reason))?;
+        let mut reader = EntryReader::new(&self.settings.limits, Some(wanted));
         match reader.entry(&text) {
-            Ok(value) => Ok(Read { value, odd: reader.take_odd() }),
-            Err(Unreadable(attribute)) => {
-                let reason = format!("its `{attribute}` cannot be read");
-                Err(Error::Unreadable { endpoint, reason })
+            Ok(value) => Ok(Read { value, odd: reader.take_malformed() }),
+            Err(UnreadableAttribute(attribute)) => {
+                Err(Error::unreadable(endpoint, format!("its `{attribute}` cannot be read")))
             }
         }
     }
 
-    /// The body of an answer of 200.
-    async fn text(&self, target: Target, url: &Url, retry: Retry) -> Result<String, Error> {
-        let traffic = &self.transport.traffic;
-        let answer = retry.run(target.endpoint, traffic, || self.attempt(target, url)).await?;
-        Ok(json::text(answer.body))
+    /// Returns the body of a response of 200, with retries.
+    async fn text(&self, target: RequestTarget, url: &Url, retry: Retry) -> Result<String, Error> {
+        let metrics = &self.transport.metrics;
+        let response = retry.run(target.endpoint, metrics, || self.attempt(target, url)).await?;
+        Ok(json::text(response.body))
     }
 
-    /// One request. A 401 renews the token once and asks once more.
-    async fn attempt(&self, target: Target, url: &Url) -> Result<Answer, Error> {
-        let token = self.tokens.get(&self.transport).await?;
-        let mut answer = self.authorised(target, url, &token).await?;
-        if answer.status == StatusCode::UNAUTHORIZED
-            && let Some(token) = self.tokens.renewed(&self.transport, &token).await?
+    /// Sends a request once. After a 401 it renews the token and sends the request once more.
+    async fn attempt(&self, target: RequestTarget, url: &Url) -> Result<UpstreamResponse, Error> {
+        let token = self.tokens.token(&self.transport).await?;
+        let mut response = self.send_authorised(target, url, &token).await?;
+        if response.status == StatusCode::UNAUTHORIZED
+            && let Some(token) = self.tokens.renew(&self.transport, &token).await?
         {
-            answer = self.authorised(target, url, &token).await?;
+            response = self.send_authorised(target, url, &token).await?;
         }
-        accepted(target.endpoint, answer)
+        require_ok(target.endpoint, response)
     }
 
-    async fn authorised(&self, target: Target, url: &Url, token: &Token) -> Result<Answer, Error> {
-        let unreadable =
-            |_| Error::Unreadable { endpoint: Endpoint::Token, reason: "its token is no header value".into() };
-        let mut authorization =
-            HeaderValue::from_str(&format!("Bearer {}", token.secret.secret())).map_err(unreadable)?;
+    async fn send_authorised(
+        &self,
+        target: RequestTarget,
+        url: &Url,
+        token: &CachedToken,
+    ) -> Result<UpstreamResponse, Error> {
+        let bearer = format!("Bearer {}", token.secret.secret());
+        let Ok(mut authorization) = HeaderValue::from_str(&bearer) else {
+            return Err(Error::unreadable(Endpoint::Token, "its token cannot be sent in a header"));
+        };
         authorization.set_sensitive(true);
         let mut request = Request::new(Method::GET, url.clone());
         request.headers_mut().insert(AUTHORIZATION, authorization);
@@ -498,75 +542,82 @@ impl Client {
     }
 }
 
-/// A listing that is to be read.
-struct ListRequest<'r> {
-    target: Target,
+/// Listing to be read.
+struct ListingRequest<'r> {
+    target: RequestTarget,
     url: Url,
     retry: Retry,
     limits: ListingLimits,
-    /// Ids and global ids of the custom attributes that are read.
+    /// Ids and global ids of the custom attributes to read.
     wanted: &'r [String],
 }
 
-/// Id of an entry of which something else cannot be read.
+/// Id of an entry that is unreadable otherwise.
 struct EntryId(String);
 
 impl FromObject for EntryId {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         Ok(Self(object.id("id", reader)?))
     }
 }
 
-/// The address with the type of unit that it is about, if the kind has one.
-fn of_type(mut url: Url, kind: Kind) -> Url {
+fn employment_by_id(read: Read<ListedEmployment>) -> Result<(String, Read<ListedEmployment>), Error> {
+    Ok((read.value.employment.id.clone(), read))
+}
+
+fn lookup_entry_by_id(read: Read<LookupEntry>) -> Result<(String, Read<LookupEntry>), Error> {
+    Ok((read.value.id.clone(), read))
+}
+
+/// Adds the parameter `type` to the URL of a department or team.
+fn with_unit_type(mut url: Url, kind: Kind) -> Url {
     if let Some(unit_type) = kind.org_unit_type() {
         url.query_pairs_mut().append_pair("type", unit_type);
     }
     url
 }
 
-/// The address of a page.
-pub(super) fn paged(url: &Url, cursor: Option<&str>) -> Url {
+/// Returns the URL of a page.
+pub(super) fn page_url(url: &Url, cursor: Option<&str>) -> Url {
     let mut url = url.clone();
-    url.query_pairs_mut().append_pair("limit", &PAGE.to_string());
+    url.query_pairs_mut().append_pair("limit", &PAGE_SIZE.to_string());
     if let Some(cursor) = cursor {
         url.query_pairs_mut().append_pair("cursor", cursor);
     }
     url
 }
 
-/// The answer, if it is one of 200; what its status says otherwise.
-fn accepted(endpoint: Endpoint, answer: Answer) -> Result<Answer, Error> {
-    let trace_id = || trace_id(&answer.body);
-    match answer.status {
-        StatusCode::OK => Ok(answer),
-        // A 404 in HTML has its own message: most often the base URL is wrong.
-        status if status != StatusCode::NOT_FOUND && is_html(&answer.body) => {
-            Err(Error::Intercepted { endpoint, status: status.as_u16() })
-        }
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-            Err(Error::Intercepted { endpoint, status: answer.status.as_u16() })
-        }
-        StatusCode::UNAUTHORIZED => Err(Error::Unauthorized { endpoint, trace_id: trace_id() }),
-        StatusCode::FORBIDDEN => Err(Error::Forbidden { endpoint, trace_id: trace_id() }),
-        StatusCode::NOT_FOUND if is_missing_resource(&answer.body) => Err(Error::NotFound { endpoint }),
-        StatusCode::NOT_FOUND => Err(Error::UnknownRoute { endpoint, trace_id: trace_id() }),
-        status => Err(Error::Rejected { endpoint, status: status.as_u16(), trace_id: trace_id() }),
+/// Returns a response of 200, and converts any other status into an error.
+fn require_ok(endpoint: Endpoint, response: UpstreamResponse) -> Result<UpstreamResponse, Error> {
+    let status = response.status.as_u16();
+    let body = &response.body;
+    match response.status {
+        StatusCode::OK => Ok(response),
+        // A 404 in HTML has an error of its own, since a wrong base URL is its usual cause.
+        code if code != StatusCode::NOT_FOUND && is_html(body) => Err(Error::Intercepted { endpoint, status }),
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(Error::Intercepted { endpoint, status }),
+        StatusCode::UNAUTHORIZED => Err(Error::Unauthorized { endpoint, trace_id: trace_id(body) }),
+        StatusCode::FORBIDDEN => Err(Error::Forbidden { endpoint, trace_id: trace_id(body) }),
+        StatusCode::NOT_FOUND if is_missing_resource(body) => Err(Error::NotFound { endpoint }),
+        StatusCode::NOT_FOUND => Err(Error::UnknownRoute { endpoint, trace_id: trace_id(body) }),
+        _ => Err(Error::Rejected { endpoint, status, trace_id: trace_id(body) }),
     }
 }
 
-/// Whether a 404 is about a resource. One about a route (a wrong base URL, a gateway) must not look
-/// like a deleted person: its type ends in `apinot_found` and it names the path.
+/// Reports whether a 404 is about a resource.
+///
+/// A 404 of a route (wrong base URL, gateway) must not look like a deleted person. Its error type
+/// ends in `apinot_found`, and it names the path.
 fn is_missing_resource(body: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
-    struct Problem {
-        errors: Vec<Entry>,
+    struct ErrorBody {
+        errors: Vec<ErrorEntry>,
     }
     #[derive(serde::Deserialize)]
-    struct Entry {
+    struct ErrorEntry {
         #[serde(rename = "type", default)]
-        kind: String,
+        error_type: String,
     }
-    let problem: Option<Problem> = serde_json::from_slice(body).ok();
-    problem.is_some_and(|problem| problem.errors.iter().any(|error| error.kind.ends_with("common.resource_not_found")))
+    let Ok(ErrorBody { errors }) = serde_json::from_slice(body) else { return false };
+    errors.iter().any(|error| error.error_type.ends_with("common.resource_not_found"))
 }

@@ -1,9 +1,9 @@
-//! The endpoints that are read. Personio limits each on its own, so requests are counted and
-//! throttled by endpoint.
+//! Endpoints of Personio's API. Personio limits the rate of each separately, so requests are
+//! counted and limited by endpoint.
 
 use std::fmt;
 
-/// An endpoint of the API.
+/// Endpoint of Personio's API that this program uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// `POST /v2/auth/token`
@@ -27,7 +27,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// The route as Personio documents it: it names no person.
+    /// Returns the route as Personio documents it, without ids.
     #[must_use]
     pub fn route(self) -> &'static str {
         match self {

@@ -1,181 +1,197 @@
-//! What can go wrong between us and Personio. No text here holds anything of a person, of a token
-//! or of a body: routes are named by their pattern, and of an answer only its status, its trace id
-//! and, for tokens, the documented error code are kept.
+//! Errors of requests to Personio.
+//!
+//! No text contains data of a person, a token or a response body. A route is named by its pattern.
+//! Of a response, only the status, the trace id and (for tokens) the documented error code are
+//! kept.
 
 use std::time::Duration;
 
 use crate::personio::Endpoint;
 
-/// Cause of a request without a whole answer.
+/// Cause of a request without a complete response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
-    /// Nothing was received within the time limit.
+    /// No response within the time limit.
     #[error("it did not answer in time")]
     Timeout,
-    /// DNS does not know the host, or no DNS server answers.
+    /// Host name unknown to DNS, or no DNS server.
     #[error("its name cannot be resolved")]
     Name,
     /// No program listens on the port.
     #[error("it refuses connections")]
     Refused,
-    /// The server's certificate is not accepted.
+    /// Certificate that this machine does not accept.
     #[error("its certificate is not trusted on this machine")]
     Certificate,
-    /// What answers a TLS handshake is not TLS, but plain HTTP for example.
+    /// Response to the TLS handshake that is not TLS, for example plain HTTP.
     #[error("it does not speak TLS on this port")]
     NotTls,
-    /// Any other reason for which there is no connection.
+    /// Any other failure to connect.
     #[error("no connection (network, proxy or TLS)")]
     Connection,
-    /// The connection ended before the answer did.
+    /// Connection that ended before the response was complete.
     #[error("the connection broke")]
     Broken,
-    /// The request has no valid URL.
+    /// Invalid URL of the request.
     #[error("the URL is invalid")]
     Url,
 }
 
-/// A failed request, or an answer that cannot be used.
+/// Failed request, or a response that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The token endpoint refused the credential.
+    /// Refusal of the credential by the token endpoint.
     #[error(
-        "Personio refused the API credential ({code}): check the client id and the client secret, and that the \
-         credential is still active in Personio under Settings > Integrations > API credentials"
+        "Personio refused the API credential ({code}): check the client id and the client secret, \
+         and that the credential is still active in Personio under Settings > Integrations > API \
+         credentials"
     )]
     Credential {
-        /// The `error` of the answer, such as `invalid_client`.
+        /// `error` of the response, for example `invalid_client`.
         code: String,
     },
-    /// 401 although the token had just been renewed.
+    /// Status 401, also with a new token.
     #[error(
-        "Personio answered 401 to {endpoint}, also with a new token (token or access right): check in Personio that the \
-         API credential is active and has the access right to read persons (personio:persons:read){}", trace(.trace_id)
+        "Personio answered 401 to {endpoint}, also with a new token (token or access right): check \
+         in Personio that the API credential is active and has the access right to read persons \
+         (personio:persons:read){}", trace(.trace_id)
     )]
     Unauthorized {
-        /// Where.
+        /// Endpoint of the request.
         endpoint: Endpoint,
         /// Personio's id of the request, for its support.
         trace_id: Option<String>,
     },
-    /// 403.
-    #[error("Personio answered 403 to {endpoint}: the API credential lacks an access right{}", trace(.trace_id))]
+    /// Status 403.
+    #[error(
+        "Personio answered 403 to {endpoint}: the API credential lacks an access right{}",
+        trace(.trace_id)
+    )]
     Forbidden {
-        /// Where.
+        /// Endpoint of the request.
         endpoint: Endpoint,
         /// Personio's id of the request, for its support.
         trace_id: Option<String>,
     },
-    /// 404 of a resource: what was asked for does not exist.
-    #[error("{endpoint} knows no such resource")]
+    /// Status 404 of a resource that does not exist.
+    #[error("Personio has no such resource at {endpoint}")]
     NotFound {
-        /// Where.
+        /// Endpoint of the request.
         endpoint: Endpoint,
     },
-    /// 404 of a route, a gateway or anything else that is not a resource.
+    /// Status 404 of a route or a gateway, which says nothing about a resource.
     #[error("{endpoint} was not found: is the Personio base URL right?{}", trace(.trace_id))]
     UnknownRoute {
-        /// Where.
+        /// Endpoint of the request.
         endpoint: Endpoint,
         /// Personio's id of the request, for its support.
         trace_id: Option<String>,
     },
-    /// A redirect, which is never followed: the token is for one origin only.
+    /// Redirect. It is never followed, since the token must go to one origin only.
     #[error(
-        "{endpoint} was answered with a redirect ({status}) to {}, and redirects are not followed: set \
-         PERSONIO_BASE_URL (--personio-base-url) to the address of Personio's API", target_text(.target)
+        "{endpoint} was answered with a redirect ({status}) to {}, and redirects are not followed: \
+         set PERSONIO_BASE_URL (--personio-base-url) to the address of Personio's API",
+        target_text(.target)
     )]
     Redirected {
-        /// Where.
+        /// Endpoint of the request.
         endpoint: Endpoint,
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
-        /// Scheme, host and port of the target, without its path.
+        /// Scheme, host and port of the target, without the path.
         target: Option<String>,
     },
-    /// An answer that cannot be Personio's, such as an HTML page where its API answers in JSON.
+    /// Response that cannot be from Personio, for example an HTML page instead of JSON.
     #[error(
-        "something between here and Personio answered {status} to {endpoint} instead of Personio: check proxies \
-         (HTTPS_PROXY), firewalls and PERSONIO_BASE_URL (--personio-base-url)"
+        "something between here and Personio answered {status} to {endpoint} instead of Personio: \
+         check proxies (HTTPS_PROXY), firewalls and PERSONIO_BASE_URL (--personio-base-url)"
     )]
     Intercepted {
-        /// Where.
+        /// Endpoint of the request.
         endpoint: Endpoint,
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
     },
-    /// Any other answer that says the request is at fault.
+    /// Any other status that reports a client error.
     #[error("Personio answered {status} to {endpoint}{}", trace(.trace_id))]
     Rejected {
-        /// Where.
+        /// Endpoint of the request.
         endpoint: Endpoint,
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
         /// Personio's id of the request, for its support.
         trace_id: Option<String>,
     },
-    /// 429.
-    #[error("Personio limits the requests to {endpoint}")]
+    /// Status 429, or a pause after one that is too long to wait for.
+    #[error("Personio limits the rate of requests to {endpoint} (429)")]
     RateLimited {
-        /// Where.
+        /// Endpoint of the request.
         endpoint: Endpoint,
-        /// `Retry-After`, which Personio does not send but a gateway may.
+        /// `Retry-After`. Personio does not send it, but a gateway may.
         retry_after: Option<Duration>,
     },
-    /// 5xx.
+    /// Status 5xx.
     #[error("Personio answered {status} to {endpoint}{}", trace(.trace_id))]
     Server {
-        /// Where.
+        /// Endpoint of the request.
         endpoint: Endpoint,
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
         /// Personio's id of the request, for its support.
         trace_id: Option<String>,
-        /// `Retry-After`, if it was said.
+        /// `Retry-After`, if the response has one.
         retry_after: Option<Duration>,
     },
-    /// No answer, or not a whole one.
+    /// No response, or an incomplete one.
     #[error("Personio could not be reached at {host} for {endpoint}: {obstacle}")]
     Unreachable {
-        /// Where.
+        /// Endpoint of the request.
         endpoint: Endpoint,
         /// Host and port of the base URL.
         host: Box<str>,
         /// Cause of the failure.
         obstacle: Obstacle,
     },
-    /// An answer of 200 that is not what was asked for.
+    /// Response of 200 with unexpected content.
     #[error("Personio's answer to {endpoint} cannot be read: {reason}")]
     Unreadable {
-        /// Where.
+        /// Endpoint of the request.
         endpoint: Endpoint,
-        /// What is wrong with it, without quoting it.
+        /// Reason, without a quotation from the response.
         reason: String,
     },
 }
 
 fn trace(trace_id: &Option<String>) -> String {
-    trace_id.as_ref().map_or_else(String::new, |id| format!(" (Personio's trace id: {id})"))
+    match trace_id {
+        Some(id) => format!(" (Personio's trace id: {id})"),
+        None => String::new(),
+    }
 }
 
 fn target_text(target: &Option<String>) -> &str {
     target.as_deref().unwrap_or("an address that cannot be read")
 }
 
-/// Reports whether a body is an HTML page, by its first character: JSON never begins with `<`.
+/// Reports whether a body is an HTML page, by its first character. JSON never begins with `<`.
 pub(super) fn is_html(body: &[u8]) -> bool {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     body.trim_ascii_start().starts_with(b"<")
 }
 
 impl Error {
-    /// Reports whether there is no token to be had for now, so that every other request fails like this one.
+    /// Returns an [`Error::Unreadable`].
+    pub(super) fn unreadable(endpoint: Endpoint, reason: impl Into<String>) -> Self {
+        Self::Unreadable { endpoint, reason: reason.into() }
+    }
+
+    /// Reports whether no token can be fetched for now, so that every other request fails too.
     #[must_use]
     pub fn blocks_every_request(&self) -> bool {
         self.endpoint() == Endpoint::Token && !self.is_retryable()
     }
 
-    /// Whether the same request may well succeed a little later.
+    /// Reports whether the same request may succeed a little later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -192,7 +208,7 @@ impl Error {
         }
     }
 
-    /// How long the other side asked us to wait.
+    /// Returns the `Retry-After` of the response.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -210,8 +226,8 @@ impl Error {
         }
     }
 
-    /// Where it happened. Without a token nothing can be asked, so a failure there is not one of the
-    /// request that wanted it.
+    /// Returns the endpoint at which the error occurred. This is the token endpoint if no token
+    /// could be fetched for a request.
     #[must_use]
     pub fn endpoint(&self) -> Endpoint {
         match self {

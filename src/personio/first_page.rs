@@ -1,35 +1,34 @@
-//! A first look at what one credential lets through. It reads a page and not everything, and of custom
-//! attributes everything but what is in them.
+//! First page of persons, read by `check` to find out what the credential may read: the persons,
+//! and all custom attributes without their values.
 
 use std::collections::HashSet;
 
-use crate::personio::client::{PAGE, paged};
+use crate::personio::client::{NEXT_PAGE_UNKNOWN, PAGE_SIZE, PAGES_REPEAT, page_url};
 use crate::personio::model::Person;
 use crate::personio::model::json;
-use crate::personio::model::json::Kind as ValueKind;
-use crate::personio::model::lenient::{FromObject, Object, Reader, Unreadable};
-use crate::personio::page::Next;
-use crate::personio::rate_limit::bucket::Limit;
+use crate::personio::model::json::JsonType;
+use crate::personio::model::lenient::{EntryReader, FromObject, JsonObject, ReadResult, UnreadableAttribute};
+use crate::personio::page::NextPage;
 use crate::personio::{Client, Endpoint, Error};
 
-/// The first page of persons.
+/// First page of persons.
 #[derive(Debug, Clone, Default)]
 pub struct FirstPage {
-    /// The persons, with the custom attributes that are wanted.
+    /// Persons, with their wanted custom attributes.
     pub persons: Vec<Person>,
     /// All custom attributes of each person, without their values.
     pub attributes: Vec<Vec<AttributeHead>>,
-    /// Whether there are more pages.
+    /// True if there are more pages.
     pub is_followed: bool,
-    /// Cursor of the second page, where there is one that can be found.
+    /// Cursor of the second page, if it can be read.
     next: Option<String>,
-    /// Values that could not be taken as they are.
+    /// Malformed values, which were repaired or dropped.
     pub odd: Vec<OddValue>,
-    /// For each person who cannot be read the attribute at fault.
+    /// Unreadable attribute of each person that cannot be read.
     pub unreadable: Vec<&'static str>,
 }
 
-/// An attribute of a person whose value could not be taken as it is.
+/// Attribute of a person with a malformed value, which was repaired or dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OddValue {
     /// Id of the person.
@@ -38,44 +37,43 @@ pub struct OddValue {
     pub attribute: Box<str>,
 }
 
-/// What there is to know of somebody's custom attribute but for its value.
+/// Custom attribute of a person, without its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttributeHead {
-    /// Such as `dynamic_305`.
+    /// Id, for example `dynamic_305`.
     pub id: String,
-    /// The key that is the same in every company, where there is one.
+    /// Key that is the same in every company, if the attribute has one.
     pub global_id: Option<String>,
-    /// The name that people see; often missing.
+    /// Display name; often absent.
     pub label: Option<String>,
-    /// What its values are, in Personio's words and in lower case.
+    /// Type of the values, in Personio's words and in lower case.
     pub kind: Option<String>,
-    /// Whether it has a value.
+    /// True if the attribute has a value.
     pub is_filled: bool,
 }
 
-/// What an endpoint says that it allows.
+/// Rate limit that an endpoint advertises.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ToldLimit {
-    /// Where.
+    /// Endpoint of the limit.
     pub endpoint: Endpoint,
-    /// Requests a second.
+    /// Number of requests per second.
     pub per_second: f64,
-    /// Requests at once.
+    /// Number of requests at once.
     pub burst: f64,
 }
 
-/// Number of the persons that the credential may read.
+/// Number of persons that the credential may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Headcount {
-    /// All of them were counted.
+    /// Number of all persons.
     Exactly(usize),
-    /// Counting stopped here; there are more.
+    /// Number at which counting stopped; there are more persons.
     MoreThan(usize),
 }
 
-/// A custom attribute, if its head can be read.
 impl FromObject for AttributeHead {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         Ok(Self {
             id: object.id("id", reader)?,
             global_id: object.reference("global_id", reader),
@@ -87,66 +85,69 @@ impl FromObject for AttributeHead {
 }
 
 /// All custom attributes of a person, without their values.
-struct Heads(Vec<AttributeHead>);
+struct AttributeHeads(Vec<AttributeHead>);
 
-impl FromObject for Heads {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+impl FromObject for AttributeHeads {
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         Ok(Self(object.list("custom_attributes", reader)))
     }
 }
 
-/// Reports whether there is anything in a value, without decoding it.
+/// Reports whether a value is not empty, without decoding it.
 fn is_filled(value: &str) -> bool {
-    match json::kind(value) {
-        ValueKind::Null => false,
-        ValueKind::Bool | ValueKind::Number => true,
-        ValueKind::Text => json::string(value).is_none_or(|text| !text.trim().is_empty()),
-        ValueKind::List | ValueKind::Object => {
+    match json::json_type(value) {
+        JsonType::Null => false,
+        JsonType::Bool | JsonType::Number => true,
+        JsonType::Text => json::string(value).is_none_or(|text| !text.trim().is_empty()),
+        JsonType::List | JsonType::Object => {
             !value.trim_matches(['[', ']', '{', '}', ' ', '\t', '\r', '\n']).is_empty()
         }
     }
 }
 
 impl Client {
-    /// The first page of persons, which is as large as a page can be.
+    /// Reads the first page of persons, in the maximum page size.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If the page cannot be read.
     pub async fn first_persons(&self, wanted: &[String]) -> Result<FirstPage, Error> {
-        let url = paged(&self.url(&["persons"]), None);
+        let url = page_url(&self.url(&["persons"]), None);
         let page = self.page(Endpoint::Persons, &url, self.settings.retry).await?;
-        let next = page.next(PAGE);
-        let mut first = FirstPage { is_followed: next != Next::End, ..FirstPage::default() };
-        if let Next::Cursor(cursor) = next {
+        let next = page.next(PAGE_SIZE);
+        let mut first = FirstPage { is_followed: next != NextPage::End, ..FirstPage::default() };
+        if let NextPage::Cursor(cursor) = next {
             first.next = Some(cursor);
         }
-        let mut reader = Reader::new(&self.settings.limits, Some(wanted));
+        let mut reader = EntryReader::new(&self.settings.limits, Some(wanted));
         for entry in &page.data {
             match reader.entry::<Person>(entry.get()) {
                 Ok(person) => {
-                    let odd = reader.take_odd();
-                    first
-                        .odd
-                        .extend(odd.into_iter().map(|attribute| OddValue { person: person.id.clone(), attribute }));
-                    let heads = reader.entry::<Heads>(entry.get());
-                    first.attributes.push(heads.map(|Heads(heads)| heads).unwrap_or_default());
+                    for attribute in reader.take_malformed() {
+                        first.odd.push(OddValue { person: person.id.clone(), attribute });
+                    }
+                    let attributes = match reader.entry(entry.get()) {
+                        Ok(AttributeHeads(heads)) => heads,
+                        Err(UnreadableAttribute(_)) => Vec::new(),
+                    };
+                    first.attributes.push(attributes);
                     first.persons.push(person);
                 }
-                Err(Unreadable(attribute)) => first.unreadable.push(attribute),
+                Err(UnreadableAttribute(attribute)) => first.unreadable.push(attribute),
             }
-            reader.take_odd();
+            reader.take_malformed();
         }
         Ok(first)
     }
 
-    /// Counts the persons from `first` on, and stops where there are more than `at_most`. Nothing of a person is read.
+    /// Counts the persons from the page `first` on, without reading any attribute. Stops as soon as
+    /// there are more than `at_most`.
     ///
     /// # Errors
-    /// When a page cannot be read or found.
+    /// If a page cannot be read or found.
     pub async fn count_persons(&self, first: &FirstPage, at_most: usize) -> Result<Headcount, Error> {
-        let unreadable = |reason: &str| Error::Unreadable { endpoint: Endpoint::Persons, reason: reason.to_owned() };
+        let endpoint = Endpoint::Persons;
         if first.is_followed && first.next.is_none() {
-            return Err(unreadable("it has a next page that cannot be found"));
+            return Err(Error::unreadable(endpoint, NEXT_PAGE_UNKNOWN));
         }
         let mut count = first.persons.len() + first.unreadable.len();
         let mut next = first.next.clone();
@@ -155,26 +156,29 @@ impl Client {
             if count > at_most {
                 return Ok(Headcount::MoreThan(at_most));
             }
-            let url = paged(&self.url(&["persons"]), Some(&cursor));
-            let page = self.page(Endpoint::Persons, &url, self.settings.retry).await?;
+            let url = page_url(&self.url(&["persons"]), Some(&cursor));
+            let page = self.page(endpoint, &url, self.settings.retry).await?;
             if page.data.is_empty() || !cursors.insert(cursor) {
-                return Err(unreadable("its pages repeat or bring nothing"));
+                return Err(Error::unreadable(endpoint, PAGES_REPEAT));
             }
             count += page.data.len();
-            next = match page.next(PAGE) {
-                Next::Cursor(cursor) => Some(cursor),
-                Next::End => None,
-                Next::Lost => return Err(unreadable("it has a next page that cannot be found")),
+            next = match page.next(PAGE_SIZE) {
+                NextPage::Cursor(cursor) => Some(cursor),
+                NextPage::End => None,
+                NextPage::Unknown => return Err(Error::unreadable(endpoint, NEXT_PAGE_UNKNOWN)),
             };
         }
         Ok(if count > at_most { Headcount::MoreThan(at_most) } else { Headcount::Exactly(count) })
     }
 
-    /// The limits that were told so far.
+    /// Returns the rate limits that endpoints have advertised so far.
     #[must_use]
     pub fn told_limits(&self) -> Vec<ToldLimit> {
-        let told = self.transport.told_limits().into_iter();
-        told.map(|(endpoint, Limit { per_second, burst })| ToldLimit { endpoint, per_second, burst }).collect()
+        let mut limits = Vec::new();
+        for (endpoint, limit) in self.transport.advertised_limits() {
+            limits.push(ToldLimit { endpoint, per_second: limit.per_second, burst: limit.burst });
+        }
+        limits
     }
 }
 
@@ -185,12 +189,19 @@ mod tests {
     use super::*;
     use crate::personio::Limits;
 
+    fn nameless(id: &str, is_filled: bool) -> AttributeHead {
+        AttributeHead { id: id.to_owned(), global_id: None, label: None, kind: None, is_filled }
+    }
+
     #[test]
-    fn of_a_custom_attribute_everything_is_known_but_its_value() {
+    fn custom_attributes_are_read_without_their_values() {
         let person = json!({
             "id": "7",
             "custom_attributes": [
-                {"id": "dynamic_1", "global_id": "g", "label": " Size ", "type": "STRING", "value": "secret"},
+                {
+                    "id": "dynamic_1", "global_id": "g", "label": " Size ", "type": "STRING",
+                    "value": "secret",
+                },
                 {"id": 5, "value": []},
                 {"label": "without an id"},
                 {"id": "dynamic_2", "label": "", "type": null, "value": false},
@@ -199,20 +210,24 @@ mod tests {
                 {"id": "dynamic_5", "value": null},
             ],
         });
-        let Heads(heads) = Reader::new(&Limits::default(), Some(&[])).entry(&person.to_string()).unwrap();
-        let head = |id: &str, global_id: Option<&str>, label: Option<&str>, kind: Option<&str>, is_filled| {
-            let [global_id, label, kind] = [global_id, label, kind].map(|text| text.map(str::to_owned));
-            AttributeHead { id: id.to_owned(), global_id, label, kind, is_filled }
+        let mut reader = EntryReader::new(&Limits::default(), Some(&[]));
+        let AttributeHeads(heads) = reader.entry(&person.to_string()).unwrap();
+        let complete = AttributeHead {
+            id: "dynamic_1".to_owned(),
+            global_id: Some("g".to_owned()),
+            label: Some("Size".to_owned()),
+            kind: Some("string".to_owned()),
+            is_filled: true,
         };
         assert_eq!(
             heads,
             [
-                head("dynamic_1", Some("g"), Some("Size"), Some("string"), true),
-                head("5", None, None, None, false),
-                head("dynamic_2", None, None, None, true),
-                head("dynamic_3", None, None, None, false),
-                head("dynamic_4", None, None, None, true),
-                head("dynamic_5", None, None, None, false),
+                complete,
+                nameless("5", false),
+                nameless("dynamic_2", true),
+                nameless("dynamic_3", false),
+                nameless("dynamic_4", true),
+                nameless("dynamic_5", false),
             ]
         );
     }

@@ -1,46 +1,47 @@
-//! Limits of what is read from Personio. No real company reaches them; an upstream that never ends does.
+//! Size limits of data read from Personio. No real company reaches them; they stop an endless or
+//! damaged upstream.
 
-/// Limits of what is read from Personio.
+/// Size limits of data read from Personio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one answer.
+    /// Maximum size of one response, in bytes.
     pub answer_bytes: usize,
-    /// Bytes of one text. A longer one counts as absent.
+    /// Maximum size of one text, in bytes. A longer text counts as absent.
     pub text_bytes: usize,
-    /// Bytes of everything that is kept of all persons and their employments.
+    /// Maximum size of the records of all persons and their employments, in bytes.
     pub record_bytes: usize,
-    /// The listing of all persons.
+    /// Limits of the listing of all persons.
     pub persons: ListingLimits,
-    /// The employments of one person.
+    /// Limits of the employments of one person.
     pub employments: ListingLimits,
-    /// The names of one look-up.
+    /// Limits of the list of one look-up.
     pub names: ListingLimits,
 }
 
-/// Limits of one listing.
+/// Size limits of one listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListingLimits {
-    /// Entries on all its pages.
+    /// Maximum number of entries on all pages.
     pub entries: usize,
-    /// Pages, empty ones included.
+    /// Maximum number of pages, including empty ones.
     pub pages: usize,
-    /// Bytes of all its pages.
+    /// Maximum size of all pages, in bytes.
     pub bytes: usize,
 }
 
 impl Limits {
-    /// Bytes of one answer: a page of 50 persons has about 200 kB.
+    /// Default maximum size of one response. A page of 50 persons has about 200 kB.
     pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
-    /// Bytes of one text: names and titles have less than 200.
+    /// Default maximum size of one text. Names and titles have less than 200 bytes.
     pub const MAX_TEXT_BYTES: usize = 64 * 1024;
-    /// Bytes of all records: two kilobytes for each of a million persons.
+    /// Default maximum size of all records: 2 kB for each of a million persons.
     pub const MAX_RECORD_BYTES: usize = 2 * 1024 * 1024 * 1024;
-    /// Number of persons, twice the pages that they fill, and 32 kB for each.
+    /// Default limits of the persons: a million, twice the pages that they fill, 32 kB for each.
     pub const MAX_PERSONS: ListingLimits =
         ListingLimits { entries: 1_000_000, pages: 40_000, bytes: 32 * 1024 * 1_000_000 };
-    /// Number of employments of one person: a rehire adds one.
+    /// Default limits of the employments of one person. Each rehire adds an employment.
     pub const MAX_EMPLOYMENTS: ListingLimits = ListingLimits { entries: 1_000, pages: 100, bytes: 16 * 1024 * 1024 };
-    /// Number of names of one look-up.
+    /// Default limits of the list of one look-up.
     pub const MAX_NAMES: ListingLimits = ListingLimits { entries: 10_000, pages: 1_000, bytes: 64 * 1024 * 1024 };
 }
 

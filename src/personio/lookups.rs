@@ -1,9 +1,12 @@
-//! The names of departments, teams, legal entities, workplaces and cost centres: employments hold
-//! only their ids.
+//! Look-ups: the names of departments, teams, legal entities, workplaces and cost centres. An
+//! employment contains only their ids.
 //!
-//! Names are read as whole lists, once a day. A list can be incomplete or missing (404) while single
-//! units can be read, so units that are in use and have no name are requested one by one, each once a
-//! day. Where names cannot be read there are none, and where they could once be read, the old ones stay.
+//! Names are read as whole lists, once a day. A list can be incomplete or missing (404) although
+//! single units can be read. Units that are in use and have no name are therefore requested one by
+//! one, each once a day. While names cannot be read, earlier names stay.
+//!
+//! [`Client::names`] is the entry point; [`CachedLookup`] decides what to request, and the methods
+//! of [`Client`] at the end send the requests.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -16,18 +19,18 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
-use crate::personio::model::Named;
+use crate::personio::model::LookupEntry;
 use crate::personio::{Client, Endpoint, Error, Retry};
 
-/// Time for which names are good, and for which a unit is not requested again on its own.
-const LIFETIME: Duration = Duration::from_secs(24 * 3600);
-/// Time for which nothing is requested after a failure.
-const PAUSE: Duration = Duration::from_secs(60);
+/// Lifetime of a list, and the time before a single unit is requested again.
+const NAME_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// Pause of all requests of a kind after a failure.
+const COOL_DOWN: Duration = Duration::from_secs(60);
+/// Pause after a retryable failure while no name of the kind is known. It is short, so that the
+/// next load tries again.
+const COOL_DOWN_WITHOUT_NAMES: Duration = Duration::from_secs(10);
 
-/// The same while no name of a kind is known, after a failure that may pass: the next load makes another attempt.
-const FIRST_PAUSE: Duration = Duration::from_secs(10);
-
-/// What is named.
+/// Kind of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// `/v2/org-units?type=department`
@@ -36,18 +39,18 @@ pub enum Kind {
     Team,
     /// `/v2/legal-entities`
     LegalEntity,
-    /// `/v2/workplaces`: what an employment calls its office.
+    /// `/v2/workplaces`; an employment calls it its office.
     Workplace,
     /// `/v2/cost-centers`
     CostCenter,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds, in the order of definition.
     pub const ALL: [Self; 5] = [Self::Department, Self::Team, Self::LegalEntity, Self::Workplace, Self::CostCenter];
 
-    /// Returns the value of the parameter `type`, for the units that can be read one by one. Of the other kinds no
-    /// such endpoint is documented.
+    /// Returns the value of the parameter `type` for kinds whose units can be requested one by one.
+    /// Personio documents no such endpoint for the other kinds.
     pub(super) fn org_unit_type(self) -> Option<&'static str> {
         match self {
             Self::Department => Some("department"),
@@ -69,196 +72,206 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Names by kind and id, as they were when they were asked for.
+/// Names by kind and id, as of the time of their look-up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Names {
-    by_kind: HashMap<Kind, Arc<Known>>,
+    by_kind: HashMap<Kind, Arc<NamesById>>,
 }
 
-/// An id without a name was looked for and not found.
-type Known = HashMap<String, Option<String>>;
+/// Names of one kind by id. `None` marks an id whose name Personio did not return.
+type NamesById = HashMap<String, Option<String>>;
 
 impl Names {
-    /// The name of something, if it is known.
+    /// Returns the name of a unit, if it is known.
     #[must_use]
     pub fn get(&self, kind: Kind, id: &str) -> Option<&str> {
         self.by_kind.get(&kind)?.get(id)?.as_deref()
     }
 
-    /// Reports whether a unit may have a name that could not be read. It has none where Personio says so, which is
-    /// not believed while no unit of its kind has a name.
+    /// Reports whether a unit may have a name that could not be read.
+    ///
+    /// A unit without a name in Personio's response has none. This does not count while no unit of
+    /// the kind has a name: the credential may lack the access right to read names.
     #[must_use]
     pub fn lacks(&self, kind: Kind, id: &str) -> bool {
-        let Some(known) = self.by_kind.get(&kind) else { return true };
-        match known.get(id) {
+        let Some(names) = self.by_kind.get(&kind) else { return true };
+        match names.get(id) {
             None => true,
             Some(Some(_)) => false,
-            Some(None) => !known.values().any(Option::is_some),
+            Some(None) => !names.values().any(Option::is_some),
         }
     }
 }
 
 impl FromIterator<(Kind, String, String)> for Names {
     fn from_iter<I: IntoIterator<Item = (Kind, String, String)>>(names: I) -> Self {
-        let mut by_kind: HashMap<Kind, Known> = HashMap::new();
+        let mut by_kind: HashMap<Kind, Arc<NamesById>> = HashMap::new();
         for (kind, id, name) in names {
-            by_kind.entry(kind).or_default().insert(id, Some(name));
+            Arc::make_mut(by_kind.entry(kind).or_default()).insert(id, Some(name));
         }
-        Self { by_kind: by_kind.into_iter().map(|(kind, known)| (kind, Arc::new(known))).collect() }
+        Self { by_kind }
     }
 }
 
-/// What is known of one kind. All times are of the clock.
+/// State of one look-up. All times are monotonic times of the clock.
 #[derive(Debug, Default)]
-struct Entry {
-    known: Arc<Known>,
-    list: List,
-    units: Units,
-    /// Whether a warning was logged since names could last be read.
+struct CachedLookup {
+    names: Arc<NamesById>,
+    list: ListState,
+    units: UnitState,
+    /// True if a warning was logged since names could last be read.
     is_reported: bool,
 }
 
-/// The list of one kind.
+/// State of the list of one kind.
 #[derive(Debug, Default)]
-struct List {
-    /// Time at which it could last be read.
-    read: Option<Duration>,
-    /// Number of its entries with a name then.
+struct ListState {
+    /// Time of the last successful read.
+    read_at: Option<Duration>,
+    /// Number of entries with a name in the last successful read.
     named: usize,
     /// Last failure since then.
-    failure: Option<Failure>,
-    /// Number of failures in a row, without a pause between them.
-    failures: usize,
-    beta: Beta,
+    failure: Option<LookupFailure>,
+    /// Number of consecutive failures without a pause between them.
+    consecutive_failures: usize,
+    beta: BetaHeader,
 }
 
-/// Units of one kind that were requested one by one.
+/// State of the units of one kind that were requested one by one.
 #[derive(Debug, Default)]
-struct Units {
-    /// Time at which each was last requested, whatever the answer.
-    requested: HashMap<String, Duration>,
-    /// Failure that ended the last round.
-    failure: Option<Failure>,
+struct UnitState {
+    /// Time of the last request of each unit, with any outcome.
+    requested_at: HashMap<String, Duration>,
+    /// Failure that ended the last round of requests.
+    failure: Option<LookupFailure>,
 }
 
 #[derive(Debug)]
-struct Failure {
-    at: Duration,
+struct LookupFailure {
+    failed_at: Duration,
     error: Error,
 }
 
-/// Whether an endpoint is read with the header `Beta: true`, without which some are 404.
+/// Need of the header `Beta: true`, without which some endpoints answer 404.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Beta {
+enum BetaHeader {
     #[default]
     Untried,
     Needed,
-    /// It is 404 with the header as well, which was last tried then.
+    /// The endpoint answers 404 with the header too.
     Useless {
-        tried: Duration,
+        tried_at: Duration,
     },
 }
 
-/// What became of reading the names of one kind.
+/// Outcome of the look-up of one kind so far.
 #[derive(Debug, Clone)]
 pub struct LookUp {
-    /// The kind.
+    /// Kind of the look-up.
     pub kind: Kind,
-    /// Number of names in its list, or why the list cannot be read.
+    /// Number of names in the list, or the reason why the list cannot be read.
     pub listed: Result<usize, Error>,
-    /// Number of units that were requested one by one.
+    /// Number of units requested one by one.
     pub requested: usize,
-    /// Why not all units that are without a name could be requested.
+    /// Reason why some units without a name could not be requested.
     pub failure: Option<Error>,
 }
 
-/// The names that were read so far.
-pub(super) struct NameCache {
-    entries: [Mutex<Entry>; Kind::ALL.len()],
+/// Cache of all look-ups.
+pub(super) struct LookupCache {
+    by_kind: [Mutex<CachedLookup>; Kind::ALL.len()],
     clock: Arc<dyn Clock>,
 }
 
-impl NameCache {
+impl LookupCache {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { entries: Default::default(), clock }
+        Self { by_kind: Default::default(), clock }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Kind, &Mutex<CachedLookup>)> {
+        Kind::ALL.into_iter().zip(&self.by_kind)
     }
 }
 
-impl Entry {
-    /// Reports whether all that can be done for these ids today was done.
+impl CachedLookup {
+    /// Reports whether each id has a name or was requested within the last day.
     fn is_settled(&self, wanted: &HashSet<String>, now: Duration) -> bool {
-        wanted.iter().all(|id| self.known.contains_key(id) || self.units.was_requested(id, now))
+        wanted.iter().all(|id| self.names.contains_key(id) || self.units.was_requested(id, now))
     }
 
-    /// Reports whether the list is to be read again for these ids.
-    fn is_due(&self, kind: Kind, wanted: &HashSet<String>, now: Duration) -> bool {
-        if self.is_paused(now) {
-            return self.has_second_chance();
+    /// Reports whether the list must be read again to find the names of these ids.
+    fn is_list_due(&self, kind: Kind, wanted: &HashSet<String>, now: Duration) -> bool {
+        if self.is_list_paused(now) {
+            return self.may_retry_at_once();
         }
-        let Some(read) = self.list.read else { return true };
-        if !is_within(read, LIFETIME, now) {
+        let Some(read_at) = self.list.read_at else { return true };
+        if !is_within(read_at, NAME_LIFETIME, now) {
             return true;
         }
-        // What a list did not name a moment ago is requested one by one, where that can be done.
-        let is_new = kind.org_unit_type().is_some() && is_within(read, PAUSE, now);
+        // Ids that are missing from a new list are requested one by one, if the kind allows it.
+        let is_new = kind.org_unit_type().is_some() && is_within(read_at, COOL_DOWN, now);
         !is_new && !self.units.is_paused(now) && !self.is_settled(wanted, now)
     }
 
-    /// Reports whether the list is not read again yet, since it could not be read a moment ago.
-    fn is_paused(&self, now: Duration) -> bool {
-        let Some(Failure { at, error }) = &self.list.failure else { return false };
-        let pause = if self.has_no_name() && error.is_retryable() { FIRST_PAUSE } else { PAUSE };
-        is_within(*at, pause, now)
+    /// Reports whether the cool-down after a failure blocks reading the list.
+    fn is_list_paused(&self, now: Duration) -> bool {
+        let Some(LookupFailure { failed_at, error }) = &self.list.failure else { return false };
+        let is_short = self.has_no_name() && error.is_retryable();
+        let pause = if is_short { COOL_DOWN_WITHOUT_NAMES } else { COOL_DOWN };
+        is_within(*failed_at, pause, now)
     }
 
-    /// Reports whether a list that failed once is read again at once: while there is no name at all, everybody would be
-    /// served without.
-    fn has_second_chance(&self) -> bool {
+    /// Reports whether a list that failed once may be read again without a pause. This is allowed
+    /// while there are no names at all, since all users would be served without them.
+    fn may_retry_at_once(&self) -> bool {
         let Some(failure) = &self.list.failure else { return false };
-        self.has_no_name() && self.list.failures == 1 && failure.error.is_retryable()
+        self.has_no_name() && self.list.consecutive_failures == 1 && failure.error.is_retryable()
     }
 
     fn has_no_name(&self) -> bool {
-        !self.known.values().any(Option::is_some)
+        !self.names.values().any(Option::is_some)
     }
 
-    /// Takes over a list that was read whole.
-    fn take_list(&mut self, list: Vec<Named>, now: Duration) {
-        let mut known = Known::clone(&self.known);
+    /// Adopts a complete list.
+    ///
+    /// An earlier name stays if the list leaves out the unit or its name, since an employment may
+    /// still refer to the unit.
+    fn adopt_list(&mut self, list: Vec<LookupEntry>, now: Duration) {
+        let mut names = NamesById::clone(&self.names);
         let mut named = 0;
-        // A name is not forgotten because a list leaves it or its name out: somebody may still refer to it.
-        for Named { id, name } in list {
+        for LookupEntry { id, name } in list {
             if name.is_some() {
                 named += 1;
-                self.units.requested.remove(&id);
+                self.units.requested_at.remove(&id);
             }
-            if name.is_some() || !known.contains_key(&id) {
-                known.insert(id, name);
+            if name.is_some() || !names.contains_key(&id) {
+                names.insert(id, name);
             }
         }
-        self.known = Arc::new(known);
-        self.list = List { read: Some(now), named, failure: None, failures: 0, beta: self.list.beta };
+        self.names = Arc::new(names);
+        self.list =
+            ListState { read_at: Some(now), named, failure: None, consecutive_failures: 0, beta: self.list.beta };
     }
 
-    fn take_failure(&mut self, error: Error, now: Duration) {
-        self.list.failure = Some(Failure { at: now, error });
-        self.list.failures += 1;
+    fn record_list_failure(&mut self, error: Error, now: Duration) {
+        self.list.failure = Some(LookupFailure { failed_at: now, error });
+        self.list.consecutive_failures += 1;
     }
 
-    /// The ids that have no name and are to be requested one by one, in a fixed order.
-    fn to_request(&self, wanted: &HashSet<String>, now: Duration) -> Vec<String> {
-        let may_have_a_name = match &self.list.failure {
-            None => self.list.read.is_some(),
-            Some(Failure { error, .. }) => is_not_found(error),
+    /// Returns the ids to request one by one, in a fixed order.
+    fn units_to_request(&self, wanted: &HashSet<String>, now: Duration) -> Vec<String> {
+        let may_have_names = match &self.list.failure {
+            None => self.list.read_at.is_some(),
+            Some(LookupFailure { error, .. }) => is_not_found(error),
         };
-        if !may_have_a_name || self.units.is_paused(now) {
+        if !may_have_names || self.units.is_paused(now) {
             return Vec::new();
         }
         let mut ids = Vec::new();
         for id in wanted {
-            let is_nameless = self.known.get(id).is_none_or(Option::is_none);
-            // A name that no list holds is as old as the day on which it was requested.
-            let is_unlisted = is_nameless || self.units.requested.contains_key(id);
+            let has_name = matches!(self.names.get(id), Some(Some(_)));
+            // The name of an unlisted unit comes from its last request, and expires after a day.
+            let is_unlisted = !has_name || self.units.requested_at.contains_key(id);
             if is_unlisted && !self.units.was_requested(id, now) {
                 ids.push(id.clone());
             }
@@ -267,213 +280,253 @@ impl Entry {
         ids
     }
 
-    /// Takes over the answer about one unit. The error is one after which no other unit is requested.
-    fn take_unit(&mut self, id: String, answer: Result<Named, Error>, now: Duration) -> Result<(), Error> {
-        let name = match answer {
+    /// Adopts the response about one unit. An error ends the round: no further unit is requested.
+    fn adopt_unit(&mut self, id: String, response: Result<LookupEntry, Error>, now: Duration) -> Result<(), Error> {
+        let name = match response {
             Ok(unit) => unit.name,
             Err(Error::NotFound { .. }) => None,
             Err(error) => {
-                // Where there is no such route, the unit was requested as well as it can be.
+                // A missing route is a final outcome: another request would fail in the same way.
                 if is_not_found(&error) {
-                    self.units.requested.insert(id, now);
+                    self.units.requested_at.insert(id, now);
                 }
                 return Err(error);
             }
         };
-        self.units.requested.insert(id.clone(), now);
-        if name.is_some() || !self.known.contains_key(&id) {
-            Arc::make_mut(&mut self.known).insert(id, name);
+        self.units.requested_at.insert(id.clone(), now);
+        if name.is_some() || !self.names.contains_key(&id) {
+            Arc::make_mut(&mut self.names).insert(id, name);
         }
         Ok(())
     }
 
-    /// Takes it that units which a list does not name have no name, where they cannot be requested one by one.
-    fn settle(&mut self, wanted: &HashSet<String>) {
-        let is_read = self.list.read.is_some() && self.list.failure.is_none();
-        if is_read && wanted.iter().any(|id| !self.known.contains_key(id)) {
-            let known = Arc::make_mut(&mut self.known);
+    /// Marks ids that are missing from the list as nameless. This is for kinds whose units cannot
+    /// be requested one by one.
+    fn mark_unlisted(&mut self, wanted: &HashSet<String>) {
+        let is_read = self.list.read_at.is_some() && self.list.failure.is_none();
+        if is_read && wanted.iter().any(|id| !self.names.contains_key(id)) {
+            let names = Arc::make_mut(&mut self.names);
             for id in wanted {
-                known.entry(id.clone()).or_default();
+                names.entry(id.clone()).or_default();
             }
         }
     }
 
-    /// Takes back names that are other ones than in `trusted`, and has them read again.
-    fn put_back(&mut self, trusted: &Known) {
+    /// Restores the names of `trusted` that have changed, and makes the list due.
+    fn restore_trusted(&mut self, trusted: &NamesById) {
         for (id, name) in trusted {
-            if name.is_some() && self.known.get(id) != Some(name) {
-                Arc::make_mut(&mut self.known).insert(id.clone(), name.clone());
-                self.units.requested.remove(id);
-                self.list.read = None;
+            if name.is_some() && self.names.get(id) != Some(name) {
+                Arc::make_mut(&mut self.names).insert(id.clone(), name.clone());
+                self.units.requested_at.remove(id);
+                self.list.read_at = None;
             }
         }
     }
 
-    /// Logs that names which are in use cannot be read: the first time as a warning.
-    fn report(&mut self, kind: Kind, wanted: &HashSet<String>) {
+    /// Logs that names in use cannot be read: the first time as a warning, then for debugging.
+    fn log_failure(&mut self, kind: Kind, wanted: &HashSet<String>) {
         let failure = self.list.failure.as_ref().or(self.units.failure.as_ref());
-        let Some(Failure { error, .. }) = failure else {
+        let Some(LookupFailure { error, .. }) = failure else {
             self.is_reported = false;
             return;
         };
-        let lacking = wanted.iter().filter(|id| !self.known.contains_key(*id)).count();
+        let lacking = wanted.iter().filter(|id| !self.names.contains_key(*id)).count();
         if self.is_reported || error.blocks_every_request() {
             tracing::debug!(%kind, lacking, "names of {kind} still cannot be read: {error}");
             return;
         }
-        tracing::warn!(%kind, lacking, "names of {kind} cannot be read, and {lacking} in use have none: {error}");
+        tracing::warn!(
+            %kind,
+            lacking,
+            "names of {kind} cannot be read, and {lacking} in use have none: {error}"
+        );
         self.is_reported = true;
     }
 }
 
-impl Units {
+impl UnitState {
     fn was_requested(&self, id: &str, now: Duration) -> bool {
-        self.requested.get(id).is_some_and(|at| is_within(*at, LIFETIME, now))
+        self.requested_at.get(id).is_some_and(|at| is_within(*at, NAME_LIFETIME, now))
     }
 
     fn is_paused(&self, now: Duration) -> bool {
-        self.failure.as_ref().is_some_and(|failure| is_within(failure.at, PAUSE, now))
+        match &self.failure {
+            Some(failure) => is_within(failure.failed_at, COOL_DOWN, now),
+            None => false,
+        }
     }
 }
 
+/// Reports whether less than `span` has passed between `moment` and `now`.
 fn is_within(moment: Duration, span: Duration, now: Duration) -> bool {
     now.saturating_sub(moment) < span
 }
 
-/// Reports whether an answer was 404, of a unit or of a route.
+/// Reports whether the response was a 404, of a unit or of a route.
 fn is_not_found(error: &Error) -> bool {
     matches!(error, Error::NotFound { .. } | Error::UnknownRoute { .. })
 }
 
 impl Client {
-    /// Takes over `names` that were read in an earlier life of this program, until they can be read anew.
-    /// Where names are being read already, these come too late.
+    /// Restores `names` that an earlier run of this program has read, until they are read again.
+    /// A look-up that is running keeps its own names.
     pub fn recall_names(&self, names: &Names) {
-        for (kind, entry) in Kind::ALL.into_iter().zip(&self.names.entries) {
-            if let (Some(known), Ok(mut entry)) = (names.by_kind.get(&kind), entry.try_lock()) {
-                entry.known = Arc::clone(known);
+        for (kind, lookup) in self.lookups.iter() {
+            if let (Some(restored), Ok(mut lookup)) = (names.by_kind.get(&kind), lookup.try_lock()) {
+                lookup.names = Arc::clone(restored);
             }
         }
     }
 
-    /// Takes back names that are other ones than in `trusted`. The next load reads their lists again: a mistake of one
-    /// moment would last for a day otherwise. Names that are being read now are left as they are.
+    /// Restores the names of `trusted` that have changed since. The next load reads their lists again,
+    /// since a wrong name would otherwise stay for a day. A look-up that is running is left alone.
     pub fn put_back_names(&self, trusted: &Names) {
-        for (kind, entry) in Kind::ALL.into_iter().zip(&self.names.entries) {
-            if let (Some(trusted), Ok(mut entry)) = (trusted.by_kind.get(&kind), entry.try_lock()) {
-                entry.put_back(trusted);
+        for (kind, lookup) in self.lookups.iter() {
+            if let (Some(trusted), Ok(mut lookup)) = (trusted.by_kind.get(&kind), lookup.try_lock()) {
+                lookup.restore_trusted(trusted);
             }
         }
     }
 
-    /// Reads the lists whose names are old, so that they are there when they are needed. Failures are not reported:
-    /// [`Client::names`] does that for the names that are in use.
+    /// Reads the lists whose names have expired, so that a load does not wait for them. Failures
+    /// are not logged here: [`Client::names`] logs failures that affect names in use.
     pub async fn prefetch_names(&self) {
-        let nothing = HashSet::new();
-        let lists = Kind::ALL.into_iter().zip(&self.names.entries).map(|(kind, entry)| {
-            let nothing = &nothing;
-            async move { self.update_list(kind, &mut *entry.lock().await, nothing).await }
-        });
-        join_all(lists).await;
+        let no_ids = HashSet::new();
+        let mut updates = Vec::new();
+        for (kind, lookup) in self.lookups.iter() {
+            updates.push(self.prefetch_list(kind, lookup, &no_ids));
+        }
+        join_all(updates).await;
     }
 
-    /// The names of the `wanted` ids and of all others of their kinds. A kind is asked for when its
-    /// names are old, or when a wanted id is not among them; callers at the same time share it.
+    async fn prefetch_list(&self, kind: Kind, lookup: &Mutex<CachedLookup>, no_ids: &HashSet<String>) {
+        self.update_list(kind, &mut *lookup.lock().await, no_ids).await;
+    }
+
+    /// Returns the names of all kinds. A kind with `wanted` ids is read first if its names have
+    /// expired or do not include a wanted id. Concurrent callers share one request.
     pub async fn names(&self, wanted: &HashMap<Kind, HashSet<String>>) -> Names {
-        let kinds = Kind::ALL.into_iter().zip(&self.names.entries).map(|(kind, entry)| async move {
-            let mut entry = entry.lock().await;
-            if let Some(ids) = wanted.get(&kind) {
-                self.update(kind, &mut entry, ids).await;
-            }
-            (kind, Arc::clone(&entry.known))
-        });
-        Names { by_kind: join_all(kinds).await.into_iter().collect() }
+        let mut updates = Vec::new();
+        for (kind, lookup) in self.lookups.iter() {
+            updates.push(self.updated_names(kind, lookup, wanted.get(&kind)));
+        }
+        Names { by_kind: join_all(updates).await.into_iter().collect() }
     }
 
-    /// Returns what became of reading the names of each kind so far.
+    /// Updates the names of one kind if ids are wanted, and returns them.
+    async fn updated_names(
+        &self,
+        kind: Kind,
+        lookup: &Mutex<CachedLookup>,
+        wanted: Option<&HashSet<String>>,
+    ) -> (Kind, Arc<NamesById>) {
+        let mut lookup = lookup.lock().await;
+        if let Some(ids) = wanted {
+            self.update(kind, &mut lookup, ids).await;
+        }
+        (kind, Arc::clone(&lookup.names))
+    }
+
+    /// Returns the outcome of each look-up so far.
     pub async fn look_ups(&self) -> Vec<LookUp> {
         let mut look_ups = Vec::new();
-        for (kind, entry) in Kind::ALL.into_iter().zip(&self.names.entries) {
-            let Entry { list, units, .. } = &*entry.lock().await;
-            let listed = list.failure.as_ref().map_or(Ok(list.named), |failure| Err(failure.error.clone()));
+        for (kind, lookup) in self.lookups.iter() {
+            let CachedLookup { list, units, .. } = &*lookup.lock().await;
+            let listed = match &list.failure {
+                None => Ok(list.named),
+                Some(LookupFailure { error, .. }) => Err(error.clone()),
+            };
             let failure = units.failure.as_ref().map(|failure| failure.error.clone());
-            look_ups.push(LookUp { kind, listed, requested: units.requested.len(), failure });
+            look_ups.push(LookUp { kind, listed, requested: units.requested_at.len(), failure });
         }
         look_ups
     }
 
-    async fn update(&self, kind: Kind, entry: &mut Entry, wanted: &HashSet<String>) {
-        self.update_list(kind, entry, wanted).await;
+    async fn update(&self, kind: Kind, lookup: &mut CachedLookup, wanted: &HashSet<String>) {
+        self.update_list(kind, lookup, wanted).await;
         match kind.org_unit_type() {
-            Some(_) => self.update_units(kind, entry, wanted).await,
-            None => entry.settle(wanted),
+            Some(_) => self.update_units(kind, lookup, wanted).await,
+            None => lookup.mark_unlisted(wanted),
         }
-        entry.report(kind, wanted);
+        lookup.log_failure(kind, wanted);
     }
 
-    /// Reads the list, if that is due. While no name is known all attempts are made: whoever is served then has none.
-    async fn update_list(&self, kind: Kind, entry: &mut Entry, wanted: &HashSet<String>) {
-        let now = self.names.clock.monotonic();
-        if !entry.is_due(kind, wanted, now) {
+    /// Reads the list if it is due. While no name is known, all retries are used, since users would
+    /// be served without names.
+    async fn update_list(&self, kind: Kind, lookup: &mut CachedLookup, wanted: &HashSet<String>) {
+        let now = self.lookups.clock.monotonic();
+        if !lookup.is_list_due(kind, wanted, now) {
             return;
         }
-        if !entry.is_paused(now) {
-            entry.list.failures = 0;
+        if !lookup.is_list_paused(now) {
+            lookup.list.consecutive_failures = 0;
         }
-        let retry = if entry.has_no_name() { self.settings.retry } else { self.few_retries() };
-        let mut list = self.named(kind, entry.list.beta == Beta::Needed, retry).await;
-        let is_to_try = match entry.list.beta {
-            Beta::Untried => true,
-            Beta::Needed => false,
-            Beta::Useless { tried } => !is_within(tried, LIFETIME, now),
-        };
-        if list.as_ref().is_err_and(is_not_found) && is_to_try {
-            list = self.named(kind, true, retry).await;
-            entry.list.beta = match &list {
-                Ok(_) => Beta::Needed,
-                Err(error) if is_not_found(error) => Beta::Useless { tried: now },
-                Err(_) => Beta::Untried,
-            };
-        }
-        match list {
-            Ok(list) => entry.take_list(list, now),
-            // Without a token nothing was asked of the list: it is read as soon as there is one.
+        let retry = if lookup.has_no_name() { self.settings.retry } else { self.one_retry() };
+        match self.read_list(kind, &mut lookup.list.beta, retry, now).await {
+            Ok(list) => lookup.adopt_list(list, now),
+            // Without a token, the list itself was not requested. It stays due.
             Err(error) if error.endpoint() == Endpoint::Token => {}
-            Err(error) => entry.take_failure(error, now),
+            Err(error) => lookup.record_list_failure(error, now),
         }
+    }
+
+    /// Reads the list. After a 404 it is requested with the header `Beta: true`, once a day.
+    async fn read_list(
+        &self,
+        kind: Kind,
+        beta: &mut BetaHeader,
+        retry: Retry,
+        now: Duration,
+    ) -> Result<Vec<LookupEntry>, Error> {
+        let list = self.lookup_list(kind, *beta == BetaHeader::Needed, retry).await;
+        let may_try_beta = match *beta {
+            BetaHeader::Untried => true,
+            BetaHeader::Needed => false,
+            BetaHeader::Useless { tried_at } => !is_within(tried_at, NAME_LIFETIME, now),
+        };
+        if !may_try_beta || !list.as_ref().is_err_and(is_not_found) {
+            return list;
+        }
+        let list = self.lookup_list(kind, true, retry).await;
+        *beta = match &list {
+            Ok(_) => BetaHeader::Needed,
+            Err(error) if is_not_found(error) => BetaHeader::Useless { tried_at: now },
+            Err(_) => BetaHeader::Untried,
+        };
+        list
     }
 
     /// Requests the units that are in use and have no name, one by one.
-    async fn update_units(&self, kind: Kind, entry: &mut Entry, wanted: &HashSet<String>) {
-        let now = self.names.clock.monotonic();
-        let ids = entry.to_request(wanted, now);
+    async fn update_units(&self, kind: Kind, lookup: &mut CachedLookup, wanted: &HashSet<String>) {
+        let now = self.lookups.clock.monotonic();
+        let ids = lookup.units_to_request(wanted, now);
         if ids.is_empty() {
             return;
         }
-        let is_beta = entry.list.beta == Beta::Needed;
-        entry.units.failure = None;
-        let answers = stream::iter(ids).map(|id| async move {
-            let answer = self.unit(kind, &id, is_beta).await;
-            (id, answer)
+        let is_beta = lookup.list.beta == BetaHeader::Needed;
+        lookup.units.failure = None;
+        let requests = stream::iter(ids).map(|id| async move {
+            let response = self.unit(kind, &id, is_beta).await;
+            (id, response)
         });
-        let mut answers = answers.buffered(self.max_concurrency());
-        while let Some((id, answer)) = answers.next().await {
-            if let Err(error) = entry.take_unit(id, answer, now) {
-                entry.units.failure = Some(Failure { at: now, error });
+        let mut responses = requests.buffered(self.max_concurrency());
+        while let Some((id, response)) = responses.next().await {
+            if let Err(error) = lookup.adopt_unit(id, response, now) {
+                lookup.units.failure = Some(LookupFailure { failed_at: now, error });
                 return;
             }
         }
     }
 
-    /// One unit. Where it is 404 it is requested once more, with the header `Beta: true`.
-    async fn unit(&self, kind: Kind, id: &str, is_beta: bool) -> Result<Named, Error> {
+    /// Reads one unit. After a 404 it is requested once more, with the header `Beta: true`.
+    async fn unit(&self, kind: Kind, id: &str, is_beta: bool) -> Result<LookupEntry, Error> {
         match self.org_unit(kind, id, is_beta).await {
             Err(error) if is_not_found(&error) && !is_beta => self.org_unit(kind, id, true).await,
-            answer => answer,
+            response => response,
         }
     }
 
-    fn few_retries(&self) -> Retry {
+    fn one_retry(&self) -> Retry {
         Retry { times: self.settings.retry.times.min(1), ..self.settings.retry }
     }
 }

@@ -1,5 +1,5 @@
-//! What was asked of Personio since the start, in numbers: by route and by what came of it. Nothing in them
-//! is of a person.
+//! Metrics of requests to Personio since the start, by route and by outcome. They contain no data
+//! of persons.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,89 +12,88 @@ use prometheus_client::registry::Registry;
 
 use crate::personio::{Endpoint, Error};
 
-/// Where the time that requests wait for their turn is cut.
-const WAITS: [f64; 7] = [0.001, 0.01, 0.1, 1.0, 5.0, 15.0, 60.0];
+/// Upper bounds of the histogram of waiting times, in seconds.
+const WAIT_BUCKETS_SECONDS: [f64; 7] = [0.001, 0.01, 0.1, 1.0, 5.0, 15.0, 60.0];
 
-/// What was asked of Personio since the start. A clone counts into the same numbers.
+/// Metrics of requests to Personio. All clones share their counters.
 #[derive(Debug, Clone)]
 pub struct Traffic {
     requests: Family<[(&'static str, &'static str); 2], Counter>,
     waits: Histogram,
     retries: Family<[(&'static str, &'static str); 1], Counter>,
-    all: Arc<AtomicU64>,
+    total: Arc<AtomicU64>,
 }
 
 impl Default for Traffic {
     fn default() -> Self {
         Self {
             requests: Family::default(),
-            waits: Histogram::new(WAITS),
+            waits: Histogram::new(WAIT_BUCKETS_SECONDS),
             retries: Family::default(),
-            all: Arc::default(),
+            total: Arc::default(),
         }
     }
 }
 
 impl Traffic {
-    /// Shows the numbers in `registry`.
+    /// Registers the metrics in `registry`.
     pub fn register(&self, registry: &mut Registry) {
-        let about = "Requests to Personio, by route and by what came of them";
-        registry.register("upstream_requests", about, self.requests.clone());
-        let about = "How long requests to Personio waited for their turn";
-        registry.register("upstream_wait_seconds", about, self.waits.clone());
-        let about = "Requests to Personio that were sent once more because they had failed";
-        registry.register("upstream_retries", about, self.retries.clone());
+        let help = "Requests to Personio, by route and status";
+        registry.register("upstream_requests", help, self.requests.clone());
+        let help = "Time that requests to Personio waited for the rate limiter";
+        registry.register("upstream_wait_seconds", help, self.waits.clone());
+        let help = "Requests to Personio that were sent again after a failure";
+        registry.register("upstream_retries", help, self.retries.clone());
     }
 
-    /// How many requests were sent.
+    /// Returns the number of requests sent.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.all.load(Relaxed)
+        self.total.load(Relaxed)
     }
 
-    pub(super) fn waited(&self, time: Duration) {
+    pub(super) fn record_wait(&self, time: Duration) {
         self.waits.observe(time.as_secs_f64());
     }
 
-    pub(super) fn answered(&self, endpoint: Endpoint, status: u16) {
-        self.ended(endpoint, word(status));
+    pub(super) fn record_response(&self, endpoint: Endpoint, status: u16) {
+        self.record_request(endpoint, status_label(status));
     }
 
-    /// A request has ended without an answer.
-    pub(super) fn failed(&self, endpoint: Endpoint) {
-        self.ended(endpoint, "no answer");
+    /// Counts a request without a response.
+    pub(super) fn record_no_response(&self, endpoint: Endpoint) {
+        self.record_request(endpoint, "no answer");
     }
 
-    pub(super) fn retried(&self, error: &Error) {
+    pub(super) fn record_retry(&self, error: &Error) {
         self.retries.get_or_create(&[("endpoint", error.endpoint().route())]).inc();
     }
 
-    fn ended(&self, endpoint: Endpoint, status: &'static str) {
-        self.all.fetch_add(1, Relaxed);
+    fn record_request(&self, endpoint: Endpoint, status: &'static str) {
+        self.total.fetch_add(1, Relaxed);
         self.requests.get_or_create(&[("endpoint", endpoint.route()), ("status", status)]).inc();
     }
 }
 
-/// The status as a label. Whatever answers, there are only so many.
-fn word(status: u16) -> &'static str {
-    const KNOWN: [(u16, &str); 11] = [
-        (200, "200"),
-        (400, "400"),
-        (401, "401"),
-        (403, "403"),
-        (404, "404"),
-        (422, "422"),
-        (429, "429"),
-        (500, "500"),
-        (502, "502"),
-        (503, "503"),
-        (504, "504"),
-    ];
-    let known = KNOWN.into_iter().find(|(known, _)| *known == status);
-    known.map_or_else(|| class(status), |(_, word)| word)
+/// Returns the label of a status. The number of labels is limited, whatever the upstream sends.
+fn status_label(status: u16) -> &'static str {
+    match status {
+        200 => "200",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        422 => "422",
+        429 => "429",
+        500 => "500",
+        502 => "502",
+        503 => "503",
+        504 => "504",
+        _ => status_class(status),
+    }
 }
 
-fn class(status: u16) -> &'static str {
+fn status_class(status: u16) -> &'static str {
     match status {
         100..200 => "1xx",
         200..300 => "2xx",

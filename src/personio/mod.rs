@@ -1,9 +1,13 @@
-//! Personio's API v2 in Personio's words: token, pages, limits, retries, and the shape of what it
-//! answers. It only ever reads.
+//! Read-only client of Personio's API v2: token, pages, rate limits, retries, and wire types.
 //!
-//! What is not documented may turn out otherwise, so the client believes little: only `id` is
-//! required, null equals absent, enum values are compared without regard to case, and a `next`
-//! link gives a cursor but never a destination.
+//! Read `client` first: it sends every request. `transport` is one HTTP exchange, `rate_limit`
+//! delays it, and `token` authorises it. `page` and `listing` assemble the pages of a list, `model`
+//! contains the wire types. `lookups` reads and caches names, `first_page` is for `check`, and
+//! `webhook` parses incoming webhooks.
+//!
+//! Personio's real responses can deviate from its documentation, so the client assumes little. Only
+//! `id` is required, null equals absent, values of enumerations are compared without regard to
+//! case, and a `next` link contributes a cursor but never a destination.
 
 mod client;
 mod endpoint;
@@ -25,7 +29,7 @@ pub use crate::personio::endpoint::Endpoint;
 pub use crate::personio::error::{Error, Obstacle};
 pub use crate::personio::first_page::{AttributeHead, FirstPage, Headcount, OddValue, ToldLimit};
 pub use crate::personio::limits::{Limits, ListingLimits};
-pub use crate::personio::listing::{Listing, Read, UnreadableEntry};
+pub use crate::personio::listing::{CompleteListing, Read, UnreadableEntry};
 pub use crate::personio::lookups::{Kind, LookUp, Names};
 pub use crate::personio::metrics::Traffic;
 pub use crate::personio::model::lenient::is_fit_for_a_log;

@@ -1,6 +1,9 @@
-//! The access token: OAuth 2.0 client credentials in the form body (RFC 6749 §4.4.2, Personio's
-//! "Authentication"), kept in a cache until shortly before it ends. It is never revoked: Personio
-//! gives the same token to every program that shares the credential.
+//! Access token: OAuth 2.0 client credentials in the form body (RFC 6749 §4.4.2, "Authentication"
+//! in Personio's documentation), cached until shortly before it expires.
+//!
+//! A token is never revoked, since Personio gives the same token to every program that uses the
+//! credential. [`TokenProvider`] caches and renews, [`OAuthHttpClient`] connects the `oauth2` crate
+//! to the transport, and [`standard_response`] corrects deviations from RFC 6749.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +14,7 @@ use std::time::{Duration, Instant};
 use moka::Expiry;
 use moka::future::Cache;
 use moka::ops::compute::Op;
-use oauth2::basic::BasicClient;
+use oauth2::basic::{BasicClient, BasicRequestTokenError};
 use oauth2::{
     AccessToken, AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest,
     HttpResponse, RequestTokenError, TokenResponse, TokenUrl,
@@ -22,168 +25,200 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::personio::error::is_html;
-use crate::personio::transport::{Answer, Transport};
+use crate::personio::transport::{UpstreamResponse, UpstreamTransport, trace_id};
 use crate::personio::{Endpoint, Error, Obstacle, Retry, Settings};
 
-/// How long a token is used whose answer does not say when it ends.
-const UNSAID_LIFETIME: Duration = Duration::from_secs(3600);
-/// How long before its end a token is renewed, at most.
-const MARGIN: Duration = Duration::from_secs(60);
-/// A token that replaced a refused one is not replaced again for this long.
-const JUST_NOW: Duration = Duration::from_secs(10);
+/// Lifetime of a token whose response contains no `expires_in`.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(3600);
+/// Maximum time between the renewal of a token and its expiry.
+const MAX_EXPIRY_MARGIN: Duration = Duration::from_secs(60);
+/// Minimum time for which a token is used.
+const MIN_USABLE_TIME: Duration = Duration::from_secs(1);
+/// Minimum age of a token that replaced a refused one, before it is replaced too.
+const MIN_REPLACEMENT_AGE: Duration = Duration::from_secs(10);
 
-type OAuth = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+type OAuthClient = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
-/// A token, and how long to use it.
-pub(super) struct Token {
+/// Token with its lifetime.
+pub(super) struct CachedToken {
     pub(super) secret: AccessToken,
-    /// For how long it is good from when it was fetched, if that was said.
+    /// Lifetime from the time of the fetch, if the response contained it.
     pub(super) lifetime: Option<Duration>,
-    /// What it is good for, if that was said.
+    /// Access rights, if the response contained them.
     pub(super) scopes: Vec<String>,
-    usable: Duration,
-    fetched: Instant,
-    /// Whether the one before it was refused.
+    /// Time for which the cache keeps the token.
+    usable_for: Duration,
+    fetched_at: Instant,
+    /// True if Personio refused the token before this one.
     is_replacement: bool,
 }
 
-/// The cached token of one credential.
-pub(super) struct Tokens {
-    credential: RwLock<Credential>,
-    /// By the credential's number: what one has fetched is nothing to the next.
-    cache: Cache<u64, Arc<Token>>,
-    refused: AtomicBool,
-    /// Its `since` is a moment of the clock.
-    login: Mutex<Option<Login>>,
+/// Provider of the token of one credential, with a cache.
+pub(super) struct TokenProvider {
+    credential: RwLock<VersionedCredential>,
+    /// Token by version of the credential: a new secret does not use the token of an old one.
+    cache: Cache<u64, Arc<CachedToken>>,
+    /// True if Personio refused the last token, until the next one is fetched.
+    was_refused: AtomicBool,
+    /// Outcome of the last request, with a monotonic time of the clock in `since`.
+    state: Mutex<Option<Login>>,
     clock: Arc<dyn Clock>,
     retry: Retry,
 }
 
-/// What Personio said last when it was asked for a token.
+/// Outcome of the last token request.
 #[derive(Debug, Clone)]
 pub struct Login {
-    /// Why there was none.
+    /// Error of the request; `None` if it succeeded.
     pub refusal: Option<Error>,
-    /// For how long it has been saying that.
+    /// Time for which the outcome has been the same.
     pub since: Duration,
 }
 
-/// What tokens are fetched with.
+/// Client credentials, with a version that each new secret increments.
 #[derive(Clone)]
-struct Credential {
-    number: u64,
-    oauth: Arc<OAuth>,
+struct VersionedCredential {
+    version: u64,
+    oauth: Arc<OAuthClient>,
     secret: SecretString,
 }
 
-impl Tokens {
+impl TokenProvider {
     pub(super) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
         let Settings { base_url, client_id, client_secret, retry, .. } = settings;
         let mut url = base_url.clone();
-        url.set_path(&format!("{}{}", base_url.path().trim_end_matches('/'), Endpoint::Token.route()));
+        let base_path = base_url.path().trim_end_matches('/');
+        url.set_path(&format!("{base_path}{}", Endpoint::Token.route()));
         let oauth = BasicClient::new(ClientId::new(client_id.to_owned()))
             .set_client_secret(ClientSecret::new(client_secret.expose_secret().to_owned()))
             .set_auth_type(AuthType::RequestBody)
             .set_token_uri(TokenUrl::from_url(url));
+        let credential = VersionedCredential { version: 0, oauth: Arc::new(oauth), secret: client_secret.clone() };
         Self {
-            credential: RwLock::new(Credential { number: 0, oauth: Arc::new(oauth), secret: client_secret.clone() }),
-            cache: Cache::builder().expire_after(UntilItEnds).build(),
-            refused: AtomicBool::new(false),
-            login: Mutex::default(),
+            credential: RwLock::new(credential),
+            cache: Cache::builder().expire_after(UsableTimeExpiry).build(),
+            was_refused: AtomicBool::new(false),
+            state: Mutex::default(),
             clock,
             retry: *retry,
         }
     }
 
-    /// What Personio said last, if it was asked.
-    pub(super) fn login(&self) -> Option<Login> {
-        let login = self.login.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        Some(Login { since: self.clock.monotonic().saturating_sub(login.since), ..login })
+    /// Returns the outcome of the last token request, if there was one.
+    pub(super) fn state(&self) -> Option<Login> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let since = self.clock.monotonic().saturating_sub(state.since);
+        Some(Login { since, ..state })
     }
 
-    fn note(&self, refusal: Option<Error>) {
+    /// Records the outcome of a token request. Its start time stays the same until success turns
+    /// into failure, or the reverse.
+    fn record_outcome(&self, refusal: Option<Error>) {
         let now = self.clock.monotonic();
-        let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_same = |before: &Login| before.refusal.is_some() == refusal.is_some();
-        let since = login.as_ref().filter(|before| is_same(before)).map_or(now, |before| before.since);
-        *login = Some(Login { refusal, since });
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = match &*state {
+            Some(earlier) if earlier.refusal.is_some() == refusal.is_some() => earlier.since,
+            _ => now,
+        };
+        *state = Some(Login { refusal, since });
     }
 
-    /// Whether the secret is another one than before. From now on tokens are fetched with it.
-    pub(super) fn adopt(&self, client_secret: &SecretString) -> bool {
+    /// Replaces the client secret for all further token requests. Reports whether the new secret
+    /// differs.
+    pub(super) fn replace_client_secret(&self, client_secret: &SecretString) -> bool {
         let mut credential = self.credential.write().unwrap_or_else(PoisonError::into_inner);
         if credential.secret.expose_secret() == client_secret.expose_secret() {
             return false;
         }
         let secret = ClientSecret::new(client_secret.expose_secret().to_owned());
-        let oauth = Arc::new(OAuth::clone(&credential.oauth).set_client_secret(secret));
-        *credential = Credential { number: credential.number + 1, oauth, secret: client_secret.clone() };
+        let oauth = Arc::new(OAuthClient::clone(&credential.oauth).set_client_secret(secret));
+        let version = credential.version + 1;
+        *credential = VersionedCredential { version, oauth, secret: client_secret.clone() };
         true
     }
 
-    fn credential(&self) -> Credential {
+    fn credential(&self) -> VersionedCredential {
         self.credential.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The token, fetched if there is none: once, however many ask.
-    pub(super) async fn get(&self, transport: &Transport) -> Result<Arc<Token>, Error> {
-        let Credential { number, oauth, .. } = self.credential();
-        let fetch = async {
-            let fetched = self.retry.run(Endpoint::Token, &transport.traffic, || self.fetch(&oauth, transport)).await;
-            self.note(fetched.as_ref().err().cloned());
-            fetched
-        };
-        self.cache.try_get_with(number, fetch).await.map_err(|error| Error::clone(&error))
+    /// Returns the token. Without a cached one it is fetched, once for all concurrent callers.
+    pub(super) async fn token(&self, transport: &UpstreamTransport) -> Result<Arc<CachedToken>, Error> {
+        let VersionedCredential { version, oauth, .. } = self.credential();
+        let fetched = self.cache.try_get_with(version, self.fetch(&oauth, transport)).await;
+        fetched.map_err(|error| Error::clone(&error))
     }
 
-    /// A token other than `refused`, which was answered with 401. Of many callers with the same
-    /// refused token one makes the cache forget it, the others find its successor. `None` where a
-    /// further token would not help: the last one has only just been renewed for the same reason, so
-    /// it is the access right that is missing.
-    pub(super) async fn renewed(
+    /// Returns a token other than `refused`, to which Personio answered 401.
+    ///
+    /// Of several concurrent callers with the same refused token, one removes it from the cache,
+    /// and the others find its successor. Returns `None` if a new token would not help: the last
+    /// one has just replaced a refused token, so the access right is missing.
+    pub(super) async fn renew(
         &self,
-        transport: &Transport,
-        refused: &Arc<Token>,
-    ) -> Result<Option<Arc<Token>>, Error> {
-        if refused.is_replacement && refused.fetched.elapsed() < JUST_NOW {
+        transport: &UpstreamTransport,
+        refused: &Arc<CachedToken>,
+    ) -> Result<Option<Arc<CachedToken>>, Error> {
+        if refused.is_replacement && refused.fetched_at.elapsed() < MIN_REPLACEMENT_AGE {
             return Ok(None);
         }
         self.cache
-            .entry(self.credential().number)
+            .entry(self.credential().version)
             .and_compute_with(|entry| {
                 let is_refused = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), refused));
-                self.refused.fetch_or(is_refused, Relaxed);
+                self.was_refused.fetch_or(is_refused, Relaxed);
                 std::future::ready(if is_refused { Op::Remove } else { Op::Nop })
             })
             .await;
-        self.get(transport).await.map(Some)
+        let token = self.token(transport).await?;
+        Ok(Some(token))
     }
 
-    async fn fetch(&self, oauth: &OAuth, transport: &Transport) -> Result<Arc<Token>, Error> {
-        let unreadable = || Error::Unreadable { endpoint: Endpoint::Token, reason: "it is no token response".into() };
-        let answer = oauth.exchange_client_credentials().request_async(&Adapter(transport)).await;
-        let token = answer.map_err(|error| match error {
-            RequestTokenError::Request(error) => error,
-            RequestTokenError::ServerResponse(response) => Error::Credential { code: plain(response.error().as_ref()) },
-            // Both can quote the body, which can hold a token.
-            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => unreadable(),
-        })?;
-        let lifetime = token.expires_in().unwrap_or(UNSAID_LIFETIME);
-        let usable = lifetime.saturating_sub(MARGIN.min(lifetime / 10)).max(Duration::from_secs(1));
-        let is_replacement = self.refused.swap(false, Relaxed);
-        Ok(Arc::new(Token {
+    /// Fetches a token, with retries, and records the outcome.
+    async fn fetch(&self, oauth: &OAuthClient, transport: &UpstreamTransport) -> Result<Arc<CachedToken>, Error> {
+        let metrics = &transport.metrics;
+        let fetched = self.retry.run(Endpoint::Token, metrics, || self.request_token(oauth, transport)).await;
+        self.record_outcome(fetched.as_ref().err().cloned());
+        fetched
+    }
+
+    async fn request_token(
+        &self,
+        oauth: &OAuthClient,
+        transport: &UpstreamTransport,
+    ) -> Result<Arc<CachedToken>, Error> {
+        let http = OAuthHttpClient(transport);
+        let response = oauth.exchange_client_credentials().request_async(&http).await;
+        let token = response.map_err(token_error)?;
+        let lifetime = token.expires_in().unwrap_or(DEFAULT_LIFETIME);
+        let margin = MAX_EXPIRY_MARGIN.min(lifetime / 10);
+        let scopes = token.scopes().into_iter().flatten();
+        Ok(Arc::new(CachedToken {
             secret: token.access_token().clone(),
             lifetime: token.expires_in(),
-            scopes: token.scopes().into_iter().flatten().map(|scope| scope.to_string()).collect(),
-            usable,
-            fetched: Instant::now(),
-            is_replacement,
+            scopes: scopes.map(|scope| scope.to_string()).collect(),
+            usable_for: lifetime.saturating_sub(margin).max(MIN_USABLE_TIME),
+            fetched_at: Instant::now(),
+            is_replacement: self.was_refused.swap(false, Relaxed),
         }))
     }
 }
 
-/// The error codes that RFC 6749 and Personio know. What else stands there may be anything.
-const CODES: [&str; 9] = [
+/// Converts an error of the `oauth2` crate.
+fn token_error(error: BasicRequestTokenError<Error>) -> Error {
+    match error {
+        RequestTokenError::Request(error) => error,
+        RequestTokenError::ServerResponse(response) => {
+            Error::Credential { code: loggable_code(response.error().as_ref()) }
+        }
+        // Both texts can quote the body, which can contain a token.
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            Error::unreadable(Endpoint::Token, "it is not a token response")
+        }
+    }
+}
+
+/// Error codes of RFC 6749 and of Personio. Any other code can be arbitrary text.
+const KNOWN_CODES: [&str; 9] = [
     "invalid_request",
     "invalid_client",
     "invalid_grant",
@@ -195,83 +230,93 @@ const CODES: [&str; 9] = [
     "temporarily_unavailable",
 ];
 
-/// An error code that is fit for a log.
-fn plain(code: &str) -> String {
-    CODES.into_iter().find(|known| *known == code).unwrap_or("no known reason").to_owned()
+/// Returns an error code that may appear in a log line.
+fn loggable_code(code: &str) -> String {
+    let is_known = KNOWN_CODES.contains(&code);
+    if is_known { code.to_owned() } else { "no known reason".to_owned() }
 }
 
-struct UntilItEnds;
+/// Expiry rule of the cache: each token is kept for its own usable time.
+struct UsableTimeExpiry;
 
-impl Expiry<u64, Arc<Token>> for UntilItEnds {
-    fn expire_after_create(&self, _: &u64, token: &Arc<Token>, _: Instant) -> Option<Duration> {
-        Some(token.usable)
+impl Expiry<u64, Arc<CachedToken>> for UsableTimeExpiry {
+    fn expire_after_create(&self, _: &u64, token: &Arc<CachedToken>, _: Instant) -> Option<Duration> {
+        Some(token.usable_for)
     }
 
-    // Without this a renewed token would inherit what was left of the old one's time.
-    fn expire_after_update(&self, _: &u64, token: &Arc<Token>, _: Instant, _: Option<Duration>) -> Option<Duration> {
-        Some(token.usable)
+    // Without this method a renewed token would inherit the remaining time of the old one.
+    fn expire_after_update(
+        &self,
+        _: &u64,
+        token: &Arc<CachedToken>,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(token.usable_for)
     }
 }
 
-/// Our transport as the HTTP client of the `oauth2` crate.
-struct Adapter<'t>(&'t Transport);
+/// HTTP client of the `oauth2` crate that sends its requests by the transport.
+struct OAuthHttpClient<'t>(&'t UpstreamTransport);
 
-impl<'c> AsyncHttpClient<'c> for Adapter<'_> {
+impl<'c> AsyncHttpClient<'c> for OAuthHttpClient<'_> {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Error>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
             let endpoint = Endpoint::Token;
-            let request = request.try_into().map_err(|_| self.0.unreachable(endpoint, Obstacle::Url))?;
-            let answer = self.0.exchange(endpoint, request).await?;
-            standard(answer)
+            let Ok(request) = request.try_into() else {
+                return Err(self.0.unreachable(endpoint, Obstacle::Url));
+            };
+            standard_response(self.0.exchange(endpoint, request).await?)
         })
     }
 }
 
-/// The answer as RFC 6749 wants it, where Personio's is known or likely to deviate: status,
-/// content type, `token_type`, `expires_in` as text, and refusals in another shape.
-fn standard(answer: Answer) -> Result<HttpResponse, Error> {
+/// Converts a token response into one that conforms to RFC 6749.
+///
+/// Personio's response is known or likely to deviate in status, content type, `token_type`, and
+/// `expires_in` (a text). A refusal in any form becomes an error.
+fn standard_response(response: UpstreamResponse) -> Result<HttpResponse, Error> {
     let endpoint = Endpoint::Token;
-    let unreadable = |reason: &str| Error::Unreadable { endpoint, reason: reason.to_owned() };
-    let status = answer.status;
-    if is_html(&answer.body) && status != StatusCode::NOT_FOUND {
+    let UpstreamResponse { status, body } = response;
+    if is_html(&body) && status != StatusCode::NOT_FOUND {
         return Err(Error::Intercepted { endpoint, status: status.as_u16() });
     }
-    let body = serde_json::from_slice::<Value>(&answer.body).ok();
-    let mut response = oauth2::http::Response::new(Vec::new());
-    if status.is_success() {
-        let Some(Value::Object(mut members)) = body else { return Err(unreadable("it is no JSON object")) };
-        members.entry("token_type").or_insert_with(|| "Bearer".into());
-        if let Some(seconds) =
-            members.get("expires_in").and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok())
-        {
-            members.insert("expires_in".to_owned(), seconds.into());
-        }
-        *response.body_mut() = Value::Object(members).to_string().into_bytes();
-    } else {
-        return Err(refusal(status, &answer.body, body.as_ref()));
+    let json = serde_json::from_slice::<Value>(&body).ok();
+    if !status.is_success() {
+        return Err(refusal(status, &body, json.as_ref()));
     }
-    Ok(response)
+    let Some(Value::Object(mut members)) = json else {
+        return Err(Error::unreadable(endpoint, "it is not a JSON object"));
+    };
+    members.entry("token_type").or_insert_with(|| "Bearer".into());
+    if let Some(Value::String(text)) = members.get("expires_in")
+        && let Ok(seconds) = text.parse::<u64>()
+    {
+        members.insert("expires_in".to_owned(), seconds.into());
+    }
+    let body = Value::Object(members).to_string().into_bytes();
+    Ok(oauth2::http::Response::new(body))
 }
 
-/// Returns what a token request failed with. Only Personio's own refusals are about the credential.
-fn refusal(status: StatusCode, text: &[u8], body: Option<&Value>) -> Error {
+/// Returns the error of a refused token request. Only Personio's own refusals concern the
+/// credential.
+fn refusal(status: StatusCode, body: &[u8], json: Option<&Value>) -> Error {
     let endpoint = Endpoint::Token;
-    let trace_id = || crate::personio::transport::trace_id(text);
-    let code = body.and_then(|body| body.get("error")).and_then(Value::as_str);
+    let code = json.and_then(|json| json.get("error")).and_then(Value::as_str);
     match (status, code) {
-        (StatusCode::NOT_FOUND, _) => Error::UnknownRoute { endpoint, trace_id: trace_id() },
+        (StatusCode::NOT_FOUND, _) => Error::UnknownRoute { endpoint, trace_id: trace_id(body) },
         (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) => Error::Intercepted { endpoint, status: status.as_u16() },
         (_, Some("server_error" | "temporarily_unavailable")) => {
-            Error::Server { endpoint, status: status.as_u16(), trace_id: trace_id(), retry_after: None }
+            Error::Server { endpoint, status: status.as_u16(), trace_id: trace_id(body), retry_after: None }
         }
-        (_, Some(code)) => Error::Credential { code: plain(code) },
+        (_, Some(code)) => Error::Credential { code: loggable_code(code) },
         (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, None) => {
             Error::Credential { code: format!("HTTP {}", status.as_u16()) }
         }
-        (_, None) => Error::Rejected { endpoint, status: status.as_u16(), trace_id: trace_id() },
+        (_, None) => Error::Rejected { endpoint, status: status.as_u16(), trace_id: trace_id(body) },
     }
 }
 
@@ -279,15 +324,15 @@ fn refusal(status: StatusCode, text: &[u8], body: Option<&Value>) -> Error {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, body: &str) -> Result<String, Error> {
+    fn standard_body(status: u16, body: &str) -> Result<String, Error> {
         let status = StatusCode::from_u16(status).unwrap();
-        let answer = Answer { status, body: body.into() };
-        standard(answer).map(|response| String::from_utf8(response.into_body()).unwrap())
+        let response = standard_response(UpstreamResponse { status, body: body.into() })?;
+        Ok(String::from_utf8(response.into_body()).unwrap())
     }
 
     #[test]
-    fn deviating_answers_of_the_token_endpoint_are_understood() {
-        let token = answer(201, r#"{"access_token":"papi-1","expires_in":"86400"}"#).unwrap();
+    fn deviating_token_responses_are_converted() {
+        let token = standard_body(201, r#"{"access_token":"papi-1","expires_in":"86400"}"#).unwrap();
         assert_eq!(token, r#"{"access_token":"papi-1","expires_in":86400,"token_type":"Bearer"}"#);
         for (status, body, code) in [
             (400, r#"{"error":"invalid_client"}"#, "invalid_client"),
@@ -298,16 +343,17 @@ mod tests {
             (403, r#"{"errors":[]}"#, "HTTP 403"),
             (422, r#"{"error":"invalid_client"}"#, "invalid_client"),
         ] {
-            assert_eq!(answer(status, body), Err(Error::Credential { code: code.into() }), "{status} {body}");
+            let expected = Error::Credential { code: code.into() };
+            assert_eq!(standard_body(status, body), Err(expected), "{status} {body}");
         }
-        assert!(matches!(answer(400, r#"{"error":"server_error"}"#), Err(Error::Server { .. })));
-        assert!(matches!(answer(404, ""), Err(Error::UnknownRoute { .. })));
-        assert!(matches!(answer(404, "<html>"), Err(Error::UnknownRoute { .. })));
-        assert!(matches!(answer(200, "[]"), Err(Error::Unreadable { .. })));
+        assert!(matches!(standard_body(400, r#"{"error":"server_error"}"#), Err(Error::Server { .. })));
+        assert!(matches!(standard_body(404, ""), Err(Error::UnknownRoute { .. })));
+        assert!(matches!(standard_body(404, "<html>"), Err(Error::UnknownRoute { .. })));
+        assert!(matches!(standard_body(200, "[]"), Err(Error::Unreadable { .. })));
     }
 
     #[test]
-    fn an_answer_that_is_not_personios_is_never_about_the_secret() {
+    fn response_that_is_not_from_personio_does_not_blame_the_credential() {
         let endpoint = Endpoint::Token;
         for (status, body) in [
             (200, "<html>"),
@@ -319,11 +365,12 @@ mod tests {
             (407, ""),
             (451, "<html>"),
         ] {
-            assert_eq!(answer(status, body), Err(Error::Intercepted { endpoint, status }), "{status} {body}");
+            let expected = Error::Intercepted { endpoint, status };
+            assert_eq!(standard_body(status, body), Err(expected), "{status} {body}");
         }
         for status in [402, 405, 413, 415] {
             let rejected = Error::Rejected { endpoint, status, trace_id: None };
-            assert_eq!(answer(status, ""), Err(rejected), "{status}");
+            assert_eq!(standard_body(status, ""), Err(rejected), "{status}");
         }
     }
 }

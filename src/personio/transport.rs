@@ -1,5 +1,5 @@
-//! One HTTP exchange with Personio: the turn in the throttle, the time limit, the size limit, and
-//! the statuses that mean the same for every endpoint.
+//! One HTTP exchange with Personio: rate limiter, time limit, size limit, and the statuses that
+//! mean the same for every endpoint.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -8,44 +8,49 @@ use reqwest::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Request, Response, StatusCode, Url, redirect};
 
 use crate::personio::metrics::Traffic;
-use crate::personio::rate_limit::bucket::Limit;
-use crate::personio::rate_limit::limiter::Throttle;
+use crate::personio::rate_limit::bucket::RateLimit;
+use crate::personio::rate_limit::limiter::RateLimiter;
 use crate::personio::{Endpoint, Error, Obstacle, Settings};
 
-/// An answer that is neither a redirect nor 429 nor 5xx.
+/// Maximum time to establish a connection.
+const MAX_CONNECT_TIME: Duration = Duration::from_secs(10);
+/// Maximum length of a trace id in a log line, in bytes.
+const MAX_TRACE_ID_BYTES: usize = 64;
+
+/// Response that is neither a redirect nor a 429 nor a server error.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct UpstreamResponse {
     pub(super) status: StatusCode,
     pub(super) body: Vec<u8>,
 }
 
-/// The way to Personio.
+/// Sender of HTTP requests to Personio.
 #[derive(Debug)]
-pub(super) struct Transport {
+pub(super) struct UpstreamTransport {
     http: reqwest::Client,
     /// Host and port of the base URL, for errors.
     host: Box<str>,
-    throttle: Throttle,
-    /// Most bytes of an answer that are read.
-    max_answer_bytes: usize,
-    pub(super) traffic: Traffic,
+    rate_limiter: RateLimiter,
+    max_response_bytes: usize,
+    pub(super) metrics: Traffic,
 }
 
-impl Transport {
-    /// A way to the base URL. Redirects are never followed: the token is for one origin only.
-    /// Every request says which program it is from (Personio's "Request headers").
+impl UpstreamTransport {
+    /// Creates a transport for the base URL.
+    ///
+    /// It never follows redirects, since the token must go to one origin only. Every request names
+    /// this program ("Request headers" in Personio's documentation).
     pub(super) fn new(settings: &Settings) -> Result<Self, reqwest::Error> {
-        let timeout = settings.timeout;
+        let mut headers = HeaderMap::new();
+        headers.insert(HeaderName::from_static("x-personio-app-id"), settings.app_id.clone());
         let builder = reqwest::Client::builder()
             .user_agent(concat!("personio-scim/", env!("CARGO_PKG_VERSION")))
-            .default_headers(
-                [(HeaderName::from_static("x-personio-app-id"), settings.app_id.clone())].into_iter().collect(),
-            )
+            .default_headers(headers)
             .redirect(redirect::Policy::none())
-            .connect_timeout(timeout.min(Duration::from_secs(10)))
-            .timeout(timeout);
+            .connect_timeout(settings.timeout.min(MAX_CONNECT_TIME))
+            .timeout(settings.timeout);
         let builder = if settings.base_url.scheme() == "http" {
-            // Plain http goes to this machine only: no proxy, and no certificates to look for.
+            // Plain http is allowed to this machine only: it needs no proxy and no certificates.
             builder.no_proxy().tls_certs_only([])
         } else {
             builder.https_only(true)
@@ -53,71 +58,72 @@ impl Transport {
         Ok(Self {
             http: builder.build()?,
             host: host_and_port(&settings.base_url).into(),
-            throttle: Throttle::new(settings.max_concurrency),
-            max_answer_bytes: settings.limits.answer_bytes,
-            traffic: Traffic::default(),
+            rate_limiter: RateLimiter::new(settings.max_concurrency),
+            max_response_bytes: settings.limits.answer_bytes,
+            metrics: Traffic::default(),
         })
     }
 
-    /// The limits that endpoints have told so far.
-    pub(super) fn told_limits(&self) -> Vec<(Endpoint, Limit)> {
-        self.throttle.told()
+    /// Returns the rate limits that endpoints have advertised so far.
+    pub(super) fn advertised_limits(&self) -> Vec<(Endpoint, RateLimit)> {
+        self.rate_limiter.advertised_limits()
     }
 
-    /// Endpoints that advertise limits out of any reason.
+    /// Returns the endpoints that advertise an implausible rate limit.
     pub(super) fn implausible_limits(&self) -> Vec<Endpoint> {
-        self.throttle.implausible()
+        self.rate_limiter.implausible_limits()
     }
 
-    /// Sends a request and reads its answer.
-    pub(super) async fn exchange(&self, endpoint: Endpoint, request: Request) -> Result<Answer, Error> {
-        let lined_up = Instant::now();
-        let turn = self.throttle.ready(endpoint).await?;
-        self.traffic.waited(lined_up.elapsed());
-        let response = self.http.execute(request).await.map_err(|error| {
-            self.traffic.failed(endpoint);
-            self.unreachable(endpoint, obstacle(&error))
-        })?;
+    /// Sends a request and reads its response.
+    pub(super) async fn exchange(&self, endpoint: Endpoint, request: Request) -> Result<UpstreamResponse, Error> {
+        let queued_at = Instant::now();
+        let permit = self.rate_limiter.acquire(endpoint).await?;
+        self.metrics.record_wait(queued_at.elapsed());
+        let response = match self.http.execute(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                self.metrics.record_no_response(endpoint);
+                return Err(self.unreachable(endpoint, obstacle(&error)));
+            }
+        };
         let status = response.status();
-        self.traffic.answered(endpoint, status.as_u16());
+        self.metrics.record_response(endpoint, status.as_u16());
+        let retry_after = retry_after(response.headers());
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let retry_after = retry_after(response.headers());
-            turn.refused(response.headers(), retry_after);
+            permit.record_rate_limited(response.headers(), retry_after);
             return Err(Error::RateLimited { endpoint, retry_after });
         }
         if !status.is_server_error() {
-            turn.answered(response.headers());
+            permit.record_success(response.headers());
         }
         if status.is_redirection() {
             let target = redirect_target(&response);
             return Err(Error::Redirected { endpoint, status: status.as_u16(), target });
         }
-        let headers = response.headers().clone();
-        let body = self.read(endpoint, response).await;
+        let body = self.read_body(endpoint, response).await;
         if status.is_server_error() {
-            // A broken body changes nothing about what the status says.
+            // The status counts, also if the body cannot be read.
             let trace_id = trace_id(&body.unwrap_or_default());
-            return Err(Error::Server {
-                endpoint,
-                status: status.as_u16(),
-                trace_id,
-                retry_after: retry_after(&headers),
-            });
+            return Err(Error::Server { endpoint, status: status.as_u16(), trace_id, retry_after });
         }
-        Ok(Answer { status, body: body? })
+        Ok(UpstreamResponse { status, body: body? })
     }
 
-    async fn read(&self, endpoint: Endpoint, mut response: Response) -> Result<Vec<u8>, Error> {
-        let max_bytes = self.max_answer_bytes;
+    async fn read_body(&self, endpoint: Endpoint, mut response: Response) -> Result<Vec<u8>, Error> {
+        let max_bytes = self.max_response_bytes;
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(endpoint, obstacle(&error)))? {
+        loop {
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return Ok(body),
+                Err(error) => return Err(self.unreachable(endpoint, obstacle(&error))),
+            };
             if body.len() + chunk.len() > max_bytes {
                 let reason = format!("it is larger than {max_bytes} bytes, the limit of one answer");
-                return Err(Error::Unreadable { endpoint, reason });
+                return Err(Error::unreadable(endpoint, reason));
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body)
     }
 
     /// Returns the error of a request that `obstacle` ended.
@@ -126,7 +132,7 @@ impl Transport {
     }
 }
 
-/// Returns host and port of a URL: `api.personio.de:443`.
+/// Returns host and port of a URL, for example `api.personio.de:443`.
 fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port_or_known_default() {
@@ -135,7 +141,8 @@ fn host_and_port(url: &Url) -> String {
     }
 }
 
-/// Returns the cause of a failed request. The error itself is never quoted: it can hold the URL.
+/// Returns the cause of a failed request. The error itself is never quoted, since it can contain
+/// the URL.
 fn obstacle(error: &reqwest::Error) -> Obstacle {
     if error.is_timeout() {
         return Obstacle::Timeout;
@@ -148,16 +155,15 @@ fn obstacle(error: &reqwest::Error) -> Obstacle {
     }
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<rustls::Error>() {
-            if matches!(error, rustls::Error::InvalidCertificate(_)) {
-                return Obstacle::Certificate;
-            }
-            let is_tls = !matches!(error, rustls::Error::InvalidMessage(_));
-            return if is_tls { Obstacle::Connection } else { Obstacle::NotTls };
+        match error.downcast_ref::<rustls::Error>() {
+            Some(rustls::Error::InvalidCertificate(_)) => return Obstacle::Certificate,
+            Some(rustls::Error::InvalidMessage(_)) => return Obstacle::NotTls,
+            Some(_) => return Obstacle::Connection,
+            None => {}
         }
         cause = match error.downcast_ref::<io::Error>() {
             Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Obstacle::Refused,
-            // `source` of such an error leaves out what it wraps.
+            // `source` of an `io::Error` skips the error that it wraps.
             Some(error) => error.get_ref().map(|wrapped| wrapped as &(dyn std::error::Error + 'static)),
             None => error.source(),
         };
@@ -165,7 +171,8 @@ fn obstacle(error: &reqwest::Error) -> Obstacle {
     Obstacle::Connection
 }
 
-/// Returns the origin that a redirect points to. Its path and query can hold anything and are left out.
+/// Returns the origin that a redirect points to. Its path and query can contain anything, and are
+/// left out.
 fn redirect_target(response: &Response) -> Option<String> {
     let location = response.headers().get(LOCATION)?.to_str().ok()?;
     let target = response.url().join(location).ok()?;
@@ -178,16 +185,21 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Personio's id of a failed request, if the body has one that is fit for a log.
+/// Returns Personio's id of a failed request, if the body contains one that may appear in a log
+/// line.
 pub(super) fn trace_id(body: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
-    struct Traced {
+    struct FailureBody {
         #[serde(alias = "personio_trace_id")]
         trace_id: String,
     }
-    let id = serde_json::from_slice::<Traced>(body).ok()?.trace_id;
-    let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | ':' | '.');
-    (!id.is_empty() && id.len() <= 64 && id.chars().all(plain)).then_some(id)
+    let FailureBody { trace_id: id } = serde_json::from_slice(body).ok()?;
+    let has_valid_length = (1..=MAX_TRACE_ID_BYTES).contains(&id.len());
+    if has_valid_length && id.bytes().all(is_trace_id_byte) { Some(id) } else { None }
+}
+
+fn is_trace_id_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'.')
 }
 
 #[cfg(test)]
@@ -195,7 +207,7 @@ mod tests {
     use super::trace_id;
 
     #[test]
-    fn a_trace_id_is_kept_only_when_it_is_fit_for_a_log() {
+    fn only_a_loggable_trace_id_is_kept() {
         for (body, expected) in [
             (r#"{"personio_trace_id":"4bf92f-35","errors":[]}"#, Some("4bf92f-35")),
             (r#"{"error":"invalid_client","trace_id":"abc"}"#, Some("abc")),

@@ -1,66 +1,78 @@
-//! Webhooks v2: what Personio tells of its own accord. Only the envelope is documented, and ids are all
-//! there is in it, so a notice is a hint that somebody should be read again, and of whom if that can be
-//! found. Nothing else is taken from it.
+//! Webhooks v2: requests by which Personio reports changes.
+//!
+//! Personio documents only the envelope, and the payload contains only ids. A webhook is therefore
+//! a hint to read again: one person, if the payload contains the id, or any person. No other data
+//! of a webhook is used.
 
 use serde_json::Value;
 
-/// What is told.
+/// Change that a webhook reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// This person has changed, or one of their employments.
+    /// Change of the person with this id, or of one of their employments.
     Person(String),
-    /// Somebody has changed.
+    /// Change of a person that the payload does not identify.
     Somebody,
-    /// Nothing that is about people.
+    /// Event that does not concern persons.
     Nothing,
 }
 
-/// A body that is no notice. It is not quoted.
+/// Body that is not a webhook. The error does not quote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is no JSON object with an event_name")]
+#[error("expected a JSON object with an event_name")]
 pub struct Malformed;
 
-/// Where the id of a person may be: the members of a payload are not documented.
-const PERSON_ID: &[&str] = &["/person_id", "/data/person_id", "/person/id", "/data/person/id"];
-/// Where it may be, too, if the event is about a person. The `id` of an employment's event is the
-/// employment's.
-const OWN_ID: &[&str] = &["/data/id", "/id"];
-/// Ids are short; what is longer is something else.
-const LONGEST_ID: usize = 64;
+/// JSON pointers to the id of a person. Personio does not document the members of a payload.
+const PERSON_ID_POINTERS: [&str; 4] = ["/person_id", "/data/person_id", "/person/id", "/data/person/id"];
+/// Further JSON pointers to the id in events of persons. In events of employments they point to the
+/// id of the employment.
+const OWN_ID_POINTERS: [&str; 2] = ["/data/id", "/id"];
+/// Maximum length of an id. Personio's ids are shorter; a longer text is not an id.
+const MAX_ID_BYTES: usize = 64;
 
-/// Reads the body of a notice.
+/// Parses the body of a webhook.
 ///
 /// # Errors
-/// When it is no JSON object that names an event.
+/// If the body is not a JSON object with an `event_name`.
 pub fn read(body: &[u8]) -> Result<Notice, Malformed> {
-    let notice: Value = serde_json::from_slice(body).map_err(|_| Malformed)?;
-    let event = notice.get("event_name").and_then(Value::as_str).ok_or(Malformed)?;
-    let payload = notice.get("payload").unwrap_or(&Value::Null);
-    // Personio adds events, and an unnecessary refresh is cheap: every event of these two families counts.
+    let Ok(webhook) = serde_json::from_slice::<Value>(body) else { return Err(Malformed) };
+    let Some(Value::String(event)) = webhook.get("event_name") else { return Err(Malformed) };
+    let payload = webhook.get("payload").unwrap_or(&Value::Null);
+    // Personio adds events without notice, and an unnecessary refresh costs little. All events of
+    // these two families count therefore.
     let event = event.to_ascii_lowercase();
-    if event.starts_with("person.") {
-        return Ok(about(payload, &[PERSON_ID, OWN_ID]));
+    let id = if event.starts_with("person.") {
+        find_id(payload, &PERSON_ID_POINTERS).or_else(|| find_id(payload, &OWN_ID_POINTERS))
+    } else if event.starts_with("employment.") {
+        find_id(payload, &PERSON_ID_POINTERS)
+    } else {
+        return Ok(Notice::Nothing);
+    };
+    match id {
+        Some(id) => Ok(Notice::Person(id)),
+        None => Ok(Notice::Somebody),
     }
-    if event.starts_with("employment.") {
-        return Ok(about(payload, &[PERSON_ID]));
-    }
-    Ok(Notice::Nothing)
 }
 
-fn about(payload: &Value, places: &[&[&str]]) -> Notice {
-    let mut places = places.iter().copied().flatten();
-    places.find_map(|place| id(payload.pointer(place)?)).map_or(Notice::Somebody, Notice::Person)
+/// Returns the first valid id that one of the pointers finds.
+fn find_id(payload: &Value, pointers: &[&str]) -> Option<String> {
+    for pointer in pointers {
+        if let Some(id) = payload.pointer(pointer).and_then(valid_id) {
+            return Some(id);
+        }
+    }
+    None
 }
 
-/// The text of an id. What looks otherwise could lead a request elsewhere.
-fn id(value: &Value) -> Option<String> {
+/// Returns the text of a valid id. A text with other characters could change the path of a request.
+fn valid_id(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.as_u64()?.to_string(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
-    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    (plain && (1..=LONGEST_ID).contains(&text.len())).then_some(text)
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if is_plain && (1..=MAX_ID_BYTES).contains(&text.len()) { Some(text) } else { None }
 }
 
 #[cfg(test)]
@@ -69,9 +81,9 @@ mod tests {
 
     use super::*;
 
-    const ABOUT_PERSONS: [&str; 5] =
+    const PERSON_EVENTS: [&str; 5] =
         ["person.created", "person.updated", "person.deleted", "person.updated.email", "person.merged"];
-    const ABOUT_EMPLOYMENTS: [&str; 8] = [
+    const EMPLOYMENT_EVENTS: [&str; 8] = [
         "employment.created",
         "employment.updated",
         "employment.deleted",
@@ -82,19 +94,22 @@ mod tests {
         "employment.suspended",
     ];
 
-    fn told(event: &str, payload: Value) -> Notice {
+    fn person(id: &str) -> Notice {
+        Notice::Person(id.to_owned())
+    }
+
+    fn parsed(event: &str, payload: Value) -> Notice {
         let body = json!({
-            "company_id": 12, "event_name": event, "occurred_at": "2026-11-23T10:00:00Z", "payload": payload,
-            "meta": {"id": "e-1"},
+            "company_id": 12, "event_name": event, "occurred_at": "2026-11-23T10:00:00Z",
+            "payload": payload, "meta": {"id": "e-1"},
         });
         read(body.to_string().as_bytes()).unwrap()
     }
 
     #[test]
-    fn the_person_is_found_wherever_a_payload_may_name_one() {
-        let person = |id: &str| Notice::Person(id.to_owned());
+    fn id_of_the_person_is_found_in_every_known_position() {
         let longest = "7".repeat(64);
-        // The payload, what an event of a person says by it, and one of an employment.
+        // Payload; expected change for an event of a person; for an event of an employment.
         let rows = [
             (json!({"person_id": "7"}), person("7"), person("7")),
             (json!({"person_id": 7}), person("7"), person("7")),
@@ -127,18 +142,18 @@ mod tests {
             (json!("7"), Notice::Somebody, Notice::Somebody),
             (json!([{"id": "7"}]), Notice::Somebody, Notice::Somebody),
         ];
-        for (payload, of_a_person, of_an_employment) in rows {
-            for event in ABOUT_PERSONS {
-                assert_eq!(told(event, payload.clone()), of_a_person, "{event} {payload}");
+        for (payload, for_person_event, for_employment_event) in rows {
+            for event in PERSON_EVENTS {
+                assert_eq!(parsed(event, payload.clone()), for_person_event, "{event} {payload}");
             }
-            for event in ABOUT_EMPLOYMENTS {
-                assert_eq!(told(event, payload.clone()), of_an_employment, "{event} {payload}");
+            for event in EMPLOYMENT_EVENTS {
+                assert_eq!(parsed(event, payload.clone()), for_employment_event, "{event} {payload}");
             }
         }
     }
 
     #[test]
-    fn what_is_not_about_people_is_nothing_and_case_says_nothing() {
+    fn events_that_do_not_concern_persons_are_ignored_and_case_does_not_matter() {
         for event in [
             "ping",
             "absence.created",
@@ -153,16 +168,16 @@ mod tests {
             "person-document.created",
             "document.person.created",
         ] {
-            assert_eq!(told(event, json!({"person_id": "7"})), Notice::Nothing, "{event}");
+            assert_eq!(parsed(event, json!({"person_id": "7"})), Notice::Nothing, "{event}");
         }
         for event in ["PERSON.UPDATED", "Employment.Updated.Cost-Centers"] {
-            assert_eq!(told(event, json!({"person_id": "7"})), Notice::Person("7".to_owned()), "{event}");
+            assert_eq!(parsed(event, json!({"person_id": "7"})), person("7"), "{event}");
         }
         assert_eq!(read(br#"{"event_name": "person.updated"}"#), Ok(Notice::Somebody), "without a payload");
     }
 
     #[test]
-    fn what_names_no_event_is_malformed_and_not_quoted() {
+    fn body_without_an_event_is_an_error_that_does_not_quote_it() {
         let deep = "[".repeat(1000);
         for body in [
             "",

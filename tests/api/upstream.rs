@@ -143,7 +143,7 @@ async fn what_cannot_pass_is_not_tried_again_and_changes_nothing() {
     for (page, action, said) in [
         (0, Action::Status(400), "400"),
         (0, Action::Status(403), "403"),
-        (0, Action::NotFoundResource, "knows no such resource"),
+        (0, Action::NotFoundResource, "Personio has no such resource"),
         (0, Action::NotFoundRoute, "base URL"),
         (0, Action::Html(404), "base URL"),
         (0, Action::Status(410), "410"),

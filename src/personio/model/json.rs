@@ -1,8 +1,9 @@
-//! JSON as it is answered: members of an object whose values are not decoded yet, and the repair of text that is
-//! almost JSON.
+//! JSON text of Personio's responses: members of an object whose values are not decoded yet
+//! ([`JsonMembers`]), and the repair of text that is almost JSON ([`repaired`]).
 //!
-//! `serde_json` cannot decode everything that RFC 8259 allows: lone surrogates (§8.2), numbers beyond `f64` (§6), deep
-//! nesting (§9). A [`RawValue`] is only skipped, so that a value that nobody wants cannot fail.
+//! `serde_json` cannot decode everything that RFC 8259 allows: lone surrogates (§8.2), numbers
+//! beyond `f64` (§6), deep nesting (§9). A [`RawValue`] is skipped without being decoded, so a
+//! value that is not used cannot fail the response.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,29 +12,34 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// Members of a JSON object, in their order, not decoded.
+/// Members of a JSON object, in the order of the text, not decoded.
 #[derive(Debug)]
-pub(in crate::personio) struct Members<'a>(Vec<Member<'a>>);
+pub(in crate::personio) struct JsonMembers<'a>(Vec<JsonMember<'a>>);
 
 #[derive(Debug)]
-struct Member<'a> {
+struct JsonMember<'a> {
     name: Cow<'a, str>,
     value: &'a RawValue,
 }
 
-impl<'a> Members<'a> {
-    /// Reads an object.
+impl<'a> JsonMembers<'a> {
+    /// Parses an object.
     ///
     /// # Errors
-    /// When the text is not JSON, or not an object.
-    pub(in crate::personio) fn of(text: &'a str) -> Result<Self, serde_json::Error> {
+    /// If the text is not JSON, or not an object.
+    pub(in crate::personio) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
 
-    /// Returns the text of a member's value. Of several members with one name the last counts, as in most parsers.
+    /// Returns the text of a member's value. If several members have the same name, the last one
+    /// counts, as in most parsers.
     pub(in crate::personio) fn get(&self, name: &str) -> Option<&'a str> {
-        let member = self.0.iter().rev().find(|member| member.name == name)?;
-        Some(member.value.get())
+        for member in self.0.iter().rev() {
+            if member.name == name {
+                return Some(member.value.get());
+            }
+        }
+        None
     }
 
     /// Reports whether several members have this name.
@@ -42,16 +48,16 @@ impl<'a> Members<'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de> Deserialize<'de> for JsonMembers<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
+        deserializer.deserialize_map(JsonMembersVisitor)
     }
 }
 
-struct MembersVisitor;
+struct JsonMembersVisitor;
 
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
+impl<'de> Visitor<'de> for JsonMembersVisitor {
+    type Value = JsonMembers<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
@@ -59,17 +65,17 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::with_capacity(16);
-        while let Some(name) = map.next_key_seed(Name)? {
-            members.push(Member { name, value: map.next_value()? });
+        while let Some(name) = map.next_key_seed(MemberName)? {
+            members.push(JsonMember { name, value: map.next_value()? });
         }
-        Ok(Members(members))
+        Ok(JsonMembers(members))
     }
 }
 
-/// Name of a member, borrowed where it has no escapes.
-struct Name;
+/// Decoder of a member's name. The name is borrowed if it has no escapes.
+struct MemberName;
 
-impl<'de> DeserializeSeed<'de> for Name {
+impl<'de> DeserializeSeed<'de> for MemberName {
     type Value = Cow<'de, str>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -77,7 +83,7 @@ impl<'de> DeserializeSeed<'de> for Name {
     }
 }
 
-impl<'de> Visitor<'de> for Name {
+impl<'de> Visitor<'de> for MemberName {
     type Value = Cow<'de, str>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,34 +99,37 @@ impl<'de> Visitor<'de> for Name {
     }
 }
 
-/// Returns the entries of a list, not decoded.
+/// Returns the entries of a JSON array, not decoded.
 ///
 /// # Errors
-/// When the text is not a list.
+/// If the text is not an array.
 pub(in crate::personio) fn entries(text: &str) -> Result<Vec<&RawValue>, serde_json::Error> {
-    if kind(text) != Kind::List {
+    if json_type(text) != JsonType::List {
         return Err(serde_json::Error::custom("a list was expected"));
     }
     serde_json::from_str(text)
 }
 
-/// Decodes a text, with U+FFFD for what cannot be decoded.
+/// Decodes a JSON string. U+FFFD replaces characters that cannot be decoded. Returns `None` if the
+/// value is not a string.
 pub(in crate::personio) fn string(text: &str) -> Option<Cow<'_, str>> {
-    if kind(text) != Kind::Text {
+    if json_type(text) != JsonType::Text {
         return None;
     }
     let inner = text.get(1..text.len().checked_sub(1)?)?;
-    // Nearly all texts are of this kind.
+    // Nearly all strings have no escapes.
     if !inner.contains(|char: char| char == '\\' || char < ' ') {
         return Some(Cow::Borrowed(inner));
     }
-    let decoded: Result<String, _> = serde_json::from_str(text);
-    decoded.or_else(|_| serde_json::from_str(&repaired(text))).ok().map(Cow::Owned)
+    match serde_json::from_str(text) {
+        Ok(decoded) => Some(Cow::Owned(decoded)),
+        Err(_) => serde_json::from_str(&repaired(text)).ok().map(Cow::Owned),
+    }
 }
 
-/// Kind of a JSON value.
+/// Type of a JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::personio) enum Kind {
+pub(in crate::personio) enum JsonType {
     Null,
     Bool,
     Number,
@@ -129,19 +138,20 @@ pub(in crate::personio) enum Kind {
     Object,
 }
 
-/// Returns the kind of a value, by its first character.
-pub(in crate::personio) fn kind(text: &str) -> Kind {
+/// Returns the type of a value, by its first character.
+pub(in crate::personio) fn json_type(text: &str) -> JsonType {
     match text.trim_start().as_bytes().first() {
-        Some(b'"') => Kind::Text,
-        Some(b'[') => Kind::List,
-        Some(b'{') => Kind::Object,
-        Some(b't' | b'f') => Kind::Bool,
-        Some(b'-' | b'0'..=b'9') => Kind::Number,
-        _ => Kind::Null,
+        Some(b'"') => JsonType::Text,
+        Some(b'[') => JsonType::List,
+        Some(b'{') => JsonType::Object,
+        Some(b't' | b'f') => JsonType::Bool,
+        Some(b'-' | b'0'..=b'9') => JsonType::Number,
+        _ => JsonType::Null,
     }
 }
 
-/// Turns the bytes of an answer into text, with U+FFFD for what is not UTF-8 and without a byte order mark.
+/// Converts the body of a response into text. U+FFFD replaces bytes that are not UTF-8; a byte
+/// order mark is removed.
 pub(in crate::personio) fn text(body: Vec<u8>) -> String {
     let mut text = match String::from_utf8(body) {
         Ok(text) => text,
@@ -153,8 +163,8 @@ pub(in crate::personio) fn text(body: Vec<u8>) -> String {
     text
 }
 
-/// Repairs the strings of a JSON text: a raw control character becomes its escape, a lone surrogate and an unknown
-/// escape become U+FFFD. Everything else stays as it is, so that text that is cut short stays so.
+/// Repairs the strings of a JSON text: a raw control character becomes its escape; a lone surrogate
+/// and an unknown escape become U+FFFD. Nothing else changes: a truncated text stays truncated.
 pub(in crate::personio) fn repaired(text: &str) -> String {
     let mut repaired = String::with_capacity(text.len() + 64);
     let (mut rest, mut is_in_string) = (text, false);
@@ -168,8 +178,12 @@ pub(in crate::personio) fn repaired(text: &str) -> String {
                 1
             }
             Some(b'\\') if is_in_string => {
-                let escape = Escape::of(from);
-                repaired.push_str(if escape.is_sound { from.get(..escape.length).unwrap_or(from) } else { "\\ufffd" });
+                let escape = EscapeSequence::parse(from);
+                match from.get(..escape.length) {
+                    _ if !escape.is_valid => repaired.push_str("\\ufffd"),
+                    Some(valid) => repaired.push_str(valid),
+                    None => repaired.push_str(from),
+                }
                 escape.length
             }
             Some(control) if is_in_string => {
@@ -187,34 +201,41 @@ pub(in crate::personio) fn repaired(text: &str) -> String {
     repaired
 }
 
-/// An escape sequence at the beginning of a text.
-struct Escape {
-    /// Number of bytes that it takes.
+/// Escape sequence at the beginning of a text.
+struct EscapeSequence {
+    /// Length in bytes.
     length: usize,
-    /// Whether it stands for a character.
-    is_sound: bool,
+    /// True if the sequence encodes a character.
+    is_valid: bool,
 }
 
-impl Escape {
-    fn of(text: &str) -> Self {
-        let sound = |length| Self { length, is_sound: true };
+impl EscapeSequence {
+    fn valid(length: usize) -> Self {
+        Self { length, is_valid: true }
+    }
+
+    fn invalid(length: usize) -> Self {
+        Self { length, is_valid: false }
+    }
+
+    fn parse(text: &str) -> Self {
         match text.as_bytes().get(1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => sound(2),
-            // The text ends here, and is cut short.
-            None => sound(1),
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Self::valid(2),
+            // The text ends after the backslash: it is truncated, and stays so.
+            None => Self::valid(1),
             Some(b'u') => match code_unit(text) {
-                None => Self { length: 2, is_sound: false },
+                None => Self::invalid(2),
                 Some(0xd800..=0xdbff) => {
                     let second = text.get(6..).and_then(code_unit);
                     if matches!(second, Some(0xdc00..=0xdfff)) {
-                        return sound(12);
+                        return Self::valid(12);
                     }
-                    Self { length: 6, is_sound: false }
+                    Self::invalid(6)
                 }
-                Some(0xdc00..=0xdfff) => Self { length: 6, is_sound: false },
-                Some(_) => sound(6),
+                Some(0xdc00..=0xdfff) => Self::invalid(6),
+                Some(_) => Self::valid(6),
             },
-            Some(_) => Self { length: 1, is_sound: false },
+            Some(_) => Self::invalid(1),
         }
     }
 }
@@ -236,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_repaired_and_nothing_else() {
+    fn repair_changes_strings_and_nothing_else() {
         for (broken, expected) in [
             (r#""Ann \ud83d""#, "Ann \u{fffd}"),
             (r#""\ud83d\ude80""#, "\u{1f680}"),
@@ -262,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_utf8_cost_one_character() {
+    fn invalid_utf8_becomes_one_replacement_character() {
         for (body, expected) in [
             (b"{\"a\":\"J\xf6rg\"}".to_vec(), "{\"a\":\"J\u{fffd}rg\"}"),
             (b"\"\xe2\x82\"".to_vec(), "\"\u{fffd}\""),
@@ -273,23 +294,25 @@ mod tests {
     }
 
     #[test]
-    fn of_members_with_one_name_the_last_counts() {
-        let members = Members::of(r#"{"a": 1, "b": {"a": "x"}, "\u0061": [1e400, "\ud83d"]}"#).unwrap();
+    fn last_of_several_members_with_the_same_name_counts() {
+        let members = JsonMembers::parse(r#"{"a": 1, "b": {"a": "x"}, "\u0061": [1e400, "\ud83d"]}"#).unwrap();
         assert_eq!((members.get("a"), members.get("c")), (Some(r#"[1e400, "\ud83d"]"#), None));
         assert!(members.is_repeated("a") && !members.is_repeated("b"));
         let deep = format!("{{\"a\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(Members::of(&deep).unwrap().get("a").unwrap().len(), 200_000);
+        assert_eq!(JsonMembers::parse(&deep).unwrap().get("a").unwrap().len(), 200_000);
     }
 
     proptest! {
         #[test]
-        fn what_is_json_is_repaired_to_the_same(text in "\\PC*", number: f64) {
+        fn repair_does_not_change_valid_json(text in "\\PC*", number: f64) {
             let whole = serde_json::json!({"text": text, "list": [number, null, {&text: true}]}).to_string();
             prop_assert_eq!(&repaired(&whole), &whole);
         }
 
         #[test]
-        fn what_is_repaired_is_a_string(inner in "([ab\u{1}\n\u{e4}]|\\\\[ux]|d83d|de80|\\\\ud8[0-9a-f]{2}|\\\\ude00){0,8}") {
+        fn repaired_string_can_be_decoded(
+            inner in "([ab\u{1}\n\u{e4}]|\\\\[ux]|d83d|de80|\\\\ud8[0-9a-f]{2}|\\\\ude00){0,8}"
+        ) {
             let repaired = repaired(&format!("\"{inner}\""));
             let decoded: Result<Value, _> = serde_json::from_str(&repaired);
             prop_assert!(decoded.is_ok(), "{repaired}");

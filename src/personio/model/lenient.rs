@@ -1,5 +1,9 @@
-//! Reading of single values from Personio's answers: what is not as documented is taken as it is meant, or as
-//! absent, and its attribute is noted. Only what says who somebody is makes an entry unreadable.
+//! Lenient deserialisation of single values from Personio's responses.
+//!
+//! [`JsonObject`] reads one attribute at a time, [`EntryReader`] collects the names of malformed
+//! attributes, and [`FromObject`] is implemented by each wire type. A malformed value is repaired
+//! if its meaning is clear, and counts as absent otherwise; its attribute is noted either way. Only
+//! attributes that identify a person make an entry unreadable.
 
 use std::borrow::Cow;
 
@@ -12,184 +16,196 @@ use serde_json::{Number, Value};
 use crate::personio::limits::Limits;
 use crate::personio::model::Status;
 use crate::personio::model::json;
-use crate::personio::model::json::{Kind, Members};
+use crate::personio::model::json::{JsonMembers, JsonType};
 use crate::personio::model::text;
 use crate::personio::model::text::REPLACEMENT;
 
-/// Most names of odd attributes that are noted of one entry.
-const MAX_ODD_ATTRIBUTES: usize = 16;
-/// Longest id that is read, in bytes. Personio's have less than 40.
+/// Maximum number of malformed attributes noted for one entry.
+const MAX_MALFORMED_ATTRIBUTES: usize = 16;
+/// Maximum length of an id. Personio's ids have less than 40 bytes.
 const MAX_ID_BYTES: usize = 1024;
-/// Longest name of an attribute that is logged, in bytes.
-const MAX_ATTRIBUTE_BYTES: usize = 64;
-/// Most bytes that one byte of text can take in JSON: `\u0041`.
+/// Maximum length of an id or attribute name in a log line.
+const MAX_LOGGABLE_BYTES: usize = 64;
+/// Maximum size of one byte of text in JSON: `\u0041`.
 const MAX_ESCAPE_BYTES: usize = 6;
 
-/// Something that is read from a JSON object.
+/// Result of reading an object or one of its attributes.
+pub(in crate::personio) type ReadResult<T> = Result<T, UnreadableAttribute>;
+
+/// Type that can be read from a JSON object.
 pub(in crate::personio) trait FromObject: Sized {
-    /// Reads it.
+    /// Reads the value.
     ///
     /// # Errors
-    /// When an attribute that must be readable is not.
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable>;
+    /// If an attribute that must be readable is malformed or absent.
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self>;
 }
 
-/// The attribute that makes an entry unreadable.
+/// Name of the attribute that makes an entry unreadable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::personio) struct Unreadable(pub(in crate::personio) &'static str);
+pub(in crate::personio) struct UnreadableAttribute(pub(in crate::personio) &'static str);
 
-/// What is read, and which values of it are odd.
+/// Rules for reading the entries of a response, and the malformed attributes found so far.
 #[derive(Debug)]
-pub(in crate::personio) struct Reader<'r> {
-    text_bytes: usize,
-    /// Ids and global ids of the custom attributes that are read; all of them where there is no list.
+pub(in crate::personio) struct EntryReader<'r> {
+    max_text_bytes: usize,
+    /// Ids and global ids of the custom attributes to read; `None` reads all of them.
     wanted: Option<&'r [String]>,
-    /// Names of the attributes whose values could not be taken as they are.
-    odd: Vec<Box<str>>,
+    /// Names of attributes with a malformed value.
+    malformed: Vec<Box<str>>,
 }
 
-impl<'r> Reader<'r> {
+impl<'r> EntryReader<'r> {
     pub(in crate::personio) fn new(limits: &Limits, wanted: Option<&'r [String]>) -> Self {
-        Self { text_bytes: limits.text_bytes, wanted, odd: Vec::new() }
+        Self { max_text_bytes: limits.text_bytes, wanted, malformed: Vec::new() }
     }
 
-    /// Returns a reader by the same rules that has noted nothing yet.
-    pub(in crate::personio) fn new_like(other: &Self) -> Self {
-        Self { text_bytes: other.text_bytes, wanted: other.wanted, odd: Vec::new() }
+    /// Returns a reader with the same rules and without notes.
+    pub(in crate::personio) fn with_rules_of(other: &Self) -> Self {
+        let Self { max_text_bytes, wanted, .. } = *other;
+        Self { max_text_bytes, wanted, malformed: Vec::new() }
     }
 
-    /// Takes the names of the attributes that were noted since the last time.
-    pub(in crate::personio) fn take_odd(&mut self) -> Vec<Box<str>> {
-        std::mem::take(&mut self.odd)
+    /// Returns the names of the attributes noted since the last call, and clears them.
+    pub(in crate::personio) fn take_malformed(&mut self) -> Vec<Box<str>> {
+        std::mem::take(&mut self.malformed)
     }
 
-    /// Reports whether a custom attribute with these ids is to be read.
+    /// Reports whether a custom attribute with these ids is wanted.
     pub(in crate::personio) fn wants(&self, id: Option<&str>, global_id: Option<&str>) -> bool {
         let Some(wanted) = self.wanted else { return true };
         wanted.iter().any(|name| Some(name.as_str()) == id || Some(name.as_str()) == global_id)
     }
 
-    /// Notes that an attribute is odd.
+    /// Notes an attribute as malformed.
     pub(in crate::personio) fn note(&mut self, attribute: &str) {
-        let is_known = self.odd.iter().any(|noted| **noted == *attribute);
-        if !is_known && self.odd.len() < MAX_ODD_ATTRIBUTES {
-            self.odd.push(attribute.into());
+        let is_noted = self.malformed.iter().any(|noted| **noted == *attribute);
+        if !is_noted && self.malformed.len() < MAX_MALFORMED_ATTRIBUTES {
+            self.malformed.push(attribute.into());
         }
     }
 
     /// Reads an entry of a list.
-    pub(in crate::personio) fn entry<T: FromObject>(&mut self, text: &str) -> Result<T, Unreadable> {
+    pub(in crate::personio) fn entry<T: FromObject>(&mut self, text: &str) -> ReadResult<T> {
         self.nested("", text)
     }
 
-    fn nested<T: FromObject>(&mut self, path: &'static str, text: &str) -> Result<T, Unreadable> {
-        if let Ok(members) = Members::of(text) {
-            return T::from_object(&Object { path, members }, self);
+    /// Returns the maximum size of a text in JSON, with every byte escaped.
+    fn max_json_bytes(&self) -> usize {
+        self.max_text_bytes.saturating_mul(MAX_ESCAPE_BYTES)
+    }
+
+    fn nested<T: FromObject>(&mut self, path: &'static str, text: &str) -> ReadResult<T> {
+        if let Ok(members) = JsonMembers::parse(text) {
+            return T::from_object(&JsonObject { path, members }, self);
         }
-        // The name of a member can be broken as well.
+        // The name of a member can be damaged too, and is decoded with the object.
         let repaired = json::repaired(text);
-        let members = Members::of(&repaired).map_err(|_| Unreadable("entry"))?;
-        T::from_object(&Object { path, members }, self)
+        let members = JsonMembers::parse(&repaired).map_err(|_| UnreadableAttribute("entry"))?;
+        T::from_object(&JsonObject { path, members }, self)
     }
 }
 
-/// What there is in the place of a value.
+/// Text of an attribute, as far as it can be read.
 #[derive(Debug, Clone, PartialEq)]
-enum Found<T> {
+enum TextField {
     Absent,
-    /// Something that is no such value.
-    Odd,
-    /// A text that cannot be decoded as a whole, with U+FFFD for what is missing.
-    Repaired(T),
-    Whole(T),
+    /// Value of another type, or a text that is too long.
+    Malformed,
+    /// Text with U+FFFD for parts that cannot be decoded.
+    Repaired(String),
+    Intact(String),
 }
 
-/// A JSON object whose members are read one by one.
+/// JSON object whose members are read one by one.
 #[derive(Debug)]
-pub(in crate::personio) struct Object<'a> {
-    /// Name of the attribute that it is the value of; empty for an entry.
+pub(in crate::personio) struct JsonObject<'a> {
+    /// Name of the attribute whose value this object is; empty for an entry.
     path: &'static str,
-    members: Members<'a>,
+    members: JsonMembers<'a>,
 }
 
-impl<'a> Object<'a> {
-    /// Reads an id. It is sent back to Personio, so it must be one as a whole.
-    pub(in crate::personio) fn id(&self, name: &'static str, reader: &Reader<'_>) -> Result<String, Unreadable> {
-        match self.found(name, reader, text::trimmed) {
-            Found::Whole(id) if id.len() <= MAX_ID_BYTES && !id.contains(char::is_control) => Ok(id),
-            Found::Whole(_) | Found::Absent | Found::Odd | Found::Repaired(_) => Err(Unreadable(name)),
+impl<'a> JsonObject<'a> {
+    /// Reads an id. It must be intact, since later requests to Personio contain it.
+    pub(in crate::personio) fn id(&self, name: &'static str, reader: &EntryReader<'_>) -> ReadResult<String> {
+        match self.text_field(name, reader, text::trimmed) {
+            TextField::Intact(id) if is_valid_id(&id) => Ok(id),
+            TextField::Intact(_) | TextField::Absent | TextField::Malformed | TextField::Repaired(_) => {
+                Err(UnreadableAttribute(name))
+            }
         }
     }
 
-    /// Reads the id of something else. Odd ones are noted and absent.
-    pub(in crate::personio) fn reference(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<String> {
-        match self.found(name, reader, text::trimmed) {
-            Found::Absent => None,
-            Found::Whole(id) if id.len() <= MAX_ID_BYTES && !id.contains(char::is_control) => Some(id),
-            Found::Whole(_) | Found::Odd | Found::Repaired(_) => {
+    /// Reads the id of a referenced object. A malformed id is noted and counts as absent.
+    pub(in crate::personio) fn reference(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Option<String> {
+        match self.text_field(name, reader, text::trimmed) {
+            TextField::Absent => None,
+            TextField::Intact(id) if is_valid_id(&id) => Some(id),
+            TextField::Intact(_) | TextField::Malformed | TextField::Repaired(_) => {
                 self.note(name, reader);
                 None
             }
         }
     }
 
-    /// Reads an address, which must be readable if it is there.
+    /// Reads an address, which must be readable if it is present.
     pub(in crate::personio) fn address(
         &self,
         name: &'static str,
-        reader: &Reader<'_>,
-    ) -> Result<Option<String>, Unreadable> {
-        match self.found(name, reader, text::address) {
-            Found::Absent => Ok(None),
-            Found::Whole(address) => Ok(Some(address)),
-            Found::Odd | Found::Repaired(_) => Err(Unreadable(name)),
+        reader: &EntryReader<'_>,
+    ) -> ReadResult<Option<String>> {
+        match self.text_field(name, reader, text::address) {
+            TextField::Absent => Ok(None),
+            TextField::Intact(address) => Ok(Some(address)),
+            TextField::Malformed | TextField::Repaired(_) => Err(UnreadableAttribute(name)),
         }
     }
 
-    /// Reads a name of a person, which must be a text if it is there.
-    pub(in crate::personio) fn own_name(
+    /// Reads a name of a person, which must be a text if it is present.
+    pub(in crate::personio) fn person_name(
         &self,
         name: &'static str,
-        reader: &mut Reader<'_>,
-    ) -> Result<Option<String>, Unreadable> {
-        match self.found(name, reader, text::name) {
-            Found::Absent => Ok(None),
-            Found::Whole(text) => Ok(Some(text)),
-            Found::Repaired(text) => {
+        reader: &mut EntryReader<'_>,
+    ) -> ReadResult<Option<String>> {
+        match self.text_field(name, reader, text::name) {
+            TextField::Absent => Ok(None),
+            TextField::Intact(text) => Ok(Some(text)),
+            TextField::Repaired(text) => {
                 self.note(name, reader);
                 Ok(Some(text))
             }
-            Found::Odd => Err(Unreadable(name)),
+            TextField::Malformed => Err(UnreadableAttribute(name)),
         }
     }
 
-    /// Reads a status, which must be readable if it is there.
+    /// Reads a status, which must be readable if it is present.
     pub(in crate::personio) fn status(
         &self,
         name: &'static str,
-        reader: &Reader<'_>,
-    ) -> Result<Option<Status>, Unreadable> {
-        match self.found(name, reader, text::address) {
-            Found::Absent => Ok(None),
-            Found::Whole(word) => Ok(Some(Status::from_word(&word))),
-            Found::Odd | Found::Repaired(_) => Err(Unreadable(name)),
+        reader: &EntryReader<'_>,
+    ) -> ReadResult<Option<Status>> {
+        match self.text_field(name, reader, text::address) {
+            TextField::Absent => Ok(None),
+            TextField::Intact(word) => Ok(Some(Status::from_word(&word))),
+            TextField::Malformed | TextField::Repaired(_) => Err(UnreadableAttribute(name)),
         }
     }
 
-    /// Reads the name of something, on one line.
-    pub(in crate::personio) fn name(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<String> {
-        let found = self.found(name, reader, text::name);
-        self.taken(name, found, reader)
+    /// Reads a name on one line. A malformed name is noted.
+    pub(in crate::personio) fn name(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Option<String> {
+        let field = self.text_field(name, reader, text::name);
+        self.usable_text(name, field, reader)
     }
 
-    /// Reads a word of Personio's, in upper case.
-    pub(in crate::personio) fn word(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<String> {
-        let found = self.found(name, reader, text::address);
-        self.taken(name, found, reader).map(|word| word.to_ascii_uppercase())
+    /// Reads a value of an enumeration, in upper case.
+    pub(in crate::personio) fn word(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Option<String> {
+        let field = self.text_field(name, reader, text::address);
+        let word = self.usable_text(name, field, reader)?;
+        Some(word.to_ascii_uppercase())
     }
 
-    /// Reads a date, `YYYY-MM-DD`; of a date with a time the date counts.
-    pub(in crate::personio) fn date(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<Date> {
+    /// Reads a date, `YYYY-MM-DD`. A time after the date is ignored.
+    pub(in crate::personio) fn date(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Option<Date> {
         let text = self.word(name, reader)?;
         let date = text.get(..10).and_then(|date| date.parse().ok());
         if date.is_none() {
@@ -198,22 +214,22 @@ impl<'a> Object<'a> {
         date
     }
 
-    /// Reads a moment. Without a zone it is in UTC.
-    pub(in crate::personio) fn timestamp(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<Timestamp> {
+    /// Reads a timestamp. Without a time zone it is in UTC.
+    pub(in crate::personio) fn timestamp(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Option<Timestamp> {
         let text = self.word(name, reader)?;
-        let moment = moment(&text);
-        if moment.is_none() {
+        let timestamp = parse_timestamp(&text);
+        if timestamp.is_none() {
             self.note(name, reader);
         }
-        moment
+        timestamp
     }
 
-    /// Reads a number, perhaps as text.
-    pub(in crate::personio) fn number(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<f64> {
+    /// Reads a number, or a text that contains a number.
+    pub(in crate::personio) fn number(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Option<f64> {
         let text = self.value(name)?;
-        let number: Option<f64> = match json::kind(text) {
-            Kind::Number => text.trim().parse().ok(),
-            Kind::Text => {
+        let number: Option<f64> = match json::json_type(text) {
+            JsonType::Number => text.trim().parse().ok(),
+            JsonType::Text => {
                 let text = json::string(text)?;
                 let text = text.trim();
                 if text.is_empty() {
@@ -221,7 +237,7 @@ impl<'a> Object<'a> {
                 }
                 text.parse().ok()
             }
-            Kind::Null | Kind::Bool | Kind::List | Kind::Object => None,
+            JsonType::Null | JsonType::Bool | JsonType::List | JsonType::Object => None,
         };
         let number = number.filter(|number| number.is_finite());
         if number.is_none() {
@@ -230,12 +246,16 @@ impl<'a> Object<'a> {
         number
     }
 
-    /// Reads an object within this one.
-    pub(in crate::personio) fn object<T: FromObject>(&self, name: &'static str, reader: &mut Reader<'_>) -> Option<T> {
+    /// Reads a nested object.
+    pub(in crate::personio) fn object<T: FromObject>(
+        &self,
+        name: &'static str,
+        reader: &mut EntryReader<'_>,
+    ) -> Option<T> {
         let text = self.value(name)?;
-        let object = match json::kind(text) {
-            Kind::Object => reader.nested(name, text).ok(),
-            Kind::Null | Kind::Bool | Kind::Number | Kind::Text | Kind::List => None,
+        let object = match json::json_type(text) {
+            JsonType::Object => reader.nested(name, text).ok(),
+            JsonType::Null | JsonType::Bool | JsonType::Number | JsonType::Text | JsonType::List => None,
         };
         if object.is_none() {
             self.note(name, reader);
@@ -243,8 +263,8 @@ impl<'a> Object<'a> {
         object
     }
 
-    /// Reads a list. An entry that cannot be read is left out.
-    pub(in crate::personio) fn list<T: FromObject>(&self, name: &'static str, reader: &mut Reader<'_>) -> Vec<T> {
+    /// Reads an array. An entry that cannot be read is left out and noted.
+    pub(in crate::personio) fn list<T: FromObject>(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Vec<T> {
         let mut list = Vec::new();
         for entry in self.entries(name, reader) {
             match reader.nested(name, entry.get()) {
@@ -255,141 +275,163 @@ impl<'a> Object<'a> {
         list
     }
 
-    /// Returns the entries of a list, not decoded.
-    pub(in crate::personio) fn entries(&self, name: &'static str, reader: &mut Reader<'_>) -> Vec<&'a RawValue> {
+    /// Returns the entries of an array, not decoded.
+    pub(in crate::personio) fn entries(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Vec<&'a RawValue> {
         let Some(text) = self.value(name) else { return Vec::new() };
-        json::entries(text).unwrap_or_else(|_| {
-            self.note(name, reader);
-            Vec::new()
-        })
+        match json::entries(text) {
+            Ok(entries) => entries,
+            Err(_) => {
+                self.note(name, reader);
+                Vec::new()
+            }
+        }
     }
 
-    /// Reads a value of any kind. One that cannot be decoded is null, and `attribute` is noted.
-    pub(in crate::personio) fn any(&self, name: &'static str, attribute: &str, reader: &mut Reader<'_>) -> Value {
+    /// Reads a value of any type. A value that cannot be decoded becomes null, and `attribute` is
+    /// noted.
+    pub(in crate::personio) fn any(&self, name: &'static str, attribute: &str, reader: &mut EntryReader<'_>) -> Value {
         let Some(text) = self.value(name) else { return Value::Null };
-        let mut value = None;
-        if text.len() <= reader.text_bytes.saturating_mul(MAX_ESCAPE_BYTES) {
-            let decoded: Result<Value, _> = serde_json::from_str(text);
-            value = decoded.or_else(|_| serde_json::from_str(&json::repaired(text))).ok();
-        }
-        let mut is_odd = value.is_none();
-        let mut value = value.unwrap_or_default();
-        is_odd |= !clean(&mut value, reader.text_bytes);
-        if is_odd {
+        let decoded = if text.len() > reader.max_json_bytes() { None } else { decode(text) };
+        let Some(mut value) = decoded else {
+            reader.note(attribute);
+            return Value::Null;
+        };
+        if !normalize(&mut value, reader.max_text_bytes) {
             reader.note(attribute);
         }
         value
     }
 
-    /// Returns the text of a member's value, unless it is null.
+    /// Returns the JSON text of a member's value, unless the value is null.
     pub(in crate::personio) fn value(&self, name: &str) -> Option<&'a str> {
-        self.members.get(name).filter(|text| json::kind(text) != Kind::Null)
+        self.members.get(name).filter(|text| json::json_type(text) != JsonType::Null)
     }
 
-    fn note(&self, name: &str, reader: &mut Reader<'_>) {
+    fn note(&self, name: &str, reader: &mut EntryReader<'_>) {
         match self.path {
             "" => reader.note(name),
             path => reader.note(&format!("{path}.{name}")),
         }
     }
 
-    fn taken(&self, name: &str, found: Found<String>, reader: &mut Reader<'_>) -> Option<String> {
-        match found {
-            Found::Absent => None,
-            Found::Whole(text) => Some(text),
-            Found::Repaired(text) => {
+    /// Returns the text of a field if there is one, and notes the field if it is not intact.
+    fn usable_text(&self, name: &str, field: TextField, reader: &mut EntryReader<'_>) -> Option<String> {
+        match field {
+            TextField::Absent => None,
+            TextField::Intact(text) => Some(text),
+            TextField::Repaired(text) => {
                 self.note(name, reader);
                 Some(text)
             }
-            Found::Odd => {
+            TextField::Malformed => {
                 self.note(name, reader);
                 None
             }
         }
     }
 
-    /// Finds a text, or a number as text.
-    fn found(&self, name: &str, reader: &Reader<'_>, clean: fn(&str) -> Cow<'_, str>) -> Found<String> {
-        let Some(text) = self.value(name) else { return Found::Absent };
-        match json::kind(text) {
-            Kind::Null => Found::Absent,
-            Kind::Bool | Kind::List | Kind::Object => Found::Odd,
-            Kind::Number => decimal(text).map_or(Found::Odd, Found::Whole),
-            Kind::Text => {
-                if text.len() > reader.text_bytes.saturating_mul(MAX_ESCAPE_BYTES) {
-                    return Found::Odd;
+    /// Reads a text, or a number as text, and normalises it.
+    fn text_field(&self, name: &str, reader: &EntryReader<'_>, normalize: fn(&str) -> Cow<'_, str>) -> TextField {
+        let Some(text) = self.value(name) else { return TextField::Absent };
+        match json::json_type(text) {
+            JsonType::Null => TextField::Absent,
+            JsonType::Bool | JsonType::List | JsonType::Object => TextField::Malformed,
+            JsonType::Number => match number_text(text) {
+                Some(number) => TextField::Intact(number),
+                None => TextField::Malformed,
+            },
+            JsonType::Text => {
+                if text.len() > reader.max_json_bytes() {
+                    return TextField::Malformed;
                 }
-                let Some(decoded) = json::string(text) else { return Found::Odd };
-                let cleaned = clean(&decoded);
-                if cleaned.is_empty() {
-                    Found::Absent
-                } else if cleaned.len() > reader.text_bytes {
-                    Found::Odd
-                } else if cleaned.contains(REPLACEMENT) {
-                    Found::Repaired(cleaned.into_owned())
+                let Some(decoded) = json::string(text) else { return TextField::Malformed };
+                let normalized = normalize(&decoded);
+                if normalized.is_empty() {
+                    TextField::Absent
+                } else if normalized.len() > reader.max_text_bytes {
+                    TextField::Malformed
+                } else if normalized.contains(REPLACEMENT) {
+                    TextField::Repaired(normalized.into_owned())
                 } else {
-                    Found::Whole(cleaned.into_owned())
+                    TextField::Intact(normalized.into_owned())
                 }
             }
         }
     }
 }
 
-/// Returns a number as text: a whole one digit by digit, however long it is.
-fn decimal(text: &str) -> Option<String> {
+/// Returns a JSON number as text. The digits of an integer do not change, however many there are.
+fn number_text(text: &str) -> Option<String> {
     let text = text.trim();
-    if text.len() <= MAX_ID_BYTES && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) && text != "-0" {
+    let is_integer = text.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit());
+    if is_integer && text.len() <= MAX_ID_BYTES && text != "-0" {
         return Some(text.to_owned());
     }
     Some(Number::from_f64(text.parse().ok()?)?.to_string())
 }
 
-/// Returns the moment that a text names.
-fn moment(text: &str) -> Option<Timestamp> {
-    if let Ok(moment) = text.parse() {
-        return Some(moment);
+fn is_valid_id(id: &str) -> bool {
+    id.len() <= MAX_ID_BYTES && !id.contains(char::is_control)
+}
+
+/// Parses a timestamp. Without a time zone it is in UTC.
+fn parse_timestamp(text: &str) -> Option<Timestamp> {
+    if let Ok(timestamp) = text.parse() {
+        return Some(timestamp);
     }
     let local: DateTime = text.parse().ok()?;
     Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
-/// Normalises all texts in a value, and drops those that are too long. Reports whether all could be taken whole.
-fn clean(value: &mut Value, text_bytes: usize) -> bool {
+/// Decodes a JSON value, after a repair of its strings if necessary.
+fn decode(text: &str) -> Option<Value> {
+    match serde_json::from_str(text) {
+        Ok(value) => Some(value),
+        Err(_) => serde_json::from_str(&json::repaired(text)).ok(),
+    }
+}
+
+/// Normalises all texts in a value, and replaces texts that are too long with null. Reports whether
+/// all texts were intact.
+fn normalize(value: &mut Value, max_text_bytes: usize) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => true,
         Value::String(text) => {
-            if text.len() > text_bytes {
+            if text.len() > max_text_bytes {
                 *value = Value::Null;
                 return false;
             }
-            let is_whole = !text.contains(REPLACEMENT);
+            let is_intact = !text.contains(REPLACEMENT);
             *text = text::trimmed(text).into_owned();
-            is_whole
+            is_intact
         }
         Value::Array(values) => {
-            let mut is_whole = true;
+            let mut is_intact = true;
             for value in values {
-                is_whole &= clean(value, text_bytes);
+                is_intact &= normalize(value, max_text_bytes);
             }
-            is_whole
+            is_intact
         }
         Value::Object(members) => {
-            let mut is_whole = true;
+            let mut is_intact = true;
             for (_, value) in members {
-                is_whole &= clean(value, text_bytes);
+                is_intact &= normalize(value, max_text_bytes);
             }
-            is_whole
+            is_intact
         }
     }
 }
 
-/// Returns the name under which an odd custom attribute is noted.
-pub(in crate::personio) fn custom_attribute(id: &str) -> String {
+/// Returns the name under which a malformed custom attribute is noted.
+pub(in crate::personio) fn custom_attribute_name(id: &str) -> String {
     if is_fit_for_a_log(id) { format!("custom_attributes.{id}") } else { "custom_attributes".to_owned() }
 }
 
-/// Reports whether an id or a name of Personio's may stand in a log line.
+/// Reports whether an id or an attribute name from Personio may appear in a log line.
 pub fn is_fit_for_a_log(text: &str) -> bool {
-    let is_plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
-    !text.is_empty() && text.len() <= MAX_ATTRIBUTE_BYTES && text.chars().all(is_plain)
+    (1..=MAX_LOGGABLE_BYTES).contains(&text.len()) && text.bytes().all(is_loggable_byte)
+}
+
+fn is_loggable_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }

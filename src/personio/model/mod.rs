@@ -1,13 +1,17 @@
-//! The shapes of Personio's answers, as far as they may leave: there is no field for gender,
-//! picture, birth date, address, phone, salary, bank, tax, hours, or the type and reason of a
-//! termination. What has no field is dropped while the answer is read.
+//! Wire types: the attributes of Personio's responses that may leave this program.
 //!
-//! Nothing but `id` is promised. Attributes that the credential may not read are absent keys, and
-//! null means the same. What says who somebody is (id, e-mail, names, status) must be readable if it
-//! is there; whatever else has an unexpected shape counts as absent, and is noted.
+//! There is no field for gender, picture, birth date, address, phone, salary, bank, tax, hours, or
+//! the type and reason of a termination. An attribute without a field is dropped while the response
+//! is parsed.
 //!
-//! JSON is read by `FromObject`. Records are kept between loads and between starts in a format that is not for people
-//! to read, as serde calls it: there each field is as it is here, in the order in which it is here.
+//! Personio guarantees only `id`. An attribute that the credential may not read is absent; null
+//! means the same. Attributes that identify a person (id, e-mail, names, status) must be readable
+//! if they are present. Any other malformed value counts as absent, and is noted.
+//!
+//! JSON is parsed by implementations of `FromObject` (module `lenient`, on `json` and `text`).
+//! Records are kept between loads and between starts in a binary format, for which serde's derived
+//! code is used: it contains the fields in the order of their definition, so the order is part of
+//! the format of the state file.
 
 pub(crate) mod json;
 pub(crate) mod lenient;
@@ -20,102 +24,104 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::personio::limits::Limits;
-use crate::personio::model::lenient::{FromObject, Object, Reader, Unreadable, custom_attribute};
+use crate::personio::model::lenient::{
+    EntryReader, FromObject, JsonObject, ReadResult, UnreadableAttribute, custom_attribute_name,
+};
 
-/// A person, of `/v2/persons`.
+/// Person in a response of `/v2/persons`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Person {
-    /// A numeric string.
+    /// Numeric id, as text.
     pub id: String,
-    /// The work e-mail.
+    /// Work e-mail address.
     pub email: Option<String>,
-    /// The first name.
+    /// First name.
     pub first_name: Option<String>,
-    /// The last name.
+    /// Last name.
     pub last_name: Option<String>,
-    /// The name the person goes by.
+    /// Name that the person prefers to be called by.
     pub preferred_name: Option<String>,
-    /// ACTIVE when the latest employment is active, on leave or onboarding.
+    /// Status: `ACTIVE` if the latest employment is active, on leave or onboarding.
     pub status: Option<Status>,
-    /// When the person was created.
+    /// Time of creation.
     pub created_at: Option<Timestamp>,
-    /// When the person was last changed; not promised to move with the employments.
+    /// Time of the last change. Personio does not guarantee that a change of an employment counts.
     pub updated_at: Option<Timestamp>,
-    /// Only those that were asked for; the client drops the others as soon as they are read.
+    /// Wanted custom attributes. The values of all others are never decoded.
     pub custom_attributes: Vec<CustomAttribute>,
-    /// The employments, by id alone.
+    /// Ids of the employments.
     pub employments: Vec<Reference>,
 }
 
-/// An attribute that a company added, or a standard one without a field of its own.
+/// Attribute defined by the company, or a standard attribute without a field of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CustomAttribute {
-    /// Such as `dynamic_305`.
+    /// Id, for example `dynamic_305`.
     pub id: String,
-    /// The key that is the same in every company, where there is one.
+    /// Key that is the same in every company, if the attribute has one.
     pub global_id: Option<String>,
-    /// The name that people see; often missing.
+    /// Display name; often absent.
     pub label: Option<String>,
-    /// A string, list, number, boolean or object.
+    /// Value: a string, array, number, boolean or object.
     pub value: Value,
 }
 
-/// An employment, of `/v2/persons/{id}/employments`.
+/// Employment in a response of `/v2/persons/{id}/employments`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Employment {
-    /// A UUID.
+    /// UUID of the employment.
     pub id: String,
-    /// Where the employment stands.
+    /// Status of the employment.
     pub status: Option<Status>,
-    /// Who employs the person.
+    /// Type: `INTERNAL` or `EXTERNAL`.
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// The position.
+    /// Position of the person.
     pub position: Option<Position>,
-    /// The supervisor, a person.
+    /// Supervisor, by the id of the person.
     pub supervisor: Option<Reference>,
-    /// The workplace.
+    /// Workplace.
     pub office: Option<Reference>,
     /// Departments and teams.
     pub org_units: Vec<OrgUnit>,
-    /// The legal entity.
+    /// Legal entity.
     pub legal_entity: Option<Reference>,
-    /// Cost centres with their shares.
+    /// Cost centres and their shares.
     pub cost_centers: Vec<CostCenter>,
-    /// The first day.
+    /// First day of the employment.
     pub employment_start_date: Option<Date>,
-    /// The end of the employment.
+    /// End of the employment.
     pub employment_end_date: Option<Date>,
-    /// The end of the probation.
+    /// End of the probation period.
     pub probation_end_date: Option<Date>,
-    /// The end of the contract.
+    /// End of the contract.
     pub contract_end_date: Option<Date>,
-    /// Dates of a termination.
+    /// Dates of the termination, if the employment was terminated.
     pub termination: Option<Termination>,
-    /// When the employment was last changed.
+    /// Time of the last change.
     pub updated_at: Option<Timestamp>,
 }
 
-/// Where an employment, or a person by its latest employment, stands. The schema writes upper
-/// case, answers sometimes lower; new words appear without notice.
+/// Status of an employment, or of a person (derived from the latest employment). Documented in
+/// upper case, sometimes sent in lower case. Personio adds values without notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// Works.
+    /// Employed and working.
     Active,
-    /// Has left.
+    /// No longer employed.
     Inactive,
-    /// Has not begun.
+    /// Employment that has not begun.
     Onboarding,
-    /// Is employed but away.
+    /// Employed and on leave.
     Leave,
-    /// `UNSPECIFIED` and words that are not known, in upper case.
+    /// `UNSPECIFIED` or an unknown value, in upper case.
     Other(String),
 }
 
 impl Status {
-    /// Reads a word, whatever its case.
+    /// Parses a value without regard to case.
     #[must_use]
     pub fn from_word(word: &str) -> Self {
         let word = word.to_ascii_uppercase();
@@ -128,7 +134,7 @@ impl Status {
         }
     }
 
-    /// Personio's word, in upper case.
+    /// Returns Personio's value, in upper case.
     #[must_use]
     pub fn word(&self) -> &str {
         match self {
@@ -154,85 +160,85 @@ impl<'de> Deserialize<'de> for Status {
     }
 }
 
-/// A position.
+/// Position of a person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Position {
-    /// The title.
+    /// Job title.
     pub title: Option<String>,
 }
 
-/// Something that is named elsewhere.
+/// Reference to another object, by id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
-    /// Absent where the credential may not read it.
+    /// Id; absent if the credential may not read the object.
     pub id: Option<String>,
 }
 
-/// A department or a team.
+/// Department or team.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OrgUnit {
-    /// The id, unique within its type.
+    /// Id, unique within the type.
     pub id: String,
-    /// `DEPARTMENT` or `TEAM`, in upper case here whatever was answered.
+    /// Type: `DEPARTMENT` or `TEAM`, converted to upper case.
     #[serde(rename = "type")]
     pub kind: Option<String>,
 }
 
-/// A cost centre's share.
+/// Cost centre of an employment, with its share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CostCenter {
-    /// The id.
+    /// Id.
     pub id: String,
-    /// The share, in percent.
+    /// Share in percent.
     pub weight: Option<f64>,
 }
 
-/// The dates of a termination.
+/// Dates of a termination.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Termination {
-    /// The day on which it takes effect.
+    /// Day on which the termination takes effect.
     pub termination_date: Option<Date>,
-    /// The last day at work, as the schema has it.
+    /// Last day at work, under the name in Personio's schema.
     last_working_day: Option<Date>,
-    /// The same, as examples and real answers have it.
+    /// Last day at work, under the name in Personio's examples and real responses.
     last_working_date: Option<Date>,
 }
 
 impl Termination {
-    /// The last day at work, under either of its names.
+    /// Returns the last day at work, under either of its names.
     #[must_use]
     pub fn last_working_day(&self) -> Option<Date> {
         self.last_working_day.or(self.last_working_date)
     }
 }
 
-/// Something with a name, of the look-up endpoints.
+/// Entry of a look-up endpoint: an id and its name.
 #[derive(Debug, Clone)]
-pub struct Named {
-    /// The id.
+pub struct LookupEntry {
+    /// Id.
     pub id: String,
-    /// The name.
+    /// Name.
     pub name: Option<String>,
 }
 
-/// An employment as it is answered.
+/// Employment with what only a load needs to know of its response.
 #[derive(Debug, Clone)]
 pub(super) struct ListedEmployment {
     pub(super) employment: Employment,
-    /// Id of the person whose employment it says to be.
+    /// Id of the person whose employment it is, if the response contains it.
     pub(super) person: Option<String>,
-    /// Whether a date is odd that decides when the person is active.
-    pub(super) has_odd_dates: bool,
+    /// True if a date is malformed that decides when the person is active.
+    pub(super) has_malformed_dates: bool,
 }
 
 impl FromObject for Person {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         Ok(Self {
             id: object.id("id", reader)?,
             email: object.address("email", reader)?,
-            first_name: object.own_name("first_name", reader)?,
-            last_name: object.own_name("last_name", reader)?,
-            preferred_name: object.own_name("preferred_name", reader)?,
+            first_name: object.person_name("first_name", reader)?,
+            last_name: object.person_name("last_name", reader)?,
+            preferred_name: object.person_name("preferred_name", reader)?,
             status: object.status("status", reader)?,
             created_at: object.timestamp("created_at", reader),
             updated_at: object.timestamp("updated_at", reader),
@@ -242,34 +248,37 @@ impl FromObject for Person {
     }
 }
 
-/// Reads the custom attributes that are wanted. The values of all others are skipped without being decoded.
-fn custom_attributes(person: &Object<'_>, reader: &mut Reader<'_>) -> Vec<CustomAttribute> {
+/// Reads the wanted custom attributes. The values of all others are skipped without being decoded.
+fn custom_attributes(person: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> Vec<CustomAttribute> {
     let mut attributes = Vec::new();
     for entry in person.entries("custom_attributes", reader) {
-        // One that has no id cannot be wanted.
-        attributes.extend(reader.entry::<Wanted>(entry.get()).ok().and_then(|Wanted(attribute)| attribute));
+        // An attribute without an id cannot be wanted.
+        if let Ok(WantedAttribute(Some(attribute))) = reader.entry(entry.get()) {
+            attributes.push(attribute);
+        }
     }
     attributes
 }
 
-/// A custom attribute, if it is one of those that are read.
-struct Wanted(Option<CustomAttribute>);
+/// Custom attribute, if it is wanted.
+struct WantedAttribute(Option<CustomAttribute>);
 
-impl FromObject for Wanted {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+impl FromObject for WantedAttribute {
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         let id = object.id("id", reader)?;
-        let mut names = Reader::new_like(reader);
-        let global_id = object.reference("global_id", &mut names);
+        let mut names_reader = EntryReader::with_rules_of(reader);
+        let global_id = object.reference("global_id", &mut names_reader);
         if !reader.wants(Some(&id), global_id.as_deref()) {
             return Ok(Self(None));
         }
-        let label = object.name("label", &mut names);
-        let noted = custom_attribute(&id);
-        // Global id and label decide whether the attribute is personal. Where they are damaged, it may be.
-        let value = if names.take_odd().is_empty() {
-            object.any("value", &noted, reader)
+        let label = object.name("label", &mut names_reader);
+        let noted_name = custom_attribute_name(&id);
+        // Global id and label decide whether the attribute is personal data. If one of them is
+        // malformed it may be personal, so the value is not read.
+        let value = if names_reader.take_malformed().is_empty() {
+            object.any("value", &noted_name, reader)
         } else {
-            reader.note(&noted);
+            reader.note(&noted_name);
             Value::Null
         };
         Ok(Self(Some(CustomAttribute { id, global_id, label, value })))
@@ -277,17 +286,17 @@ impl FromObject for Wanted {
 }
 
 impl FromObject for ListedEmployment {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
-        let person: Option<Owner> = match object.value("person") {
-            Some(_) => Some(object.object("person", reader).ok_or(Unreadable("person"))?),
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
+        let person: Option<EmployedPerson> = match object.value("person") {
+            Some(_) => Some(object.object("person", reader).ok_or(UnreadableAttribute("person"))?),
             None => None,
         };
-        let mut dates = Reader::new_like(reader);
-        let employment_start_date = object.date("employment_start_date", &mut dates);
-        let employment_end_date = object.date("employment_end_date", &mut dates);
-        let termination = object.object("termination", &mut dates);
-        let odd_dates = dates.take_odd();
-        for attribute in &odd_dates {
+        let mut date_reader = EntryReader::with_rules_of(reader);
+        let employment_start_date = object.date("employment_start_date", &mut date_reader);
+        let employment_end_date = object.date("employment_end_date", &mut date_reader);
+        let termination = object.object("termination", &mut date_reader);
+        let malformed_dates = date_reader.take_malformed();
+        for attribute in &malformed_dates {
             reader.note(attribute);
         }
         let employment = Employment {
@@ -307,55 +316,57 @@ impl FromObject for ListedEmployment {
             termination,
             updated_at: object.timestamp("updated_at", reader),
         };
-        let person = person.and_then(|Owner(id)| id);
-        Ok(Self { employment, person, has_odd_dates: !odd_dates.is_empty() })
+        let person = person.and_then(|person| person.id);
+        Ok(Self { employment, person, has_malformed_dates: !malformed_dates.is_empty() })
     }
 }
 
-/// Id of the person whose employment it is, if it is told.
-struct Owner(Option<String>);
+/// Person whose employment it is, as far as the response identifies the person.
+struct EmployedPerson {
+    id: Option<String>,
+}
 
-impl FromObject for Owner {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+impl FromObject for EmployedPerson {
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         match object.value("id") {
-            Some(_) => Ok(Self(Some(object.id("id", reader)?))),
-            None => Ok(Self(None)),
+            Some(_) => Ok(Self { id: Some(object.id("id", reader)?) }),
+            None => Ok(Self { id: None }),
         }
     }
 }
 
 impl FromObject for Employment {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         Ok(ListedEmployment::from_object(object, reader)?.employment)
     }
 }
 
 impl FromObject for Position {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         Ok(Self { title: object.name("title", reader) })
     }
 }
 
 impl FromObject for Reference {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         Ok(Self { id: object.reference("id", reader) })
     }
 }
 
 impl FromObject for OrgUnit {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         Ok(Self { id: object.id("id", reader)?, kind: object.word("type", reader) })
     }
 }
 
 impl FromObject for CostCenter {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         Ok(Self { id: object.id("id", reader)?, weight: object.number("weight", reader) })
     }
 }
 
 impl FromObject for Termination {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         Ok(Self {
             termination_date: object.date("termination_date", reader),
             last_working_day: object.date("last_working_day", reader),
@@ -364,17 +375,19 @@ impl FromObject for Termination {
     }
 }
 
-impl FromObject for Named {
-    fn from_object(object: &Object<'_>, reader: &mut Reader<'_>) -> Result<Self, Unreadable> {
+impl FromObject for LookupEntry {
+    fn from_object(object: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> ReadResult<Self> {
         Ok(Self { id: object.id("id", reader)?, name: object.name("name", reader) })
     }
 }
 
-/// Reads something from JSON with the usual limits, and with all custom attributes.
+/// Parses a value from JSON with the default limits and all custom attributes.
 fn from_json<'de, D: Deserializer<'de>, T: FromObject>(deserializer: D) -> Result<T, D::Error> {
     let text = Box::<RawValue>::deserialize(deserializer)?;
-    let read = Reader::new(&Limits::default(), None).entry(text.get());
-    read.map_err(|Unreadable(attribute)| de::Error::custom(format!("`{attribute}` cannot be read")))
+    match EntryReader::new(&Limits::default(), None).entry(text.get()) {
+        Ok(value) => Ok(value),
+        Err(UnreadableAttribute(attribute)) => Err(de::Error::custom(format!("`{attribute}` cannot be read"))),
+    }
 }
 
 impl<'de> Deserialize<'de> for Person {
@@ -401,7 +414,7 @@ impl Serialize for Employment {
     }
 }
 
-impl<'de> Deserialize<'de> for Named {
+impl<'de> Deserialize<'de> for LookupEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         from_json(deserializer)
     }
@@ -412,7 +425,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_needs_nothing_but_an_id() {
+    fn person_needs_only_an_id() {
         for json in [
             r#"{"id": "7"}"#,
             r#"{"id": 7, "email": null, "status": null, "created_at": null, "custom_attributes": null}"#,
@@ -421,78 +434,95 @@ mod tests {
             let person: Person = serde_json::from_str(json).unwrap();
             assert_eq!((person.id.as_str(), person.email, person.status), ("7", None, None), "{json}");
         }
-        for json in [r#"{"email": "a@example.com"}"#, r#"{"id": null}"#, r#"{"id": ""}"#, r#"{"id": "7", "email": {}}"#]
-        {
+        for json in [
+            r#"{"email": "a@example.com"}"#,
+            r#"{"id": null}"#,
+            r#"{"id": ""}"#,
+            r#"{"id": "7", "email": {}}"#,
+            r#"{"id": []}"#,
+        ] {
             assert!(serde_json::from_str::<Person>(json).is_err(), "{json}");
         }
     }
 
     #[test]
-    fn odd_details_are_left_out_and_the_rest_is_read() {
+    fn malformed_attributes_are_absent_and_the_others_are_read() {
         let person: Person = serde_json::from_value(serde_json::json!({
-            "id": "7", "custom_attributes": [{"label": "no id"}, {"id": "dynamic_1", "value": 3}, 5],
+            "id": "7",
+            "custom_attributes": [{"label": "no id"}, {"id": "dynamic_1", "value": 3}, 5],
         }))
         .unwrap();
         assert_eq!(person.custom_attributes.len(), 1);
         let employment: Employment = serde_json::from_value(serde_json::json!({
-            "id": "e", "position": "CEO", "supervisor": 7, "office": [], "org_units": [{"id": null}, {"id": 3, "type": "team"}],
-            "cost_centers": [{"id": "1", "weight": "50"}, {"id": "2", "weight": "half"}], "legal_entity": {"id": {}},
+            "id": "e", "position": "CEO", "supervisor": 7, "office": [],
+            "org_units": [{"id": null}, {"id": 3, "type": "team"}],
+            "cost_centers": [{"id": "1", "weight": "50"}, {"id": "2", "weight": "half"}],
+            "legal_entity": {"id": {}},
             "employment_start_date": "someday", "termination": "yes",
         }))
         .unwrap();
         assert!(employment.position.is_none() && employment.supervisor.is_none());
         assert_eq!(employment.legal_entity, Some(Reference { id: None }));
         assert_eq!(employment.org_units.len(), 1);
-        assert_eq!(employment.cost_centers.iter().map(|center| center.weight).collect::<Vec<_>>(), [Some(50.0), None]);
+        let weights: Vec<_> = employment.cost_centers.iter().map(|center| center.weight).collect();
+        assert_eq!(weights, [Some(50.0), None]);
         assert_eq!(employment.employment_start_date, None);
     }
 
     #[test]
-    fn words_are_read_in_any_case_and_unknown_ones_are_kept() {
+    fn enumeration_values_are_parsed_in_any_case_and_unknown_ones_are_kept() {
         for (json, word) in
             [("active", "ACTIVE"), ("Leave", "LEAVE"), ("UNSPECIFIED", "UNSPECIFIED"), ("parental", "PARENTAL")]
         {
-            let employment: Employment =
-                serde_json::from_value(serde_json::json!({"id": "e", "status": json, "type": "internal"})).unwrap();
+            let employment = serde_json::json!({"id": "e", "status": json, "type": "internal"});
+            let employment: Employment = serde_json::from_value(employment).unwrap();
             assert_eq!(employment.status.unwrap().word(), word);
             assert_eq!(employment.kind.unwrap(), "INTERNAL");
         }
     }
 
     #[test]
-    fn what_is_written_is_read_back_as_the_same() {
+    fn serialised_values_are_deserialised_as_equal() {
         let person = serde_json::json!({
-            "id": 7, "email": "a@example.com", "first_name": "A", "last_name": null, "preferred_name": "Ä", "status": "odd",
-            "created_at": "2020-01-01T00:00:00.123Z", "updated_at": "2026-01-01T00:00:00+02:00", "gender": "x",
-            "custom_attributes": [{"id": "dynamic_1", "global_id": "g", "label": "L", "value": [1.5, {"x": null}]}],
+            "id": 7, "email": "a@example.com", "status": "odd",
+            "first_name": "A", "last_name": null, "preferred_name": "Ä",
+            "created_at": "2020-01-01T00:00:00.123Z", "updated_at": "2026-01-01T00:00:00+02:00",
+            "gender": "x",
+            "custom_attributes": [
+                {"id": "dynamic_1", "global_id": "g", "label": "L", "value": [1.5, {"x": null}]},
+            ],
             "employments": [{"id": "e"}, {}],
         });
         let person: Person = serde_json::from_value(person).unwrap();
-        assert_eq!(serde_json::from_slice::<Person>(&serde_json::to_vec(&person).unwrap()).unwrap(), person);
+        let serialised = serde_json::to_vec(&person).unwrap();
+        assert_eq!(serde_json::from_slice::<Person>(&serialised).unwrap(), person);
         let employment = serde_json::json!({
-            "id": "e", "status": "leave", "type": "external", "position": {"title": "T"}, "supervisor": {"id": 8},
+            "id": "e", "status": "leave", "type": "external", "position": {"title": "T"},
+            "supervisor": {"id": 8},
             "office": {}, "org_units": [{"id": 1, "type": "team"}], "legal_entity": {"id": "3"},
             "cost_centers": [{"id": "1", "weight": "33.3"}], "employment_start_date": "2020-02-29",
-            "employment_end_date": "2027-01-01", "probation_end_date": "2020-08-01", "contract_end_date": "2028-01-01",
+            "employment_end_date": "2027-01-01", "probation_end_date": "2020-08-01",
+            "contract_end_date": "2028-01-01",
             "termination": {"termination_date": "2027-01-01", "last_working_date": "2026-12-01"},
             "updated_at": "2026-01-01T00:00:00Z",
         });
         let employment: Employment = serde_json::from_value(employment).unwrap();
-        assert_eq!(
-            serde_json::from_slice::<Employment>(&serde_json::to_vec(&employment).unwrap()).unwrap(),
-            employment
-        );
+        let serialised = serde_json::to_vec(&employment).unwrap();
+        assert_eq!(serde_json::from_slice::<Employment>(&serialised).unwrap(), employment);
     }
 
     #[test]
-    fn the_last_working_day_has_two_names() {
+    fn last_working_day_is_read_under_both_of_its_names() {
         for name in ["last_working_day", "last_working_date"] {
             let employment = serde_json::json!({"id": "e", "termination": {name: "2026-03-31"}});
             let employment: Employment = serde_json::from_value(employment).unwrap();
-            assert_eq!(employment.termination.unwrap().last_working_day(), Some(jiff::civil::date(2026, 3, 31)));
+            let last_day = employment.termination.unwrap().last_working_day();
+            assert_eq!(last_day, Some(jiff::civil::date(2026, 3, 31)));
         }
-        let dated = serde_json::json!({"id": "e", "termination": {"termination_date": "2026-03-31T00:00:00Z"}});
+        let termination = serde_json::json!({"termination_date": "2026-03-31T00:00:00Z"});
+        let dated = serde_json::json!({"id": "e", "termination": termination});
         let dated: Employment = serde_json::from_value(dated).unwrap();
-        assert_eq!(dated.termination.unwrap().termination_date, Some(jiff::civil::date(2026, 3, 31)));
+        let termination_date = dated.termination.unwrap().termination_date;
+        assert_eq!(termination_date, Some(jiff::civil::date(2026, 3, 31)));
     }
 }

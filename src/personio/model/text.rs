@@ -1,22 +1,23 @@
-//! Cleaning of text on its way in: Unicode normalisation form NFC, and no characters that nobody sees.
+//! Normalisation of text from Personio: Unicode normalisation form NFC, without invisible
+//! characters.
 //!
-//! A value that looks the same must compare the same, otherwise a look-up finds nobody and the client
-//! creates a duplicate.
+//! Values that look equal must compare equal. Otherwise a client's search does not find the user,
+//! and the client creates a duplicate.
 
 use std::borrow::Cow;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-/// Stands for what could not be read of a text.
+/// Replacement for a part of a text that could not be decoded.
 pub(in crate::personio) const REPLACEMENT: char = '\u{fffd}';
 
-/// Returns the text without blanks and invisible characters around it, in NFC.
+/// Returns the text in NFC, without leading and trailing blanks and invisible characters.
 pub(in crate::personio) fn trimmed(text: &str) -> Cow<'_, str> {
     nfc(text.trim_matches(is_blank_or_invisible))
 }
 
-/// Returns a name on one line: trimmed, with one blank for line breaks and tabs, without other control characters.
-/// Joiners within a name stay, since Persian and Indic scripts are written with them.
+/// Returns a name on one line: trimmed, with one blank for line breaks and tabs, without other
+/// control characters. Joiners within a name stay, since Persian and Indic scripts need them.
 pub(in crate::personio) fn name(text: &str) -> Cow<'_, str> {
     let text = trimmed(text);
     if !text.contains(|char: char| char.is_control() || is_line_break(char)) {
@@ -41,7 +42,7 @@ pub(in crate::personio) fn name(text: &str) -> Cow<'_, str> {
     Cow::Owned(name)
 }
 
-/// Returns an address: in NFC, trimmed, and without invisible characters anywhere.
+/// Returns an address in NFC, trimmed, and without invisible characters anywhere.
 pub(in crate::personio) fn address(text: &str) -> Cow<'_, str> {
     let text = trimmed(text);
     if !text.contains(is_invisible) {
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_line_without_invisible_characters_around_it() {
+    fn name_is_trimmed_and_on_one_line() {
         for (text, expected) in [
             ("Ann", "Ann"),
             ("  Ann \u{a0}", "Ann"),
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_no_invisible_characters() {
+    fn address_has_no_invisible_characters() {
         for (text, expected) in [
             ("ann@example.com", "ann@example.com"),
             (" ann@example.com\r\n", "ann@example.com"),
@@ -133,9 +134,10 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_clean_is_not_copied() {
+    fn clean_text_is_not_copied() {
         for text in ["Ann Example", "Jörg", "ann@example.com"] {
-            assert!(matches!(name(text), Cow::Borrowed(_)) && matches!(address(text), Cow::Borrowed(_)), "{text}");
+            assert!(matches!(name(text), Cow::Borrowed(_)), "{text}");
+            assert!(matches!(address(text), Cow::Borrowed(_)), "{text}");
         }
     }
 }

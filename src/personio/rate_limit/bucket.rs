@@ -1,8 +1,9 @@
-//! The token bucket of one endpoint: what it allows, as far as is known, and what is left of it.
+//! Token bucket of one endpoint: the known rate limit, and the tokens that are left.
 //!
-//! Personio documents no limits for v2 but tells them with every answer, and the bucket believes that.
-//! Where nothing is told it finds the limit as TCP does: politely at first, faster with each answer
-//! until the first 429, then half as fast, then faster little by little. Waiting is not done here.
+//! Personio documents no limits for API v2 but advertises them in every response, and the bucket
+//! adopts the advertised limit. For an endpoint without one, the bucket searches for the limit as
+//! TCP does: a low rate first, a higher one with each response until the first 429 (slow start),
+//! then half the rate and small increases (AIMD). The bucket does not wait; `limiter` does.
 
 use std::time::Duration;
 
@@ -10,65 +11,71 @@ use tokio::time::Instant;
 
 use crate::personio::Endpoint;
 
-/// What an endpoint is taken to allow while it has not said anything.
-const POLITE: Limit = Limit { per_second: 10.0, burst: 10.0 };
-/// The same for tokens: 150 a minute are documented, so there is nothing to find out.
-const POLITE_TOKENS: Limit = Limit { per_second: 2.0, burst: 5.0 };
-/// The pace is not halved below this, unless a lower limit was told.
-const SLOWEST: f64 = 0.5;
-/// What the pace gains with each answer, in requests a second, while the limit is looked for.
-const SLOW_START: f64 = 4.0;
-/// What it gains once a 429 has said that the limit is near.
-const RECOVERY: f64 = 0.05;
-/// The part of a told rate that is made use of: clocks differ, and requests are delayed unevenly.
-const SHARE: f64 = 0.97;
-/// The part of a told rate that is gained back with each answer, after a 429 has halved it.
-const TOLD_RECOVERY: f64 = 0.05;
-/// Tokens of a told burst that are left alone, where there are more: for the same reason as above.
-const RESERVE: f64 = 1.0;
+/// Rate limit assumed for an endpoint that has not advertised one.
+const INITIAL_LIMIT: RateLimit = RateLimit { per_second: 10.0, burst: 10.0 };
+/// Rate limit assumed for the token endpoint. Personio documents 150 requests a minute for it, so
+/// no search for the limit is necessary.
+const TOKEN_ENDPOINT_LIMIT: RateLimit = RateLimit { per_second: 2.0, burst: 5.0 };
+/// Rate, in requests per second, below which a 429 does not halve it. A lower advertised rate
+/// holds.
+const MIN_RATE: f64 = 0.5;
+/// Increase of the rate for each response during slow start, in requests per second.
+const SLOW_START_INCREASE: f64 = 4.0;
+/// Increase of the rate for each response after the first 429, in requests per second.
+const RECOVERY_INCREASE: f64 = 0.05;
+/// Share of an advertised rate that is used. Clocks differ, and the network delays requests
+/// unevenly.
+const USED_SHARE: f64 = 0.97;
+/// Share of an advertised rate that each response restores after a 429.
+const ADVERTISED_RECOVERY_SHARE: f64 = 0.05;
+/// Number of tokens of an advertised burst that stay unused, for the reason of [`USED_SHARE`].
+const RESERVED_TOKENS: f64 = 1.0;
 
-/// What an endpoint allows.
+/// Rate limit of an endpoint, in requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::personio) struct Limit {
+pub(in crate::personio) struct RateLimit {
     pub(in crate::personio) per_second: f64,
     pub(in crate::personio) burst: f64,
 }
 
-/// What is known of a request when it is sent.
+/// State of the bucket when a request was sent.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::personio) struct Sent {
-    at: Instant,
-    ended_before: u32,
+pub(in crate::personio) struct SentRequest {
+    sent_at: Instant,
+    /// Number of requests that had completed before.
+    completed_before: u32,
 }
 
+/// Token bucket of one endpoint.
 #[derive(Debug)]
 pub(in crate::personio) struct Bucket {
-    /// Tokens that come back every second.
-    pace: f64,
-    /// The highest pace; infinite while none is known.
-    ceiling: f64,
-    /// What the pace gains with each answer.
-    gain: f64,
-    /// The most tokens there can be.
+    /// Tokens added per second.
+    rate: f64,
+    /// Maximum rate; infinite while no limit is known.
+    max_rate: f64,
+    /// Increase of the rate for each successful response.
+    increase: f64,
+    /// Maximum number of tokens.
     capacity: f64,
-    /// Tokens that the endpoint has and we leave alone.
+    /// Tokens of the endpoint that stay unused.
     reserve: f64,
-    /// Requests that may be sent now; below zero where the endpoint has less left than was thought.
+    /// Number of requests that may be sent now. Negative if the endpoint has fewer tokens left than
+    /// were assumed.
     tokens: f64,
-    filled: Instant,
+    refilled_at: Instant,
     paused_until: Instant,
-    /// Requests that were sent and have not ended.
+    /// Number of requests sent and not completed.
     in_flight: u32,
-    /// Requests that have ended.
-    ended: u32,
-    /// What the endpoint has said last.
-    told: Option<Limit>,
+    /// Number of completed requests; wraps around.
+    completed: u32,
+    /// Limit advertised last.
+    advertised: Option<RateLimit>,
 }
 
 impl Bucket {
     pub(in crate::personio) fn new(endpoint: Endpoint, now: Instant) -> Self {
-        let (Limit { per_second, burst }, ceiling, gain) = match endpoint {
-            Endpoint::Token => (POLITE_TOKENS, POLITE_TOKENS.per_second, RECOVERY),
+        let (limit, max_rate, increase) = match endpoint {
+            Endpoint::Token => (TOKEN_ENDPOINT_LIMIT, TOKEN_ENDPOINT_LIMIT.per_second, RECOVERY_INCREASE),
             Endpoint::Persons
             | Endpoint::Person
             | Endpoint::Employments
@@ -76,102 +83,108 @@ impl Bucket {
             | Endpoint::OrgUnit
             | Endpoint::LegalEntities
             | Endpoint::Workplaces
-            | Endpoint::CostCenters => (POLITE, f64::INFINITY, SLOW_START),
+            | Endpoint::CostCenters => (INITIAL_LIMIT, f64::INFINITY, SLOW_START_INCREASE),
         };
         Self {
-            pace: per_second,
-            ceiling,
-            gain,
-            capacity: burst,
+            rate: limit.per_second,
+            max_rate,
+            increase,
+            capacity: limit.burst,
             reserve: 0.0,
-            tokens: burst,
-            filled: now,
+            tokens: limit.burst,
+            refilled_at: now,
             paused_until: now,
             in_flight: 0,
-            ended: 0,
-            told: None,
+            completed: 0,
+            advertised: None,
         }
     }
 
-    /// What the endpoint has said that it allows, if anything.
-    pub(in crate::personio) fn told(&self) -> Option<Limit> {
-        self.told
+    /// Returns the limit that the endpoint advertised last.
+    pub(in crate::personio) fn advertised(&self) -> Option<RateLimit> {
+        self.advertised
     }
 
-    fn fill(&mut self, now: Instant) {
-        let gained = now.saturating_duration_since(self.filled).as_secs_f64() * self.pace;
-        self.tokens = (self.tokens + gained).min(self.capacity);
-        self.filled = now;
+    fn refill(&mut self, now: Instant) {
+        let added = now.saturating_duration_since(self.refilled_at).as_secs_f64() * self.rate;
+        self.tokens = (self.tokens + added).min(self.capacity);
+        self.refilled_at = now;
     }
 
-    /// For how long nothing may be sent.
-    pub(in crate::personio) fn pause(&self, now: Instant) -> Duration {
+    /// Returns the time for which a 429 still blocks all requests.
+    pub(in crate::personio) fn remaining_pause(&self, now: Instant) -> Duration {
         self.paused_until.saturating_duration_since(now)
     }
 
-    /// How long it takes until a request may be sent.
+    /// Returns the time until a request may be sent.
     pub(in crate::personio) fn wait(&mut self, now: Instant) -> Duration {
-        self.fill(now);
-        let missing = (1.0 - self.tokens).max(0.0) / self.pace;
-        Duration::try_from_secs_f64(missing).unwrap_or(Duration::MAX).max(self.pause(now))
+        self.refill(now);
+        let missing = (1.0 - self.tokens).max(0.0) / self.rate;
+        let until_token = Duration::try_from_secs_f64(missing).unwrap_or(Duration::MAX);
+        until_token.max(self.remaining_pause(now))
     }
 
-    /// Takes a token for a request that is sent now; `None` if there is no token.
-    pub(in crate::personio) fn take(&mut self, now: Instant) -> Option<Sent> {
+    /// Takes a token for a request that is sent now. Returns `None` without a token.
+    pub(in crate::personio) fn take(&mut self, now: Instant) -> Option<SentRequest> {
         if !self.wait(now).is_zero() {
             return None;
         }
         self.tokens -= 1.0;
         self.in_flight += 1;
-        Some(Sent { at: now, ended_before: self.ended })
+        Some(SentRequest { sent_at: now, completed_before: self.completed })
     }
 
-    /// A request has ended, however it did.
-    pub(in crate::personio) fn end(&mut self) {
+    /// Counts a request as completed, with or without a response.
+    pub(in crate::personio) fn complete(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.ended = self.ended.wrapping_add(1);
+        self.completed = self.completed.wrapping_add(1);
     }
 
-    /// The endpoint tells what it allows.
-    pub(in crate::personio) fn learn(&mut self, told: Limit, now: Instant) {
-        self.fill(now);
-        self.told = Some(told);
-        let ceiling = told.per_second * SHARE;
-        if ceiling != self.ceiling {
-            (self.ceiling, self.pace, self.gain) = (ceiling, ceiling, ceiling * TOLD_RECOVERY);
+    /// Adopts an advertised limit.
+    pub(in crate::personio) fn adopt_limit(&mut self, limit: RateLimit, now: Instant) {
+        self.refill(now);
+        self.advertised = Some(limit);
+        let max_rate = limit.per_second * USED_SHARE;
+        if max_rate != self.max_rate {
+            self.max_rate = max_rate;
+            self.rate = max_rate;
+            self.increase = max_rate * ADVERTISED_RECOVERY_SHARE;
         }
-        self.reserve = RESERVE.min(told.burst - 1.0);
-        self.capacity = told.burst - self.reserve;
+        self.reserve = RESERVED_TOKENS.min(limit.burst - 1.0);
+        self.capacity = limit.burst - self.reserve;
     }
 
-    /// The endpoint tells how many tokens are left. Others may use the same credential, so that can be
-    /// less than we think. It does not count those of our requests that it has not seen yet: perhaps
-    /// all that are in flight, and all that have ended since this one was sent.
-    pub(in crate::personio) fn believe(&mut self, left: f64, sent: Sent, now: Instant) {
-        self.fill(now);
-        let others = f64::from(self.in_flight.saturating_sub(1));
-        let overtakers = f64::from(self.ended.wrapping_sub(sent.ended_before));
-        let most = (left - self.reserve).min(self.capacity) - others;
-        self.tokens = self.tokens.max(most - overtakers).min(most);
+    /// Adopts an advertised number of remaining tokens.
+    ///
+    /// Other programs may use the same credential, so the number can be lower than expected. It
+    /// does not include requests of this program that Personio has not counted yet: at most all
+    /// requests in flight, and all that have completed since this one was sent.
+    pub(in crate::personio) fn adopt_remaining(&mut self, remaining: f64, sent: SentRequest, now: Instant) {
+        self.refill(now);
+        let others_in_flight = f64::from(self.in_flight.saturating_sub(1));
+        let completed_since = f64::from(self.completed.wrapping_sub(sent.completed_before));
+        let most = (remaining - self.reserve).min(self.capacity) - others_in_flight;
+        self.tokens = self.tokens.max(most - completed_since).min(most);
     }
 
-    /// An answer was good. That says something about the pace only where requests wait for it.
-    pub(in crate::personio) fn speed_up(&mut self) {
+    /// Increases the rate after a successful response, but only if requests are waiting for tokens:
+    /// otherwise the response does not show that a higher rate is possible.
+    pub(in crate::personio) fn increase_rate(&mut self) {
         if self.tokens <= self.capacity / 2.0 {
-            self.pace = (self.pace + self.gain).min(self.ceiling);
+            self.rate = (self.rate + self.increase).min(self.max_rate);
         }
     }
 
-    /// An answer was 429: nothing is sent for a while, and then half as much. Those that were in flight
-    /// together are refused together, which is one refusal.
-    pub(in crate::personio) fn slow_down(&mut self, sent: Sent, pause: Duration, now: Instant) {
-        self.fill(now);
+    /// Pauses the endpoint and halves the rate after a 429. Requests that were in flight together
+    /// are refused together, and halve the rate once.
+    pub(in crate::personio) fn slow_down(&mut self, sent: SentRequest, pause: Duration, now: Instant) {
+        self.refill(now);
         self.tokens = self.tokens.min(0.0);
-        if self.ceiling.is_infinite() {
-            self.gain = RECOVERY;
+        if self.max_rate.is_infinite() {
+            self.increase = RECOVERY_INCREASE;
         }
-        if sent.at >= self.paused_until {
-            self.pace = (self.pace / 2.0).max(SLOWEST.min(self.ceiling));
+        if sent.sent_at >= self.paused_until {
+            self.rate = (self.rate / 2.0).max(MIN_RATE.min(self.max_rate));
         }
         self.paused_until = self.paused_until.max(now + pause);
     }

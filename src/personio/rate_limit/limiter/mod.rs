@@ -1,7 +1,7 @@
-//! Requests wait here rather than meet a 429: in a line for each endpoint, whose first waits for a
-//! token of the bucket, and for one of the slots that all endpoints share.
+//! Queues of requests to Personio. A request waits here instead of receiving a 429: first in the
+//! queue of its endpoint for a token of the bucket, then for a slot that all endpoints share.
 //!
-//! Ready-made limiters fix their rate when they are made; here it is learned from every answer.
+//! Published rate-limiter libraries fix the rate at construction. Here each response changes it.
 
 #[cfg(test)]
 mod tests;
@@ -9,230 +9,259 @@ mod tests;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
-use crate::personio::rate_limit::bucket::{Bucket, Limit, Sent};
+use crate::personio::rate_limit::bucket::{Bucket, RateLimit, SentRequest};
 use crate::personio::{Endpoint, Error};
 
-/// A 429 carries no `Retry-After`: nothing is sent for this long then.
-const PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause that is believed.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
-/// Requests wait for a pause of this length; in a longer one they fail.
-pub(in crate::personio) const PATIENCE: Duration = Duration::from_secs(60);
+/// Minimum pause after a 429. Personio sends no `Retry-After`.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+/// Maximum pause that a `Retry-After` can cause.
+const MAX_PAUSE: Duration = Duration::from_secs(3600);
+/// Maximum pause that requests wait for. During a longer pause they fail.
+pub(in crate::personio) const MAX_PAUSE_WAIT: Duration = Duration::from_secs(60);
 
-/// Requests a second that an endpoint can allow: from one a minute to more than anybody sends.
+/// Plausible rates of an endpoint, in requests per second: one a minute to more than any client
+/// sends.
 const PLAUSIBLE_RATES: RangeInclusive<f64> = 1.0 / 60.0..=1e6;
-/// Requests at once that an endpoint can allow: less than one lets nothing through.
+/// Plausible bursts of an endpoint, in requests. A burst below one would allow no request.
 const PLAUSIBLE_BURSTS: RangeInclusive<f64> = 1.0..=1e6;
 
-/// The gates of all endpoints.
+/// Rate limiter of all endpoints, with a common limit of requests in flight.
 #[derive(Debug)]
-pub(in crate::personio) struct Throttle {
-    gates: Mutex<HashMap<Endpoint, Arc<Gate>>>,
+pub(in crate::personio) struct RateLimiter {
+    endpoints: Mutex<HashMap<Endpoint, Arc<EndpointLimiter>>>,
     slots: Semaphore,
 }
 
-/// Where the requests to one endpoint line up.
+/// Queue and token bucket of one endpoint.
 #[derive(Debug)]
-struct Gate {
+struct EndpointLimiter {
     endpoint: Endpoint,
-    /// Held by the first in the line; it lets the others in by their turn.
-    line: tokio::sync::Mutex<()>,
-    /// Tells the first that the bucket is no longer what it was.
+    /// Lock held by the first request of the queue. Tokio's mutex is fair, so the order is kept.
+    queue: tokio::sync::Mutex<()>,
+    /// Signal to the first request that the bucket has changed.
     changed: Notify,
     bucket: Mutex<Bucket>,
-    /// Whether the last answer advertised a limit that is out of any reason.
+    /// True if the last response advertised an implausible limit.
     is_implausible: AtomicBool,
 }
 
-/// A request that may be sent now, and is in flight until this is dropped.
+/// Permit of a request that may be sent now, and is in flight until the permit is dropped.
 #[derive(Debug)]
-pub(in crate::personio) struct Turn<'t> {
-    gate: Arc<Gate>,
-    sent: Sent,
-    /// `None` only where the slots were closed, which nobody does.
-    _slot: Option<SemaphorePermit<'t>>,
+pub(in crate::personio) struct RatePermit<'l> {
+    limiter: Arc<EndpointLimiter>,
+    sent: SentRequest,
+    /// `None` only if the semaphore is closed, which never happens.
+    _slot: Option<SemaphorePermit<'l>>,
 }
 
-impl Throttle {
-    /// Lets at most so many requests be in flight at once.
+impl RateLimiter {
+    /// Creates a limiter that allows at most `max_concurrency` requests in flight.
     pub(in crate::personio) fn new(max_concurrency: usize) -> Self {
-        Self { gates: Mutex::default(), slots: Semaphore::new(max_concurrency) }
+        Self { endpoints: Mutex::default(), slots: Semaphore::new(max_concurrency) }
     }
 
-    /// Waits until a request may be sent. Those that wait are served in turn.
+    /// Waits until a request may be sent. The requests of an endpoint proceed in their order.
     ///
     /// # Errors
-    /// When the endpoint is paused for longer than it makes sense to wait.
-    pub(in crate::personio) async fn ready(&self, endpoint: Endpoint) -> Result<Turn<'_>, Error> {
-        let gate = self.gate(endpoint);
-        let _first = gate.line.lock().await;
+    /// If the endpoint is paused for longer than [`MAX_PAUSE_WAIT`].
+    pub(in crate::personio) async fn acquire(&self, endpoint: Endpoint) -> Result<RatePermit<'_>, Error> {
+        let limiter = self.limiter(endpoint);
+        let _first = limiter.queue.lock().await;
         loop {
-            // One that waits for a token must not keep a slot from others. While it waits for the slot
-            // the token can go, so it is taken last.
-            gate.token().await?;
+            // A request that waits for a token must not hold a slot that others could use. The
+            // token can disappear while the request waits for a slot, so it is taken last.
+            limiter.wait_for_token().await?;
             let slot = self.slots.acquire().await.ok();
-            if let Some(sent) = gate.with(Bucket::take) {
-                return Ok(Turn { gate: Arc::clone(&gate), sent, _slot: slot });
+            let sent = limiter.bucket().take(Instant::now());
+            if let Some(sent) = sent {
+                return Ok(RatePermit { limiter: Arc::clone(&limiter), sent, _slot: slot });
             }
         }
     }
 
-    /// The limits that endpoints have told so far.
-    pub(in crate::personio) fn told(&self) -> Vec<(Endpoint, Limit)> {
-        let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        gates.values().filter_map(|gate| Some((gate.endpoint, gate.with(|bucket, _| bucket.told())?))).collect()
+    /// Returns the limits that endpoints have advertised.
+    pub(in crate::personio) fn advertised_limits(&self) -> Vec<(Endpoint, RateLimit)> {
+        let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut limits = Vec::new();
+        for (endpoint, limiter) in &*endpoints {
+            if let Some(limit) = limiter.bucket().advertised() {
+                limits.push((*endpoint, limit));
+            }
+        }
+        limits
     }
 
-    /// Endpoints whose last answer advertised a limit that is not used, since it is out of any reason.
-    pub(in crate::personio) fn implausible(&self) -> Vec<Endpoint> {
-        let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let doubted = gates.values().filter(|gate| gate.is_implausible.load(Relaxed));
-        doubted.map(|gate| gate.endpoint).collect()
+    /// Returns the endpoints whose last response advertised an implausible limit, which is not
+    /// used.
+    pub(in crate::personio) fn implausible_limits(&self) -> Vec<Endpoint> {
+        let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut implausible = Vec::new();
+        for (endpoint, limiter) in &*endpoints {
+            if limiter.is_implausible.load(Relaxed) {
+                implausible.push(*endpoint);
+            }
+        }
+        implausible
     }
 
-    fn gate(&self, endpoint: Endpoint) -> Arc<Gate> {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(gates.entry(endpoint).or_insert_with(|| Arc::new(Gate::new(endpoint))))
+    fn limiter(&self, endpoint: Endpoint) -> Arc<EndpointLimiter> {
+        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let limiter = endpoints.entry(endpoint).or_insert_with(|| Arc::new(EndpointLimiter::new(endpoint)));
+        Arc::clone(limiter)
     }
 }
 
-impl Gate {
+impl EndpointLimiter {
     fn new(endpoint: Endpoint) -> Self {
-        let bucket = Mutex::new(Bucket::new(endpoint, Instant::now()));
-        let is_implausible = AtomicBool::new(false);
-        Self { endpoint, line: tokio::sync::Mutex::default(), changed: Notify::new(), bucket, is_implausible }
+        Self {
+            endpoint,
+            queue: tokio::sync::Mutex::default(),
+            changed: Notify::new(),
+            bucket: Mutex::new(Bucket::new(endpoint, Instant::now())),
+            is_implausible: AtomicBool::new(false),
+        }
     }
 
-    /// Waits until there is a token, and leaves it there.
-    async fn token(&self) -> Result<(), Error> {
+    fn bucket(&self) -> MutexGuard<'_, Bucket> {
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is a token, without taking it.
+    async fn wait_for_token(&self) -> Result<(), Error> {
         loop {
-            let (pause, wait) = self.with(|bucket, now| (bucket.pause(now), bucket.wait(now)));
-            if pause > PATIENCE {
+            let (pause, wait) = self.pause_and_wait();
+            if pause > MAX_PAUSE_WAIT {
                 return Err(Error::RateLimited { endpoint: self.endpoint, retry_after: Some(pause) });
             }
             if wait.is_zero() {
                 return Ok(());
             }
-            // Whichever comes first: then it is looked at again.
+            // A change of the bucket ends the wait early. Either way the bucket is examined again.
             let _ = timeout(wait, self.changed.notified()).await;
         }
     }
 
-    /// Takes over the limit that an answer advertises, if it can be believed.
-    fn advertised(&self, headers: &HeaderMap) -> Option<Advertised> {
-        let advertised = Advertised::of(headers);
-        let was_implausible = self.is_implausible.swap(advertised == Err(Implausible), Relaxed);
-        if advertised == Err(Implausible) && !was_implausible {
+    fn pause_and_wait(&self) -> (Duration, Duration) {
+        let mut bucket = self.bucket();
+        let now = Instant::now();
+        (bucket.remaining_pause(now), bucket.wait(now))
+    }
+
+    /// Returns the limit that a response advertises, and logs an implausible one.
+    fn plausible_limit(&self, headers: &HeaderMap) -> Option<AdvertisedRate> {
+        let advertised = AdvertisedRate::from_headers(headers);
+        let is_implausible = advertised == Err(ImplausibleLimit);
+        let was_implausible = self.is_implausible.swap(is_implausible, Relaxed);
+        if is_implausible && !was_implausible {
             tracing::warn!(
                 endpoint = self.endpoint.route(),
-                "Personio advertises a limit of requests that cannot be right; it is not used"
+                "Personio advertises a rate limit that cannot be right; it is not used"
             );
         }
         advertised.ok().flatten()
     }
+}
 
-    fn with<R>(&self, act: impl FnOnce(&mut Bucket, Instant) -> R) -> R {
-        act(&mut self.bucket.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
+impl RatePermit<'_> {
+    /// Records a response that is neither a 429 nor a server error.
+    pub(in crate::personio) fn record_success(&self, headers: &HeaderMap) {
+        let advertised = self.limiter.plausible_limit(headers);
+        let mut bucket = self.limiter.bucket();
+        let now = Instant::now();
+        if let Some(AdvertisedRate { limit, remaining }) = advertised {
+            bucket.adopt_limit(limit, now);
+            if let Some(remaining) = remaining {
+                bucket.adopt_remaining(remaining, self.sent, now);
+            }
+        }
+        bucket.increase_rate();
+        drop(bucket);
+        self.limiter.changed.notify_one();
+    }
+
+    /// Records a 429, which pauses the endpoint.
+    pub(in crate::personio) fn record_rate_limited(&self, headers: &HeaderMap, retry_after: Option<Duration>) {
+        let pause = retry_after.unwrap_or(MIN_PAUSE).clamp(MIN_PAUSE, MAX_PAUSE);
+        let advertised = self.limiter.plausible_limit(headers);
+        let mut bucket = self.limiter.bucket();
+        let now = Instant::now();
+        if let Some(AdvertisedRate { limit, .. }) = advertised {
+            bucket.adopt_limit(limit, now);
+        }
+        bucket.slow_down(self.sent, pause, now);
+        drop(bucket);
+        self.limiter.changed.notify_one();
     }
 }
 
-impl Turn<'_> {
-    /// The request was answered, neither with 429 nor with a failure of the server.
-    pub(in crate::personio) fn answered(&self, headers: &HeaderMap) {
-        let advertised = self.gate.advertised(headers);
-        self.gate.with(|bucket, now| {
-            if let Some(Advertised { limit, remaining }) = advertised {
-                bucket.learn(limit, now);
-                if let Some(remaining) = remaining {
-                    bucket.believe(remaining, self.sent, now);
-                }
-            }
-            bucket.speed_up();
-        });
-        self.gate.changed.notify_one();
-    }
-
-    /// The request was answered with 429: everything to this endpoint stops for a while.
-    pub(in crate::personio) fn refused(&self, headers: &HeaderMap, retry_after: Option<Duration>) {
-        let pause = retry_after.unwrap_or(PAUSE).clamp(PAUSE, LONGEST_PAUSE);
-        let advertised = self.gate.advertised(headers);
-        self.gate.with(|bucket, now| {
-            if let Some(Advertised { limit, .. }) = advertised {
-                bucket.learn(limit, now);
-            }
-            bucket.slow_down(self.sent, pause, now);
-        });
-        self.gate.changed.notify_one();
-    }
-}
-
-impl Drop for Turn<'_> {
+impl Drop for RatePermit<'_> {
     fn drop(&mut self) {
-        self.gate.with(|bucket, _| bucket.end());
+        self.limiter.bucket().complete();
     }
 }
 
-/// What the headers of an answer say of a limit, in requests: a request can cost several tokens.
+/// Rate limit in the headers of a response, converted to requests: a request can cost several
+/// tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Advertised {
-    limit: Limit,
-    /// Requests that may be sent now.
+struct AdvertisedRate {
+    limit: RateLimit,
+    /// Number of requests that may be sent now.
     remaining: Option<f64>,
 }
 
-/// A limit that no server has.
+/// Advertised limit that no server can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Implausible;
+struct ImplausibleLimit;
 
-impl Advertised {
-    /// Reads the headers. `Ok(None)` where there is no limit among them.
-    fn of(headers: &HeaderMap) -> Result<Option<Self>, Implausible> {
-        let rate = Header::of(headers, "x-ratelimit-replenish-rate");
-        let burst = Header::of(headers, "x-ratelimit-burst-capacity");
-        let cost = match Header::of(headers, "x-ratelimit-requested-tokens") {
-            Header::Absent => 1.0,
-            Header::Number(cost) if cost >= 1.0 => cost,
-            Header::Number(_) | Header::Unreadable => return Err(Implausible),
+impl AdvertisedRate {
+    /// Reads the limit from the headers. Returns `Ok(None)` if they contain none.
+    fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, ImplausibleLimit> {
+        let rate = NumericHeader::read(headers, "x-ratelimit-replenish-rate");
+        let burst = NumericHeader::read(headers, "x-ratelimit-burst-capacity");
+        let cost = match NumericHeader::read(headers, "x-ratelimit-requested-tokens") {
+            NumericHeader::Absent => 1.0,
+            NumericHeader::Number(cost) if cost >= 1.0 => cost,
+            NumericHeader::Number(_) | NumericHeader::Invalid => return Err(ImplausibleLimit),
         };
-        let (rate, burst) = match (rate, burst) {
-            (Header::Number(rate), Header::Number(burst)) => (rate / cost, burst / cost),
-            (Header::Unreadable, _) | (_, Header::Unreadable) => return Err(Implausible),
-            (Header::Absent, _) | (_, Header::Absent) => return Ok(None),
+        let (per_second, burst) = match (rate, burst) {
+            (NumericHeader::Number(rate), NumericHeader::Number(burst)) => (rate / cost, burst / cost),
+            (NumericHeader::Invalid, _) | (_, NumericHeader::Invalid) => return Err(ImplausibleLimit),
+            (NumericHeader::Absent, _) | (_, NumericHeader::Absent) => return Ok(None),
         };
-        if !PLAUSIBLE_RATES.contains(&rate) || !PLAUSIBLE_BURSTS.contains(&burst) {
-            return Err(Implausible);
+        if !PLAUSIBLE_RATES.contains(&per_second) || !PLAUSIBLE_BURSTS.contains(&burst) {
+            return Err(ImplausibleLimit);
         }
-        let remaining = match Header::of(headers, "x-ratelimit-remaining") {
-            Header::Number(left) => Some((left.max(0.0) / cost).floor()),
-            Header::Absent | Header::Unreadable => None,
+        let remaining = match NumericHeader::read(headers, "x-ratelimit-remaining") {
+            NumericHeader::Number(tokens) => Some((tokens.max(0.0) / cost).floor()),
+            NumericHeader::Absent | NumericHeader::Invalid => None,
         };
-        Ok(Some(Self { limit: Limit { per_second: rate, burst }, remaining }))
+        Ok(Some(Self { limit: RateLimit { per_second, burst }, remaining }))
     }
 }
 
-/// A header that holds a number.
+/// Value of a header that should contain a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Header {
+enum NumericHeader {
     Absent,
     Number(f64),
-    /// It is there, but holds no finite number.
-    Unreadable,
+    /// Present, but not a finite number.
+    Invalid,
 }
 
-impl Header {
-    fn of(headers: &HeaderMap, name: &str) -> Self {
+impl NumericHeader {
+    fn read(headers: &HeaderMap, name: &str) -> Self {
         let Some(value) = headers.get(name) else { return Self::Absent };
-        let number = value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok());
-        match number {
-            Some(number) if number.is_finite() => Self::Number(number),
-            Some(_) | None => Self::Unreadable,
+        let Ok(text) = value.to_str() else { return Self::Invalid };
+        match text.trim().parse::<f64>() {
+            Ok(number) if number.is_finite() => Self::Number(number),
+            Ok(_) | Err(_) => Self::Invalid,
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The throttle in virtual time: what a request is held up, and how a whole load does against limits
-//! that are told and limits that are not.
+//! Tests of the rate limiter in virtual time: waiting times of single requests, and whole loads
+//! against upstreams with and without an advertised limit.
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
+use reqwest::header::{HeaderName, HeaderValue};
 use tokio::time::sleep;
 
 use crate::personio::rate_limit::limiter::*;
@@ -10,114 +11,126 @@ use crate::personio::rate_limit::limiter::*;
 const CONCURRENCY: usize = 16;
 
 fn headers(rate: &str, burst: &str, remaining: &str) -> HeaderMap {
-    of([("replenish-rate", rate), ("burst-capacity", burst), ("remaining", remaining)])
+    rate_headers([("replenish-rate", rate), ("burst-capacity", burst), ("remaining", remaining)])
 }
 
-fn of<const N: usize>(headers: [(&str, &str); N]) -> HeaderMap {
-    headers
-        .into_iter()
-        .map(|(name, value)| (format!("x-ratelimit-{name}").parse().unwrap(), value.parse().unwrap()))
-        .collect()
+fn rate_headers<const N: usize>(headers: [(&str, &str); N]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let name: HeaderName = format!("x-ratelimit-{name}").parse().unwrap();
+        map.insert(name, value.parse().unwrap());
+    }
+    map
 }
 
-async fn turn(throttle: &Throttle) -> Turn<'_> {
-    throttle.ready(Endpoint::Persons).await.unwrap()
+async fn acquire(limiter: &RateLimiter) -> RatePermit<'_> {
+    limiter.acquire(Endpoint::Persons).await.unwrap()
 }
 
-/// Virtual milliseconds until so many requests have been sent, one by one. None is answered, so
-/// nothing is learned.
-async fn spent(throttle: &Throttle, requests: usize) -> u128 {
+/// Returns the virtual milliseconds until `requests` requests have been sent, one by one. None of
+/// them is answered, so the rate does not change.
+async fn milliseconds_to_send(limiter: &RateLimiter, requests: usize) -> u128 {
     let start = Instant::now();
     for _ in 0..requests {
-        turn(throttle).await;
+        acquire(limiter).await;
     }
     start.elapsed().as_millis()
 }
 
-/// A Personio that allows so much, and whether it says so.
-struct Upstream {
-    limit: Limit,
-    says: Says,
+/// Simulated Personio with a rate limit that it may advertise.
+struct FakeUpstream {
+    limit: RateLimit,
+    advertises: bool,
     latency: Duration,
-    /// Tokens, and since when.
+    /// Number of tokens, and the time of the last refill.
     bucket: Mutex<(f64, Instant)>,
 }
 
-#[derive(PartialEq)]
-enum Says {
-    Everything,
-    Nothing,
+/// Result of a whole load.
+struct LoadResult {
+    virtual_seconds: f64,
+    refusals: usize,
 }
 
-impl Upstream {
-    fn new((per_second, burst): (f64, f64), says: Says, milliseconds: u64) -> Self {
+impl FakeUpstream {
+    fn advertising(per_second: f64, burst: f64, latency_milliseconds: u64) -> Self {
+        let latency = Duration::from_millis(latency_milliseconds);
         let bucket = Mutex::new((burst, Instant::now()));
-        Self { limit: Limit { per_second, burst }, says, latency: Duration::from_millis(milliseconds), bucket }
+        Self { limit: RateLimit { per_second, burst }, advertises: true, latency, bucket }
     }
 
-    /// Whether a request passes, and the headers of its answer.
-    fn judge(&self) -> (bool, HeaderMap) {
-        let (tokens, filled) = &mut *self.bucket.lock().unwrap();
-        *tokens = (*tokens + filled.elapsed().as_secs_f64() * self.limit.per_second).min(self.limit.burst);
-        *filled = Instant::now();
-        let passes = *tokens >= 1.0;
-        *tokens -= f64::from(u8::from(passes));
-        let headers = match self.says {
-            Says::Everything => {
-                headers(&self.limit.per_second.to_string(), &self.limit.burst.to_string(), &tokens.floor().to_string())
-            }
-            Says::Nothing => HeaderMap::new(),
-        };
-        (passes, headers)
+    fn silent(per_second: f64, burst: f64, latency_milliseconds: u64) -> Self {
+        Self { advertises: false, ..Self::advertising(per_second, burst, latency_milliseconds) }
     }
 
-    /// Sends one request until it is answered; counts the refusals on the way.
-    async fn ask(&self, throttle: &Throttle) -> usize {
+    /// Reports whether a request is allowed, and returns the headers of its response.
+    fn respond(&self) -> (bool, HeaderMap) {
+        let (tokens, refilled_at) = &mut *self.bucket.lock().unwrap();
+        let added = refilled_at.elapsed().as_secs_f64() * self.limit.per_second;
+        *tokens = (*tokens + added).min(self.limit.burst);
+        *refilled_at = Instant::now();
+        let is_allowed = *tokens >= 1.0;
+        *tokens -= f64::from(u8::from(is_allowed));
+        if !self.advertises {
+            return (is_allowed, HeaderMap::new());
+        }
+        let [rate, burst] = [self.limit.per_second, self.limit.burst].map(|number| number.to_string());
+        (is_allowed, headers(&rate, &burst, &tokens.floor().to_string()))
+    }
+
+    /// Sends a request until it succeeds. Returns the number of refusals.
+    async fn request(&self, limiter: &RateLimiter) -> usize {
         let mut refusals = 0;
         loop {
-            let turn = turn(throttle).await;
+            let permit = acquire(limiter).await;
             sleep(self.latency / 2).await;
-            let (passes, headers) = self.judge();
+            let (is_allowed, headers) = self.respond();
             sleep(self.latency / 2).await;
-            if passes {
-                turn.answered(&headers);
+            if is_allowed {
+                permit.record_success(&headers);
                 return refusals;
             }
-            turn.refused(&headers, None);
+            permit.record_rate_limited(&headers, None);
             refusals += 1;
         }
     }
 
-    /// Sends so many requests, as many at once as there are slots; gives the virtual seconds that took, and the refusals.
-    async fn load(&self, throttle: &Throttle, requests: usize) -> (f64, usize) {
+    /// Sends `requests` requests, with one in flight for each slot.
+    async fn load(&self, limiter: &RateLimiter, requests: usize) -> LoadResult {
         let start = Instant::now();
-        let asked = stream::iter(0..requests).map(|_| self.ask(throttle)).buffer_unordered(CONCURRENCY);
-        let refusals = asked.fold(0, async |sum, refusals| sum + refusals).await;
-        (start.elapsed().as_secs_f64(), refusals)
+        let mut responses = stream::iter(0..requests).map(|_| self.request(limiter)).buffer_unordered(CONCURRENCY);
+        let mut refusals = 0;
+        while let Some(refused) = responses.next().await {
+            refusals += refused;
+        }
+        LoadResult { virtual_seconds: start.elapsed().as_secs_f64(), refusals }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_told_limit_is_used_up_and_not_exceeded() {
-    for (rate, burst, requests) in [(60.0, 100.0, 500), (30.0, 100.0, 500), (60.0, 15.0, 500), (400.0, 400.0, 4000)] {
+async fn advertised_limit_is_used_fully_and_never_exceeded() {
+    let rows = [(60.0, 100.0, 500), (30.0, 100.0, 500), (60.0, 15.0, 500), (400.0, 400.0, 4000)];
+    for (rate, burst, requests) in rows {
         for latency in [2, 20, 40, 100] {
-            let upstream = Upstream::new((rate, burst), Says::Everything, latency);
-            let (seconds, refusals) = upstream.load(&Throttle::new(CONCURRENCY), requests).await;
-            let by_slots = requests as f64 * upstream.latency.as_secs_f64() / CONCURRENCY as f64;
-            let ideal = ((requests as f64 - burst) / rate).max(by_slots);
+            let upstream = FakeUpstream::advertising(rate, burst, latency);
+            let LoadResult { virtual_seconds: seconds, refusals } =
+                upstream.load(&RateLimiter::new(CONCURRENCY), requests).await;
+            let slots_seconds = requests as f64 * upstream.latency.as_secs_f64() / CONCURRENCY as f64;
+            let best = ((requests as f64 - burst) / rate).max(slots_seconds);
             let case = format!("{rate} a second, burst of {burst}, {latency} ms: {seconds} s");
-            assert!(seconds <= 1.15 * ideal, "{case}, at best {ideal} s");
+            assert!(seconds <= 1.15 * best, "{case}, at best {best} s");
             assert_eq!(refusals, 0, "{case}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_is_not_told_is_found() {
+async fn limit_that_is_not_advertised_is_found() {
     for (rate, burst) in [(60.0, 100.0), (30.0, 100.0), (5.0, 15.0)] {
         for latency in [2, 20, 100, 200] {
-            let upstream = Upstream::new((rate, burst), Says::Nothing, latency);
-            let (seconds, refusals) = upstream.load(&Throttle::new(CONCURRENCY), 1000).await;
+            let upstream = FakeUpstream::silent(rate, burst, latency);
+            let LoadResult { virtual_seconds: seconds, refusals } =
+                upstream.load(&RateLimiter::new(CONCURRENCY), 1000).await;
             let case = format!("{rate} a second, burst of {burst}, {latency} ms: {seconds} s");
             assert!(seconds <= 1.2 * (1000.0 - burst) / rate, "{case}");
             assert!(refusals <= 60, "{case}: {refusals} refusals");
@@ -126,89 +139,96 @@ async fn a_limit_that_is_not_told_is_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_there_is_no_limit_the_slots_are_what_is_left_of_it() {
-    let upstream = Upstream::new((1e9, 1e9), Says::Nothing, 20);
-    let throttle = Throttle::new(CONCURRENCY);
-    let (polite, refusals) = upstream.load(&throttle, 300).await;
-    assert!((0.5..=1.5).contains(&polite) && refusals == 0, "{polite} s for the first");
-    let (full, refusals) = upstream.load(&throttle, 800).await;
-    assert!((1.0..=1.1).contains(&full) && refusals == 0, "{full} s where 16 at once take a second");
+async fn without_a_limit_only_the_slots_limit_the_load() {
+    let upstream = FakeUpstream::silent(1e9, 1e9, 20);
+    let limiter = RateLimiter::new(CONCURRENCY);
+    let first = upstream.load(&limiter, 300).await;
+    let seconds = first.virtual_seconds;
+    assert!((0.5..=1.5).contains(&seconds) && first.refusals == 0, "{seconds} s for the first 300");
+    let second = upstream.load(&limiter, 800).await;
+    let seconds = second.virtual_seconds;
+    assert!((1.0..=1.1).contains(&seconds) && second.refusals == 0, "{seconds} s, 1 s at best");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_answered_is_asked_politely() {
-    let throttle = Throttle::new(CONCURRENCY);
-    assert_eq!(spent(&throttle, 10).await, 0);
-    assert!((990..=1100).contains(&spent(&throttle, 10).await));
+async fn without_responses_the_initial_limit_holds() {
+    let limiter = RateLimiter::new(CONCURRENCY);
+    assert_eq!(milliseconds_to_send(&limiter, 10).await, 0);
+    assert!((990..=1100).contains(&milliseconds_to_send(&limiter, 10).await));
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_to_requests_that_did_not_wait_say_nothing_about_the_pace() {
-    let throttle = Throttle::new(CONCURRENCY);
+async fn responses_to_requests_that_did_not_wait_do_not_raise_the_rate() {
+    let limiter = RateLimiter::new(CONCURRENCY);
     for _ in 0..100 {
-        turn(&throttle).await.answered(&HeaderMap::new());
+        acquire(&limiter).await.record_success(&HeaderMap::new());
         sleep(Duration::from_secs(1)).await;
     }
-    assert!((990..=1100).contains(&spent(&throttle, 20).await));
+    assert!((990..=1100).contains(&milliseconds_to_send(&limiter, 20).await));
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_are_asked_for_as_documented_however_well_it_goes() {
-    let throttle = Throttle::new(CONCURRENCY);
+async fn rate_of_the_token_endpoint_never_rises() {
+    let limiter = RateLimiter::new(CONCURRENCY);
     let start = Instant::now();
     for _ in 0..105 {
-        throttle.ready(Endpoint::Token).await.unwrap().answered(&HeaderMap::new());
+        let permit = limiter.acquire(Endpoint::Token).await.unwrap();
+        permit.record_success(&HeaderMap::new());
     }
     assert!((49..=51).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_limit_is_learned_and_what_others_spent_is_believed() {
-    let throttle = Throttle::new(CONCURRENCY);
-    turn(&throttle).await.answered(&headers("30", "100", "61"));
-    assert_eq!(spent(&throttle, 60).await, 0);
-    assert!((990..=1100).contains(&spent(&throttle, 30).await));
+async fn advertised_limit_and_remaining_tokens_are_adopted() {
+    let limiter = RateLimiter::new(CONCURRENCY);
+    acquire(&limiter).await.record_success(&headers("30", "100", "61"));
+    assert_eq!(milliseconds_to_send(&limiter, 60).await, 0);
+    assert!((990..=1100).contains(&milliseconds_to_send(&limiter, 30).await));
     sleep(Duration::from_secs(10)).await;
-    turn(&throttle).await.answered(&headers("30", "100", "4"));
-    assert!((230..=310).contains(&spent(&throttle, 10).await));
-    // Endpoints do not share a bucket.
+    acquire(&limiter).await.record_success(&headers("30", "100", "4"));
+    assert!((230..=310).contains(&milliseconds_to_send(&limiter, 10).await));
+    // Endpoints have separate buckets.
     let start = Instant::now();
-    throttle.ready(Endpoint::Employments).await.unwrap();
+    limiter.acquire(Endpoint::Employments).await.unwrap();
     assert!(start.elapsed().is_zero());
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_that_may_not_have_been_counted_are_taken_off() {
-    // Fewer than we think by one in reserve and one in flight; more, by one that has ended since too.
+async fn requests_that_personio_may_not_have_counted_are_subtracted() {
+    // 5 remaining tokens are fewer than the bucket has: one reserved token and one request in
+    // flight are subtracted. 90 are more than it has: the request that completed since is
+    // subtracted too.
     for (left, free) in [("5", 3), ("90", 87)] {
-        let throttle = Throttle::new(CONCURRENCY);
-        let (first, overtaker, _third) = (turn(&throttle).await, turn(&throttle).await, turn(&throttle).await);
-        drop(overtaker);
-        first.answered(&headers("1", "100", left));
+        let limiter = RateLimiter::new(CONCURRENCY);
+        let first = acquire(&limiter).await;
+        let second = acquire(&limiter).await;
+        let _third = acquire(&limiter).await;
+        drop(second);
+        first.record_success(&headers("1", "100", left));
         drop(first);
-        assert_eq!(spent(&throttle, free).await, 0, "{left} left");
-        assert!(spent(&throttle, 1).await >= 1000, "{left} left");
+        assert_eq!(milliseconds_to_send(&limiter, free).await, 0, "{left} left");
+        assert!(milliseconds_to_send(&limiter, 1).await >= 1000, "{left} left");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_hears_of_the_limit_at_once() {
-    let throttle = Throttle::new(CONCURRENCY);
-    let first = turn(&throttle).await;
-    spent(&throttle, 9).await;
+async fn waiting_request_uses_a_new_limit_at_once() {
+    let limiter = RateLimiter::new(CONCURRENCY);
+    let first = acquire(&limiter).await;
+    milliseconds_to_send(&limiter, 9).await;
     let start = Instant::now();
     let ((), ()) = tokio::join!(
         async {
             sleep(Duration::from_millis(5)).await;
-            first.answered(&headers("60", "100", "90"));
+            first.record_success(&headers("60", "100", "90"));
         },
-        async { drop(turn(&throttle).await) }
+        async { drop(acquire(&limiter).await) }
     );
     assert!(start.elapsed() < Duration::from_millis(10), "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_out_of_any_reason_is_not_used_and_is_reported() {
+async fn implausible_limit_is_not_used_and_is_reported() {
     for (rate, burst, cost) in [
         ("0", "100", "1"),
         ("-0.0", "100", "1"),
@@ -233,135 +253,146 @@ async fn a_limit_out_of_any_reason_is_not_used_and_is_reported() {
         ("5", "10", "11"),
     ] {
         let case = format!("{rate}, {burst}, {cost}");
-        let throttle = Throttle::new(CONCURRENCY);
-        let nonsense =
-            of([("replenish-rate", rate), ("burst-capacity", burst), ("requested-tokens", cost), ("remaining", "0")]);
-        turn(&throttle).await.answered(&nonsense);
-        assert_eq!(spent(&throttle, 9).await, 0, "{case}");
-        assert!((40..=110).contains(&spent(&throttle, 1).await), "{case}: as fast as where nothing is told");
-        assert_eq!(throttle.implausible(), [Endpoint::Persons], "{case}");
-        assert!(throttle.told().is_empty(), "{case}");
-        turn(&throttle).await.answered(&headers("30", "100", "99"));
-        assert_eq!((throttle.implausible(), throttle.told().len()), (Vec::new(), 1), "{case}: then a sound one");
-        turn(&throttle).await.refused(&nonsense, None);
-        assert_eq!(throttle.implausible(), [Endpoint::Persons], "{case}: of a refusal");
-        let kept = throttle.told().first().map(|(_, limit)| *limit);
-        assert_eq!(kept, Some(Limit { per_second: 30.0, burst: 100.0 }), "{case}: the sound one stays");
+        let limiter = RateLimiter::new(CONCURRENCY);
+        let implausible = rate_headers([
+            ("replenish-rate", rate),
+            ("burst-capacity", burst),
+            ("requested-tokens", cost),
+            ("remaining", "0"),
+        ]);
+        acquire(&limiter).await.record_success(&implausible);
+        assert_eq!(milliseconds_to_send(&limiter, 9).await, 0, "{case}");
+        let next = milliseconds_to_send(&limiter, 1).await;
+        assert!((40..=110).contains(&next), "{case}: as fast as without an advertised limit");
+        assert_eq!(limiter.implausible_limits(), [Endpoint::Persons], "{case}");
+        assert!(limiter.advertised_limits().is_empty(), "{case}");
+        acquire(&limiter).await.record_success(&headers("30", "100", "99"));
+        assert!(limiter.implausible_limits().is_empty(), "{case}: then a plausible one");
+        assert_eq!(limiter.advertised_limits().len(), 1, "{case}: then a plausible one");
+        acquire(&limiter).await.record_rate_limited(&implausible, None);
+        assert_eq!(limiter.implausible_limits(), [Endpoint::Persons], "{case}: in a 429");
+        let limit = RateLimit { per_second: 30.0, burst: 100.0 };
+        assert_eq!(limiter.advertised_limits(), [(Endpoint::Persons, limit)], "{case}: unchanged");
     }
-    for headers in [of([]), of([("burst-capacity", "5")]), of([("replenish-rate", "5")]), of([("remaining", "x")])] {
-        let throttle = Throttle::new(CONCURRENCY);
-        turn(&throttle).await.answered(&headers);
-        assert!(throttle.implausible().is_empty() && throttle.told().is_empty(), "{headers:?}: nothing is told");
+    for headers in [
+        rate_headers([]),
+        rate_headers([("burst-capacity", "5")]),
+        rate_headers([("replenish-rate", "5")]),
+        rate_headers([("remaining", "x")]),
+    ] {
+        let limiter = RateLimiter::new(CONCURRENCY);
+        acquire(&limiter).await.record_success(&headers);
+        assert!(limiter.implausible_limits().is_empty(), "{headers:?}: no limit is advertised");
+        assert!(limiter.advertised_limits().is_empty(), "{headers:?}: no limit is advertised");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_a_request_costs_several_tokens_rate_burst_and_rest_are_divided() {
-    let throttle = Throttle::new(CONCURRENCY);
-    let costly = |remaining: &str| {
-        let told = [("replenish-rate", "60"), ("burst-capacity", "200"), ("requested-tokens", "10")];
-        let mut headers = of(told);
-        headers.insert("x-ratelimit-remaining", remaining.parse().unwrap());
-        headers
-    };
-    turn(&throttle).await.answered(&costly("199"));
-    let told = throttle.told().first().map(|(_, limit)| *limit);
-    assert_eq!(told, Some(Limit { per_second: 6.0, burst: 20.0 }));
-    assert_eq!(spent(&throttle, 18).await, 0, "19 requests are left, of which one is kept in reserve");
-    assert!((1000..=1200).contains(&spent(&throttle, 6).await), "six a second");
+async fn rate_burst_and_remaining_tokens_are_divided_by_the_cost_of_a_request() {
+    let limiter = RateLimiter::new(CONCURRENCY);
+    let mut headers = rate_headers([("replenish-rate", "60"), ("burst-capacity", "200"), ("requested-tokens", "10")]);
+    headers.insert("x-ratelimit-remaining", HeaderValue::from_static("199"));
+    acquire(&limiter).await.record_success(&headers);
+    let limit = RateLimit { per_second: 6.0, burst: 20.0 };
+    assert_eq!(limiter.advertised_limits(), [(Endpoint::Persons, limit)]);
+    assert_eq!(milliseconds_to_send(&limiter, 18).await, 0, "19 of which one is reserved");
+    assert!((1000..=1200).contains(&milliseconds_to_send(&limiter, 6).await), "six a second");
     sleep(Duration::from_secs(10)).await;
-    turn(&throttle).await.answered(&costly("39"));
-    assert_eq!(spent(&throttle, 2).await, 0, "39 tokens are three requests");
-    assert!((160..=200).contains(&spent(&throttle, 1).await));
+    headers.insert("x-ratelimit-remaining", HeaderValue::from_static("39"));
+    acquire(&limiter).await.record_success(&headers);
+    assert_eq!(milliseconds_to_send(&limiter, 2).await, 0, "39 tokens are three requests");
+    assert!((160..=200).contains(&milliseconds_to_send(&limiter, 1).await));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_low_limit_is_kept_to() {
-    let throttle = Throttle::new(CONCURRENCY);
-    turn(&throttle).await.answered(&headers("0.1", "1", "0"));
-    assert!((9_000..=11_000).contains(&spent(&throttle, 1).await));
-    turn(&throttle).await.refused(&headers("0.1", "1", "0"), None);
-    assert!((9_000..=12_000).contains(&spent(&throttle, 1).await), "not faster for having been refused");
+async fn low_advertised_limit_is_respected() {
+    let limiter = RateLimiter::new(CONCURRENCY);
+    acquire(&limiter).await.record_success(&headers("0.1", "1", "0"));
+    assert!((9_000..=11_000).contains(&milliseconds_to_send(&limiter, 1).await));
+    acquire(&limiter).await.record_rate_limited(&headers("0.1", "1", "0"), None);
+    assert!((9_000..=12_000).contains(&milliseconds_to_send(&limiter, 1).await), "not faster after a 429");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_that_is_too_long_fails_the_requests_instead_of_holding_them() {
+async fn request_fails_during_a_pause_over_a_minute() {
     for seconds in [61, 86_400, u64::MAX] {
-        let throttle = Throttle::new(CONCURRENCY);
-        turn(&throttle).await.refused(&HeaderMap::new(), Some(Duration::from_secs(seconds)));
-        let ready = throttle.ready(Endpoint::Persons).await;
-        assert!(matches!(ready, Err(Error::RateLimited { retry_after: Some(_), .. })), "{ready:?}");
-        sleep(LONGEST_PAUSE).await;
-        assert!(throttle.ready(Endpoint::Persons).await.is_ok());
+        let limiter = RateLimiter::new(CONCURRENCY);
+        acquire(&limiter).await.record_rate_limited(&HeaderMap::new(), Some(Duration::from_secs(seconds)));
+        let result = limiter.acquire(Endpoint::Persons).await;
+        assert!(matches!(result, Err(Error::RateLimited { retry_after: Some(_), .. })), "{result:?}");
+        sleep(MAX_PAUSE).await;
+        assert!(limiter.acquire(Endpoint::Persons).await.is_ok());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_429_stops_everybody_for_at_least_a_second() {
-    let throttle = Throttle::new(CONCURRENCY);
-    turn(&throttle).await.refused(&HeaderMap::new(), None);
-    assert!((1000..=1200).contains(&spent(&throttle, 1).await));
-    turn(&throttle).await.refused(&HeaderMap::new(), Some(Duration::from_secs(7)));
-    assert!((7000..=7300).contains(&spent(&throttle, 1).await));
+async fn status_429_pauses_the_endpoint_for_at_least_a_second() {
+    let limiter = RateLimiter::new(CONCURRENCY);
+    acquire(&limiter).await.record_rate_limited(&HeaderMap::new(), None);
+    assert!((1000..=1200).contains(&milliseconds_to_send(&limiter, 1).await));
+    acquire(&limiter).await.record_rate_limited(&HeaderMap::new(), Some(Duration::from_secs(7)));
+    assert!((7000..=7300).contains(&milliseconds_to_send(&limiter, 1).await));
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_halve_the_pace_once_for_all_that_were_in_flight_together() {
+async fn refusals_in_flight_together_halve_the_rate_once() {
     for together in [1, 5] {
-        let throttle = Throttle::new(CONCURRENCY);
-        let turns = join_all((0..together).map(|_| turn(&throttle))).await;
-        turns.iter().for_each(|turn| turn.refused(&HeaderMap::new(), None));
-        drop(turns);
-        // During the pause five tokens come back.
-        spent(&throttle, 5).await;
-        let spent = spent(&throttle, 10).await;
-        assert!((1990..=2100).contains(&spent), "{together}: {spent}");
+        let limiter = RateLimiter::new(CONCURRENCY);
+        let permits = join_all((0..together).map(|_| acquire(&limiter))).await;
+        for permit in &permits {
+            permit.record_rate_limited(&HeaderMap::new(), None);
+        }
+        drop(permits);
+        // The bucket gains five tokens during the pause.
+        milliseconds_to_send(&limiter, 5).await;
+        let milliseconds = milliseconds_to_send(&limiter, 10).await;
+        assert!((1990..=2100).contains(&milliseconds), "{together}: {milliseconds}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_429_a_told_pace_is_halved_and_soon_back() {
-    let throttle = Throttle::new(CONCURRENCY);
+async fn status_429_halves_an_advertised_rate_and_responses_restore_it() {
+    let limiter = RateLimiter::new(CONCURRENCY);
     let empty = headers("60", "100", "0");
-    turn(&throttle).await.refused(&empty, None);
-    spent(&throttle, 30).await;
-    let halved = spent(&throttle, 60).await;
+    acquire(&limiter).await.record_rate_limited(&empty, None);
+    milliseconds_to_send(&limiter, 30).await;
+    let halved = milliseconds_to_send(&limiter, 60).await;
     assert!((1950..=2100).contains(&halved), "{halved}");
     for _ in 0..10 {
-        turn(&throttle).await.answered(&empty);
+        acquire(&limiter).await.record_success(&empty);
     }
-    turn(&throttle).await;
-    let recovered = spent(&throttle, 60).await;
+    acquire(&limiter).await;
+    let recovered = milliseconds_to_send(&limiter, 60).await;
     assert!((990..=1100).contains(&recovered), "{recovered}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_for_a_token_keeps_no_slot_and_waiting_for_a_slot_no_token() {
-    let throttle = Throttle::new(1);
-    turn(&throttle).await.refused(&HeaderMap::new(), None);
+async fn waiting_request_holds_neither_a_slot_nor_a_token() {
+    let limiter = RateLimiter::new(1);
+    acquire(&limiter).await.record_rate_limited(&HeaderMap::new(), None);
     let start = Instant::now();
     let paused = async {
-        turn(&throttle).await;
+        acquire(&limiter).await;
         start.elapsed()
     };
     let other = async {
         sleep(Duration::from_millis(1)).await;
-        let _turn = throttle.ready(Endpoint::Employments).await.unwrap();
+        let _permit = limiter.acquire(Endpoint::Employments).await.unwrap();
         let sent = start.elapsed();
         sleep(Duration::from_secs(5)).await;
         sent
     };
     let (paused, other) = tokio::join!(paused, other);
-    assert!(other < Duration::from_millis(10), "no slot while the first waits for its token: {other:?}");
-    assert!(paused >= Duration::from_secs(5), "a second request on the only slot: {paused:?}");
-    assert_eq!(spent(&throttle, 5).await, 0, "tokens came back while the first waited for the slot");
+    assert!(other < Duration::from_millis(10), "the first holds the slot without a token: {other:?}");
+    assert!(paused >= Duration::from_secs(5), "a second request uses the only slot: {paused:?}");
+    assert_eq!(milliseconds_to_send(&limiter, 5).await, 0, "the first holds tokens without a slot");
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_gives_up_waiting_holds_nobody_up() {
-    let throttle = Throttle::new(CONCURRENCY);
-    spent(&throttle, 10).await;
-    assert!(timeout(Duration::from_millis(50), turn(&throttle)).await.is_err());
-    let spent = spent(&throttle, 1).await;
-    assert!((45..=55).contains(&spent), "{spent}");
+async fn cancelled_request_does_not_delay_others() {
+    let limiter = RateLimiter::new(CONCURRENCY);
+    milliseconds_to_send(&limiter, 10).await;
+    assert!(timeout(Duration::from_millis(50), acquire(&limiter)).await.is_err());
+    let milliseconds = milliseconds_to_send(&limiter, 1).await;
+    assert!((45..=55).contains(&milliseconds), "{milliseconds}");
 }
