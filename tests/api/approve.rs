@@ -179,6 +179,32 @@ async fn a_change_that_has_grown_is_held_back_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_held_change_with_values_gained_since_is_another_change() {
+    let mut setup = Setup::persons(60);
+    for person in &mut setup.world.persons {
+        person.employments.iter_mut().for_each(|employment| employment.supervisor = None);
+    }
+    let simulator = setup.simulator();
+    let (_program, base_url) = held(&simulator, 20).await;
+    let shown = held_id(&base_url).await;
+    simulator.with_world(|world| {
+        let boss = world.persons[0].id.clone();
+        for person in world.persons.iter_mut().skip(1).take(5) {
+            // Employments are read again when the person's record has changed.
+            person.preferred_name = Some("Changed".to_owned());
+            person.employments.iter_mut().for_each(|employment| employment.supervisor = Some(boss.clone()));
+        }
+    });
+    until("it is another change", async || {
+        get(&format!("{base_url}/Users"), TOKEN).await;
+        held_id(&base_url).await != shown
+    })
+    .await;
+    refuses(&approve(&base_url, &[&shown]).await, 1, "not approved: the change that is held back is");
+    assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_is_shown_who_would_change_and_in_what_but_no_value() {
     let simulator = Setup::persons(60).simulator();
     let (_program, base_url) = held(&simulator, 20).await;

@@ -95,7 +95,7 @@ async fn metric(bridge: &Bridge, name: &str) -> String {
 type Harm = fn(&Bridge);
 
 /// Each kind of loss, and the number that tells it.
-const HARMS: [(&str, Harm); 22] = [
+const HARMS: [(&str, Harm); 24] = [
     ("disappeared", |bridge| bridge.simulator.with_world(|world| world.persons.truncate(40))),
     ("deactivated", |bridge| {
         everybody(bridge, |person| {
@@ -109,6 +109,14 @@ const HARMS: [(&str, Harm); 22] = [
         everybody(bridge, |person| {
             person.email = person.email.take().map(|email| email.replace('@', "@new."));
         });
+    }),
+    ("otherEmail", |bridge| {
+        everybody(bridge, |person| {
+            person.email = person.email.take().map(|email| email.replace('@', "@new."));
+        });
+    }),
+    ("moreGroups", |bridge| {
+        employments(bridge, |it| it.org_units = vec![(OrgUnitKind::Department, "u2".to_owned())]);
     }),
     ("withoutEmployment", |bridge| everybody(bridge, |person| person.employments.clear())),
     ("withoutDepartment", |bridge| employments(bridge, |it| it.org_units.clear())),
@@ -169,6 +177,30 @@ async fn many_who_become_active_at_once_are_held_back() {
         assert_eq!(bridge.directory().held_back().is_some(), held, "{persons}");
     }
     assert_eq!(directory(&bridge).await["heldBack"]["activated"], 13, "with those within two hours");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_users_who_join_a_group_at_once_are_held_back() {
+    let mut world = company(60);
+    for person in &mut world.persons {
+        person.employments.iter_mut().for_each(|it| it.org_units.clear());
+    }
+    let (bridge, users) = guarded_world(world).await;
+    for (persons, held) in [(12, false), (13, true)] {
+        bridge.simulator.with_world(|world| {
+            for person in world.persons.iter_mut().take(persons) {
+                let unit = (OrgUnitKind::Department, "u2".to_owned());
+                person.employments.iter_mut().for_each(|it| it.org_units = vec![unit.clone()]);
+            }
+        });
+        let joined =
+            bridge.reloaded().await.iter().zip(&users).filter(|(now, was)| now["groups"] != was["groups"]).count();
+        assert_eq!(joined, 12.min(persons));
+        assert_eq!(bridge.directory().held_back().is_some(), held, "{persons}");
+    }
+    let told = directory(&bridge).await;
+    assert_eq!(told["heldBack"]["moreGroups"], 13, "with those within two hours: {told}");
+    assert!(told["detail"].as_str().unwrap().contains("13 would join a group"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

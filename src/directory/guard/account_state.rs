@@ -25,7 +25,7 @@ struct Watched {
 }
 
 /// Watched values, in the order of [`AccountState::values`].
-const WATCHED: [Watched; 7] = [
+const WATCHED: [Watched; 8] = [
     Watched { lost: Kind::WithoutDepartment, changed: Kind::OtherDepartment },
     Watched { lost: Kind::WithoutManager, changed: Kind::OtherManager },
     Watched { lost: Kind::WithoutEmployeeNumber, changed: Kind::OtherEmployeeNumber },
@@ -33,13 +33,13 @@ const WATCHED: [Watched; 7] = [
     Watched { lost: Kind::WithoutOrganization, changed: Kind::OtherOrganization },
     Watched { lost: Kind::WithoutDivision, changed: Kind::OtherDivision },
     Watched { lost: Kind::WithoutName, changed: Kind::OtherName },
+    Watched { lost: Kind::WithoutEmail, changed: Kind::OtherEmail },
 ];
 
 /// Account state of one user, without the groups.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct AccountState {
     active: bool,
-    has_email: bool,
     has_employment: bool,
     /// Hash of the `userName` in lower case.
     user_name: ValueHash,
@@ -48,7 +48,7 @@ struct AccountState {
 }
 
 /// Account state of one user, with the groups.
-#[derive(Debug, Clone, Copy, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Account<'a> {
     state: &'a AccountState,
     /// Hashes of the ids of the user's groups.
@@ -58,6 +58,7 @@ struct Account<'a> {
 impl AccountState {
     fn of(user: &User) -> Self {
         let enterprise = &user.enterprise;
+        let email = user.emails.first().map(|email| email.value.to_lowercase());
         let values = [
             enterprise.department.as_deref(),
             enterprise.manager.as_ref().map(|manager| manager.value.as_str()),
@@ -66,10 +67,10 @@ impl AccountState {
             enterprise.organization.as_deref(),
             enterprise.division.as_deref(),
             user.name.formatted.as_deref(),
+            email.as_deref(),
         ];
         Self {
             active: user.active,
-            has_email: !user.emails.is_empty(),
             has_employment: user.has_employment(),
             user_name: folded_hash(&user.user_name),
             values: values.map(|value| value.map_or(ABSENT, hash)),
@@ -90,7 +91,6 @@ impl Account<'_> {
         note(Kind::Deactivated, was.active && !is.active);
         note(Kind::Activated, !was.active && is.active);
         note(Kind::Renamed, was.user_name != is.user_name);
-        note(Kind::WithoutEmail, was.has_email && !is.has_email);
         note(Kind::WithoutEmployment, was.has_employment && !is.has_employment);
         for (watched, (before, after)) in WATCHED.iter().zip(was.values.iter().zip(&is.values)) {
             note(watched.lost, *before != ABSENT && *after == ABSENT);
@@ -98,13 +98,14 @@ impl Account<'_> {
         }
         let (left, kept): (Vec<_>, Vec<_>) = self.groups.iter().partition(|group| !later.groups.contains(group));
         note(Kind::FewerGroups, !left.is_empty());
+        note(Kind::MoreGroups, later.groups.iter().any(|group| !self.groups.contains(group)));
         note(Kind::RenamedGroup, kept.iter().any(|group| renamed_groups.contains(group)));
         kinds
     }
 }
 
 /// Account states of all users of a load, by id. They stay in memory as long as the load is served,
-/// so each user takes only about 50 bytes: all ids are one text, and users in the same groups share
+/// so each user takes only about 60 bytes: all ids are one text, and users in the same groups share
 /// them.
 #[derive(Debug, Default)]
 struct Users {
@@ -211,6 +212,8 @@ pub(super) enum GroupChange {
 pub(in crate::directory) struct Change {
     /// Changed users, by id.
     pub(in crate::directory) users: Vec<(Box<str>, Kinds)>,
+    /// Ids of users who only gain a value, which counts for nothing but is part of the change's id.
+    pub(super) gained: Vec<Box<str>>,
     pub(super) groups: Vec<(Box<str>, GroupChange)>,
     /// Flag set when another mapping made the users.
     pub(super) has_new_mapping: bool,
@@ -269,6 +272,8 @@ impl Accounts {
             };
             if !kinds.is_empty() {
                 change.users.push((id.into(), kinds));
+            } else if later.users.find(id).is_some_and(|now| now != before) {
+                change.gained.push(id.into());
             }
         }
         for (id, _) in later.users.iter().filter(|(id, _)| self.users.find(id).is_none()) {
@@ -327,13 +332,7 @@ mod tests {
     use crate::scim::{EnterpriseUser, Extension, Locations, Membership, Meta, Name};
 
     fn whole() -> AccountState {
-        AccountState {
-            active: true,
-            has_email: true,
-            has_employment: true,
-            user_name: folded_hash("Ann@x"),
-            values: [1; WATCHED.len()],
-        }
+        AccountState { active: true, has_employment: true, user_name: folded_hash("Ann@x"), values: [1; WATCHED.len()] }
     }
 
     /// Returns the kinds of change of a user, where group 2 gets another name.
@@ -346,20 +345,21 @@ mod tests {
     fn only_what_was_there_can_be_lost() {
         let bare = AccountState {
             active: false,
-            has_email: false,
             has_employment: false,
             user_name: folded_hash("personio-1"),
             values: [ABSENT; WATCHED.len()],
         };
         let both = &[1, 2][..];
         let lost: Vec<Kind> = WATCHED.iter().map(|watched| watched.lost).collect();
-        let all = [Kind::Deactivated, Kind::Renamed, Kind::WithoutEmail, Kind::WithoutEmployment];
-        assert_eq!(kinds(&whole(), both, &bare, &[]), [&all[..], &lost, &[Kind::FewerGroups]].concat());
-        assert_eq!(kinds(&bare, &[], &whole(), both), [Kind::Renamed, Kind::Activated]);
+        let mut all =
+            [&[Kind::Deactivated, Kind::Renamed, Kind::WithoutEmployment, Kind::FewerGroups], &lost[..]].concat();
+        all.sort_unstable_by_key(|kind| *kind as usize);
+        assert_eq!(kinds(&whole(), both, &bare, &[]), all);
+        assert_eq!(kinds(&bare, &[], &whole(), both), [Kind::Renamed, Kind::Activated, Kind::MoreGroups]);
         let other_case = AccountState { user_name: folded_hash("ann@X"), ..whole() };
         assert_eq!(kinds(&whole(), both, &other_case, both), [Kind::RenamedGroup]);
         assert_eq!(kinds(&whole(), both, &whole(), &[1]), [Kind::FewerGroups]);
-        assert_eq!(kinds(&whole(), &[1], &whole(), both), []);
+        assert_eq!(kinds(&whole(), &[1], &whole(), both), [Kind::MoreGroups]);
         for (place, watched) in WATCHED.iter().enumerate() {
             let mut other = whole();
             other.values[place] = 2;
@@ -404,7 +404,7 @@ mod tests {
             + states.capacity() * size_of::<AccountState>()
             + memberships.capacity() * size_of::<u32>();
         assert_eq!(group_sets.len(), 1);
-        assert!(bytes < 10_000 * 60, "{} bytes a user", bytes / 10_000);
+        assert!(bytes < 10_000 * 64, "{} bytes a user", bytes / 10_000);
     }
 
     #[test]

@@ -38,11 +38,13 @@ pub enum Kind {
     RenamedGroup,
     Activated,
     New,
+    OtherEmail,
+    MoreGroups,
 }
 
 impl Kind {
     /// All kinds, in the order of reports.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Disappeared,
         Self::Deactivated,
         Self::Renamed,
@@ -66,19 +68,22 @@ impl Kind {
         Self::RenamedGroup,
         Self::Activated,
         Self::New,
+        Self::OtherEmail,
+        Self::MoreGroups,
     ];
     /// Kinds that depend on the mapping. A new mapping is a decision of the operator, so these
     /// changes do not count then.
-    const OF_MAPPING: [Self; 6] = [
+    const OF_MAPPING: [Self; 7] = [
         Self::WithoutEmployeeNumber,
         Self::OtherEmployeeNumber,
         Self::WithoutDivision,
         Self::OtherDivision,
         Self::FewerGroups,
         Self::RenamedGroup,
+        Self::MoreGroups,
     ];
     /// Kinds that give something.
-    const GAINS: [Self; 2] = [Self::Activated, Self::New];
+    const GAINS: [Self; 3] = [Self::Activated, Self::New, Self::MoreGroups];
 
     /// Returns the key of this kind's number in JSON.
     #[must_use]
@@ -107,6 +112,8 @@ impl Kind {
             Self::RenamedGroup => "renamedGroup",
             Self::Activated => "activated",
             Self::New => "new",
+            Self::OtherEmail => "otherEmail",
+            Self::MoreGroups => "moreGroups",
         }
     }
 
@@ -137,6 +144,8 @@ impl Kind {
             Self::RenamedGroup => "would be in a group with another name",
             Self::Activated => "would become active",
             Self::New => "would be new",
+            Self::OtherEmail => "would have another e-mail address",
+            Self::MoreGroups => "would join a group",
         }
     }
 }
@@ -216,6 +225,7 @@ impl MaxChange {
             && (is_most
                 || is_many(users, of)
                 || is_many(losses.number(Kind::Activated), before)
+                || is_many(losses.number(Kind::MoreGroups), before)
                 || (new > MAX_NEW && self.is_share_exceeded(new, before))
                 || is_many(groups.gone + groups.renamed, groups.of))
     }
@@ -277,10 +287,11 @@ impl Losses {
         Kind::ALL.into_iter().zip(self.kinds).filter(|(_, number)| *number > 0)
     }
 
-    /// Returns the number of affected users and groups. A user who loses something and becomes
-    /// active counts twice.
+    /// Returns the number of affected users and groups. A user who loses something and also gains
+    /// something counts for each.
     pub(in crate::directory) fn size(&self) -> usize {
-        self.users + self.number(Kind::Activated) + self.number(Kind::New) + self.groups.gone + self.groups.renamed
+        let gains: usize = Kind::GAINS.iter().map(|kind| self.number(*kind)).sum();
+        self.users + gains + self.groups.gone + self.groups.renamed
     }
 }
 
@@ -349,6 +360,10 @@ mod tests {
             (Kind::Activated, 10, 12, false),
             (Kind::Activated, 11, 12, true),
             (Kind::Activated, 201, 1000, true),
+            (Kind::MoreGroups, 10, 12, false),
+            (Kind::MoreGroups, 11, 12, true),
+            (Kind::MoreGroups, 200, 1000, false),
+            (Kind::MoreGroups, 201, 1000, true),
         ] {
             let found = losses(of, count, kind);
             assert_eq!(MaxChange(0.2).is_exceeded_by(&found), expected, "{kind:?}: {count} of {of}");

@@ -26,7 +26,7 @@ use crate::scim;
 /// Number of bytes of a digest that serve as id of a change.
 const ID_LENGTH: usize = 6;
 
-/// Id of a change: a digest of the affected users and groups, the kinds of change, and the new
+/// Id of a change: a digest of the users and groups that differ, the kinds of change, and the new
 /// states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangeId([u8; ID_LENGTH]);
@@ -42,7 +42,10 @@ impl ChangeId {
             .groups
             .iter()
             .flat_map(|(id, _)| [id.as_bytes().to_vec(), later.group_hash(id).to_be_bytes().to_vec()]);
-        let digest = scim::digest(users.chain([b"groups".to_vec()]).chain(groups));
+        let gained =
+            change.gained.iter().flat_map(|id| [id.as_bytes().to_vec(), later.hash_of(id).to_be_bytes().to_vec()]);
+        let parts = users.chain([b"groups".to_vec()]).chain(groups).chain([b"gained".to_vec()]).chain(gained);
+        let digest = scim::digest(parts);
         let mut id = [0; ID_LENGTH];
         id.iter_mut().zip(digest).for_each(|(byte, found)| *byte = found);
         Self(id)

@@ -86,6 +86,11 @@ fn groups(user: &Value) -> BTreeMap<&str, &Value> {
     groups.map(|group| (group["value"].as_str().unwrap(), &group["display"])).collect()
 }
 
+/// Returns the first e-mail address, in lower case.
+fn email(user: &Value) -> Option<String> {
+    Some(user["emails"].get(0)?["value"].as_str()?.to_lowercase())
+}
+
 fn changed(was: &Value, now: &Value) -> BTreeSet<String> {
     let name = |user: &Value| user["userName"].as_str().unwrap().to_lowercase();
     let is_active = |user: &Value| user["active"] == true;
@@ -100,7 +105,9 @@ fn changed(was: &Value, now: &Value) -> BTreeSet<String> {
     note("deactivated".to_owned(), is_active(was) && !is_active(now));
     note("activated".to_owned(), !is_active(was) && is_active(now));
     note("renamed".to_owned(), name(was) != name(now));
-    note("withoutEmail".to_owned(), was["emails"].is_array() && !now["emails"].is_array());
+    let (email, later_email) = (email(was), email(now));
+    note("withoutEmail".to_owned(), email.is_some() && later_email.is_none());
+    note("otherEmail".to_owned(), email.is_some() && later_email.is_some() && email != later_email);
     let employment = [PERSONIO, "employmentId"];
     note("withoutEmployment".to_owned(), has(was, &employment) && !has(now, &employment));
     for (end, path) in VALUES {
@@ -110,6 +117,7 @@ fn changed(was: &Value, now: &Value) -> BTreeSet<String> {
         }
     }
     note("fewerGroups".to_owned(), groups_before.keys().any(|group| !groups_after.contains_key(group)));
+    note("moreGroups".to_owned(), groups_after.keys().any(|group| !groups_before.contains_key(group)));
     let is_renamed = |(group, name): (&&str, &&Value)| groups_after.get(*group).is_some_and(|after| *after != *name);
     note("renamedGroup".to_owned(), groups_before.iter().any(is_renamed));
     kinds
