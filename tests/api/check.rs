@@ -183,7 +183,7 @@ async fn what_is_wrong_is_named_with_what_to_change() {
         (Endpoint::Persons, Html(502), "persons", "fail", "answered 502", "Try again.".to_owned()),
         (Endpoint::Persons, WrongJson, "persons", "fail", "cannot be read", "nothing in between".to_owned()),
         (Endpoint::Persons, Action::EmptyListing, "persons", "fail", "there are none", "choose the persons".to_owned()),
-        (Endpoint::Persons, too_many, "persons", "fail", "limits the requests", "try again later".to_owned()),
+        (Endpoint::Persons, too_many, "persons", "fail", "limits the rate of requests", "try again later".to_owned()),
         (
             Endpoint::Employments,
             Status(403),

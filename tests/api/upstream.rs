@@ -194,7 +194,7 @@ async fn an_unreasonable_retry_after_fails_the_load_and_nothing_else() {
         simulator.fail(Fault::on(Endpoint::Persons, action));
         let bridge = setup.start_with(simulator);
         let failure = bridge.failure().await;
-        assert!(failure.contains("limits the requests"), "{seconds}: {failure}");
+        assert!(failure.contains("limits the rate of requests"), "{seconds}: {failure}");
         assert_eq!(bridge.simulator.requests(Endpoint::Persons), 1);
     }
 }
