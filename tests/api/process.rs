@@ -568,7 +568,7 @@ async fn a_company_larger_than_the_largest_page_is_warned_of_in_the_log_and_on_t
         let is_about = |line: &Value| line["level"] == "WARN" && line["message"].as_str().unwrap().starts_with(words);
         assert_eq!(log.iter().filter(|line| is_about(line)).count(), usize::from(is_warned), "{log:?}");
         let page = get(&format!("{origin}/status"), TOKEN).await.text;
-        assert_eq!(page.contains("more than the largest page holds"), is_warned, "{page}");
+        assert_eq!(page.contains("more users than the largest page holds"), is_warned, "{page}");
     }
 }
 
