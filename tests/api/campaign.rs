@@ -1,17 +1,19 @@
-//! A campaign of failures: a long random schedule of what goes wrong upstream, mixed with real changes,
-//! while clients poll and an operator approves what is held back. Whatever happens,
-//! - nobody goes who exists, and nobody loses an employment;
-//! - a read by id gives what the list gives, also of a server that has just started;
-//! - no more users than the guard lets through have a department, a manager or a membership that they never had
-//!   upstream, or lack one that they never lacked there, unless exactly that was approved;
-//! - an approval publishes what was shown.
+//! Randomised long test: a random schedule of upstream failures, mixed with real changes, while
+//! clients poll and an operator approves held changes. At every step these rules hold:
+//! - No existing person disappears, and no user loses the data of an existing employment.
+//! - A read by id returns the same as the list, also on a server that has just started.
+//! - At most as many users as the guard permits have a department, a manager or a membership that
+//!   they never had upstream, or lack one that they always had there, unless exactly that change
+//!   was approved.
+//! - An approval publishes exactly the changes that were shown.
 //!
-//! And once the failures end, what is served is soon what Personio says.
+//! Once the failures end, the served users soon match Personio again.
 //!
-//! The schedule follows from a seed; which request meets which failure depends on the machine as well.
-//! `CAMPAIGN_SEED=7 cargo test --test api campaign` tries another one.
+//! The schedule follows from a seed. The machine's timing also decides which request meets which
+//! failure. `CAMPAIGN_SEED=7 cargo test --test api campaign` runs another schedule.
 //!
-//! It never has Personio say of somebody alone that there is no such person: that is how a person is gone.
+//! The schedule never makes Personio return 404 for a single existing person, because the server
+//! takes exactly that response as proof of a deletion.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -36,16 +38,16 @@ const SEED: u64 = 20_261_123;
 const STEPS: usize = 500;
 const PERSONS: usize = 102;
 const MAX_CHANGE: f64 = 0.2;
-/// In everything that must not leave, and in the text of failures.
+/// Marker in every value that must not leave and in the text of failures.
 const PRIVATE: &str = "MARKER-c4a1";
 const HOURS: f64 = 27.182_818;
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 const HOUR: Duration = Duration::from_secs(3600);
-/// Time after which names are read again.
+/// Duration after which look-ups are read again.
 const NAMES_ARE_OLD: Duration = Duration::from_secs(25 * 3600);
-/// Number of persons whom a flapping upstream calls inactive at a time.
+/// Number of persons that a flapping upstream reports as inactive at a time.
 const FLAPPING: usize = 15;
-/// What is told of before a failure.
+/// Number of recent steps that a failure message lists.
 const TRAIL: usize = 40;
 
 #[expect(clippy::disallowed_methods, reason = "another seed is no setting of the program")]
@@ -53,7 +55,7 @@ fn seed() -> u64 {
     std::env::var("CAMPAIGN_SEED").map_or(SEED, |seed| seed.parse().unwrap())
 }
 
-/// SplitMix64.
+/// SplitMix64 pseudo-random generator.
 struct Random(u64);
 
 impl Random {
@@ -74,7 +76,7 @@ impl Random {
     }
 }
 
-/// What an identity system goes by, as somebody was last served: active, user name, with an address.
+/// Account state of a user as last served: active, user name, presence of an e-mail address.
 type Standing = (bool, String, bool);
 
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +85,7 @@ enum Pages {
     ByCursor,
 }
 
-/// Who was ever on a list, and who of them with an employment.
+/// Users that any list contained, and the subset with employment data.
 #[derive(Clone, Default)]
 struct Seen {
     served: BTreeSet<String>,
@@ -98,30 +100,30 @@ struct Campaign {
     seen: Seen,
     changes: usize,
     standings: BTreeMap<String, Standing>,
-    /// What was done and answered lately.
+    /// Recent actions and responses, for failure messages.
     trail: Vec<String>,
     unavailable: usize,
-    /// Whether 401 is answered, and when it last was.
+    /// True while the simulator returns 401; `refused` is the time when it last stopped.
     is_refusing: bool,
     refused: Instant,
     truth: Truth,
-    /// Users whom an approved change has changed, for as long as what is served of them was never true upstream.
+    /// Users changed by an approval, for as long as their served values were never true upstream.
     approved: BTreeSet<String>,
     flap: Option<Flap>,
-    /// Numbers of approvals, of those that were compared with what was shown, and of single users read before the first
-    /// load of a server.
+    /// Numbers of approvals, of approvals compared with the changes that were shown, and of single
+    /// users read before the first load of a server.
     approvals: usize,
     compared_approvals: usize,
     read_alone: usize,
 }
 
-/// An upstream that calls others inactive in each refresh.
+/// Upstream that reports a different set of persons as inactive in each refresh.
 struct Flap {
-    /// Users who were active at its beginning.
+    /// Users that were active when the flapping began.
     active: BTreeSet<String>,
-    /// All whom it has called inactive.
+    /// All users that the upstream has reported as inactive.
     called: BTreeSet<String>,
-    /// Those of them who were served as inactive.
+    /// Users from `called` that were served as inactive.
     harmed: BTreeSet<String>,
 }
 
@@ -162,13 +164,13 @@ fn setup(clock: TestClock, world: World) -> Setup {
         clock,
         ..Setup::of(world)
     };
-    // Midnight comes as well.
+    // This policy makes users active at a day rollover, which the campaign passes as well.
     setup.policy.active_before_start_days = Some(14);
     setup.policy.groups = vec![GroupKind::Department, GroupKind::LegalEntity];
     setup.refresh_wait = Duration::from_millis(300);
     setup.tuning.upstream_timeout = Duration::from_millis(300);
     setup.tuning.retry.times = 1;
-    // A listing without end is to end soon.
+    // Small page limits end an endless listing soon.
     setup.tuning.limits.persons.pages = 10;
     setup.tuning.limits.employments.pages = 5;
     setup.tuning.limits.names.pages = 5;
@@ -198,7 +200,7 @@ fn ids_of(world: &World) -> BTreeSet<String> {
     world.persons.iter().map(|person| person.id.clone()).collect()
 }
 
-/// Resources without the moments at which they and their changes were seen.
+/// Returns resources without the timestamps that depend on the time of a load.
 fn comparable(resources: &[Value]) -> Vec<Value> {
     let mut resources = resources.to_vec();
     for resource in &mut resources {
@@ -269,8 +271,8 @@ impl Campaign {
         if self.step % 60 == 40 {
             self.start_another().await;
         }
-        // After 3 hours, what was lost before no longer counts unless something is held back; after 40 hours, what was
-        // served is too old.
+        // After 3 hours, earlier losses no longer count unless a change is held. After 40 hours,
+        // the snapshot is too old to be served.
         let minutes = match self.random.below(100) {
             0 => 3 * 60,
             1 => 40 * 60,
@@ -293,7 +295,7 @@ impl Campaign {
         }
     }
 
-    // ---- What goes wrong.
+    // ---- Failures.
 
     fn heal(&mut self) {
         self.note("heal", ());
@@ -305,7 +307,8 @@ impl Campaign {
         self.flap = None;
     }
 
-    /// A token that has just been renewed is not renewed again for ten seconds: that would be a long outage.
+    /// Revokes the token, at least ten seconds after the last renewal: the server does not renew a
+    /// newer token, which would cause a long outage.
     async fn revoke(&mut self) {
         self.heal();
         tokio::time::sleep(Duration::from_secs(11).saturating_sub(self.refused.elapsed())).await;
@@ -340,7 +343,7 @@ impl Campaign {
         } else if self.random.chance(50) {
             fault = fault.skip(self.random.below(4));
         }
-        // Each costs at least a second.
+        // Each of these faults costs at least a second.
         let is_costly = matches!(fault.action, Action::TooManyRequests { .. } | Action::Oversized(_));
         if is_costly || self.random.chance(40) {
             fault = fault.times(if is_costly { 1 } else { 1 + self.random.below(12) });
@@ -350,7 +353,7 @@ impl Campaign {
         self.bridge.simulator.fail(fault);
     }
 
-    /// Only a later page ends early: so few are missing then that the guard lets it pass.
+    /// Ends a later page early. So few persons are missing that the guard accepts the load.
     fn cut_short(&mut self) {
         self.heal();
         let (page, entries) = self.random.pick(&[(1, 45), (1, 49), (2, 0), (2, 1)]);
@@ -358,7 +361,7 @@ impl Campaign {
         self.bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::ShortListing(entries)).skip(page).times(1));
     }
 
-    /// A look-up fails, or gives other names to most ids, when it is read again after a day.
+    /// Makes a look-up fail, or return other names for most ids, when it is read again after a day.
     fn mistake_names(&mut self) {
         use Endpoint::{CostCenters, LegalEntities, OrgUnit, OrgUnits, Workplaces};
         self.heal();
@@ -382,7 +385,7 @@ impl Campaign {
         self.bridge.clock.pass(NAMES_ARE_OLD);
     }
 
-    /// Answers for some or all persons hold the employments of another.
+    /// Makes responses for some or all persons contain the employments of another person.
     fn mix_up_employments(&mut self) {
         let action = Action::EmploymentsOf { person: self.somebody(), names_person: self.random.chance(50) };
         let mut fault = Fault::on(Endpoint::Employments, action);
@@ -393,7 +396,7 @@ impl Campaign {
         }
         self.note("mix up", &fault);
         self.bridge.simulator.fail(fault);
-        // All are read again.
+        // After an hour all employments are read again.
         self.bridge.clock.pass(HOUR);
     }
 
@@ -403,7 +406,8 @@ impl Campaign {
         self.flap = Some(Flap { active, called: BTreeSet::new(), harmed: BTreeSet::new() });
     }
 
-    /// Calls others inactive than at the step before, and those active again.
+    /// Reports another set of users as inactive than at the step before, and the earlier set as
+    /// active again.
     fn flap(&mut self) {
         if self.flap.is_none() {
             return;
@@ -444,7 +448,7 @@ impl Campaign {
         }
     }
 
-    /// Values that are odd in a few entries or in all.
+    /// Returns a fault with odd values in a few entries or in all.
     fn odd_entries(&mut self) -> Action {
         let attributes =
             ["id", "email", "status", "last_name", "position", "org_units", "employment_start_date", "person"];
@@ -456,7 +460,8 @@ impl Campaign {
         }
     }
 
-    /// Answers of another shape, or without an attribute: that of everybody, which the guard has to see.
+    /// Changes the shape of responses or omits an attribute. The omission affects every person, and
+    /// the guard must detect it.
     fn deviate(&mut self) {
         let hidden = self.random.pick(&[
             "email",
@@ -480,7 +485,7 @@ impl Campaign {
         });
     }
 
-    // ---- What really happens.
+    // ---- Real changes.
 
     fn somebody(&mut self) -> String {
         let ids: Vec<String> = self.bridge.simulator.with_world(|world| ids_of(world).into_iter().collect());
@@ -520,7 +525,8 @@ impl Campaign {
                     hired.employments.iter_mut().for_each(|it| it.id = format!("{}-{number}", it.id));
                     world.persons.push(hired);
                 }
-                // These take something from somebody, and in a long outage they add up to what is held back.
+                // These changes take something from a user. In a long outage they add up to a held
+                // change.
                 53..55 => person.email = Some(format!("new.{step}@example.com")),
                 55..57 => standing(person, "INACTIVE", "INACTIVE"),
                 _ => drop(world.persons.remove(place)),
@@ -529,16 +535,16 @@ impl Campaign {
         });
     }
 
-    // ---- What the operator does.
+    // ---- Operator.
 
-    /// Approves what is held back: mostly when everything is right again, sometimes a mistake as well.
+    /// Approves the held change: mostly after the failures have ended, sometimes a mistake as well.
     async fn operate(&mut self) {
         if self.bridge.directory().held_back().is_none() {
             return;
         }
         if self.random.chance(75) {
             self.heal();
-            // Time for the pause after a failure.
+            // Pass the cool-down after a failure.
             self.bridge.clock.pass(Duration::from_secs(601));
             tokio::time::sleep(SHORT).await;
             self.whole().await;
@@ -551,10 +557,11 @@ impl Campaign {
         Some(Published::of(&snapshot))
     }
 
-    /// Approves what is held back. What is published then is what was shown.
+    /// Approves the held change, and asserts that exactly the changes that were shown are
+    /// published.
     async fn approve(&mut self) {
         let directory = self.bridge.directory();
-        // What is too old is not to be seen.
+        // A snapshot that is too old cannot be read.
         let before = self.published();
         let Some(held) = directory.held_back() else { return };
         let Some(affected) = directory.affected_users(held.id) else { return };
@@ -581,8 +588,8 @@ impl Campaign {
         }
     }
 
-    /// Starts another server while something fails that can be noticed, and reads users by id before its first load
-    /// is over. Each of them is as in the list later.
+    /// Starts another server during a failure that the server can detect, and reads users by id
+    /// before its first load ends. Each response must equal the user in the later list.
     async fn start_another(&mut self) {
         self.heal();
         let id = self.somebody();
@@ -597,7 +604,7 @@ impl Campaign {
             5 => self.bridge.simulator.set_quirks(|quirks| quirks.hidden_attributes = vec!["email".to_owned()]),
             _ => {}
         }
-        // The list takes longer than single users.
+        // Listing persons takes longer than reading single users.
         self.bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_millis(200))));
         let mut setup = setup(self.bridge.clock.clone(), World::empty());
         setup.tuning.pause = Duration::from_secs(1);
@@ -615,13 +622,13 @@ impl Campaign {
         self.heal();
         let mut users = Vec::new();
         until("the other server has a list", async || {
-            // Time for the pause after a failure.
+            // Pass the cool-down after a failure.
             self.bridge.clock.pass(Duration::from_secs(1));
             let answer = server.get("/Users").await;
             if answer.status == 200 {
                 users = answer.json()["Resources"].as_array().unwrap().clone();
             }
-            // What could not be read in the load before is there in the next.
+            // The next load reads the persons that this one could not read.
             answer.status == 200 && server.health().await.1["parts"]["directory"].get("defects").is_none()
         })
         .await;
@@ -631,7 +638,7 @@ impl Campaign {
         }
     }
 
-    // ---- What clients see.
+    // ---- Clients.
 
     async fn poll(&mut self) {
         match self.random.below(10) {
@@ -647,7 +654,8 @@ impl Campaign {
         self.bridge.simulator.with_world(|world| world.persons.iter().any(|person| person.id == id))
     }
 
-    /// The answer, if there is one; otherwise it says when to ask again.
+    /// Returns the body of a response with status 200. Asserts that the response contains no marker,
+    /// and that a 503 has a plausible `Retry-After`.
     fn checked(&mut self, path: &str, answer: &Answer) -> Option<Value> {
         self.note(path, answer.status);
         let told = format!("{:?} {}", answer.headers, answer.text);
@@ -680,9 +688,9 @@ impl Campaign {
         Some(users)
     }
 
-    /// All pages of a walk, while others make the directory go on.
+    /// Reads all pages of a paging session while other requests cause new loads.
     async fn walk(&mut self, pages: Pages) {
-        // What others see meanwhile can be newer.
+        // Other clients may see newer data in the meantime.
         let seen = self.seen.clone();
         let mut users: Vec<Value> = Vec::new();
         let (mut cursor, mut total) = (Value::from(""), Value::Null);
@@ -693,7 +701,7 @@ impl Campaign {
                 Pages::ByCursor => ("cursor", cursor.as_str().unwrap()),
             };
             let path = format!("/Users?{}", encoded(&[position, ("count", "40")]));
-            // A walk may be cut off, but not be answered from elsewhere.
+            // A paging session may end early, but it must not continue on another snapshot.
             let Some(page) = self.get(&path).await else { return };
             assert!(total.is_null() || total == page["totalResults"], "another snapshot: {total} {path}");
             total = page["totalResults"].clone();
@@ -733,7 +741,8 @@ impl Campaign {
         }
     }
 
-    /// The list and a read by id give the same. Between them there may be another load.
+    /// Checks that the list and a read by id return the same user. A load may happen between the
+    /// two requests.
     async fn agree(&mut self, id: &str) {
         let filter = format!("/Users?{}", encoded(&[("filter", &format!("id eq \"{id}\""))]));
         let (mut by_id, mut listed) = (Vec::new(), Vec::new());
@@ -776,7 +785,8 @@ impl Campaign {
         }
     }
 
-    /// Nobody twice, nobody missing who exists, nobody bare; what is seen is remembered.
+    /// Checks that no user occurs twice, no existing user is missing and no user lacks employment
+    /// data, and remembers the users.
     fn inspect(&mut self, users: &[Value], earlier: &Seen) {
         let id = |user: &Value| user["id"].as_str().unwrap().to_owned();
         let served: BTreeSet<String> = users.iter().map(id).collect();
@@ -798,7 +808,8 @@ impl Campaign {
         self.seen.served.extend(served);
     }
 
-    /// From one list to the next no more lose something than are let through: really only a few do.
+    /// Checks that from one list to the next at most as many users lose something as the guard
+    /// permits. Few users really lose something.
     fn compare(&mut self, users: &[Value]) {
         let now = standings(users);
         let loses = |(id, (was_active, name, had_email)): &(&String, &Standing)| {
@@ -813,7 +824,8 @@ impl Campaign {
         self.count_flapping(most);
     }
 
-    /// Of those whom a flapping upstream has called inactive no more were served as such than are let through.
+    /// Checks how many of the users that a flapping upstream reported as inactive were served as
+    /// inactive: at most as many as the guard permits.
     fn count_flapping(&mut self, most: usize) {
         let Some(flap) = &mut self.flap else { return };
         let left = self.bridge.simulator.with_world(|world| {
@@ -828,7 +840,7 @@ impl Campaign {
         assert!(flap.harmed.len() <= most, "{} were inactive by turns: {:?}", flap.harmed.len(), flap.harmed);
     }
 
-    /// Loads that have succeeded and failed, and changes that were held back.
+    /// Returns the numbers of succeeded loads, failed loads and held changes.
     async fn loads(&self) -> [u32; 3] {
         let metrics = self.bridge.get("/metrics").await.text;
         let names =
@@ -839,11 +851,11 @@ impl Campaign {
         })
     }
 
-    /// The failures have ended: within a few loads everything is as a new bridge has it. Not every load need
-    /// succeed, since a busy machine can be slow.
+    /// Ends the failures and checks that within a few loads the server returns the same as a new
+    /// server. Some loads may fail, because a busy machine can be slow.
     async fn settle(&mut self) {
         self.heal();
-        // Names are read again once a day, and employments every hour.
+        // Look-ups are read again once a day, and employments every hour.
         self.bridge.clock.pass(25 * HOUR);
         let fresh = setup(self.bridge.clock.clone(), World::empty()).start_with(self.bridge.simulator.clone());
         fresh.ready().await;
@@ -852,13 +864,13 @@ impl Campaign {
         let mut users = Vec::new();
         until("what is served is what Personio says, or five loads have succeeded", async || {
             users = self.whole().await.unwrap_or_default();
-            // What has added up to too much is right by now, says an operator.
+            // The held changes are correct by now, so the operator approves them.
             if self.bridge.directory().held_back().is_some() {
                 self.approve().await;
                 before = self.loads().await[0];
                 users = self.whole().await.unwrap_or_default();
             }
-            // Time for the pause after a failure.
+            // Pass the cool-down after a failure.
             self.bridge.clock.pass(Duration::from_secs(601));
             comparable(&users) == expected || self.loads().await[0] > before + 5
         })
@@ -881,7 +893,7 @@ async fn whatever_fails_nobody_is_lost_and_in_the_end_everything_is_as_it_should
         campaign.step = step;
         campaign.step().await;
     }
-    // Otherwise the campaign has not been one.
+    // The schedule must have caused failures; otherwise the test proves nothing.
     let [succeeded, failed, held_back] = campaign.loads().await;
     let unavailable = campaign.unavailable;
     let Campaign { approvals, compared_approvals: compared, read_alone, .. } = campaign;
@@ -894,15 +906,15 @@ async fn whatever_fails_nobody_is_lost_and_in_the_end_everything_is_as_it_should
     eprintln!("{told}, {} persons", campaign.seen.served.len());
 }
 
-/// Value of a metric of a program.
+/// Returns the value of a metric of a program.
 async fn metric(base_url: &str, name: &str) -> f64 {
     let text = get(&base_url.replace("/scim/v2", "/metrics"), TOKEN).await.text;
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.map_or(0.0, |value| value.trim().parse().unwrap())
 }
 
-/// The log is a program's, so this is a campaign of its own: of failures that fail no load, since a load that has
-/// failed is followed by a pause.
+/// Checks a server whose log output is blocked. A log belongs to a process, so this campaign runs
+/// the real program. Its faults fail no load, because a cool-down follows each failed load.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_lost_while_the_log_is_stalled() {
     let mut random = Random(seed());
@@ -935,7 +947,7 @@ async fn nobody_is_lost_while_the_log_is_stalled() {
             2 => Fault::on(Endpoint::OrgUnits, Action::Status(403)),
             _ => Fault::on(Endpoint::Employments, Action::TruncatedJson).person(person).times(3),
         });
-        // Requests that cost little, for the log.
+        // Cheap requests that fill the log.
         let path = format!("{base_url}/Users?count=0");
         join_all((0..100).map(|_| get(&path, TOKEN))).await;
         let asked = Instant::now();

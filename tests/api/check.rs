@@ -1,4 +1,5 @@
-//! `check`: what it says of a Personio that is right, and of each that is not; and what it never says.
+//! Tests of `check`: its findings about a working Personio and about each problem, and the values
+//! that it never prints.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::process::{Ended, file, run};
 
 const MARKER: &str = "MARKER-7d21";
 
-/// Settings with which `serve` would start.
+/// Returns settings with which `serve` would start.
 fn settings(upstream: &str) -> [(&str, &str); 4] {
     [
         ("PERSONIO_CLIENT_ID", "demo"),
@@ -31,7 +32,7 @@ async fn check(simulator: &Simulator, args: &[&str]) -> Ended {
     run(&[&["check"], args].concat(), &settings(&simulator.base_url())).await
 }
 
-/// The report in JSON, from a check that ends with this code.
+/// Runs `check --json`, asserts the exit code and returns the report.
 async fn report(simulator: &Simulator, code: i32, args: &[&str]) -> Value {
     let ended = check(simulator, &[&["--json"], args].concat()).await;
     assert_eq!(ended.status.code(), Some(code), "{ended:?}");
@@ -92,14 +93,14 @@ async fn a_personio_that_is_right_is_told_to_be_right_with_few_requests_that_onl
     assert!(log.len() < 40, "{} requests", log.len());
     let cost = format!("It took {} requests, and nothing was written.", log.len());
     assert!(words(&ended.out).contains(&cost), "{}", ended.out);
-    // The simulator knows no route that is not a GET, but for the token.
+    // The simulator has only GET routes, except for the token.
     assert!(log.iter().all(|received| received.endpoint != Endpoint::Unknown), "{log:?}");
     assert_eq!(simulator.requests(Endpoint::Token), 1);
     assert_eq!(simulator.requests(Endpoint::Persons), 6, "a page for each fifty persons: they are counted");
     assert_eq!(simulator.requests(Endpoint::Employments), 20);
 }
 
-/// The text without its line breaks.
+/// Returns the text without its line breaks.
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -298,7 +299,7 @@ async fn names_that_can_be_read_one_by_one_are_right_and_those_that_cannot_are_a
 #[tokio::test(flavor = "multi_thread")]
 async fn one_person_who_cannot_be_read_is_a_warning() {
     let simulator = Setup::persons(60).simulator();
-    // The oldest are listed first.
+    // The oldest persons are listed first.
     let first = simulator.with_world(|world| world.persons.iter().min_by_key(|it| it.created_at).unwrap().id.clone());
     simulator.fail(Fault::on(Endpoint::Employments, Action::Html(502)).person(first.as_str()));
     simulator.fail(Fault::on(Endpoint::Persons, Action::Html(502)).times(1));
@@ -402,7 +403,8 @@ async fn a_setting_that_is_wrong_ends_it_before_anything_is_asked() {
     ] {
         check(&simulator, &args).await.complains(64, part);
     }
-    // What the environment says of a server as well; not that nobody may ask it.
+    // The environment contains the settings of a server as well. `check` must not warn about
+    // missing clients here.
     let upstream = simulator.base_url();
     for (name, value, part) in [
         ("SCIM_BEARER_TOKEN", "short", "--bearer-token (SCIM_BEARER_TOKEN) is shorter than 16 characters"),
@@ -482,7 +484,7 @@ async fn a_base_url_with_the_wrong_scheme_is_named_with_the_right_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_without_a_connection_is_named_by_its_variable_and_without_its_password() {
-    // No test gets so low a port, and the name has no address.
+    // Tests never bind such a low port, and the host name does not resolve.
     let upstream = "https://personio.invalid";
     for (variables, part) in [
         (
@@ -558,7 +560,7 @@ async fn masked_values_have_a_legend_and_open_ones_have_none() {
     }
 }
 
-/// Every text in a value.
+/// Collects every string in a value.
 fn texts(value: &Value, all: &mut BTreeSet<String>) {
     match value {
         Value::String(text) => {
@@ -592,7 +594,7 @@ async fn no_value_is_shown_unasked_and_what_must_not_leave_never() {
             user["meta"].as_object_mut().unwrap().remove("resourceType");
             texts(&user, &mut values);
         }
-        // Words that are part of the report itself prove nothing.
+        // Words that the report itself contains prove nothing.
         values.retain(|value| value.len() > 7 && !["department", "INTERNAL", "EXTERNAL"].contains(&value.as_str()));
         assert!(values.len() > 100, "{values:?}");
         for value in &values {
@@ -648,7 +650,8 @@ async fn of_one_of_a_few_words_not_even_the_first_letter_is_shown() {
     assert!(count > 60, "{count}");
 }
 
-/// Markers in everything that must not leave, and a label that a terminal would act on.
+/// Puts markers into every value that must not leave, and into a label that contains a terminal
+/// control sequence.
 fn mark(person: &mut Person) {
     person.last_name = Some(format!("Lastname{}", person.id));
     person.gender = Some(MARKER.to_owned());
@@ -672,7 +675,7 @@ const MAPPING: &str = "active_before_start_days = 14\n\
     [[custom_attribute]]\nid = \"dynamic_902\"\nname = \"isRemote\"\ntype = \"boolean\"\n\
     [[custom_attribute]]\nid = \"dynamic_903\"\nname = \"share\"\ntype = \"decimal\"\n";
 
-/// A company in which everything that can be served is, in every way.
+/// Returns a company in which every attribute that can be served has a value, in every form.
 fn varied() -> World {
     let now = SystemClock::new().now();
     let today = now.to_zoned(TimeZone::UTC).date();
@@ -717,13 +720,13 @@ fn varied() -> World {
     world
 }
 
-/// What Personio says of somebody.
+/// Data that Personio returns for one person.
 struct Said {
     person: Value,
     employments: Vec<Value>,
 }
 
-/// What Personio says of everybody, as anybody can read it.
+/// Reads the data of all persons directly from the simulator.
 async fn said(simulator: &Simulator) -> Vec<Said> {
     let base = simulator.base_url();
     let form = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
@@ -744,7 +747,7 @@ async fn said(simulator: &Simulator) -> Vec<Said> {
     all
 }
 
-/// The texts that Personio itself has where a source says: `employment.position.title` for example.
+/// Returns the texts that Personio has at a source path such as `employment.position.title`.
 fn at(said: &Said, employment: Option<&Value>, source: &str) -> Vec<String> {
     let (root, way) = source.split_once('.').unwrap();
     let root = if root == "person" { &said.person } else { employment.unwrap() };
@@ -776,7 +779,7 @@ async fn every_attribute_that_is_served_is_explained_by_what_personio_says() {
         leaves("", by_id(&users, id.as_str().unwrap()), &mut served);
         let told = |row: &Value| (text(&row["attribute"]), text(&row["value"]));
         let mut explained: Vec<_> = rows.iter().map(told).collect();
-        // Whoever has no date of change in Personio gets the moment of the load.
+        // A person without a date of change in Personio gets the time of the load.
         let is_late =
             |(name, _): &(String, String)| name == "meta.lastModified" && value("meta.lastModified").is_none();
         served.retain(|leaf| !is_late(leaf));
@@ -799,7 +802,7 @@ async fn every_attribute_that_is_served_is_explained_by_what_personio_says() {
             let is_path = path.is_some_and(|path| path == source);
             if is_path && !["active", "userType"].contains(&&*attribute) {
                 let known = at(said, employment, source).iter().map(|it| it.to_lowercase()).collect::<Vec<_>>();
-                // Moments are served with three digits of a second, and Personio gives none.
+                // The server writes timestamps with three digits of a second; Personio sends none.
                 let value = text(&row["value"]).to_lowercase().replace(".000z", "z");
                 assert!(known.contains(&value), "{row}: {known:?}");
             }
@@ -807,7 +810,7 @@ async fn every_attribute_that_is_served_is_explained_by_what_personio_says() {
             sources.insert(source.to_owned());
         }
     }
-    // So that nothing is missing above for want of somebody who has it.
+    // Every announced attribute must occur above; otherwise the test would not cover it.
     let discovery = Discovery::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
     let kind = discovery.compiled().unwrap().user;
     for leaf in Projection::new(&kind, &[], &[]).unwrap().leaves(&kind) {
@@ -827,7 +830,7 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The values of a resource with their names, found without the program's help.
+/// Collects the values of a resource with their names, without code of the program.
 fn leaves(name: &str, value: &Value, all: &mut Vec<(String, String)>) {
     match value {
         Value::Object(members) => {

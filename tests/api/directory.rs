@@ -1,4 +1,5 @@
-//! What is served while data is fresh, old, too old or not there yet, and what that costs upstream.
+//! Tests of the directory: responses while data is fresh, stale, too old or not loaded yet, and the
+//! number of upstream requests.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, TOKEN, answer, by_id, stamp, until};
 
-/// Requests for persons so far.
+/// Returns the number of requests for persons so far.
 fn loads(bridge: &Bridge) -> usize {
     bridge.simulator.requests(Endpoint::Persons)
 }
@@ -49,14 +50,15 @@ async fn old_data_is_refreshed_once_for_all_who_ask() {
 async fn a_request_waits_only_so_long_and_then_gets_what_there_is() {
     let bridge = Setup { cache_ttl: SHORT, refresh_wait: Duration::from_secs(1), ..Setup::persons(3) }.start();
     let users = bridge.everybody().await;
-    // On a busy machine what was loaded at the start may be too old by now.
+    // On a busy machine the data of the first load may already be stale.
     let before = loads(&bridge);
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
     tokio::time::sleep(SHORT).await;
     let start = Instant::now();
     let asked = tokio::spawn(bridge.request(reqwest::Method::GET, "/Users").send());
     until("the refresh began", async || loads(&bridge) == before + 1).await;
-    // The clock of ages stands still in tests: what has passed since the refresh began is told to it.
+    // The test clock stands still, so the test advances it by the time that has passed since the
+    // refresh began.
     bridge.clock.pass(Duration::from_secs(1));
     let page: Value = serde_json::from_str(&asked.await.unwrap().unwrap().text().await.unwrap()).unwrap();
     assert_eq!(page["Resources"], Value::Array(users.clone()));
@@ -129,7 +131,8 @@ async fn a_failed_first_load_is_not_repeated_for_every_caller() {
         assert_eq!(bridge.health().await.0, 503);
     }
     assert!(bridge.simulator.log().is_empty());
-    // Nobody sends requests to a server that is not ready: that it is asked whether it is, must do.
+    // Load balancers send only readiness probes to a server that is not ready, so the probe must
+    // start the load.
     bridge.simulator.heal();
     bridge.clock.pass(PAUSE_OVER);
     bridge.ready().await;
@@ -150,7 +153,8 @@ async fn while_there_is_no_snapshot_one_person_alone_is_fetched() {
 
     let answers = join_all((0..20).map(|_| bridge.get(&path))).await;
     let requests = |endpoint| bridge.simulator.requests(endpoint);
-    // The person and the supervisor, the employments, and those with the same address; one more list is the load.
+    // Single reads: the person and the supervisor, the employments, and the persons with the same
+    // address. The load lists the persons once more.
     let asked = [Endpoint::Person, Endpoint::Employments, Endpoint::Persons].map(requests);
     assert_eq!(asked, [2, 1, 2]);
     for answer in answers {
@@ -244,7 +248,7 @@ async fn meta_moves_exactly_when_something_emitted_does() {
         }
     }
 
-    // A renamed department moves its members once the names are read again.
+    // A renamed department changes its members once look-ups are read again.
     bridge.clock.pass(Duration::from_secs(24 * 3600));
     bridge.simulator.with_world(|world| world.org_units.iter_mut().for_each(|unit| unit.name.push_str(" (new)")));
     let third = bridge.reloaded().await;
@@ -287,7 +291,7 @@ async fn a_walk_through_pages_sees_one_snapshot() {
     assert_eq!(bridge.users("?startIndex=1&count=20").await["totalResults"], 59, "a new walk sees the new one");
     assert_eq!(bridge.users("?startIndex=21&count=20").await["totalResults"], 59);
 
-    // Who never asks for a first page walks nowhere.
+    // A client that never requests a first page starts no paging session.
     let further = "?startIndex=2&count=30&filter=id+pr";
     assert_eq!(bridge.users(further).await["totalResults"], 59);
     bridge.simulator.with_world(|world| world.persons.truncate(50));
@@ -295,13 +299,13 @@ async fn a_walk_through_pages_sees_one_snapshot() {
     assert_eq!(bridge.users(further).await["totalResults"], 50);
 }
 
-/// A page that a client of this name asks for.
+/// Returns a page that a client with this user agent requests.
 async fn page_of(bridge: &Bridge, method: Method, client: &str, query: &str) -> Value {
     let request = bridge.request(method, &format!("/Users{query}")).header("User-Agent", client);
     serde_json::from_str(&answer(request).await.text).unwrap_or_default()
 }
 
-/// How many there are in the data of a further page, after somebody is gone since a first page.
+/// Returns `totalResults` of a further page after a person has gone since the first page.
 async fn total(bridge: &Bridge, first: &str, further: &str) -> usize {
     bridge.users(first).await;
     bridge.simulator.with_world(|world| world.persons.truncate(world.persons.len() - 1));
@@ -329,7 +333,7 @@ async fn a_walk_is_known_by_its_query_whatever_the_size_of_its_last_page() {
         let before = bridge.reloaded().await.len();
         assert_eq!(total(&bridge, "?count=20", &further).await, before - gone, "{further}");
     }
-    // Who has seen everybody, or nobody, on the first page walks nowhere.
+    // A first page with all users, or with none, starts no paging session.
     for first in ["?count=0", "?count=1000", "?count=20&filter=userName+eq+%22nobody%22"] {
         let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
         let further = format!("{first}&startIndex=2");
@@ -404,18 +408,18 @@ async fn what_takes_long_is_answered_as_what_does_not() {
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
-/// Has the bridge wait for the one request of a load that hangs, which leaves other requests of its kind alone.
+/// Raises the upstream timeout, so that a load waits for a request that hangs.
 fn never_loading(mut setup: Setup) -> Setup {
     setup.tuning.upstream_timeout = Duration::from_secs(600);
     setup
 }
 
-/// A bridge whose first load never ends: the list of persons hangs.
+/// Starts a server whose first load never ends, because the list of persons hangs.
 async fn hanging(persons: usize) -> Bridge {
     hanging_with(persons, None).await
 }
 
-/// The same, where something else fails from the beginning.
+/// Starts a server as [`hanging`] does, with a further fault from the beginning.
 async fn hanging_with(persons: usize, fault: Option<Fault>) -> Bridge {
     let setup = Setup { public_url: Some("https://scim.example.com"), ..never_loading(Setup::persons(persons)) };
     let simulator = setup.simulator();
@@ -426,7 +430,7 @@ async fn hanging_with(persons: usize, fault: Option<Fault>) -> Bridge {
     bridge
 }
 
-/// A user without the address of the manager, which names the server.
+/// Returns a user without the URL of the manager, which contains the server's address.
 fn without_addresses(user: &Value) -> Value {
     let mut user = user.clone();
     if let Some(Value::Object(manager)) = user.pointer_mut(&format!("/{ENTERPRISE}/manager")) {
@@ -511,7 +515,7 @@ async fn a_person_alone_who_cannot_be_read_whole_is_not_served() {
 
 type Alteration = fn(&mut World);
 
-/// The answer about the first person alone after a change of the company.
+/// Returns the response for the first person, fetched alone, after a change of the company.
 async fn alone_after(change: Alteration) -> (u16, Value) {
     let mut setup = never_loading(Setup::persons(12));
     change(&mut setup.world);
@@ -586,7 +590,7 @@ async fn a_person_alone_does_not_lose_an_employment_that_was_known() {
     bridge.ready().await;
     let users = bridge.everybody().await;
     let employed = users.iter().filter(|user| user[PERSONIO]["employmentId"].is_string());
-    // What was loaded is too old to be served, and nothing new comes.
+    // The loaded data is too old to be served, and no new load succeeds.
     bridge.clock.pass(Duration::from_secs(48 * 3600));
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
     let actions = [Action::Status(502), Action::Status(403), Action::WrongJson, Action::EmptyListing];
@@ -596,7 +600,7 @@ async fn a_person_alone_does_not_lose_an_employment_that_was_known() {
         bridge.get(&format!("/Users/{id}")).await.scim_error(503, None);
     }
     let whole = &users.last().unwrap()["id"];
-    // Nor is anybody else served one by one who could not be compared with what was served.
+    // A single person that could not be compared with the served data is not served either.
     bridge.get(&format!("/Users/{}", whole.as_str().unwrap())).await.scim_error(503, None);
 }
 
@@ -612,7 +616,8 @@ async fn a_list_hears_of_the_listing_too() {
     assert_eq!(bridge.health().await.1["parts"]["directory"]["status"], "loading");
 }
 
-/// The status of the answer to a target exactly as it is written, which no client library would send.
+/// Returns the response to a request target sent byte by byte; client libraries would not send
+/// it.
 async fn raw(bridge: &Bridge, target: &str) -> String {
     let mut stream = TcpStream::connect(bridge.origin.strip_prefix("http://").unwrap()).await.unwrap();
     let head =
@@ -668,7 +673,7 @@ async fn who_is_new_takes_the_place_of_the_creation_and_is_modified_now() {
     assert_eq!(seen, users, "the order of the others, and all they are");
 }
 
-/// What is changed about a person.
+/// Change of a person.
 type Change = fn(&mut Person);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! The mass-change guard: what would take something from very many users at once is not served before
-//! somebody says that it is right.
+//! Tests of the mass-change guard: a load that would take something from too many users is held
+//! until an operator approves it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, stamp};
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
-/// A bridge over this company that has loaded once, with the default bound.
+/// Starts a server with this company and the default threshold, and waits for its first load.
 async fn guarded_world(world: World) -> (Bridge, Vec<Value>) {
     let patient = Duration::from_secs(60);
     let mut setup = Setup { cache_ttl: SHORT, refresh_wait: patient, max_change: 0.2, ..Setup::of(world) };
@@ -28,12 +28,12 @@ async fn guarded_world(world: World) -> (Bridge, Vec<Value>) {
     (bridge, users)
 }
 
-/// The same with so many persons.
+/// Starts a guarded server with `persons` persons.
 async fn guarded(persons: usize) -> (Bridge, Vec<Value>) {
     guarded_world(company(persons)).await
 }
 
-/// A company in which everybody has all that the guard looks at.
+/// Returns a company in which every person has all values that the guard compares.
 fn company(persons: usize) -> World {
     let mut world = World::generate(persons, 1, NOW.parse().unwrap());
     let boss = world.persons[0].id.clone();
@@ -76,7 +76,7 @@ fn everybody(bridge: &Bridge, change: impl FnMut(&mut Person)) {
     bridge.simulator.with_world(|world| world.persons.iter_mut().for_each(change));
 }
 
-/// What `/health/ready` says of the directory; fails unless it is ready.
+/// Returns the directory part of `/health/ready` and asserts that the server is ready.
 async fn directory(bridge: &Bridge) -> Value {
     let (status, health) = bridge.health().await;
     assert_eq!(status, 200);
@@ -94,7 +94,7 @@ async fn metric(bridge: &Bridge, name: &str) -> String {
 
 type Harm = fn(&Bridge);
 
-/// Each kind of loss, and the number that tells it.
+/// Each kind of change: the key of its number in health, and a function that causes it.
 const HARMS: [(&str, Harm); 24] = [
     ("disappeared", |bridge| bridge.simulator.with_world(|world| world.persons.truncate(40))),
     ("deactivated", |bridge| {
@@ -126,7 +126,7 @@ const HARMS: [(&str, Harm); 24] = [
         employments(bridge, |it| it.org_units = vec![(OrgUnitKind::Department, "u2".to_owned())]);
     }),
     ("otherDivision", |bridge| employments(bridge, |it| it.org_units = vec![(OrgUnitKind::Team, "u2".to_owned())])),
-    // Names are read again after a day.
+    // Look-ups are read again after a day.
     ("renamedGroup", |bridge| {
         bridge.simulator.with_world(|world| world.org_units.iter_mut().for_each(|unit| unit.name.push('!')));
         bridge.clock.pass(Duration::from_secs(25 * 3600));
@@ -300,7 +300,7 @@ async fn a_look_up_that_gives_other_names_to_most_ids_is_held_back() {
             assert!(told["detail"].as_str().unwrap().contains(words), "{endpoint:?}: {told}");
         }
 
-        // It ends with the mistake, and not a day later.
+        // The hold ends with the mistake, and not a day later.
         bridge.simulator.heal();
         bridge.simulator.reset_counts();
         assert_eq!(bridge.reloaded().await, users, "{endpoint:?}");
@@ -310,7 +310,7 @@ async fn a_look_up_that_gives_other_names_to_most_ids_is_held_back() {
         bridge.reloaded().await;
         assert_eq!(bridge.simulator.requests(endpoint), requests, "{endpoint:?}");
 
-        // Where it is no mistake, it is approved.
+        // A correct change is approved.
         bridge.simulator.fail(Fault::on(endpoint, Action::OtherNames));
         bridge.clock.pass(day);
         assert_eq!(bridge.reloaded().await, users, "{endpoint:?}");
@@ -329,7 +329,8 @@ async fn a_look_up_that_gives_other_names_to_most_ids_is_held_back() {
     }
 }
 
-/// A company in which 40 of 200 persons have a department each, and the others one together.
+/// Returns a company in which 40 of 200 persons have a department of their own, and the others
+/// share one.
 fn company_of_departments() -> World {
     let mut world = company(200);
     let kind = OrgUnitKind::Department;
@@ -345,7 +346,8 @@ fn company_of_departments() -> World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_groups_that_vanish_or_get_another_name_are_held_back() {
-    // 42 groups with the legal entity: 10 are few, 11 are more than a fifth; the users are never too many.
+    // With the legal entity there are 42 groups. A change of 10 groups is within bounds; 11 are
+    // more than a fifth. The number of affected users is always within bounds.
     for (gone, renamed, is_held) in [(10, 0, false), (11, 0, true), (0, 10, false), (0, 11, true), (6, 5, true)] {
         let text = format!("{gone} gone, {renamed} renamed");
         let (bridge, _) = guarded_world(company_of_departments()).await;
@@ -382,7 +384,8 @@ async fn many_groups_that_vanish_or_get_another_name_are_held_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn addresses_that_go_over_to_others_count_as_other_names() {
     let (bridge, users) = guarded(60).await;
-    // Seven who have left hand their addresses over to seven who work: fourteen names are others.
+    // Seven leavers pass their addresses to seven active persons, which changes fourteen user
+    // names.
     bridge.simulator.with_world(|world| {
         let (leavers, newcomers) = world.persons.split_at_mut(30);
         for (leaver, newcomer) in leavers.iter_mut().skip(20).zip(newcomers).take(7) {
@@ -398,7 +401,7 @@ async fn addresses_that_go_over_to_others_count_as_other_names() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_within_bounds_is_served() {
-    // 20 % of 60 are 12; 10 of 20 are more, but few.
+    // 12 is 20 % of 60. 10 of 20 is a larger share, but a small number.
     for (persons, gone, served) in [(60, 12, 48), (60, 13, 60), (20, 10, 10), (20, 11, 20)] {
         let (bridge, _) = guarded(persons).await;
         bridge.simulator.with_world(|world| world.persons.truncate(persons - gone));
@@ -419,7 +422,7 @@ async fn a_later_load_within_bounds_releases_it() {
     assert!(directory(&bridge).await.get("heldBack").is_none());
     bridge.approve().await;
     assert_eq!(bridge.everybody().await.len(), 59, "there is nothing to approve any more");
-    // The next one is another, and counted again.
+    // The next change is another one and gets a count of its own.
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     assert_eq!(bridge.reloaded().await.len(), 59);
     assert_eq!(metric(&bridge, "personio_scim_changes_held_back_total").await, "2");
@@ -432,7 +435,7 @@ fn is_left(bridge: &Bridge, user: &Value) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_cannot_go_a_few_at_a_time_as_they_are_confirmed() {
     let (bridge, users) = guarded(1000).await;
-    // 230 of 1,000: more than a fifth, of whom 200 are confirmed in one load.
+    // 230 of 1,000 persons are more than a fifth. Each load verifies 200 of them.
     bridge.simulator.with_world(|world| world.persons.truncate(770));
     for _ in 0..3 {
         assert_eq!(bridge.reloaded().await.len(), users.len());
@@ -450,7 +453,8 @@ async fn what_comes_in_small_parts_adds_up() {
     let active = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
     bridge.everybody().await;
     let before = active().await;
-    // No person is touched, so a twelfth of the employments is read every five minutes.
+    // No person record changes, so each refresh reads a twelfth of the employments every five
+    // minutes.
     everybody(&bridge, |person| {
         person.employments.iter_mut().for_each(|employment| employment.status = Some("INACTIVE".into()));
     });

@@ -1,5 +1,5 @@
-//! What every test needs: the bridge over the simulator, both on free ports, with a clock that can
-//! be moved and a client that shows everything it was answered.
+//! Test harness: a server and a simulator on free ports, a clock that tests move, and a client that
+//! keeps the status, headers and body of each response.
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -21,20 +21,20 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-/// The bearer token of every test server.
+/// Bearer token that every test server accepts.
 pub const TOKEN: &str = "a-token-for-tests-only";
-/// The day on which every test begins, unless it moves the clock.
+/// Time at which every test begins unless it sets the clock.
 pub const NOW: &str = "2026-11-23T10:00:00Z";
 
-/// The same as resources have it: with three digits of a second.
+/// [`NOW`] in the format of resources: with three digits of a second.
 pub const NOW_STAMP: &str = "2026-11-23T10:00:00.000Z";
 
-/// A moment as resources have it.
+/// Formats a time as resources contain it.
 pub fn stamp(moment: Timestamp) -> String {
     format!("{moment:.3}")
 }
 
-/// A clock that stands still, and is moved by hand.
+/// Clock that moves only when a test moves it.
 #[derive(Clone)]
 pub struct TestClock(Arc<Mutex<(Timestamp, Duration)>>);
 
@@ -43,12 +43,12 @@ impl TestClock {
         Self(Arc::new(Mutex::new((now.parse().unwrap(), Duration::ZERO))))
     }
 
-    /// Somebody sets the clock: ages do not change.
+    /// Sets the calendar time. Ages do not change, as after a correction of the system clock.
     pub fn set(&self, now: &str) {
         self.0.lock().unwrap().0 = now.parse().unwrap();
     }
 
-    /// Time passes, on the calendar and for ages.
+    /// Advances the calendar time and all ages.
     pub fn pass(&self, time: Duration) {
         let mut times = self.0.lock().unwrap();
         times.0 += time;
@@ -66,22 +66,22 @@ impl Clock for TestClock {
     }
 }
 
-/// What a test wants to be otherwise than usual.
+/// Settings of a test server and its simulator.
 pub struct Setup {
     pub world: World,
-    /// By default the simulator allows so much that nobody waits. (Without any limit it would send no
-    /// headers, and the bridge stays polite then.)
+    /// Options of the simulator. The default rate limit is so high that no request waits. Without
+    /// any limit the simulator sends no rate limit headers, and the server then limits itself.
     pub options: Options,
-    /// Requests to the simulator that may be in flight at once.
+    /// Maximum number of concurrent requests to the simulator.
     pub max_concurrency: usize,
     pub policy: Policy,
-    /// Real time, kept by the cache: an hour unless a test is about it.
+    /// Time to live of a snapshot, in real time: one hour unless a test needs another value.
     pub cache_ttl: Duration,
     pub refresh_wait: Duration,
     pub refresh_every: Option<Duration>,
-    /// Nothing by default: each load reads all employments again.
+    /// Zero by default: each load reads all employments again.
     pub employment_recheck: Duration,
-    /// Everybody by default: nothing is held back.
+    /// Share of users that a load may change. The default of 1.0 switches the guard off.
     pub max_change: f64,
     pub state: Option<State>,
     pub max_stale: Duration,
@@ -90,19 +90,19 @@ pub struct Setup {
     pub tls: Option<Pair>,
     pub public_url: Option<&'static str>,
     pub webhook_token: Option<&'static str>,
-    /// Whether metrics have an address of their own.
+    /// Separate listener for metrics.
     pub has_metrics_address: bool,
     pub status_page: bool,
-    /// The settings that the status page shows.
+    /// Settings that the status page shows.
     pub told: Vec<Told>,
-    /// Without them, whoever has [`TOKEN`] may ask.
+    /// Authentication rules. Without them, one client is configured, with [`TOKEN`].
     pub rules: Option<Rules>,
     pub tuning: Tuning,
     pub clock: TestClock,
 }
 
 impl Setup {
-    /// A company of so many persons.
+    /// Returns the default setup over a generated company with `persons` persons.
     pub fn persons(persons: usize) -> Self {
         Self::of(World::generate(persons, 1, NOW.parse().unwrap()))
     }
@@ -141,7 +141,8 @@ impl Setup {
         }
     }
 
-    /// Starts the simulator alone: for tests that have it fail before the bridge first asks.
+    /// Starts the simulator alone. Tests use it to add faults before the first request of the
+    /// server.
     pub fn simulator(&self) -> Simulator {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (simulator, server) = Simulator::start(listener, self.world.clone(), self.options.clone()).unwrap();
@@ -149,19 +150,19 @@ impl Setup {
         simulator
     }
 
-    /// Starts the simulator and the bridge, which begins to load at once.
+    /// Starts the simulator and the server. The first load begins at once.
     pub fn start(self) -> Bridge {
         let simulator = self.simulator();
         self.start_with(simulator)
     }
 
-    /// Starts the bridge over a simulator that runs already.
+    /// Starts the server with a simulator that is already running.
     pub fn start_with(self, simulator: Simulator) -> Bridge {
         let upstream = simulator.base_url();
         self.start_over(&upstream, simulator)
     }
 
-    /// Starts the bridge over any upstream.
+    /// Starts the server with any upstream URL.
     pub fn start_over(self, upstream: &str, simulator: Simulator) -> Bridge {
         let config = Config {
             personio: Personio {
@@ -219,7 +220,7 @@ impl Setup {
     }
 }
 
-/// One client, which has [`TOKEN`].
+/// Returns authentication rules with one client, whose token is [`TOKEN`].
 pub fn rules(webhook_token: Option<&str>) -> Rules {
     let caller = Caller::named("client").unwrap();
     let client = Client { caller, token: Token::of(TOKEN.as_bytes()), expires: None, networks: None };
@@ -227,20 +228,20 @@ pub fn rules(webhook_token: Option<&str>) -> Rules {
     Rules { clients: vec![client], webhook_token, ..Rules::default() }
 }
 
-/// A client without proxies, redirects or certificates.
+/// Creates an HTTP client without proxies, redirects or certificates.
 pub fn http() -> reqwest::Client {
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).redirect(reqwest::redirect::Policy::none());
     client.timeout(Duration::from_secs(30)).build().unwrap()
 }
 
-/// A running bridge. It stops when it is dropped.
+/// Running server. It stops when it is dropped.
 pub struct Bridge {
-    /// Without a path: `http://127.0.0.1:…`.
+    /// URL without a path: `http://127.0.0.1:…`.
     pub origin: String,
-    /// Where metrics are, if they have an address of their own.
+    /// URL of the separate metrics listener, if there is one.
     pub metrics_origin: Option<String>,
     directory: Directory,
-    /// What it was started with, and what takes another one.
+    /// Configuration with which the server was started. `live` applies another one.
     pub config: Config,
     pub live: Live,
     pub simulator: Simulator,
@@ -249,7 +250,7 @@ pub struct Bridge {
     _stop: oneshot::Sender<()>,
 }
 
-/// Everything that was answered.
+/// Complete response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -266,7 +267,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Fails unless this is an error as RFC 7644 §3.12 wants it; gives its detail.
+    /// Asserts that the response is an error as RFC 7644 §3.12 defines it, and returns its detail.
     #[track_caller]
     pub fn scim_error(&self, status: u16, scim_type: Option<&str>) -> String {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
@@ -280,12 +281,12 @@ impl Answer {
 }
 
 impl Bridge {
-    /// What is served.
+    /// Returns the directory of the server.
     pub fn directory(&self) -> &Directory {
         &self.directory
     }
 
-    /// Approves what is held back, as it is shown.
+    /// Approves the held change, if there is one.
     pub async fn approve(&self) {
         if let Some(held) = self.directory.held_back() {
             let approval = self.directory.approve(&held.id.to_string()).await;
@@ -293,61 +294,61 @@ impl Bridge {
         }
     }
 
-    /// A request with the token, to a path such as `/scim/v2/Users`.
+    /// Builds a request with the token to a path such as `/scim/v2/Users`.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.origin)).header("Authorization", format!("Bearer {TOKEN}"))
     }
 
-    /// The answer to a GET with the token.
+    /// Sends a GET with the token.
     pub async fn get(&self, path: &str) -> Answer {
         answer(self.request(Method::GET, path)).await
     }
 
-    /// A page of users, as JSON; fails unless it is answered with 200.
+    /// Returns a page of users as JSON and asserts status 200.
     pub async fn users(&self, query: &str) -> Value {
         let answer = self.get(&format!("/scim/v2/Users{query}")).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         answer.json()
     }
 
-    /// A page of a list, as JSON, by parameters that are not encoded yet.
+    /// Returns a page of a list as JSON, with parameters that are not encoded yet.
     pub async fn list(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
         let answer = self.get(&format!("{path}?{}", encoded(parameters))).await;
         assert_eq!(answer.status, StatusCode::OK, "{parameters:?}: {}", answer.text);
         answer.json()
     }
 
-    /// The answer to a POST with the token.
+    /// Sends a POST with the token.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         let request = self.request(Method::POST, path).header("Content-Type", "application/scim+json");
         answer(request.body(body.to_string())).await
     }
 
-    /// All users on one page.
+    /// Returns all users from one page.
     pub async fn everybody(&self) -> Vec<Value> {
         self.users("").await["Resources"].as_array().unwrap().clone()
     }
 }
 
-/// Parameters as a URL has them.
+/// Encodes parameters as a query string.
 pub fn encoded(parameters: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
-/// The ids on a page, in their order.
+/// Returns the ids on a page, in their order.
 #[track_caller]
 pub fn ids(page: &Value) -> Vec<&str> {
     page["Resources"].as_array().unwrap().iter().map(|resource| resource["id"].as_str().unwrap()).collect()
 }
 
-/// Sends a request and reads the whole answer.
+/// Sends a request and reads the whole response.
 pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     Answer { status, headers, text: response.text().await.unwrap() }
 }
 
-/// Waits until something is so, for at most half a minute: machines can be busy.
+/// Waits until a condition holds, for at most 30 seconds, because test machines can be busy.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     for _ in 0..3000 {
         if holds().await {
@@ -358,25 +359,25 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     panic!("never came true: {what}");
 }
 
-/// A time to live so short that looking at the list again is a new load. See [`Bridge::reloaded`].
+/// Time to live so short that the next list request starts a new load. See [`Bridge::reloaded`].
 pub const SHORT: Duration = Duration::from_millis(20);
-/// More than the pause after a failed load.
+/// Duration longer than the cool-down after a failed load.
 pub const PAUSE_OVER: Duration = Duration::from_secs(16);
 
 impl Bridge {
-    /// All users after one more load, which begins now. Needs [`SHORT`] as time to live.
+    /// Returns all users after one more load, which begins now. The time to live must be [`SHORT`].
     pub async fn reloaded(&self) -> Vec<Value> {
         tokio::time::sleep(SHORT + Duration::from_millis(10)).await;
         self.everybody().await
     }
 
-    /// Status and body of `/health/ready`.
+    /// Returns status and body of `/health/ready`.
     pub async fn health(&self) -> (u16, Value) {
         let answer = self.get("/health/ready").await;
         (answer.status.as_u16(), answer.json())
     }
 
-    /// What `/health/ready` says of Personio, once it says that a load has failed.
+    /// Waits until `/health/ready` reports a failed load, and returns the detail.
     pub async fn failure(&self) -> String {
         let mut detail = String::new();
         until("a load has failed", async || {
@@ -388,19 +389,19 @@ impl Bridge {
         detail
     }
 
-    /// Waits until the first load has landed.
+    /// Waits until the first load has succeeded.
     pub async fn ready(&self) {
         until("there is a snapshot", async || self.health().await.0 == 200).await;
     }
 }
 
-/// The one of `users` with this id.
+/// Returns the user with this id.
 #[track_caller]
 pub fn by_id<'u>(users: &'u [Value], id: &str) -> &'u Value {
     users.iter().find(|user| user["id"] == id).unwrap_or_else(|| panic!("{id} is not there"))
 }
 
-/// The first page of persons as Personio gives it, but as if it were the only one.
+/// Returns the first page of persons as Personio sends it, without the link to the next page.
 pub async fn first_page(bridge: &Bridge) -> String {
     let page = bridge.http.get(format!("{}/v2/persons?limit=50", bridge.simulator.base_url()));
     let token = bridge.http.post(format!("{}/v2/auth/token", bridge.simulator.base_url()));

@@ -1,5 +1,6 @@
-//! The program as its users meet it: the server on a free port, the simulator as a real HTTP
-//! upstream, assertions on what a client sees and on how many requests it cost.
+//! Integration tests of the running server. Each test starts the server on a free port with the
+//! simulator as a real HTTP upstream, and asserts the responses to clients and the number of
+//! requests to Personio.
 
 #![expect(
     clippy::unwrap_used,

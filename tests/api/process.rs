@@ -1,5 +1,5 @@
-//! The program as a process: what it takes, what it prints, how it ends. Its environment holds what
-//! a test puts there and nothing else.
+//! Tests of the program as a process: arguments, output and exit codes. Its environment contains
+//! only the variables that a test sets.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -18,17 +18,17 @@ use tempfile::NamedTempFile;
 
 use crate::harness::{Answer, Setup, TOKEN, answer, http, until};
 
-/// How long a process that was asked to stop may take.
+/// Maximum time that a process may take to stop.
 const END: Duration = Duration::from_secs(10);
 
-/// A running program. It is killed when it is dropped.
+/// Running program. It is killed when it is dropped.
 pub struct Program {
     child: Child,
     out: Output,
     err: Output,
 }
 
-/// What a program has written so far, and the thread that reads it.
+/// Output of a program so far, and the thread that reads it.
 struct Output {
     text: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
@@ -61,7 +61,7 @@ impl Output {
     }
 }
 
-/// How a program ended, and all it wrote.
+/// Exit status of a program, and all its output.
 #[derive(Debug)]
 pub struct Ended {
     pub status: ExitStatus,
@@ -70,7 +70,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Fails unless the program ended with this code and one line, which names `part`.
+    /// Asserts that the program ended with this code and one line, which contains `part`.
     #[track_caller]
     pub fn complains(&self, code: i32, part: &str) {
         assert_eq!(self.status.code(), Some(code), "{part}: {self:?}");
@@ -81,7 +81,7 @@ impl Ended {
     }
 }
 
-/// After so long what has happened is in the log.
+/// Time after which an event is in the log.
 pub const WRITTEN: Duration = Duration::from_millis(40);
 
 impl Program {
@@ -93,7 +93,7 @@ impl Program {
         Self { child, out, err }
     }
 
-    /// Starts a program whose standard error nobody reads.
+    /// Starts a program whose standard error is not read.
     pub fn start_unread(args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
         command.args(args).env_clear().envs(variables.iter().copied());
@@ -102,7 +102,7 @@ impl Program {
         Self { child, out, err: Output { text: Arc::default(), reader: None } }
     }
 
-    /// Waits for the end, for as long as [`until`] does.
+    /// Waits for the end of the process, for as long as [`until`] waits.
     pub async fn ended(mut self) -> Ended {
         let mut status = None;
         until("the program has ended", async || {
@@ -118,17 +118,17 @@ impl Program {
         assert!(sent.success());
     }
 
-    /// The number of its process.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its log so far: every line must be a JSON object.
+    /// Returns the log so far and asserts that every line is a JSON object.
     #[track_caller]
     pub fn log(&self) -> Vec<Value> {
         std::thread::sleep(WRITTEN);
         let lines = self.err.so_far();
-        // Many are written at once, and the last one may not be all there.
+        // The last line may be incomplete, because lines are written in batches.
         let lines = &lines[..lines.rfind('\n').map_or(0, |end| end + 1)];
         let parse = |line| serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let lines: Vec<Value> = lines.lines().map(parse).collect();
@@ -136,7 +136,7 @@ impl Program {
         lines
     }
 
-    /// The base URL of a `serve`, which says it in its log: `http://127.0.0.1:…/scim/v2`.
+    /// Returns the base URL that `serve` writes to its log: `http://127.0.0.1:…/scim/v2`.
     pub async fn base_url(&self) -> String {
         let mut base_url = None;
         until("the server listens", async || {
@@ -147,7 +147,7 @@ impl Program {
         base_url.unwrap()
     }
 
-    /// What follows `label` on its line of standard output.
+    /// Returns the text that follows `label` on its line of standard output.
     pub async fn printed(&self, label: &str) -> String {
         let mut found = None;
         until(label, async || {
@@ -162,17 +162,17 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A terminal.
+/// Pseudo-terminal.
 pub struct Terminal {
-    /// What a person has in front of them.
+    /// Side of the user.
     pub screen: File,
-    /// What a program has as its standard input, output and error.
+    /// Side of the program: its standard input, output and error.
     pub end: File,
 }
 
@@ -187,18 +187,18 @@ impl Terminal {
     }
 }
 
-/// Runs a program on a terminal, and types `typed` once `prompt` is there. Returns its exit code, and all that was
-/// to be seen.
+/// Runs a program on a terminal and types `typed` once `prompt` is visible. Returns its exit code
+/// and everything that the terminal showed.
 pub fn run_on_terminal(args: &[&str], prompt: &str, typed: &str) -> (Option<i32>, String) {
     let Terminal { mut screen, end } = Terminal::open();
     let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
     command.args(args).env_clear();
     let [input, output] = [end.try_clone().unwrap(), end.try_clone().unwrap()];
     let mut child = command.stdin(input).stdout(output).stderr(end).spawn().unwrap();
-    // Otherwise the terminal stays open at this end, too.
+    // The command holds a copy of the program's side, which would keep the terminal open.
     drop(command);
     let (mut seen, mut buffer, mut is_typed) = (String::new(), [0; 1024], false);
-    // A terminal that nobody has open any more cannot be read.
+    // Reading fails once no process has the terminal open.
     while let Ok(length @ 1..) = screen.read(&mut buffer) {
         seen.push_str(&String::from_utf8_lossy(&buffer[..length]));
         if !is_typed && seen.contains(prompt) {
@@ -214,19 +214,19 @@ pub async fn run(args: &[&str], variables: &[(&str, &str)]) -> Ended {
     Program::start(args, variables).ended().await
 }
 
-/// A file with this content.
+/// Creates a file with this content.
 pub fn file(content: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(content.as_bytes()).unwrap();
     file
 }
 
-/// A GET with a bearer token.
+/// Sends a GET with a bearer token.
 pub async fn get(url: &str, token: &str) -> Answer {
     answer(http().get(url).header("Authorization", format!("Bearer {token}"))).await
 }
 
-/// All that `serve` needs to run against a simulator.
+/// Returns all settings that `serve` needs to run with a simulator.
 pub fn settings(upstream: &str) -> Vec<(&str, &str)> {
     vec![
         ("PERSONIO_CLIENT_ID", "demo"),
@@ -237,7 +237,7 @@ pub fn settings(upstream: &str) -> Vec<(&str, &str)> {
     ]
 }
 
-/// A `serve` over a simulator.
+/// Starts `serve` with a simulator.
 pub fn serve(simulator: &Simulator) -> Program {
     Program::start(&["serve"], &settings(&simulator.base_url()))
 }
@@ -245,7 +245,7 @@ pub fn serve(simulator: &Simulator) -> Program {
 #[expect(clippy::too_many_lines, reason = "a table has as many lines as rows")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
-    // Whatever is let through fails with 1 instead: this port is taken.
+    // Valid settings fail with exit code 1 instead, because this port is taken.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap().to_string();
     let unknown_key = file("active_before_start_day = 3\n");
@@ -266,8 +266,8 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
     let both = "--state-file (SCIM_STATE_FILE) is given without --state-key (SCIM_STATE_KEY)";
     let neither = "--state-key (SCIM_STATE_KEY) is given without --state-file (SCIM_STATE_FILE)";
 
-    // What is given besides valid settings (a variable without a value is taken away) and what the
-    // line must say.
+    // Changes to valid settings (`None` removes a variable), and the text that the line must
+    // contain.
     type Row<'r> = (&'r [&'r str], &'r [(&'r str, Option<&'r str>)], &'r str);
     let rows: &[Row<'_>] = &[
         (&["serve"], &[("PERSONIO_CLIENT_ID", None)], "--personio-client-id (PERSONIO_CLIENT_ID)"),
@@ -461,7 +461,7 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         if ended.status.code() != Some(64) || !one_line || !ended.err.contains(part) {
             failures.push(format!("{args:?} {changes:?}, {part}: {ended:?}"));
         }
-        // File names are free to be repeated, secrets are not.
+        // The message may repeat file names but not secrets.
         for told in ["tooshort-secret", "words of secret", "me:secret", "a-secret", TOKEN] {
             assert!(!ended.err.contains(told), "{ended:?}");
         }
@@ -486,7 +486,7 @@ async fn a_taken_port_is_exit_code_1_and_one_line_that_names_the_setting() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_variable_counts_as_not_set_whichever_it_is() {
-    // What is let through fails with 1: this port is taken.
+    // Valid settings fail with exit code 1, because this port is taken.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap().to_string();
     let args = Args::command();
@@ -506,7 +506,7 @@ async fn an_empty_variable_counts_as_not_set_whichever_it_is() {
             }
         }
     }
-    // The default address is what is asked, and help still names the variable.
+    // The request goes to the default address, and the help still names the variable.
     run(&["healthcheck"], &[("SCIM_LISTEN", ""), ("SCIM_TLS_CERT", "")]).await.complains(1, "http://127.0.0.1:8080/");
     let help = run(&["serve", "--help"], &[("SCIM_CACHE_TTL", "")]).await;
     assert!(help.out.contains("SCIM_CACHE_TTL"), "{}", help.out);
@@ -525,7 +525,7 @@ async fn a_server_that_others_reach_without_tls_warns_of_it() {
         ("127.0.0.1:0", "http://scim.example.com", Some(begins)),
         ("0.0.0.0:0", "", Some(plain)),
         ("[::]:0", "", Some(plain)),
-        // As in a container, behind a proxy.
+        // Settings as in a container behind a proxy.
         ("0.0.0.0:0", "https://scim.example.com", None),
         ("0.0.0.0:0", "http://scim.example.com", Some(begins)),
     ] {
@@ -572,7 +572,8 @@ async fn a_company_larger_than_the_largest_page_is_warned_of_in_the_log_and_on_t
     }
 }
 
-/// SIGHUP is what a closed terminal sends, and what an operator sends to have the settings read again.
+/// Checks both meanings of SIGHUP: a closed terminal sends it, and an operator sends it to reload
+/// the settings.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_whose_terminal_is_closed_ends_and_one_without_a_terminal_reads_its_settings() {
     let simulator = Setup::persons(3).simulator();
@@ -609,7 +610,7 @@ async fn a_server_whose_terminal_is_closed_ends_and_one_without_a_terminal_reads
 #[tokio::test(flavor = "multi_thread")]
 async fn help_and_version_are_plain_text_on_standard_output() {
     let version = concat!("personio-scim ", env!("CARGO_PKG_VERSION"), "\n");
-    // A secret in the environment must not be repeated by the help.
+    // The help must not contain a secret from the environment.
     let variables = [
         ("SCIM_BEARER_TOKEN", TOKEN),
         ("PERSONIO_CLIENT_SECRET", TOKEN),
@@ -650,7 +651,7 @@ async fn secrets_come_from_files_that_end_with_a_new_line() {
         ("SCIM_BEARER_TOKEN_FILE", token.path().to_str().unwrap()),
         ("SCIM_STATE_FILE", state.to_str().unwrap()),
         ("SCIM_STATE_KEY_FILE", key.path().to_str().unwrap()),
-        // As compose files set what is not there.
+        // Compose files set missing variables to an empty value.
         ("SCIM_STATE_KEY", ""),
         ("SCIM_BEARER_TOKEN", ""),
         ("SCIM_WEBHOOK_TOKEN", ""),
@@ -729,7 +730,7 @@ async fn the_lines_that_the_demo_prints_can_be_copied() {
 
     let has_curl = Command::new("curl").arg("--version").output().is_ok();
     for (line, expected) in lines.into_iter().zip([Some((3, 60)), None, None]) {
-        // curl -sS -H '…' '…'
+        // Form of the line: curl -sS -H '…' '…'
         let quoted: Vec<&str> = line.split('\'').collect();
         let [_, header, _, url, _] = quoted[..] else { panic!("{line}") };
         assert!(url.starts_with(&base_url), "{line}");
@@ -751,7 +752,7 @@ async fn the_lines_that_the_demo_prints_can_be_copied() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_healthcheck_answers_by_its_exit_code() {
-    // A server that lives but has nothing to serve.
+    // This server is live but not ready.
     let simulator = Setup::persons(5).simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
     let program = serve(&simulator);
@@ -765,7 +766,7 @@ async fn a_healthcheck_answers_by_its_exit_code() {
     }
     run(&["healthcheck", "--ready", "--listen", address], &[]).await.complains(1, "/health/ready answers 503");
 
-    // A proxy that is set for other things has no part in it.
+    // The health check ignores a proxy that is set for other purposes.
     let demo = Program::start(&["demo", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
     let base_url = demo.printed("base URL:").await;
     let address = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2");
@@ -774,7 +775,7 @@ async fn a_healthcheck_answers_by_its_exit_code() {
         .await;
     assert_eq!(run(&["healthcheck"], &variables).await.status.code(), Some(0));
 
-    // No test gets so low a port.
+    // Tests never bind such a low port.
     let nobody = "127.0.0.1:1";
     for args in [&["healthcheck", "--listen", nobody][..], &["healthcheck", "--ready", "--listen", nobody]] {
         run(args, &[]).await.complains(1, nobody);
@@ -818,7 +819,7 @@ async fn ends_while_a_request_waits(signal: &str) {
     let users = http().get(format!("{base_url}/Users")).header("Authorization", format!("Bearer {TOKEN}"));
     let waiting = tokio::spawn(users.send());
     until("Personio is asked", async || simulator.requests(Endpoint::Persons) > 0).await;
-    // Long enough for the request to have arrived; nothing shows from outside that it waits.
+    // The request has arrived by then. Nothing outside the server shows that it waits.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!waiting.is_finished());
 
@@ -826,7 +827,7 @@ async fn ends_while_a_request_waits(signal: &str) {
     let ended = tokio::time::timeout(END, program.ended()).await.expect("it ends within ten seconds");
     assert_eq!(ended.status.code(), Some(0), "{signal}: {ended:?}");
     assert!(!ended.err.contains("panicked"), "{ended:?}");
-    // Whatever the request was told, it was no list of users.
+    // The response must not be a list of users.
     let told = waiting.await.unwrap();
     assert!(told.is_err() || told.is_ok_and(|response| response.status().as_u16() == 503));
 }
@@ -859,7 +860,7 @@ async fn the_bridge_and_the_simulator_work_as_two_processes() {
     let variables = [
         ("PERSONIO_CLIENT_ID", id.as_str()),
         ("PERSONIO_CLIENT_SECRET", &secret),
-        // A slash at the end is tolerated.
+        // A slash at the end is accepted.
         ("PERSONIO_BASE_URL", &format!("{upstream}/")),
         ("SCIM_BEARER_TOKEN", TOKEN),
         ("SCIM_LISTEN", "127.0.0.1:0"),
@@ -973,7 +974,7 @@ async fn the_log_says_as_much_as_it_is_asked_for() {
         assert_eq!(ended.err.contains("/health/live"), probes, "{level:?}: {}", ended.err);
     }
 
-    // A level that is chosen by name wins over RUST_LOG, and says nothing more of the crates of others.
+    // A level set by the option wins over RUST_LOG, and does not make other crates log more.
     for (args, form) in [(&["serve", "--log-level", "DEBUG"][..], "{"), (&["serve", "--log-format=text"], "20")] {
         let mut variables = settings(&upstream);
         variables.extend([("RUST_LOG", "off"), ("SCIM_LOG_LEVEL", "debug")]);

@@ -1,5 +1,5 @@
-//! From persons to users: what is served, attribute by attribute, against a table that is worked out
-//! here from the simulator's data and shares no code with the translation.
+//! Tests of the mapping from persons to users, attribute by attribute. The expected table is
+//! computed here from the simulator's data and shares no code with the mapping.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -16,7 +16,7 @@ const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
-/// What all users of a company must look like, in their order. Without `meta.version`.
+/// Returns the expected users of a company, in their order and without `meta.version`.
 fn expected(world: &World, base: &str) -> Vec<Value> {
     let mut persons: Vec<&Person> = world.persons.iter().collect();
     persons.sort_by_key(|person| (person.created_at.unwrap_or(Timestamp::MAX), person.id.parse::<u64>().unwrap()));
@@ -84,7 +84,8 @@ fn is_same_address(one: &Person, other: &Person) -> bool {
     one.email.is_some() && address(one) == address(other)
 }
 
-/// What decides who of several has an address: state, start, and then the lower id.
+/// Returns the priority of a person for an address that several persons have: state, start, then
+/// the lower id.
 fn claim(person: &Person) -> (usize, Option<Date>, Reverse<u64>) {
     let states = ["INACTIVE", "ONBOARDING", "LEAVE", "ACTIVE"];
     let state = states.iter().position(|word| *word == state(person)).unwrap_or_default();
@@ -96,7 +97,7 @@ fn today() -> Date {
     NOW.parse::<Timestamp>().unwrap().to_zoned(TimeZone::get("Europe/Berlin").unwrap()).date()
 }
 
-/// How a generated person stands today.
+/// Returns the state of a generated person today.
 fn state(person: &Person) -> &str {
     let Some(employment) = current(person) else { return person.status.as_deref().unwrap_or_default() };
     if follows(employment, person) {
@@ -109,7 +110,8 @@ fn state(person: &Person) -> &str {
     }
 }
 
-/// Whether an employment that Personio calls ONBOARDING has begun within four days of the end of another.
+/// Reports whether an employment that Personio reports as ONBOARDING has begun within four days of
+/// the end of another one.
 fn follows(employment: &Employment, person: &Person) -> bool {
     let Some(start) = employment.employment_start_date.filter(|start| *start <= today()) else { return false };
     let has_ended = |other: &Employment| {
@@ -126,7 +128,7 @@ fn was_withdrawn(employment: &Employment) -> bool {
     end.is_some_and(|end| Some(end) < employment.employment_start_date || end < today())
 }
 
-/// The employment that counts, of those of a generated person.
+/// Returns the primary employment of a generated person.
 fn current(person: &Person) -> Option<&Employment> {
     let newest = |status: &str| {
         let of_status =
@@ -206,14 +208,14 @@ fn named(list: &[Named], id: Option<&str>) -> Option<Value> {
     Some(json!(list.iter().find(|entry| Some(entry.id.as_str()) == id)?.name))
 }
 
-/// An object of the members that have a value; none if there are none.
+/// Returns an object of the members that have a value, or `None` if no member has one.
 fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Option<Value> {
     let members: Map<String, Value> =
         members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
     (!members.is_empty()).then_some(Value::Object(members))
 }
 
-/// Takes `meta.version` out of a user, after a look at its form.
+/// Removes `meta.version` from a user, asserts its format and returns it.
 #[track_caller]
 fn version(user: &mut Value) -> String {
     let version = user["meta"].as_object_mut().unwrap().remove("version").unwrap();
@@ -223,8 +225,8 @@ fn version(user: &mut Value) -> String {
     version
 }
 
-/// Fails if there is a null, an empty text or an empty list anywhere; the only object that may be
-/// empty is `name`.
+/// Asserts that the value contains no null, no empty text and no empty list. Only `name` may be an
+/// empty object.
 #[track_caller]
 fn nothing_empty(value: &Value, path: &str) {
     match value {
@@ -273,7 +275,8 @@ async fn a_full_walk_of_a_thousand_users_equals_the_table() {
     the_table_is_worth_comparing(&expected);
 }
 
-/// A table in which an attribute never appears would prove nothing about it.
+/// Asserts that every attribute occurs in the table. Otherwise the comparison would prove nothing
+/// about it.
 fn the_table_is_worth_comparing(table: &[Value]) {
     let pointers = [
         "/title",
@@ -301,7 +304,7 @@ fn the_table_is_worth_comparing(table: &[Value]) {
     assert_eq!(words("/userType").len(), 2);
 }
 
-/// Ann Lee, employed since 2020. The numbers of persons and employments are chosen freely.
+/// Returns Ann Lee, employed since 2020. [`check`] assigns the ids of persons and employments.
 fn ann(id: &str) -> Person {
     Person {
         id: id.to_owned(),
@@ -325,7 +328,7 @@ fn employment(id: &str, status: Option<&str>, start: Option<&str>) -> Employment
     }
 }
 
-/// A company of these persons, with something of every kind that has a name.
+/// Returns a company of these persons, with one entry of each kind of look-up.
 fn company(persons: Vec<Person>) -> World {
     let named = |id: &str, name: &str| Named { id: id.to_owned(), name: name.to_owned() };
     let unit = |id: &str, name: &str, kind| OrgUnit { id: id.to_owned(), name: name.to_owned(), kind };
@@ -348,13 +351,14 @@ async fn served(setup: Setup) -> Vec<Value> {
     users
 }
 
-/// One person of a table: what is special, and what is therefore served where. `None` is: nothing.
+/// Table row: a person with special values, and the expected values of the user by JSON pointer.
+/// `None` means that the attribute is absent.
 struct Row {
     person: Person,
     served: Vec<(String, Option<Value>)>,
 }
 
-/// A row whose person is `ann`, changed.
+/// Returns a row whose person is [`ann`] with changes.
 fn row_of(change: impl FnOnce(&mut Person, &mut Employment), served: &[(&str, Value)]) -> Row {
     let mut person = ann("0");
     let mut employment = person.employments.remove(0);
@@ -370,13 +374,14 @@ fn row_of(change: impl FnOnce(&mut Person, &mut Employment), served: &[(&str, Va
     Row { person, served: served.collect() }
 }
 
-/// Loads a company of all rows and compares. The person of the first row has id 1, and so on.
+/// Loads a company of all rows and compares the users. The person of the first row has id 1, and so
+/// on.
 async fn check(rows: Vec<Row>, quirks: Quirks) {
     let number = |(index, row): (usize, &Row)| {
         let mut person = row.person.clone();
         person.id = (index + 1).to_string();
         person.email = person.email.map(|email| email.replace("ann0@", &format!("ann{}@", index + 1)));
-        // An employment belongs to one person.
+        // An employment belongs to one person, so its id must be unique.
         for employment in person.employments.iter_mut().filter(|employment| employment.id == "e0") {
             employment.id = format!("e{}", index + 1);
         }
@@ -426,7 +431,7 @@ async fn the_employment_that_counts_does_not_depend_on_the_order_of_listing() {
                 &[("personio:employmentId", json!(counts))],
             )
         });
-        // Each in a company of its own: an employment belongs to one person.
+        // Each row gets a company of its own, because an employment belongs to one person.
         for row in rows {
             check(vec![row], Quirks { employments_oldest_first: oldest_first, ..Quirks::default() }).await;
         }
@@ -457,7 +462,7 @@ async fn names_and_addresses() {
                 ("/externalId", json!("1")),
             ],
         ),
-        // The address of the first person, in other letters.
+        // Address of the first person in other case.
         row_of(
             name(Some("Ann"), Some("Lee"), None, Some("a.lee@EXAMPLE.com")),
             &[
@@ -497,7 +502,7 @@ async fn names_and_addresses() {
             name(None, None, None, Some("box@example.com")),
             &[("/name", json!({})), ("/displayName", json!("box@example.com"))],
         ),
-        // An address that looks like the fallback of another person.
+        // Address that looks like the fallback user name of another person.
         row_of(name(None, None, None, Some("Personio-3")), &[("/userName", json!("personio-9"))]),
     ];
     check(rows, Quirks::default()).await;
@@ -505,7 +510,7 @@ async fn names_and_addresses() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_several_persons_with_one_address_the_one_who_is_active_has_the_name() {
-    // The first was created first, and each address is written in two ways.
+    // The first person was created first, and each address is written in two ways.
     let pairs: [(&str, &str, &str); 7] = [
         ("INACTIVE", "ACTIVE", "second"),
         ("INACTIVE", "ONBOARDING", "second"),
@@ -520,7 +525,7 @@ async fn of_several_persons_with_one_address_the_one_who_is_active_has_the_name(
         for (id, status, start) in [(1, first, "2020-01-01"), (2, second, "2021-01-01")] {
             let id = format!("{}", id * 100 + index);
             let mut person = ann(&id);
-            // Personio calls everybody ACTIVE who is not INACTIVE; the employment decides.
+            // Personio reports every person as ACTIVE who is not INACTIVE; the employment decides.
             person.email = Some(if id.starts_with('1') {
                 format!("ann{index}@example.com")
             } else {
@@ -577,7 +582,7 @@ async fn who_is_active_and_what_kind_of_user() {
             status(Some("ACTIVE"), Some(Some("UNSPECIFIED")), false),
             status(Some("ACTIVE"), Some(Some("PARENTAL_LEAVE")), false),
             status(Some("INACTIVE"), Some(Some("ACTIVE")), true),
-            // Without a status of the employment, the person's.
+            // Without a status of the employment, the person's status applies.
             status(Some("ACTIVE"), Some(None), true),
             status(Some("ACTIVE"), None, true),
             status(Some("INACTIVE"), None, false),
@@ -681,7 +686,7 @@ async fn units_cost_centres_and_dates() {
                     ("/title", json!("Engineer")),
                 ],
             ),
-            // What has no name, or an empty one.
+            // Look-ups without a name or with an empty one.
             row_of(
                 |_, own| {
                     own.org_units = units(&[(department, "99"), (team, "11")]);
@@ -760,7 +765,7 @@ async fn an_extension_without_content_is_left_out() {
             "meta": {"resourceType": "User", "lastModified": NOW_STAMP, "location": location},
         })
     );
-    // With its own number, and with nulls for all that is not known.
+    // Person with its own employee number, and with null for every unknown value.
     bare.employments = vec![Employment { id: "e".to_owned(), ..Employment::default() }];
     let mut setup = Setup::of(company(vec![bare]));
     setup.options.quirks.null_instead_of_absent = true;
@@ -808,7 +813,7 @@ async fn last_modified_is_the_newest_of_what_is_told_and_moves_with_every_change
     let before = bridge.everybody().await;
     let (old, new) = (json!("2021-05-05T05:05:05.000Z"), json!("2022-02-02T02:02:02.250Z"));
     assert_eq!(modified(&before), [new.clone(), new.clone(), old, json!(NOW_STAMP)], "what nothing is said of is new");
-    // The title changes, and Personio says of no time that it happened at.
+    // The title changes, and Personio reports no time of the change.
     bridge.simulator.with_world(|world| world.persons[2].employments[0].position = Some("Chief".to_owned()));
     let after = bridge.reloaded().await;
     assert_eq!(modified(&after)[..2], modified(&before)[..2]);

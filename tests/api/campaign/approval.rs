@@ -1,4 +1,5 @@
-//! What an approval has published, worked out from the users before and after it: it must be what was shown.
+//! Changes that an approval published, computed from the users before and after it. They must equal
+//! the changes that were shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
-/// Values whose loss or change is shown, by the end of the kind's key.
+/// Attributes whose loss or change is shown, by the suffix of the change's key.
 const VALUES: [(&str, &[&str]); 7] = [
     ("Department", &[ENTERPRISE, "department"]),
     ("Manager", &[ENTERPRISE, "manager", "value"]),
@@ -40,8 +41,8 @@ impl Published {
         self.users.iter().map(|user| (user["id"].as_str().unwrap(), user)).collect()
     }
 
-    /// Returns everything that changes from here to `later`, without those who were not confirmed before: they may
-    /// have been approved to go earlier.
+    /// Returns all changes from this snapshot to `later`. It omits users that were unverified
+    /// before, because an earlier approval may have removed them.
     pub fn changes(&self, later: &Self) -> Changes {
         let (before, after) = (self.by_id(), later.by_id());
         let mut changes = Changes::new();
@@ -61,7 +62,7 @@ impl Published {
         changes
     }
 
-    /// Returns what was shown, without those who were not confirmed before.
+    /// Returns the changes that were shown, without users that were unverified before.
     pub fn shown(&self, affected: Vec<AffectedUser>) -> Changes {
         let mut changes = Changes::new();
         for user in affected {

@@ -1,4 +1,4 @@
-//! Every value upstream ever had that access rules are made of: what is served must be one of them.
+//! History of all upstream values that access rules use. Every served value must be one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +14,13 @@ pub struct Truth {
     department_names: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// All values that one person ever had; `None` where there was none.
+/// All values that one person ever had; `None` for a time without a value.
 #[derive(Default)]
 struct Values {
     /// Ids of departments.
     departments: BTreeSet<Option<String>>,
     managers: BTreeSet<Option<String>>,
-    /// Ids of groups, all of one moment together.
+    /// Sets of group ids, one set for each point in time.
     groups: BTreeSet<BTreeSet<String>>,
 }
 
@@ -40,7 +40,7 @@ impl Values {
 }
 
 impl Truth {
-    /// Adds the values of this moment.
+    /// Adds the values of the current world.
     pub fn add(&mut self, world: &World) {
         for unit in &world.org_units {
             self.department_names.entry(unit.id.clone()).or_default().insert(unit.name.clone());
@@ -58,8 +58,8 @@ impl Truth {
         }
     }
 
-    /// Returns the ids of the users with a department, a manager or a membership that they never had upstream, or
-    /// without one although they never lacked it.
+    /// Returns the ids of users with a department, a manager or a membership that they never had
+    /// upstream, and of users that lack one although they never lacked it upstream.
     pub fn wrong(&self, users: &[Value]) -> BTreeSet<String> {
         let served: BTreeSet<&str> = users.iter().filter_map(|user| user["id"].as_str()).collect();
         let mut wrong = BTreeSet::new();
@@ -80,7 +80,7 @@ impl Truth {
     }
 }
 
-/// A manager who is not served is left out.
+/// Reports whether the user's manager is correct. The server omits a manager who is not served.
 fn is_manager(values: &Values, user: &Value, served: &BTreeSet<&str>) -> bool {
     match user[ENTERPRISE]["manager"]["value"].as_str() {
         Some(manager) => values.managers.contains(&Some(manager.to_owned())),
