@@ -1,5 +1,5 @@
-//! What a query costs: reading a filter, testing it on everybody, and a whole list request without the
-//! network. `cargo bench --bench query`
+//! Benchmarks of a query: parsing a filter, evaluating it for all users, and a whole list request
+//! without the network. `cargo bench --bench query`
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that meets something unexpected fails by panicking")]
 
@@ -31,7 +31,7 @@ const SIMPLE: &str = "active eq false";
 const COMPLEX: &str = "(title co \"engineer\" or not (name.familyName sw \"mü\")) and \
                        urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department ne \"Sales\" and \
                        (emails[type eq \"work\" and value ew \"example.com\"] or meta.lastModified gt \"2026-01-01T00:00:00Z\")";
-/// What has no index, needs every distinct value, or looks at members.
+/// Filters that have no index, need every distinct value, or read members.
 const SENSIBLE: &[(&str, &str)] = &[
     ("co beyond ASCII", "userName co \"ü\""),
     ("ew beyond ASCII", "displayName ew \"ü\""),
@@ -44,7 +44,7 @@ const SENSIBLE: &[(&str, &str)] = &[
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager[displayName eq \"Grace Fitzgerald\"]",
     ),
 ];
-/// What 10 kB are filled with: the number differs from test to test.
+/// Tests that fill a filter of 10 kB. `#` is replaced by a different number in each test.
 const CHAINS: &[(&str, &str)] = &[
     ("co beyond ASCII", "displayName co \"zü#\""),
     ("co", "userName co \"zzq#\""),
@@ -89,7 +89,7 @@ fn select(criterion: &mut Criterion) {
     }
 }
 
-/// As many tests as 10 kB hold.
+/// Returns a filter of as many tests as 10 kB hold.
 fn chain(test: &str) -> String {
     let mut text = test.replace('#', "0");
     for number in 1.. {
@@ -102,8 +102,8 @@ fn chain(test: &str) -> String {
     text
 }
 
-/// The filters that are hardest to answer. None of the sensible ones may take longer than 20 ms, and what
-/// somebody makes up to keep the server busy no seconds.
+/// Benchmarks the most expensive filters. A filter from `SENSIBLE` must take at most 20 ms, and a
+/// filter made to overload the server must not take seconds.
 fn hard(criterion: &mut Criterion) {
     let types = vocabulary().types;
     let users = resources(&types, 100_000);
@@ -125,7 +125,7 @@ fn hard(criterion: &mut Criterion) {
     }
 }
 
-/// What the first query after a start costs, when no column is worked out yet.
+/// Benchmarks the first query after a start, before any column is built.
 fn first(criterion: &mut Criterion) {
     let types = vocabulary().types;
     let mut group = criterion.benchmark_group("first");
@@ -143,7 +143,7 @@ fn first(criterion: &mut Criterion) {
     }
 }
 
-/// Everybody, at once.
+/// Source that returns all users at once.
 struct Made(usize, Arc<Vocabulary>);
 
 impl Source for Made {

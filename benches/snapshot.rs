@@ -1,5 +1,5 @@
-//! What a refresh costs once everything is loaded: versions, rendering, indexes, and a whole snapshot after another.
-//! `cargo bench --bench snapshot`
+//! Benchmarks of a refresh after everything is loaded: versions, encoding, indexes, and a whole
+//! snapshot that follows another one. `cargo bench --bench snapshot`
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that meets something unexpected fails by panicking")]
 
@@ -17,7 +17,7 @@ mod made;
 
 use made::{SIZES, resources, user, vocabulary};
 
-/// One user of many.
+/// Benchmarks the work for one user.
 fn one(criterion: &mut Criterion) {
     let types = vocabulary().types;
     let users: Vec<User> = (0..1000).map(|number| user(number).versioned().unwrap()).collect();

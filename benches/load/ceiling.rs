@@ -1,5 +1,5 @@
-//! The ceiling that the server is measured against: nothing but actix-web, which answers every request for a name with
-//! the bytes of the file of that name, kept in memory. `ceiling FOLDER ADDRESS`
+//! Upper bound for the server's throughput: an actix-web server that only returns files from
+//! memory, by name. `ceiling FOLDER ADDRESS`
 
 #![expect(clippy::print_stderr, reason = "a program for people at a terminal")]
 
@@ -12,7 +12,8 @@ use actix_web::{App, HttpResponse, HttpServer};
 
 type Bodies = HashMap<String, Bytes>;
 
-/// Whatever follows the name is for whoever wants to ask differently each time.
+/// Returns the file of this name. The rest of the path is ignored, so that clients can make each
+/// URL different.
 async fn answer(path: Path<(String, String)>, bodies: Data<Bodies>) -> HttpResponse {
     match bodies.get(&path.0) {
         Some(body) => HttpResponse::Ok().content_type("application/scim+json").body(body.clone()),

@@ -1,4 +1,4 @@
-//! Users as they are measured with.
+//! Generated users for the benchmarks.
 
 use std::sync::Arc;
 

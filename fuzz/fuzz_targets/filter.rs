@@ -1,5 +1,5 @@
-//! Any text as a filter: reading it and asking it of a few users must not panic, and what was read says the
-//! same when it is written again.
+//! Fuzz target: any text as a filter. Parsing it and evaluating it for a few users must not panic,
+//! and the displayed filter must parse to the same filter again.
 //!
 //! For a minute, with stable Rust: `cargo fuzz run filter --sanitizer none -- -max_total_time=60`
 

@@ -1,4 +1,5 @@
-//! `approve`, and what a server makes of its signal: what is published is what was shown.
+//! Tests of `approve` and of its signal to the server: the published change is the one that was
+//! shown.
 
 use personio_scim::simulator::{Person, Simulator};
 use serde_json::{Value, json};
@@ -8,13 +9,13 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::harness::{Setup, TOKEN, until};
 use crate::process::{Ended, Program, get, run, run_on_terminal, serve, settings};
 
-/// Runs `approve` for the server whose SCIM is there.
+/// Runs `approve` for the server with this base URL.
 async fn approve(base_url: &str, args: &[&str]) -> Ended {
     let listen = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2");
     run(&[&["approve", "--listen", listen], args].concat(), &[]).await
 }
 
-/// Fails unless the change was shown and refused with this code and reason.
+/// Asserts that the change was shown and refused with this exit code and reason.
 #[track_caller]
 fn refuses(ended: &Ended, code: i32, reason: &str) {
     assert_eq!(ended.status.code(), Some(code), "{reason}: {ended:?}");
@@ -22,7 +23,7 @@ fn refuses(ended: &Ended, code: i32, reason: &str) {
     assert!(ended.out.starts_with("Change ") && ended.out.lines().count() == 1, "{reason}: {ended:?}");
 }
 
-/// How often the log says this.
+/// Counts the log lines that contain this text.
 fn logged(program: &Program, part: &str) -> usize {
     let is_said = |line: &Value| line["message"].as_str().is_some_and(|message| message.contains(part));
     program.log().iter().filter(|line| is_said(line)).count()
@@ -42,7 +43,7 @@ async fn with_nothing_held_back_nothing_happens() {
             assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
             assert_eq!(ended.out, "Nothing is held back.\n");
         }
-        // The signal does no harm either.
+        // The signal has no effect either.
         program.signal("USR1");
         until("the signal has arrived", async || logged(program, "nothing is held back") == 1).await;
         assert_eq!(get(&ready, TOKEN).await.json()["pid"], program.pid());
@@ -51,7 +52,7 @@ async fn with_nothing_held_back_nothing_happens() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_no_server_is_told_nothing() {
-    // This process listens to no approval.
+    // This process has no handler for the approval signal.
     let front = MockServer::start().await;
     let ready = ResponseTemplate::new(200).set_body_json(json!({"pid": std::process::id()}));
     Mock::given(method("GET")).and(path("/health/ready")).respond_with(ready).mount(&front).await;
@@ -61,7 +62,7 @@ async fn whoever_is_no_server_is_told_nothing() {
     run(&["approve", "--listen", "127.0.0.1:1"], &[]).await.complains(1, "127.0.0.1:1/health/ready does not answer");
 }
 
-/// A `serve` that holds back that most persons have gone, and where it listens.
+/// Starts a `serve` that holds a change because most persons have gone, and returns its base URL.
 async fn held(simulator: &Simulator, left: usize) -> (Program, String) {
     let upstream = simulator.base_url();
     let mut settings = settings(&upstream);
@@ -79,7 +80,7 @@ async fn held(simulator: &Simulator, left: usize) -> (Program, String) {
     (program, base_url)
 }
 
-/// The id of what is held back, as health tells it.
+/// Returns the id of the held change from health.
 async fn held_id(base_url: &str) -> String {
     let health = get(&base_url.replace("/scim/v2", "/health/ready"), "").await.json();
     health["parts"]["directory"]["heldBack"]["id"].as_str().unwrap().to_owned()
@@ -121,7 +122,7 @@ async fn on_a_terminal_only_a_yes_publishes_what_is_shown() {
     let simulator = Setup::persons(60).simulator();
     let (_program, base_url) = held(&simulator, 40).await;
     let listen = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2").to_owned();
-    // 4 is what the keys Ctrl and D send: the end of the input.
+    // Byte 4 is Ctrl+D, the end of input.
     for (typed, is_yes) in [
         ("\n", false),
         ("n\n", false),
@@ -172,7 +173,7 @@ async fn a_change_that_has_grown_is_held_back_again() {
     .await;
     refuses(&approve(&base_url, &[&shown]).await, 1, "not approved: the change that is held back is");
     assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
-    // The signal is about what the log has reported, which was less.
+    // The signal approves only the change that the log reported, which was smaller.
     program.signal("USR1");
     until("it is reported", async || logged(&program, "the change is another than the log has reported") == 1).await;
     assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);

@@ -1,5 +1,5 @@
-//! Who may ask: several clients, by either scheme, for as long and from where they are meant to, and what
-//! becomes of those who guess.
+//! Tests of authentication: several clients with either scheme, expiry and networks of tokens, and
+//! the throttling of wrong tokens.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn networks(names: &[&str]) -> Networks {
     Networks::named(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
-/// A bridge that lets these clients in, once it has data.
+/// Starts a server with these rules and waits for its data.
 async fn bridge(rules: Rules) -> Bridge {
     let bridge = Setup { rules: Some(rules), ..Setup::persons(5) }.start();
     bridge.ready().await;
@@ -37,7 +37,7 @@ fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// The answer to a GET with these headers.
+/// Sends a GET with these headers.
 async fn get(bridge: &Bridge, path: &str, headers: &[(&str, &str)]) -> Answer {
     let request = bridge.http.get(format!("{}{path}", bridge.origin));
     answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
@@ -96,7 +96,7 @@ async fn every_client_comes_in_by_its_own_token_and_either_scheme() {
                 assert!(detail.contains("bearer token is"), "{header}: {detail}");
                 assert!(!answer.text.contains(OKTA) && !format!("{:?}", answer.headers).contains(OKTA), "{answer:?}");
             }
-            // Nobody is slowed here: the rows are not about that.
+            // Time passes so that no row is throttled.
             bridge.clock.pass(Duration::from_secs(60));
         }
     }
@@ -129,7 +129,7 @@ async fn a_refusal_names_the_slip_in_the_form_of_the_token() {
         assert!(!detail.contains(wrong), "{header}: {detail}");
         bridge.clock.pass(Duration::from_secs(60));
     }
-    // An address that is slowed down learns no less.
+    // A throttled address gets the same explanation.
     for _ in 0..6 {
         get(&bridge, "/Users", &[("Authorization", "Bearer a-guess-of-somebody")]).await;
     }
@@ -174,12 +174,12 @@ async fn a_token_ends_at_its_moment() {
         }
         assert_eq!(with_token(&bridge, "/Users", OTHER).await.status, 200);
     }
-    // Whoever presents it has guessed nothing.
+    // An expired token counts as no guess, so its address is not throttled.
     bridge.clock.set("2026-11-24T00:00:00Z");
     for _ in 0..20 {
         assert_eq!(with_token(&bridge, "/Users", OKTA).await.status, 401);
     }
-    // Whoever looks after the server sees whose token it is.
+    // The metrics name the client whose token has expired.
     let metrics = with_token(&bridge, "/metrics", OTHER).await.text;
     let refused = "personio_scim_http_requests_total{route=\"/Users\",status=\"401\",client=\"okta\"} 22";
     assert!(metrics.lines().any(|line| line == refused), "{metrics}");
@@ -195,8 +195,8 @@ async fn a_token_is_good_from_its_networks_only() {
     let direct = bridge(Rules { clients: clients(), ..Rules::default() }).await;
     let trusted_proxies = networks(&["127.0.0.1", "10.0.0.0/8"]);
     let proxied = bridge(Rules { clients: clients(), trusted_proxies, ..Rules::default() }).await;
-    // What the proxies say; what then becomes of whoever may come from there alone, or from this machine
-    // alone, without trusted proxies and with them.
+    // Values of `X-Forwarded-For`, then the statuses for a token with a network of its own and for
+    // a token that is limited to this machine: without trusted proxies, and with them.
     for (forwarded, [okta, other], [okta_proxied, other_proxied]) in [
         (&[][..], [403, 200], [403, 200]),
         (&["203.0.113.7"][..], [403, 200], [200, 403]),
@@ -248,19 +248,20 @@ async fn wrong_tokens_are_slowed_and_right_ones_are_not() {
         assert!(slowed.scim_error(429, None).contains("too many wrong tokens"), "{slowed:?}");
         assert_eq!(slowed.header("retry-after"), wait.to_string(), "{round}");
         assert!(challenges(&slowed).is_empty(), "{slowed:?}");
-        // Nothing else is touched: the right token from there, no token, wrong ones from elsewhere.
+        // The throttle does not affect the right token from that address, requests without a token,
+        // or wrong tokens from other addresses.
         assert_eq!(from("203.0.113.7", OKTA).await.status, 200);
         assert_eq!(get(&bridge, "/Users", &[("X-Forwarded-For", "203.0.113.7")]).await.status, 401);
         assert_eq!(from(&format!("203.0.113.{}", 100 + round), "a-guess").await.status, 401);
         assert_eq!(get(&bridge, "/health/live", &[("X-Forwarded-For", "203.0.113.7")]).await.status, 200);
-        // Answers that do not come do not make it longer, and at the end of the pause one guess is free.
+        // Throttled requests do not extend the pause, and after the pause one guess is free.
         bridge.clock.pass(Duration::from_secs(wait) - Duration::from_millis(1));
         assert_eq!(from("203.0.113.7", "one-more-guess").await.header("retry-after"), "1");
         bridge.clock.pass(Duration::from_millis(1));
         assert_eq!(from("203.0.113.7", "one-more-guess").await.status, 401);
         wait = (wait * 2).min(60);
     }
-    // Whoever has one IPv6 address has many.
+    // All addresses of an IPv6 network count together, because one host has many of them.
     for guess in 0..5 {
         assert_eq!(from(&format!("2001:db8::{guess}"), "a-guess").await.status, 401);
     }
@@ -282,7 +283,8 @@ async fn what_is_remembered_for_one_client_is_nothing_for_another() {
     assert_eq!(with_token(&bridge, &next, OKTA).await.status, 200);
     with_token(&bridge, &next, OTHER).await.scim_error(400, Some("invalidCursor"));
 
-    // One begins to walk before a change and one after it: each goes on as it began.
+    // One client begins a paging session before a change and one after it. Each continues on its
+    // own snapshot.
     assert_eq!(total("?count=10", OKTA).await, 30);
     bridge.simulator.with_world(|world| world.persons.truncate(25));
     tokio::time::sleep(SHORT * 2).await;
@@ -305,11 +307,11 @@ async fn what_needs_no_token_still_needs_none() {
     let options = bridge.http.request(Method::OPTIONS, format!("{}/Users", bridge.origin));
     assert_eq!(answer(options).await.status, 401);
     assert_eq!(answer(bridge.request(Method::HEAD, "/Users")).await.status, 200);
-    // The token of the webhooks opens nothing else.
+    // The webhook token opens nothing else.
     assert_eq!(with_token(&bridge, "/Users", "a-token-of-webhooks").await.status, 401);
 }
 
-/// What is kept for whoever asks the same again is not what was made for one of them.
+/// Checks that the response cache returns no cursor of another client.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_client_walks_by_cursors_of_its_own() {
     let bridge = bridge(clients()).await;

@@ -1,4 +1,5 @@
-//! Refreshes that nobody asks for, where they are wanted, and none where they are not.
+//! Tests of background refreshes: they run without requests where they are configured, and not
+//! elsewhere.
 
 use std::time::{Duration, Instant};
 
@@ -6,11 +7,11 @@ use personio_scim::simulator::{Action, Endpoint, Fault};
 
 use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, until};
 
-/// How often these tests refresh.
+/// Interval between refreshes in these tests.
 const EVERY: Duration = Duration::from_millis(100);
 
 fn setup(persons: usize) -> Setup {
-    // Data is never fresh: only that it is refreshed in the background keeps requests from waiting.
+    // The time to live is over at once, so requests would wait without the background refresh.
     let mut setup = Setup { refresh_every: Some(EVERY), cache_ttl: Duration::from_nanos(1), ..Setup::persons(persons) };
     setup.tuning.pause = EVERY;
     setup
@@ -20,7 +21,8 @@ fn loads(bridge: &Bridge) -> usize {
     bridge.simulator.requests(Endpoint::Persons)
 }
 
-/// From now on a load hangs, and is the only one until a request to Personio is given up.
+/// Makes every request to Personio hang, so that the next load is the only one until a request
+/// times out.
 async fn hang(bridge: &Bridge) {
     bridge.simulator.fail(Fault::everywhere(Action::Hang));
     tokio::time::sleep(3 * EVERY).await;
@@ -93,7 +95,7 @@ async fn a_failure_is_followed_by_a_pause_and_then_by_another_try() {
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
     bridge.failure().await;
     bridge.simulator.reset_counts();
-    // The clock stands still, so the pause lasts as long as this test wants.
+    // The clock stands still, so the cool-down lasts until the test moves it.
     for _ in 0..8 {
         tokio::time::sleep(EVERY / 2).await;
         assert_eq!(bridge.everybody().await, users);

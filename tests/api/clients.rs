@@ -1,5 +1,5 @@
-//! The requests of the clients that poll a bridge like this one, as they send them, and what their code
-//! reads from the answers.
+//! Requests of common SCIM clients, as they send them, and the parts of the responses that their
+//! code reads.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Bridge, Setup, TOKEN, answer, encoded, http, ids};
 
-/// What every one of them reads from a list: the numbers as integers, the resources as an array.
+/// Reads the parts of a list that every client needs: the numbers as integers and the resources as
+/// an array.
 #[track_caller]
 fn list(answer: &Answer) -> (u64, Vec<Value>) {
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -26,7 +27,7 @@ fn list(answer: &Answer) -> (u64, Vec<Value>) {
     (list["totalResults"].as_u64().unwrap(), resources)
 }
 
-/// What they read of a user.
+/// Asserts the attributes of a user that every client reads.
 #[track_caller]
 fn user(user: &Value) {
     assert!(user["id"].is_string() && user["userName"].is_string() && user["externalId"].is_string(), "{user}");
@@ -40,7 +41,7 @@ async fn asked(bridge: &Bridge, path: &str, headers: &[(&str, &str)]) -> Answer 
     answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
 }
 
-/// Everybody, page by page, as `path` says: what comes before the number of the first resource.
+/// Returns all users page by page. The number of the first resource is appended to `path`.
 async fn walk(bridge: &Bridge, path: &str, first: usize, step: usize, headers: &[(&str, &str)]) -> Vec<Value> {
     let mut walked = Vec::new();
     loop {
@@ -68,7 +69,7 @@ async fn conductorone_synchronises_everybody_one_by_one() {
     let bridge = Setup::persons(250).start();
     bridge.ready().await;
     let cost = upstream(&bridge);
-    // Every GET of this client carries a body.
+    // Every GET of this client has a body.
     let get = async |path: &str| {
         let request = bridge.request(Method::GET, &format!("/scim/v2{path}"));
         let request = request.header("Accept", "application/scim+json").header("Content-Type", "application/json");
@@ -100,7 +101,7 @@ async fn okta_imports_in_steps_of_a_hundred() {
     let query = encoded(&[("filter", &format!("userName eq \"{name}\"")), ("startIndex", "1"), ("count", "100")]);
     assert_eq!(list(&asked(&bridge, &format!("/Users?{query}"), &headers).await), (1, vec![walked[120].clone()]));
     list(&asked(&bridge, "/Groups?startIndex=1&count=100", &headers).await);
-    // It looks up the URNs it does not know.
+    // The client looks up the URNs that it does not know.
     let announced: HashSet<Value> = schemas(&bridge).await.iter().map(|schema| schema["id"].clone()).collect();
     assert!(walked.iter().flat_map(|user| user["schemas"].as_array().unwrap()).all(|urn| announced.contains(urn)));
 }
@@ -127,7 +128,8 @@ async fn sailpoint_discovers_then_asks_for_what_has_changed() {
     }
     let mut moments: Vec<&str> = everybody.iter().map(|user| user["meta"]["lastModified"].as_str().unwrap()).collect();
     moments.sort_unstable();
-    // With and without a fraction, with and without a zone; the middle one is no longer among them.
+    // Every notation of the time of the middle user, with and without a fraction of a second and a
+    // zone, finds the same users.
     let since = moments[60].trim_end_matches(".000Z");
     let changed = moments.iter().filter(|moment| **moment > moments[60]).count() as u64;
     for written in [format!("{since}Z"), since.to_owned(), format!("{since}.000Z"), format!("{since}.0000000+00:00")] {
@@ -149,7 +151,8 @@ async fn midpoint_reads_the_schemas_then_finds_accounts_and_groups() {
     let mut setup = Setup::persons(120);
     setup.policy.groups = vec![GroupKind::Department, GroupKind::Team];
     let bridge = setup.start();
-    // Its library wants every characteristic of every attribute, and every block of the configuration.
+    // The client's library requires every characteristic of every attribute, and every block of the
+    // configuration.
     fn check(attribute: &Value) {
         for flag in ["multiValued", "required", "caseExact"] {
             assert!(attribute[flag].is_boolean(), "{flag}: {attribute}");
@@ -233,7 +236,7 @@ async fn helloid_begins_at_zero() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sap_cloud_identity_reads_everybody_then_what_has_changed() {
     let bridge = Setup::persons(250).start();
-    // IPS sends the token as the password of a technical user.
+    // SAP Identity Provisioning sends the token as the password of a technical user.
     let get = async |query: String| {
         let request = http().get(format!("{}/scim/v2/Users?{query}", bridge.origin));
         answer(request.basic_auth("scim", Some(TOKEN)).header("Accept", "application/scim+json")).await
@@ -245,10 +248,10 @@ async fn sap_cloud_identity_reads_everybody_then_what_has_changed() {
         everybody.extend(page);
     }
     everybody.iter().for_each(user);
-    // What a value mapping of the transformation must know.
+    // Values that a value mapping of the transformation must contain.
     let types: HashSet<&str> = everybody.iter().filter_map(|user| user["userType"].as_str()).collect();
     assert!(types.is_subset(&HashSet::from(["Employee", "Contractor"])), "{types:?}");
-    // Delta read: those modified after the last successful job.
+    // Delta read: users modified after the last successful job.
     let modified = |user: &Value| user["meta"]["lastModified"].as_str().unwrap().to_owned();
     let mut times: Vec<String> = everybody.iter().map(modified).collect();
     times.sort_unstable();
@@ -278,7 +281,7 @@ async fn entra_tests_the_connection_and_matches() {
         ("meta.lastModified gt \"0001-01-01T00:00:00.0000000Z\" and userName eq \"nobody\"".to_owned(), vec![]),
     ] {
         let query = encoded(&[("filter", &filter)]);
-        // Its inbound client writes `startindex`.
+        // The inbound client writes `startindex`.
         let answer = asked(&bridge, &format!("/Users?{query}&startindex=1&count=100"), &[]).await;
         assert_eq!(list(&answer).1, found, "{filter}");
     }

@@ -1,4 +1,4 @@
-//! Compressed answers (RFC 9110 §8.4.1, §12.5.3), and answers that are given again.
+//! Tests of compressed responses (RFC 9110 §8.4.1, §12.5.3) and of the response cache.
 
 use std::io::Read;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::{Bridge, SHORT, Setup};
 
-/// What came over the wire.
+/// Response as received, with its content coding.
 struct Raw {
     status: u16,
     headers: HeaderMap,
@@ -20,7 +20,7 @@ impl Raw {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The body, whatever its coding.
+    /// Returns the decoded body.
     fn decoded(&self) -> Vec<u8> {
         let mut decoded = Vec::new();
         match self.header("content-encoding") {
@@ -34,7 +34,7 @@ impl Raw {
     }
 }
 
-/// Sends a request as it is: the client of the other tests asks for gzip and undoes it.
+/// Sends a request unchanged. The client of the other tests requests gzip and decodes it.
 async fn raw(request: reqwest::RequestBuilder) -> Raw {
     let request = request.build().unwrap();
     let http = reqwest::Client::builder().no_gzip().build().unwrap();
@@ -78,7 +78,7 @@ async fn each_client_gets_the_coding_that_it_likes_best_and_the_same_content() {
             ("identity;q=0, deflate", ""),
             ("nonsense;;q", ""),
         ] {
-            // Twice: the second is the one that was kept.
+            // The second response comes from the response cache.
             for _ in 0..2 {
                 let coded = get(&bridge, path, &[("Accept-Encoding", accept)]).await;
                 assert_eq!((coded.status, coded.header("content-encoding")), (200, coding), "{path} {accept}");
@@ -116,7 +116,7 @@ async fn a_search_is_compressed_and_a_head_has_no_body() {
     assert_eq!((head.status, head.header("content-encoding"), head.body.len()), (200, "gzip", 0));
 }
 
-/// What is small is sent as it is, and so is an error.
+/// Checks that small bodies and errors have no content coding.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_would_not_become_smaller_is_sent_as_it_is() {
     let bridge = Setup::persons(3).start();
@@ -127,7 +127,7 @@ async fn what_would_not_become_smaller_is_sent_as_it_is() {
     }
 }
 
-/// An answer that was kept is that of the data it was made of, in every coding.
+/// Checks that cached responses belong to the current snapshot, in every content coding.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_change_nobody_gets_an_answer_of_before() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
@@ -147,7 +147,7 @@ async fn after_a_change_nobody_gets_an_answer_of_before() {
     }
 }
 
-/// The same question in other words is the same question; another one is not.
+/// Checks that equivalent queries share a cached response and different queries do not.
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_given_again_are_those_of_the_same_question() {
     let bridge = Setup::persons(40).start();

@@ -1,5 +1,5 @@
-//! The commands in the documents, as somebody copies them: each runs, against the simulator, or stands in a list with the
-//! reason why it does not.
+//! Tests of the commands in the documents, as a reader copies them. Each command runs with the
+//! simulator, or is listed with the reason why it does not run.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Bridge, Setup, TOKEN, answer, http, until};
 
-/// The documents with commands, and how many of them each has.
+/// Documents with commands, and the number of commands in each.
 const DOCUMENTS: &[(&str, usize)] = &[
     ("README.md", 8),
     ("docs/commands.md", 1),
@@ -21,26 +21,27 @@ const DOCUMENTS: &[(&str, usize)] = &[
     ("docs/clients/keycloak.md", 4),
 ];
 
-/// Where the documents have a server that was started as they say.
+/// Address of a local server in the documents.
 const LOCAL: &str = "http://127.0.0.1:8080";
 
-/// What is done with a command.
+/// Treatment of a command.
 enum How {
-    /// It ends well, and has written this.
+    /// The command succeeds and prints this text.
     Says(&'static str),
-    /// It serves until it is stopped: what it prints before it can be asked.
+    /// The command serves until it is stopped and prints this text once it is ready.
     Serves(&'static str),
-    /// It asks the server that the command before it started, and writes this.
+    /// The command sends a request to the server that the command before it started, and prints
+    /// this text.
     Asks(&'static str),
-    /// It sets variables that later commands of the document need.
+    /// The command sets variables that later commands of the document need.
     Sets,
-    /// It is not run.
+    /// The command is not run, for this reason.
     Left(&'static str),
 }
 
 use How::{Asks, Left, Says, Serves, Sets};
 
-/// How the commands begin, each once or more often in the documents.
+/// Beginnings of all commands. Each occurs at least once in the documents.
 const HOW: &[(&str, How)] = &[
     ("cargo run --release -- demo", Serves("base URL:")),
     ("cargo test", Left("it is what runs this")),
@@ -85,7 +86,8 @@ async fn every_command_in_the_documents_runs_as_it_is_written() {
             let row = HOW.iter().position(|(beginning, _)| command.starts_with(beginning));
             let row = row.unwrap_or_else(|| panic!("{document}: is this to be run? {command}"));
             used[row] = true;
-            // What differs from what is written: the profile, and a port that nobody else has.
+            // Only the build profile and the port differ from the document, so that tests do not
+            // share a port.
             let text = command.replace("cargo run --release -- demo", "personio-scim demo");
             let text = text.replace(LOCAL, &bridge.origin);
             match HOW[row].1 {
@@ -107,12 +109,12 @@ async fn every_command_in_the_documents_runs_as_it_is_written() {
     assert!(unused.is_empty(), "no document has {unused:?} any more");
 }
 
-/// What is done with the command that begins so.
+/// Returns the treatment of a command.
 fn how(command: &str) -> Option<&'static How> {
     HOW.iter().find(|(beginning, _)| command.starts_with(beginning)).map(|(_, how)| how)
 }
 
-/// Each document with `sh` blocks is in the list: a new one would be run by nobody.
+/// Checks that each document with `sh` blocks is listed, so that its commands are tested.
 #[test]
 fn every_document_with_commands_is_known() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -133,7 +135,7 @@ fn every_document_with_commands_is_known() {
     assert_eq!(found, known);
 }
 
-/// The commands in the fenced `sh` blocks of a document: as many lines as the shell takes for one.
+/// Returns the commands in the fenced `sh` blocks of a document, with continued lines joined.
 fn commands(document: &str) -> Vec<String> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap();
     let mut commands = Vec::new();
@@ -161,7 +163,7 @@ fn is_whole(command: &str) -> bool {
     Command::new("bash").args(["-n", "-c", command]).stderr(Stdio::null()).status().unwrap().success()
 }
 
-/// A folder to work in, and the variables of somebody who has done what the documents say.
+/// Working directory, and the variables that the documents ask the reader to set.
 struct Place {
     folder: TempDir,
     variables: Vec<(&'static str, String)>,
@@ -203,7 +205,8 @@ impl Place {
         assert!(output.status.success() && out.contains(what), "{script}: {output:?}");
     }
 
-    /// Fails unless a server comes of it that has data, and the commands that it prints work, and the one that asks it.
+    /// Asserts that the script starts a server that has data, that the commands it prints work, and
+    /// that the next command of the document works.
     async fn serves(&self, script: &str, what: &str, asked: Option<&str>) {
         let (out, err) = (self.folder.path().join("out"), self.folder.path().join("err"));
         let mut child = self.start(&format!("exec >{} 2>{}\n{script}", out.display(), err.display()));

@@ -1,4 +1,4 @@
-//! Entity tags and 304 (RFC 7644 §3.14).
+//! Tests of entity tags and 304 (RFC 7644 §3.14).
 
 use personio_scim::mapping::GroupKind;
 use reqwest::Method;

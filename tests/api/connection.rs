@@ -1,6 +1,6 @@
-//! Bodies where none belongs: ConductorOne's client sends one with every GET. They are read and
-//! ignored, and the connection stays usable. And what is hardly HTTP. Written to the socket by hand, as
-//! clients tidy up.
+//! Tests of request bodies that a GET does not need and of malformed HTTP. ConductorOne's client
+//! sends a body with every GET: the server reads and ignores it, and the connection stays usable.
+//! The tests write to the socket directly, because HTTP libraries correct such requests.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -26,13 +26,13 @@ impl Connection {
         self.0.write_all(format!("{head}{body}").as_bytes()).unwrap();
     }
 
-    /// One whole answer: its status and its body.
+    /// Reads one whole response and returns its status and body.
     fn answer(&mut self) -> (u16, String) {
         let (head, body) = self.parts();
         (head[9..12].parse().unwrap(), body)
     }
 
-    /// The head in small letters, and the body.
+    /// Reads one response and returns its head in lower case and its body.
     fn parts(&mut self) -> (String, String) {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -65,7 +65,7 @@ async fn a_get_with_a_body_is_answered_and_the_connection_goes_on() {
         connection.send("/scim/v2/Users", "Content-Length: 300000", &" ".repeat(300_000));
         assert_eq!(connection.answer(), (200, users.clone()));
     }
-    // Two requests at once.
+    // Two pipelined requests.
     connection.send("/Users?count=0", "Content-Length: 5", "null\n");
     connection.send("/Users?count=1", "Content-Length: 5", "null\n");
     assert!(connection.answer().1.contains("\"itemsPerPage\":0"));
@@ -109,7 +109,7 @@ async fn a_search_that_offers_an_upgrade_keeps_its_body() {
     let body = r#"{"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 2}"#;
     let length = format!("Content-Length: {}", body.len());
     let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
-    // As Java's HttpClient and `curl --http2` send them.
+    // Offers as Java's HttpClient and `curl --http2` send them.
     let h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAA";
     let websocket = "Connection: Upgrade\r\nUpgrade: websocket";
     for upgrade in [h2c, websocket, "Upgrade: h2c", "Upgrade: HTTP/2.0, websocket"] {
@@ -118,7 +118,7 @@ async fn a_search_that_offers_an_upgrade_keeps_its_body() {
             connection.ask("POST /Users/.search", &format!("{upgrade}\r\n{headers}"), body);
             let (head, answer) = connection.parts();
             assert!(answer.contains("\"itemsPerPage\":2"), "{upgrade} {headers}: {answer}");
-            // Where the server closes the connection, it says so.
+            // The server announces that it closes the connection.
             if upgrade.starts_with("Connection") {
                 assert!(head.contains("connection: close"), "{head}");
             } else {
@@ -135,7 +135,7 @@ async fn a_body_that_breaks_off_is_a_scim_error() {
     bridge.everybody().await;
     for (headers, body, status) in [
         ("Transfer-Encoding: chunked", "5\r\nnull\n\r\nnonsense\r\n", 400),
-        // Waits as long as a body may take.
+        // This row takes as long as the timeout for a body.
         ("Content-Length: 5", "{}", 408),
     ] {
         let mut connection = Connection::to(&bridge);
@@ -147,10 +147,10 @@ async fn a_body_that_breaks_off_is_a_scim_error() {
     }
 }
 
-/// The status of the answer to these bytes, and how long its body is.
+/// Returns the status of the response to these bytes, and the length of its body.
 fn turned_away(bridge: &Bridge, bytes: &str) -> (u16, usize) {
     let mut connection = Connection::to(bridge);
-    // The server may close before it has read all.
+    // The server may close the connection before it has read everything.
     let _ = connection.0.write_all(bytes.as_bytes());
     let (status, body) = connection.answer();
     (status, body.len())

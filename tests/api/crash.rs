@@ -1,4 +1,4 @@
-//! What the state file is after the program was killed in the middle of anything: whole.
+//! Crash test of the state file: it is complete after the program was killed at any point.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,18 +16,18 @@ const PERSONS: usize = 500;
 const KILLS: u64 = 25;
 const KEY: &str = "the-key-of-state-files-in-these-tests";
 
-/// Asks for the list again and again: each time is a load, and each load is written.
+/// Requests the list repeatedly. Each request causes a load, and each load writes the state file.
 async fn keep_asking(url: String, ended: Arc<AtomicBool>) {
     let http = crate::harness::http();
     while !ended.load(Relaxed) {
         let request = http.get(format!("{url}/Users?count=0")).bearer_auth(TOKEN);
-        // It is killed in between.
+        // The request fails when the program is killed.
         let _ = request.send().await;
     }
 }
 
-/// Waits until the new file is being written, for the second time: what the last crash has left has to be
-/// overwritten before.
+/// Waits until the new file does not exist, and then until it is created. A file that the last crash
+/// left behind must be replaced first.
 fn until_it_writes(folder: &Path) -> bool {
     let (new, start) = (folder.join("state.new"), Instant::now());
     let waited_for = |is_there: bool| {
@@ -61,7 +61,8 @@ async fn whoever_is_killed_while_writing_serves_everybody_at_once_when_started_a
     for kill in 0..KILLS {
         let (url, ended) = (program.base_url().await, Arc::new(AtomicBool::new(false)));
         let asking = tokio::spawn(keep_asking(url, Arc::clone(&ended)));
-        // Some when it writes the first byte or a little later, and some at any moment.
+        // Two of three kills happen at the first byte or shortly after it, the others at a
+        // pseudo-random time.
         if kill % 3 == 2 {
             tokio::time::sleep(Duration::from_millis(kill * 37 % 400)).await;
         } else {
@@ -87,14 +88,14 @@ async fn whoever_is_killed_while_writing_serves_everybody_at_once_when_started_a
         for file in files {
             let (name, about) = (file.file_name(), fs::metadata(file.path()));
             assert!(name == "state" || name == "state.new", "{name:?} is left over");
-            // The new one may have become the other in between.
+            // The program may rename the new file to the final name in the meantime.
             let Ok(about) = about else { continue };
             assert_eq!(about.permissions().mode() & 0o7777, 0o600, "{name:?}");
             size = size.max(about.len());
         }
         assert!(size < 2 * fs::metadata(&path).unwrap().len(), "nothing grows");
     }
-    // How many it hits is up to the machine; that a file is never half written is also proved by killing a
-    // program that does nothing but write.
+    // The machine decides how many kills hit a write. Another test kills a program that only
+    // writes, and proves that a file is never half written.
     println!("{caught} were killed while writing");
 }

@@ -1,11 +1,11 @@
-//! Paging by cursors (RFC 9865).
+//! Tests of paging by cursors (RFC 9865).
 
 use personio_scim::mapping::GroupKind;
 use serde_json::{Value, json};
 
 use crate::harness::{Bridge, SHORT, Setup, ids};
 
-/// All pages of a walk by cursors.
+/// Returns all pages of a list by cursors.
 async fn walk(bridge: &Bridge, path: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
     let mut pages = vec![bridge.list(path, &[parameters, &[("cursor", "")]].concat()).await];
     while let Some(next) = pages.last().unwrap().get("nextCursor") {
@@ -63,7 +63,7 @@ async fn a_walk_by_cursors_stays_on_its_snapshot() {
     let next = first["nextCursor"].as_str().unwrap();
     let second = bridge.list("/Users", &[("cursor", next), ("count", "20")]).await;
     assert_eq!(second["totalResults"], 60);
-    // Leaving count out means what it was at first.
+    // Without `count`, the page size of the first request applies.
     let last = bridge.list("/Users", &[("cursor", second["nextCursor"].as_str().unwrap())]).await;
     let expected: Vec<&str> = users.iter().map(|user| user["id"].as_str().unwrap()).collect();
     assert_eq!(all(&[first.clone(), second, last]), expected);
@@ -129,7 +129,7 @@ async fn a_cursor_expires_with_its_snapshot() {
         for name in 0..newer {
             bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some(name.to_string()));
             bridge.reloaded().await;
-            // Only what somebody walks through is kept.
+            // The server retains only snapshots that have a paging session.
             bridge.list("/Users", &[("cursor", ""), ("count", "10")]).await;
             bridge.reloaded().await;
         }
@@ -163,7 +163,7 @@ async fn a_walk_by_cursors_outlives_a_restart_that_loads_the_same() {
     let next = page["nextCursor"].as_str().unwrap();
     let page = second.list("/Users", &[("cursor", next), ("count", "20")]).await;
     assert_eq!(page["Resources"], json!(whole[20..40]));
-    // From then on it stays on its data as it would have done before.
+    // From then on the cursor stays on its snapshot, as it would without the restart.
     second.simulator.with_world(|world| world.persons.truncate(50));
     assert_eq!(second.reloaded().await.len(), 50);
     let next = page["nextCursor"].as_str().unwrap();

@@ -1,4 +1,4 @@
-//! The documents that describe the server.
+//! Tests of the documents that describe the server.
 
 use personio_scim::directory::WALK_PAUSE;
 use personio_scim::simulator::{Action, Fault};
@@ -14,12 +14,13 @@ const URNS: [&str; 4] = [
     "urn:ietf:params:scim:schemas:core:2.0:Group",
 ];
 
-/// A bridge under a public address, whose upstream works.
+/// Starts a server with a public URL and a working upstream.
 fn public() -> Bridge {
     Setup { public_url: Some("https://idp.example.com/hr/"), ..Setup::persons(1) }.start()
 }
 
-/// The same, but its upstream never answers: the documents need none.
+/// Starts a server with a public URL whose upstream never answers, because the documents need no
+/// upstream.
 fn alone() -> Bridge {
     let setup = Setup { public_url: Some("https://idp.example.com/hr/"), ..Setup::persons(1) };
     let simulator = setup.simulator();
@@ -37,7 +38,7 @@ async fn the_server_says_what_it_can_do() {
     }
     assert!(config["bulk"]["maxOperations"].is_u64() && config["bulk"]["maxPayloadSize"].is_u64());
     assert_eq!(config["filter"]["maxResults"], 10_000);
-    // The first is the one that clients read who read only one.
+    // Some clients read only the first scheme.
     for (place, expected) in ["oauthbearertoken", "httpbasic"].into_iter().enumerate() {
         let scheme = &config["authenticationSchemes"][place];
         assert!(["type", "name", "description"].iter().all(|member| scheme[*member].is_string()), "{scheme}");
@@ -75,7 +76,7 @@ async fn lists_name_everything_and_each_document_answers_by_its_id() {
     let bridge = alone();
     for (path, ids) in [("ResourceTypes", ["User", "Group"].as_slice()), ("Schemas", URNS.as_slice())] {
         for prefix in ["/scim/v2/", "/"] {
-            // Paging is ignored here (RFC 7644 §4).
+            // These endpoints ignore paging (RFC 7644 §4).
             let list = bridge.get(&format!("{prefix}{path}?startIndex=2&count=1&sortBy=id")).await.json();
             assert_eq!((&list["totalResults"], &list["itemsPerPage"]), (&json!(ids.len()), &json!(ids.len())));
             let documents = list["Resources"].as_array().unwrap();
@@ -84,7 +85,7 @@ async fn lists_name_everything_and_each_document_answers_by_its_id() {
                 let id = document["id"].as_str().unwrap();
                 assert_eq!(&bridge.get(&format!("{prefix}{path}/{id}")).await.json(), document);
                 bridge.get(&format!("{prefix}{path}/{id}?filter=x")).await.scim_error(403, None);
-                // UnboundID's SDK reads the list without asking whether there is one.
+                // UnboundID's SDK reads this list without checking that it exists.
                 assert_eq!(document["schemaExtensions"].is_array(), path == "ResourceTypes", "{id}");
                 assert_eq!(document["meta"]["location"], format!("https://idp.example.com/hr/scim/v2/{path}/{id}"));
             }
@@ -131,7 +132,7 @@ async fn the_core_schema_announces_what_is_served_and_no_more() {
     assert_eq!(names(&core[1]["subAttributes"]), ["formatted", "familyName", "givenName"]);
 }
 
-/// Fails unless every member of `object` is an attribute of the right type.
+/// Asserts that every member of `object` is an announced attribute of the right type.
 fn check(attributes: &[Value], object: &Value) {
     for (name, value) in object.as_object().unwrap() {
         let Some(attribute) = attributes.iter().find(|attribute| attribute["name"] == name.as_str()) else {

@@ -1,5 +1,5 @@
-//! An upstream that never ends, sends huge texts, or answers about somebody else: loads fail at a limit that they
-//! name, and nobody is served with what is another's.
+//! Tests of an upstream that sends endless listings, huge texts, or data of another person: loads
+//! fail at a limit that the error names, and no user gets the data of another one.
 
 use personio_scim::personio::{Limits, ListingLimits};
 use personio_scim::simulator::{Action, Endpoint, Fault};
@@ -10,7 +10,8 @@ use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id};
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
-/// A bridge of so many persons that loads whenever it is asked, with small limits, and its users.
+/// Starts a server with `persons` persons and small limits, whose every list request causes a load,
+/// and returns its users.
 async fn restless(persons: usize, limits: Limits) -> (Bridge, Vec<Value>) {
     let mut setup = Setup { cache_ttl: SHORT, ..Setup::persons(persons) };
     setup.tuning.limits = limits;

@@ -1,4 +1,5 @@
-//! What is refused, and how: every error is a SCIM error, and everything but health needs the token.
+//! Tests of refused requests: every error is a SCIM error, and every route except health requires
+//! the token.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const RESOURCES: [&str; 11] = [
     "/",
 ];
 
-/// What is no resource, and needs the token too.
+/// Paths that are not resources and require the token too.
 const OTHERS: [&str; 5] = ["/.search", "/Users/.search", "/Groups/.search", "/Me", "/Bulk"];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +42,7 @@ async fn without_the_token_nothing_is_said() {
                         request = request.header("Authorization", authorization);
                     }
                     let answer = answer(request).await;
-                    // Wrong tokens are slowed, which is not what this is about.
+                    // Time passes so that wrong tokens are not throttled.
                     bridge.clock.pass(Duration::from_secs(60));
                     if method == Method::HEAD {
                         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (401, ""), "{path}");

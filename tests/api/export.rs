@@ -1,4 +1,4 @@
-//! `export`: the directory once, as a server would serve it, or nothing at all.
+//! Tests of `export`: it writes the directory once, as a server would serve it, or writes nothing.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -40,7 +40,7 @@ async fn a_file_is_named_with_its_users_and_a_missing_folder_is_named_before_any
     assert!(ended.err.contains("no attribute `usrName`: it is ignored; did you mean `userName`?"), "{ended:?}");
 }
 
-/// What was printed, line by line; nothing may have gone wrong.
+/// Returns the printed lines and asserts success without messages.
 #[track_caller]
 fn lines(ended: &Ended) -> Vec<&str> {
     assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
@@ -159,7 +159,7 @@ async fn a_file_appears_when_it_is_complete_and_a_failure_leaves_the_old_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_stops_reading_ends_it_quietly() {
-    // More than fits into a pipe.
+    // The output is larger than the buffer of a pipe.
     let simulator = Setup::persons(300).simulator();
     let url = simulator.base_url();
     let command = |args: &[&str]| {

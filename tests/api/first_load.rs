@@ -1,5 +1,4 @@
-//! The very first load: what it looks like when the credential may not read what matters, and what is made
-//! of that.
+//! Tests of the very first load when the credential lacks a right to read important attributes.
 
 use personio_scim::simulator::{Person, World};
 
@@ -27,12 +26,12 @@ async fn a_company_that_mostly_lacks_what_matters_is_not_served_and_the_attribut
         let failure = bridge.failure().await;
         assert!(failure.contains(attribute), "{failure}");
         let answer = bridge.get("/Users").await;
-        // What an operator can do is told to operators alone.
+        // Clients do not see advice for operators.
         let detail = answer.scim_error(503, None);
         assert!(!detail.contains(attribute), "{detail}");
         assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
         assert_eq!(bridge.health().await.0, 503, "{attribute}");
-        // Not one by one either, in the pause and after it.
+        // Single users are not served either, during the cool-down and after it.
         let one = bridge.simulator.with_world(|world| world.persons[0].id.clone());
         for _ in 0..3 {
             bridge.get(&format!("/Users/{one}")).await.scim_error(503, None);
@@ -52,7 +51,7 @@ async fn it_is_served_where_the_operator_says_that_it_is_so_and_where_fewer_lack
     }
 }
 
-/// Once there is something to compare with, that decides.
+/// Checks that a load after the first one is compared with the served data instead.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_that_loses_an_access_right_later_is_held_back() {
     let setup = Setup { max_change: 0.2, cache_ttl: crate::harness::SHORT, ..Setup::persons(60) };

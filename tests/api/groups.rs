@@ -1,4 +1,4 @@
-//! Groups, where the mapping file asks for them (RFC 7643 §4.2).
+//! Tests of groups, which a mapping file can switch on (RFC 7643 §4.2).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -182,7 +182,7 @@ async fn a_person_is_in_every_unit_and_a_group_without_a_readable_name_is_called
     }
 }
 
-/// What the units of the simulated company are called, by the ids of their groups.
+/// Returns the names of the org units of the simulated company, by the ids of their groups.
 fn unit_names(world: &World) -> BTreeMap<String, String> {
     let units = world.org_units.iter().map(|unit| (format!("{}-{}", unit.kind.as_str(), unit.id), &unit.name));
     let entities = world.legal_entities.iter().map(|entity| (format!("legalEntity-{}", entity.id), &entity.name));
@@ -289,7 +289,7 @@ async fn a_unit_that_is_renamed_stays_the_same_group() {
         let unit = world.org_units.iter_mut().find(|unit| format!("department-{}", unit.id) == id).unwrap();
         unit.name = "Renamed".into();
     });
-    // Names are kept for a while.
+    // Look-ups are read again after a day.
     bridge.clock.pass(Duration::from_secs(24 * 3600));
     bridge.reloaded().await;
     let after = groups(&bridge).await;

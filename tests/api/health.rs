@@ -1,4 +1,4 @@
-//! How the server is: before, during and after loads.
+//! Tests of health: before, during and after loads.
 
 use personio_scim::simulator::{Action, Endpoint, Fault};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What was held back is not served, and must not become the truth by another way either.
+//! Tests that a held change is not served, and does not take effect in any other way.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, TestClock, by_id, first_p
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The guard of default size over so many persons.
+/// Returns a setup with `persons` persons and the default threshold of the guard.
 fn guarded(persons: usize) -> Setup {
     Setup { cache_ttl: SHORT, max_change: 0.2, employment_recheck: HOUR, ..Setup::persons(persons) }
 }
 
-/// The same, with one more person, who becomes active on the 24th of November.
+/// Returns the setup of [`guarded`] with one more person, who becomes active on 24 November.
 fn dated(persons: usize, now: &str) -> Setup {
     let mut setup = guarded(persons);
     let newcomer = Person {
@@ -275,13 +275,13 @@ async fn what_was_approved_before_it_was_sure_is_not_held_back_once_it_is() {
         assert_eq!(bridge.reloaded().await.len(), 50);
         assert!(bridge.directory().held_back().is_none(), "{:?}", bridge.directory().held_back());
     }
-    // It was about those, and about nobody else.
+    // The approval covers only those users.
     leave(&bridge, 38);
     assert_eq!(bridge.reloaded().await.len(), 50);
     assert_eq!(bridge.directory().held_back().unwrap().losses.number(Kind::Disappeared), 12);
 }
 
-/// Approves while a load is under way that has asked for those who are missing already.
+/// Approves the held change while a load is running that has already requested the missing persons.
 async fn approve_in_flight(bridge: &Bridge) {
     let page = Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(1500)));
     bridge.simulator.fail(page);
@@ -302,7 +302,7 @@ async fn who_was_approved_to_go_does_not_come_back_by_a_load_under_way() {
     });
     assert_eq!(bridge.reloaded().await.len(), 1000);
     assert!(bridge.directory().held_back().is_some());
-    // Somebody is to be read, so that the load lasts.
+    // The load must read one person's employments, so that it lasts.
     bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".into()));
     let page = Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(1500)));
     bridge.simulator.fail(page);
@@ -359,7 +359,7 @@ async fn who_was_approved_to_come_is_not_lost_by_a_load_under_way() {
     });
     assert_eq!(bridge.reloaded().await.len(), 60);
     assert!(bridge.directory().held_back().is_some());
-    // A short list: those who are new are missing from it, but exist.
+    // The listing is incomplete: the new persons exist but are missing from it.
     let new = bridge.simulator.with_world(|world| {
         world.persons[0].preferred_name = Some("New".into());
         world.persons.split_off(40)

@@ -1,6 +1,6 @@
-//! Clients that mean harm or are broken, against the real program with few open files: what each of them costs, and what
-//! right clients get meanwhile. A test binary of its own: it measures the memory of the program, and needs no other
-//! part of the tests.
+//! Tests of malicious and broken clients against the real program with few open files: their cost,
+//! and the effect on right clients. The tests have a binary of their own, because they measure the
+//! memory of the program.
 
 #![expect(
     clippy::unwrap_used,
@@ -28,21 +28,25 @@ use hostile::program::{Certificate, Figures, PROGRAM_VARIABLE, Program, Server, 
 use hostile::right_client::{Connections, RightClient};
 use hostile::{PERSONS, TOKEN};
 
-/// Files that the program may have open. It keeps 64 for itself and 32 for requests to others.
+/// Limit of open files of the program. It reserves 64 for itself and 32 for outgoing requests.
 const OPEN_FILES: usize = 256;
-/// Growth of resident memory that is tolerated, in bytes.
+/// Tolerated growth of resident memory, in bytes.
 const MEMORY_MARGIN: usize = 64 * 1024 * 1024;
-/// Number of files more than before that may be open after an attack: connections of right clients that have just ended.
+/// Tolerated number of additional open files after an attack: connections of right clients that
+/// have just ended.
 const FILES_MARGIN: usize = 4;
-/// The same after a soak: less than is kept of answers, and what the allocator holds back.
+/// Tolerated growth of memory after a soak, in bytes: smaller than the response cache plus the
+/// memory that the allocator retains.
 const SOAK_MEMORY_MARGIN: usize = 32 * 1024 * 1024;
-/// The same for what is kept of addresses: those that are forgotten may take no more than some reserve of the allocator.
+/// Tolerated growth of memory in the test of many addresses, in bytes: forgotten addresses may cost
+/// only memory that the allocator retains.
 const WRONG_TOKENS_MARGIN: usize = 4 * 1024 * 1024;
 const WEBHOOK_TOKEN: &str = "a-token-for-webhooks-only";
-/// Variable with the number of minutes that `soak` takes.
+/// Name of the variable with the number of minutes that `soak` takes.
 const SOAK_VARIABLE: &str = "SOAK_MINUTES";
 
-/// Ends an attack when it is dropped, also when the test fails: its threads are waited for.
+/// Guard that ends an attack when it is dropped, also when the test fails, so that its threads can
+/// be joined.
 struct AtEnd<'a>(&'a AtomicBool);
 
 impl Drop for AtEnd<'_> {
@@ -51,11 +55,12 @@ impl Drop for AtEnd<'_> {
     }
 }
 
-/// Time that an attack goes on.
+/// Duration of an attack.
 const ATTACK: Duration = Duration::from_millis(1500);
 
-/// Runs an attack while right clients ask, and returns what the program took at most. It fails unless all that it took
-/// returns, and right clients are answered during the attack and after it.
+/// Runs an attack while right clients send requests, and returns the maximum memory and open files.
+/// Asserts that both return to their earlier values, and that right clients are answered during the
+/// attack and after it.
 fn survive(server: &Server, attack: &Attack, before: Figures) -> Figures {
     let connections = if attack.has_token { Connections::KeptAndRefused } else { Connections::KeptAndNew };
     let right = RightClient::start(&server.peer, connections);
@@ -136,7 +141,7 @@ fn thousands_of_idle_connections_take_little_and_are_answered_on() {
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
     let limit = maximum.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
-    // The limit of open files is one for each process.
+    // The limit of open files applies to each process.
     let count = 2000.min(limit.saturating_sub(600));
     let server = Server::start(count + 400, &[("SCIM_MAX_CONNECTIONS", &count.to_string())]);
     let right = RightClient::start(&server.peer, Connections::KeptAndNew);
@@ -190,7 +195,7 @@ fn a_body_that_nobody_needs_is_not_waited_for() {
             assert!(answer.to_lowercase().contains("connection: close"), "{case}");
             assert!(began.elapsed() < Duration::from_secs(6), "{case}");
         }
-        // What is small and there costs no connection.
+        // A small body that has already arrived does not cost the connection.
         let mut stream = server.connect();
         for _ in 0..3 {
             for (headers, body) in
@@ -213,7 +218,7 @@ fn each_wait_for_a_peer_has_an_end() {
         stream.set_nonblocking(true).unwrap();
         let request = get("/scim/v2/Users", headers);
         let until_full = Instant::now();
-        // Both sides' buffers fill within a moment.
+        // The buffers of both sides fill within this time.
         while until_full.elapsed() < Duration::from_secs(3) {
             let _ = stream.write(&request);
         }
@@ -239,7 +244,7 @@ fn each_wait_for_a_peer_has_an_end() {
     assert_eq!(until_closed(&mut second_head, Duration::from_secs(10)), "", "a later head has the same time");
     let late = until_closed(&mut slow_body, Duration::from_secs(20));
     assert!(late.starts_with("HTTP/1.1 408 "), "{late}");
-    // The server's side of both slow readers ends, although nobody reads.
+    // The server closes both slow readers, although they never read.
     let reader = "personio_scim_connections_closed_total{reason=\"answer not read\"}";
     wait_for("slow readers are disconnected", Duration::from_secs(40), || (server.metric(reader) >= 2.0).then_some(()));
     drop((stranger, known));
@@ -305,8 +310,8 @@ fn clients_beyond_the_limit_get_503_and_take_no_room_from_health() {
         assert!(answer.contains("connection: close\r\n") && answer.contains("retry-after: 10\r\n"), "{answer}");
         assert_eq!(answer.matches("http/1.1 ").count(), 1, "{answer}");
     }
-    // Health is asked on one new connection after the other, while others connect and never read or close. They have the
-    // token, or none and as many addresses as they like.
+    // Health is requested on new connections while attackers connect and never read or close. They
+    // have the token, or no token and any number of addresses.
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for (number, request) in requests.iter().enumerate() {
@@ -370,7 +375,7 @@ fn the_end_waits_for_no_peer() {
 fn a_log_that_nobody_reads_stops_nothing() {
     let mut server = Server::start_unread(1024, &[("RUST_LOG", "debug")]);
     let mut stream = server.connect();
-    // More than a pipe and the lines that may be pending take.
+    // More bytes than a pipe and the queue of pending lines hold.
     let (began, mut slowest) = (Instant::now(), Duration::ZERO);
     while server.metric("personio_scim_log_lines_dropped_total") < 100.0 {
         assert!(began.elapsed() < Duration::from_secs(90), "no line is dropped");
@@ -381,7 +386,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
         }
     }
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
-    // Once it is read again, it says so.
+    // The log reports the dropped lines once it is read again.
     server.program.read_log();
     wait_for("it is told how many lines are missing", Duration::from_secs(20), || {
         server.program.log().contains("lines of this log were dropped").then_some(())
@@ -466,14 +471,14 @@ fn many_different_queries_cost_no_more_memory_than_a_few() {
     assert!(after < memory + MEMORY_MARGIN, "{memory} bytes became {after}");
 }
 
-/// Random attacks and right clients while the directory is refreshed every ten seconds.
+/// Runs random attacks and right clients while the directory is refreshed every ten seconds.
 #[test]
 #[ignore = "takes minutes; benches/load/soak runs it"]
 fn soak() {
     let minutes: u64 = std::env::var(SOAK_VARIABLE).map_or(1, |minutes| minutes.parse().unwrap());
     let server =
         Server::start(OPEN_FILES, &[("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "64"), ("SCIM_REFRESH_EVERY", "10s")]);
-    // All code has run once, and caches hold something.
+    // All code has run once, and the caches are filled.
     let right = RightClient::start(&server.peer, Connections::KeptAndNew);
     right.wait_for_answers(PERSONS);
     right.end("warm-up");
@@ -495,7 +500,7 @@ fn soak() {
     for right in rights {
         println!("right client: {}", right.end("soak"));
     }
-    // The longest deadline for a peer that has gone on is that of an answer that is not read.
+    // The longest deadline for a peer that has stopped is the one for a response that is not read.
     wait_for("descriptors return", Duration::from_secs(30), || {
         (server.program.open_files() <= before.open_files + FILES_MARGIN).then_some(())
     });
@@ -515,7 +520,7 @@ fn soak() {
 fn attack_at_random(server: &Server, seed: u64, ended: &AtomicBool) {
     let (attacks, mut random) = (attacks(), seed);
     while !ended.load(Relaxed) {
-        // Knuth's MMIX: the upper bits are random enough.
+        // Knuth's MMIX generator: its upper bits are random enough.
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let choice = (random >> 33) as usize;
         let (attack, time) = (&attacks[choice % attacks.len()], Duration::from_millis(1000 + (random >> 52)));
@@ -528,10 +533,11 @@ fn attack_at_random(server: &Server, seed: u64, ended: &AtomicBool) {
     }
 }
 
-/// A proxy is believed in which address its client has.
+/// Checks the throttle with addresses that a trusted proxy reports.
 #[test]
 fn wrong_tokens_from_many_addresses_cost_no_more_memory_than_a_few() {
-    // Addresses are remembered up to 10,000. The release binary is quick enough for more.
+    // The throttle remembers up to 10,000 addresses. The release binary is fast enough for more
+    // requests.
     let (first, all) = if std::env::var(PROGRAM_VARIABLE).is_ok() { (10_000, 100_000) } else { (10_000, 20_000) };
     let config = tempfile::NamedTempFile::new().unwrap();
     fs::write(config.path(), "trusted_proxies = [\"127.0.0.1\"]\n").unwrap();
@@ -553,7 +559,8 @@ fn wrong_tokens_from_many_addresses_cost_no_more_memory_than_a_few() {
     assert!(after < memory + WRONG_TOKENS_MARGIN, "{memory} bytes became {after}");
 }
 
-/// A flood of notices, of persons who exist and who do not, is one load at a time and little memory.
+/// Checks that many webhooks, for existing and unknown persons, cause one load at a time and need
+/// little memory.
 #[test]
 fn a_flood_of_webhooks_is_a_few_loads_and_little_memory() {
     let count = if std::env::var(PROGRAM_VARIABLE).is_ok() { 100_000 } else { 10_000 };
@@ -574,7 +581,7 @@ fn a_flood_of_webhooks_is_a_few_loads_and_little_memory() {
         assert_eq!(read_answer(&mut stream).unwrap().status, 202);
     }
     println!("{count} webhooks: {}", right.end("a flood of webhooks"));
-    // A load begins five seconds after a notice, and at most one follows it at once.
+    // A load begins five seconds after a webhook, and at most one more follows immediately.
     let most = 2.0 + began.elapsed().as_secs_f64() / 5.0;
     let loads = server.metric(loads);
     assert!(loads <= 1.0 + most, "{loads} loads in {:?}", began.elapsed());

@@ -1,4 +1,5 @@
-//! Everything that `/Schemas` announces, and what every resource has, can be filtered by.
+//! Test that filters accept every attribute that `/Schemas` announces, and every attribute that
+//! resources have in common.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +11,10 @@ use crate::harness::{Bridge, Setup};
 
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 
-/// The way to an attribute: the names of members, from the resource down.
+/// Path to an attribute: the names of the members, from the resource down.
 type Way = Vec<String>;
 
-/// All attributes and sub-attributes of a schema, and how filters call them.
+/// Returns all attributes and sub-attributes of a schema, with their names in filters.
 fn announced(schema: &Value, prefix: &str, above: &[&str]) -> Vec<(String, Way)> {
     let mut all = Vec::new();
     for attribute in schema["attributes"].as_array().unwrap() {
@@ -28,7 +29,8 @@ fn announced(schema: &Value, prefix: &str, above: &[&str]) -> Vec<(String, Way)>
     all
 }
 
-/// What is at the end of the way, through all elements, as far as it has a value (RFC 7643 §2.5).
+/// Returns the values at the end of the path, through all elements of lists, if they are present
+/// (RFC 7643 §2.5).
 fn values<'v>(value: &'v Value, way: &[String]) -> Vec<&'v Value> {
     match (value, way) {
         (Value::Array(elements), _) => elements.iter().flat_map(|element| values(element, way)).collect(),

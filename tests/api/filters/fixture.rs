@@ -1,4 +1,4 @@
-//! Five users whose attributes have every kind of value and every kind of gap.
+//! Five users whose attributes have every kind of value, and lack values in every way.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub fn users() -> [Value; 5] {
     [anna(), bob(), carla(), dan(), eve()]
 }
 
-/// Everything there is, two e-mail addresses, two of each kind of list.
+/// Returns a user with every attribute: two e-mail addresses, and two elements in each list.
 fn anna() -> Value {
     json!({
         "schemas": [CORE, ENTERPRISE, OURS],
@@ -71,7 +71,7 @@ fn anna() -> Value {
     })
 }
 
-/// Odd characters, inactive, no e-mail address.
+/// Returns an inactive user with odd characters and no e-mail address.
 fn bob() -> Value {
     json!({
         "schemas": [CORE, ENTERPRISE, OURS],
@@ -101,7 +101,7 @@ fn bob() -> Value {
     })
 }
 
-/// Letters beyond ASCII, a department in another case.
+/// Returns a user with letters beyond ASCII and a department in another case.
 fn carla() -> Value {
     json!({
         "schemas": [CORE, ENTERPRISE, OURS],
@@ -126,7 +126,7 @@ fn carla() -> Value {
     })
 }
 
-/// Next to nothing.
+/// Returns a user with almost no attributes.
 fn dan() -> Value {
     json!({
         "schemas": [CORE],
@@ -145,7 +145,7 @@ fn dan() -> Value {
     })
 }
 
-/// An empty title, a backslash, an address that is not primary.
+/// Returns a user with an empty title, a backslash, and an address that is not primary.
 fn eve() -> Value {
     json!({
         "schemas": [CORE, ENTERPRISE],
@@ -168,7 +168,8 @@ fn eve() -> Value {
     })
 }
 
-/// The type of these users: the extension has an attribute of every type that a company can add.
+/// Returns the resource type of these users. Its extension has an attribute of every type that a
+/// company can add.
 pub fn user_type() -> Arc<ResourceType> {
     let custom = [
         ("level", AttributeType::Integer, false),

@@ -1,8 +1,8 @@
-//! Filters that make no sense: where, and what the server says. Placeholders as in the table of valid ones;
-//! the place counts characters of the text with the URNs in it.
+//! Invalid filters, the position of each error, and part of the error message. The table of valid
+//! filters describes the placeholders. The position counts characters after the URNs are inserted.
 
 pub const INVALID: &[(&str, usize, &str)] = &[
-    // Nothing, or not enough.
+    // Empty or incomplete filters.
     ("", 1, "expected the name of an attribute, `not` or `(`, found the end"),
     ("   ", 4, "expected the name of an attribute, `not` or `(`, found the end"),
     ("userName", 9, "expected an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr), found the end"),
@@ -25,7 +25,7 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     ("emails[type eq \"work\"].value", 29, "expected an operator"),
     ("and", 1, "expected the name of an attribute, `not` or `(`, found `and`"),
     ("eq \"x\"", 4, "expected an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr), found `\"`"),
-    // Too much.
+    // Superfluous tokens.
     ("title pr)", 9, "expected `and`, `or` or the end, found `)`"),
     ("(title pr))", 11, "expected `and`, `or` or the end, found `)`"),
     ("title pr title pr", 10, "expected `and`, `or` or the end, found `title`"),
@@ -51,7 +51,7 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     ("emails[type eq \"work\")", 22, "expected `and`, `or` or `]`, found `)`"),
     ("(title pr]", 10, "expected `and`, `or` or `)`, found `]`"),
     ("userName eq (\"bob\")", 13, "expected a value"),
-    // Blanks are where the grammar has them.
+    // Spaces at places that the grammar does not allow, and missing spaces.
     ("(title pr)and(active eq true)", 11, "expected a space before `and`, found `and`"),
     ("(title pr) and(active eq true)", 15, "expected a space, found `(`"),
     ("(title pr)or (active eq true)", 11, "expected a space before `or`, found `or`"),
@@ -62,7 +62,7 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     ("title pr, active eq true", 9, "expected `and`, `or` or the end, found `,`"),
     ("userName=\"bob\"", 9, "expected a space, found `=`"),
     ("userName = \"bob\"", 10, "found `=`"),
-    // Operators that are none.
+    // Unknown operators.
     ("userName equals \"bob\"", 10, "expected an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr), found `equals`"),
     ("userName regex \"b.b\"", 10, "found `regex`"),
     ("userName like \"b%\"", 10, "found `like`"),
@@ -82,7 +82,7 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     ("5 eq 5", 1, "expected the name of an attribute, `not` or `(`, found `5`"),
     ("user@Name pr", 5, "expected a space, found `@`"),
     ("größe pr", 3, "expected a space, found `ö`"),
-    // What cannot be seen is named.
+    // Invisible characters, which the message names.
     ("title\u{a0}pr", 6, "expected a space, found U+00A0"),
     ("\u{feff}title pr", 1, "expected the name of an attribute, `not` or `(`, found U+FEFF"),
     ("title pr\u{0}", 9, "expected `and`, `or` or the end, found U+0000"),
@@ -93,7 +93,7 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     ("title pr 🦀", 10, "found `🦀`"),
     ("title pr '", 10, "found `'`"),
     ("title pr \\", 10, "found `\\`"),
-    // Values that JSON does not have.
+    // Values that are not JSON.
     ("userName eq bob", 13, "expected a value (text in double quotes, a number, true, false or null), found `bob`"),
     ("userName eq 'bob'", 13, "expected a value (text in double quotes, a number, true, false or null), found `'`"),
     ("userName eq “bob”", 13, "expected a value"),
@@ -135,7 +135,7 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     ("emails[emails.type eq \"work\"]", 8, "there is no sub-attribute `emails.type` in emails; did you mean `type`?"),
     ("emails[userName eq \"bob\"]", 8, "there is no sub-attribute `userName` in emails"),
     ("emails[type eq \"work\"].shoeSize pr", 24, "there is no sub-attribute `shoeSize` in emails"),
-    // A name that is nearly right is answered with the right one.
+    // Misspelt names, for which the message suggests the right one.
     (
         "department eq \"Sales\"",
         1,
@@ -167,7 +167,7 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     ("lastModified gt \"2020-01-01\"", 1, "did you mean `meta.lastModified`?"),
     ("usrename eq \"x\"", 1, "did you mean `userName`?"),
     ("emails[valeu eq \"x\"]", 8, "there is no sub-attribute `valeu` in emails; did you mean `value`?"),
-    // Of what is not served the names are checked too.
+    // Names below attributes that are not served. They are checked too.
     ("addresses[shoeSize eq \"DE\"]", 11, "there is no sub-attribute `shoeSize` in addresses"),
     ("addresses[contry eq \"DE\"]", 11, "there is no sub-attribute `contry` in addresses; did you mean `country`?"),
     ("addresses[type eq \"work\"].shoeSize pr", 27, "there is no sub-attribute `shoeSize` in addresses"),
@@ -191,7 +191,7 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     (":userName eq \"x\"", 1, "expected the name of an attribute"),
     ("User:userName eq \"x\"", 1, "there is no attribute `User:userName`"),
     ("$ref pr", 1, "there is no attribute `$ref`"),
-    // Complex attributes have no value of their own.
+    // Complex attributes without a sub-attribute.
     ("name eq \"x\"", 1, "name is complex: name one of its sub-attributes"),
     ("name co \"x\"", 1, "name is complex"),
     ("meta gt \"2020-01-01\"", 1, "meta is complex"),
@@ -214,7 +214,7 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     ("{O}:level co 1", 0, "is a whole number: co does not apply"),
     ("{O}:level sw \"1\"", 0, "is a whole number: sw does not apply"),
     ("{O}:rate ew 5", 0, "is a number: ew does not apply"),
-    // Values of another type than the attribute.
+    // Values of another type than the attribute's.
     ("userName eq 5", 13, "userName is a string: expected text in double quotes, found `5`"),
     ("userName co true", 13, "userName is a string: expected text in double quotes, found `true`"),
     ("externalId eq 4", 15, "externalId is a string: expected text in double quotes, found `4`"),

@@ -1,4 +1,4 @@
-//! Filters (RFC 7644 §3.4.2.2): a table of those that make sense and one of those that do not.
+//! Tests of filters (RFC 7644 §3.4.2.2): a table of valid filters and one of invalid filters.
 
 mod announced;
 mod fixture;
@@ -42,7 +42,7 @@ fn a_filter_finds_whom_the_rfc_says() {
         if found.as_deref() != Ok(*expected) {
             wrong.push(format!("{filter}: expected {expected:?}, found {found:?}"));
         }
-        // Written again, it says the same.
+        // The displayed filter parses to the same filter.
         let read = Filter::parse(&filter, Limits::default()).unwrap();
         assert_eq!(Filter::parse(&read.to_string(), Limits::default()), Ok(read), "{filter}");
     }
@@ -97,7 +97,7 @@ fn what_is_too_long_or_too_deep_is_not_read() {
     let long = |length: usize| format!("userName eq \"{}\"", "x".repeat(length - 14));
     assert_eq!(said(&long(10 * 1024)), "");
     assert_eq!(said(&long(10 * 1024 + 1)), "the filter has 10241 bytes; at most 10240 are allowed");
-    // So many tests side by side are no depth.
+    // A long chain of tests is not nested.
     assert_eq!(said(&vec!["title pr"; 600].join(" and ")), "");
     assert_eq!(said(&vec!["title pr"; 600].join(" or ")), "");
 }
@@ -126,7 +126,7 @@ fn an_error_does_not_repeat_all_of_a_long_word() {
     assert!(said(&format!("{name} pr")).contains(&name));
 }
 
-/// A type whose attributes are as given, with two resources.
+/// Returns a resource type with the given attributes, and two resources.
 fn things(label_exact: bool, serial: &str, serials: [Value; 2]) -> (Arc<ResourceType>, Resources) {
     let attribute = |name: &str, kind: &str, exact: bool| json!({"name": name, "type": kind, "multiValued": false, "caseExact": exact, "returned": "default"});
     let attributes = [attribute("label", "string", label_exact), attribute("serial", serial, false)];
@@ -196,15 +196,15 @@ async fn a_plus_in_an_address_is_found_however_the_url_is_encoded() {
     let ann = world.persons[1].id.clone();
     let bridge = Setup::of(world).start();
     for (query, is_found) in [
-        // curl, fetch, encodeURI and Spring leave the plus as it is.
+        // curl, fetch, encodeURI and Spring leave the plus unchanged.
         ("filter=userName%20eq%20%22ann+test@example.com%22", true),
         ("filter=userName%20sw%20%22ann+%22&startIndex=1&count=1", true),
         ("filter=emails%5Btype%20eq%20%22work%22%5D.value%20eq%20%22ann+test@example.com%22", true),
         ("filter=userName%20eq%20%22ann%2Btest%40example.com%22&attributes=userName,+name", true),
-        // A form encodes it.
+        // HTML forms encode the plus.
         ("filter=userName+eq+%22ann%2Btest%40example.com%22", true),
         ("filter=userName+eq+%22ann%2Btest%40example.com%22&attributes=userName,%20name", true),
-        // There it is a blank otherwise.
+        // In such a query a plus is a space.
         ("filter=userName+eq+%22ann+test@example.com%22", false),
     ] {
         let page = bridge.get(&format!("/Users?{query}")).await;

@@ -1,6 +1,6 @@
-//! Filters and who they find, worked out from RFC 7644 §3.4.2.2 and, where it is silent, from what
-//! docs/scim.md says. `{C}`, `{E}` and `{O}` stand for the URNs of the core schema, the enterprise extension
-//! and the extension of our own; the ids of who is found are separated by blanks.
+//! Valid filters and the ids of the users that match, separated by spaces. The ids follow from RFC
+//! 7644 §3.4.2.2 and, where it is silent, from docs/scim.md. `{C}`, `{E}` and `{O}` stand for the
+//! URNs of the core schema, the enterprise extension and the Personio extension.
 
 pub const VALID: &[(&str, &str)] = &[
     // Table 3, eq: "The attribute and operator values must be identical for a match."
@@ -13,14 +13,14 @@ pub const VALID: &[(&str, &str)] = &[
     ("userName eq \"carla.ünal@example.com\"", "3x"),
     ("userName eq \"CARLA.ÜNAL@EXAMPLE.COM\"", "3x"),
     ("userName eq \"carla.unal@example.com\"", ""),
-    // Text is composed before it is compared (NFC): this ü is two characters.
+    // Text is normalised (NFC) before the comparison: this ü is two characters.
     ("userName eq \"carla.u\u{308}nal@example.com\"", "3x"),
     ("userName co \"u\\u0308\"", "3x"),
     ("emails eq \"CARLA.U\u{308}NAL@example.com\"", "3x"),
     ("name.familyName sw \"U\u{308}\"", "3x"),
     ("{E}:manager.displayName ew \"U\u{308}nal\"", "1"),
     ("title co \"\u{308}\"", ""),
-    // In a look-up of an address, what cannot be seen is left out.
+    // A comparison with an address ignores invisible characters.
     ("userName eq \"\u{feff}bob\u{200b}\"", "2"),
     ("userName eq \" BOB\\u0000 \"", "2"),
     ("userName ne \"bob\u{200b}\"", "1 3x 4 5"),
@@ -60,7 +60,8 @@ pub const VALID: &[(&str, &str)] = &[
     ("{O}:employmentId eq \"e1-Ab\"", "1"),
     ("{O}:employmentId eq \"e1-ab\"", ""),
     ("{O}:orgUnits.value eq \"20\"", "1"),
-    // Table 3, ne: "not identical". What is not there differs; of several values one that differs will do.
+    // Table 3, ne: "not identical". A missing value differs. Of several values, one that differs is
+    // sufficient.
     ("userName ne \"bob\"", "1 3x 4 5"),
     ("title ne \"Software Engineer\"", "2 3x 4 5"),
     ("title ne \"nobody\"", "1 2 3x 4 5"),
@@ -153,7 +154,7 @@ pub const VALID: &[(&str, &str)] = &[
     ("userName lt \"Bob\"", "1"),
     ("title gt \"a\"", "1 3x"),
     ("title lt \"a\"", "2"),
-    // In lower case: `_` lies between A and a.
+    // The comparison uses lower case: `_` lies between A and a.
     ("title lt \"100% SalesA\"", "2"),
     ("title gt \"100% SalesA\"", "1 3x"),
     ("name.familyName gt \"z\"", "3x 5"),
@@ -192,7 +193,7 @@ pub const VALID: &[(&str, &str)] = &[
     ("meta.created eq \"2019-02-28T24:00:00Z\"", "3x"),
     ("meta.created lt \"2022-12-31T24:00:00Z\"", "1 2 3x 5"),
     ("meta.created ge \"2022-12-30T24:00:00+00:00\"", "5"),
-    // Java's `kk` writes the first hour of the day as 24.
+    // Java's pattern `kk` writes the first hour of the day as 24.
     ("meta.created ge \"2022-12-31T24:00:00Z\"", "5"),
     ("meta.created gt \"2019-02-28T24:00:00Z\"", "1 2 3x 5"),
     ("meta.created le \"2019-02-28T24:00:00Z\"", "3x"),
@@ -255,7 +256,8 @@ pub const VALID: &[(&str, &str)] = &[
     ("schemas eq \"{O}\"", "1 2 3x"),
     ("schemas eq \"URN:IETF:PARAMS:SCIM:SCHEMAS:CORE:2.0:USER\"", "1 2 3x 4 5"),
     ("schemas co \"enterprise\"", "1 2 3x 5"),
-    // A bare multi-valued complex attribute means its `value` (figure 2: `emails co "example.com"`).
+    // A multi-valued complex attribute without a sub-attribute means its `value` (figure 2: `emails
+    // co "example.com"`).
     ("emails eq \"eve@example.com\"", "5"),
     ("groups eq \"department-10\"", "1"),
     ("groups eq \"DEPARTMENT-10\"", ""),
@@ -266,7 +268,7 @@ pub const VALID: &[(&str, &str)] = &[
     ("emails.type eq \"WORK\"", "1 3x"),
     ("emails.primary eq true", "1 3x"),
     ("emails.primary eq false", "1"),
-    // Null is the same as not being there (RFC 7643 §2.5).
+    // Null is equivalent to a missing value (RFC 7643 §2.5).
     ("title eq null", "4 5"),
     ("title ne null", "1 2 3x"),
     ("emails eq null", "2 4"),
@@ -276,7 +278,7 @@ pub const VALID: &[(&str, &str)] = &[
     ("active eq null", ""),
     ("meta.created eq null", "4"),
     ("{O}:level ne NULL", "1 2 3x"),
-    // What RFC 7643 has and this server does not serve has no value.
+    // Attributes of RFC 7643 that this server does not serve have no value.
     ("nickName eq \"x\"", ""),
     ("NICKNAME PR", ""),
     ("nickName ne \"x\"", "1 2 3x 4 5"),
@@ -309,7 +311,7 @@ pub const VALID: &[(&str, &str)] = &[
     ("emails[display ne \"x\"]", "1 3x 5"),
     ("emails[display eq null and type eq \"work\"]", "1 3x"),
     ("emails[type eq \"work\"].display eq \"x\"", ""),
-    // Names, operators and keywords have no case; neither have URNs.
+    // Names, operators, keywords and URNs ignore case.
     ("USERNAME EQ \"bob\"", "2"),
     ("username Eq \"bob\"", "2"),
     ("Title Pr", "1 2 3x"),
@@ -357,7 +359,7 @@ pub const VALID: &[(&str, &str)] = &[
     ("title\tpr\nand\tactive eq true", "1 3x"),
     ("userType eq \"Employee\" and (emails co \"example.com\" or emails.value co \"example.org\")", "1 3x"),
     ("userType ne \"Employee\" and not (emails co \"example.com\" or emails.value co \"example.org\")", "2 4"),
-    // Value paths: one element must satisfy all.
+    // Value paths: a single element must satisfy all tests.
     ("emails[type eq \"work\"]", "1 3x"),
     ("emails[type eq \"work\" and value co \"@example.com\"]", "1 3x"),
     ("emails[type eq \"work\" and value co \"home\"]", ""),
@@ -387,22 +389,22 @@ pub const VALID: &[(&str, &str)] = &[
     ("not ({E}:manager[displayName pr])", "2 3x 4 5"),
     ("{E}[department eq \"sales\" and employeeNumber eq \"7\"]", "2"),
     ("{O}[badges eq \"gold\" and level lt 5]", "1"),
-    // Nothing can be said of an object that is empty or not there.
+    // An empty or missing object matches no test.
     ("name[familyName ne \"meier\"]", "2 3x 5"),
     ("name[not (formatted pr)]", "2 5"),
     ("{E}:manager[value ne \"1\"]", "1"),
-    // The test behind the brackets, which Entra sends.
+    // A test after the brackets, which Entra sends.
     ("emails[type eq \"work\"].value eq \"anna.meier@example.com\"", "1"),
     ("emails[type eq \"work\"].value eq \"anna@home.example\"", ""),
     ("emails[type eq \"home\"].value eq \"ANNA@HOME.EXAMPLE\"", "1"),
     ("emails[type eq \"work\"].value pr", "1 3x"),
     ("emails[type eq \"work\"].value sw \"carla\" or id eq \"2\"", "2 3x"),
     ("emails[type eq \"home\"].primary eq false", "1"),
-    // A boolean in quotes, as some clients send it.
+    // A boolean in quotes, which some clients send.
     ("active eq \"true\"", "1 3x 4 5"),
     ("active eq \"False\"", "2"),
     ("active eq TRUE", "1 3x 4 5"),
-    // Strings are as JSON writes them.
+    // Strings use the JSON syntax.
     ("userName eq \"\\u0062ob\"", "2"),
     ("userName eq \"carla.\\u00fcnal@example.com\"", "3x"),
     ("userName eq \"carla.\\u00DCnal@example.com\"", "3x"),
@@ -411,7 +413,7 @@ pub const VALID: &[(&str, &str)] = &[
     ("title co \"\\t\"", ""),
     ("title co \") or (id pr\"", ""),
     ("title eq \"x\" or displayName co \"and\" or displayName eq \"dan\"", "4"),
-    // A comparison that nobody can satisfy finds nobody.
+    // A comparison that no value can satisfy matches no user.
     ("{E}:division eq \"x\"", ""),
     ("{E}:division gt \"\"", ""),
     ("title gt \"zzzz\"", ""),

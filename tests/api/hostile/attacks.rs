@@ -1,4 +1,4 @@
-//! What hostile and broken clients send.
+//! Requests of hostile and broken clients.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -10,26 +10,27 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType, bind, socket_wit
 use super::TOKEN;
 use super::http::get;
 
-/// Connections of an attack: more than there may be.
+/// Number of connections of an attack: more than the server permits.
 pub(crate) const ATTACKERS: usize = 300;
 /// Paths that need no token, that are refused, and that do not exist.
 pub(crate) const PATHS: [&str; 3] = ["/health/live", "/scim/v2/Users", "/nothing"];
 
-/// Bytes that an attacker sends at once.
+/// Function that returns the first bytes that an attacker sends, for a path.
 pub(crate) type Opening = fn(&str) -> Vec<u8>;
 
-/// An attack: what each connection sends at first, what it sends again and again, and whether it reads.
+/// Attack: the first bytes of each connection, the bytes that it repeats, and its behaviour.
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
     pub(crate) opening: Opening,
     more: &'static [u8],
     reads: bool,
     half_closes: bool,
-    /// It has the token of the right client, and takes the connections of clients: the right one keeps its own.
+    /// The attack has the token of the right client and occupies the connections of clients. The
+    /// right client keeps its own connection.
     pub(crate) has_token: bool,
 }
 
-/// Beginning of a TLS handshake.
+/// First bytes of a TLS handshake.
 pub(crate) const FIRST_BYTES: &[u8] = b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03";
 
 const QUIET: Attack =
@@ -130,7 +131,7 @@ fn search(headers: &str) -> Vec<u8> {
     format!("{head}Authorization: Bearer {TOKEN}\r\n{headers}\r\n").into_bytes()
 }
 
-/// Attacks on an address that speaks TLS, before the end of the handshake.
+/// Returns attacks on a TLS address that never complete the handshake.
 pub(crate) fn handshakes() -> Vec<Attack> {
     vec![
         Attack { name: "connections without a handshake", ..QUIET },
@@ -141,14 +142,15 @@ pub(crate) fn handshakes() -> Vec<Attack> {
 }
 
 impl Attack {
-    /// Opens connections until there are [`ATTACKERS`] or no more can be had, and goes on until `ended`.
+    /// Opens connections until there are [`ATTACKERS`] or no more succeed, and continues until
+    /// `ended`.
     pub(crate) fn run(&self, address: SocketAddr, ended: &AtomicBool) {
         let mut streams: Vec<TcpStream> = Vec::new();
         while !ended.load(Relaxed) {
             if streams.len() < ATTACKERS {
                 let Some(mut stream) = connect_from(source(streams.len()), address) else { continue };
                 stream.set_nonblocking(true).unwrap();
-                // The server may refuse it, or not take all.
+                // The server may refuse the connection or read only a part.
                 let _ = stream.write(&(self.opening)(PATHS[streams.len() % PATHS.len()]));
                 if self.half_closes {
                     let _ = stream.shutdown(Shutdown::Write);
@@ -166,7 +168,8 @@ impl Attack {
     }
 }
 
-/// The address of an attacker: half of them share one, and the others have many.
+/// Returns the address of an attacker. Half of the attackers share one address, and the others have
+/// many.
 fn source(number: usize) -> Ipv4Addr {
     if number.is_multiple_of(2) {
         Ipv4Addr::new(127, 0, 0, 2)
@@ -178,7 +181,7 @@ fn source(number: usize) -> Ipv4Addr {
 pub(crate) fn connect_from(source: Ipv4Addr, address: SocketAddr) -> Option<TcpStream> {
     let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
     bind(&socket, &SocketAddr::from((source, 0))).unwrap();
-    // The server may have its hands full.
+    // The server may be too busy to accept.
     net::connect(&socket, &address).ok()?;
     Some(TcpStream::from(socket))
 }

@@ -1,4 +1,4 @@
-//! A small HTTP client, with or without TLS.
+//! Small HTTP client, with or without TLS.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,14 +10,14 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::{ANSWER_TIMEOUT, TOKEN};
 
-/// The address of a server, and the certificate that a client trusts if the server speaks TLS.
+/// Address of a server, and the certificate that a client trusts if the server speaks TLS.
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<Arc<ClientConfig>>,
 }
 
-/// A connection, with or without TLS.
+/// Connection, with or without TLS.
 pub(crate) trait Stream: Read + Write + Send {}
 
 impl<T: Read + Write + Send> Stream for T {}
@@ -51,20 +51,20 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-/// A GET without a token.
+/// Returns a GET request without a token.
 pub(crate) fn get(path: &str, headers: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n").into_bytes()
 }
 
-/// Asks with the token and reads the whole answer.
+/// Sends a request with the token and reads the whole response.
 pub(crate) fn ask(stream: &mut (impl Read + Write + ?Sized), path: &str) -> Result<Answer, String> {
     let request = get(path, &format!("Authorization: Bearer {TOKEN}\r\n"));
     stream.write_all(&request).map_err(|error| format!("write: {error}"))?;
     read_answer(stream)
 }
 
-/// Asks on a new connection. One that has presented no token yet may have been displaced: as HTTP clients do for a GET,
-/// it is asked again on another.
+/// Sends a request on a new connection, up to three times. The server may displace a connection
+/// that has presented no token yet; HTTP clients repeat a GET in that case.
 pub(crate) fn ask_anew(peer: &Peer, path: &str) -> Result<Answer, String> {
     let mut last = Err(String::new());
     for _ in 0..3 {
@@ -93,7 +93,7 @@ pub(crate) fn read_answer(stream: &mut (impl Read + ?Sized)) -> Result<Answer, S
     Ok(Answer { status: head[9..12].parse().unwrap(), head, body })
 }
 
-/// Waits until the peer has closed the connection, and returns what came before.
+/// Waits until the peer has closed the connection, and returns the bytes received before.
 #[track_caller]
 pub(crate) fn until_closed(stream: &mut TcpStream, timeout: Duration) -> String {
     let (began, mut read) = (Instant::now(), Vec::new());

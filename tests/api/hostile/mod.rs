@@ -1,9 +1,9 @@
-//! Hostile and right clients, and the program that they meet.
+//! Hostile clients, right clients, and the program under test.
 //!
-//! - `program` runs the program and measures what it takes.
+//! - `program` runs the program and measures its memory and open files.
 //! - `http` is a small HTTP client that can stop in the middle.
-//! - `right_client` asks all the time and checks each answer.
-//! - `attacks` lists what hostile clients send.
+//! - `right_client` sends requests continuously and checks each response.
+//! - `attacks` lists the requests of hostile clients.
 
 pub(crate) mod attacks;
 pub(crate) mod http;
@@ -14,5 +14,5 @@ use std::time::Duration;
 
 pub(crate) const TOKEN: &str = "a-token-for-tests-only";
 pub(crate) const PERSONS: usize = 400;
-/// Time that a right client waits for an answer on a busy machine.
+/// Time that a right client waits for a response on a busy machine.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! The program in a process of its own, with a limit of open files, and a Personio for it.
+//! Program in a process of its own, with a limit of open files, and a simulator for it.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,10 +16,11 @@ use tempfile::TempDir;
 use super::http::{Answer, Peer, ask, connect};
 use super::{PERSONS, TOKEN};
 
-/// Variable with the path of the program, for `benches/load`. Otherwise it is the one that was built with the tests.
+/// Name of the variable with the path of the program, for `benches/load`. Without it, tests run the
+/// program that was built with them.
 pub(crate) const PROGRAM_VARIABLE: &str = "HOSTILE_PROGRAM";
 
-/// A running program. It is killed when it is dropped.
+/// Running program. It is killed when it is dropped.
 pub(crate) struct Program {
     pub(crate) child: Child,
     pub(crate) log: Arc<Mutex<String>>,
@@ -34,7 +35,7 @@ impl Program {
         program
     }
 
-    /// Starts the program, and does not read its log.
+    /// Starts the program without reading its log.
     pub(crate) fn start_unread(args: &[&str], variables: &[(&str, &str)], open_files: usize) -> Self {
         let mut command = Command::new("sh");
         let limited = format!("ulimit -n {open_files}; exec \"$0\" \"$@\"");
@@ -61,7 +62,7 @@ impl Program {
         self.log.lock().unwrap().clone()
     }
 
-    /// Resident memory, in bytes.
+    /// Returns the resident memory, in bytes.
     pub(crate) fn memory(&self) -> usize {
         let statm = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
         statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
@@ -75,7 +76,8 @@ impl Program {
         Figures { memory: self.memory(), open_files: self.open_files() }
     }
 
-    /// Asks the program to stop, and returns how it ended and how long that took.
+    /// Sends the program a stop signal, and returns its exit status, the time until the end, and
+    /// its log.
     pub(crate) fn stop(mut self) -> (ExitStatus, Duration, String) {
         let began = Instant::now();
         Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
@@ -90,13 +92,13 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What a program takes.
+/// Memory and open files of a program.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Figures {
     /// Resident memory, in bytes.
@@ -110,7 +112,7 @@ impl std::fmt::Display for Figures {
     }
 }
 
-/// A certificate for `localhost` in files.
+/// Files with a certificate for `localhost`.
 pub(crate) struct Certificate {
     folder: TempDir,
     client: Arc<ClientConfig>,
@@ -135,7 +137,7 @@ impl Certificate {
     }
 }
 
-/// Waits until there is a value.
+/// Waits until `value` returns a value.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, timeout: Duration, mut value: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
@@ -148,7 +150,7 @@ pub(crate) fn wait_for<T>(what: &str, timeout: Duration, mut value: impl FnMut()
     }
 }
 
-/// The program over a simulator of its own, ready to serve.
+/// Program with a simulator of its own, ready to serve.
 pub(crate) struct Server {
     pub(crate) program: Program,
     pub(crate) address: SocketAddr,
@@ -172,7 +174,7 @@ impl Server {
         server
     }
 
-    /// Starts a server whose log nobody reads yet, apart from the line with its address.
+    /// Starts a server whose log is not read yet, apart from the line with its address.
     pub(crate) fn start_unread(open_files: usize, more: &[(&str, &str)]) -> Self {
         Self::start_for(open_files, more, None)
     }
@@ -222,7 +224,7 @@ impl Server {
         connect(self.address)
     }
 
-    /// A request with the token on a connection of its own.
+    /// Sends a request with the token on a connection of its own.
     pub(crate) fn ask(&self, path: &str) -> Result<Answer, String> {
         let mut stream = self.peer.connect()?;
         ask(&mut *stream, path)
@@ -232,7 +234,7 @@ impl Server {
         Self::metric_over(&mut *self.peer.connect().unwrap(), name)
     }
 
-    /// Returns the value of a metric, asked for over a connection that is open already.
+    /// Returns the value of a metric, requested on an open connection.
     pub(crate) fn metric_over(stream: &mut (impl Read + Write + ?Sized), name: &str) -> f64 {
         let metrics = String::from_utf8(ask(stream, "/metrics").unwrap().body).unwrap();
         let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {metrics}"));

@@ -1,4 +1,4 @@
-//! A client that asks as it should.
+//! Client that sends correct requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -11,27 +11,28 @@ use super::http::{Answer, Peer, ask, ask_anew};
 use super::program::wait_for;
 use super::{PERSONS, TOKEN};
 
-/// Variable with the longest time in milliseconds that 99 of 100 answers may take. Tests set none: they share the
-/// machine with others. `benches/load/hostile` does.
+/// Name of the variable with the maximum 99th percentile of response times, in milliseconds.
+/// `benches/load/hostile` sets it; tests do not, because they share the machine with others.
 const P99_VARIABLE: &str = "HOSTILE_P99_MS";
 
-/// The connections that a right client uses.
+/// Connections that a right client uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Connections {
-    /// One that it keeps and a new one in turn.
+    /// A kept connection and a new one in turn.
     KeptAndNew,
-    /// The same, while others with its token may have all the connections there may be: a new one may be refused.
+    /// A kept connection and a new one in turn. The new one may be refused, because others with the
+    /// same token may occupy all connections.
     KeptAndRefused,
 }
 
-/// A client with a token that asks all the time.
+/// Client with a token that sends requests continuously.
 pub(crate) struct RightClient {
     ended: EndOnDrop,
     answers: Arc<AtomicUsize>,
     thread: JoinHandle<Outcome>,
 }
 
-/// Ends a client when it is dropped, also when its test fails.
+/// Guard that ends a client when it is dropped, also when its test fails.
 struct EndOnDrop(Arc<AtomicBool>);
 
 impl Drop for EndOnDrop {
@@ -40,7 +41,7 @@ impl Drop for EndOnDrop {
     }
 }
 
-/// What became of its requests.
+/// Results of the requests.
 #[derive(Debug, Default)]
 struct Outcome {
     wrong: Vec<String>,
@@ -81,7 +82,7 @@ impl RightClient {
         Self { ended: EndOnDrop(ended), answers, thread }
     }
 
-    /// Waits until so many more requests were answered.
+    /// Waits until `count` more requests were answered.
     pub(crate) fn wait_for_answers(&self, count: usize) {
         let before = self.answers.load(Relaxed);
         wait_for("right clients are answered", Duration::from_secs(60), || {
@@ -89,7 +90,8 @@ impl RightClient {
         });
     }
 
-    /// Ends it, and fails unless all its answers were right and came in time. Returns the times in words.
+    /// Ends the client and asserts that all its responses were correct and in time. Returns a
+    /// summary of the response times.
     pub(crate) fn end(self, what: &str) -> String {
         drop(self.ended);
         let Outcome { wrong, refused, mut times } = self.thread.join().unwrap();
@@ -113,7 +115,7 @@ fn is_right(answer: &Answer) -> bool {
         && page["Resources"].as_array().is_some_and(|r| r.len() == 1)
 }
 
-/// Reports whether an answer says that there are too many clients, and when to come again.
+/// Reports whether a response says that there are too many clients, and when to retry.
 fn is_refusal(answer: &Answer) -> bool {
     answer.status == 503 && answer.head.contains("retry-after: 10\r\n") && answer.head.contains("connection: close\r\n")
 }
