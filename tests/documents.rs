@@ -1,5 +1,6 @@
-//! What README.md, SECURITY.md, CHANGELOG.md, `docs/`, the Dockerfile and `deploy/` say of the program and of other files must
-//! be true, and all that an operator can meet must be there. What their commands do is for `tests/api/commands.rs`.
+//! Tests that README.md, SECURITY.md, CHANGELOG.md, `docs/`, the Dockerfile and `deploy/` are
+//! correct about the program and about other files, and that they describe everything that an
+//! operator can meet. `tests/api/commands.rs` tests their commands.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets something unexpected fails by panicking")]
 
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use personio_scim::config::Args;
 
-/// The document, the section with the table, how the table's heading begins, and how many rows there are at least.
+/// Document, section with the table, beginning of the table's heading, and minimum number of rows.
 const TABLES: [(&str, &str, &str, usize); 4] = [
     ("docs/architecture.md", "Invariants", "| invariant", 8),
     ("docs/operations.md", "What happens when", "| when", 15),
@@ -36,7 +37,8 @@ fn every_test_that_a_table_names_is_there() {
     }
 }
 
-/// What a client sends is replayed by a test, and the client's page names it.
+/// Checks that the tests named by the pages about clients exist. Each test replays a client's
+/// requests.
 #[test]
 fn every_test_that_a_page_about_a_client_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -51,7 +53,8 @@ fn every_test_that_a_page_about_a_client_names_is_there() {
     assert!(count >= 8, "{count}");
 }
 
-/// Fails unless `file::name` is a test in `tests/api/`, in `tests/` or, with the path of its module, in `src/`.
+/// Asserts that `file::name` is a test in `tests/api/`, in `tests/` or, with the path of its
+/// module, in `src/`.
 fn is_there(root: &Path, test: &str) {
     let (module, name) = test.rsplit_once("::").unwrap_or_default();
     let file = module.replace("::", "/");
@@ -64,7 +67,7 @@ fn is_there(root: &Path, test: &str) {
     assert!(places.iter().flatten().any(is_here), "{test} does not exist");
 }
 
-/// Cargo reads no manifest whose targets are missing.
+/// Checks the stubs in the Dockerfile, because Cargo rejects a manifest whose targets are missing.
 #[test]
 fn the_image_is_built_around_a_crate_that_has_every_target() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -82,7 +85,8 @@ fn the_image_is_built_around_a_crate_that_has_every_target() {
     assert!(count > 0, "without benchmarks this test is not needed");
 }
 
-/// A setting that is misspelt there would end the server at its start, or be missing.
+/// Checks that every setting in `deploy/` and in the Dockerfile is documented. A misspelt setting
+/// would stop the server at its start or have no effect.
 #[test]
 fn every_setting_that_a_deployment_names_is_told() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -112,7 +116,7 @@ fn the_readme_links_to_every_file_for_deployment() {
     }
 }
 
-/// All documents, by their paths from the root.
+/// Returns all documents by their paths from the root.
 fn documents() -> BTreeMap<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths: Vec<PathBuf> =
@@ -126,7 +130,7 @@ fn documents() -> BTreeMap<PathBuf, String> {
     paths.into_iter().map(|path| (path.clone(), fs::read_to_string(root.join(path)).unwrap())).collect()
 }
 
-/// The text without fenced blocks.
+/// Returns the text without fenced blocks.
 fn prose(text: &str) -> String {
     let mut fenced = false;
     let mut outside = |line: &&str| {
@@ -137,11 +141,11 @@ fn prose(text: &str) -> String {
     text.lines().filter(|line| outside(line)).map(|line| format!("{line}\n")).collect()
 }
 
-/// What is written as code: the spans, and the lines of fenced blocks.
+/// Returns all code in the text: code spans, and the lines of fenced blocks.
 fn code(text: &str) -> Vec<String> {
     let prose = prose(text);
     let spans = prose.split("\n\n").flat_map(|paragraph| {
-        // A pair of backquotes never goes beyond a paragraph or a row.
+        // A pair of backquotes never extends beyond a paragraph or a row.
         let spans: Vec<&str> = paragraph.split('`').skip(1).step_by(2).collect();
         spans
     });
@@ -155,7 +159,7 @@ fn code(text: &str) -> Vec<String> {
     spans.chain(blocks).map(|code| code.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// The anchors of a page, as GitHub makes them of its headings.
+/// Returns the anchors that GitHub makes of the headings of a page.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = prose(text);
     let headings =
@@ -188,7 +192,7 @@ fn every_link_leads_somewhere() {
     assert!(count > 60, "{count}");
 }
 
-/// A page that no other leads to is read by nobody.
+/// Checks that every page can be reached from the README.
 #[test]
 fn the_readme_leads_to_every_page() {
     let documents = documents();
@@ -203,7 +207,7 @@ fn the_readme_leads_to_every_page() {
     }
 }
 
-/// The documents for developers name modules, files and tests.
+/// Checks the documents for developers, which name modules, files and tests.
 #[test]
 fn every_module_and_file_that_a_document_for_developers_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -238,14 +242,14 @@ fn every_module_and_file_that_a_document_for_developers_names_exists() {
     assert!(count > 60, "{count}");
 }
 
-/// What is called so elsewhere.
+/// Names with a prefix of our settings that are not settings.
 const FOREIGN_VARIABLES: [&str; 2] = [
-    // The name of this program to Personio.
+    // Identifier of this program in requests to Personio.
     "PERSONIO_SCIM",
-    // Only with the feature `otlp`.
+    // Setting that exists only with the feature `otlp`.
     "SCIM_OTLP_ENDPOINT",
 ];
-/// Of curl, of ConductorOne's program, and of this one with the feature `otlp`.
+/// Flags of curl, of ConductorOne's program, and of this program with the feature `otlp`.
 const FOREIGN_FLAGS: &[&str] = &[
     "--data-urlencode",
     "--etag-save",
@@ -256,7 +260,7 @@ const FOREIGN_FLAGS: &[&str] = &[
     "--otlp-endpoint",
 ];
 
-/// The names that are settings somewhere, and the flags of each command, `token new` for example.
+/// Returns the names of all settings, and the flags of each command, for example of `token new`.
 fn known() -> (BTreeSet<String>, BTreeMap<String, BTreeSet<String>>) {
     fn add(command: &clap::Command, way: &str, flags: &mut BTreeMap<String, BTreeSet<String>>) {
         for sub in command.get_subcommands() {
@@ -307,7 +311,7 @@ fn every_variable_and_every_flag_that_is_named_exists() {
     assert!(count > 150, "{count}");
 }
 
-/// Every route in `server`, as it is written there.
+/// Returns every route in the source of `server`.
 fn routes() -> BTreeSet<String> {
     let source = ["mod.rs", "handlers/webhook.rs"]
         .map(|file| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server").join(file)).unwrap());
@@ -317,14 +321,15 @@ fn routes() -> BTreeSet<String> {
     found.filter(|route| !route.is_empty()).map(str::to_owned).collect()
 }
 
-/// Whether a path belongs to a route, which may have `{id}` for a part of it.
+/// Reports whether a path belongs to a route, which may have `{id}` for a segment.
 fn is_one(route: &str, path: &str) -> bool {
     let (route, path): (Vec<&str>, Vec<&str>) = (route.split('/').collect(), path.split('/').collect());
     let same = |(known, part): (&&str, &&str)| known == part || (known.starts_with('{') && !part.starts_with('.'));
     route.len() == path.len() && route.iter().zip(&path).all(same)
 }
 
-/// Paths of others: of Personio's API and of a collector, of files, and of proxies, which put one in front.
+/// Paths that are not routes: of Personio's API, of a collector, of files, and of proxies, which
+/// add a path prefix.
 const FOREIGN_PATHS: &[&str] = &["/api/v1", "/v1/traces", "/v2", "/var/", "/etc/", "/run/", "/personio", "/64"];
 
 #[test]

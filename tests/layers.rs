@@ -1,7 +1,8 @@
-//! Dependencies between the modules of `src/`, as `docs/architecture.md` describes them.
+//! Tests of the dependencies between the modules of `src/`, as `docs/architecture.md` describes
+//! them.
 //!
-//! The source is parsed with `syn`. Tests inside `src/` are left out: a test may use what the code next
-//! to it must not.
+//! The source is parsed with `syn`. Tests inside `src/` are left out, because they may use what the
+//! code next to them must not use.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that meets something unexpected fails by panicking")]
 
@@ -11,14 +12,15 @@ use std::path::{Path, PathBuf};
 
 use syn::visit::{self, Visit};
 
-/// A module of `lib.rs`, the modules of this crate that it may use, and the crates that it must not use.
+/// Module of `lib.rs`, the modules of this crate that it may use, and the crates that it must not
+/// use.
 struct Layer {
     module: &'static str,
     may_use: &'static [&'static str],
     must_not_use: &'static [&'static str],
 }
 
-/// Every module, lowest first: a module uses only modules above its own row.
+/// All modules, lowest first. A module uses only modules above its own row.
 const LAYERS: &[Layer] = &[
     Layer { module: "clock", may_use: &[], must_not_use: &["actix_web", "reqwest"] },
     Layer { module: "spelling", may_use: &[], must_not_use: &["actix_web", "reqwest"] },
@@ -155,12 +157,12 @@ fn the_model_has_no_field_for_personal_data() {
     }
 }
 
-/// Paths that a file mentions, outside of its tests.
+/// Paths that a file mentions outside of its tests.
 #[derive(Default)]
 struct Paths {
-    /// First word of each path, such as the name of a crate.
+    /// First segment of each path, such as the name of a crate.
     first_words: BTreeSet<String>,
-    /// Modules of this crate: the word after `crate`.
+    /// Modules of this crate: the segment after `crate`.
     modules: BTreeSet<String>,
     /// Whole paths.
     full: BTreeSet<String>,
@@ -216,7 +218,7 @@ impl<'ast> Visit<'ast> for Paths {
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        // A path of one word is a local name.
+        // A path of one segment is a local name.
         if path.segments.len() > 1 {
             let words: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
             self.add(&words);
@@ -244,7 +246,7 @@ fn source_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// Files of `src/`, without those that hold only tests.
+/// Returns the files of `src/`, without those that hold only tests.
 fn source_files() -> Vec<PathBuf> {
     let mut folders = vec![source_root()];
     let mut files = Vec::new();
@@ -269,7 +271,7 @@ fn parse(path: &Path) -> syn::File {
     syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// First part of a path below `src/`: the module of `lib.rs` that the file belongs to.
+/// Returns the first part of a path below `src/`: the module of `lib.rs` that the file belongs to.
 fn top_module(path: &Path) -> String {
     let below = path.strip_prefix(source_root()).unwrap();
     below.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned()

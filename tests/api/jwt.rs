@@ -1,4 +1,4 @@
-//! Tokens of other issuers, signed with keys that are made here and served by a server beside the bridge.
+//! Tests of JWTs from other issuers. The keys are generated here and served by a mock server.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::harness::{Answer, Bridge, NOW, Setup, TOKEN, answer, rules};
 const ISSUER: &str = "https://login.example.com/v2.0";
 const AUDIENCE: &str = "api://scim";
 
-/// A key that can sign.
+/// Private key that can sign tokens.
 enum Signer {
     Rsa(Box<RsaKeyPair>),
     Ec(EcdsaKeyPair),
@@ -52,7 +52,7 @@ impl Signer {
         }
     }
 
-    /// The public key, without what may stand beside it.
+    /// Returns the public key as a JWK, without optional members.
     fn jwk(&self) -> Value {
         match self {
             Self::Rsa(pair) => {
@@ -105,14 +105,14 @@ fn seconds(now: &str) -> i64 {
     now.parse::<jiff::Timestamp>().unwrap().as_second()
 }
 
-/// The claims of a good token, with some changed.
+/// Returns the claims of a valid token, with some changes.
 fn claims(changes: &Value) -> Value {
     let now = seconds(NOW);
     let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "somebody", "iat": now, "exp": now + 600});
     with(claims, changes)
 }
 
-/// An issuer with these keys, each under its id.
+/// Starts an issuer that serves these keys, each under its id.
 async fn issuer(keys: &[(&str, &Signer)]) -> MockServer {
     let server = MockServer::start().await;
     publish(&server, keys).await;
@@ -125,7 +125,8 @@ async fn publish(server: &MockServer, keys: &[(&str, &Signer)]) {
 }
 
 async fn respond(server: &MockServer, response: ResponseTemplate) {
-    // What was asked before counts on.
+    // Earlier mocks stay mounted, so that the count of requests continues. The number of requests
+    // so far gives each new mock a higher priority.
     let mock = Mock::given(method("GET")).and(path("/keys")).respond_with(response);
     let earlier = server.received_requests().await.unwrap().len();
     assert!(earlier < 250, "mounted mocks have a priority each");
@@ -173,7 +174,7 @@ async fn a_token_of_each_algorithm_is_accepted_and_the_keys_are_read_once() {
         let basic = format!("Basic {}", STANDARD.encode(format!("x:{token}")));
         let request = bridge.http.get(format!("{}/Users", bridge.origin)).header("Authorization", basic);
         assert_eq!(answer(request).await.status, 200);
-        // Without an id, any key may be the one.
+        // Without a key id, any key of the issuer may match.
         let nameless = key.token_with(&json!({"alg": key.algorithm()}), &claims(&json!({})));
         assert_eq!(ask(&bridge, &nameless).await.status, 200, "{}", key.algorithm());
     }
@@ -232,7 +233,8 @@ async fn what_a_token_says_decides() {
     }
 }
 
-/// Lets the pause after wrong tokens pass, without a second on the calendar: rows are not about slowing.
+/// Passes the pause after wrong tokens without changing the calendar time, so that no row is
+/// throttled.
 fn reset(bridge: &Bridge) {
     bridge.clock.pass(Duration::from_secs(60));
     bridge.clock.set(NOW);
@@ -360,14 +362,14 @@ async fn an_unknown_key_costs_one_question_and_a_storm_of_them_few() {
     let good = claims(&json!({"exp": seconds(NOW) + 90_000}));
     assert_eq!(ask(&bridge, &old.token("old", &good)).await.status, 200);
     assert_eq!(fetches(&server).await, 1);
-    // The key is replaced.
+    // The issuer replaces its key.
     publish(&server, &[("new", &new)]).await;
     bridge.clock.pass(Duration::from_secs(31));
     assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200);
     assert_eq!(fetches(&server).await, 2);
     assert_eq!(ask(&bridge, &old.token("old", &good)).await.status, 401, "it is withdrawn");
     assert_eq!(fetches(&server).await, 3);
-    // Garbage, all at once and one by one.
+    // Tokens with unknown key ids, first all at once and then one by one.
     let garbage: Vec<String> = (0..40).map(|number| old.token(&format!("garbage-{number}"), &good)).collect();
     let storm = futures_util::future::join_all(garbage.iter().map(|token| ask(&bridge, token)));
     let stormed = storm.await;
@@ -383,17 +385,18 @@ async fn an_unknown_key_costs_one_question_and_a_storm_of_them_few() {
         ask(&bridge, token).await;
     }
     assert_eq!(fetches(&server).await, 2 + burst);
-    // A token with the known id and another signature is no reason to ask more often either.
+    // A token with a known key id and a wrong signature causes no further request to the issuer.
     for _ in 0..20 {
         ask(&bridge, &old.token("new", &good)).await;
     }
     assert_eq!(fetches(&server).await, 2 + burst);
-    // Tokens of nobody known cost nothing at all.
+    // Tokens of unknown issuers cause no request at all.
     bridge.clock.pass(Duration::from_secs(31));
     ask(&bridge, &old.token("x", &claims(&json!({"iss": "https://elsewhere.example"})))).await;
     assert_eq!(fetches(&server).await, 2 + burst);
     assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200);
-    // After an hour keys are read again before they are used: one may have been withdrawn.
+    // After an hour keys are read again before they are used, because the issuer may have withdrawn
+    // one.
     publish(&server, &[("old", &old)]).await;
     bridge.clock.pass(Duration::from_secs(3600));
     assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 401);
@@ -407,7 +410,7 @@ async fn a_new_key_is_found_although_a_stranger_has_named_keys_that_do_not_exist
     let bridge = bridge(vec![rule(&server)]).await;
     let good = claims(&json!({"exp": seconds(NOW) + 90_000}));
     assert_eq!(ask(&bridge, &old.token("old", &good)).await.status, 200);
-    // One key id that does not exist, over and over.
+    // The same unknown key id, repeatedly.
     assert_eq!(ask(&bridge, &old.token("nonsense", &good)).await.status, 401, "the issuer was asked");
     for _ in 0..20 {
         let repeated = ask(&bridge, &old.token("nonsense", &good)).await;
@@ -415,7 +418,8 @@ async fn a_new_key_is_found_although_a_stranger_has_named_keys_that_do_not_exist
     }
     publish(&server, &[("new", &new)]).await;
     assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200, "its fetch is left");
-    // Many of them: the right client is told to come back, and is not told that its token is wrong.
+    // Many unknown key ids: a right client gets a response to retry later, and not a response that
+    // its token is wrong.
     for number in 0..10 {
         ask(&bridge, &old.token(&format!("nonsense-{number}"), &good)).await;
     }
@@ -449,7 +453,7 @@ async fn while_an_issuer_is_down_known_keys_stay_good_for_a_day_and_others_canno
         let unknown = ask(&bridge, &other.token("other", &good)).await;
         assert!(unknown.scim_error(503, None).contains("its issuer does not answer"), "{what}: {unknown:?}");
         assert_eq!(unknown.header("retry-after"), "30", "{what}");
-        // Nobody has guessed anything, so nobody is slowed.
+        // These tokens are not guesses, so the address is not throttled.
         for _ in 0..10 {
             assert_eq!(ask(&bridge, &other.token("other", &good)).await.status, 503, "{what}");
         }

@@ -1,4 +1,4 @@
-//! What is true of every filter, every page, every order and every projection, tried on arbitrary ones.
+//! Property tests: laws that hold for every filter, page, order and projection.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ fn user_type() -> Arc<ResourceType> {
     discovery.compiled().unwrap().user
 }
 
-/// Attributes that exist, however they may be written.
+/// Generates paths of existing attributes, in any spelling.
 fn path() -> impl Strategy<Value = String> {
     let paths = [
         "userName",
@@ -65,7 +65,7 @@ fn test() -> impl Strategy<Value = Test> {
     ]
 }
 
-/// Any filter that can be written, whether or not it means something.
+/// Generates any grammatical filter, valid or not.
 fn filter() -> impl Strategy<Value = Filter> {
     let plain = (path(), test()).prop_map(|(path, test)| Filter::Test(Path::new(&path), test));
     let member = prop::sample::select(vec!["value", "type", "primary", "display", "$ref"]);
@@ -78,7 +78,7 @@ fn filter() -> impl Strategy<Value = Filter> {
     prop_oneof![3 => plain, 1 => element].prop_recursive(4, 24, 4, combined)
 }
 
-/// A filter that means something: every attribute is there, every value of its type.
+/// Generates valid filters: every attribute exists and every value has its type.
 fn meaningful() -> impl Strategy<Value = Filter> {
     let text = prop::sample::select(vec![
         "userName",
@@ -125,7 +125,7 @@ fn combined(inner: BoxedStrategy<Filter>) -> impl Strategy<Value = Filter> {
     ]
 }
 
-/// A user with some of the attributes, not all of them of the announced type.
+/// Generates users with some of the attributes. Not every value has the announced type.
 fn user() -> impl Strategy<Value = Value> {
     let text =
         || prop::option::of(prop::sample::select(vec!["Anna", "anna", "ANNA", "Ülkü", "ülkü", "", "a\"b\\c\n", "7"]));
@@ -153,7 +153,7 @@ fn user() -> impl Strategy<Value = Value> {
     )
 }
 
-/// A user none of whose attributes need be of the announced type.
+/// Generates users whose attributes need not have the announced type.
 fn odd_user() -> impl Strategy<Value = Value> {
     let members = ["value", "type", "primary", "familyName", "created", "department", "manager", "orgUnits", "$ref"];
     let odd = literal().prop_recursive(3, 8, 3, move |inner| {
@@ -266,7 +266,7 @@ proptest! {
         let kind = user_type();
         let users = resources(&kind, &users);
         for path in ["id", "userName", "emails.value"] {
-            // Nothing is certain about what is not true of others: that one scans.
+            // The index does not evaluate negations, so the double negation causes a scan.
             let test = format!("{path} eq {value}");
             let found = |filter: String| {
                 let request = SearchRequest { filter: Some(filter), ..SearchRequest::default() };
@@ -310,7 +310,7 @@ proptest! {
     #[test]
     fn an_order_is_total_and_stable(users in prop::collection::vec(user(), 0..30), sort_by in sortable()) {
         let kind = user_type();
-        // Numbered, so that everybody can be told apart.
+        // A number in each user makes users distinguishable.
         let users: Vec<Value> = users.into_iter().enumerate().map(|(place, mut user)| {
             user["externalId"] = format!("{place:03}").into();
             user
@@ -328,7 +328,8 @@ proptest! {
         let mut all = names(&up);
         all.sort();
         prop_assert_eq!(all, (0..users.all().len()).map(|place| format!("{place:03}")).collect::<Vec<_>>());
-        // Cut into runs of equal ones, descending is ascending with the runs turned round.
+        // Within runs of equal values the order is the same in both directions; the runs themselves
+        // are in reverse order.
         let turned: Vec<String> = names(&down);
         let mut place = 0;
         let ascending = names(&up);
@@ -412,7 +413,7 @@ fn values_are_sorted_by_their_type() {
         (&["active"], json!([false, true])),
         (&["externalId"], json!(["A", "B", "a", "b"])),
         (&["title"], json!(["a", "B", "c", "Ü"])),
-        // As text the second one comes first.
+        // As text, the second value sorts first.
         (&["meta", "lastModified"], json!(["2026-05-13T04:42:34Z", "2026-05-13T04:42:34.5Z", "2026-05-13T04:42:35Z"])),
     ] {
         let ascending = ascending.as_array().unwrap();

@@ -1,4 +1,5 @@
-//! A person who is missing from a list is not gone: only Personio's own word for that person counts.
+//! Tests of deleted persons: a person who is missing from a listing is not deleted. Only a deletion
+//! check proves it.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ async fn settled(persons: usize) -> (Bridge, Vec<Value>) {
     (bridge, users)
 }
 
-/// Takes the persons at these places out of the company.
+/// Removes the persons at these indexes from the company and returns them.
 fn remove(bridge: &Bridge, places: std::ops::Range<usize>) -> Vec<Person> {
     bridge.simulator.with_world(|world| world.persons.drain(places).collect())
 }
@@ -67,7 +68,7 @@ async fn nothing_but_a_404_of_that_person_means_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_only_missing_from_the_list_stays() {
     let (bridge, users) = settled(60).await;
-    // A list of one page without a next one: the other ten are missing, and exist.
+    // The listing ends after one page. The other ten persons are missing from it, but exist.
     let page = first_page(&bridge).await;
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
     for _ in 0..3 {
@@ -106,7 +107,8 @@ async fn an_outage_of_confirmations_is_not_asked_into() {
 async fn those_who_cannot_be_told_do_not_hide_who_is_gone() {
     let (bridge, users) = settled(120).await;
     let missing = remove(&bridge, 0..40);
-    // Whoever comes last by id is really gone; of the others nothing can be learnt.
+    // Only the person with the highest id is really deleted. The deletion checks of the others
+    // fail.
     let gone = missing.iter().map(|person| person.id.clone()).max().unwrap();
     for person in missing.iter().filter(|person| person.id != gone) {
         bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(403)).person(&person.id));

@@ -1,5 +1,6 @@
-//! What Personio allows: used up, seldom exceeded, and found out where nothing is said. How the pace
-//! changes is tested beside the throttle, in virtual time; here it is the whole load, on the wire.
+//! Tests of Personio's rate limits: loads use them up, seldom exceed them, and find them out where
+//! Personio advertises none. The unit tests of the rate limiter test its pace in virtual time;
+//! these tests run whole loads over HTTP.
 
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,9 @@ async fn a_cold_load_makes_use_of_the_limit_and_hardly_ever_exceeds_it() {
     let rate = Rate { per_second: 60.0, burst: 100.0 };
     let mut setup = Setup::persons(500);
     setup.options.rate = Some(rate);
-    // The pages of persons are within their own bucket's burst. What they take, and what translation
-    // takes, is the machine's affair: measured is the time from the first employment to the last.
+    // The pages of persons fit into the burst of their own endpoint. Their time and the time for
+    // mapping depend on the machine, so the test measures only from the first request for
+    // employments to the last.
     let ideal = Duration::from_secs_f64((500.0 - rate.burst) / rate.per_second);
     let bridge = setup.start();
     let asked = async |count| {
@@ -49,7 +51,8 @@ async fn without_a_limit_as_many_requests_are_in_flight_as_configured() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_429_passes_and_costs_nobody_an_employment() {
-    // Where nothing is told the pace stays low for long after a storm, so that one is smaller.
+    // Without advertised limits the rate stays low for long after many 429 responses, so this row
+    // has fewer of them.
     for (rate, persons, refused) in [(Some(Rate { per_second: 1e6, burst: 1e6 }), 60, 24), (None, 20, 8)] {
         let mut setup = Setup::persons(persons);
         setup.options.rate = rate;

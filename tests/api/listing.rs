@@ -1,4 +1,4 @@
-//! `/Users` and `/Groups`: pages, order, and the forms that clients rely on.
+//! Tests of `/Users` and `/Groups`: pages, order, and the variants that clients rely on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -133,7 +133,8 @@ async fn pages_of_every_size_give_everybody_once_in_one_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_order_survives_a_refresh_whatever_the_order_upstream() {
-    // By creation, then by id, numbers as numbers; who has no creation comes last.
+    // Users sort by creation, then by id; numeric ids sort as numbers. Users without a creation
+    // date are last.
     let expected = ["40", "9", "10", "100", "7"];
     let person = |id: &str| match id {
         "40" => json!({"id": id, "created_at": "2019-01-01T00:00:00Z"}),
@@ -148,7 +149,7 @@ async fn the_order_survives_a_refresh_whatever_the_order_upstream() {
     let loads = Arc::new(AtomicUsize::new(0));
     let asked = Arc::clone(&loads);
 
-    // The simulator always lists in the same order.
+    // The simulator always lists in the same order, so this test uses a mock upstream.
     let upstream = MockServer::start().await;
     let token = json!({"access_token": "papi-x", "token_type": "Bearer", "expires_in": 86_400});
     let nothing = ResponseTemplate::new(200).set_body_json(json!({"_data": [], "_meta": {"links": {}}}));
@@ -165,8 +166,9 @@ async fn the_order_survives_a_refresh_whatever_the_order_upstream() {
     let bridge = setup.start_over(&upstream.uri(), simulator);
     let users = bridge.everybody().await;
     assert_eq!(users.iter().map(|user| user["id"].as_str().unwrap()).collect::<Vec<_>>(), expected);
-    // The server loads when it starts. On a busy machine that data is older than `SHORT` when the first request comes,
-    // which then loads as well; each later request loads once.
+    // The server loads when it starts. On a busy machine that data is older than `SHORT` when the
+    // first request arrives, and the request causes another load. Each later request causes one
+    // load.
     let first = loads.load(Ordering::Relaxed);
     assert!((1..=2).contains(&first), "{first} loads for the start and one request");
     for refreshes in 1..=3 {

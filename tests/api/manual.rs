@@ -1,4 +1,4 @@
-//! What the program says of itself: help, manual pages, completions; and the tokens it makes.
+//! Tests of help, manual pages and completions, and of the tokens that the program creates.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn hash(token: &str) -> String {
     digest(&SHA256, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The ways to all commands, `[token, new]` for example.
+/// Collects the names of all commands as paths, for example `[token, new]`.
 fn commands(command: &clap::Command, way: &[String], all: &mut Vec<Vec<String>>) {
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
         let way = [way, &[sub.get_name().to_owned()]].concat();
@@ -102,7 +102,8 @@ async fn a_new_token_comes_with_its_hash_and_is_never_the_same() {
     let token = plain.out.lines().find_map(|line| line.strip_prefix("  ")).unwrap();
     assert_eq!(token.len(), 64);
     assert!(token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
-    // The lines from the heading on are pasted into the file, and the token is not among them.
+    // An operator pastes the lines from the heading on into the file. They must not contain the
+    // token.
     let (_, lines) = plain.out.split_once("\n\n[[client]]\n").unwrap();
     assert!(!lines.contains(token), "{lines}");
     let simulator = Setup::persons(3).simulator();

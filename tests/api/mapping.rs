@@ -1,4 +1,4 @@
-//! What a company chooses in its mapping file, and what that changes for its clients.
+//! Tests of the choices in a mapping file and their effect on clients.
 
 use std::time::Duration;
 
@@ -46,12 +46,12 @@ async fn somebody_who_starts_soon_is_active_from_midnight_in_the_companys_time_z
     let berlin = Some("Europe/Berlin");
     let start = Some("2026-12-10");
     for (zone, days, status, start, now, active) in [
-        // Three days before is the 7th, which begins at 23:00Z of the 6th: it is winter.
+        // Three days before is the 7th, which begins at 23:00Z on the 6th in winter time.
         (berlin, Some(3), "ONBOARDING", start, "2026-12-06T22:59:59Z", false),
         (berlin, Some(3), "ONBOARDING", start, "2026-12-06T23:00:00Z", true),
         (None, Some(3), "ONBOARDING", start, "2026-12-06T22:59:59Z", false),
         (None, Some(3), "ONBOARDING", start, "2026-12-06T23:00:00Z", true),
-        // In summer it begins at 22:00Z.
+        // In summer time the day begins at 22:00Z.
         (berlin, Some(1), "ONBOARDING", Some("2026-07-02"), "2026-06-30T21:59:59Z", false),
         (berlin, Some(1), "ONBOARDING", Some("2026-07-02"), "2026-06-30T22:00:00Z", true),
         (Some("Asia/Tokyo"), Some(3), "ONBOARDING", start, "2026-12-06T14:59:59Z", false),
@@ -60,12 +60,13 @@ async fn somebody_who_starts_soon_is_active_from_midnight_in_the_companys_time_z
         (Some("America/Los_Angeles"), Some(3), "ONBOARDING", start, "2026-12-07T08:00:00Z", true),
         (Some("UTC"), Some(3), "ONBOARDING", start, "2026-12-06T23:59:59Z", false),
         (Some("UTC"), Some(3), "ONBOARDING", start, "2026-12-07T00:00:00Z", true),
-        // No days before is the first day itself.
+        // Zero days before is the first day itself.
         (berlin, Some(0), "ONBOARDING", start, "2026-12-09T22:59:59Z", false),
         (berlin, Some(0), "ONBOARDING", start, "2026-12-09T23:00:00Z", true),
         (berlin, Some(u16::MAX), "ONBOARDING", start, "2026-01-01T00:00:00Z", true),
         (berlin, Some(3), "ONBOARDING", None, "2030-01-01T00:00:00Z", false),
-        // Without the choice never, and it changes nobody else.
+        // Without the setting an ONBOARDING person never becomes active early. The setting has no
+        // effect on other statuses.
         (berlin, None, "ONBOARDING", start, "2026-12-24T00:00:00Z", false),
         (berlin, Some(3), "INACTIVE", start, "2026-12-24T00:00:00Z", false),
         (berlin, Some(3), "UNSPECIFIED", start, "2026-12-24T00:00:00Z", false),
@@ -167,7 +168,8 @@ async fn people_without_an_address_are_left_out_and_counted_if_the_company_says_
 #[tokio::test(flavor = "multi_thread")]
 async fn custom_attributes_are_served_with_their_type_and_others_not_at_all() {
     use AttributeType::{Boolean, Decimal, Integer, String as Text};
-    // Announced type, many values or one, Personio's value, what is served.
+    // Announced type, whether the attribute has many values, Personio's value, and the served
+    // value.
     let rows = [
         (Text, false, json!("blue"), json!("blue")),
         (Text, false, json!("  blue "), json!("blue")),
@@ -200,7 +202,7 @@ async fn custom_attributes_are_served_with_their_type_and_others_not_at_all() {
         (Boolean, false, json!(2), Value::Null),
     ];
     let attributes = rows.iter().enumerate().map(|(index, row)| {
-        // Every other one is found by its global id.
+        // Attributes with an odd index match only by their global id.
         let (by_id, by_global_id) = (format!("dynamic_{index}"), format!("level_{index}"));
         let own = if index % 2 == 0 { by_id } else { format!("dynamic_9{index}") };
         CustomAttribute { global_id: Some(by_global_id), ..attribute(&own, row.2.clone()) }
@@ -293,7 +295,7 @@ async fn a_mapping_file_is_obeyed_and_what_turns_out_personal_is_warned_of_once(
     ];
     world.persons.push(person("2", vec![born("Geburtsdatum"), level(json!("high"))]));
     world.persons.push(person("3", vec![born("Date of birth"), level(json!("low"))]));
-    // The same address as the first person's, and no address at all.
+    // One person has the address of the first one, and one has no address.
     world.persons.push(Person { email: Some("P1@example.com".to_owned()), ..person("4", vec![born("Geburtstag")]) });
     world.persons.push(Person { email: None, ..person("5", Vec::new()) });
 
@@ -324,7 +326,7 @@ async fn a_mapping_file_is_obeyed_and_what_turns_out_personal_is_warned_of_once(
     assert!(!page.to_string().contains("1970"), "{page}");
     assert!(!page.to_string().contains("secret"), "{page}");
 
-    // Further loads say nothing new.
+    // Further loads log nothing new.
     for loads in [2, 3] {
         tokio::time::sleep(Duration::from_millis(30)).await;
         get(&list, TOKEN).await;

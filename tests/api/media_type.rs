@@ -1,5 +1,5 @@
-//! Media types of answers: `application/scim+json`, or `application/json` for a client that prefers it
-//! (RFC 7644 §3.8), whatever the answer is.
+//! Tests of the media types of all responses: `application/scim+json`, or `application/json` for a
+//! client that prefers it (RFC 7644 §3.8).
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::harness::{Answer, Bridge, Setup, TOKEN, answer};
 const SCIM_JSON: &str = "application/scim+json; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
 
-/// A request, and what the answer to it must have.
+/// Request, and the expected properties of the response.
 struct Row {
     method: Method,
     path: String,
@@ -45,7 +45,8 @@ async fn send(bridge: &Bridge, row: &Row, accept: Option<&str>) -> Answer {
     answer(request.body(row.body.clone())).await
 }
 
-/// Fails unless each answer has the media type that the client prefers, and is the same otherwise.
+/// Asserts that each response has the media type that the client prefers, and the same content with
+/// every preference.
 async fn check(bridge: &Bridge, rows: &[Row]) {
     for row in rows {
         let mut texts = Vec::new();
@@ -127,7 +128,7 @@ async fn entity_tags_and_content_codings_are_those_of_both_media_types() {
             assert_eq!(known.header("vary"), "Accept, Accept-Encoding", "{path} {accept}");
         }
     }
-    // The response cache holds the bytes of both.
+    // The response cache holds the bytes for both media types.
     for (accept, media_type) in [("application/scim+json", SCIM_JSON), ("application/json", JSON)] {
         let request = bridge.request(Method::GET, "/scim/v2/Users?count=50").header("Accept", accept);
         let coded = answer(request.header("Accept-Encoding", "br")).await;

@@ -1,4 +1,4 @@
-//! What `/metrics` says, read as strictly as a scraper that wants OpenMetrics 1.0 would.
+//! Tests of `/metrics`, parsed as strictly as an OpenMetrics 1.0 scraper does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, answer, until};
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 
-/// The samples of a text, by name and labels; fails unless every line is as it must be.
+/// Parses the samples by name and labels, and asserts the format of every line.
 fn samples(text: &str) -> BTreeMap<String, f64> {
     let lines = text.strip_suffix("# EOF\n").unwrap_or_else(|| panic!("no end: {text}"));
     let (mut family, mut described, mut samples) = (String::new(), BTreeSet::new(), BTreeMap::new());
@@ -32,7 +32,7 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-/// What a scraper without a token reads.
+/// Reads the metrics without a token, as a scraper does.
 async fn scrape(bridge: &Bridge) -> BTreeMap<String, f64> {
     let answer = answer(bridge.http.get(format!("{}/metrics", bridge.origin))).await;
     assert_eq!(answer.status, 200);
@@ -40,14 +40,14 @@ async fn scrape(bridge: &Bridge) -> BTreeMap<String, f64> {
     samples(&answer.text)
 }
 
-/// The names of those samples that are there from the beginning, whatever is asked for or loaded.
+/// Returns the names of the samples that exist from the start, independent of requests and loads.
 fn plain(samples: &BTreeMap<String, f64>) -> BTreeSet<&str> {
     let busy = ["http_", "upstream_", "load_seconds_", "last_load_"].map(|name| format!("personio_scim_{name}"));
     let names = samples.keys().map(String::as_str);
     names.filter(|name| !busy.iter().any(|busy| name.starts_with(busy))).collect()
 }
 
-/// All of them, without data to serve and with some.
+/// Names of the samples that exist with and without data.
 const ALWAYS: [&str; 29] = [
     "personio_scim_change_is_held_back",
     "personio_scim_changes_held_back_total",

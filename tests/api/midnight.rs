@@ -1,4 +1,5 @@
-//! Days change in the company's time zone, and with them who is active, without anything upstream.
+//! Tests of day rollovers: at midnight in the company's time zone users become active or inactive
+//! without a change upstream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::harness::{Bridge, SHORT, Setup, TestClock, by_id, stamp, until};
 
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
-/// A company with somebody who begins on this day, and somebody else.
+/// Returns the setup of a company with two persons, one of whom starts on 8 December.
 fn setup(zone: &str, now: &str) -> Setup {
     let person = |id: &str, status: &str, start| Person {
         id: id.to_owned(),
@@ -37,7 +38,7 @@ fn setup(zone: &str, now: &str) -> Setup {
     setup
 }
 
-/// A company of these persons, which has chosen nothing but the time zone.
+/// Returns the setup of a company of these persons that sets only the time zone.
 fn company(persons: Vec<Person>, now: &str) -> Setup {
     let mut setup = Setup::of(World { persons, ..World::empty() });
     setup.clock = TestClock::at(now);
@@ -58,7 +59,7 @@ fn employment(id: &str, status: &str, start: Date, end: Option<Date>) -> Employm
     }
 }
 
-/// Whose last working day this is, who is ACTIVE until the end of the month.
+/// Returns a person with this last working day and the status ACTIVE.
 fn leaver(id: &str, email: &str, last: Date) -> Person {
     let mut person = person(id, email, vec![employment(&format!("e{id}"), "ACTIVE", date(2020, 1, 1), None)]);
     person.employments[0].termination = Some(Termination {
@@ -75,7 +76,7 @@ async fn one(bridge: &Bridge, id: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_midnight_of_the_company_somebody_becomes_active_without_a_request() {
-    // The 24th of November is the fourteenth day before.
+    // 24 November is the fourteenth day before the start.
     for (zone, now) in [("Europe/Berlin", "2026-11-23T22:59:58Z"), ("America/New_York", "2026-11-24T04:59:58Z")] {
         let bridge = setup(zone, now).start();
         let (before, other) = (one(&bridge, "1").await, one(&bridge, "2").await);
@@ -137,7 +138,7 @@ async fn a_clock_that_is_set_back_and_forth_leaves_dates_of_change_in_order() {
     assert_eq!(bridge.health().await.1["status"], "ok");
 }
 
-/// The company of [`setup`] with fifty others, of whom a load brings news that are held back.
+/// Starts the company of [`setup`] with fifty more persons, and causes a held change.
 async fn holding_back() -> Bridge {
     let mut setup = setup("Europe/Berlin", "2026-11-23T22:00:00Z");
     let works = setup.world.persons[1].clone();
@@ -154,7 +155,7 @@ async fn holding_back() -> Bridge {
         for person in world.persons.iter_mut().skip(2).take(20) {
             person.employments[0].status = Some("INACTIVE".into());
         }
-        // This one begins the day after, by now.
+        // With this change the person's active period begins a day later.
         world.persons[0].employments[0].employment_start_date = Some(date(2026, 12, 9));
     });
     until("the change is held back", async || {
@@ -179,7 +180,7 @@ async fn midnight_comes_for_what_is_served_while_a_change_is_held_back() {
     assert_eq!(one(&bridge, "1").await["active"], false, "by the date that was held back");
     assert_eq!(bridge.users("?filter=active+eq+true&count=0").await["totalResults"], 31);
     assert!(bridge.directory().held_back().is_none());
-    // What is approved is made anew for the day on which it is.
+    // The approved users follow the date after the approval as well.
     bridge.clock.pass(Duration::from_secs(23 * 3600));
     assert_eq!(one(&bridge, "1").await["active"], true);
 }
@@ -214,7 +215,7 @@ async fn midnight_comes_although_nobody_asks() {
     let bridge = setup("Europe/Berlin", "2026-11-23T22:59:59Z").start();
     let before = one(&bridge, "1").await["meta"]["version"].clone();
     bridge.clock.pass(Duration::from_secs(1));
-    // Ages are told without a look at the users.
+    // Reading the snapshot's state does not request users, so no request triggers the rollover.
     until("the snapshot is another", async || {
         let (snapshot, _) = bridge.directory().state().snapshot.unwrap();
         snapshot.users().find("1").unwrap().version().as_deref() != before.as_str()
@@ -237,7 +238,7 @@ async fn approvals_loads_and_midnight_at_the_same_time_leave_what_upstream_says(
     let active = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
     let ask = async || {
         for _ in 0..20 {
-            // Before it was approved, on either day; and after, on either day.
+            // The count before the approval and after it, each on either day.
             assert!([51, 52, 31, 32].contains(&active().await));
             tokio::time::sleep(SHORT).await;
         }

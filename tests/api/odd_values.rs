@@ -1,5 +1,5 @@
-//! Values that are grammatical and odd, or nearly JSON: each costs the one person whose it is one value at most,
-//! or leaves that person as before, and is named in health.
+//! Tests of values that are valid JSON but unexpected, or almost JSON: each affects at most one
+//! value of one person, or keeps that person unchanged, and health reports it.
 
 use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, World};
 use serde_json::{Value, json};
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, by_id};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-/// Stands in the world for a value that comes odd.
+/// Placeholder in the simulated company for the odd value.
 const PLACEHOLDER: &str = "ODD-VALUE";
 
-/// Puts bytes in the place of the placeholder, quotes included.
+/// Returns a fault that replaces the placeholder and its quotes by these bytes.
 fn odd(endpoint: Endpoint, value: &[u8]) -> Fault {
     let old = format!("\"{PLACEHOLDER}\"");
     Fault::on(endpoint, Action::Substitute { old, new: value.to_vec() })
@@ -21,7 +21,7 @@ fn deep() -> Vec<u8> {
     format!("{}1{}", "[".repeat(depth), "]".repeat(depth)).into_bytes()
 }
 
-/// A company of 60 with active persons only, whose fourth person is to be odd.
+/// Returns a company of 60 active persons, and the id of the fourth person, who gets the odd value.
 fn company() -> (World, String) {
     let mut world = World::generate(60, 1, NOW.parse().unwrap());
     for person in &mut world.persons {
@@ -37,14 +37,14 @@ fn company() -> (World, String) {
     (world, id)
 }
 
-/// A bridge that loads whenever it is asked, after its first load, and its users.
+/// Starts a server whose every list request causes a load, and returns the users of the first load.
 async fn restless(world: World) -> (Bridge, Vec<Value>) {
     let bridge = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::of(world) }.start();
     let users = bridge.everybody().await;
     (bridge, users)
 }
 
-/// Defects in health: left out, kept, values, and the examples.
+/// Returns the defects in health: users left out, users kept unchanged, values, and the examples.
 async fn defects(bridge: &Bridge) -> (u64, u64, u64, String) {
     let (_, health) = bridge.health().await;
     let defects = &health["parts"]["directory"]["defects"];
@@ -230,7 +230,7 @@ async fn an_employment_whose_status_or_date_cannot_be_read_stays_as_before() {
     }
 }
 
-/// Ways in which the employments of one person cannot be read.
+/// Returns faults that make the employments of one person unreadable.
 fn unreadable_employments(other_person: &str) -> [Action; 9] {
     let status = Action::OddEntries { entries: 1, attribute: "status".to_owned(), value: json!({}) };
     [
@@ -246,7 +246,7 @@ fn unreadable_employments(other_person: &str) -> [Action; 9] {
     ]
 }
 
-/// Fails unless the list, a filter and a read by id agree on whether there is this user.
+/// Asserts that the list, a filter and a read by id agree on the presence of this user.
 async fn is_served(bridge: &Bridge, id: &str, is_expected: bool, text: &str) {
     let listed = bridge.everybody().await.iter().any(|user| user["id"] == id);
     let by_filter = bridge.list("/Users", &[("filter", &format!("id eq \"{id}\""))]).await["totalResults"] == 1;
@@ -268,12 +268,12 @@ async fn a_new_person_whose_employments_cannot_be_read_is_left_out_and_counted()
             let mut hired = world.persons[3].clone();
             (hired.id, hired.email) = (id.to_owned(), Some("new@example.com".to_owned()));
             hired.employments[0].id = "e9000001".to_owned();
-            // The person alone reads as if active.
+            // Without employments the person would appear active.
             hired.employments[0].status = Some("ONBOARDING".to_owned());
             world.persons.push(hired);
         });
         bridge.simulator.fail(Fault::on(Endpoint::Employments, action.clone()).person(id));
-        // The second load knows that the first could not read them.
+        // The second load remembers that the first one could not read the employments.
         for _ in 0..2 {
             assert_eq!(bridge.reloaded().await, users, "{action:?}");
             is_served(&bridge, id, false, &format!("{action:?}")).await;
@@ -329,7 +329,7 @@ async fn an_odd_name_of_a_unit_costs_nobody_else_a_department() {
     for (value, expected) in [(surrogate, Some("Sales \u{fffd}")), (b"1e400", None), (br#"{"a":1}"#, None)] {
         let setup = Setup::of(world.clone());
         let simulator = setup.simulator();
-        // What the list does not name is asked for alone.
+        // Org units that the list does not name are requested one by one.
         for endpoint in [Endpoint::OrgUnits, Endpoint::OrgUnit] {
             simulator.fail(odd(endpoint, value));
         }

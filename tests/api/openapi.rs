@@ -1,5 +1,5 @@
-//! `/openapi.json` describes what is served, all of it and nothing else. That what is answered looks as it says
-//! is for `tests/conformance/openapi.py`.
+//! Tests that `/openapi.json` describes all routes and nothing else. `tests/conformance/openapi.py`
+//! compares the responses with it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:Use
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// A company that serves everything that can be served.
+/// Returns the setup of a company in which every optional feature is switched on.
 fn everything() -> Setup {
     let mut setup = Setup { webhook_token: Some(WEBHOOK_TOKEN), ..Setup::persons(30) };
     setup.policy.groups = vec![GroupKind::Department];
@@ -42,14 +42,14 @@ fn paths(document: &Value) -> BTreeSet<&str> {
     document["paths"].as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// The addresses at which a path of the document is served.
+/// Returns the URLs at which a path of the document is served.
 fn addresses(document: &Value, path: &str) -> Vec<String> {
     let own = document["paths"][path]["servers"].as_array();
     let servers = own.unwrap_or_else(|| document["servers"].as_array().unwrap());
     servers.iter().map(|server| format!("{}{path}", server["url"].as_str().unwrap())).collect()
 }
 
-/// A request that is what the path is for.
+/// Builds a request with the token and the body that the path needs.
 fn request(bridge: &Bridge, method: &Method, address: &str) -> reqwest::RequestBuilder {
     let (token, body) = if address.ends_with("/webhooks/personio") {
         (WEBHOOK_TOKEN.to_owned(), json!({"event_name": "person.updated"}))
@@ -69,7 +69,7 @@ async fn it_lists_the_routes_that_there_are_and_no_other_ones() {
         let calls = sources.iter().flat_map(|source| source.split(call).skip(1));
         routes.extend(calls.map(|call| call.split('"').next().unwrap()));
     }
-    // The root of SCIM, which is at the root too.
+    // The empty path is the SCIM root, which the server also serves at `/`.
     assert!(routes.remove("") && routes.len() > 15, "the routes are not found any more: {routes:?}");
     assert_eq!(paths(&document(&everything().start()).await), routes);
 }
@@ -153,7 +153,7 @@ async fn every_reference_leads_somewhere_and_nothing_is_described_for_nobody() {
     }
 }
 
-/// The attributes that a JSON Schema of a resource has, each with its type.
+/// Collects the attributes of a JSON Schema of a resource, with their types.
 fn described(path: &str, schema: &Value, found: &mut BTreeSet<(String, String)>) {
     let (schema, many) = if schema["type"] == "array" { (&schema["items"], "[]") } else { (schema, "") };
     let kind = schema["type"].as_str().unwrap();
@@ -166,7 +166,7 @@ fn described(path: &str, schema: &Value, found: &mut BTreeSet<(String, String)>)
     }
 }
 
-/// The same of a definition in `/Schemas`.
+/// Collects the attributes of a definition in `/Schemas`, with their types.
 fn announced(path: &str, definition: &Value, found: &mut BTreeSet<(String, String)>) {
     let (kind, members) = match definition["type"].as_str().unwrap_or("complex") {
         "string" => ("string", ""),

@@ -1,8 +1,9 @@
-//! What must not leave does not: markers in everything outside the allow-list, in what clients send and
-//! in what Personio answers wrongly, searched for in every answer and in the log of the real program at
-//! the loudest level.
+//! Privacy tests: data outside the allow-list must not leave. Markers are in everything outside the
+//! allow-list, in client requests and in wrong responses of Personio. The tests search for the
+//! markers in every response and in the log of the real program at the most verbose level.
 //!
-//! The simulator speaks plain HTTP/1.1, so what the libraries for TLS and HTTP/2 would log is not seen.
+//! The simulator speaks plain HTTP/1.1, so the log output of the libraries for TLS and HTTP/2 is
+//! not covered.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -21,11 +22,11 @@ use serde_json::json;
 use crate::harness::{Answer, NOW, Setup, TOKEN, answer, http, until};
 use crate::process::WRITTEN;
 
-/// In every field that must not leave.
+/// Marker in every field that must not leave.
 pub const PRIVATE: &str = "MARKER-9f3c";
-/// In names and addresses, which are served but never logged; compared without regard to case.
+/// Marker in names and addresses, which are served but never logged. The search ignores case.
 const NAME: &str = "namemarker";
-/// In everything that a client sends.
+/// Marker in everything that a client sends.
 const SENT: &str = "SENTMARKER";
 pub const HOURS: f64 = 31.415_926;
 const WEBHOOK_TOKEN: &str = "webhook-token-of-this-test";
@@ -45,7 +46,7 @@ pub fn mark(person: &mut Person) {
         attribute.label = Some(format!("Label {PRIVATE}"));
         attribute.value = json!(PRIVATE);
     }
-    // The first two are asked for, and refused once their labels are seen.
+    // The server requests the first two attributes and refuses them because of their labels.
     let values = [json!(PRIVATE), json!([PRIVATE]), json!({"inner": {PRIVATE: [PRIVATE, {"deep": PRIVATE}]}})];
     let labels = ["Gehalt", "IBAN", "Notiz"];
     for ((value, label), number) in values.into_iter().zip(labels).zip(900..) {
@@ -68,7 +69,7 @@ pub fn mark(person: &mut Person) {
 fn setup() -> Setup {
     let mut world = World::generate(120, 7, NOW.parse().unwrap());
     world.persons.iter_mut().for_each(mark);
-    // Two people with one address: the warning about it must not name it.
+    // Two persons share an address. The warning about it must not contain the address.
     let shared = world.persons[0].email.clone();
     world.persons[1].email = shared;
     let options = Options { client_secret: SECRET.to_owned(), ..Options::default() };
@@ -77,12 +78,12 @@ fn setup() -> Setup {
     setup
 }
 
-/// The program as it is installed, with its log in a file.
+/// Real program with its log in a file.
 struct Program {
     child: Child,
     folder: tempfile::TempDir,
     origin: String,
-    /// Everything that was answered so far.
+    /// All responses so far.
     answers: String,
 }
 
@@ -151,7 +152,8 @@ impl Program {
         self.ask(request).await.text
     }
 
-    /// Every address there is and some there are not, with markers in all that a client can send.
+    /// Requests every path, and some unknown ones, with markers in everything that a client can
+    /// send.
     async fn ask_everything(&mut self, ids: &[String]) {
         let mut paths: Vec<String> = [
             "/Users",
@@ -204,8 +206,8 @@ impl Program {
         self.talk_nonsense();
     }
 
-    /// Queries that name somebody, good and bad ones. What is wrong with them is told to whoever sent them, in
-    /// their own words, and to nobody else.
+    /// Sends valid and invalid queries that name persons. An error may quote the query to its
+    /// sender, and must not appear anywhere else.
     async fn search(&self) {
         let queries = [
             json!({"filter": "userName eq \"SENTMARKER\" or name.familyName co \"SENTMARKER\""}),
@@ -231,7 +233,7 @@ impl Program {
         }
     }
 
-    /// Notices of changes, good and bad ones, and one from a stranger.
+    /// Sends valid and invalid webhooks, and one with a wrong token.
     async fn notify(&mut self) {
         let notices = [
             json!({"event_name": "person.updated", "payload": {"person_id": SENT, "SENTMARKER": SENT}}).to_string(),
@@ -249,7 +251,7 @@ impl Program {
         assert_eq!(self.answers.matches("202 Accepted").count(), 3, "notices are understood");
     }
 
-    /// What no HTTP client would send.
+    /// Sends bytes that no HTTP client would send.
     fn talk_nonsense(&mut self) {
         for request in [
             "SENTMARKER\r\n\r\n",
@@ -266,13 +268,14 @@ impl Program {
             stream.write_all(request.as_bytes()).unwrap();
             let _ = stream.shutdown(std::net::Shutdown::Write);
             let mut answer = Vec::new();
-            // A connection that is dropped is an answer, too.
+            // A dropped connection is acceptable as well.
             let _ = stream.read_to_end(&mut answer);
             self.answers += &String::from_utf8_lossy(&answer);
         }
     }
 
-    /// Fails if a marker is where it must not be; says who wrote the line.
+    /// Asserts that no marker is in the log or in a response where it must not be, and shows the
+    /// line and its logger.
     #[track_caller]
     fn assert_silent(&self) {
         std::thread::sleep(WRITTEN);
@@ -299,11 +302,11 @@ async fn what_must_not_leave_is_in_no_answer_and_no_log() {
     let setup = setup();
     let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
     let simulator = setup.simulator();
-    // By name and without a person: these fail, and the log says so.
+    // The look-up and one person's employments fail, and the log reports it.
     simulator.fail(Fault::on(Endpoint::CostCenters, Action::Status(403)));
     simulator.fail(Fault::on(Endpoint::Employments, Action::Status(500)).person(&ids[5]));
     let mut program = Program::start(&simulator).await;
-    // All but the one whose employments cannot be read.
+    // All users except the one whose employments cannot be read.
     until("the people are there", async || program.health().await.contains("\"users\":119")).await;
     simulator.revoke_tokens();
     program.ask_everything(&ids).await;
@@ -313,7 +316,7 @@ async fn what_must_not_leave_is_in_no_answer_and_no_log() {
     program.assert_silent();
 }
 
-/// What the simulator tells whoever has a token.
+/// Returns the responses of the simulator to a client with a token.
 async fn upstream_answers(simulator: &Simulator) -> String {
     let form = format!("grant_type=client_credentials&client_id=demo&client_secret={SECRET}");
     let request = http().post(format!("{}/v2/auth/token", simulator.base_url())).body(form);
@@ -322,7 +325,7 @@ async fn upstream_answers(simulator: &Simulator) -> String {
     answer(http().get(format!("{}/v2/persons", simulator.base_url())).bearer_auth(token)).await.text
 }
 
-/// Answers that cannot be used, each holding markers wherever a text can be.
+/// Returns unusable responses with markers wherever a text can be.
 fn malformed() -> Vec<(u16, &'static str, String)> {
     let html = format!("<html><title>{PRIVATE}</title>Namemarker papi-x</html>");
     let problem = json!({
@@ -357,7 +360,8 @@ async fn a_wrong_answer_of_personio_is_not_quoted() {
     let setup = setup();
     let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
     let simulator = setup.simulator();
-    // Without a list people are fetched one by one, each time anew: every answer meets every reader.
+    // Without a list, each request reads single persons from Personio, so every parser gets every
+    // response.
     let everything = malformed();
     for endpoint in [Endpoint::Token, Endpoint::Persons, Endpoint::Person, Endpoint::Employments] {
         simulator.heal();

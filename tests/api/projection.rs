@@ -1,4 +1,4 @@
-//! `attributes` and `excludedAttributes` (RFC 7644 §3.4.2.5, §3.9).
+//! Tests of `attributes` and `excludedAttributes` (RFC 7644 §3.4.2.5, §3.9).
 
 use personio_scim::mapping::GroupKind;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::harness::{Setup, encoded, ids};
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
-/// What the URN of the core schema means: all but the extensions.
+/// Attributes that the URN of the core schema stands for: all except the extensions.
 const CORE: &[&[&str]] = &[
     &["externalId"],
     &["userName"],
@@ -22,7 +22,7 @@ const CORE: &[&[&str]] = &[
     &["meta"],
 ];
 
-/// What is left of a user when only these paths are kept.
+/// Returns a user with only these paths.
 fn kept(user: &Value, paths: &[&[&str]]) -> Value {
     fn keep(from: &Value, path: &[&str], to: &mut Value) {
         let [first, rest @ ..] = path else { return };
@@ -55,7 +55,7 @@ fn kept(user: &Value, paths: &[&[&str]]) -> Value {
     left
 }
 
-/// What is left of a user without these paths.
+/// Returns a user without these paths.
 fn without(user: &Value, paths: &[&[&str]]) -> Value {
     fn remove(from: &mut Value, path: &[&str]) {
         match (path, from) {
@@ -103,7 +103,7 @@ async fn exactly_the_named_attributes_are_returned() {
             &[&[EXTENSION, "orgUnits", "value"]],
         ),
         ("urn:ietf:params:scim:schemas:core:2.0:user", CORE),
-        // Names that mean nothing are ignored; an extension's attribute has no short name.
+        // Unknown names are ignored. An attribute of an extension has no short name.
         ("userName,shoeSize,department,name.shoeSize", &[&["userName"]]),
         ("shoeSize", &[]),
         ("id", &[]),
@@ -130,7 +130,7 @@ async fn everything_but_the_excluded_attributes_is_returned() {
         ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User", &[&[ENTERPRISE]]),
         ("urn:ietf:params:scim:schemas:extension:personio:2.0:User:hireDate", &[&[EXTENSION, "hireDate"]]),
         ("urn:ietf:params:scim:schemas:core:2.0:User", CORE),
-        // What is always returned cannot be excluded, and what is nothing neither.
+        // Attributes that are always returned cannot be excluded. Unknown names are ignored.
         ("id,schemas,shoeSize", &[]),
         ("members", &[]),
         ("", &[]),

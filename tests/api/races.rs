@@ -1,4 +1,5 @@
-//! What happens at the same time, with a source whose every step can be held.
+//! Tests of races between loads, requests and day rollovers, with a source whose steps a test can
+//! block.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,7 @@ use tokio::sync::Notify;
 use crate::harness::{SHORT, TestClock, until};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// When one day ends and the other begins.
+/// Time of the day rollover.
 const MIDNIGHT: &str = "2026-11-24T00:00:00Z";
 
 #[derive(Debug)]
@@ -29,18 +30,18 @@ impl Memory for Nothing {
     }
 }
 
-/// A source of one group, which is called after the day.
+/// Source of one group, whose id is the current day.
 struct Slow {
     clock: TestClock,
     vocabulary: Arc<Vocabulary>,
     loads: AtomicUsize,
-    /// Lets the second load and those after it end.
+    /// Releases the second load and the later ones.
     load: Notify,
-    /// Whoever has this keeps others from making users again.
+    /// Lock that blocks the remapping while a test holds it.
     again: Mutex<()>,
-    /// How often users were made again.
+    /// Number of remappings.
     made_again: AtomicUsize,
-    /// Whether loads find everything as it was.
+    /// True if loads report no changes.
     is_same: AtomicBool,
 }
 
@@ -122,7 +123,7 @@ impl Source for Slow {
     }
 }
 
-/// A directory over such a source, one second before midnight.
+/// Starts a directory with such a source, one second before midnight.
 fn start(refresh_every: Option<Duration>) -> (Directory, Arc<Slow>) {
     let clock = TestClock::at("2026-11-23T23:59:59Z");
     let (loads, load, again) = (AtomicUsize::new(0), Notify::new(), Mutex::new(()));
@@ -172,7 +173,7 @@ async fn whoever_asks_while_midnight_comes_waits_for_it() {
         tokio::spawn(async move { is_of_today(&directory).await })
     };
     let first = ask(&directory);
-    // By now it is being made.
+    // The remapping is running by now.
     std::thread::sleep(Duration::from_millis(500));
     let second = ask(&directory);
     std::thread::sleep(Duration::from_millis(500));

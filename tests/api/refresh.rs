@@ -1,4 +1,5 @@
-//! What a refresh costs once everybody is known, and that nothing is lost by asking less.
+//! Tests of the upstream cost of a refresh, and of data that must survive although a refresh
+//! requests less.
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A bridge over so many persons that has loaded once, and reads employments again after an hour.
+/// Starts a server with `persons` persons that has loaded once and reads employments again after an
+/// hour.
 async fn settled(persons: usize) -> (Bridge, Vec<Value>) {
     let setup = Setup { cache_ttl: SHORT, employment_recheck: HOUR, ..Setup::persons(persons) };
     let bridge = setup.start();
@@ -21,7 +23,7 @@ async fn settled(persons: usize) -> (Bridge, Vec<Value>) {
     (bridge, users)
 }
 
-/// Changes the person at this place, and tells the id.
+/// Changes the person at this index, and returns the id.
 fn change(bridge: &Bridge, place: usize, change: impl FnOnce(&mut Person)) -> String {
     bridge.simulator.with_world(|world| {
         change(&mut world.persons[place]);
@@ -29,13 +31,13 @@ fn change(bridge: &Bridge, place: usize, change: impl FnOnce(&mut Person)) -> St
     })
 }
 
-/// Requests for pages of persons, single persons, employments.
+/// Returns the numbers of requests for pages of persons, single persons and employments.
 fn counts(bridge: &Bridge) -> (usize, usize, usize) {
     let count = |endpoint| bridge.simulator.requests(endpoint);
     (count(Endpoint::Persons), count(Endpoint::Person), count(Endpoint::Employments))
 }
 
-/// Whose employments were asked for.
+/// Returns the ids of the persons whose employments were requested.
 fn asked(bridge: &Bridge) -> Vec<String> {
     let of = |path: &str| path.strip_prefix("/v2/persons/")?.strip_suffix("/employments").map(str::to_owned);
     bridge.simulator.log().iter().filter_map(|request| of(&request.path)).collect()
@@ -202,10 +204,11 @@ async fn employments_are_not_trusted_for_longer_than_anything_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_failed_load_has_read_is_not_asked_for_again() {
-    // One at a time: an answer that is there when another one ends the load may not have been looked at yet.
+    // One request at a time: with more, the load could end before it has processed a response that
+    // has arrived.
     let setup = Setup { employment_recheck: HOUR, max_concurrency: 1, ..Setup::persons(60) };
     let simulator = setup.simulator();
-    // From the 31st on all fail, which is an outage.
+    // All requests from the 31st on fail, which counts as an outage.
     simulator.fail(Fault::on(Endpoint::Employments, Action::Status(403)).skip(30));
     let bridge = setup.start_with(simulator);
     bridge.failure().await;
@@ -226,7 +229,7 @@ async fn who_is_named_by_a_webhook_is_read_again_and_nobody_else() {
     bridge.simulator.reset_counts();
     let notice = format!(r#"{{"event_name": "employment.updated", "payload": {{"person_id": "{id}"}}}}"#);
     let request = bridge.http.post(format!("{}/webhooks/personio", bridge.origin)).header("Authorization", token);
-    // The first attempt to load fails, and the mark must outlive it.
+    // The first load fails. The dirty set must survive it.
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)).times(1));
     assert!(request.body(notice).send().await.unwrap().status().is_success());
     bridge.failure().await;

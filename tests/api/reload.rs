@@ -1,4 +1,5 @@
-//! What changes while the server runs: the real program is sent SIGHUP. What a token is stays out of every log.
+//! Tests of settings that change while the server runs, with the real program and SIGHUP. No log
+//! may contain a token.
 
 use std::fs;
 
@@ -36,7 +37,7 @@ async fn reread(program: &Program, part: &str) {
     until(part, async || said(program, part) == before + 1).await;
 }
 
-/// What the lines of requests say of this, in order and each once in a row.
+/// Returns the values of this field in the request log, in order and without repetitions in a row.
 fn of_requests(program: &Program, field: &str) -> Vec<String> {
     let log = program.log();
     let of = |line: &Value| Some(line[field].as_str()?.to_owned());
@@ -45,12 +46,12 @@ fn of_requests(program: &Program, field: &str) -> Vec<String> {
     all
 }
 
-/// Names of those who asked.
+/// Returns the names of the clients that sent requests.
 fn callers(program: &Program) -> Vec<String> {
     of_requests(program, "client")
 }
 
-/// Why others were not let in.
+/// Returns the reasons of refused requests.
 fn refusals(program: &Program) -> Vec<String> {
     of_requests(program, "refused")
 }
@@ -72,7 +73,8 @@ async fn clients_come_and_go_and_a_bad_file_changes_nothing() {
     ];
     let program = Program::start(&["serve"], &variables);
     let base_url = program.base_url().await;
-    // Whether OKTA, OTHER, SIMPLE and SECOND are let in. Wrong ones are slowed after a few.
+    // Reports whether OKTA, OTHER, SIMPLE and SECOND are accepted. Wrong tokens are throttled after
+    // a few requests.
     let let_in = async || {
         let mut let_in = Vec::new();
         for token in [OKTA, OTHER, SIMPLE, SECOND] {
@@ -112,11 +114,11 @@ async fn clients_come_and_go_and_a_bad_file_changes_nothing() {
         errors.iter().all(|line| line["message"].as_str().unwrap().starts_with("the settings stay as they were: "))
     );
 
-    // A line is written a moment after its answer.
+    // The request log writes a line shortly after the response.
     let last = ["other".to_owned(), "client".to_owned()];
     until("the last line is there", async || callers(&program).ends_with(&last)).await;
     assert_eq!(callers(&program)[..4], ["okta", "client", "okta", "client"]);
-    // In other forms, and of nobody.
+    // Tokens in other forms, and of unknown users and issuers.
     let password = STANDARD.encode(format!("somebody-who:{OTHER}"));
     let payload = URL_SAFE_NO_PAD.encode("{\"iss\": \"somebody\", \"sub\": \"a-subject-of-a-token\"}");
     let signed = format!("{}.{payload}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode("{\"alg\": \"RS256\"}"));
@@ -153,11 +155,11 @@ async fn a_new_secret_of_personio_is_used_for_the_next_token() {
     bridge.clock.pass(crate::harness::PAUSE_OVER);
     bridge.ready().await;
     assert_eq!(bridge.simulator.requests(Endpoint::Token), asked + 1);
-    // The same again costs no token.
+    // An unchanged secret causes no new token.
     bridge.live.adopt(config.clone()).unwrap();
     bridge.ready().await;
     assert_eq!(bridge.simulator.requests(Endpoint::Token), asked + 1);
-    // One that is wrong is tried soon, though there is still a good token.
+    // A wrong secret is tried soon, although the old token is still valid.
     config.personio.client_secret = "a-wrong-secret".into();
     bridge.live.adopt(config).unwrap();
     bridge.failure().await;

@@ -1,5 +1,5 @@
-//! A new mapping while the server runs: it applies as a whole, to users, groups, queries and documents alike, once
-//! people have been read for it. Until then everything is as before.
+//! Tests of a new mapping while the server runs. It applies as a whole, to users, groups, queries
+//! and documents, once the persons have been read for it. Until then nothing changes.
 
 use personio_scim::config::Config;
 use personio_scim::directory::Kind;
@@ -13,7 +13,7 @@ use crate::process::{Program, file, get, settings};
 
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
-/// People with a badge, which Personio has as text.
+/// Returns persons with a badge, which is text in Personio.
 fn people(count: usize) -> World {
     let person = |number: usize| Person {
         id: number.to_string(),
@@ -35,7 +35,8 @@ fn serving(id: &str, kind: AttributeType) -> Policy {
     Policy { custom: vec![Custom { id: id.to_owned(), attribute }], ..Policy::default() }
 }
 
-/// Two mappings: the first of two attributes, which nobody has, goes, and the other one takes its place in every index.
+/// Returns two mappings. The first has two attributes; the second omits the first attribute, which
+/// no person has, so that the other one gets its index.
 fn renumbered() -> (Policy, Policy) {
     let new = serving("dynamic_1", AttributeType::String);
     let unused = Served { name: "unused".to_owned(), kind: AttributeType::Boolean, multi_valued: false };
@@ -48,12 +49,12 @@ fn adopt(bridge: &Bridge, policy: Policy) {
     bridge.live.adopt(Config { scim, ..bridge.config.clone() }).unwrap();
 }
 
-/// Whether the documents speak of badges.
+/// Reports whether the documents contain the badge attribute.
 async fn describes(bridge: &Bridge) -> bool {
     bridge.get("/Schemas").await.text.contains("\"badge\"")
 }
 
-/// The answer to a filter on the badge, whose value is written as in the filter.
+/// Returns the response to a filter on the badge. `value` is in filter syntax.
 async fn filtered(bridge: &Bridge, value: &str) -> Answer {
     let filter = format!("{PERSONIO}:badge eq {value}");
     bridge.get(&format!("/Users?{}", crate::harness::encoded(&[("filter", &filter)]))).await
@@ -86,18 +87,18 @@ async fn a_new_mapping_applies_as_a_whole_once_people_have_been_read_for_it() {
     let by_id = bridge.get(&format!("/Users/7?attributes={PERSONIO}:badge")).await.json();
     assert_eq!(by_id[PERSONIO], json!({"badge": "b7"}));
     assert_ne!(bridge.get("/Users?attributes=userName").await.header("etag"), tag);
-    // Who has begun to walk goes on through what was there then.
+    // A paging session from before the change stays on its snapshot.
     let second = bridge.users("?count=10&startIndex=11").await;
     assert_eq!(badges(&second), vec![&Value::Null; 10]);
     let second = bridge.users(&format!("?count=10&cursor={cursor}")).await;
     assert_eq!(badges(&second), vec![&Value::Null; 10]);
-    // The same again is no change.
+    // An unchanged mapping causes no load.
     let asked = bridge.simulator.requests(Endpoint::Persons);
     adopt(&bridge, serving("dynamic_1", AttributeType::String));
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(bridge.simulator.requests(Endpoint::Persons), asked);
 
-    // Another type, and then none.
+    // The attribute changes its type and then disappears.
     adopt(&bridge, serving("dynamic_1", AttributeType::Integer));
     until("badges are numbers", async || filtered(&bridge, "7").await.status == 200).await;
     filtered(&bridge, "\"b7\"").await.scim_error(400, Some("invalidFilter"));
@@ -202,7 +203,8 @@ async fn a_new_mapping_that_would_cost_many_is_held_back_with_all_that_belongs_t
     assert_eq!(bridge.everybody().await.len(), 20);
 }
 
-/// What a new mapping changes by itself is the operator's word; what else changes at the same time is not.
+/// Checks that the guard accepts changes that the new mapping itself causes, and still holds other
+/// changes of the same load.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_mapping_may_change_what_it_decides_for_everybody_and_nothing_else() {
     let by_badge = Policy { employee_number: Some("dynamic_1".to_owned()), ..Policy::default() };

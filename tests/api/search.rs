@@ -1,4 +1,5 @@
-//! Queries in a body (RFC 7644 §3.4.3), queries of everything, and what is not implemented.
+//! Tests of queries in a body (RFC 7644 §3.4.3), queries of all resource types, and unimplemented
+//! endpoints.
 
 use std::cmp::Reverse;
 
@@ -10,7 +11,7 @@ use crate::harness::{Answer, Bridge, Setup, answer, encoded, ids};
 
 const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
-/// A SearchRequest with these members.
+/// Returns a SearchRequest with these members.
 fn request(members: &Value) -> Value {
     let mut body = json!({"schemas": [SEARCH]});
     for (name, value) in members.as_object().unwrap() {
@@ -19,14 +20,14 @@ fn request(members: &Value) -> Value {
     body
 }
 
-/// A company with groups.
+/// Starts a server with groups.
 fn with_groups(persons: usize) -> Bridge {
     let mut setup = Setup::persons(persons);
     setup.policy.groups = vec![GroupKind::Department, GroupKind::Office];
     setup.start()
 }
 
-/// The answer to a body that `json!` cannot make.
+/// Sends a body that `json!` cannot create.
 async fn posted(bridge: &Bridge, path: &str, members: &str) -> Answer {
     let request = bridge.request(Method::POST, path).header("Content-Type", "application/scim+json; charset=utf-8");
     answer(request.body(format!("{{\"schemas\": [\"{SEARCH}\"], {members}}}"))).await
@@ -73,7 +74,7 @@ async fn a_search_is_answered_like_the_same_query_in_a_url() {
             let bounds = ["count", "filter", "sortBy", "startIndex", "cursor"];
             let is_bounded = parameters.iter().any(|(name, _)| bounds.contains(name));
             if !is_bounded && ["", "/scim/v2"].contains(&path) {
-                // GET answers that as a test of the connection.
+                // GET answers such a request as a connection test, with a small page.
                 continue;
             }
             let got = bridge.get(&format!("{path}/?{}", encoded(parameters))).await;
@@ -184,7 +185,7 @@ async fn everything_can_be_asked_for_at_once() {
     assert!(said.contains("there is no attribute `shoeSize` in User or Group"), "{said}");
 }
 
-/// What a list of everything is sorted by, in lower case.
+/// Returns the sort key of a resource in lower case.
 fn key(resource: &Value, path: &[&str]) -> Option<String> {
     let value = path.iter().try_fold(resource, |value, name| value.get(name))?;
     Some(value.as_str().unwrap().to_lowercase())
@@ -204,10 +205,10 @@ async fn users_and_groups_are_sorted_into_one_list_of_which_pages_of_every_size_
                 parameters.extend(filter.map(|filter| ("filter", filter)));
                 let mut expected: Vec<&Value> = everything.iter().collect();
                 expected.retain(|one| filter.is_none() || key(one, &["displayName"]).unwrap().contains('e'));
-                // Sorting is stable: equal ones keep the order of the list.
+                // Sorting is stable: resources with equal keys keep their order.
                 match (path, order) {
                     ([], _) => {}
-                    // Groups have members, of whom each list sorts by the first.
+                    // A group has several members, and each list sorts by the first.
                     (["members"], "ascending") => expected.sort_by_key(|one| first_member(one)),
                     (["members"], _) => expected.sort_by_key(|one| Reverse(first_member(one))),
                     (path, "ascending") => expected.sort_by_key(|one| (key(one, path).is_none(), key(one, path))),
@@ -278,14 +279,15 @@ async fn a_test_of_the_connection_at_the_root_reads_a_small_page() {
     {
         check(path, 10).await;
     }
-    // Whoever asks for something gets all of it.
+    // A request with parameters for a list is not a connection test, and gets everything that it
+    // asks for.
     for path in ["/?count=25", "/scim/v2?count=25&attributes=id"] {
         check(path, 25).await;
     }
     for path in ["/?startIndex=1", "/?sortBy=id", "/?filter=id%20pr", "/?cursor="] {
         check(path, total).await;
     }
-    // A search is no test of the connection.
+    // A search is never a connection test.
     for (body, size) in [(json!({}), total), (json!({"count": 25}), 25), (json!({"filter": "id pr"}), total)] {
         assert_eq!(bridge.post("/.search", &request(&body)).await.json()["itemsPerPage"], size, "{body}");
     }

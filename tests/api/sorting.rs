@@ -1,4 +1,4 @@
-//! `sortBy` and `sortOrder` (RFC 7644 §3.4.2.3).
+//! Tests of `sortBy` and `sortOrder` (RFC 7644 §3.4.2.3).
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::harness::{Setup, ids};
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
-/// The value at a path through objects, and through the first element of arrays.
+/// Returns the value at a path through objects and through the first elements of arrays.
 fn at<'v>(user: &'v Value, path: &[&str]) -> Option<&'v Value> {
     path.iter().try_fold(user, |value, name| {
         let value = value.get(name)?;
@@ -15,8 +15,9 @@ fn at<'v>(user: &'v Value, path: &[&str]) -> Option<&'v Value> {
     })
 }
 
-/// Sorts as the RFC says, by other means than the server: what has no value last ascending, first
-/// descending, equal ones in the list's order.
+/// Sorts users as the RFC requires, with code independent of the server: users without a value are
+/// last in ascending order and first in descending order, and equal ones keep the order of the
+/// list.
 fn sorted(users: &[Value], path: &[&str], exact: bool, descending: bool) -> Vec<String> {
     let key = |user: &Value| {
         at(user, path).map(|value| {
@@ -25,7 +26,7 @@ fn sorted(users: &[Value], path: &[&str], exact: bool, descending: bool) -> Vec<
         })
     };
     let (mut present, mut absent): (Vec<&Value>, Vec<&Value>) = users.iter().partition(|user| key(user).is_some());
-    // A stable sort by hand: the list is short.
+    // Stable insertion sort, sufficient for a short list.
     for end in 1..present.len() {
         let mut place = end;
         while place > 0 {

@@ -1,4 +1,4 @@
-//! What the state file brings through a restart, what that costs upstream, and what becomes of a file that
+//! Tests of the state file: the data that a restart recovers, its upstream cost, and files that
 //! cannot be used.
 
 use std::fs;
@@ -20,11 +20,11 @@ use crate::privacy::{HOURS, PRIVATE, mark};
 use crate::process::{Program, get, run, settings};
 
 const KEY: &str = "the-key-of-state-files-in-these-tests";
-/// More than enough to tell times apart, less than data may be old.
+/// Time of a restart: clearly later than [`NOW`], and before the data is too old.
 const LATER: &str = "2026-11-23T10:10:00Z";
 const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
-/// A folder for a state file.
+/// Folder for a state file.
 struct Folder(TempDir);
 
 impl Folder {
@@ -40,12 +40,12 @@ impl Folder {
         self.0.path().join("state.set-aside-1")
     }
 
-    /// The file, opened with the right key.
+    /// Opens the state file with the right key.
     fn file(&self) -> StateFile {
         StateFile::new(self.path(), &KEY.to_owned().into(), "demo")
     }
 
-    /// A bridge over `world`, as it is started again and again.
+    /// Returns the setup of a server over `world` with this state file, for each start.
     fn setup(&self, world: World) -> Setup {
         let mut setup = Setup {
             state: Some(State { path: self.path(), key: KEY.to_owned().into() }),
@@ -57,7 +57,8 @@ impl Folder {
         setup
     }
 
-    /// What a server has left here that served these people.
+    /// Runs a server with these persons until it has written the state file, and returns it with
+    /// its users.
     async fn after(&self, persons: usize) -> (Bridge, Vec<Value>) {
         let bridge = self.setup(world(persons)).start();
         let users = bridge.everybody().await;
@@ -70,26 +71,26 @@ fn world(persons: usize) -> World {
     World::generate(persons, 1, NOW.parse().unwrap())
 }
 
-/// A number that `/metrics` tells.
+/// Returns the value of a metric.
 async fn metric(bridge: &Bridge, name: &str) -> u64 {
     let text = answer(bridge.http.get(format!("{}/metrics", bridge.origin))).await.text;
     let value = text.lines().find_map(|line| line.strip_prefix(&format!("personio_scim_{name} ")));
     value.unwrap().parse().unwrap()
 }
 
-/// Waits until the state file has been written so often.
+/// Waits until the state file has been written `times` times.
 async fn written(bridge: &Bridge, times: u64) {
     let name = "state_file_writes_total{outcome=\"succeeded\"}";
     until("the state is written", async || metric(bridge, name).await >= times).await;
 }
 
-/// Waits until so many loads have succeeded, and their outcome is written.
+/// Waits until `times` loads have succeeded and their result is written.
 async fn loaded(bridge: &Bridge, times: u64) {
     let name = "loads_total{outcome=\"succeeded\"}";
     until("a load has landed", async || metric(bridge, name).await >= times).await;
 }
 
-/// Ends a server; the company goes on.
+/// Stops a server and returns its simulator.
 fn stopped(bridge: Bridge) -> Simulator {
     let simulator = bridge.simulator.clone();
     drop(bridge);
@@ -97,7 +98,7 @@ fn stopped(bridge: Bridge) -> Simulator {
     simulator
 }
 
-/// Starts again when Personio does not answer.
+/// Starts a server while Personio does not respond.
 fn restarted_alone(setup: Setup, simulator: Simulator) -> Bridge {
     simulator.fail(Fault::everywhere(Action::Hang));
     setup.start_with(simulator)
@@ -202,7 +203,8 @@ async fn what_is_too_old_or_from_the_future_is_not_served_but_compared_with() {
         bridge.get("/Users").await.scim_error(503, None);
         let simulator = stopped(bridge);
 
-        // Half of the company is gone, says Personio: that is not believed, and nothing else may be served.
+        // Half of the persons have gone. The guard holds the change, and there is nothing else to
+        // serve.
         simulator.heal();
         let persons = simulator.with_world(|world| world.persons.split_off(30));
         let bridge = setup().start_with(simulator);
@@ -211,7 +213,7 @@ async fn what_is_too_old_or_from_the_future_is_not_served_but_compared_with() {
         assert_eq!((status, &health["parts"]["directory"]["heldBack"]["disappeared"]), (503, &json!(30)), "{health}");
         let detail = bridge.get("/Users").await.scim_error(503, None);
         assert!(detail.contains("held back"), "{now}: {detail}");
-        // A restart with a larger bound lets it through however old the file is.
+        // A restart with a larger threshold accepts the change, independent of the age of the file.
         let file = fs::read(folder.path()).unwrap();
         let bridge = Setup { max_change: 0.5, ..setup() }.start_with(stopped(bridge));
         bridge.ready().await;
@@ -220,7 +222,7 @@ async fn what_is_too_old_or_from_the_future_is_not_served_but_compared_with() {
         let simulator = stopped(bridge);
         fs::write(folder.path(), file).unwrap();
 
-        // They are there again, and nobody has changed.
+        // The persons are back, and no user has changed.
         simulator.with_world(|world| world.persons.extend(persons));
         let bridge = setup().start_with(simulator);
         bridge.ready().await;
@@ -244,7 +246,7 @@ async fn a_change_that_is_held_back_is_not_written() {
         assert_eq!(fs::read(folder.path()).unwrap(), file, "what is not served is not kept");
         bridge = setup(0.2).start_with(stopped(bridge));
     }
-    // A restart with a larger bound is one way to let it through.
+    // A restart with a larger threshold accepts the change.
     let bridge = setup(0.5).start_with(stopped(bridge));
     loaded(&bridge, 1).await;
     let fewer = bridge.everybody().await;
@@ -259,7 +261,7 @@ async fn restarts_do_not_open_the_window_of_the_guard_and_know_what_was_approved
     let folder = Folder::new();
     let (bridge, _) = folder.after(100).await;
     let mut simulator = stopped(bridge);
-    // 19 % are no loss too many; the second 19 % within two hours are.
+    // A loss of 19 % is within bounds. A second one within two hours is not.
     for (moment, left, served) in [
         ("2026-11-23T10:10:00Z", 81, 81),
         ("2026-11-23T10:20:00Z", 70, 81),
@@ -290,7 +292,7 @@ async fn restarts_do_not_open_the_window_of_the_guard_and_know_what_was_approved
     assert_eq!(bridge.everybody().await.len(), 60, "what was approved does not count any more");
 }
 
-/// The first so many of a company of a hundred.
+/// Returns the first `left` persons of a company of a hundred.
 fn company_of(left: usize) -> World {
     let mut world = world(100);
     world.persons.truncate(left);
@@ -347,7 +349,7 @@ async fn readiness_tells_whether_the_state_can_be_kept() {
     written(&bridge, 1).await;
     let (_, health) = bridge.health().await;
     assert_eq!((&health["status"], &health["parts"]["state"]["status"]), (&json!("ok"), &json!("ok")), "{health}");
-    // What is written first has the name of a folder now, and then that of a pipe.
+    // The name of the temporary file belongs to a folder, and then to a pipe.
     let new = folder.0.path().join("state.new");
     for program in ["mkdir", "mkfifo"] {
         assert!(std::process::Command::new(program).arg(&new).status().unwrap().success());
@@ -397,7 +399,7 @@ async fn the_file_holds_nobody_in_clear_and_nothing_forbidden_at_all() {
         }
     }
     assert!(!content.windows(8).any(|window| window == HOURS.to_be_bytes()), "hours are kept");
-    // What an attribute is called says nothing of anybody.
+    // Attribute labels are not personal data.
     let mut content = String::from_utf8_lossy(&content).into_owned();
     for name in ["Gehalt", "IBAN"]
         .map(|label| format!("{label} {PRIVATE}"))
@@ -412,7 +414,8 @@ async fn the_file_holds_nobody_in_clear_and_nothing_forbidden_at_all() {
     }
 }
 
-/// Where the records begin in a content: behind version, two moments, the window and twice some stamps, each after its length.
+/// Returns the offset of the records in the content: after the version, two timestamps, and three
+/// sections with a length prefix.
 fn memory(content: &[u8]) -> usize {
     let after = |at: usize| {
         let length = u64::from_be_bytes(content[at..at + 8].try_into().unwrap());
@@ -438,7 +441,7 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
         bytes
     };
     let at = memory(&content);
-    // As MessagePack: [3, [{}], [["secret@example.com"]]] and [9, [{}], []].
+    // MessagePack of [3, [{}], [["secret@example.com"]]] and [9, [{}], []].
     let nonsense = [&content[..at], b"\x93\x03\x91\x80\x91\x91\xb2secret@example.com"].concat();
     let other_records = [&content[..at], b"\x93\x09\x91\x80\x90"].concat();
     let other_version = [&[9], &content[1..]].concat();
@@ -495,7 +498,7 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
     }
 }
 
-/// Takes away what the last row has left.
+/// Removes the files of the last row.
 fn clean(folder: &Folder) {
     for entry in fs::read_dir(folder.0.path()).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
@@ -547,8 +550,8 @@ async fn a_limit_on_the_size_of_files_is_a_failed_write_and_no_end() {
     assert_eq!(get(&format!("{url}/Users"), TOKEN).await.json()["totalResults"], 60);
 }
 
-/// With the real program, which takes signals: what is too old to be served holds a change back all the same,
-/// and it can be approved.
+/// Checks with the real program, because it handles signals, that a state too old to be served
+/// still holds a change, and that the change can be approved.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_was_held_back_by_an_old_state_can_be_approved() {
     let folder = Folder::new();
@@ -613,7 +616,7 @@ async fn what_is_too_old_in_the_file_is_not_served_after_a_load_either() {
         .await;
     let simulator = bridge.simulator.clone();
     drop(bridge);
-    // Eight leave, of whom no person's record says so.
+    // Eight persons become inactive. Only their employments show it, not their person records.
     simulator.with_world(|world| {
         for person in world.persons.iter_mut().rev().take(8) {
             person.employments.iter_mut().for_each(|it| it.status = Some("INACTIVE".into()));

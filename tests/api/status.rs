@@ -1,5 +1,5 @@
-//! The status page: who may see it, what it says, and that it holds nothing of anybody and takes nothing from
-//! elsewhere. How it looks is for `tests/conformance/browser`.
+//! Tests of the status page: access, content, and that it contains no personal data and loads
+//! nothing from other hosts. `tests/conformance/browser` tests its appearance.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use personio_scim::simulator::{Action, Endpoint, Fault, Person, World};
 use crate::harness::{Answer, Bridge, NOW, SHORT, Setup, TOKEN, answer, until};
 use crate::process::{Program, file, get, run, settings};
 
-/// The page without what is for browsers alone: the texts in it, in their order.
+/// Returns the texts of the page in order, without markup.
 fn texts(page: &str) -> Vec<String> {
     let body = page.split_once("<body>").unwrap().1;
     let texts = body.split('<').filter_map(|part| Some(part.split_once('>')?.1.trim()));
     texts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
 }
 
-/// The text before the one that is `label`: how a tile shows a number.
+/// Returns the number of a tile, which precedes its label.
 #[track_caller]
 fn number(page: &str, label: &str) -> usize {
     let texts = texts(page);
@@ -28,7 +28,7 @@ fn number(page: &str, label: &str) -> usize {
     texts[at - 1].parse().unwrap()
 }
 
-/// The texts after the one that is `label`.
+/// Returns the texts after the label.
 #[track_caller]
 fn after<const N: usize>(page: &str, label: &str) -> [String; N] {
     let texts = texts(page);
@@ -92,7 +92,7 @@ async fn a_browser_without_a_token_gets_a_page() {
         assert!(texts(&refused.text).contains(&"401 Unauthorized".to_owned()), "{}", refused.text);
         assert!(refused.text.contains("enter the token as the password"), "{}", refused.text);
         assert_eq!(refused.text.contains("`Bearer` appears twice"), authorization.is_some(), "{}", refused.text);
-        // A challenge of Basic would only confuse a client that has presented a bearer token.
+        // A request with a bearer token gets no Basic challenge, which would confuse a client.
         assert_eq!(challenges(&refused), if authorization.is_some() { 1 } else { 2 }, "{refused:?}");
         assert!(!refused.header("x-request-id").is_empty(), "{refused:?}");
         let policy = refused.header("content-security-policy");
@@ -109,7 +109,7 @@ async fn a_browser_without_a_token_gets_a_page() {
     let slowed = ask(HTML, Some(wrong)).await;
     assert_eq!((slowed.status.as_u16(), slowed.header("retry-after")), (429, "1"), "{slowed:?}");
     assert!(slowed.text.contains("too many wrong tokens"), "{}", slowed.text);
-    // Elsewhere a browser is a client like any other.
+    // On all other paths a browser is treated as a client.
     let users = answer(with(&bridge, "/Users", &[("Accept", HTML)])).await;
     users.scim_error(401, None);
 }
@@ -118,7 +118,8 @@ async fn a_browser_without_a_token_gets_a_page() {
 async fn a_browser_is_sent_to_the_page_and_a_client_is_not() {
     let bridge = Setup::persons(3).start();
     bridge.ready().await;
-    // A browser is sent there before it has a token, and a proxy may have put us under a path.
+    // The page redirects a browser before authentication. The redirect is relative, because a proxy
+    // may add a path.
     for accept in [HTML, "text/html"] {
         let sent = answer(with(&bridge, "/", &[("Accept", accept)])).await;
         assert_eq!((sent.status.as_u16(), sent.header("location")), (303, "status"), "{accept}");
@@ -159,7 +160,7 @@ async fn the_page_takes_nothing_from_elsewhere() {
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
     assert_eq!(answer.header("referrer-policy"), "no-referrer");
     assert_eq!(answer.header("cache-control"), "no-store");
-    // The base URL is text and leads nowhere.
+    // The page shows the base URL as text and not as a link.
     let html = answer.text.replace(&format!("<code>{}/scim/v2</code>", bridge.origin), "");
     assert!(html.len() < answer.text.len());
     for never in ["<script", "http:", "https:", "//", "url(", "@import", "style=", " src=", " href=", "javascript:"] {
@@ -167,7 +168,7 @@ async fn the_page_takes_nothing_from_elsewhere() {
     }
 }
 
-/// Thirty persons, each with one employment of the status that is theirs.
+/// Returns thirty persons, each with one employment, with these statuses.
 fn world(states: &[(&str, usize)]) -> World {
     let mut world = World::generate(30, 1, NOW.parse().unwrap());
     let employment = world.persons.iter().find_map(|person| person.employments.first()).unwrap().clone();
@@ -223,7 +224,7 @@ async fn a_server_without_users_and_one_before_the_first_load_have_a_page() {
     simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
     let bridge = setup.start_with(simulator);
     let early = page(&bridge).await;
-    // A first load is nothing to be alarmed by: it is amber, and the page looks again by itself.
+    // The first load is shown in amber, and the page reloads itself.
     let waiting = "All persons are being read from Personio. Until the load ends, lists return 503. This page reloads \
                    itself.";
     for text in ["loading", waiting, "None has ended yet.", "under way"] {
@@ -266,7 +267,7 @@ async fn the_page_asks_personio_for_nothing() {
     for _ in 0..3 {
         page(&bridge).await;
     }
-    // Longer than the wait after a notice.
+    // Time longer than the refresh debounce.
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(bridge.simulator.log().is_empty(), "{:?}", bridge.simulator.log());
     assert_eq!(bridge.directory().history().len(), 1);
@@ -278,13 +279,13 @@ async fn what_loads_and_clients_did_is_told() {
     bridge.reloaded().await;
     bridge.get("/scim/v2/Users?filter=x").await.scim_error(400, Some("invalidFilter"));
     bridge.get("/scim/v2/Users?count=1").await;
-    // What is not implemented is no failure.
+    // Requests for unimplemented endpoints do not count as failures.
     bridge.get("/scim/v2/Me").await.scim_error(501, None);
     bridge.get("/scim/v2/Bulk").await.scim_error(501, None);
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(500)));
     bridge.reloaded().await;
     bridge.failure().await;
-    // Who looks at the page is no client that anybody wants to see there.
+    // Requests for the page do not count as requests of a client.
     page(&bridge).await;
     let failed = page(&bridge).await;
     let texts = texts(&failed);

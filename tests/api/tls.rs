@@ -1,4 +1,4 @@
-//! The server speaks TLS itself: with which files, to whom, and what happens when the files change.
+//! Tests of the built-in TLS: certificate files, clients, and changes of the files.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::harness::{Setup, TOKEN, until};
 use crate::process::{Program, run, serve, settings};
 
-/// An authority that nobody knows but whoever is told, with one more below it, as public ones have.
+/// Test certificate authority with an intermediate certificate, as public authorities have.
 struct Authority {
     root: String,
     below: CertifiedIssuer<'static, KeyPair>,
@@ -38,7 +38,8 @@ impl Authority {
         Self { root: root.pem(), below }
     }
 
-    /// A certificate for this name with those that lead to the root, and its key.
+    /// Issues a certificate for this name that is valid until this year, and returns it with the
+    /// intermediate certificate.
     fn certify(&self, name: &str, key: &KeyPair, until: i32) -> String {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_after = date_time_ymd(until, 1, 1);
@@ -46,7 +47,7 @@ impl Authority {
         format!("{}{}", params.signed_by(key, issuer).unwrap().pem(), self.below.pem())
     }
 
-    /// A client that trusts this authority alone.
+    /// Creates a client that trusts only this authority.
     fn client(&self) -> reqwest::Client {
         trusting(&self.root)
     }
@@ -57,7 +58,7 @@ fn trusting(root: &str) -> reqwest::Client {
     reqwest::Client::builder().no_proxy().tls_certs_only([root]).timeout(Duration::from_secs(10)).build().unwrap()
 }
 
-/// Two files in a folder.
+/// Folder with a certificate file and a key file.
 struct Folder {
     folder: TempDir,
     files: Files,
@@ -90,7 +91,7 @@ impl Folder {
     }
 }
 
-/// A folder with a good pair for this machine, which ends in this year.
+/// Creates a folder with a valid pair for this machine, which expires in this year.
 fn good(authority: &Authority, until: i32) -> Folder {
     let key = KeyPair::generate().unwrap();
     Folder::with(&authority.certify("127.0.0.1", &key, until), &key.serialize_pem())
@@ -102,14 +103,15 @@ fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-/// The key as it was written before PKCS #8, which is a wrapping around it (RFC 5208 §5): the first octet string.
+/// Returns the key in its format before PKCS #8: the first octet string of the wrapping (RFC 5208
+/// §5).
 fn unwrapped(pkcs8: &[u8]) -> Vec<u8> {
     let contents = |der: &[u8]| match der[1] {
         length @ ..=0x7f => (2, usize::from(length)),
         0x81 => (3, usize::from(der[2])),
         _ => (4, usize::from(der[2]) << 8 | usize::from(der[3])),
     };
-    // Into the sequence, over the version and the algorithm.
+    // Enter the sequence, and skip the version and the algorithm.
     let mut rest = &pkcs8[contents(pkcs8).0..];
     for _ in 0..2 {
         let (head, length) = contents(rest);
@@ -150,7 +152,8 @@ async fn a_client_without_tls_is_told_so_and_the_server_goes_on() {
     let folder = good(&authority, 2090);
     let bridge = Setup { tls: Some(Pair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
     let plain = format!("GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
-    // TLS 1.1: a client hello (RFC 4346 §7.4.1.2) with two ciphers of its time and no extensions.
+    // TLS 1.1: a client hello (RFC 4346 §7.4.1.2) with two ciphers of its time and without
+    // extensions.
     let body = [&[3, 2], [7; 32].as_slice(), &[0, 0, 4, 0, 0x2f, 0, 0x35, 1, 0]].concat();
     let length = u8::try_from(body.len()).unwrap();
     let old = [&[22, 3, 1, 0, length + 4, 1, 0, 0, length], body.as_slice()].concat();
@@ -159,7 +162,7 @@ async fn a_client_without_tls_is_told_so_and_the_server_goes_on() {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.write_all(first).unwrap();
         let (begun, mut answer) = (Instant::now(), Vec::new());
-        // Whether it ends or is reset is no matter.
+        // The connection may end or be reset.
         if let Err(error) = stream.read_to_end(&mut answer) {
             assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
         }
@@ -171,10 +174,10 @@ async fn a_client_without_tls_is_told_so_and_the_server_goes_on() {
         answer.starts_with("HTTP/1.1 400 ") && answer.ends_with("use https:// instead of http:// here."),
         "{answer}"
     );
-    // One fatal alert (RFC 5246 §7.2).
+    // A fatal alert (RFC 5246 §7.2).
     let (answer, _) = said(&old);
     assert!(matches!(answer.as_slice(), [21, 3, _, 0, 2, 2, 40 | 70]), "{answer:?}");
-    // Who begins and says no more is left.
+    // A client that does not complete the handshake is disconnected.
     for slow in [&[][..], &old[..20]] {
         let (answer, time) = said(slow);
         assert!(answer.is_empty() && time < Duration::from_secs(10), "{answer:?} after {time:?}");
@@ -188,7 +191,7 @@ async fn tls_at_an_address_without_a_certificate_is_closed_and_counted() {
     let bridge = Setup::persons(3).start();
     let mut stream = TcpStream::connect(bridge.origin.trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // The beginning of a client hello.
+    // First bytes of a client hello.
     stream.write_all(&[22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3]).unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -199,7 +202,7 @@ async fn tls_at_an_address_without_a_certificate_is_closed_and_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_pair_is_one_line_and_exit_code_64_and_shows_no_key() {
-    // Whatever is let through fails with 1 instead: this port is taken.
+    // Valid settings fail with exit code 1 instead, because this port is taken.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap().to_string();
     let authority = Authority::new();
@@ -256,7 +259,7 @@ async fn a_wrong_pair_is_one_line_and_exit_code_64_and_shows_no_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewed_certificate_is_served_to_new_connections_and_running_ones_go_on() {
     let (old, new) = (Authority::new(), Authority::new());
-    // As Kubernetes exchanges a secret: a link to the folder that holds both.
+    // Kubernetes replaces a secret like this: a symbolic link points to the folder with both files.
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (good(&old, 2090), good(&new, 2090));
     let link = folder.path().join("data");
@@ -274,7 +277,7 @@ async fn a_renewed_certificate_is_served_to_new_connections_and_running_ones_go_
     assert!(!asks(&old.client()).await, "the old one is not served any more");
     assert!(asks(&kept).await, "a running connection goes on");
 
-    // What is wrong changes nothing, for as long as it is so.
+    // An invalid pair changes nothing for as long as it is there.
     for (certificate, key) in [
         (first.certificate(), second.key()),
         (second.certificate(), first.key()),
@@ -311,7 +314,7 @@ async fn a_hangup_has_the_certificate_read_again_and_a_wrong_one_changes_nothing
     };
     assert_eq!(said("WARN", "tls.crt: the certificate expired at 2020-01-01T00:00:00Z, and clients refuse it"), 1);
 
-    // Long before anybody looks at the files.
+    // SIGHUP arrives long before the next periodic check of the files.
     let renewed = good(&next, 2090);
     let read = |path: &str| fs::read_to_string(path).unwrap();
     folder.write(&read(renewed.certificate()), &read(renewed.key()));
@@ -333,7 +336,7 @@ async fn a_health_check_asks_over_tls_whatever_the_name_in_the_certificate() {
     let simulator = Setup::persons(3).simulator();
     let upstream = simulator.base_url();
     let key = KeyPair::generate().unwrap();
-    // For another name, and expired.
+    // The certificate is for another name and has expired.
     let folder = Folder::with(&Authority::new().certify("scim.example.com", &key, 2020), &key.serialize_pem());
     let mut variables = settings(&upstream);
     variables.extend([("SCIM_TLS_CERT", folder.certificate()), ("SCIM_TLS_KEY", folder.key())]);
@@ -357,7 +360,7 @@ async fn a_health_check_asks_over_tls_whatever_the_name_in_the_certificate() {
     let ended = run(&["healthcheck"], &[listen, over_tls]).await;
     ended.complains(1, "it speaks plain HTTP; leave the certificate out here");
     let base_url = program.base_url().await;
-    // Whoever goes by the names of certificates refuses this server.
+    // A client that verifies certificates refuses this server.
     assert!(answer_of(&base_url).await.is_err());
 }
 

@@ -1,4 +1,5 @@
-//! The token for Personio: kept, shared, renewed in time, and never asked for more often than needed.
+//! Tests of the Personio token: the server caches and shares it, renews it in time, and requests no
+//! more tokens than needed.
 
 use std::time::Duration;
 
@@ -44,7 +45,8 @@ async fn a_revoked_token_is_renewed_once_for_all() {
     let bridge = setup.start();
     let users = bridge.everybody().await;
     bridge.simulator.reset_counts();
-    // In the middle of the employments, so that many requests are refused at the same time.
+    // The tokens are revoked while employments are read, so that many requests are refused at the
+    // same time.
     let (reloaded, ()) = tokio::join!(bridge.reloaded(), async {
         while bridge.simulator.requests(Endpoint::Employments) < 20 {
             tokio::time::sleep(Duration::from_millis(1)).await;

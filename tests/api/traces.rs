@@ -1,5 +1,5 @@
-//! Traces, as a collector gets them: in the trace of whoever asks, with nothing of what was asked for, and without
-//! anybody noticing when the collector does not.
+//! Tests of traces as a collector receives them: they continue the client's trace, contain no query
+//! data, and a collector that fails has no effect on requests.
 
 use std::net::TcpListener;
 
@@ -17,7 +17,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Has a server with this collector asked for something, and ended.
+/// Runs a server with this collector, sends a request, and stops the server.
 async fn asked(collector: &str) -> (Answer, Ended) {
     let simulator = Setup::persons(5).simulator();
     let upstream = simulator.base_url();

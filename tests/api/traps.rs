@@ -1,4 +1,4 @@
-//! The ways in which Personio's API is known or believed to differ from its documents.
+//! Tests of known and suspected deviations of Personio's API from its documentation.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::harness::{Bridge, NOW_STAMP, PAUSE_OVER, SHORT, Setup, by_id};
 
 const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
-/// Everybody, from a simulator with some quirks.
+/// Returns all users of a server whose simulator has these quirks.
 async fn with(persons: usize, quirks: Quirks) -> Vec<Value> {
     let mut setup = Setup { public_url: Some("https://scim.example.com"), ..Setup::persons(persons) };
     setup.options.quirks = quirks;
@@ -217,7 +217,7 @@ async fn a_changed_employment_is_seen_although_the_person_was_not_touched() {
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
-/// A key that may be hidden, and where in a user it shows that it is there.
+/// Key that may be hidden, and the JSON pointer at which a user shows its presence.
 const VISIBLE: &[(&str, &str, &str)] = &[
     ("email", "", "/emails"),
     ("first_name", "", "/name/givenName"),
@@ -263,7 +263,8 @@ async fn each_attribute_may_be_hidden_alone_and_all_together() {
     }
 }
 
-/// A Personio whose first page of persons is `first`, and whose page `abc` holds one more.
+/// Starts a mock of Personio whose first page of persons is `first` and whose page `abc` holds one
+/// more person.
 async fn personio(first: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     let answer = |body: Value| ResponseTemplate::new(200).set_body_json(body);
@@ -278,7 +279,7 @@ async fn personio(first: ResponseTemplate) -> MockServer {
     server
 }
 
-/// An upstream that answers nothing but the request for a token.
+/// Starts a mock that answers only the token request.
 async fn only_token(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(matchers::path("/v2/auth/token")).respond_with(answer).mount(&server).await;
@@ -300,7 +301,7 @@ async fn no_shape_of_link_leads_to_another_origin() {
         (json!(format!("{}/v2/persons?limit=1&cursor=abc#fragment", evil.uri())), 2),
         (json!({"href": format!("//{host}/v2/persons?cursor=abc")}), 2),
         (json!({"href": format!("http://api.personio.de@{host}/v2/persons?cursor=abc")}), 2),
-        // A cursor is a value and not a place to go to; an unknown one ends the load.
+        // A cursor is a value and not a URL. An unknown cursor fails the load.
         (json!({"href": format!("/v2/persons?cursor=@{host}/")}), 0),
         (json!({"href": format!("/v2/persons?cursor={}/v2/persons", evil.uri())}), 0),
         (json!({"href": format!("{}/v2/persons", evil.uri())}), 0),

@@ -1,4 +1,4 @@
-//! What a load costs Personio, which failures it survives, and which end it.
+//! Tests of the upstream cost of a load, and of the failures that a load survives or that end it.
 
 use std::time::{Duration, Instant};
 
@@ -16,12 +16,12 @@ const LOOK_UPS: [Endpoint; 5] =
     [Endpoint::OrgUnits, Endpoint::OrgUnit, Endpoint::LegalEntities, Endpoint::Workplaces, Endpoint::CostCenters];
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Requests for names so far.
+/// Returns the number of look-up requests so far.
 fn look_ups(simulator: &Simulator) -> usize {
     LOOK_UPS.into_iter().map(|endpoint| simulator.requests(endpoint)).sum()
 }
 
-/// A bridge that loads whenever it is asked, after its first load.
+/// Starts a server whose every list request causes a load, and returns the users of the first load.
 async fn restless(persons: usize) -> (Bridge, Vec<Value>) {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(persons) }.start();
     let users = bridge.everybody().await;
@@ -287,7 +287,7 @@ async fn an_id_without_a_name_has_the_names_of_its_kind_read_again() {
     assert_eq!(bridge.health().await.1["status"], "ok", "Personio says that it has none");
 }
 
-/// A small company, which has the same URLs in each test.
+/// Returns the setup of a small company, which has the same URLs in each test.
 fn small() -> Setup {
     Setup { cache_ttl: SHORT, public_url: Some("https://scim.example.com"), ..Setup::persons(12) }
 }
@@ -311,7 +311,7 @@ async fn names_are_there_in_the_first_load_that_succeeds_after_an_outage() {
     }
 }
 
-/// The ids of the departments and teams that somebody belongs to.
+/// Returns the ids of the departments and teams that have members.
 fn units_in_use(simulator: &Simulator) -> Vec<String> {
     let mut ids: Vec<String> = simulator.with_world(|world| {
         let employments = world.persons.iter().flat_map(|person| &person.employments);
@@ -350,7 +350,7 @@ async fn units_that_a_list_does_not_name_are_requested_one_by_one_and_once_a_day
             && users.iter().all(|user| user[ENTERPRISE]["department"].as_str().is_none_or(|it| it == "Renamed"))
     );
 
-    // What is known stays while it cannot be read.
+    // Known names are kept while they cannot be read.
     bridge.clock.pass(DAY);
     for action in [Action::Status(500), Action::Status(403), Action::NotFoundResource, Action::NotFoundRoute] {
         bridge.simulator.heal();
@@ -395,7 +395,7 @@ async fn endpoints_that_want_the_header_for_betas_get_it() {
         assert_eq!(bridge.reloaded().await, usual, "{beta:?}");
         assert_eq!(requests(&bridge), next_day, "{beta:?}: it is known by then");
     }
-    // A unit may want it although the list does not.
+    // A single org unit may require the beta header although the list does not.
     let mut setup = small();
     let simulator = setup.simulator();
     let unlisted = units_in_use(&simulator);
@@ -409,7 +409,8 @@ async fn endpoints_that_want_the_header_for_betas_get_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_load_tries_again_to_read_names_and_is_degraded_without_them() {
     let usual = small().start().everybody().await;
-    // Three attempts before people are known, for departments and for teams, and a second chance afterwards.
+    // Departments and teams each get three attempts before the persons are known, and three more
+    // afterwards.
     for (failures, is_named) in [(6, true), (8, true), (1000, false)] {
         let setup = small();
         let simulator = setup.simulator();
@@ -434,7 +435,7 @@ async fn a_first_load_tries_again_to_read_names_and_is_degraded_without_them() {
             assert_eq!(user[ENTERPRISE], expected[ENTERPRISE]);
         }
         assert_eq!(bridge.health().await.1["status"], "ok");
-        // Names that were known stay.
+        // Known names are kept.
         bridge.simulator.fail(Fault::on(Endpoint::OrgUnits, Action::Status(500)));
         bridge.clock.pass(DAY);
         assert_eq!(bridge.reloaded().await, named);
@@ -483,7 +484,7 @@ async fn many_unreadable_employments_in_a_row_are_an_outage() {
     bridge.get("/Users").await.scim_error(503, None);
     assert!(bridge.simulator.requests(Endpoint::Employments) < 120, "it was given up in the midst");
 
-    // More than that, but here and there.
+    // More persons are unreadable than in the outage, but they do not follow each other.
     let setup = Setup::persons(500);
     let simulator = setup.simulator();
     for person in setup.world.persons.iter().step_by(20) {
@@ -496,7 +497,7 @@ async fn many_unreadable_employments_in_a_row_are_an_outage() {
 async fn a_personio_without_a_connection_is_named_with_its_host_and_port_and_with_the_command_that_explains_it() {
     let without_tls = Setup::persons(1).simulator();
     let plain = without_tls.base_url().replace("http://", "https://");
-    // No test gets so low a port.
+    // Tests never bind such a low port.
     for (upstream, reason) in [
         ("http://127.0.0.1:1", "it refuses connections"),
         ("https://127.0.0.1:1", "it refuses connections"),

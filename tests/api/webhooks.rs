@@ -1,4 +1,4 @@
-//! What Personio tells of its own accord: who may tell, what is understood, and that it costs one load.
+//! Tests of Personio's webhooks: authentication, accepted payloads, and the cost of one load.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Bridge, PAUSE_OVER, SHORT, Setup, TOKEN, answer, until};
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
-/// So much longer than a refresh is put off that none can still be to come.
+/// Time after which no debounced refresh can still follow.
 const LONG: Duration = Duration::from_millis(600);
 
 fn setup(persons: usize) -> Setup {
     Setup { webhook_token: Some(WEBHOOK_TOKEN), ..Setup::persons(persons) }
 }
 
-/// A bridge whose first load has landed, and whose upstream has counted nothing yet.
+/// Starts a server, waits for its first load and resets the request counts of the simulator.
 async fn loaded(setup: Setup) -> Bridge {
     let bridge = setup.start();
     bridge.ready().await;
@@ -44,12 +44,12 @@ async fn notify(bridge: &Bridge) {
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""));
 }
 
-/// Loads that have begun since the last reset.
+/// Returns the number of loads since the last reset.
 fn loads(bridge: &Bridge) -> usize {
     bridge.simulator.requests(Endpoint::Persons)
 }
 
-/// Fails unless so many loads have begun and no other one does.
+/// Asserts that exactly `expected` loads begin.
 async fn costs(bridge: &Bridge, expected: usize, why: &str) {
     until(why, async || loads(bridge) >= expected).await;
     tokio::time::sleep(LONG).await;
@@ -92,7 +92,7 @@ async fn only_the_token_itself_opens_it() {
         let request = request(&bridge, Method::POST, Some(&authorization)).body(notice("ping"));
         assert_eq!(answer(request).await.status, 202, "{authorization}");
     }
-    // Neither token opens what the other one is for.
+    // Neither token grants access to the routes of the other.
     let users = bridge.http.get(format!("{}/Users", bridge.origin));
     assert_eq!(answer(users.header("Authorization", format!("Bearer {WEBHOOK_TOKEN}"))).await.status, 401);
 }
@@ -121,7 +121,7 @@ async fn every_event_is_accepted_and_those_about_people_are_a_reason_to_load() {
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""), "{event}");
         costs(&bridge, reason.into(), event).await;
     }
-    // Nobody can be found in these, so anybody may have changed.
+    // These payloads name no person, so any person may have changed.
     for payload in [json!(null), json!({}), json!({"id": "x y"}), json!([1]), json!({"person": {"key": 7}})] {
         bridge.simulator.reset_counts();
         let body = json!({"event_name": "person.updated", "payload": payload}).to_string();
