@@ -283,8 +283,8 @@ async fn what_is_remembered_for_one_client_is_nothing_for_another() {
     assert_eq!(with_token(&bridge, &next, OKTA).await.status, 200);
     with_token(&bridge, &next, OTHER).await.scim_error(400, Some("invalidCursor"));
 
-    // One client begins a paging session before a change and one after it. Each continues on its
-    // own snapshot.
+    // Two clients begin a paging session, before and after a change. Each continues on its own
+    // snapshot.
     assert_eq!(total("?count=10", OKTA).await, 30);
     bridge.simulator.with_world(|world| world.persons.truncate(25));
     tokio::time::sleep(SHORT * 2).await;

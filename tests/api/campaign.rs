@@ -353,7 +353,8 @@ impl Campaign {
         self.bridge.simulator.fail(fault);
     }
 
-    /// Ends a later page early. So few persons are missing that the guard accepts the load.
+    /// Ends a later page early. The guard accepts the load, because only a few
+    /// persons are missing.
     fn cut_short(&mut self) {
         self.heal();
         let (page, entries) = self.random.pick(&[(1, 45), (1, 49), (2, 0), (2, 1)]);
@@ -654,8 +655,8 @@ impl Campaign {
         self.bridge.simulator.with_world(|world| world.persons.iter().any(|person| person.id == id))
     }
 
-    /// Returns the body of a response with status 200. Asserts that the response contains no marker,
-    /// and that a 503 has a plausible `Retry-After`.
+    /// Returns the body of a response with status 200. Asserts that the response contains no
+    /// marker, and that a 503 has a plausible `Retry-After`.
     fn checked(&mut self, path: &str, answer: &Answer) -> Option<Value> {
         self.note(path, answer.status);
         let told = format!("{:?} {}", answer.headers, answer.text);

@@ -163,7 +163,7 @@ fn is_whole(command: &str) -> bool {
     Command::new("bash").args(["-n", "-c", command]).stderr(Stdio::null()).status().unwrap().success()
 }
 
-/// Working directory, and the variables that the documents ask the reader to set.
+/// Working directory, and the variables that a reader of the documents sets.
 struct Place {
     folder: TempDir,
     variables: Vec<(&'static str, String)>,

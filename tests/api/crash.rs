@@ -26,8 +26,8 @@ async fn keep_asking(url: String, ended: Arc<AtomicBool>) {
     }
 }
 
-/// Waits until the new file does not exist, and then until it is created. A file that the last crash
-/// left behind must be replaced first.
+/// Waits until the new file does not exist, and then until it is created. A file that the last
+/// crash left behind must be replaced first.
 fn until_it_writes(folder: &Path) -> bool {
     let (new, start) = (folder.join("state.new"), Instant::now());
     let waited_for = |is_there: bool| {

@@ -410,7 +410,7 @@ async fn a_new_key_is_found_although_a_stranger_has_named_keys_that_do_not_exist
     let bridge = bridge(vec![rule(&server)]).await;
     let good = claims(&json!({"exp": seconds(NOW) + 90_000}));
     assert_eq!(ask(&bridge, &old.token("old", &good)).await.status, 200);
-    // The same unknown key id, repeatedly.
+    // Repeated requests with a single unknown key id.
     assert_eq!(ask(&bridge, &old.token("nonsense", &good)).await.status, 401, "the issuer was asked");
     for _ in 0..20 {
         let repeated = ask(&bridge, &old.token("nonsense", &good)).await;
@@ -453,7 +453,7 @@ async fn while_an_issuer_is_down_known_keys_stay_good_for_a_day_and_others_canno
         let unknown = ask(&bridge, &other.token("other", &good)).await;
         assert!(unknown.scim_error(503, None).contains("its issuer does not answer"), "{what}: {unknown:?}");
         assert_eq!(unknown.header("retry-after"), "30", "{what}");
-        // These tokens are not guesses, so the address is not throttled.
+        // Unverifiable tokens are not guesses, so the address is not throttled.
         for _ in 0..10 {
             assert_eq!(ask(&bridge, &other.token("other", &good)).await.status, 503, "{what}");
         }

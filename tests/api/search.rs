@@ -279,8 +279,7 @@ async fn a_test_of_the_connection_at_the_root_reads_a_small_page() {
     {
         check(path, 10).await;
     }
-    // A request with parameters for a list is not a connection test, and gets everything that it
-    // asks for.
+    // A request with parameters for a list is not a connection test, and gets the whole list.
     for path in ["/?count=25", "/scim/v2?count=25&attributes=id"] {
         check(path, 25).await;
     }

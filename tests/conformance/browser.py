@@ -1,6 +1,7 @@
-"""Looks at the status page with Chromium, as a person would: wide and narrow, light and dark, without scripts.
+"""Checks the status page with Chromium, in wide and narrow windows, in the light and the dark scheme, and without
+scripts.
 
-Needs the base URL and a token of a running server and a folder for screenshots as arguments, and `chromium`.
+The arguments are the base URL and a token of a running server and a folder for screenshots. Needs `chromium`.
 """
 
 import shutil
@@ -12,12 +13,12 @@ from playwright.sync_api import Error, sync_playwright
 BASE, TOKEN, SCREENSHOTS = sys.argv[1:4]
 ORIGIN = "{0.scheme}://{0.netloc}".format(urlsplit(BASE))
 HEADINGS = ["Users", "Server", "Health", "Loads from Personio", "Clients", "Attributes", "Settings in force"]
-# What WCAG 2 asks of small text (AA).
+# Minimum contrast for small text (WCAG 2, level AA).
 LEAST_CONTRAST = 4.5
-# The colours of text, on the page and on its cards, whether or not something is in them just now.
+# Text colours of the page and its cards, including those that no current text uses.
 COLOURS = ["--text", "--soft", "--ok", "--warn", "--bad"]
 
-# Each text on the page: its colour, and the background behind it.
+# Script that returns each text on the page with its colour and its background.
 TEXTS = """() => {
     const behind = element => {
         for (let each = element; each; each = each.parentElement) {
@@ -37,7 +38,7 @@ TEXTS = """() => {
     return found;
 }"""
 
-# The colours that the style names, as the browser has them.
+# Script that returns the values of CSS variables.
 NAMED = """names => {
     const style = getComputedStyle(document.documentElement);
     return names.map(name => style.getPropertyValue(name).trim());
@@ -50,7 +51,7 @@ def check(holds, what):
 
 
 def channels(colour):
-    """Red, green and blue of `rgb(1, 2, 3)`, `#123` or `#112233`."""
+    """Returns red, green and blue of `rgb(1, 2, 3)`, `#123` or `#112233`."""
     if colour.startswith("rgb("):
         return [int(part) for part in colour[4:-1].split(",")]
     digits = colour.removeprefix("#")
@@ -70,11 +71,11 @@ def contrast(one, other):
 
 
 def open_page(browser, **how):
-    """The page, opened at the root with the token as the password, with what went wrong meanwhile."""
+    """Opens the root with the token as the password, and returns the page and a list that collects errors."""
     context = browser.new_context(http_credentials={"username": "whoever", "password": TOKEN}, **how)
     page = context.new_page()
     trouble = []
-    # Chromium tells violations of the policy there, too.
+    # Chromium also reports violations of the content security policy on the console.
     page.on("console", lambda message: trouble.append(message.text))
     page.on("pageerror", lambda error: trouble.append(str(error)))
     page.on("request", lambda request: request.url.startswith(f"{ORIGIN}/") or trouble.append(request.url))
@@ -107,7 +108,7 @@ def look(browser, scheme, width):
 
 
 def asks_for_a_password(browser):
-    """Whether Chromium would ask the person for a user name and a password; without a window it gives up."""
+    """Reports whether Chromium requests a user name and a password. Without a window it fails then."""
     try:
         browser.new_context().new_page().goto(f"{ORIGIN}/status")
     except Error as error:

@@ -1,5 +1,5 @@
-"""Random filters over everything that /Schemas announces, each answered by the server and by the evaluator
-of scim2-models, which shares nothing with it."""
+"""Compares the server with the independent filter evaluator of scim2-models, on random filters over all attributes
+that /Schemas announces."""
 
 import json
 import random
@@ -28,7 +28,7 @@ COMMON = [
 
 
 def values(resource, way):
-    """All values on the way."""
+    """Returns all values at a path."""
     if isinstance(resource, list):
         return [value for element in resource for value in values(element, way)]
     if not way:
@@ -37,7 +37,7 @@ def values(resource, way):
 
 
 class Attributes:
-    """The attributes of one resource type, and what values they have."""
+    """Attributes of one resource type and their values."""
 
     def __init__(self, schemas, core, resources):
         self.resources = resources
@@ -68,7 +68,7 @@ class Attributes:
         if kind in ("string", "reference") and isinstance(value, str):
             start, end = sorted(chance.choices(range(len(value) + 1), k=2))
             value = chance.choice((value, value, value[start:end], value.upper(), value.swapcase(), value + "x"))
-            # An empty text is found in what is not there by some.
+            # Implementations differ about an empty text and a missing value.
             value = value or "e"
         if kind == "dateTime":
             value = chance.choice((value, value.replace("Z", "+00:00"), value.split(".")[0].removesuffix("Z") + ".000001Z"))
@@ -79,7 +79,8 @@ class Attributes:
             return f"{path} pr"
         operator = chance.choice(OPERATORS[kind])
         if operator == "ne" and path in self.several:
-            # What this means for several values the RFC does not say: any of them here, all of them there.
+            # The RFC does not define `ne` for several values: the server wants any of them to differ, scim2-models
+            # all of them.
             operator = "eq"
         if chance.random() < 0.2:
             path, operator = path.swapcase() if ":" not in path else path, operator.upper()

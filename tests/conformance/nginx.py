@@ -1,5 +1,5 @@
-"""Asks the demo through nginx, with curl, and compares with what it answers itself. Then stops it and looks at what
-clients are told, and at what nginx has written: nothing about anybody."""
+"""Sends requests to the demo through nginx and directly, with curl, and compares the responses. Then stops the demo and
+checks the responses of nginx, and that the files that nginx has written contain no personal data."""
 
 import gzip
 import json
@@ -35,7 +35,7 @@ class Answer:
 
 
 def curl(url, *options, token=token):
-    """One request. Its answer is read from files, so that no byte of it is touched."""
+    """Sends a request. The response is read from files, so that its bytes stay unchanged."""
     who = ["-H", f"Authorization: Bearer {token}"] if token else []
     files = ["--dump-header", work / "head", "--output", work / "answer"]
     trust = ["--cacert", CERTIFICATE, "--resolve", f"{HOST}:{port}:127.0.0.1", "--noproxy", "*"]
@@ -59,7 +59,7 @@ def outside(what, *options, **more):
 
 
 def same(what, *options):
-    """What nginx passes on, once it is known to be what the server answers itself."""
+    """Asserts that nginx returns the same response as the server, and returns it."""
     ours, theirs = inside(what, *options), outside(what, *options)
     assert ours.status == theirs.status, f"{what}: {ours.status} became {theirs.status}: {theirs.body[:300]}"
     assert ours.body == theirs.body, f"{what}: {len(ours.body)} bytes became {len(theirs.body)}"
@@ -99,12 +99,12 @@ def a_large_page():
     compressed = outside(url, "-H", "Accept-Encoding: gzip")
     assert compressed.header("content-encoding") == ["gzip"] and compressed.header("vary"), compressed.headers
     assert len(compressed.body) < len(plain.body) / 4 and gzip.decompress(compressed.body) == plain.body
-    # Whoever reads slowly gets all of it, too, and meanwhile nothing of it is put into a file.
+    # A slow client gets the whole response as well, and nginx does not buffer it in a file.
     assert outside(url, "--limit-rate", "8M").body == plain.body
 
 
 def other_requests():
-    # A GET with a body, as Java clients send it, and twice, to see that the connection stays good.
+    # A GET with a body, as Java clients send it. The second one reuses the connection.
     url = f"{SERVER}{path}/scim/v2/Users?count=1"
     got = outside("scim/v2/Users?count=1", *JSON, "-X", "GET", "-d", "null\n", "--output", work / "again", url)
     assert (got.status, got.connections) == (200, 0), (got.status, got.connections)
@@ -120,7 +120,7 @@ def other_requests():
 
 
 def limits():
-    # The longest filter there may be, every letter encoded, passes; a longer URL is refused before the server.
+    # The longest permitted filter, with every letter encoded, passes. nginx refuses a longer URL.
     filter = 'userName eq "' + "é" * 4800 + '"'
     assert outside("scim/v2/Users", "-G", "--data-urlencode", f"filter={filter}").json()["totalResults"] == 0
     filter = 'userName eq "' + "é" * 7000 + '"'
@@ -131,7 +131,7 @@ def limits():
     search = {"schemas": SEARCH, "filter": f'userName eq "{"x" * 9000}"'}
     (work / "large").write_text(json.dumps(search) + " " * 900_000)
     assert same("scim/v2/Users/.search", *JSON, "--data-binary", f"@{work / 'large'}").status == 200
-    # While 64 requests of one address are under way, it gets no 65th.
+    # nginx refuses a 65th concurrent request of an address.
     context, held = ssl.create_default_context(cafile=CERTIFICATE), []
     for _ in range(64):
         held.append(context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname=HOST))
@@ -173,7 +173,7 @@ def what_is_passed_on_if_somebody_says_so():
 
 
 def hostile_clients():
-    """Clients from other addresses that do not go on, or do not read: others are answered, and what they take returns."""
+    """Checks clients from other addresses that stop or do not read: others are answered, and open files return."""
     trust = ssl.create_default_context(cafile=CERTIFICATE)
     files = f"/proc/{demo}/fd"
     before = len(os.listdir(files))
@@ -204,7 +204,7 @@ def hostile_clients():
             assert outside("scim/v2/Users?count=1").status == 200, number
     for connection in connections:
         connection.close()
-    # nginx keeps some connections for further requests.
+    # nginx keeps some connections to the server open for further requests.
     until = time.monotonic() + 30
     while len(os.listdir(files)) > before + 20:
         assert time.monotonic() < until, f"{before} open files became {len(os.listdir(files))}"
@@ -229,7 +229,7 @@ def what_was_written(someone):
                    someone["userName"].split("@")[0]]:
         found = [line for line in text.splitlines() if secret in line]
         assert not found, f"{secret} is in a log: {found[0][:300]}"
-    # Folders for temporary files are made with the first file.
+    # nginx creates a subfolder together with the first temporary file.
     kept = [*(work / "body").iterdir(), *(work / "proxy").iterdir()]
     assert not kept, f"bodies were written to {kept}"
 

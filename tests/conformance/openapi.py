@@ -1,7 +1,7 @@
-"""Validates /openapi.json, and has schemathesis hold the server to it: it sends what the document allows and
-what it does not, and looks at every answer. Usage: openapi.py ORIGIN TOKEN WEBHOOK_TOKEN FOLDER
+"""Validates /openapi.json, and compares the server with it by schemathesis, which sends allowed and forbidden
+requests and checks every response. Usage: openapi.py ORIGIN TOKEN WEBHOOK_TOKEN FOLDER
 
-What it finds is wrong in the server or in the document. A fixed seed makes it find the same each time.
+A finding is a defect of the server or of the document. A fixed seed makes the findings reproducible.
 """
 
 import json
@@ -17,7 +17,7 @@ SETTINGS = Path(__file__).with_name("schemathesis.toml").resolve()
 
 USER = "components/schemas/User/properties"
 
-# What is cut out of the document so that it is wrong, and what is put there instead.
+# Defects for the document: a name, the path of the value, and its replacement (None removes it).
 WRONG = [
     ("an attribute that is not described", f"{USER}/userName", None),
     ("an attribute of another type", f"{USER}/active", {"type": "string"}),
@@ -28,7 +28,7 @@ WRONG = [
 
 
 def changed(document, path, value):
-    """The document with another value in this place, or with none."""
+    """Returns the document with another value at this path, or without the value."""
     document = json.loads(json.dumps(document))
     *way, name = [step.replace("~", "/") for step in path.split("/")]
     place = document
@@ -56,16 +56,16 @@ def main():
         command = [program, "--config-file", SETTINGS, "run", path, "--url", origin, "--seed", "1", "--no-color"]
         command += ["--generation-database", "none", *options]
         tokens = {"SCIM_TOKEN": token, "SCIM_WEBHOOK_TOKEN": webhook_token, "NO_PROXY": "127.0.0.1"}
-        # It leaves files where it runs.
+        # Schemathesis leaves files in its working directory.
         return subprocess.run(command, cwd=folder, env={**os.environ, **tokens}, timeout=600, **streams).returncode
 
     failed = schemathesis("openapi", document, "--max-examples", "50") != 0
-    # What finds nothing must be able to find something.
+    # Defects in the document prove that schemathesis can find one.
     rows = [("nothing where nothing is wrong", document, 0)]
     rows += [(what, changed(document, path, value), 1) for what, path, value in WRONG]
     for what, document, expected in rows:
         options = ["--include-path", "/Users", "--include-method", "GET", "--phases", "examples,coverage"]
-        # So few requests to what cannot be filtered are all refused.
+        # In such a short run the server may refuse every request, which schemathesis reports as a warning.
         options += ["--warnings", "off"]
         code = schemathesis("wrong", document, *options, stdout=subprocess.DEVNULL)
         print("ok   " if code == expected else "WRONG", "schemathesis finds", what)

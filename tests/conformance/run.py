@@ -1,7 +1,7 @@
-"""Reads everything through scim2-client, with models built from what the server says of itself, and runs
-the checks of scim2-tester that read and the probe of scim-sanity. Usage: run.py BASE_URL TOKEN
+"""Reads all resources through scim2-client, with models built from the server's discovery documents, and runs
+the reading checks of scim2-tester and the probe of scim-sanity. Usage: run.py BASE_URL TOKEN
 
-They belong to others: what they refuse is wrong here, unless a sentence of an RFC says otherwise.
+These suites are independent of this project. A failure is a defect of the server unless an RFC permits the behaviour.
 """
 
 import json
@@ -18,12 +18,12 @@ from scim2_tester import Status, check_server
 from scim2_tester.checkers import resource_query_attributes
 from scim2_tester.utils import ResourceManager
 
-# Checks that change something are left out: "not implemented: service provider does not support the
+# Checks that write are left out: "not implemented: service provider does not support the
 # request operation" is among the answers that RFC 7644 section 3.12 allows, and every attribute in
 # /Schemas is `readOnly`: "SHALL NOT be modified" (RFC 7643 section 7).
 READING = {"discovery", "misc", "crud:read", "crud:read:attributes"}
 
-# What the probe does not pass, and why. What passes does not belong here.
+# Checks that the probe fails, with the reason. A check that passes must not be listed.
 READ_ONLY = (
     '405: "the method received in the request-line is known by the origin server but not supported by the '
     'target resource" (RFC 9110 section 15.5.6); every attribute is readOnly, it "SHALL NOT be modified" '
@@ -48,11 +48,11 @@ def expect(what, holds, detail=""):
 
 
 def plain(model):
-    """A model as JSON without what is empty."""
+    """Returns a model as JSON without empty values."""
     return without_nothing(json.loads(model.model_dump_json(by_alias=True)))
 
 
-# A moment is the same with as many digits after the second as anybody likes to write.
+# Timestamps are equal independent of trailing zeros in the fraction of a second.
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d*?)0*Z")
 
 
@@ -68,7 +68,7 @@ def without_nothing(value):
 
 
 def lower(value):
-    """With all names in lower case: how models write the names of extensions is their own business."""
+    """Returns the value with all names in lower case, because models write extension names in their own case."""
     if isinstance(value, dict):
         return {name.lower(): lower(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -103,7 +103,7 @@ def read_everything(http, client):
 
         for id in list(raw)[:20]:
             expect(f"{path}/{id}", same(client.query(model, id), raw[id]))
-        # The client puts the ETag into `meta.version`, whether or not it asked for `meta`.
+        # The client copies the ETag to `meta.version`, also when it did not request `meta`.
         some = ResponseParameters(attributes=["displayName"])
         one = plain(client.query(model, next(iter(raw)), query_parameters=some))
         expect(f"{path}: attributes", set(one) == {"schemas", "id", "displayName", "meta"}, one)
@@ -135,7 +135,7 @@ def read_everything(http, client):
 
 
 class Existing(ResourceManager):
-    """Instead of creating a resource, takes the one with the most attributes that is there."""
+    """Resource manager that returns the existing resource with the most attributes instead of creating one."""
 
     def create_and_register(self, model, fill_all=False):
         resources = self.context.client.query(model).resources
@@ -146,12 +146,12 @@ class Existing(ResourceManager):
 
 
 def pick_attribute_names(model):
-    """The checks of projection look for attributes that can be written; here it is enough to read them."""
+    """Returns attributes that can be read. The projection checks would look for writable ones."""
     return "displayName", "members" if "members" in model.model_fields else "title"
 
 
 def run_checks(client):
-    # Where the checks of that package create what they then read.
+    # scim2-tester creates the resources that it reads. Existing ones replace them.
     for member in ("create_and_register", "cleanup"):
         setattr(ResourceManager, member, getattr(Existing, member))
     resource_query_attributes._pick_attribute_names = pick_attribute_names
@@ -179,7 +179,7 @@ def run_probe(base, token):
         if name in EXPLAINED:
             expect(f"scim-sanity: {name} is refused", status == "fail" and "got 405" in result["message"], result)
         else:
-            # What it skips follows from what it could not create.
+            # The probe skips checks that depend on a resource that it could not create.
             expect(f"scim-sanity: {name}", status in ("pass", "skip"), result.get("message"))
     expect("scim-sanity ran its checks", passed >= 8, passed)
 
@@ -187,7 +187,7 @@ def run_probe(base, token):
 def main():
     base, token = sys.argv[1:]
     headers = {"Authorization": f"Bearer {token}"}
-    # The client keeps to the base URL only if it ends with a slash.
+    # The client keeps the path of the base URL only if it ends with a slash.
     with Client(base_url=base.rstrip("/") + "/", headers=headers, timeout=60, trust_env=False) as http:
         client = SyncSCIMClient(http)
         client.discover()
