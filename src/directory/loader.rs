@@ -84,7 +84,7 @@ impl Directory {
         let began = self.0.clock.now();
         // Without a snapshot all requests wait for this load, so its progress is logged.
         let log = self.servable().is_none().then(|| {
-            tracing::info!("everybody is read from Personio; until that is done, lists are answered with 503");
+            tracing::info!("all persons are being read from Personio; until that is done, lists are answered with 503");
             self.0.runtime.spawn(progress_log::log(Arc::clone(&progress), Arc::clone(&self.0.clock), started))
         });
         let load = async {

@@ -50,7 +50,7 @@ impl Directory {
             // The load found the same data as before, but the day has changed since, or the current
             // snapshot has been replaced.
             (News::Same(memory), None) => {
-                let fault = || SourceError::new("users cannot be made anew, a fault of this program".to_owned());
+                let fault = || SourceError::new("users cannot be mapped again because of an internal error".to_owned());
                 self.judged(self.made_again(Some(&memory)).ok_or_else(fault)?, started).await?
             }
         };
@@ -181,7 +181,7 @@ impl Directory {
         let turned = self.0.runtime.spawn(async move { directory.turned().await });
         if turned.await.is_err() {
             self.0.turned.store(Arc::new(Arc::downgrade(&due)));
-            tracing::error!("users could not be made anew at midnight, which is a fault of this program");
+            tracing::error!("users could not be mapped again at midnight because of an internal error");
         }
     }
 
@@ -194,7 +194,7 @@ impl Directory {
             if !verdict.is_too_much {
                 let reason = Reason::WithinBounds(Box::new(verdict));
                 if let Err(reason) = self.publish(again, snapshot.loaded(), reason).await {
-                    tracing::error!("users could not be made anew at midnight: {reason}");
+                    tracing::error!("users could not be mapped again at midnight: {reason}");
                 }
             } else if self.0.held.load().is_none() {
                 self.hold_back(again, snapshot.loaded(), verdict);

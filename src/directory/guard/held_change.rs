@@ -134,7 +134,7 @@ impl Directory {
                 Approval::Published(snapshot.users().all().len())
             }
             Err(reason) => {
-                tracing::error!("what was approved cannot be published: {reason}");
+                tracing::error!("the approved change cannot be published: {reason}");
                 Approval::Failed(reason.to_string())
             }
         }

@@ -47,7 +47,7 @@ impl Keepsake {
         let published = clock.now();
         let loaded = published.saturating_sub(snapshot.age(clock.monotonic())).unwrap_or(Timestamp::UNIX_EPOCH);
         let window = guard.window_bytes(clock.monotonic()).unwrap_or_else(|error| {
-            tracing::error!("what was lost within the last hours cannot be written: {error}");
+            tracing::error!("the losses of the last hours cannot be written: {error}");
             Vec::new()
         });
         Self { snapshot, memory, loaded, published, window }
