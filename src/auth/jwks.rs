@@ -48,6 +48,9 @@ pub(super) struct Wanted<'a> {
     /// Key id. Without one, every key with the algorithm may be the key.
     pub(super) id: Option<&'a str>,
     pub(super) algorithm: Algorithm,
+    /// Number of fetches that had ended when the request arrived. Keys that were fetched since then
+    /// are not fetched again for this request.
+    pub(super) seen: u64,
 }
 
 /// Cached keys of one issuer.
@@ -156,7 +159,7 @@ impl Keys {
         if let Some(known) = self.known(wanted, FRESH) {
             return Ok(known);
         }
-        let fetched = self.fetch(wanted.id, access).await;
+        let fetched = self.fetch(wanted, access).await;
         if let Some(known) = self.known(wanted, USABLE) {
             return Ok(known);
         }
@@ -169,16 +172,23 @@ impl Keys {
         }
     }
 
+    /// Returns the number of fetches that have ended.
+    pub(super) fn fetch_count(&self) -> u64 {
+        self.fetch_count.load(Relaxed)
+    }
+
     /// Fetches the keys because of a key id, unless the limits forbid it.
-    pub(super) async fn fetch(self: &Arc<Self>, id: Option<&str>, access: &Inner) -> Fetched {
-        let (keys, id) = (Arc::clone(self), id.map(Box::from));
-        let seen = self.fetch_count.load(Relaxed);
+    pub(super) async fn fetch(self: &Arc<Self>, wanted: Wanted<'_>, access: &Inner) -> Fetched {
+        let keys = Arc::clone(self);
+        let id = wanted.id.map(Box::from);
+        let seen = wanted.seen;
         // A connection belongs to the runtime that opened it.
         let fetched = access.runtime.spawn(async move { keys.fetch_once(id, seen).await });
         fetched.await.unwrap_or_else(|_| Fetched::Failed(self.clock.monotonic()))
     }
 
-    fn until(&self, at: Duration) -> Duration {
+    /// Returns the time from now to a time on the monotonic clock, at least a second.
+    pub(super) fn until(&self, at: Duration) -> Duration {
         at.saturating_sub(self.clock.monotonic()).max(Duration::from_secs(1))
     }
 

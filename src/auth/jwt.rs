@@ -11,7 +11,7 @@ use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use url::Url;
 
-use crate::auth::jwks::{Keys, Wanted};
+use crate::auth::jwks::{Fetched, Keys, Wanted};
 use crate::auth::{Caller, Inner, Networks, Refusal};
 
 /// Accepted difference between the issuer's clock and this one, in seconds.
@@ -115,9 +115,15 @@ impl Issuer {
             && insecure_decode_claims::<Claimed>(token).is_ok_and(|claimed| claimed.iss == self.issuer)
     }
 
-    /// Verifies the token. The reason `Unknown` means that this issuer has not issued it for this
-    /// server.
-    pub(super) async fn check(&self, token: &str, keys: &Arc<Keys>, access: &Inner) -> Result<(), Refusal> {
+    /// Verifies the token. `seen` is the number of fetches of the keys before the request. The
+    /// reason `Unknown` means that this issuer has not issued the token for this server.
+    pub(super) async fn check(
+        &self,
+        token: &str,
+        keys: &Arc<Keys>,
+        seen: u64,
+        access: &Inner,
+    ) -> Result<(), Refusal> {
         let header = decode_header(token).map_err(|_| Refusal::Unknown)?;
         let allowed = |algorithm: &&Algorithm| algorithm.signature() == header.alg;
         // A recipient must refuse a token with critical header parameters that it does not
@@ -125,16 +131,25 @@ impl Issuer {
         let (Some(algorithm), None) = (self.algorithms.iter().find(allowed), &header.crit) else {
             return Err(Refusal::Unknown);
         };
-        let wanted = Wanted { id: header.kid.as_deref(), algorithm: *algorithm };
+        let wanted = Wanted { id: header.kid.as_deref(), algorithm: *algorithm, seen };
         for key in keys.find(wanted, access).await? {
             if let Some(verdict) = self.verdict(token, *algorithm, &key, access) {
                 return verdict;
             }
         }
-        // The issuer may have replaced the key by another one with the same id or without an id.
-        keys.fetch(wanted.id, access).await;
-        let keys = keys.find(wanted, access).await?;
-        keys.iter().find_map(|key| self.verdict(token, *algorithm, key, access)).unwrap_or(Err(Refusal::Unknown))
+        // The issuer may have replaced the key by another one with the same id or without an id. A
+        // wrong signature is certain only after a fetch.
+        let fetched = keys.fetch(wanted, access).await;
+        for key in keys.find(wanted, access).await? {
+            if let Some(verdict) = self.verdict(token, *algorithm, &key, access) {
+                return verdict;
+            }
+        }
+        Err(match fetched {
+            Fetched::Now => Refusal::Unknown,
+            Fetched::NotBefore(at) => Refusal::KeyUnread(keys.until(at)),
+            Fetched::Failed(at) => Refusal::Uncheckable(keys.until(at)),
+        })
     }
 
     fn verdict(

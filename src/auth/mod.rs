@@ -91,8 +91,8 @@ pub enum Refusal {
     /// for the given time.
     #[error("too many wrong tokens came from this address; ask again later")]
     Slowed(Duration),
-    /// The key of the token is not cached, and the limit on fetches of the issuer's keys is
-    /// reached. A request may succeed after the given time.
+    /// No cached key verifies the token, and the limit on fetches of the issuer's keys is reached.
+    /// A request may succeed after the given time.
     #[error("the key of this token is not known yet; ask again later")]
     KeyUnread(Duration),
     /// The issuer does not answer, so the token cannot be verified. A request may succeed after the
@@ -272,8 +272,14 @@ impl Active {
     /// Returns the issuer that has signed this token.
     async fn issued_token(&self, token: &str, access: &Inner) -> Option<Recognised<'_>> {
         let mut found = None;
+        let mut seen = HashMap::new();
+        for (url, keys) in &self.keys {
+            seen.insert(url, keys.fetch_count());
+        }
         for issuer in self.rules.issuers.iter().filter(|issuer| issuer.may_have_issued(token)) {
-            let verdict = issuer.check(token, self.keys.get(&issuer.jwks_url)?, access).await;
+            let keys = self.keys.get(&issuer.jwks_url)?;
+            let seen = seen.get(&issuer.jwks_url).copied().unwrap_or_default();
+            let verdict = issuer.check(token, keys, seen, access).await;
             match verdict {
                 // The same issuer may be configured several times, for several audiences.
                 Err(Refusal::Unknown) => {}

@@ -2,9 +2,9 @@
 //! change to publish.
 //!
 //! The socket has a name in Linux's abstract namespace and no file, so that it works without a
-//! writable folder. The kernel reports the user of the process at the other end, and the server
-//! answers only its own user and root. The socket cannot be reached from another machine or another
-//! network namespace.
+//! writable folder. The kernel reports the user of the process at the other end: the server answers
+//! only its own user and root, and `approve` believes no process of another user, unless it is the
+//! server itself. The socket cannot be reached from another machine or another network namespace.
 
 use std::io;
 
@@ -133,11 +133,19 @@ fn bind(pid: u32) -> io::Result<UnixListener> {
 }
 
 /// Connects to the server with this process id.
+///
+/// # Errors
+/// If no process listens, or a process of another user than this one has taken the server's name.
 #[cfg(target_os = "linux")]
 pub(super) fn connect(pid: u32) -> io::Result<UnixStream> {
     let stream = std::os::unix::net::UnixStream::connect_addr(&address(pid)?)?;
     stream.set_nonblocking(true)?;
-    UnixStream::from_std(stream)
+    let stream = UnixStream::from_std(stream)?;
+    let listener = stream.peer_cred()?.pid();
+    if listener != i32::try_from(pid).ok() {
+        require_own_user(&stream)?;
+    }
+    Ok(stream)
 }
 
 #[cfg(not(target_os = "linux"))]

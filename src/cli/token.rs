@@ -14,9 +14,8 @@ use crate::config::{TokenAction, TokenArgs, TokenOutput};
 
 /// Number of random bytes in a token: too many to guess.
 const BYTES: usize = 32;
-/// Maximum number of bytes that are read from standard input. It bounds the memory for an endless
-/// input.
-const LONGEST: u64 = 64 * 1024;
+/// Maximum size of a token on standard input in bytes. It bounds the memory for an endless input.
+const MAX_INPUT_BYTES: u64 = 64 * 1024;
 
 pub(super) fn run(args: &TokenArgs) -> Result<(), Failure> {
     match args.action {
@@ -42,9 +41,13 @@ fn new(output: TokenOutput) -> Result<(), Failure> {
 fn hash(output: TokenOutput) -> Result<(), Failure> {
     let mut text = String::new();
     std::io::stdin()
-        .take(LONGEST)
+        .take(MAX_INPUT_BYTES + 1)
         .read_to_string(&mut text)
         .map_err(|error| Failure::Usage(format!("the token cannot be read from standard input: {error}")))?;
+    if text.len() as u64 > MAX_INPUT_BYTES {
+        let problem = format!("standard input is longer than {MAX_INPUT_BYTES} bytes: expected one token");
+        return Err(Failure::Usage(problem));
+    }
     // The token is read as the server reads it from a file: without line break, quotes and
     // `Bearer`.
     let Some(token) = config::client_token(&text) else {

@@ -25,7 +25,7 @@ use prometheus_client::registry::Registry as Metrics;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Maximum number of bytes of responses that wait for their peers to read them. Beyond it, the
-/// slowest reader is disconnected.
+/// slowest readers are disconnected.
 const MAX_UNSENT_BYTES: usize = 256 * 1024 * 1024;
 /// Divisor of the reserved connections that gives the maximum number of new ones.
 const MAX_NEW_SHARE: usize = 4;
@@ -358,8 +358,8 @@ impl Registry {
         }
     }
 
-    /// Notes that a large body is being sent. If too many bytes wait, the peer that has read
-    /// nothing for the longest time is disconnected.
+    /// Notes that a large body is being sent. If too many bytes wait, the peers that have read
+    /// nothing for the longest time are disconnected.
     pub(super) fn send(self: &Arc<Self>, slot: &Arc<Slot>, body: &Bytes) -> Sending {
         let key = body.as_ptr() as usize;
         let mut tables = self.tables();
@@ -369,12 +369,11 @@ impl Registry {
         if shared.readers.len() == 1 {
             tables.unsent_bytes += length;
         }
-        let too_many = tables.unsent_bytes > MAX_UNSENT_BYTES;
-        let slowest = if too_many { tables.slowest_reader() } else { None };
+        let slowest = tables.mark_slowest_readers();
         drop(tables);
-        if let Some(slowest) = slowest {
+        for slot in slowest {
             self.hit(Hit::UnsentBytes);
-            slowest.close();
+            slot.close();
         }
         Sending { registry: Arc::clone(self), slot: Arc::clone(slot), key }
     }
@@ -543,6 +542,30 @@ impl Tables {
                 self.by_address.remove(&address);
             }
         }
+    }
+
+    /// Marks connections that must close so that not too many bytes wait: those whose peers have
+    /// read nothing of a large response for the longest time. Returns them.
+    fn mark_slowest_readers(&self) -> Vec<Arc<Slot>> {
+        let mut marked = Vec::new();
+        // The bytes of a connection that must close stay in `unsent_bytes` until it is closed.
+        while self.unsent_bytes > MAX_UNSENT_BYTES && self.remaining_bytes() > MAX_UNSENT_BYTES {
+            let Some(slowest) = self.slowest_reader() else { break };
+            slowest.must_close.store(true, Relaxed);
+            marked.push(slowest);
+        }
+        marked
+    }
+
+    /// Returns the number of bytes that still wait when all connections that must close are closed.
+    fn remaining_bytes(&self) -> usize {
+        let mut bytes = 0;
+        for body in self.bodies.values() {
+            if body.readers.iter().any(|reader| !reader.must_close.load(Relaxed)) {
+                bytes += body.length;
+            }
+        }
+        bytes
     }
 
     /// Returns the connection whose peer has read nothing of a large response for the longest time.
@@ -785,6 +808,37 @@ mod tests {
         drop((sent, third_sent, fourth_sent));
         assert_eq!(registry.tables().unsent_bytes, 0);
         assert!(registry.tables().bodies.is_empty());
+    }
+
+    #[test]
+    fn a_large_body_disconnects_as_many_slow_readers_as_it_needs() {
+        let limits = Limits { known: 100, reserved: 2, overflow: 1, unknown_per_address: 100 };
+        let registry = Registry::new(limits, Box::new(|_| true));
+        let body = |parts: usize| Bytes::from(vec![0; MAX_UNSENT_BYTES / 8 * parts]);
+        let small: Vec<Bytes> = (0..8).map(|_| body(1)).collect();
+        let mut admissions = Vec::new();
+        let mut sent = Vec::new();
+        for (number, body) in (1..).zip(&small) {
+            let admission = registry.admit(None).unwrap();
+            admission.slot.set_blocked(Some(Duration::from_secs(number)));
+            sent.push(registry.send(&admission.slot, body));
+            admissions.push(admission);
+        }
+        assert!(!admissions.iter().any(is_closing), "they fill the limit and do not exceed it");
+        let large = body(3);
+        let last = registry.admit(None).unwrap();
+        let last_sent = registry.send(&last.slot, &large);
+        let are_closing: Vec<bool> = admissions.iter().map(is_closing).collect();
+        assert_eq!(are_closing, [true, true, true, false, false, false, false, false]);
+        // The connections that must close have room reserved, although they are still open.
+        let tiny = Bytes::from_static(&[0]);
+        let next = registry.admit(None).unwrap();
+        next.slot.set_blocked(Some(Duration::from_secs(100)));
+        let next_sent = registry.send(&next.slot, &tiny);
+        assert_eq!(admissions.iter().filter(|one| is_closing(one)).count(), 4);
+        assert!(!is_closing(&next) && !is_closing(&last));
+        drop((sent, last_sent, next_sent));
+        assert_eq!(registry.tables().unsent_bytes, 0);
     }
 
     #[test]

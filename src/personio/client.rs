@@ -5,6 +5,7 @@
 //! request ([`Client::attempt`]). Look-ups and the first page for `check` have their own files.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -410,7 +411,9 @@ impl Client {
     ) -> Result<CompleteListing<K>, Error> {
         let endpoint = request.target.endpoint;
         let mut collector = ListingCollector::new(request.limits);
-        let mut cursors = HashSet::new();
+        // Only hashes are stored, because Personio decides on the length of a cursor.
+        let cursor_hasher = RandomState::new();
+        let mut cursor_hashes = HashSet::new();
         let mut url = page_url(&request.url, None);
         let mut pages_without_news = 0;
         loop {
@@ -437,7 +440,7 @@ impl Client {
                 return Err(Error::unreadable(endpoint, PAGES_REPEAT));
             }
             url = page_url(&request.url, Some(&cursor));
-            if !cursors.insert(cursor) {
+            if !cursor_hashes.insert(cursor_hasher.hash_one(&cursor)) {
                 return Err(Error::unreadable(endpoint, "its cursors repeat"));
             }
         }

@@ -68,16 +68,18 @@ pub(super) fn suggestion(path: &str, pages: Pages, has_webhooks: bool) -> Option
     None
 }
 
-/// Returns the first route with a name that is spelled like `segment`.
+/// Returns the route with the name that is spelled most like `segment`, if there is one.
 fn find_route<'r>(routes: &[&'r SuggestedRoute], segment: &str) -> Option<&'r SuggestedRoute> {
+    let mut nearest: Option<(usize, &SuggestedRoute)> = None;
     for route in routes {
         for name in route.names {
-            if spelling::slips(segment, name).is_some() {
-                return Some(route);
+            let Some(slips) = spelling::slips(segment, name) else { continue };
+            if nearest.is_none_or(|(fewest, _)| slips < fewest) {
+                nearest = Some((slips, route));
             }
         }
     }
-    None
+    nearest.map(|(_, route)| route)
 }
 
 /// Returns the path of a route and of the segments after its name.

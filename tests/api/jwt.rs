@@ -433,6 +433,48 @@ async fn a_new_key_is_found_although_a_stranger_has_named_keys_that_do_not_exist
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_replaced_under_the_same_id_or_without_ids_is_found_or_asked_for_later() {
+    for id in [Some("d"), None] {
+        let (old, new, stranger) = (Signer::ed(), Signer::ed(), Signer::ed());
+        let publish_key = |key: &Signer| {
+            let key = with(key.jwk(), &json!({"kid": id}));
+            ResponseTemplate::new(200).set_body_json(json!({"keys": [key]}))
+        };
+        let server = MockServer::start().await;
+        respond(&server, publish_key(&old)).await;
+        // The same issuer serves two audiences with the same keys.
+        let second = Issuer {
+            caller: Caller::named("second").unwrap(),
+            audience: "api://second".to_owned(),
+            ..rule(&server)
+        };
+        let bridge = bridge(vec![rule(&server), second]).await;
+        let good = claims(&json!({"exp": seconds(NOW) + 90_000}));
+        let token = |key: &Signer| key.token_with(&with(json!({"alg": "EdDSA"}), &json!({"kid": id})), &good);
+        assert_eq!(ask(&bridge, &token(&old)).await.status, 200, "{id:?}");
+        bridge.clock.pass(Duration::from_secs(31));
+        // A wrong signature is certain after a fetch, and not before the next one is allowed.
+        assert_eq!(ask(&bridge, &token(&stranger)).await.status, 401, "{id:?}");
+        assert_eq!(fetches(&server).await, 2, "{id:?}");
+        respond(&server, publish_key(&new)).await;
+        let early = ask(&bridge, &token(&new)).await;
+        assert!(early.scim_error(503, None).contains("the key of this token is not known yet"), "{id:?} {early:?}");
+        assert_eq!(early.header("retry-after"), "30", "{id:?}");
+        assert_eq!(ask(&bridge, &token(&old)).await.status, 200, "{id:?}: it is known until the next fetch");
+        bridge.clock.pass(Duration::from_secs(30));
+        assert_eq!(ask(&bridge, &token(&new)).await.status, 200, "{id:?}");
+        assert_eq!(fetches(&server).await, 3, "{id:?}");
+        bridge.clock.pass(Duration::from_secs(31));
+        assert_eq!(ask(&bridge, &token(&old)).await.status, 401, "{id:?}: it is withdrawn");
+        // While the issuer does not answer, no signature is certainly wrong.
+        respond(&server, ResponseTemplate::new(500)).await;
+        bridge.clock.pass(Duration::from_secs(31));
+        let unchecked = ask(&bridge, &token(&stranger)).await;
+        assert!(unchecked.scim_error(503, None).contains("its issuer does not answer"), "{id:?} {unchecked:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_an_issuer_is_down_known_keys_stay_good_for_a_day_and_others_cannot_be_checked() {
     let (key, other) = (Signer::ed(), Signer::ed());
     let server = issuer(&[("d", &key)]).await;

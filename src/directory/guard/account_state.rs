@@ -4,9 +4,9 @@
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::directory::Loaded;
 use crate::directory::guard::losses::{Kind, Kinds};
@@ -15,6 +15,9 @@ use crate::scim::{Group, User, Vocabulary};
 /// Hash of a value. 32 bits suffice, because the guard only needs to see nearly all of many
 /// changes.
 type ValueHash = u32;
+/// Hash function with a random key for each process, so that nobody can choose two values with the
+/// same hash. The hashes are never stored.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 /// Hash of an absent value.
 const ABSENT: ValueHash = 0;
 
@@ -300,9 +303,7 @@ impl Accounts {
 
     /// Returns the hash of a user's account state. A missing user has a hash as well.
     pub(super) fn hash_of(&self, id: &str) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.users.find(id).hash(&mut hasher);
-        hasher.finish()
+        HASHER.hash_one(self.users.find(id))
     }
 
     /// Returns the hash of a group's name, or [`ABSENT`] for a missing group.
@@ -313,10 +314,8 @@ impl Accounts {
 
 /// Returns the hash of a value. It is never [`ABSENT`].
 fn hash(text: &str) -> ValueHash {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
     // Lower half of the 64 bits.
-    let hash = hasher.finish() as ValueHash;
+    let hash = HASHER.hash_one(text) as ValueHash;
     if hash == ABSENT { !ABSENT } else { hash }
 }
 

@@ -306,7 +306,7 @@ mod tests {
         Retribución; Remuneración; Cuenta bancaria; Número de cuenta; IRPF; NIF; DNI; NIE; \
         Número de la Seguridad Social; Pasaporte; Religión; Permiso de trabajo; \
         Tarjeta sanitaria; Baja médica; Motivo de baja; Motivo del despido; Alergias; \
-        Contacto de emergencia; Grupo sanguíneo; Sindicato";
+        Contacto de emergencia; Grupo sanguíneo; Sindicato; Imagen de perfil; Foto";
     const FRENCH: &str = "Date de naissance; date_naissance; DateNaissance; datedenaissance; Lieu de naissance; \
         Sexe; Genre; Âge; État civil; Situation familiale; Conjoint; Nombre d'enfants; \
         Nationalité; Handicap; RQTH; Adresse personnelle; Domicile; Rue; Code postal; \
@@ -315,7 +315,7 @@ mod tests {
         Numéro de sécurité sociale; NIR; Passeport; Carte d'identité; Titre de séjour; \
         Permis de travail; Permis de conduire; Mutuelle; Arrêt maladie; Motif de départ; \
         Motif du licenciement; Personne à contacter; Contact d'urgence; Nom de jeune fille; \
-        Religion; Groupe sanguin; Syndicat; Date de nai\u{301}ssance";
+        Religion; Groupe sanguin; Syndicat; Photo; Image de profil; Date de nai\u{301}ssance";
     const ITALIAN: &str = "Data di nascita; data_nascita; Luogo di nascita; Sesso; Genere; Età; Fascia d'età; \
         Stato civile; Coniuge; Figli a carico; Nazionalità; Cittadinanza; Disabilità; \
         Invalidità; Indirizzo; Indirizzo di residenza; Residenza; Domicilio; CAP; \
@@ -323,7 +323,8 @@ mod tests {
         Retribuzione annua; RAL; Busta paga; Remunerazione; Conto corrente; \
         Coordinate bancarie; Codice fiscale; Tessera sanitaria; Carta d'identità; Passaporto; \
         Permesso di soggiorno; Patente; Malattia; Religione; Sindacato; \
-        Motivo della cessazione; Motivo dimissioni; Contatto di emergenza; Gruppo sanguigno";
+        Motivo della cessazione; Motivo dimissioni; Contatto di emergenza; Gruppo sanguigno; \
+        Immagine del profilo";
     const DUTCH: &str = "Geboortedatum; geboorte_datum; Geboorteplaats; Verjaardag; Leeftijd; Geslacht; \
         Nationaliteit; Burgerlijke staat; Echtgenoot; Kinderen; Aantal kinderen; Adres; \
         Huisadres; Thuis-adres; Straat; Huisnummer; Postcode; Woonplaats; Telefoonnummer; \
@@ -332,7 +333,7 @@ mod tests {
         Rijksregisternummer; Loonheffing; Paspoort; Identiteitskaart; Rijbewijs; \
         Verblijfsvergunning; Zorgverzekering; Ziekte; Arbeidsongeschiktheid; Geloof; Vakbond; \
         Noodcontact; Pensioen; Reden van vertrek; Ontslagreden; Reden uit dienst; Bloedgroep; \
-        Meisjesnaam";
+        Meisjesnaam; Pasfoto; Profielfoto";
     const POLISH: &str = "Data urodzenia; data_urodzenia; Miejsce urodzenia; Urodziny; Płeć; PŁEĆ; Wiek; \
         Stan cywilny; Małżonek; Dzieci; Liczba dzieci; Obywatelstwo; Narodowość; \
         Adres zamieszkania; adres_domowy; Miejsce zamieszkania; Ulica; Kod pocztowy; \
@@ -349,8 +350,9 @@ mod tests {
         RG; PIS; IRS; Número da Segurança Social; Cartão de cidadão; Passaporte; \
         Autorização de residência; Carta de condução; Plano de saúde; Doença; Religião; \
         Sindicato; Nome da mãe; Motivo da saída; Motivo do despedimento; Motivo da rescisão; \
-        Contato de emergência; Tipo sanguíneo";
-    const GERMAN: &str = "Vergutung; Staatsangehorigkeit; VERGÜTUNG; Vergu\u{308}tung; Straße; STRAẞE";
+        Contato de emergência; Tipo sanguíneo; Imagem de perfil";
+    const GERMAN: &str = "Vergutung; Staatsangehorigkeit; VERGÜTUNG; Vergu\u{308}tung; Straße; STRAẞE; Bild; \
+        Profilbild; Passfoto; profile_picture; profilePic; Photos";
 
     /// Labels of attributes that hold no personal data, by language.
     const HARMLESS_ENGLISH_AND_GERMAN: &str = "Team; Addressbook group; addressbookgroup; addressBookGroup; Address book group; \
