@@ -1,71 +1,11 @@
-//! Command line as it is given, before anything is checked: names, defaults and help.
+//! Flags of the commands as they are given, before anything is checked: names, defaults and help.
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::Subcommand;
 use clap_complete::Shell;
 
 use crate::config::examples;
-use crate::config::parse_args::{CheckArgs, ExportArgs};
-
-/// Serves the people of a Personio company over SCIM 2.0, read-only.
-#[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100, after_help = examples::ALL)]
-pub struct Args {
-    /// Command to run.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-/// Command to run.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Serve SCIM from a real Personio
-    #[command(after_help = examples::SERVE)]
-    Serve(ServeArgs),
-    /// Serve SCIM from an embedded Personio simulator: to try it out
-    #[command(after_help = examples::DEMO)]
-    Demo(DemoArgs),
-    /// Find out whether the settings are right, and what to change in Personio if not
-    ///
-    /// Asks Personio a few dozen times for a token, a page of persons, some employments and all
-    /// names, and says what can be read, what is missing and what to do about it. Writes nothing,
-    /// neither in Personio nor here. The exit code is 0 if what a server needs can be read from
-    /// Personio, 1 if a server would serve nothing, and 64 if a setting is wrong. Warnings do not
-    /// change it; one of them names the settings that `serve` still needs to start.
-    #[command(after_help = examples::CHECK)]
-    Check(CheckArgs),
-    /// Read the whole directory once and write it to a file or standard output
-    ///
-    /// It needs the same settings as `serve` for Personio and the mapping file, listens nowhere,
-    /// and takes filters, attributes and orders as the server does. What fails writes nothing.
-    #[command(after_help = examples::EXPORT)]
-    Export(ExportArgs),
-    /// Make a random token for a SCIM client, or hash one
-    #[command(subcommand_required = true, after_help = examples::TOKEN)]
-    Token(TokenArgs),
-    /// Run the Personio simulator alone
-    #[command(after_help = examples::SIMULATOR)]
-    Simulator(SimulatorArgs),
-    /// Ask the server on this machine whether it is alive; exit code 0 if so
-    #[command(after_help = examples::HEALTHCHECK)]
-    Healthcheck(HealthcheckArgs),
-    /// Have the server on this machine publish what it holds back
-    ///
-    /// A load that would change suspiciously many users at once is held back, and the data before
-    /// it is served on. /health/ready and the log say what it is. This shows the change, asks
-    /// whether it is right, and has the server publish it; what has become another change meanwhile
-    /// stays held back. It must run as the server's user or root, where the server runs. With
-    /// nothing held back it does nothing.
-    #[command(after_help = examples::APPROVE)]
-    Approve(ApproveArgs),
-    /// Print a script that completes commands and flags in a shell
-    #[command(after_help = examples::COMPLETIONS)]
-    Completions(CompletionsArgs),
-    /// Print the manual page, or write one page for each command
-    #[command(after_help = examples::MAN)]
-    Man(ManArgs),
-}
 
 /// Settings of `serve`.
 #[derive(Debug, clap::Args)]

@@ -6,6 +6,7 @@
 
 mod args;
 mod clients;
+mod command;
 mod effective_setting;
 mod environment;
 mod examples;
@@ -28,10 +29,11 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use crate::config::args::{
-    ApproveArgs, Args, Command, CompletionsArgs, DemoArgs, HealthcheckArgs, LocalServer, LogArgs, ManArgs, Population,
+    ApproveArgs, CompletionsArgs, DemoArgs, HealthcheckArgs, LocalServer, LogArgs, ManArgs, Population,
     ServeArgs, SimulatorArgs, TokenAction, TokenArgs, TokenOutput,
 };
 use crate::config::args::{PersonioArgs, ScimArgs};
+pub use crate::config::command::{Args, Command};
 pub use crate::config::effective_setting::Told;
 use crate::config::mapping::Chosen;
 pub use crate::config::parse_args::{CheckArgs, Checking, ExportArgs, Format, Reading};
