@@ -29,8 +29,8 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use crate::config::args::{
-    ApproveArgs, CompletionsArgs, DemoArgs, HealthcheckArgs, LocalServer, LogArgs, ManArgs, Population,
-    ServeArgs, SimulatorArgs, TokenAction, TokenArgs, TokenOutput,
+    ApproveArgs, CompletionsArgs, DemoArgs, HealthcheckArgs, LocalServer, LogArgs, ManArgs, Population, ServeArgs,
+    SimulatorArgs, TokenAction, TokenArgs, TokenOutput,
 };
 use crate::config::args::{PersonioArgs, ScimArgs};
 pub use crate::config::command::{Args, Command};

@@ -18,8 +18,11 @@ use futures_util::Stream;
 use crate::connections::flow::Flow;
 use crate::connections::registry::{Registry, Sending};
 
-/// Maximum number of bytes of a response that the HTTP library gets at once, since it copies them.
+/// Number of bytes of a large response that the HTTP library gets at once, since it copies them.
 const PART_BYTES: usize = 32 * 1024;
+/// Maximum number of bytes of a small response or of the last part of a large one. A small rest
+/// would cost a system call of its own.
+const MAX_LAST_PART_BYTES: usize = 48 * 1024;
 /// Maximum number of bytes that are read and discarded of a body that the handler did not need.
 const MAX_UNNEEDED_BYTES: usize = 16 * 1024;
 /// Maximum number of attempts to read more of such a body. Bytes that have not arrived by then are
@@ -137,7 +140,7 @@ impl Exchange {
             let size = body.size();
             let (content, sending) = match body.try_into_bytes() {
                 Ok(bytes) => {
-                    let large = connection.filter(|_| bytes.len() > PART_BYTES);
+                    let large = connection.filter(|_| bytes.len() > MAX_LAST_PART_BYTES);
                     let sending = large.map(|large| large.registry.send(&large.flow.slot, &bytes));
                     (Content::Whole(bytes), sending)
                 }
@@ -187,7 +190,8 @@ impl<B: MessageBody> MessageBody for Sent<B> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         match &mut self.get_mut().content {
             Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Content::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(bytes.len().min(PART_BYTES))))),
+            Content::Whole(bytes) if bytes.len() <= MAX_LAST_PART_BYTES => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
+            Content::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(PART_BYTES)))),
             Content::Parts(body) => body.as_mut().poll_next(context),
         }
     }

@@ -27,7 +27,8 @@ pub(super) struct Flow {
     pub(super) head_since: Cell<Option<Instant>>,
     /// Number of bytes of the body that were not passed on yet, if its length is known.
     body_left: Cell<Option<u64>>,
-    /// Waker of a reader that waits for permission to pass on bytes.
+    /// Waker of a reader that waits for permission to pass on bytes which have arrived. A reader for
+    /// which nothing has arrived is woken by the socket.
     held_reader: RefCell<Option<Waker>>,
 }
 
@@ -76,7 +77,8 @@ impl Flow {
     /// Notes that a response is complete or was abandoned.
     pub(super) fn end_answer(&self) {
         self.phase.set(Phase::Head);
-        self.slot.set_activity(Activity::Reading);
+        let is_held = self.held_reader.borrow().is_some();
+        self.slot.set_activity(if is_held { Activity::Reading } else { Activity::Waiting });
         self.wake_reader();
     }
 
@@ -127,7 +129,12 @@ impl Flow {
         }
     }
 
-    /// Wakes the reader if it waits.
+    /// Notes that the socket wakes the reader.
+    pub(super) fn forget_reader(&self) {
+        self.held_reader.borrow_mut().take();
+    }
+
+    /// Wakes the reader if it waits for permission.
     pub(super) fn wake_reader(&self) {
         let held = self.held_reader.borrow_mut().take();
         if let Some(waker) = held {

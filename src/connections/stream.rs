@@ -51,6 +51,23 @@ impl Transport {
             Self::Tls(_) => false,
         }
     }
+
+    /// Has the task woken when the peer sends something. Reports false if something has arrived
+    /// already, or if that is not known.
+    fn wakes_when_readable(&self, context: &mut Context<'_>) -> bool {
+        match self {
+            Self::Plain(transport) => transport.poll_read_ready(context).is_pending(),
+            // The TLS session may hold bytes that the socket does not report.
+            Self::Tls(_) => false,
+        }
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(transport) => Pin::new(transport).poll_read(context, buffer),
+            Self::Tls(transport) => Pin::new(transport).poll_read(context, buffer),
+        }
+    }
 }
 
 impl GuardedStream {
@@ -168,7 +185,11 @@ impl AsyncRead for GuardedStream {
         stream.check(context)?;
         let allowance = if stream.blocked_since.is_some() { 0 } else { stream.flow.allowance() };
         if allowance == 0 {
-            stream.flow.hold_reader(context);
+            if stream.held.is_empty() && stream.transport.wakes_when_readable(context) {
+                stream.flow.forget_reader();
+            } else {
+                stream.flow.hold_reader(context);
+            }
             return stream.wait(context);
         }
         let limit = allowance.saturating_sub(stream.passed_in_turn).min(buffer.remaining());
@@ -181,16 +202,21 @@ impl AsyncRead for GuardedStream {
             stream.pass_held(limit, buffer);
             return Poll::Ready(Ok(()));
         }
-        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(limit));
-        let read = match &mut stream.transport {
-            Transport::Plain(transport) => Pin::new(transport).poll_read(context, &mut part),
-            Transport::Tls(transport) => Pin::new(transport).poll_read(context, &mut part),
+        let earlier = buffer.filled().len();
+        let read = if limit == buffer.remaining() {
+            stream.transport.poll_read(context, buffer)
+        } else {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(limit));
+            let read = stream.transport.poll_read(context, &mut part);
+            let count = part.filled().len();
+            buffer.advance(count);
+            read
         };
         if read.is_pending() {
             return stream.wait(context);
         }
         ready!(read)?;
-        let bytes = part.filled();
+        let bytes = buffer.filled().get(earlier..).unwrap_or_default();
         let is_first = !std::mem::replace(&mut stream.has_read, true);
         if is_first && stream.transport.is_plain() && bytes.first().is_some_and(|first| protocol::is_tls(*first)) {
             stream.admission.registry.hit(Hit::TlsAtPlain);
@@ -198,7 +224,7 @@ impl AsyncRead for GuardedStream {
         }
         let passed = stream.pass(bytes);
         stream.held.extend_from_slice(bytes.get(passed..).unwrap_or_default());
-        buffer.advance(passed);
+        buffer.set_filled(earlier + passed);
         Poll::Ready(Ok(()))
     }
 }

@@ -443,11 +443,8 @@ async fn a_key_replaced_under_the_same_id_or_without_ids_is_found_or_asked_for_l
         let server = MockServer::start().await;
         respond(&server, publish_key(&old)).await;
         // The same issuer serves two audiences with the same keys.
-        let second = Issuer {
-            caller: Caller::named("second").unwrap(),
-            audience: "api://second".to_owned(),
-            ..rule(&server)
-        };
+        let second =
+            Issuer { caller: Caller::named("second").unwrap(), audience: "api://second".to_owned(), ..rule(&server) };
         let bridge = bridge(vec![rule(&server), second]).await;
         let good = claims(&json!({"exp": seconds(NOW) + 90_000}));
         let token = |key: &Signer| key.token_with(&with(json!({"alg": "EdDSA"}), &json!({"kid": id})), &good);
