@@ -24,6 +24,7 @@ use futures_util::future::join_all;
 use personio_scim::clock::{Clock, SystemClock};
 use personio_scim::directory::Approval;
 use personio_scim::mapping::GroupKind;
+use personio_scim::scim::EXTENSION_USER as PERSONIO;
 use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, Person, Quirks, Termination, World};
 use serde_json::{Value, json};
 use truth::Truth;
@@ -41,7 +42,6 @@ const MAX_CHANGE: f64 = 0.2;
 /// Marker in every value that must not leave and in the text of failures.
 const PRIVATE: &str = "MARKER-c4a1";
 const HOURS: f64 = 27.182_818;
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 const HOUR: Duration = Duration::from_secs(3600);
 /// Duration after which look-ups are read again.
 const NAMES_ARE_OLD: Duration = Duration::from_secs(25 * 3600);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use personio_scim::mapping::GroupKind;
+use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, ERROR, EXTENSION_USER as PERSONIO};
 use personio_scim::simulator::{Action, Endpoint, Fault, Person, World};
 use reqwest::Method;
 use serde_json::Value;
@@ -145,8 +146,8 @@ async fn while_there_is_no_snapshot_one_person_alone_is_fetched() {
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
     let bridge = setup.start_with(simulator);
-    let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-    let extension = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
+    let enterprise = ENTERPRISE;
+    let extension = PERSONIO;
     let managed = later.iter().find(|user| user[enterprise]["manager"].is_object()).unwrap();
     let path = format!("/Users/{}", managed["id"].as_str().unwrap());
     until("names were read", async || bridge.simulator.requests(Endpoint::CostCenters) == 1).await;
@@ -227,7 +228,7 @@ async fn meta_moves_exactly_when_something_emitted_does() {
     bridge.simulator.with_world(|world| world.persons.iter_mut().for_each(|person| person.gender = Some("x".into())));
     assert_eq!(bridge.reloaded().await, first, "nothing that is emitted has changed");
 
-    let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    let enterprise = ENTERPRISE;
     let manager = |user: &Value| user[enterprise]["manager"]["value"].as_str().map(str::to_owned);
     let boss = first.iter().find_map(manager).unwrap();
     bridge.simulator.with_world(|world| {
@@ -404,9 +405,6 @@ async fn what_takes_long_is_answered_as_what_does_not() {
     pages.extend(bridge.list("/Users", &[("startIndex", "1001")]).await["Resources"].as_array().unwrap().clone());
     assert_eq!(pages, users);
 }
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// Raises the upstream timeout, so that a load waits for a request that hangs.
 fn never_loading(mut setup: Setup) -> Setup {
@@ -649,7 +647,7 @@ async fn what_no_library_would_send_is_asked_for_nowhere_either() {
             let answer = raw(&bridge, &format!("{base}/{id}")).await;
             let is_refused = ["HTTP/1.1 404 ", "HTTP/1.1 503 "].iter().any(|status| answer.starts_with(status));
             assert!(is_refused, "{id}: {answer}");
-            assert!(answer.contains("urn:ietf:params:scim:api:messages:2.0:Error"), "{id}: {answer}");
+            assert!(answer.contains(ERROR), "{id}: {answer}");
         }
     }
     assert_eq!(bridge.simulator.requests(Endpoint::Person) + bridge.simulator.requests(Endpoint::Unknown), 0);

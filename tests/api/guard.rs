@@ -5,15 +5,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use personio_scim::mapping::GroupKind;
+use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
 use personio_scim::simulator::{
     Action, CustomAttribute, Employment, Endpoint, Fault, Named, OrgUnit, OrgUnitKind, Person, Quirks, World,
 };
 use serde_json::Value;
 
 use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, stamp};
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// Starts a server with this company and the default threshold, and waits for its first load.
 async fn guarded_world(world: World) -> (Bridge, Vec<Value>) {

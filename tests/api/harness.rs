@@ -13,6 +13,7 @@ use personio_scim::config::{Config, Personio, Scim, State, Told};
 use personio_scim::directory::{Approval, Directory};
 use personio_scim::mapping::Policy;
 use personio_scim::personio::{Limits, Retry};
+use personio_scim::scim::ERROR;
 use personio_scim::scim::filter;
 use personio_scim::simulator::{Options, Rate, Simulator, World};
 use personio_scim::tls::Pair;
@@ -273,7 +274,7 @@ impl Answer {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         assert!(self.header("content-type").starts_with("application/scim+json"), "{:?}", self.headers);
         let body = self.json();
-        assert_eq!(body["schemas"], serde_json::json!(["urn:ietf:params:scim:api:messages:2.0:Error"]));
+        assert_eq!(body["schemas"], serde_json::json!([ERROR]));
         assert_eq!(body["status"], status.to_string());
         assert_eq!(body.get("scimType").and_then(Value::as_str), scim_type, "{body}");
         body["detail"].as_str().unwrap().to_owned()

@@ -5,14 +5,12 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use personio_scim::mapping::Custom;
 use personio_scim::scim::{AttributeType, CustomAttribute as Served};
+use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
 use personio_scim::simulator::{CustomAttribute, Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, World};
 use serde_json::{Value, json};
 
 use crate::harness::{SHORT, Setup, TOKEN, TestClock, by_id};
 use crate::process::{Program, get};
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 fn person(id: &str, custom_attributes: Vec<CustomAttribute>) -> Person {
     let email = Some(format!("p{id}@example.com"));

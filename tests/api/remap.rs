@@ -4,14 +4,13 @@
 use personio_scim::config::Config;
 use personio_scim::directory::Kind;
 use personio_scim::mapping::{Custom, Policy};
+use personio_scim::scim::EXTENSION_USER as PERSONIO;
 use personio_scim::scim::{AttributeType, CustomAttribute as Served};
 use personio_scim::simulator::{Action, CustomAttribute, Employment, Endpoint, Fault, Person, World};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Bridge, NOW, PAUSE_OVER, Setup, TestClock, ids, until};
 use crate::process::{Program, file, get, settings};
-
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// Returns persons with a badge, which is text in Personio.
 fn people(count: usize) -> World {

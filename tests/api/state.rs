@@ -10,6 +10,7 @@ use personio_scim::clock::Clock;
 use personio_scim::config::State;
 use personio_scim::directory::persistence::state_file::StateFile;
 use personio_scim::mapping::{Custom, GroupKind};
+use personio_scim::scim::EXTENSION_USER as EXTENSION;
 use personio_scim::scim::{AttributeType, CustomAttribute as Served};
 use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, Simulator, World};
 use serde_json::{Value, json};
@@ -22,7 +23,6 @@ use crate::process::{Program, get, run, settings};
 const KEY: &str = "the-key-of-state-files-in-these-tests";
 /// Time of a restart: clearly later than [`NOW`], and before the data is too old.
 const LATER: &str = "2026-11-23T10:10:00Z";
-const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// Folder for a state file.
 struct Folder(TempDir);
