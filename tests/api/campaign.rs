@@ -29,7 +29,9 @@ use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, Person,
 use serde_json::{Value, json};
 use truth::Truth;
 
-use crate::harness::{Answer, Bridge, NOW, SHORT, Setup, TOKEN, TestClock, by_id, encoded, http, ids, until};
+use crate::harness::{
+    Answer, Bridge, NOW, SHORT, Setup, TOKEN, TestClock, by_id, encoded, http, ids, metric_in, until,
+};
 use crate::process::{Program, get, settings};
 
 mod approval;
@@ -842,14 +844,11 @@ impl Campaign {
     }
 
     /// Returns the numbers of succeeded loads, failed loads and held changes.
-    async fn loads(&self) -> [u32; 3] {
+    async fn loads(&self) -> [u64; 3] {
         let metrics = self.bridge.get("/metrics").await.text;
         let names =
             ["loads_total{outcome=\"succeeded\"}", "loads_total{outcome=\"failed\"}", "changes_held_back_total"];
-        names.map(|name| {
-            let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("personio_scim_{name} ")));
-            line.unwrap_or_else(|| panic!("{name} is not in {metrics}")).parse().unwrap()
-        })
+        names.map(|name| metric_in(&metrics, name))
     }
 
     /// Ends the failures and checks that within a few loads the server returns the same as a new

@@ -12,12 +12,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, TOKEN, answer, by_id, stamp, until};
-
-/// Returns the number of requests for persons so far.
-fn loads(bridge: &Bridge) -> usize {
-    bridge.simulator.requests(Endpoint::Persons)
-}
+use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, TOKEN, answer, by_id, loads, stamp, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fresh_data_costs_nothing() {
@@ -146,9 +141,7 @@ async fn while_there_is_no_snapshot_one_person_alone_is_fetched() {
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
     let bridge = setup.start_with(simulator);
-    let enterprise = ENTERPRISE;
-    let extension = PERSONIO;
-    let managed = later.iter().find(|user| user[enterprise]["manager"].is_object()).unwrap();
+    let managed = later.iter().find(|user| user[ENTERPRISE]["manager"].is_object()).unwrap();
     let path = format!("/Users/{}", managed["id"].as_str().unwrap());
     until("names were read", async || bridge.simulator.requests(Endpoint::CostCenters) == 1).await;
 
@@ -161,7 +154,7 @@ async fn while_there_is_no_snapshot_one_person_alone_is_fetched() {
     for answer in answers {
         let user = answer.json();
         let members = ["id", "externalId", "userName", "name", "displayName", "title", "active", "emails", "userType"];
-        for member in members.into_iter().chain([enterprise, extension]) {
+        for member in members.into_iter().chain([ENTERPRISE, PERSONIO]) {
             assert_eq!(without_addresses(&user)[member], without_addresses(managed)[member], "{member}");
         }
     }
@@ -228,8 +221,7 @@ async fn meta_moves_exactly_when_something_emitted_does() {
     bridge.simulator.with_world(|world| world.persons.iter_mut().for_each(|person| person.gender = Some("x".into())));
     assert_eq!(bridge.reloaded().await, first, "nothing that is emitted has changed");
 
-    let enterprise = ENTERPRISE;
-    let manager = |user: &Value| user[enterprise]["manager"]["value"].as_str().map(str::to_owned);
+    let manager = |user: &Value| user[ENTERPRISE]["manager"]["value"].as_str().map(str::to_owned);
     let boss = first.iter().find_map(manager).unwrap();
     bridge.simulator.with_world(|world| {
         let person = world.persons.iter_mut().find(|person| person.id == boss).unwrap();
@@ -245,7 +237,7 @@ async fn meta_moves_exactly_when_something_emitted_does() {
         let expected = if is_touched { Value::from(now.as_str()) } else { before["meta"]["lastModified"].clone() };
         assert_eq!(after["meta"]["lastModified"], expected);
         if is_touched && after["id"] != boss.as_str() {
-            assert_eq!(after[enterprise]["manager"]["displayName"], "The Boss");
+            assert_eq!(after[ENTERPRISE]["manager"]["displayName"], "The Boss");
         }
     }
 
@@ -254,7 +246,7 @@ async fn meta_moves_exactly_when_something_emitted_does() {
     bridge.simulator.with_world(|world| world.org_units.iter_mut().for_each(|unit| unit.name.push_str(" (new)")));
     let third = bridge.reloaded().await;
     for (before, after) in second.iter().zip(&third) {
-        let is_member = after[enterprise]["department"].is_string();
+        let is_member = after[ENTERPRISE]["department"].is_string();
         assert_eq!(before["meta"]["version"] != after["meta"]["version"], is_member, "{after}");
     }
 }
