@@ -37,7 +37,7 @@ async fn data_is_refreshed_although_nobody_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_that_takes_longer_than_that_is_the_only_one() {
+async fn loads_that_take_longer_than_the_interval_do_not_overlap() {
     let bridge = setup(30).start();
     bridge.ready().await;
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(5 * EVERY)));

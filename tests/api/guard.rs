@@ -510,7 +510,7 @@ async fn clients_are_not_made_to_wait_and_loads_keep_their_rhythm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn employments_that_vanish_take_nothing_from_a_few() {
+async fn one_person_whose_employments_vanish_loses_the_extension() {
     let (bridge, users) = guarded(60).await;
     bridge.simulator.with_world(|world| world.persons[5].employments.clear());
     let id = bridge.simulator.with_world(|world| world.persons[5].id.clone());
