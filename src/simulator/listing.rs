@@ -184,7 +184,8 @@ impl Listing {
 
 /// Creates a page without entries and without a next link.
 pub(super) fn empty_page(path: &str, base_url: &str) -> Value {
-    json!({ "_data": [], "_meta": { "links": { "self": { "href": format!("{base_url}{path}") } } } })
+    let href = format!("{base_url}{path}");
+    json!({ "_data": [], "_meta": { "links": { "self": { "href": href } } } })
 }
 
 /// Parses a query into its parameters by name. The last parameter of a name counts.

@@ -48,35 +48,56 @@ fn ids_and_addresses_are_unique_and_plain() {
     }
 }
 
+/// Asserts that the share of persons who pass, in percent, is in a range.
+#[track_caller]
+fn assert_share(
+    persons: &[Person],
+    name: &str,
+    expected: RangeInclusive<f64>,
+    passes: impl Fn(&Person) -> bool,
+) {
+    let count = persons.iter().filter(|person| passes(person)).count();
+    let percent = count as f64 * 100.0 / persons.len() as f64;
+    assert!(expected.contains(&percent), "{name}: {percent}");
+}
+
+/// Reports whether the current employment passes.
+fn current(person: &Person, passes: impl Fn(&Employment) -> bool) -> bool {
+    person.employments.first().is_some_and(passes)
+}
+
+fn has_status(person: &Person, status: &str) -> bool {
+    current(person, |employment| employment.status.as_deref() == Some(status))
+}
+
+/// Reports whether the generator has left something out.
+fn is_sparse(person: &Person) -> bool {
+    person.email.is_none()
+        || person.last_name.is_none()
+        || current(person, |employment| employment.position.is_none())
+        || person.employments.is_empty()
+}
+
 #[test]
 fn the_shares_are_believable() {
     let persons = world(20_000).persons;
-    let current = |person: &Person, test: &dyn Fn(&Employment) -> bool| {
-        person.employments.first().is_some_and(test)
-    };
-    let has_status =
-        |status: &'static str| move |it: &Employment| it.status.as_deref() == Some(status);
-    let share = |name: &str, passes: &dyn Fn(&Person) -> bool, expected: RangeInclusive<f64>| {
-        let percent = persons.iter().filter(|person| passes(person)).count() as f64 / 200.0;
-        assert!(expected.contains(&percent), "{name}: {percent}");
-    };
-    share("active", &|p| current(p, &has_status("ACTIVE")), 83.0..=87.0);
-    share("leave", &|p| current(p, &has_status("LEAVE")), 2.0..=4.0);
-    share("onboarding", &|p| current(p, &has_status("ONBOARDING")), 1.5..=2.5);
-    share("left", &|p| current(p, &has_status("INACTIVE")), 8.5..=11.5);
-    share("inactive", &|p| p.status.as_deref() == Some("INACTIVE"), 8.5..=11.5);
-    share("external", &|p| current(p, &|it| it.kind.as_deref() == Some("EXTERNAL")), 4.0..=6.0);
-    share("two employments", &|p| p.employments.len() == 2, 4.0..=6.0);
-    share("preferred name", &|p| p.preferred_name.is_some(), 28.0..=32.0);
-    let sparse = |p: &Person| {
-        p.email.is_none()
-            || p.last_name.is_none()
-            || current(p, &|it| it.position.is_none())
-            || p.employments.is_empty()
-    };
-    share("sparse", &sparse, 1.5..=2.5);
-    share("two cost centres", &|p| current(p, &|it| it.cost_centers.len() == 2), 13.0..=17.0);
-    share("not ASCII", &|p| !p.last_name.as_deref().unwrap_or_default().is_ascii(), 30.0..=70.0);
+    assert_share(&persons, "active", 83.0..=87.0, |p| has_status(p, "ACTIVE"));
+    assert_share(&persons, "leave", 2.0..=4.0, |p| has_status(p, "LEAVE"));
+    assert_share(&persons, "onboarding", 1.5..=2.5, |p| has_status(p, "ONBOARDING"));
+    assert_share(&persons, "left", 8.5..=11.5, |p| has_status(p, "INACTIVE"));
+    assert_share(&persons, "inactive", 8.5..=11.5, |p| p.status.as_deref() == Some("INACTIVE"));
+    assert_share(&persons, "external", 4.0..=6.0, |p| {
+        current(p, |it| it.kind.as_deref() == Some("EXTERNAL"))
+    });
+    assert_share(&persons, "two employments", 4.0..=6.0, |p| p.employments.len() == 2);
+    assert_share(&persons, "preferred name", 28.0..=32.0, |p| p.preferred_name.is_some());
+    assert_share(&persons, "sparse", 1.5..=2.5, is_sparse);
+    assert_share(&persons, "two cost centres", 13.0..=17.0, |p| {
+        current(p, |it| it.cost_centers.len() == 2)
+    });
+    assert_share(&persons, "not ASCII", 30.0..=70.0, |p| {
+        !p.last_name.as_deref().unwrap_or_default().is_ascii()
+    });
 }
 
 #[test]
