@@ -1,7 +1,10 @@
 //! Benchmarks of a query: parsing a filter, evaluating it for all users, and a whole list request
 //! without the network. `cargo bench --bench query`
 
-#![expect(clippy::unwrap_used, reason = "a benchmark that meets something unexpected fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that meets something unexpected fails by panicking"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -15,10 +18,13 @@ use futures_util::future::BoxFuture;
 use personio_scim::auth::{Access, Caller, Client, Rules, Token};
 use personio_scim::clock::SystemClock;
 use personio_scim::directory::{
-    Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, Progress, Source, SourceError, Told,
+    Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, Progress, Source,
+    SourceError, Told,
 };
 use personio_scim::scim::filter::{Filter, Limits};
-use personio_scim::scim::{CursorKey, ListQuery, Paging, Resources, SearchRequest, User, Vocabulary};
+use personio_scim::scim::{
+    CursorKey, ListQuery, Paging, ResourceTypes, Resources, SearchRequest, User, Vocabulary,
+};
 use personio_scim::server;
 use personio_scim::server::{Pages, Parts, State};
 use tokio::runtime::Runtime;
@@ -29,19 +35,25 @@ use made::{SIZES, resources, user, vocabulary};
 
 const SIMPLE: &str = "active eq false";
 const COMPLEX: &str = "(title co \"engineer\" or not (name.familyName sw \"mü\")) and \
-                       urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department ne \"Sales\" and \
-                       (emails[type eq \"work\" and value ew \"example.com\"] or meta.lastModified gt \"2026-01-01T00:00:00Z\")";
+                       urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:\
+                       department ne \"Sales\" and \
+                       (emails[type eq \"work\" and value ew \"example.com\"] or \
+                       meta.lastModified gt \"2026-01-01T00:00:00Z\")";
 /// Filters that have no index, need every distinct value, or read members.
 const SENSIBLE: &[(&str, &str)] = &[
     ("co beyond ASCII", "userName co \"ü\""),
     ("ew beyond ASCII", "displayName ew \"ü\""),
     ("location", "meta.location eq \"https://scim.example.com/scim/v2/Users/1204711\""),
-    ("reference of a manager", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.$ref ew \"/1\""),
+    (
+        "reference of a manager",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.$ref ew \"/1\"",
+    ),
     ("reference of a group", "groups.$ref ew \"/department-3\""),
     ("name in brackets", "name[familyName eq \"Rossi\" and givenName eq \"Anna\"]"),
     (
         "manager in brackets",
-        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager[displayName eq \"Grace Fitzgerald\"]",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:\
+         manager[displayName eq \"Grace Fitzgerald\"]",
     ),
 ];
 /// Tests that fill a filter of 10 kB. `#` is replaced by a different number in each test.
@@ -65,28 +77,38 @@ fn parse(criterion: &mut Criterion) {
     }
 }
 
+fn filtered(filter: &str) -> SearchRequest {
+    SearchRequest { filter: Some(filter.to_owned()), ..SearchRequest::default() }
+}
+
 fn select(criterion: &mut Criterion) {
     let types = vocabulary().types;
     let mut group = criterion.benchmark_group("select");
     group.sample_size(20);
     for size in SIZES {
         let users = resources(&types, size);
-        let search = |filter: &str| SearchRequest { filter: Some(filter.to_owned()), ..SearchRequest::default() };
-        let by_name = SearchRequest { sort_by: Some("name.familyName".to_owned()), ..SearchRequest::default() };
+        let by_name = Some("name.familyName".to_owned());
         for (name, request) in [
-            ("simple filter", search(SIMPLE)),
-            ("complex filter", search(COMPLEX)),
-            ("indexed equality", search(INDEXED)),
-            ("sorted", by_name),
+            ("simple filter", filtered(SIMPLE)),
+            ("complex filter", filtered(COMPLEX)),
+            ("indexed equality", filtered(INDEXED)),
+            ("sorted", SearchRequest { sort_by: by_name, ..SearchRequest::default() }),
             ("everybody", SearchRequest::default()),
         ] {
             let paging = Paging::after(size - 100, 100);
-            let query = ListQuery::new(&request, &[&types.user], Limits::default(), paging).unwrap();
+            let query =
+                ListQuery::new(&request, &[&types.user], Limits::default(), paging).unwrap();
             group.bench_with_input(BenchmarkId::new(name, size), &users, |bencher, users| {
                 bencher.iter(|| black_box(query.select(&[users])));
             });
         }
     }
+}
+
+/// Binds a search for users. The page is the first 100 of them.
+fn first_page(request: &SearchRequest, types: &ResourceTypes) -> ListQuery {
+    let paging = Paging::after(0, 100);
+    ListQuery::new(request, &[&types.user], Limits::default(), paging).unwrap()
 }
 
 /// Returns a filter of as many tests as 10 kB hold.
@@ -109,16 +131,25 @@ fn hard(criterion: &mut Criterion) {
     let users = resources(&types, 100_000);
     let mut group = criterion.benchmark_group("hard");
     group.sample_size(10);
-    let mut filters: Vec<(String, String)> =
-        SENSIBLE.iter().map(|(name, filter)| ((*name).to_owned(), (*filter).to_owned())).collect();
-    let names: Vec<String> = (0..20).map(|number| format!("userName eq \"person.{number}@example.com\"")).collect();
+    let mut filters: Vec<(String, String)> = Vec::new();
+    for (name, filter) in SENSIBLE {
+        filters.push(((*name).to_owned(), (*filter).to_owned()));
+    }
+    let mut names = Vec::new();
+    for number in 0..20 {
+        names.push(format!("userName eq \"person.{number}@example.com\""));
+    }
     filters.push(("20 names".to_owned(), names.join(" or ")));
-    filters.push(("ew of 5000 letters".to_owned(), format!("displayName ew \"{}\"", "ü".repeat(5000))));
-    filters.push(("eq of 10000 letters".to_owned(), format!("displayName eq \"{}\"", "u".repeat(10_000))));
-    filters.extend(CHAINS.iter().map(|(name, test)| (format!("10 kB of {name}"), chain(test))));
+    let end = format!("displayName ew \"{}\"", "ü".repeat(5000));
+    filters.push(("ew of 5000 letters".to_owned(), end));
+    let whole = format!("displayName eq \"{}\"", "u".repeat(10_000));
+    filters.push(("eq of 10000 letters".to_owned(), whole));
+    for (name, test) in CHAINS {
+        filters.push((format!("10 kB of {name}"), chain(test)));
+    }
     for (name, filter) in filters {
-        let request = SearchRequest { filter: Some(filter), ..SearchRequest::default() };
-        let query = ListQuery::new(&request, &[&types.user], Limits::default(), Paging::after(0, 100)).unwrap();
+        let request = filtered(&filter);
+        let query = first_page(&request, &types);
         group.bench_with_input(BenchmarkId::new(name, 100_000), &users, |bencher, users| {
             bencher.iter(|| black_box(query.select(&[users])));
         });
@@ -133,11 +164,14 @@ fn first(criterion: &mut Criterion) {
     for size in SIZES {
         let all: Vec<_> = resources(&types, size).all().to_vec();
         for (name, filter) in [("simple filter", SIMPLE), ("complex filter", COMPLEX)] {
-            let request = SearchRequest { filter: Some(filter.to_owned()), ..SearchRequest::default() };
-            let query = ListQuery::new(&request, &[&types.user], Limits::default(), Paging::after(0, 100)).unwrap();
+            let request = filtered(filter);
+            let query = first_page(&request, &types);
             group.bench_function(BenchmarkId::new(name, size), |bencher| {
-                let fresh = || Resources::new(&types.user, all.clone());
-                bencher.iter_batched_ref(fresh, |users| query.select(&[users]).to_json(), BatchSize::PerIteration);
+                bencher.iter_batched_ref(
+                    || Resources::new(&types.user, all.clone()),
+                    |users| query.select(&[users]).to_json(),
+                    BatchSize::PerIteration,
+                );
             });
         }
     }
@@ -180,40 +214,46 @@ impl Source for Made {
     }
 }
 
+/// Returns the state of a server for `size` users, whose loads run on `uploads`.
+fn state(size: usize, uploads: &Runtime) -> State {
+    let day = Duration::from_secs(24 * 3600);
+    let freshness = Freshness {
+        cache_ttl: day,
+        refresh_wait: day,
+        refresh_every: None,
+        max_stale: day,
+        pause: day,
+        soon: day,
+    };
+    let clock = Arc::new(SystemClock::default());
+    let handle = uploads.handle().clone();
+    let source = Arc::new(Made(size, Arc::new(vocabulary())));
+    let directory = Directory::new(source, freshness, MaxChange(1.0), None, clock.clone(), handle);
+    let client = Client::simple(Caller::named("client").unwrap(), Token::of(TOKEN.as_bytes()));
+    let rules = Rules { clients: vec![client], ..Rules::default() };
+    State::new(Parts {
+        directory,
+        access: Access::new(rules, clock, uploads.handle().clone()).unwrap(),
+        cursor_key: CursorKey::new(b"secret"),
+        announces_pagination: true,
+        max_results: 10_000,
+        filter_limits: Limits::default(),
+        base_url: "http://127.0.0.1/scim/v2".to_owned(),
+        settings: Arc::default(),
+        pages: Pages { status: false, metrics: true },
+        register: Box::new(|_: &mut _| {}),
+    })
+}
+
 fn request(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("request");
     group.sample_size(20);
     let uploads = Runtime::new().unwrap();
     for size in SIZES {
-        let day = Duration::from_secs(24 * 3600);
-        let freshness =
-            Freshness { cache_ttl: day, refresh_wait: day, refresh_every: None, max_stale: day, pause: day, soon: day };
-        let handle = uploads.handle().clone();
-        let source = Arc::new(Made(size, Arc::new(vocabulary())));
-        let directory =
-            Directory::new(source, freshness, MaxChange(1.0), None, Arc::new(SystemClock::default()), handle);
-        let client = Client::simple(Caller::named("client").unwrap(), Token::of(TOKEN.as_bytes()));
-        let rules = Rules { clients: vec![client], ..Rules::default() };
-        let access = Access::new(rules, Arc::new(SystemClock::default()), uploads.handle().clone()).unwrap();
-        let cursor_key = CursorKey::new(b"secret");
-        let (max_results, filter_limits, register) = (10_000, Limits::default(), Box::new(|_: &mut _| {}));
-        let (settings, pages) = (Arc::default(), Pages { status: false, metrics: true });
-        let parts = Parts {
-            directory,
-            access,
-            cursor_key,
-            announces_pagination: true,
-            max_results,
-            filter_limits,
-            base_url: "http://127.0.0.1/scim/v2".to_owned(),
-            settings,
-            pages,
-            register,
-        };
-        let state = State::new(parts);
-        let state = web::Data::new(state);
+        let state = web::Data::new(state(size, &uploads));
         let runtime = actix_web::rt::System::new();
-        let app = App::new().app_data(state.clone()).configure(|service| server::configure(service, &state));
+        let app = App::new().app_data(state.clone());
+        let app = app.configure(|service| server::configure(service, &state));
         let app = runtime.block_on(test::init_service(app));
         let last = size - 99;
         for (name, uri) in [
@@ -225,8 +265,8 @@ fn request(criterion: &mut Criterion) {
         ] {
             group.bench_function(BenchmarkId::new(name, size), |bencher| {
                 bencher.iter(|| {
-                    let request =
-                        test::TestRequest::get().uri(&uri).insert_header(("Authorization", format!("Bearer {TOKEN}")));
+                    let authorization = ("Authorization", format!("Bearer {TOKEN}"));
+                    let request = test::TestRequest::get().uri(&uri).insert_header(authorization);
                     let response = runtime.block_on(app.call(request.to_request())).unwrap();
                     assert!(response.status().is_success());
                     black_box(runtime.block_on(test::read_body(response)))

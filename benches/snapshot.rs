@@ -1,7 +1,10 @@
 //! Benchmarks of a refresh after everything is loaded: versions, encoding, indexes, and a whole
 //! snapshot that follows another one. `cargo bench --bench snapshot`
 
-#![expect(clippy::unwrap_used, reason = "a benchmark that meets something unexpected fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that meets something unexpected fails by panicking"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -11,7 +14,9 @@ use jiff::SignedDuration;
 use personio_scim::clock::SystemClock;
 use personio_scim::directory::{Earlier, Loaded, Snapshot};
 use personio_scim::scim::filter::Limits;
-use personio_scim::scim::{Content, ListQuery, Paging, Resource, Resources, SearchRequest, User, Vocabulary};
+use personio_scim::scim::{
+    Content, ListQuery, Paging, Resource, Resources, SearchRequest, User, Vocabulary,
+};
 
 mod made;
 
@@ -22,17 +27,24 @@ fn one(criterion: &mut Criterion) {
     let types = vocabulary().types;
     let users: Vec<User> = (0..1000).map(|number| user(number).versioned().unwrap()).collect();
     let mut next = users.iter().cycle();
-    let mut another = || next.next().unwrap();
     criterion.bench_function("one/version", |bencher| {
-        bencher.iter_batched(|| another().clone(), User::versioned, BatchSize::SmallInput);
+        bencher.iter_batched(
+            || next.next().unwrap().clone(),
+            User::versioned,
+            BatchSize::SmallInput,
+        );
     });
     criterion.bench_function("one/render", |bencher| {
-        bencher.iter(|| Resource::new(&types.user, black_box(another())));
+        bencher.iter(|| Resource::new(&types.user, black_box(next.next().unwrap())));
     });
 }
 
 fn loaded(vocabulary: &Arc<Vocabulary>, users: &[User]) -> Loaded {
     Loaded { users: users.to_vec(), ..Loaded::nobody(Arc::clone(vocabulary)) }
+}
+
+fn snapshot(load: Loaded, earlier: Earlier<'_>, clock: &SystemClock) -> Snapshot {
+    Snapshot::new(load, earlier, SignedDuration::ZERO, clock).unwrap()
 }
 
 fn refresh(criterion: &mut Criterion) {
@@ -43,17 +55,21 @@ fn refresh(criterion: &mut Criterion) {
     for size in SIZES {
         let users: Vec<User> = (0..size).map(user).collect();
         let mut changed = users.clone();
-        changed.iter_mut().step_by(100).for_each(|user| user.active = !user.active);
-        let made = |load, earlier| Snapshot::new(load, earlier, SignedDuration::ZERO, &clock).unwrap();
-        let earlier = made(loaded(&vocabulary, &users), Earlier::Unknown);
+        for user in changed.iter_mut().step_by(100) {
+            user.active = !user.active;
+        }
+        let earlier = snapshot(loaded(&vocabulary, &users), Earlier::Unknown, &clock);
         for (name, users, earlier) in [
             ("first", &users, Earlier::Unknown),
             ("no change", &users, Earlier::Served(&earlier)),
             ("1 % changed", &changed, Earlier::Served(&earlier)),
         ] {
             group.bench_function(BenchmarkId::new(name, size), |bencher| {
-                let load = || loaded(&vocabulary, users);
-                bencher.iter_batched(load, |load| made(load, earlier), BatchSize::PerIteration);
+                bencher.iter_batched(
+                    || loaded(&vocabulary, users),
+                    |load| snapshot(load, earlier, &clock),
+                    BatchSize::PerIteration,
+                );
             });
         }
     }
@@ -66,11 +82,15 @@ fn set(criterion: &mut Criterion) {
     for size in SIZES {
         let users = resources(&types, size);
         group.bench_function(BenchmarkId::new("indexes", size), |bencher| {
-            let all = || users.all().to_vec();
-            bencher.iter_batched(all, |all| Resources::new(&types.user, all), BatchSize::PerIteration);
+            bencher.iter_batched(
+                || users.all().to_vec(),
+                |all| Resources::new(&types.user, all),
+                BatchSize::PerIteration,
+            );
         });
         let paging = Paging::after(size / 2, 100);
-        let query = ListQuery::new(&SearchRequest::default(), &[&types.user], Limits::default(), paging).unwrap();
+        let request = SearchRequest::default();
+        let query = ListQuery::new(&request, &[&types.user], Limits::default(), paging).unwrap();
         group.bench_function(BenchmarkId::new("page of 100", size), |bencher| {
             bencher.iter(|| black_box(query.select(&[&users]).to_json()));
         });

@@ -25,7 +25,8 @@ fn bodies(folder: &str) -> io::Result<Bodies> {
     let mut bodies = Bodies::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        bodies.insert(entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path())?.into());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        bodies.insert(name, std::fs::read(entry.path())?.into());
     }
     Ok(bodies)
 }

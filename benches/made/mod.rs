@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use personio_scim::scim::{
-    Email, EnterpriseUser, Extension, Locations, Manager, Membership, Meta, Name, Resource, ResourceTypes, Resources,
-    User, Vocabulary,
+    Email, EnterpriseUser, Extension, Locations, Manager, Membership, Meta, Name, Resource,
+    ResourceTypes, Resources, User, Vocabulary,
 };
 
 pub(crate) const SIZES: [usize; 2] = [10_000, 100_000];
+
+const FAMILIES: &[&str] = &["Müller", "Meyer", "Østergård", "Rossi", "Nowak", "García", "O'Brien"];
 
 pub(crate) fn vocabulary() -> Vocabulary {
     Vocabulary::new(&Locations::new("https://scim.example.com/scim/v2"), 10_000, &[]).unwrap()
 }
 
 pub(crate) fn user(number: usize) -> User {
-    let pick = |words: &[&str]| words.get(number % words.len()).copied().unwrap_or_default().to_owned();
-    let family = pick(&["Müller", "Meyer", "Østergård", "Rossi", "Nowak", "García", "O'Brien"]);
-    let day = |number: usize| format!("2025-{:02}-{:02}T08:00:00Z", number % 12 + 1, number % 28 + 1).parse().ok();
+    let family = pick(number, FAMILIES);
     let id = (1_200_000 + number).to_string();
+    let location = format!("https://scim.example.com/scim/v2/Users/{id}");
     let names: [Arc<str>; 3] = ["employmentStatus".into(), "hireDate".into(), "office".into()];
     let mut extension = Extension::default();
     for (name, value) in names.iter().zip(["ACTIVE", "2021-04-01", "München"]) {
@@ -32,17 +34,24 @@ pub(crate) fn user(number: usize) -> User {
             given_name: Some("Anna".to_owned()),
         },
         display_name: format!("Anna {family} {number}"),
-        title: Some(pick(&["Software Engineer", "Account Executive", "Controller", "Head of People"])),
+        title: Some(pick(
+            number,
+            &["Software Engineer", "Account Executive", "Controller", "Head of People"],
+        )),
         user_type: Some("Employee"),
         active: !number.is_multiple_of(11),
-        emails: vec![Email { value: format!("person.{number}@example.com"), kind: "work", primary: true }],
+        emails: vec![Email {
+            value: format!("person.{number}@example.com"),
+            kind: "work",
+            primary: true,
+        }],
         groups: (0..2).map(|more| membership(number % 40 + more)).collect(),
         enterprise: EnterpriseUser {
             employee_number: Some(id.clone()),
-            cost_center: Some(pick(&["Research", "Sales International"])),
+            cost_center: Some(pick(number, &["Research", "Sales International"])),
             organization: Some("Beispiel GmbH".to_owned()),
             division: None,
-            department: Some(pick(&["Engineering", "Sales", "People", "Finance", "Legal"])),
+            department: Some(pick(number, &["Engineering", "Sales", "People", "Finance", "Legal"])),
             manager: Some(Manager {
                 value: "1200001".to_owned(),
                 reference: "https://scim.example.com/scim/v2/Users/1200001".to_owned(),
@@ -50,9 +59,19 @@ pub(crate) fn user(number: usize) -> User {
             }),
         },
         extension,
-        meta: Meta::of_user(format!("https://scim.example.com/scim/v2/Users/{id}"), day(number), day(number / 7)),
+        meta: Meta::of_user(location, day(number), day(number / 7)),
         id,
     }
+}
+
+fn pick(number: usize, words: &[&str]) -> String {
+    words.get(number % words.len()).copied().unwrap_or_default().to_owned()
+}
+
+/// Returns a time in the year 2025.
+fn day(number: usize) -> Option<Timestamp> {
+    let (month, day) = (number % 12 + 1, number % 28 + 1);
+    format!("2025-{month:02}-{day:02}T08:00:00Z").parse().ok()
 }
 
 fn membership(number: usize) -> Membership {
@@ -66,6 +85,9 @@ fn membership(number: usize) -> Membership {
 }
 
 pub(crate) fn resources(types: &ResourceTypes, size: usize) -> Resources {
-    let all = (0..size).map(|number| Arc::new(Resource::new(&types.user, &user(number)).unwrap())).collect();
+    let mut all = Vec::with_capacity(size);
+    for number in 0..size {
+        all.push(Arc::new(Resource::new(&types.user, &user(number)).unwrap()));
+    }
     Resources::new(&types.user, all)
 }

@@ -117,8 +117,8 @@ impl Exchange {
         } else {
             flow.begin_answer(body_length(request));
             let payload = request.take_payload();
-            let shared =
-                SharedBody(Rc::new(RefCell::new(Body { payload, flow: Rc::clone(&flow), is_complete: false })));
+            let content = Body { payload, flow: Rc::clone(&flow), is_complete: false };
+            let shared = SharedBody(Rc::new(RefCell::new(content)));
             *request.payload() = Payload::Stream { payload: Box::pin(shared.clone()) };
             body = Some(shared);
         }
@@ -129,10 +129,16 @@ impl Exchange {
     pub(super) async fn end<B: MessageBody>(self, mut response: Response<B>) -> Response<Sent<B>> {
         let Self { connection, answering, body } = self;
         let unread = match body {
-            Some(mut body) => (!body.read_what_is_there().await).then_some(body),
+            Some(mut body) => {
+                let is_complete = body.read_what_is_there().await;
+                if is_complete { None } else { Some(body) }
+            }
             None => None,
         };
-        let must_close = connection.as_ref().is_some_and(|connection| connection.flow.is_last_answer());
+        let must_close = match &connection {
+            Some(connection) => connection.flow.is_last_answer(),
+            None => false,
+        };
         if unread.is_some() || must_close {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
@@ -140,8 +146,12 @@ impl Exchange {
             let size = body.size();
             let (content, sending) = match body.try_into_bytes() {
                 Ok(bytes) => {
-                    let large = connection.filter(|_| bytes.len() > MAX_LAST_PART_BYTES);
-                    let sending = large.map(|large| large.registry.send(&large.flow.slot, &bytes));
+                    let sending = match connection {
+                        Some(Connection { flow, registry }) if bytes.len() > MAX_LAST_PART_BYTES => {
+                            Some(registry.send(&flow.slot, &bytes))
+                        }
+                        Some(_) | None => None,
+                    };
                     (Content::Whole(bytes), sending)
                 }
                 Err(body) => (Content::Parts(Box::pin(body)), None),
@@ -187,10 +197,15 @@ impl<B: MessageBody> MessageBody for Sent<B> {
         self.size
     }
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         match &mut self.get_mut().content {
             Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Content::Whole(bytes) if bytes.len() <= MAX_LAST_PART_BYTES => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
+            Content::Whole(bytes) if bytes.len() <= MAX_LAST_PART_BYTES => {
+                Poll::Ready(Some(Ok(std::mem::take(bytes))))
+            }
             Content::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(PART_BYTES)))),
             Content::Parts(body) => body.as_mut().poll_next(context),
         }

@@ -167,9 +167,8 @@ impl HeadScan {
     /// Scans `bytes`. Returns the position after the head if its end is in them.
     pub(super) fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut position = 0;
-        while let Some(rest) = bytes.get(position..).filter(|rest| !rest.is_empty()) {
-            let first = rest.first().copied().unwrap_or_default();
-            match (*self, first) {
+        while let Some(rest @ [first, ..]) = bytes.get(position..) {
+            match (*self, *first) {
                 (Self::Start, b'\r' | b'\n') => position += 1,
                 (Self::LineStart, b'\r') => {
                     position += 1;
@@ -179,16 +178,15 @@ impl HeadScan {
                     *self = Self::Start;
                     return Some(position + 1);
                 }
-                (Self::Start | Self::Line | Self::LineStart | Self::Return, _) => match memchr(b'\n', rest) {
-                    Some(line_end) => {
+                (Self::Start | Self::Line | Self::LineStart | Self::Return, _) => {
+                    if let Some(line_end) = memchr(b'\n', rest) {
                         position += line_end + 1;
                         *self = Self::LineStart;
-                    }
-                    None => {
+                    } else {
                         position = bytes.len();
                         *self = Self::Line;
                     }
-                },
+                }
             }
         }
         None
@@ -216,7 +214,8 @@ mod tests {
             assert_eq!(HeadScan::default().end(bytes.as_bytes()), expected, "{bytes:?}");
             // The result is the same if each byte arrives alone.
             let mut scan = HeadScan::default();
-            let found = (0..bytes.len()).find(|at| scan.end(&bytes.as_bytes()[*at..=*at]).is_some());
+            let found =
+                (0..bytes.len()).find(|at| scan.end(&bytes.as_bytes()[*at..=*at]).is_some());
             assert_eq!(found.map(|at| at + 1), expected, "{bytes:?}");
         }
     }

@@ -22,7 +22,9 @@ pub struct OpenFiles {
 pub fn raise_limit() -> OpenFiles {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let mut limit = current;
-    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok() {
+    if current != maximum
+        && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok()
+    {
         limit = maximum;
     }
     OpenFiles { limit: limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX) }
@@ -41,7 +43,11 @@ impl OpenFiles {
         let limit = ConstGauge::new(self.limit as u64);
         metrics.register("open_files_limit", "Files that the process may have open", limit);
         if let Some(open) = Self::open() {
-            metrics.register("open_files", "Files that the process has open", ConstGauge::new(open as u64));
+            metrics.register(
+                "open_files",
+                "Files that the process has open",
+                ConstGauge::new(open as u64),
+            );
         }
     }
 

@@ -5,8 +5,10 @@
 const TLS_HANDSHAKE: u8 = 22;
 
 /// Response to HTTP without TLS at an address that speaks TLS.
-pub(super) const USE_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 62\r\nConnection: close\r\n\r\nThis address speaks TLS: use https:// instead of http:// here.";
+pub(super) const USE_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 62\r\nConnection: close\r\n\r\n\
+    This address speaks TLS: use https:// instead of http:// here.";
 
 /// Reports whether a connection begins with TLS.
 pub(super) fn is_tls(first: u8) -> bool {

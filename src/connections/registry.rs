@@ -187,8 +187,10 @@ impl Slot {
 
     /// Waits until the connection must be closed.
     pub(super) async fn closed(&self) {
-        std::future::poll_fn(|context| if self.must_close(context.waker()) { Poll::Ready(()) } else { Poll::Pending })
-            .await;
+        std::future::poll_fn(|context| {
+            if self.must_close(context.waker()) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Notes what the server does with the connection.
@@ -198,7 +200,8 @@ impl Slot {
 
     /// Reports whether the connection waits for its peer.
     fn waits(&self) -> bool {
-        self.activity.load(Relaxed) == Activity::Waiting as u8 || self.blocked_since.load(Relaxed) > 0
+        self.activity.load(Relaxed) == Activity::Waiting as u8
+            || self.blocked_since.load(Relaxed) > 0
     }
 
     fn is_new(&self) -> bool {
@@ -249,12 +252,17 @@ impl Registry {
     pub fn register(&self, metrics: &mut Metrics) {
         let open = Family::<[(&str, &str); 1], prometheus_client::metrics::gauge::Gauge>::default();
         let tables = self.tables();
-        let counts = [("known", tables.known), ("unknown", tables.unknown.len()), ("overflow", tables.overflow.len())];
+        let counts = [
+            ("known", tables.known),
+            ("unknown", tables.unknown.len()),
+            ("overflow", tables.overflow.len()),
+        ];
         drop(tables);
         for (client, count) in counts {
             open.get_or_create(&[("client", client)]).set(count as i64);
         }
-        metrics.register("connections_open", "Open connections, by whether a right token came over them", open);
+        let about = "Open connections, by whether a right token came over them";
+        metrics.register("connections_open", about, open);
         let limit = ConstGauge::new(self.limits.all() as u64);
         metrics.register("connections_limit", "Most connections that may be open", limit);
         let closed = Family::<[(&str, &str); 1], Counter>::default();
@@ -277,11 +285,14 @@ impl Registry {
         // The limit per address does not apply to exempt addresses.
         let address = address.filter(|address| !(self.is_exempt)(*address)).map(subscriber);
         let mut tables = self.tables();
-        let hit = tables.make_room(self.limits, address);
-        let has_room = hit.is_none_or(|full| full.is_solved);
-        let admission = has_room.then(|| self.enter(&mut tables, address));
+        let full = tables.make_room(self.limits, address);
+        let has_room = match &full {
+            Some(full) => full.is_solved,
+            None => true,
+        };
+        let admission = if has_room { Some(self.enter(&mut tables, address)) } else { None };
         drop(tables);
-        if let Some(full) = hit {
+        if let Some(full) = full {
             self.hit(full.hit);
         }
         admission
@@ -354,7 +365,8 @@ impl Registry {
             *last_log = Some((now, count));
             drop(last_log);
             let connections = count - logged;
-            tracing::warn!(connections, reason = hit.label(), "{}", self.explanation(hit, connections));
+            let explanation = self.explanation(hit, connections);
+            tracing::warn!(connections, reason = hit.label(), "{explanation}");
         }
     }
 
@@ -406,27 +418,38 @@ impl Registry {
         let Limits { known, unknown_per_address, .. } = self.limits;
         match hit {
             Hit::All => format!(
-                "{connections} connections were closed or refused: {} are open, the most",
+                "{connections} connections were closed or refused: the maximum of {} connections \
+                 is open",
                 self.limits.admitted()
             ),
             Hit::Known => format!(
-                "{connections} connections of clients with a token were refused with 503: {known} of such clients are \
-                 open, the most; raise --max-connections if they are all needed"
+                "{connections} connections of clients with a token were refused with 503: the \
+                 maximum of {known} such connections is open; raise --max-connections if all of \
+                 them are needed"
             ),
             Hit::Address => format!(
-                "{connections} connections were closed or refused: {unknown_per_address} from their address had \
-                 presented no token, the most"
+                "{connections} connections were closed or refused: the maximum of \
+                 {unknown_per_address} connections without a token from one address is open"
             ),
-            Hit::SlowRequest => format!("{connections} connections were closed: no whole request came in time"),
-            Hit::SlowReader => format!("{connections} connections were closed: the answer was not read in time"),
-            Hit::UnsentBytes => format!("{connections} connections were closed: too much waited to be read by clients"),
+            Hit::SlowRequest => format!(
+                "{connections} connections were closed: no complete request arrived in time"
+            ),
+            Hit::SlowReader => format!(
+                "{connections} connections were closed: the client did not read the response in \
+                 time"
+            ),
+            Hit::UnsentBytes => format!(
+                "{connections} connections were closed: clients did not read large responses, \
+                 which then take too much memory"
+            ),
             Hit::PlainAtTls => format!(
-                "{connections} connections were closed: the client sent HTTP without TLS, and this address speaks TLS; \
-                 use https:// in the client"
+                "{connections} connections were closed: the client sent HTTP without TLS, and this \
+                 address requires TLS; use https:// in the client"
             ),
             Hit::TlsAtPlain => format!(
-                "{connections} connections were closed: the client began TLS, and this address speaks HTTP without TLS; \
-                 use http:// in the client, or give this server a certificate (--tls-cert, --tls-key)"
+                "{connections} connections were closed: the client began TLS, and this address \
+                 accepts HTTP without TLS only; use http:// in the client, or give this server a \
+                 certificate (--tls-cert, --tls-key)"
             ),
         }
     }
@@ -513,14 +536,12 @@ impl Tables {
         }
         let mut of_crowded = older.clone();
         of_crowded.retain(|slot| crowded.is_some() && slot.address == crowded);
-        let choices = [
-            oldest_idle(&of_crowded),
-            older.iter().find(|slot| slot.waits()).copied(),
-            of_crowded.first().copied(),
-            oldest_idle(&older),
-            older.first().copied(),
-        ];
-        choices.into_iter().flatten().next().map(Arc::clone)
+        let choice = oldest_idle(&of_crowded)
+            .or(older.iter().find(|slot| slot.waits()).copied())
+            .or(of_crowded.first().copied())
+            .or(oldest_idle(&older))
+            .or(older.first().copied());
+        choice.map(Arc::clone)
     }
 
     fn of_address(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Slot>> {
@@ -530,7 +551,8 @@ impl Tables {
 
     /// Returns the number of unknown connections from an address.
     fn count_of(&self, address: Option<IpAddr>) -> usize {
-        address.and_then(|address| self.by_address.get(&address)).map_or(0, BTreeSet::len)
+        let Some(address) = address else { return 0 };
+        self.by_address.get(&address).map_or(0, BTreeSet::len)
     }
 
     fn forget_unknown(&mut self, slot: &Slot) {
@@ -571,11 +593,19 @@ impl Tables {
     /// Returns the connection whose peer has read nothing of a large response for the longest time.
     fn slowest_reader(&self) -> Option<Arc<Slot>> {
         let mut slowest: Option<(u64, &Arc<Slot>)> = None;
-        for slot in self.bodies.values().flat_map(|body| &body.readers) {
-            let since = slot.blocked_since.load(Relaxed);
-            let is_candidate = since > 0 && !slot.must_close.load(Relaxed);
-            if is_candidate && slowest.is_none_or(|(longest, _)| since < longest) {
-                slowest = Some((since, slot));
+        for body in self.bodies.values() {
+            for slot in &body.readers {
+                let since = slot.blocked_since.load(Relaxed);
+                if since == 0 || slot.must_close.load(Relaxed) {
+                    continue;
+                }
+                let is_slower = match slowest {
+                    Some((longest, _)) => since < longest,
+                    None => true,
+                };
+                if is_slower {
+                    slowest = Some((since, slot));
+                }
             }
         }
         slowest.map(|(_, slot)| Arc::clone(slot))
@@ -627,7 +657,8 @@ impl Drop for Sending {
     fn drop(&mut self) {
         let mut tables = self.registry.tables();
         let Some(body) = tables.bodies.get_mut(&self.key) else { return };
-        if let Some(position) = body.readers.iter().position(|reader| Arc::ptr_eq(reader, &self.slot)) {
+        let position = body.readers.iter().position(|reader| Arc::ptr_eq(reader, &self.slot));
+        if let Some(position) = position {
             body.readers.swap_remove(position);
         }
         if body.readers.is_empty() {
@@ -641,7 +672,9 @@ impl Drop for Sending {
 /// Returns the address that stands for all addresses of one subscriber.
 fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << SUBSCRIBER_BITS)).into(),
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << SUBSCRIBER_BITS)).into()
+        }
         address @ IpAddr::V4(_) => address,
     }
 }
@@ -671,13 +704,16 @@ mod tests {
         admission.slot.must_close.load(Relaxed)
     }
 
+    fn are_closing(admissions: &[Admission]) -> Vec<bool> {
+        admissions.iter().map(is_closing).collect()
+    }
+
     #[test]
     fn the_oldest_unknown_connection_of_an_address_makes_room() {
         let limits = Limits { known: 20, reserved: 2, overflow: 2, unknown_per_address: 4 };
         let registry = Registry::new(limits, Box::new(|_| false));
         let mut all: Vec<_> = (0..5).map(|_| admit(&registry, 1)).collect();
         let other = admit(&registry, 2);
-        let are_closing = |all: &[Admission]| all.iter().map(is_closing).collect::<Vec<_>>();
         assert_eq!(are_closing(&all), [true, false, false, false, false]);
         // In the older half, a connection that is being answered is not closed, unless its peer
         // does not read.
@@ -704,7 +740,8 @@ mod tests {
         for proxied in [false, true] {
             let limits = Limits { known: 1, reserved: 19, overflow: 2, unknown_per_address: 20 };
             let registry = Registry::new(limits, Box::new(move |_| proxied));
-            let older: Vec<_> = (0..20).map(|number| registry.admit(address(number)).unwrap()).collect();
+            let older: Vec<_> =
+                (0..20).map(|number| registry.admit(address(number)).unwrap()).collect();
             older.iter().for_each(|one| one.slot.set_activity(Activity::Answering));
             let mut newer = Vec::new();
             let health = registry.admit(address(100)).unwrap();
@@ -740,7 +777,8 @@ mod tests {
     fn an_address_with_many_connections_makes_room_before_one_with_a_single_one() {
         let registry = registry();
         let single = registry.admit(address(1)).unwrap();
-        let many: Vec<_> = (0..4).map(|number| registry.admit(address(2 + number / 2)).unwrap()).collect();
+        let many: Vec<_> =
+            (0..4).map(|number| registry.admit(address(2 + number / 2)).unwrap()).collect();
         let new = registry.admit(address(9)).unwrap();
         assert!(!is_closing(&single) && !is_closing(&new));
         assert_eq!(many.iter().filter(|one| is_closing(one)).count(), 1);
@@ -753,7 +791,8 @@ mod tests {
         let are_known: Vec<bool> = known.iter().map(|one| registry.make_known(&one.slot)).collect();
         assert_eq!(are_known, [true, true, true, false]);
         assert!(registry.make_known(&known[0].slot), "once is enough");
-        let proxied: Vec<_> = (0..50).map(|_| registry.admit(Some(IpAddr::from([10, 0, 0, 1]))).unwrap()).collect();
+        let proxied: Vec<_> =
+            (0..50).map(|_| registry.admit(Some(IpAddr::from([10, 0, 0, 1]))).unwrap()).collect();
         assert!(!known.iter().any(is_closing), "the fourth is in the overflow");
         assert_eq!(proxied.iter().filter(|one| !is_closing(one)).count(), LIMITS.reserved);
         assert_eq!(registry.tables().admitted, LIMITS.admitted());
@@ -780,8 +819,11 @@ mod tests {
             beyond.push(one);
         }
         assert!(!known.iter().any(is_closing) && !is_closing(&health));
-        let are_closing: Vec<bool> = beyond.iter().map(is_closing).collect();
-        assert_eq!(are_closing, [[true; 8].as_slice(), &[false; 2]].concat(), "the newest are answered");
+        assert_eq!(
+            are_closing(&beyond),
+            [[true; 8].as_slice(), &[false; 2]].concat(),
+            "the newest are answered"
+        );
         drop(beyond);
         let tables = registry.tables();
         assert_eq!((tables.admitted, tables.overflow.len()), (4, 0));
@@ -805,7 +847,7 @@ mod tests {
         assert!(!admissions.iter().any(is_closing));
         let fourth_sent = registry.send(&fourth.slot, &others[1]);
         // A body takes memory until its last reader is gone.
-        assert_eq!(admissions.iter().map(is_closing).collect::<Vec<_>>(), [true, true, false, false]);
+        assert_eq!(are_closing(&admissions), [true, true, false, false]);
         drop((sent, third_sent, fourth_sent));
         assert_eq!(registry.tables().unsent_bytes, 0);
         assert!(registry.tables().bodies.is_empty());
@@ -815,8 +857,8 @@ mod tests {
     fn a_large_body_disconnects_as_many_slow_readers_as_it_needs() {
         let limits = Limits { known: 100, reserved: 2, overflow: 1, unknown_per_address: 100 };
         let registry = Registry::new(limits, Box::new(|_| true));
-        let body = |parts: usize| Bytes::from(vec![0; MAX_UNSENT_BYTES / 8 * parts]);
-        let small: Vec<Bytes> = (0..8).map(|_| body(1)).collect();
+        let part = MAX_UNSENT_BYTES / 8;
+        let small: Vec<Bytes> = (0..8).map(|_| Bytes::from(vec![0; part])).collect();
         let mut admissions = Vec::new();
         let mut sent = Vec::new();
         for (number, body) in (1..).zip(&small) {
@@ -826,11 +868,10 @@ mod tests {
             admissions.push(admission);
         }
         assert!(!admissions.iter().any(is_closing), "they fill the limit and do not exceed it");
-        let large = body(3);
+        let large = Bytes::from(vec![0; 3 * part]);
         let last = registry.admit(None).unwrap();
         let last_sent = registry.send(&last.slot, &large);
-        let are_closing: Vec<bool> = admissions.iter().map(is_closing).collect();
-        assert_eq!(are_closing, [true, true, true, false, false, false, false, false]);
+        assert_eq!(are_closing(&admissions), [true, true, true, false, false, false, false, false]);
         // The connections that must close have room reserved, although they are still open.
         let tiny = Bytes::from_static(&[0]);
         let next = registry.admit(None).unwrap();

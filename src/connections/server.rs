@@ -10,7 +10,9 @@ use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol, Request, Response};
 use actix_server::{Server, ServerBuilder};
 use actix_service::map_config;
-use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service,
+};
 use actix_web::dev::AppConfig;
 use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt as _;
@@ -78,7 +80,8 @@ where
     let builder = builder.shutdown_timeout(shutdown_timeout).disable_signals();
     let shutdown = builder.graceful_shutdown_signal();
     let builder = builder.listen(format!("http {address}"), listener, move || {
-        let (registry, acceptor, shutdown) = (Arc::clone(&registry), acceptor.clone(), shutdown.clone());
+        let (registry, acceptor, shutdown) =
+            (Arc::clone(&registry), acceptor.clone(), shutdown.clone());
         let application = app().into_factory().map_err(|error| error.into().error_response());
         let application = map_config(application, |()| AppConfig::default());
         let exchange = apply_fn_factory(application, answer::<_, B>);
@@ -95,7 +98,8 @@ where
                 data.insert(stream.connection());
             })
             .finish(exchange);
-        let admit = fn_service(move |stream| admit(stream, Arc::clone(&registry), acceptor.clone()));
+        let admit =
+            fn_service(move |stream| admit(stream, Arc::clone(&registry), acceptor.clone()));
         admit.and_then(http)
     })?;
     Ok(builder.run())
@@ -129,7 +133,9 @@ async fn admit(
             admission.slot.set_activity(Activity::Waiting);
             let handshake = async {
                 tokio::select! {
-                    accepted = timeout(HANDSHAKE_TIMEOUT, handshake(&acceptor, stream)) => Some(accepted),
+                    accepted = timeout(HANDSHAKE_TIMEOUT, handshake(&acceptor, stream)) => {
+                        Some(accepted)
+                    }
                     () = admission.slot.closed() => None,
                 }
             };

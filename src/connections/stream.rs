@@ -94,13 +94,19 @@ impl GuardedStream {
     /// Fails if the connection must be closed.
     fn check(&self, context: &Context<'_>) -> io::Result<()> {
         if self.admission.slot.must_close(context.waker()) {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed in favour of others"));
+            let text = "closed to make room for other connections";
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, text));
         }
         Ok(())
     }
 
     /// Fails once `deadline` has passed. Until then, the task is woken at the deadline.
-    fn check_deadline(&mut self, context: &mut Context<'_>, deadline: Instant, hit: Hit) -> io::Result<()> {
+    fn check_deadline(
+        &mut self,
+        context: &mut Context<'_>,
+        deadline: Instant,
+        hit: Hit,
+    ) -> io::Result<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
@@ -162,7 +168,11 @@ impl GuardedStream {
 
     /// Notes the outcome of a write: progress, or a wait for the peer. Fails if the peer has not
     /// read for too long.
-    fn written<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn written<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             if self.blocked_since.take().is_some() {
                 self.admission.slot.set_blocked(None);
@@ -180,7 +190,11 @@ impl GuardedStream {
 }
 
 impl AsyncRead for GuardedStream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let stream = self.get_mut();
         stream.check(context)?;
         let allowance = if stream.blocked_since.is_some() { 0 } else { stream.flow.allowance() };
@@ -218,7 +232,10 @@ impl AsyncRead for GuardedStream {
         ready!(read)?;
         let bytes = buffer.filled().get(earlier..).unwrap_or_default();
         let is_first = !std::mem::replace(&mut stream.has_read, true);
-        if is_first && stream.transport.is_plain() && bytes.first().is_some_and(|first| protocol::is_tls(*first)) {
+        if is_first
+            && stream.transport.is_plain()
+            && bytes.first().is_some_and(|first| protocol::is_tls(*first))
+        {
             stream.admission.registry.hit(Hit::TlsAtPlain);
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
@@ -230,7 +247,11 @@ impl AsyncRead for GuardedStream {
 }
 
 impl AsyncWrite for GuardedStream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let stream = self.get_mut();
         stream.check(context)?;
         let written = match &mut stream.transport {
@@ -270,8 +291,9 @@ impl Drop for GuardedStream {
     fn drop(&mut self) {
         // The HTTP library responds to a late first head and closes the connection. The tolerance
         // allows for its less exact clock.
-        let is_late = |since: Instant| since.elapsed() + Duration::from_millis(600) >= HEAD_TIMEOUT;
-        if !self.had_request && self.flow.head_since.get().is_some_and(is_late) {
+        if let (Some(since), false) = (self.flow.head_since.get(), self.had_request)
+            && since.elapsed() + Duration::from_millis(600) >= HEAD_TIMEOUT
+        {
             self.admission.registry.hit(Hit::SlowRequest);
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! `handle` adds the rate limit headers. `broken` creates the responses that are broken on purpose.
 
+use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -57,7 +58,8 @@ impl Problem {
     }
 
     pub(super) fn unauthorized() -> Self {
-        Self::new(401, "personio:common.unauthorized", "The access token is missing, wrong or expired.")
+        let detail = "The access token is missing, wrong or expired.";
+        Self::new(401, "personio:common.unauthorized", detail)
     }
 
     pub(super) fn too_many_requests() -> Self {
@@ -66,13 +68,15 @@ impl Problem {
 
     /// Creates the 404 of a missing resource below an existing route.
     pub(super) fn no_resource() -> Self {
-        Self::new(404, "personio:common.resource_not_found", "The requested resource was not found.")
+        let detail = "The requested resource was not found.";
+        Self::new(404, "personio:common.resource_not_found", detail)
     }
 
     /// Creates the 404 of a missing route.
     pub(super) fn no_route(path: &str) -> Self {
-        let meta = json!({ "path": path });
-        Self { meta, ..Self::new(404, "personio:gateway.apinot_found", "The requested API was not found.") }
+        let detail = "The requested API was not found.";
+        let problem = Self::new(404, "personio:gateway.apinot_found", detail);
+        Self { meta: json!({ "path": path }), ..problem }
     }
 
     pub(super) fn answer(self, stamp: &Stamp) -> Answer {
@@ -104,5 +108,8 @@ pub(super) fn token_problem(error: &str, description: &str, stamp: &Stamp) -> An
 
 /// Returns the standard reason phrase of a status, or `Error` for an unknown status.
 pub(super) fn title(status: u16) -> &'static str {
-    actix_web::http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")
+    match StatusCode::from_u16(status) {
+        Ok(status) => status.canonical_reason().unwrap_or("Error"),
+        Err(_) => "Error",
+    }
 }

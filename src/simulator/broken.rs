@@ -44,7 +44,8 @@ pub(super) fn broken_off(answer: Answer) -> HttpResponse {
         Err(closed())
     });
     let length = answer.body.len().max(1) as u64;
-    start(answer.status, answer.content_type).body(SizedStream::new(length, Box::pin(first.chain(then))))
+    let body = SizedStream::new(length, Box::pin(first.chain(then)));
+    start(answer.status, answer.content_type).body(body)
 }
 
 /// Returns a response that closes the connection before anything is sent.
@@ -65,15 +66,16 @@ pub(super) fn html(status: u16) -> HttpResponse {
 
 /// Returns valid JSON of a shape that this API never sends.
 pub(super) fn wrong_json() -> HttpResponse {
-    whole(Answer::json(200, &json!({ "success": true, "data": { "unexpected": ["shape", 1, null] } })))
+    let body = json!({ "success": true, "data": { "unexpected": ["shape", 1, null] } });
+    whole(Answer::json(200, &body))
 }
 
 /// Returns the listing with at most `entries` entries and without a next link.
 ///
 /// A response that is not a listing keeps its content.
 pub(super) fn short_listing(answer: &Answer, entries: usize) -> HttpResponse {
-    let mut page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    if let Some(data) = page.get_mut("_data").and_then(Value::as_array_mut) {
+    let mut page = page_of(answer);
+    if let Some(data) = entries_of(&mut page) {
         data.truncate(entries);
     }
     if let Some(links) = page.pointer_mut("/_meta/links").and_then(Value::as_object_mut) {
@@ -102,7 +104,9 @@ pub(super) fn oversized(size: usize, path: &str, base_url: &str) -> HttpResponse
 pub(super) fn substituted(answer: &Answer, old: &str, new: &[u8]) -> HttpResponse {
     let mut body = Vec::with_capacity(answer.body.len() + new.len());
     let mut rest = &answer.body[..];
-    while let Some(at) = memchr::memmem::find(rest, old.as_bytes()).filter(|_| !old.is_empty()) {
+    while !old.is_empty()
+        && let Some(at) = memchr::memmem::find(rest, old.as_bytes())
+    {
         let (before, after) = rest.split_at(at);
         body.extend_from_slice(before);
         body.extend_from_slice(new);
@@ -115,12 +119,18 @@ pub(super) fn substituted(answer: &Answer, old: &str, new: &[u8]) -> HttpRespons
 /// Returns the listing with another value of an attribute in its first entries.
 ///
 /// A response that is not a listing keeps its content.
-pub(super) fn odd_entries(answer: &Answer, entries: usize, attribute: &str, value: &Value) -> HttpResponse {
-    let mut page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let data = page.get_mut("_data").and_then(Value::as_array_mut);
-    for entry in data.into_iter().flatten().take(entries) {
-        if let Some(members) = entry.as_object_mut() {
-            members.insert(attribute.to_owned(), value.clone());
+pub(super) fn odd_entries(
+    answer: &Answer,
+    entries: usize,
+    attribute: &str,
+    value: &Value,
+) -> HttpResponse {
+    let mut page = page_of(answer);
+    if let Some(data) = entries_of(&mut page) {
+        for entry in data.iter_mut().take(entries) {
+            if let Some(members) = entry.as_object_mut() {
+                members.insert(attribute.to_owned(), value.clone());
+            }
         }
     }
     start(answer.status, answer.content_type).body(page.to_string())
@@ -130,11 +140,13 @@ pub(super) fn odd_entries(answer: &Answer, entries: usize, attribute: &str, valu
 ///
 /// A response that is not a listing keeps its content.
 pub(super) fn other_names(answer: &Answer) -> HttpResponse {
-    let mut page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    if let Some(data) = page.get_mut("_data").and_then(Value::as_array_mut) {
+    let mut page = page_of(answer);
+    if let Some(data) = entries_of(&mut page) {
         let mut earlier = data.last().and_then(|entry| entry.get("name")).cloned();
-        for name in data.iter_mut().filter_map(|entry| entry.get_mut("name")) {
-            if let Some(earlier) = &mut earlier {
+        for entry in data {
+            if let Some(name) = entry.get_mut("name")
+                && let Some(earlier) = &mut earlier
+            {
                 std::mem::swap(name, earlier);
             }
         }
@@ -145,24 +157,42 @@ pub(super) fn other_names(answer: &Answer) -> HttpResponse {
 /// Returns a page of new ids with a link to another such page.
 pub(super) fn endless(path: &str, query: &str, base_url: &str) -> HttpResponse {
     let cursor = pairs(query).remove("cursor").unwrap_or_default();
-    let number: usize = cursor.strip_prefix("endless-").and_then(|number| number.parse().ok()).unwrap_or_default();
+    let number: usize = match cursor.strip_prefix("endless-") {
+        Some(number) => number.parse().unwrap_or_default(),
+        None => 0,
+    };
     let first = number * ENDLESS_PAGE;
-    let data: Vec<Value> =
-        (first..first + ENDLESS_PAGE).map(|id| json!({ "id": (1_000_000 + id).to_string() })).collect();
+    let mut data = Vec::with_capacity(ENDLESS_PAGE);
+    for id in first..first + ENDLESS_PAGE {
+        data.push(json!({ "id": (1_000_000 + id).to_string() }));
+    }
     let next = format!("{base_url}{path}?cursor=endless-{}", number + 1);
-    whole(Answer::json(200, &json!({ "_data": data, "_meta": { "links": { "next": { "href": next } } } })))
+    let page = json!({ "_data": data, "_meta": { "links": { "next": { "href": next } } } });
+    whole(Answer::json(200, &page))
 }
 
 /// Removes the reference to the person from the entries of a listing.
 pub(super) fn without_person(mut answer: Answer) -> Answer {
-    let mut page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    for entry in page.get_mut("_data").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(members) = entry.as_object_mut() {
-            members.remove("person");
+    let mut page = page_of(&answer);
+    if let Some(data) = entries_of(&mut page) {
+        for entry in data {
+            if let Some(members) = entry.as_object_mut() {
+                members.remove("person");
+            }
         }
     }
     answer.body = Bytes::from(page.to_string());
     answer
+}
+
+/// Parses the body of a response. Returns `null` for a body that is not JSON.
+fn page_of(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap_or_default()
+}
+
+/// Returns the entries of a page, or `None` if it is not a listing.
+fn entries_of(page: &mut Value) -> Option<&mut Vec<Value>> {
+    page.get_mut("_data")?.as_array_mut()
 }
 
 fn start(status: u16, content_type: &'static str) -> HttpResponseBuilder {

@@ -32,7 +32,10 @@ impl Cursor {
         let (position, rest) = decoded.split_once('?')?;
         let (own_path, query) = rest.split_once('?')?;
         let position = position.parse().ok()?;
-        (own_path == path).then(|| Self { position, path: path.to_owned(), query: query.to_owned() })
+        if own_path != path {
+            return None;
+        }
+        Some(Self { position, path: path.to_owned(), query: query.to_owned() })
     }
 }
 
@@ -41,6 +44,10 @@ fn bytes(digits: &str) -> Option<Vec<u8>> {
     if !digits.len().is_multiple_of(2) {
         return None;
     }
-    let pairs = (0..digits.len()).step_by(2);
-    pairs.map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()).collect()
+    let mut bytes = Vec::with_capacity(digits.len() / 2);
+    for start in (0..digits.len()).step_by(2) {
+        let pair = digits.get(start..start + 2)?;
+        bytes.push(u8::from_str_radix(pair, 16).ok()?);
+    }
+    Some(bytes)
 }

@@ -3,7 +3,7 @@
 use crate::simulator::answer::{Answer, Problem};
 use crate::simulator::handle::View;
 use crate::simulator::listing::{Listing, pairs};
-use crate::simulator::world::{Named, OrgUnit, OrgUnitKind};
+use crate::simulator::world::{Named, OrgUnitKind};
 
 /// Largest accepted value of `limit` for legal entities, as documented.
 pub(super) const LEGAL_ENTITY_LIMIT: usize = 100;
@@ -22,21 +22,21 @@ pub(super) fn list(view: &View<'_>, all: &[Named], max_limit: usize) -> Result<A
 pub(super) fn org_units(view: &View<'_>) -> Result<Answer, Problem> {
     let listing = Listing::read(view.path, view.query, &["type"], OTHER_LIMIT)?;
     let kind = kind(listing.text("type"))?;
-    let entries = view
-        .world
-        .org_units
-        .iter()
-        .enumerate()
-        .filter(|(_, unit)| unit.kind == kind && !view.wire.quirks.unlisted_org_units.contains(&unit.id));
+    let unlisted = &view.wire.quirks.unlisted_org_units;
+    let units = view.world.org_units.iter().enumerate();
+    let entries = units.filter(|(_, unit)| unit.kind == kind && !unlisted.contains(&unit.id));
     Ok(listing.page(entries, |unit| view.wire.org_unit(unit), view.wire.quirks, view.wire.base_url))
 }
 
 /// Returns a single department or team.
 pub(super) fn org_unit(view: &View<'_>, id: &str) -> Result<Answer, Problem> {
     let kind = kind(pairs(view.query).get("type").map(String::as_str))?;
-    let is_it = |unit: &&OrgUnit| unit.kind == kind && unit.id == id;
-    let unit = view.world.org_units.iter().find(is_it).ok_or_else(Problem::no_resource)?;
-    Ok(Answer::json(200, &view.wire.org_unit(unit)))
+    for unit in &view.world.org_units {
+        if unit.kind == kind && unit.id == id {
+            return Ok(Answer::json(200, &view.wire.org_unit(unit)));
+        }
+    }
+    Err(Problem::no_resource())
 }
 
 fn kind(text: Option<&str>) -> Result<OrgUnitKind, Problem> {

@@ -57,8 +57,12 @@ impl Fault {
     }
 
     fn matches(&self, route: &Route) -> bool {
-        self.endpoint.is_none_or(|endpoint| endpoint == route.endpoint())
-            && self.person.as_deref().is_none_or(|id| route.person() == Some(id))
+        if let Some(endpoint) = self.endpoint
+            && endpoint != route.endpoint()
+        {
+            return false;
+        }
+        self.person.is_none() || route.person() == self.person.as_deref()
     }
 }
 
@@ -143,11 +147,18 @@ impl Faults {
 
     /// Counts the request and returns the failure of the first fault that is due, if any.
     pub(super) fn strike(&mut self, route: &Route) -> Option<Action> {
-        for (fault, seen) in self.0.iter_mut().filter(|(fault, _)| fault.matches(route)) {
-            let turn = *seen;
+        for (fault, seen) in &mut self.0 {
+            if !fault.matches(route) {
+                continue;
+            }
+            let earlier = *seen;
             *seen += 1;
-            let due = turn >= fault.skip && fault.times.is_none_or(|times| turn - fault.skip < times);
-            if due {
+            let Some(acted) = earlier.checked_sub(fault.skip) else { continue };
+            let is_due = match fault.times {
+                Some(times) => acted < times,
+                None => true,
+            };
+            if is_due {
                 return Some(fault.action.clone());
             }
         }

@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use tokio::time::{Instant, sleep};
 
 use crate::simulator::answer::{Answer, Problem, Stamp};
+use crate::simulator::directories::{LEGAL_ENTITY_LIMIT, OTHER_LIMIT};
 use crate::simulator::fault::Action;
 use crate::simulator::index::Index;
 use crate::simulator::listing::empty_page;
@@ -31,15 +32,18 @@ pub(super) struct View<'a> {
 }
 
 /// Handles a request of any method and path.
-pub(super) async fn handle(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
+pub(super) async fn handle(
+    request: HttpRequest,
+    body: web::Bytes,
+    shared: web::Data<Shared>,
+) -> HttpResponse {
     let route = Route::of(request.method(), request.path());
     let entrance = enter(&request, &body, &shared, &route);
     let _in_flight = InFlight(&shared);
     if !entrance.latency.is_zero() {
         sleep(entrance.latency).await;
     }
-    let passes = entrance.verdict.is_none_or(|verdict| verdict.passes);
-    let mut response = if passes {
+    let mut response = if entrance.passes {
         let asked = Asked { request: &request, body: &body, route: &route, shared: &shared };
         asked.act(entrance.action).await
     } else {
@@ -48,8 +52,11 @@ pub(super) async fn handle(request: HttpRequest, body: web::Bytes, shared: web::
     if response.status().as_u16() == 429 {
         shared.live().record.throttle();
     }
-    for (name, value) in entrance.verdict.iter().flat_map(Verdict::headers) {
-        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(value));
+    if let Some(verdict) = entrance.verdict {
+        for (name, value) in verdict.headers() {
+            let name = HeaderName::from_static(name);
+            response.headers_mut().insert(name, HeaderValue::from(value));
+        }
     }
     response
 }
@@ -58,6 +65,8 @@ pub(super) async fn handle(request: HttpRequest, body: web::Bytes, shared: web::
 struct Entrance {
     latency: Duration,
     verdict: Option<Verdict>,
+    /// True unless the request is over the rate limit.
+    passes: bool,
     action: Option<Action>,
 }
 
@@ -76,9 +85,12 @@ fn enter(request: &HttpRequest, body: &web::Bytes, shared: &Shared, route: &Rout
         body: (endpoint == Endpoint::Token).then(|| String::from_utf8_lossy(body).into_owned()),
     });
     let verdict = live.buckets.take(endpoint, Instant::now());
-    let passes = verdict.is_none_or(|verdict| verdict.passes);
+    let passes = match verdict {
+        Some(verdict) => verdict.passes,
+        None => true,
+    };
     let action = if passes { live.faults.strike(route) } else { None };
-    Entrance { latency: live.latency, verdict, action }
+    Entrance { latency: live.latency, verdict, passes, action }
 }
 
 /// Request that passed the rate limit and needs a response.
@@ -92,15 +104,16 @@ struct Asked<'a> {
 impl Asked<'_> {
     /// Returns the response that the fault requires, or the normal response without a fault.
     async fn act(&self, action: Option<Action>) -> HttpResponse {
-        let problem = |problem: Problem| broken::whole(problem.answer(&self.shared.stamp()));
         let (path, base_url) = (self.request.path(), self.shared.base_url.as_str());
         match action {
             None => broken::whole(self.answer()),
-            Some(Action::Status(status)) => problem(Problem::status(status)),
+            Some(Action::Status(status)) => self.problem(Problem::status(status)),
             Some(Action::Html(status)) => broken::html(status),
-            Some(Action::Body(status, content_type, body)) => broken::whole(Answer::new(status, content_type, body)),
-            Some(Action::NotFoundResource) => problem(Problem::no_resource()),
-            Some(Action::NotFoundRoute) => problem(Problem::no_route(path)),
+            Some(Action::Body(status, content_type, body)) => {
+                broken::whole(Answer::new(status, content_type, body))
+            }
+            Some(Action::NotFoundResource) => self.problem(Problem::no_resource()),
+            Some(Action::NotFoundRoute) => self.problem(Problem::no_route(path)),
             Some(Action::Delay(delay)) => {
                 sleep(delay).await;
                 broken::whole(self.answer())
@@ -110,28 +123,39 @@ impl Asked<'_> {
             Some(Action::TruncatedJson) => broken::cut_short(self.answer()),
             Some(Action::TruncatedBody) => broken::broken_off(self.answer()),
             Some(Action::WrongJson) => broken::wrong_json(),
-            Some(Action::EmptyListing) => broken::whole(Answer::json(200, &empty_page(path, base_url))),
+            Some(Action::EmptyListing) => {
+                broken::whole(Answer::json(200, &empty_page(path, base_url)))
+            }
             Some(Action::ShortListing(entries)) => broken::short_listing(&self.answer(), entries),
             Some(Action::TooManyRequests { retry_after }) => {
-                let mut response = problem(Problem::too_many_requests());
+                let mut response = self.problem(Problem::too_many_requests());
                 if let Some(seconds) = retry_after {
                     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
                 }
                 response
             }
             Some(Action::Oversized(size)) => broken::oversized(size, path, base_url),
-            Some(Action::Substitute { old, new }) => broken::substituted(&self.answer(), &old, &new),
+            Some(Action::Substitute { old, new }) => {
+                broken::substituted(&self.answer(), &old, &new)
+            }
             Some(Action::OddEntries { entries, attribute, value }) => {
                 broken::odd_entries(&self.answer(), entries, &attribute, &value)
             }
             Some(Action::OtherNames) => broken::other_names(&self.answer()),
-            Some(Action::EndlessListing) => broken::endless(path, self.request.query_string(), base_url),
+            Some(Action::EndlessListing) => {
+                broken::endless(path, self.request.query_string(), base_url)
+            }
             Some(Action::EmploymentsOf { person, names_person }) => {
                 let route = Route::Employments(person);
                 let answer = Asked { route: &route, ..*self }.answer();
                 broken::whole(if names_person { answer } else { broken::without_person(answer) })
             }
         }
+    }
+
+    /// Creates an error response.
+    fn problem(&self, problem: Problem) -> HttpResponse {
+        broken::whole(problem.answer(&self.shared.stamp()))
     }
 
     /// Creates the normal response.
@@ -154,8 +178,9 @@ impl Asked<'_> {
 
     fn token(&self, stamp: &Stamp) -> Answer {
         let content_type = header(self.request, CONTENT_TYPE.as_str());
+        let (credential, sent) = (&self.shared.credential, (content_type, &self.body[..]));
         let mut live = self.shared.live();
-        token::answer(&self.shared.credential, &mut live.tokens, (content_type, self.body), Instant::now(), stamp)
+        token::answer(credential, &mut live.tokens, sent, Instant::now(), stamp)
     }
 
     /// Checks the token and creates the response of a reading endpoint.
@@ -168,17 +193,20 @@ impl Asked<'_> {
         let store = self.shared.store();
         let wire = Wire { quirks: &quirks, base_url: &self.shared.base_url };
         let (world, index) = (&store.world, &store.index);
-        let view = View { world, index, wire, path: self.request.path(), query: self.request.query_string() };
+        let (path, query) = (self.request.path(), self.request.query_string());
+        let view = View { world, index, wire, path, query };
         match self.route {
             Route::Persons => persons::list(&view),
             Route::Person(id) => persons::one(&view, id),
             Route::Employments(id) => persons::employments(&view, id),
             Route::OrgUnits => directories::org_units(&view),
             Route::OrgUnit(id) => directories::org_unit(&view, id),
-            Route::LegalEntities => directories::list(&view, &world.legal_entities, directories::LEGAL_ENTITY_LIMIT),
-            Route::Workplaces => directories::list(&view, &world.workplaces, directories::OTHER_LIMIT),
-            Route::CostCenters => directories::list(&view, &world.cost_centers, directories::OTHER_LIMIT),
-            Route::Jobs => directories::list(&view, &index.jobs, directories::OTHER_LIMIT),
+            Route::LegalEntities => {
+                directories::list(&view, &world.legal_entities, LEGAL_ENTITY_LIMIT)
+            }
+            Route::Workplaces => directories::list(&view, &world.workplaces, OTHER_LIMIT),
+            Route::CostCenters => directories::list(&view, &world.cost_centers, OTHER_LIMIT),
+            Route::Jobs => directories::list(&view, &index.jobs, OTHER_LIMIT),
             Route::Token | Route::Unknown => Err(Problem::no_route(view.path)),
         }
     }

@@ -20,19 +20,20 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn new(world: &World) -> Self {
-        let mut order: Vec<(u64, usize)> =
-            world.persons.iter().enumerate().map(|(place, person)| (hash(&person.id), place)).collect();
-        order.sort_unstable();
-        let order: Vec<usize> = order.into_iter().map(|(_, place)| place).collect();
-        let positions = order
-            .iter()
-            .enumerate()
-            .filter_map(|(position, place)| Some((world.persons.get(*place)?.id.clone(), position)))
-            .collect();
-        let employments = world.persons.iter().flat_map(|person| &person.employments);
-        let titles: BTreeSet<&str> = employments.filter_map(|employment| employment.position.as_deref()).collect();
-        let jobs = titles.into_iter().map(|title| Named { id: job_id(title), name: title.to_owned() }).collect();
-        Self { order, positions, jobs }
+        let mut hashes = Vec::with_capacity(world.persons.len());
+        for (place, person) in world.persons.iter().enumerate() {
+            hashes.push((hash(&person.id), place));
+        }
+        hashes.sort_unstable();
+        let mut order = Vec::with_capacity(hashes.len());
+        let mut positions = HashMap::with_capacity(hashes.len());
+        for (position, (_, place)) in hashes.into_iter().enumerate() {
+            order.push(place);
+            if let Some(person) = world.persons.get(place) {
+                positions.insert(person.id.clone(), position);
+            }
+        }
+        Self { order, positions, jobs: jobs(world) }
     }
 
     /// Returns the number of positions in the listing of persons.
@@ -53,6 +54,23 @@ impl Index {
     pub(super) fn person<'w>(&self, world: &'w World, id: &str) -> Option<&'w Person> {
         self.at(world, self.position(id)?)
     }
+}
+
+/// Returns one job for each title of a position.
+fn jobs(world: &World) -> Vec<Named> {
+    let mut titles: BTreeSet<&str> = BTreeSet::new();
+    for person in &world.persons {
+        for employment in &person.employments {
+            if let Some(title) = &employment.position {
+                titles.insert(title);
+            }
+        }
+    }
+    let mut jobs = Vec::with_capacity(titles.len());
+    for title in titles {
+        jobs.push(Named { id: job_id(title), name: title.to_owned() });
+    }
+    jobs
 }
 
 /// Returns the id of the job with this title.

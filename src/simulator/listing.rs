@@ -32,29 +32,38 @@ impl Listing {
     /// Parses a query. `filters` are the accepted parameters other than `limit` and `cursor`.
     ///
     /// A parameter in the query replaces the parameter of the same name in the cursor.
-    pub(super) fn read(path: &str, query: &str, filters: &[&str], max_limit: usize) -> Result<Self, Problem> {
+    pub(super) fn read(
+        path: &str,
+        query: &str,
+        filters: &[&str],
+        max_limit: usize,
+    ) -> Result<Self, Problem> {
         let mut sent = pairs(query);
-        let known = |name: &str| matches!(name, "limit" | "cursor") || filters.contains(&name);
-        if let Some(unknown) = sent.keys().find(|name| !known(name)) {
-            return Err(Problem::bad_request(format!("Unknown parameter: {unknown}")));
+        for name in sent.keys() {
+            if !matches!(name.as_str(), "limit" | "cursor") && !filters.contains(&name.as_str()) {
+                return Err(Problem::bad_request(format!("Unknown parameter: {name}")));
+            }
         }
         let sent_cursor = sent.remove("cursor");
         let (position, mut parameters) = match &sent_cursor {
             None => (0, BTreeMap::new()),
             Some(text) => {
-                let invalid = || Problem::bad_request("The cursor is not valid.");
-                let cursor = Cursor::decode(text, path).ok_or_else(invalid)?;
+                let Some(cursor) = Cursor::decode(text, path) else {
+                    return Err(Problem::bad_request("The cursor is not valid."));
+                };
                 (cursor.position, pairs(&cursor.query))
             }
         };
         parameters.extend(sent);
         let limit = match parameters.get("limit") {
             None => DEFAULT_LIMIT,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|limit| (1..=max_limit).contains(limit))
-                .ok_or_else(|| Problem::bad_request(format!("limit must be from 1 to {max_limit}.")))?,
+            Some(text) => match text.parse::<usize>() {
+                Ok(limit) if (1..=max_limit).contains(&limit) => limit,
+                Ok(_) | Err(_) => {
+                    let detail = format!("limit must be from 1 to {max_limit}.");
+                    return Err(Problem::bad_request(detail));
+                }
+            },
         };
         let (path, query) = (path.to_owned(), query.to_owned());
         Ok(Self { path, query, parameters, sent_cursor, limit, position })
@@ -67,22 +76,25 @@ impl Listing {
 
     /// Returns the items of a parameter that is a list separated by commas.
     pub(super) fn list(&self, name: &str) -> Option<Vec<&str>> {
-        Some(self.text(name)?.split(',').map(str::trim).filter(|item| !item.is_empty()).collect())
+        let items = self.text(name)?.split(',').map(str::trim);
+        Some(items.filter(|item| !item.is_empty()).collect())
     }
 
     /// Parses a filter by time from the parameters `name`, `name.gt` and `name.lt`.
     pub(super) fn period(&self, name: &str) -> Result<Period, Problem> {
-        let time = |name: String| match self.text(&name) {
-            None => Ok(None),
-            Some(text) => {
-                text.parse().map(Some).map_err(|_| Problem::bad_request(format!("{name} is not a date and time.")))
-            }
-        };
         Ok(Period {
-            at: time(name.to_owned())?,
-            after: time(format!("{name}.gt"))?,
-            before: time(format!("{name}.lt"))?,
+            at: self.time(name)?,
+            after: self.time(&format!("{name}.gt"))?,
+            before: self.time(&format!("{name}.lt"))?,
         })
+    }
+
+    fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match text.parse::<Timestamp>() {
+            Ok(time) => Ok(Some(time)),
+            Err(_) => Err(Problem::bad_request(format!("{name} is not a date and time."))),
+        }
     }
 
     /// Creates the page of the entries from the position of this request on, up to the limit.
@@ -95,15 +107,21 @@ impl Listing {
         quirks: &Quirks,
         base_url: &str,
     ) -> Answer {
-        let mut entries = entries.skip_while(|(position, _)| *position < self.position).peekable();
+        let entries = entries.skip_while(|(position, _)| *position < self.position);
+        let mut entries = entries.peekable();
         let mut data = Vec::with_capacity(self.limit);
         let mut last = self.position;
         for (position, entry) in entries.by_ref().take(self.limit) {
             data.push(write(entry));
             last = position;
         }
-        let next = entries.peek().map(|_| if quirks.overlap && self.limit > 1 { last } else { last + 1 });
-        let links = self.links(self.next_cursor(next, last, quirks).as_deref(), quirks.next_link, base_url);
+        let next = match entries.peek() {
+            None => None,
+            Some(_) if quirks.overlap && self.limit > 1 => Some(last),
+            Some(_) => Some(last + 1),
+        };
+        let cursor = self.next_cursor(next, last, quirks);
+        let links = self.links(cursor.as_deref(), quirks.next_link, base_url);
         Answer::json(200, &json!({ "_data": data, "_meta": { "links": links } }))
     }
 
@@ -115,9 +133,15 @@ impl Listing {
         if quirks.repeating_cursor && self.sent_cursor.is_some() {
             return self.sent_cursor.clone();
         }
-        let position = next.or(quirks.repeating_cursor.then_some(last + 1))?;
-        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.parameters).finish();
-        Some(Cursor { position, path: self.path.clone(), query }.encode(quirks.awkward_cursors))
+        let position = match next {
+            Some(position) => position,
+            None if quirks.repeating_cursor => last + 1,
+            None => return None,
+        };
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let query = query.extend_pairs(&self.parameters).finish();
+        let cursor = Cursor { position, path: self.path.clone(), query };
+        Some(cursor.encode(quirks.awkward_cursors))
     }
 
     fn links(&self, cursor: Option<&str>, shape: NextLink, base_url: &str) -> Map<String, Value> {
@@ -125,7 +149,8 @@ impl Listing {
         links.insert("self".to_owned(), json!({ "href": self.own_address(base_url) }));
         let next = match cursor {
             Some(cursor) => Some(self.next_link(cursor, shape, base_url)),
-            None => (shape == NextLink::NullOnLastPage).then_some(Value::Null),
+            None if shape == NextLink::NullOnLastPage => Some(Value::Null),
+            None => None,
         };
         if let Some(next) = next {
             links.insert("next".to_owned(), next);
@@ -137,11 +162,17 @@ impl Listing {
         let path = &self.path;
         let query = format!("?cursor={}", utf8_percent_encode(cursor, NON_ALPHANUMERIC));
         match shape {
-            NextLink::Object | NextLink::NullOnLastPage => json!({ "href": format!("{base_url}{path}{query}") }),
+            NextLink::Object | NextLink::NullOnLastPage => {
+                json!({ "href": format!("{base_url}{path}{query}") })
+            }
             NextLink::BareString => json!(format!("{base_url}{path}{query}")),
             NextLink::RelativeHref => json!({ "href": format!("{path}{query}") }),
-            NextLink::OtherOrigin => json!({ "href": format!("https://evil.example{path}{query}") }),
-            NextLink::WrongPath => json!({ "href": format!("{base_url}/v2/wrong{path}{query}") }),
+            NextLink::OtherOrigin => {
+                json!({ "href": format!("https://evil.example{path}{query}") })
+            }
+            NextLink::WrongPath => {
+                json!({ "href": format!("{base_url}/v2/wrong{path}{query}") })
+            }
         }
     }
 
@@ -153,7 +184,8 @@ impl Listing {
 
 /// Creates a page without entries and without a next link.
 pub(super) fn empty_page(path: &str, base_url: &str) -> Value {
-    json!({ "_data": [], "_meta": { "links": { "self": { "href": format!("{base_url}{path}") } } } })
+    let href = format!("{base_url}{path}");
+    json!({ "_data": [], "_meta": { "links": { "self": { "href": href } } } })
 }
 
 /// Parses a query into its parameters by name. The last parameter of a name counts.
@@ -172,8 +204,22 @@ pub(super) struct Period {
 impl Period {
     /// Reports whether a time passes the filter. An unknown time passes only an empty filter.
     pub(super) fn contains(&self, time: Option<Timestamp>) -> bool {
-        self.at.is_none_or(|at| time == Some(at))
-            && self.after.is_none_or(|after| time.is_some_and(|time| time > after))
-            && self.before.is_none_or(|before| time.is_some_and(|time| time < before))
+        let Some(time) = time else {
+            return self.at.is_none() && self.after.is_none() && self.before.is_none();
+        };
+        if let Some(at) = self.at
+            && time != at
+        {
+            return false;
+        }
+        if let Some(after) = self.after
+            && time <= after
+        {
+            return false;
+        }
+        match self.before {
+            Some(before) => time < before,
+            None => true,
+        }
     }
 }

@@ -65,12 +65,18 @@ impl Simulator {
     ///
     /// # Errors
     /// Returns an I/O error when the listener has no local address or cannot be used by the server.
-    pub fn start(listener: TcpListener, world: World, options: Options) -> std::io::Result<(Self, Server)> {
+    pub fn start(
+        listener: TcpListener,
+        world: World,
+        options: Options,
+    ) -> std::io::Result<(Self, Server)> {
         let base_url = base_url(listener.local_addr()?);
         let shared = Arc::new(Shared::new(base_url, world, options));
         let data = web::Data::from(Arc::clone(&shared));
-        let app = move || App::new().app_data(data.clone()).default_service(web::to(handle::handle));
-        let server = HttpServer::new(app)
+        let server = HttpServer::new(move || {
+            App::new().app_data(data.clone()).default_service(web::to(handle::handle))
+        });
+        let server = server
             .workers(2)
             // Cancels a request when its client closes the connection. Without this setting, a
             // request that hangs on purpose would never end.

@@ -26,7 +26,8 @@ pub(super) struct Department {
 /// Job title of the person without a supervisor.
 pub(super) const CHIEF: &str = "Chief Executive Officer";
 
-pub(super) const LEGAL_ENTITIES: &[&str] = &["Beispiel GmbH", "Beispiel Österreich GmbH", "Beispiel UK Ltd."];
+pub(super) const LEGAL_ENTITIES: &[&str] =
+    &["Beispiel GmbH", "Beispiel Österreich GmbH", "Beispiel UK Ltd."];
 pub(super) const WORKPLACES: &[&str] = &["München", "Berlin", "Zürich", "Łódź", "Remote"];
 pub(super) const COST_CENTERS: &[&str] = &[
     "Research & Development",
@@ -57,7 +58,12 @@ pub(super) const DEPARTMENTS: &[Department] = &[
         name: "People",
         head: "Chief People Officer",
         teams: &["Recruiting", "People Operations"],
-        titles: &["Recruiter", "People Partner", "Payroll Specialist", "Sachbearbeiter:in Personal"],
+        titles: &[
+            "Recruiter",
+            "People Partner",
+            "Payroll Specialist",
+            "Sachbearbeiter:in Personal",
+        ],
     },
     Department {
         name: "Sales",
@@ -80,19 +86,34 @@ pub(super) const DEPARTMENTS: &[Department] = &[
         name: "Marketing",
         head: "VP Marketing",
         teams: &["Brand", "Content", "Events"],
-        titles: &["Content Manager", "Brand Designer", "Event Manager", "Performance Marketing Manager"],
+        titles: &[
+            "Content Manager",
+            "Brand Designer",
+            "Event Manager",
+            "Performance Marketing Manager",
+        ],
     },
     Department {
         name: "Operations",
         head: "Chief Operating Officer",
         teams: &["Facilities", "Corporate IT", "Logistics"],
-        titles: &["Office Manager", "IT Administrator", "Logistics Coordinator", "Bürokauffrau / Bürokaufmann"],
+        titles: &[
+            "Office Manager",
+            "IT Administrator",
+            "Logistics Coordinator",
+            "Bürokauffrau / Bürokaufmann",
+        ],
     },
     Department {
         name: "Customer Care",
         head: "VP Customer Care",
         teams: &["First Level", "Second Level", "Onboarding"],
-        titles: &["Support Agent", "Senior Support Agent", "Customer Success Manager", "Implementation Consultant"],
+        titles: &[
+            "Support Agent",
+            "Senior Support Agent",
+            "Customer Success Manager",
+            "Implementation Consultant",
+        ],
     },
     Department {
         name: "Legal",
@@ -115,8 +136,13 @@ pub(super) const TERMINATIONS: &[(&str, &str)] = &[
 pub(super) const STREETS: &[&str] =
     &["Ahornstraße", "Lindenweg", "Mühlgasse", "Schloßallee", "Bahnhofstraße", "Am Rosengarten"];
 /// Postal codes with the names of their towns.
-pub(super) const TOWNS: &[(&str, &str)] =
-    &[("80331", "München"), ("10115", "Berlin"), ("50667", "Köln"), ("90402", "Nürnberg"), ("40213", "Düsseldorf")];
+pub(super) const TOWNS: &[(&str, &str)] = &[
+    ("80331", "München"),
+    ("10115", "Berlin"),
+    ("50667", "Köln"),
+    ("90402", "Nürnberg"),
+    ("40213", "Düsseldorf"),
+];
 pub(super) const SHIRT_SIZES: &[&str] = &["XS", "S", "M", "L", "XL", "XXL"];
 
 pub(super) const ORIGINS: &[Origin] = &[
@@ -200,8 +226,8 @@ pub(super) const ORIGINS: &[Origin] = &[
             "Eleanor",
         ],
         men: &[
-            "James", "Oliver", "Seán", "William", "Thomas", "Harry", "Pádraig", "Benjamin", "André", "Edward",
-            "Callum", "Liam",
+            "James", "Oliver", "Seán", "William", "Thomas", "Harry", "Pádraig", "Benjamin",
+            "André", "Edward", "Callum", "Liam",
         ],
         family: &[
             "Smith",
@@ -225,10 +251,12 @@ pub(super) const ORIGINS: &[Origin] = &[
     Origin {
         share: 14,
         women: &[
-            "Ayşe", "Elif", "Zeynep", "Gülşen", "Büşra", "İrem", "Özlem", "Çiğdem", "Şule", "Defne", "Tuğba", "Yağmur",
+            "Ayşe", "Elif", "Zeynep", "Gülşen", "Büşra", "İrem", "Özlem", "Çiğdem", "Şule",
+            "Defne", "Tuğba", "Yağmur",
         ],
         men: &[
-            "Mehmet", "Emre", "Oğuz", "Çağlar", "Ümit", "İbrahim", "Barış", "Şükrü", "Kağan", "Hüseyin", "Ömer", "Ali",
+            "Mehmet", "Emre", "Oğuz", "Çağlar", "Ümit", "İbrahim", "Barış", "Şükrü", "Kağan",
+            "Hüseyin", "Ömer", "Ali",
         ],
         family: &[
             "Yılmaz",
@@ -382,8 +410,8 @@ pub(super) const ORIGINS: &[Origin] = &[
             "Hao",
         ],
         family: &[
-            "Nguyễn", "Trần", "Phạm", "Đặng", "Wáng", "Lǐ", "Satō", "Kondō", "Śarmā", "Patel", "Kim", "Choi", "Lê",
-            "Võ", "Itō", "Zhāng",
+            "Nguyễn", "Trần", "Phạm", "Đặng", "Wáng", "Lǐ", "Satō", "Kondō", "Śarmā", "Patel",
+            "Kim", "Choi", "Lê", "Võ", "Itō", "Zhāng",
         ],
         short: &["小明", "Rin", "Sora", "Kiran", "晓", "Minh"],
     },

@@ -27,21 +27,33 @@ const EMPLOYMENT_FILTERS: &[&str] = &["id", "updated_at", "updated_at.gt", "upda
 pub(super) fn list(view: &View<'_>) -> Result<Answer, Problem> {
     let listing = Listing::read(view.path, view.query, PERSON_FILTERS, MAX_LIMIT)?;
     let filter = Filter::read(&listing)?;
-    let candidates: Vec<usize>;
-    let positions: &mut dyn Iterator<Item = usize> = match listing.list("id") {
-        None => &mut (listing.position..view.index.len()),
-        Some(ids) => {
-            let mut found: Vec<usize> = ids.into_iter().filter_map(|id| view.index.position(id)).collect();
-            found.sort_unstable();
-            found.dedup();
-            candidates = found;
-            &mut candidates.iter().copied()
-        }
+    let Some(ids) = listing.list("id") else {
+        return Ok(page(view, &listing, &filter, listing.position..view.index.len()));
     };
-    let entries = positions
-        .filter_map(|position| Some((position, view.index.at(view.world, position)?)))
-        .filter(|(_, person)| filter.passes(person));
-    Ok(listing.page(entries, |person| view.wire.person(person), view.wire.quirks, view.wire.base_url))
+    let mut positions = Vec::with_capacity(ids.len());
+    for id in ids {
+        if let Some(position) = view.index.position(id) {
+            positions.push(position);
+        }
+    }
+    positions.sort_unstable();
+    positions.dedup();
+    Ok(page(view, &listing, &filter, positions.into_iter()))
+}
+
+/// Creates the page of the persons at these positions who pass the filter.
+fn page(
+    view: &View<'_>,
+    listing: &Listing,
+    filter: &Filter<'_>,
+    positions: impl Iterator<Item = usize>,
+) -> Answer {
+    let (wire, world) = (view.wire, view.world);
+    let entries = positions.filter_map(|position| {
+        let person = view.index.at(world, position)?;
+        if filter.passes(person) { Some((position, person)) } else { None }
+    });
+    listing.page(entries, |person| wire.person(person), wire.quirks, wire.base_url)
 }
 
 /// Returns a single person, without the envelope of a listing.
@@ -55,14 +67,20 @@ pub(super) fn employments(view: &View<'_>, id: &str) -> Result<Answer, Problem> 
     let person = view.index.person(view.world, id).ok_or_else(Problem::no_resource)?;
     let listing = Listing::read(view.path, view.query, EMPLOYMENT_FILTERS, MAX_LIMIT)?;
     let (ids, updated) = (listing.list("id"), listing.period("updated_at")?);
-    let entries = view
-        .wire
-        .employments_of(person)
-        .into_iter()
-        .enumerate()
-        .filter(|(_, it)| ids.as_ref().is_none_or(|ids| ids.contains(&it.id.as_str())))
-        .filter(|(_, it)| updated.contains(it.updated_at));
-    Ok(listing.page(entries, |it| view.wire.employment(it, id), view.wire.quirks, view.wire.base_url))
+    let employments = view.wire.employments_of(person).into_iter().enumerate();
+    let entries = employments.filter(|(_, employment)| {
+        has_id(ids.as_deref(), &employment.id) && updated.contains(employment.updated_at)
+    });
+    let wire = view.wire;
+    Ok(listing.page(entries, |it| wire.employment(it, id), wire.quirks, wire.base_url))
+}
+
+/// Reports whether a filter by ids contains an id. `None` contains every id.
+fn has_id(ids: Option<&[&str]>, id: &str) -> bool {
+    match ids {
+        Some(ids) => ids.contains(&id),
+        None => true,
+    }
 }
 
 /// Filters of `/v2/persons`, except for `id`, which selects the candidates before filtering.
@@ -94,16 +112,23 @@ impl<'l> Filter<'l> {
     }
 
     fn passes(&self, person: &Person) -> bool {
-        let is = |wanted: Option<&str>, value: &Option<String>| wanted.is_none() || wanted == value.as_deref();
-        is(self.first_name, &person.first_name)
-            && is(self.last_name, &person.last_name)
-            && is(self.preferred_name, &person.preferred_name)
-            && is(self.status, &person.status)
+        equals(self.first_name, person.first_name.as_deref())
+            && equals(self.last_name, person.last_name.as_deref())
+            && equals(self.preferred_name, person.preferred_name.as_deref())
+            && equals(self.status, person.status.as_deref())
             && self.created.contains(person.created_at)
             && self.updated.contains(person.updated_at)
-            && self.emails.as_ref().is_none_or(|emails| {
-                let email = person.email.as_deref();
-                email.is_some_and(|email| emails.iter().any(|wanted| wanted.eq_ignore_ascii_case(email)))
-            })
+            && self.has_email(person.email.as_deref())
     }
+
+    fn has_email(&self, email: Option<&str>) -> bool {
+        let Some(emails) = &self.emails else { return true };
+        let Some(email) = email else { return false };
+        emails.iter().any(|wanted| wanted.eq_ignore_ascii_case(email))
+    }
+}
+
+/// Reports whether a value passes a filter by equality. `None` passes every value.
+fn equals(wanted: Option<&str>, value: Option<&str>) -> bool {
+    wanted.is_none() || wanted == value
 }

@@ -73,6 +73,7 @@ impl Record {
 
     /// Resets the counters and clears the log. The requests in flight stay counted.
     pub(super) fn reset(&mut self) {
-        *self = Self { in_flight: self.in_flight, max_in_flight: self.in_flight, ..Self::default() };
+        *self =
+            Self { in_flight: self.in_flight, max_in_flight: self.in_flight, ..Self::default() };
     }
 }

@@ -51,9 +51,11 @@ pub(super) enum Route {
 impl Route {
     /// Parses a method and a path. The segments of the path are percent-decoded.
     pub(super) fn of(method: &Method, path: &str) -> Self {
-        let segments: Vec<String> =
-            path.split('/').map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned()).collect();
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let mut segments = Vec::new();
+        for segment in path.split('/') {
+            segments.push(percent_decode_str(segment).decode_utf8_lossy());
+        }
+        let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
         match (method, segments.as_slice()) {
             (&Method::POST, ["", "v2", "auth", "token"]) => Self::Token,
             (&Method::GET, ["", "v2", rest @ ..]) => Self::read(rest),

@@ -41,8 +41,9 @@ impl Tokens {
 
     /// Reports whether the value of an `Authorization` header contains the current token.
     pub(super) fn accept(&self, authorization: Option<&str>, now: Instant) -> bool {
+        let Some((token, expires)) = &self.current else { return false };
         let bearer = authorization.and_then(|value| value.strip_prefix("Bearer "));
-        self.current.as_ref().is_some_and(|(token, expires)| *expires > now && bearer == Some(token.as_str()))
+        *expires > now && bearer == Some(token.as_str())
     }
 
     pub(super) fn revoke(&mut self) {
@@ -81,22 +82,25 @@ pub(super) fn answer(
 }
 
 /// Checks content type and body of a token request. The error is a code with a description.
-fn check(credential: &Credential, content_type: Option<&str>, body: &[u8]) -> Result<(), (&'static str, &'static str)> {
-    let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+fn check(
+    credential: &Credential,
+    content_type: Option<&str>,
+    body: &[u8],
+) -> Result<(), (&'static str, &'static str)> {
+    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
     if !media_type.trim().eq_ignore_ascii_case(FORM) {
         return Err(("invalid_request", "The body must be form-encoded."));
     }
     let form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
-    let field = |name: &str| form.get(name).map(String::as_str);
-    match field("grant_type") {
+    match form.get("grant_type").map(String::as_str) {
         Some("client_credentials") => {}
         Some(_) => return Err(("unsupported_grant_type", "Only client_credentials is supported.")),
         None => return Err(("invalid_request", "grant_type is missing.")),
     }
-    let (Some(id), Some(secret)) = (field("client_id"), field("client_secret")) else {
+    let (Some(id), Some(secret)) = (form.get("client_id"), form.get("client_secret")) else {
         return Err(("invalid_request", "client_id and client_secret must be in the body."));
     };
-    if id != credential.client_id || secret != credential.client_secret {
+    if *id != credential.client_id || *secret != credential.client_secret {
         return Err(("invalid_client", "Client authentication failed."));
     }
     Ok(())

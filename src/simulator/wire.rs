@@ -3,6 +3,8 @@
 //! The JSON keys of the data and the quirks of its shape belong in this file. `listing` writes the
 //! pages around the entries.
 
+use std::fmt::Display;
+
 use serde_json::{Map, Value, json};
 
 use crate::simulator::index::job_id;
@@ -25,14 +27,21 @@ impl Wire<'_> {
         object.opt("last_name", person.last_name.as_deref());
         object.opt("preferred_name", person.preferred_name.as_deref());
         object.opt("gender", self.word(person.gender.as_deref()));
-        object.opt("profile_picture", person.profile_picture.as_deref().map(|url| json!({ "url": url })));
-        object.opt("status", self.word(self.status(&person.id, person.status.as_deref())));
-        object.opt("created_at", person.created_at.map(|at| at.to_string()));
-        object.opt("updated_at", person.updated_at.map(|at| at.to_string()));
-        let attributes: Vec<Value> = person.custom_attributes.iter().map(|it| self.attribute(it)).collect();
+        let picture = person.profile_picture.as_deref().map(|url| json!({ "url": url }));
+        object.opt("profile_picture", picture);
+        let status = self.status(&person.id, person.status.as_deref());
+        object.opt("status", self.word(status));
+        object.text("created_at", person.created_at);
+        object.text("updated_at", person.updated_at);
+        let mut attributes = Vec::with_capacity(person.custom_attributes.len());
+        for attribute in &person.custom_attributes {
+            attributes.push(self.attribute(attribute));
+        }
         object.put("custom_attributes", attributes);
-        let employments: Vec<Value> =
-            self.employments_of(person).into_iter().map(|it| self.reference(&it.id)).collect();
+        let mut employments = Vec::with_capacity(person.employments.len());
+        for employment in self.employments_of(person) {
+            employments.push(self.reference(&employment.id));
+        }
         object.put("employments", employments);
         let href = format!("{}/v2/persons/{}", self.base_url, person.id);
         object.put("_meta", json!({ "links": { "self": { "href": href } } }));
@@ -60,26 +69,31 @@ impl Wire<'_> {
         object.put("person", self.reference(person));
         object.opt("status", self.word(self.status(person, employment.status.as_deref())));
         object.opt("type", self.word(employment.kind.as_deref()));
-        object.opt("position", employment.position.as_deref().map(|title| json!({ "title": title })));
-        object.opt("job", employment.position.as_deref().map(|title| self.reference(&job_id(title))));
+        let title = employment.position.as_deref();
+        object.opt("position", title.map(|title| json!({ "title": title })));
+        object.opt("job", title.map(|title| self.reference(&job_id(title))));
         object.opt("supervisor", self.opt_reference(employment.supervisor.as_deref()));
         object.opt("office", self.opt_reference(employment.office.as_deref()));
         object.opt("legal_entity", self.opt_reference(employment.legal_entity.as_deref()));
         object.opt("sub_company", self.opt_reference(employment.legal_entity.as_deref()));
-        let units: Vec<Value> =
-            employment.org_units.iter().map(|(kind, id)| json!({ "type": kind.as_str(), "id": self.id(id) })).collect();
+        let mut units = Vec::with_capacity(employment.org_units.len());
+        for (kind, id) in &employment.org_units {
+            units.push(json!({ "type": kind.as_str(), "id": self.id(id) }));
+        }
         object.put("org_units", units);
-        let centers: Vec<Value> =
-            employment.cost_centers.iter().map(|(id, weight)| json!({ "id": self.id(id), "weight": weight })).collect();
+        let mut centers = Vec::with_capacity(employment.cost_centers.len());
+        for (id, weight) in &employment.cost_centers {
+            centers.push(json!({ "id": self.id(id), "weight": weight }));
+        }
         object.put("cost_centers", centers);
         object.opt("weekly_working_hours", employment.weekly_working_hours);
-        object.opt("employment_start_date", employment.employment_start_date.map(|day| day.to_string()));
-        object.opt("employment_end_date", employment.employment_end_date.map(|day| day.to_string()));
-        object.opt("probation_end_date", employment.probation_end_date.map(|day| day.to_string()));
-        object.opt("contract_end_date", employment.contract_end_date.map(|day| day.to_string()));
+        object.text("employment_start_date", employment.employment_start_date);
+        object.text("employment_end_date", employment.employment_end_date);
+        object.text("probation_end_date", employment.probation_end_date);
+        object.text("contract_end_date", employment.contract_end_date);
         object.opt("termination", employment.termination.as_ref().map(|it| self.termination(it)));
-        object.opt("created_at", employment.created_at.map(|at| at.to_string()));
-        object.opt("updated_at", employment.updated_at.map(|at| at.to_string()));
+        object.text("created_at", employment.created_at);
+        object.text("updated_at", employment.updated_at);
         object.without(&self.quirks.hidden_attributes)
     }
 
@@ -92,11 +106,12 @@ impl Wire<'_> {
     }
 
     fn termination(&self, termination: &Termination) -> Value {
-        let last = if self.quirks.last_working_date { "last_working_date" } else { "last_working_day" };
+        let last =
+            if self.quirks.last_working_date { "last_working_date" } else { "last_working_day" };
         let mut object = self.object();
-        object.opt("termination_date", termination.termination_date.map(|day| day.to_string()));
-        object.opt(last, termination.last_working_day.map(|day| day.to_string()));
-        object.opt("terminated_at", termination.terminated_at.map(|at| at.to_string()));
+        object.text("termination_date", termination.termination_date);
+        object.text(last, termination.last_working_day);
+        object.text("terminated_at", termination.terminated_at);
         object.opt("type", self.word(termination.kind.as_deref()));
         object.opt("reason", termination.reason.as_deref());
         Value::Object(object.fields)
@@ -118,7 +133,8 @@ impl Wire<'_> {
 
     /// Returns an enumeration value, in lower case if the quirks require it.
     fn word(&self, word: Option<&str>) -> Option<String> {
-        word.map(|word| if self.quirks.lowercase_enums { word.to_ascii_lowercase() } else { word.to_owned() })
+        let word = word?;
+        Some(if self.quirks.lowercase_enums { word.to_ascii_lowercase() } else { word.to_owned() })
     }
 
     fn id(&self, id: &str) -> Value {
@@ -155,6 +171,10 @@ impl Object {
             None if self.nulls => self.put(key, Value::Null),
             None => {}
         }
+    }
+
+    fn text(&mut self, key: &str, value: Option<impl Display>) {
+        self.opt(key, value.map(|value| value.to_string()));
     }
 
     /// Returns the finished object without the hidden keys.

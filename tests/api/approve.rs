@@ -23,12 +23,6 @@ fn refuses(ended: &Ended, code: i32, reason: &str) {
     assert!(ended.out.starts_with("Change ") && ended.out.lines().count() == 1, "{reason}: {ended:?}");
 }
 
-/// Counts the log lines that contain this text.
-fn logged(program: &Program, part: &str) -> usize {
-    let is_said = |line: &Value| line["message"].as_str().is_some_and(|message| message.contains(part));
-    program.log().iter().filter(|line| is_said(line)).count()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn with_nothing_held_back_nothing_happens() {
     let simulator = Setup::persons(5).simulator();
@@ -45,7 +39,7 @@ async fn with_nothing_held_back_nothing_happens() {
         }
         // The signal has no effect either.
         program.signal("USR1");
-        until("the signal has arrived", async || logged(program, "nothing is held back") == 1).await;
+        until("the signal has arrived", async || program.logged("nothing is held back") == 1).await;
         assert_eq!(get(&ready, TOKEN).await.json()["pid"], program.pid());
     }
 }
@@ -92,14 +86,14 @@ async fn a_change_that_is_held_back_is_published() {
         let simulator = Setup::persons(60).simulator();
         let (program, base_url) = held(&simulator, 20).await;
         let id = held_id(&base_url).await;
-        assert_eq!(logged(&program, &format!("a change is held back as {id}")), 1);
+        assert_eq!(program.logged(&format!("a change is held back as {id}")), 1);
         let ended = approve(&base_url, &[if by_id { id.as_str() } else { "--yes" }]).await;
         assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
         let [shown, published] = ended.out.lines().collect::<Vec<_>>()[..] else { panic!("{ended:?}") };
         assert!(shown.starts_with(&format!("Change {id}: 40 of 60 users would lose something: 40 would disappear")));
         assert_eq!(published, "Published: 20 users are served.");
         assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 20);
-        let errors = program.log().into_iter().filter(|line| line["level"] == "ERROR").collect::<Vec<_>>();
+        let errors = program.log_at("ERROR");
         assert_eq!(errors.len(), 1, "once: {errors:?}");
         assert!(errors[0]["message"].as_str().unwrap().contains("personio-scim approve"), "{errors:?}");
     }
@@ -175,7 +169,7 @@ async fn a_change_that_has_grown_is_held_back_again() {
     assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
     // The signal approves only the change that the log reported, which was smaller.
     program.signal("USR1");
-    until("it is reported", async || logged(&program, "the change is another than the log has reported") == 1).await;
+    until("it is reported", async || program.logged("the change is another than the log has reported") == 1).await;
     assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
 }
 
@@ -226,7 +220,7 @@ async fn it_is_shown_who_would_change_and_in_what_but_no_value() {
 async fn what_is_held_back_is_told_once_and_again_when_it_has_doubled() {
     let simulator = Setup::persons(60).simulator();
     let (program, base_url) = held(&simulator, 45).await;
-    let errors = || program.log().into_iter().filter(|line| line["level"] == "ERROR").count();
+    let errors = || program.log_at("ERROR").len();
     for _ in 0..5 {
         get(&format!("{base_url}/Users"), TOKEN).await;
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use personio_scim::simulator::{Action, Endpoint, Fault};
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, until};
+use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, loads, until};
 
 /// Interval between refreshes in these tests.
 const EVERY: Duration = Duration::from_millis(100);
@@ -15,10 +15,6 @@ fn setup(persons: usize) -> Setup {
     let mut setup = Setup { refresh_every: Some(EVERY), cache_ttl: Duration::from_nanos(1), ..Setup::persons(persons) };
     setup.tuning.pause = EVERY;
     setup
-}
-
-fn loads(bridge: &Bridge) -> usize {
-    bridge.simulator.requests(Endpoint::Persons)
 }
 
 /// Makes every request to Personio hang, so that the next load is the only one until a request
@@ -41,7 +37,7 @@ async fn data_is_refreshed_although_nobody_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_that_takes_longer_than_that_is_the_only_one() {
+async fn loads_that_take_longer_than_the_interval_do_not_overlap() {
     let bridge = setup(30).start();
     bridge.ready().await;
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(5 * EVERY)));

@@ -24,11 +24,14 @@ use futures_util::future::join_all;
 use personio_scim::clock::{Clock, SystemClock};
 use personio_scim::directory::Approval;
 use personio_scim::mapping::GroupKind;
+use personio_scim::scim::EXTENSION_USER as PERSONIO;
 use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, Person, Quirks, Termination, World};
 use serde_json::{Value, json};
 use truth::Truth;
 
-use crate::harness::{Answer, Bridge, NOW, SHORT, Setup, TOKEN, TestClock, by_id, encoded, http, ids, until};
+use crate::harness::{
+    Answer, Bridge, NOW, SHORT, Setup, TOKEN, TestClock, by_id, encoded, http, ids, metric_in, until,
+};
 use crate::process::{Program, get, settings};
 
 mod approval;
@@ -41,7 +44,6 @@ const MAX_CHANGE: f64 = 0.2;
 /// Marker in every value that must not leave and in the text of failures.
 const PRIVATE: &str = "MARKER-c4a1";
 const HOURS: f64 = 27.182_818;
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 const HOUR: Duration = Duration::from_secs(3600);
 /// Duration after which look-ups are read again.
 const NAMES_ARE_OLD: Duration = Duration::from_secs(25 * 3600);
@@ -842,14 +844,11 @@ impl Campaign {
     }
 
     /// Returns the numbers of succeeded loads, failed loads and held changes.
-    async fn loads(&self) -> [u32; 3] {
+    async fn loads(&self) -> [u64; 3] {
         let metrics = self.bridge.get("/metrics").await.text;
         let names =
             ["loads_total{outcome=\"succeeded\"}", "loads_total{outcome=\"failed\"}", "changes_held_back_total"];
-        names.map(|name| {
-            let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("personio_scim_{name} ")));
-            line.unwrap_or_else(|| panic!("{name} is not in {metrics}")).parse().unwrap()
-        })
+        names.map(|name| metric_in(&metrics, name))
     }
 
     /// Ends the failures and checks that within a few loads the server returns the same as a new

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use personio_scim::scim::SEARCH_REQUEST;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::json;
@@ -105,7 +106,7 @@ async fn what_is_known_is_not_sent_in_any_coding() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_is_compressed_and_a_head_has_no_body() {
     let bridge = Setup::persons(20).start();
-    let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]}).to_string();
+    let body = json!({"schemas": [SEARCH_REQUEST]}).to_string();
     let search = bridge.request(Method::POST, "/Users/.search").body(body).header("Content-Type", "application/json");
     let found = raw(search.header("Accept-Encoding", "gzip")).await;
     assert_eq!((found.status, found.header("content-encoding")), (200, "gzip"));

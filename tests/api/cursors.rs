@@ -1,6 +1,7 @@
 //! Tests of paging by cursors (RFC 9865).
 
 use personio_scim::mapping::GroupKind;
+use personio_scim::scim::SEARCH_REQUEST;
 use serde_json::{Value, json};
 
 use crate::harness::{Bridge, SHORT, Setup, ids};
@@ -146,7 +147,7 @@ async fn a_cursor_expires_with_its_snapshot() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_walk_by_cursors_may_begin_with_a_search() {
     let bridge = Setup::persons(30).start();
-    let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "cursor": "", "count": 10});
+    let body = json!({"schemas": [SEARCH_REQUEST], "cursor": "", "count": 10});
     let posted = bridge.post("/Users/.search", &body).await.json();
     let next = posted["nextCursor"].as_str().unwrap();
     assert_eq!(bridge.list("/Users", &[("cursor", next), ("count", "10")]).await["startIndex"], 11);

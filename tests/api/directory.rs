@@ -5,18 +5,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use personio_scim::mapping::GroupKind;
+use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, ERROR, EXTENSION_USER as PERSONIO};
 use personio_scim::simulator::{Action, Endpoint, Fault, Person, World};
 use reqwest::Method;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, TOKEN, answer, by_id, stamp, until};
-
-/// Returns the number of requests for persons so far.
-fn loads(bridge: &Bridge) -> usize {
-    bridge.simulator.requests(Endpoint::Persons)
-}
+use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, TOKEN, answer, by_id, loads, stamp, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fresh_data_costs_nothing() {
@@ -145,9 +141,7 @@ async fn while_there_is_no_snapshot_one_person_alone_is_fetched() {
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
     let bridge = setup.start_with(simulator);
-    let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-    let extension = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
-    let managed = later.iter().find(|user| user[enterprise]["manager"].is_object()).unwrap();
+    let managed = later.iter().find(|user| user[ENTERPRISE]["manager"].is_object()).unwrap();
     let path = format!("/Users/{}", managed["id"].as_str().unwrap());
     until("names were read", async || bridge.simulator.requests(Endpoint::CostCenters) == 1).await;
 
@@ -160,7 +154,7 @@ async fn while_there_is_no_snapshot_one_person_alone_is_fetched() {
     for answer in answers {
         let user = answer.json();
         let members = ["id", "externalId", "userName", "name", "displayName", "title", "active", "emails", "userType"];
-        for member in members.into_iter().chain([enterprise, extension]) {
+        for member in members.into_iter().chain([ENTERPRISE, PERSONIO]) {
             assert_eq!(without_addresses(&user)[member], without_addresses(managed)[member], "{member}");
         }
     }
@@ -227,8 +221,7 @@ async fn meta_moves_exactly_when_something_emitted_does() {
     bridge.simulator.with_world(|world| world.persons.iter_mut().for_each(|person| person.gender = Some("x".into())));
     assert_eq!(bridge.reloaded().await, first, "nothing that is emitted has changed");
 
-    let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-    let manager = |user: &Value| user[enterprise]["manager"]["value"].as_str().map(str::to_owned);
+    let manager = |user: &Value| user[ENTERPRISE]["manager"]["value"].as_str().map(str::to_owned);
     let boss = first.iter().find_map(manager).unwrap();
     bridge.simulator.with_world(|world| {
         let person = world.persons.iter_mut().find(|person| person.id == boss).unwrap();
@@ -244,7 +237,7 @@ async fn meta_moves_exactly_when_something_emitted_does() {
         let expected = if is_touched { Value::from(now.as_str()) } else { before["meta"]["lastModified"].clone() };
         assert_eq!(after["meta"]["lastModified"], expected);
         if is_touched && after["id"] != boss.as_str() {
-            assert_eq!(after[enterprise]["manager"]["displayName"], "The Boss");
+            assert_eq!(after[ENTERPRISE]["manager"]["displayName"], "The Boss");
         }
     }
 
@@ -253,7 +246,7 @@ async fn meta_moves_exactly_when_something_emitted_does() {
     bridge.simulator.with_world(|world| world.org_units.iter_mut().for_each(|unit| unit.name.push_str(" (new)")));
     let third = bridge.reloaded().await;
     for (before, after) in second.iter().zip(&third) {
-        let is_member = after[enterprise]["department"].is_string();
+        let is_member = after[ENTERPRISE]["department"].is_string();
         assert_eq!(before["meta"]["version"] != after["meta"]["version"], is_member, "{after}");
     }
 }
@@ -404,9 +397,6 @@ async fn what_takes_long_is_answered_as_what_does_not() {
     pages.extend(bridge.list("/Users", &[("startIndex", "1001")]).await["Resources"].as_array().unwrap().clone());
     assert_eq!(pages, users);
 }
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// Raises the upstream timeout, so that a load waits for a request that hangs.
 fn never_loading(mut setup: Setup) -> Setup {
@@ -649,7 +639,7 @@ async fn what_no_library_would_send_is_asked_for_nowhere_either() {
             let answer = raw(&bridge, &format!("{base}/{id}")).await;
             let is_refused = ["HTTP/1.1 404 ", "HTTP/1.1 503 "].iter().any(|status| answer.starts_with(status));
             assert!(is_refused, "{id}: {answer}");
-            assert!(answer.contains("urn:ietf:params:scim:api:messages:2.0:Error"), "{id}: {answer}");
+            assert!(answer.contains(ERROR), "{id}: {answer}");
         }
     }
     assert_eq!(bridge.simulator.requests(Endpoint::Person) + bridge.simulator.requests(Endpoint::Unknown), 0);

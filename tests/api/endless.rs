@@ -2,13 +2,11 @@
 //! fail at a limit that the error names, and no user gets the data of another one.
 
 use personio_scim::personio::{Limits, ListingLimits};
+use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
 use personio_scim::simulator::{Action, Endpoint, Fault};
 use serde_json::{Value, json};
 
 use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id};
-
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 /// Starts a server with `persons` persons and small limits, whose every list request causes a load,
 /// and returns its users.

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use personio_scim::mapping::GroupKind;
+use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as EXTENSION, GROUP};
 use personio_scim::simulator::{Endpoint, OrgUnit, OrgUnitKind, World};
 use serde_json::{Value, json};
 
 use crate::harness::{Bridge, NOW, NOW_STAMP, SHORT, Setup, TestClock, by_id, ids};
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 fn with_groups(persons: usize, kinds: &[GroupKind]) -> Setup {
     let mut setup = Setup { cache_ttl: SHORT, ..Setup::persons(persons) };
@@ -55,7 +53,7 @@ async fn members_and_memberships_say_the_same() {
     for group in &groups {
         let id = group["id"].as_str().unwrap();
         assert_eq!(group["members"], json!(expected[id]), "{id}");
-        assert_eq!(group["schemas"], json!(["urn:ietf:params:scim:schemas:core:2.0:Group"]));
+        assert_eq!(group["schemas"], json!([GROUP]));
         assert_eq!(group["meta"]["resourceType"], "Group");
         assert_eq!(group["externalId"], id.split_once('-').unwrap().1, "the unit's id in Personio");
         assert_eq!((&group["meta"]["created"], &group["meta"]["lastModified"]), (&json!(NOW_STAMP), &json!(NOW_STAMP)));

@@ -13,8 +13,8 @@ use personio_scim::config::{Config, Personio, Scim, State, Told};
 use personio_scim::directory::{Approval, Directory};
 use personio_scim::mapping::Policy;
 use personio_scim::personio::{Limits, Retry};
-use personio_scim::scim::filter;
-use personio_scim::simulator::{Options, Rate, Simulator, World};
+use personio_scim::scim::{ERROR, filter};
+use personio_scim::simulator::{Endpoint, Options, Rate, Simulator, World};
 use personio_scim::tls::Pair;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -273,7 +273,7 @@ impl Answer {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         assert!(self.header("content-type").starts_with("application/scim+json"), "{:?}", self.headers);
         let body = self.json();
-        assert_eq!(body["schemas"], serde_json::json!(["urn:ietf:params:scim:api:messages:2.0:Error"]));
+        assert_eq!(body["schemas"], serde_json::json!([ERROR]));
         assert_eq!(body["status"], status.to_string());
         assert_eq!(body.get("scimType").and_then(Value::as_str), scim_type, "{body}");
         body["detail"].as_str().unwrap().to_owned()
@@ -363,6 +363,26 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 pub const SHORT: Duration = Duration::from_millis(20);
 /// Duration longer than the cool-down after a failed load.
 pub const PAUSE_OVER: Duration = Duration::from_secs(16);
+
+/// Returns the number of requests for pages of persons since the last reset. A load of up to 50
+/// persons makes one.
+pub fn loads(bridge: &Bridge) -> usize {
+    bridge.simulator.requests(Endpoint::Persons)
+}
+
+/// Returns the value of a metric of a running server. See [`metric_in`].
+pub async fn metric(bridge: &Bridge, name: &str) -> u64 {
+    metric_in(&bridge.get("/metrics").await.text, name)
+}
+
+/// Returns the value of a metric in the text of `/metrics`. The name contains the labels, and not
+/// the prefix `personio_scim_`.
+#[track_caller]
+pub fn metric_in(text: &str, name: &str) -> u64 {
+    let prefix = format!("personio_scim_{name} ");
+    let value = text.lines().find_map(|line| line.strip_prefix(prefix.as_str()));
+    value.unwrap_or_else(|| panic!("{name} is not in {text}")).parse().unwrap()
+}
 
 impl Bridge {
     /// Returns all users after one more load, which begins now. The time to live must be [`SHORT`].

@@ -5,11 +5,11 @@ use std::time::Duration;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 use personio_scim::directory::Kind;
+use personio_scim::scim::EXTENSION_USER as PERSONIO;
 use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person};
 
 use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, TestClock, by_id, first_page, until};
 
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Returns a setup with `persons` persons and the default threshold of the guard.

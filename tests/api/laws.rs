@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use personio_scim::scim::USER;
 use personio_scim::scim::filter::{CompareOp, Filter, Limits, Literal, Path, Test};
 use personio_scim::scim::{
     AttributeType, CustomAttribute, Discovery, ENTERPRISE_USER, EXTENSION_USER, ListQuery, Locations, Paging,
@@ -136,7 +137,7 @@ fn user() -> impl Strategy<Value = Value> {
     (0u32..40, texts, prop::option::of(any::<bool>()), moment, emails, odd).prop_map(
         |(id, (user_name, title, family, department, unit), active, moment, emails, odd)| {
             let mut user = Map::new();
-            user.insert("schemas".into(), json!(["urn:ietf:params:scim:schemas:core:2.0:User"]));
+            user.insert("schemas".into(), json!([USER]));
             user.insert("id".into(), id.to_string().into());
             user.insert("userName".into(), json!(user_name));
             user.insert("title".into(), odd.unwrap_or(json!(title)));

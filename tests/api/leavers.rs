@@ -6,7 +6,7 @@ use std::time::Duration;
 use personio_scim::simulator::{Action, Endpoint, Fault, Person};
 use serde_json::Value;
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id, first_page};
+use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id, first_page, metric};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -140,10 +140,9 @@ async fn it_is_told_how_many_are_neither_there_nor_gone() {
     assert_eq!(bridge.reloaded().await, users);
     let told = async || {
         let (status, health) = bridge.health().await;
-        let text = bridge.get("/metrics").await.text;
-        let metric = text.lines().find_map(|line| line.strip_prefix("personio_scim_unconfirmed_users "));
+        let unconfirmed = metric(&bridge, "unconfirmed_users").await;
         let parts = &health["parts"];
-        assert_eq!((status, metric), (200, Some(&*parts["directory"]["unconfirmed"].to_string())), "{health}");
+        assert_eq!((status, &parts["directory"]["unconfirmed"]), (200, &unconfirmed.into()), "{health}");
         (parts["personio"]["status"].clone(), parts["directory"]["unconfirmed"].clone())
     };
     assert_eq!(told().await, ("degraded".into(), 15.into()));

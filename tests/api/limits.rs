@@ -5,11 +5,10 @@
 use std::time::{Duration, Instant};
 
 use personio_scim::personio::Retry;
+use personio_scim::scim::EXTENSION_USER as PERSONIO;
 use personio_scim::simulator::{Action, Endpoint, Fault, Rate};
 
 use crate::harness::{Setup, until};
-
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cold_load_makes_use_of_the_limit_and_hardly_ever_exceeds_it() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use personio_scim::scim::LIST_RESPONSE;
 use reqwest::Method;
 use serde_json::{Value, json};
 use wiremock::matchers::{any, path};
@@ -30,7 +31,7 @@ async fn a_list_has_all_its_members_and_no_others() {
     ] {
         for prefix in ["/scim/v2", ""] {
             let page = bridge.get(&format!("{prefix}/Users{query}")).await.json();
-            assert_eq!(page["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:ListResponse"]));
+            assert_eq!(page["schemas"], json!([LIST_RESPONSE]));
             let numbers = (&page["totalResults"], &page["startIndex"], &page["itemsPerPage"]);
             assert_eq!(numbers, (&json!(total), &json!(start), &json!(items)), "{query}");
             assert_eq!(page["Resources"].as_array().unwrap().len(), items);
@@ -202,7 +203,7 @@ async fn every_user_has_what_clients_read_without_asking() {
 async fn groups_are_an_empty_list() {
     let bridge = Setup::persons(3).start();
     let empty = json!({
-        "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+        "schemas": [LIST_RESPONSE],
         "totalResults": 0, "startIndex": 1, "itemsPerPage": 0, "Resources": [],
     });
     for path in ["/Groups", "/scim/v2/Groups", "/scim/v2/Groups?count=100&startIndex=1"] {

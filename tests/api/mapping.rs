@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use personio_scim::mapping::Custom;
-use personio_scim::scim::{AttributeType, CustomAttribute as Served};
+use personio_scim::scim::{
+    AttributeType, CustomAttribute as Served, ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO,
+};
 use personio_scim::simulator::{CustomAttribute, Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, World};
 use serde_json::{Value, json};
 
 use crate::harness::{SHORT, Setup, TOKEN, TestClock, by_id};
 use crate::process::{Program, get};
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 fn person(id: &str, custom_attributes: Vec<CustomAttribute>) -> Person {
     let email = Some(format!("p{id}@example.com"));
@@ -332,7 +331,7 @@ async fn a_mapping_file_is_obeyed_and_what_turns_out_personal_is_warned_of_once(
         get(&list, TOKEN).await;
         assert!(simulator.requests(Endpoint::Persons) >= loads);
     }
-    let warnings: Vec<Value> = program.log().into_iter().filter(|event| event["level"] == "WARN").collect();
+    let warnings: Vec<Value> = program.log_at("WARN");
     let about = |id: &str| warnings.iter().filter(|event| event["custom_attribute"] == id).count();
     assert_eq!((about("dynamic_9"), about("level"), about("dynamic_11")), (1, 1, 0), "{warnings:#?}");
     assert!(warnings.iter().any(|event| event["shared"] == 1), "a shared address is told: {warnings:#?}");

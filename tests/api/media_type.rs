@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use personio_scim::scim::SEARCH_REQUEST;
 use personio_scim::simulator::{Action, Fault};
 use reqwest::Method;
 use serde_json::json;
@@ -75,7 +76,7 @@ async fn check(bridge: &Bridge, rows: &[Row]) {
 async fn every_answer_has_the_media_type_that_the_client_prefers() {
     let bridge = Setup::persons(60).start();
     let id = bridge.everybody().await[0]["id"].as_str().unwrap().to_owned();
-    let search = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]}).to_string().into_bytes();
+    let search = json!({"schemas": [SEARCH_REQUEST]}).to_string().into_bytes();
     let (get, post) = (Method::GET, Method::POST);
     let wrong = || "Bearer a-wrong-token-of-somebody".to_owned();
     let rows = [

@@ -9,12 +9,11 @@ use jiff::tz::TimeZone;
 use personio_scim::clock::Clock;
 use personio_scim::directory::{Approval, Kind};
 use personio_scim::mapping::ActiveUntil;
+use personio_scim::scim::EXTENSION_USER as PERSONIO;
 use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person, Termination, World};
 use serde_json::Value;
 
 use crate::harness::{Bridge, SHORT, Setup, TestClock, by_id, stamp, until};
-
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// Returns the setup of a company with two persons, one of whom starts on 8 December.
 fn setup(zone: &str, now: &str) -> Setup {

@@ -1,12 +1,12 @@
 //! Tests of values that are valid JSON but unexpected, or almost JSON: each affects at most one
 //! value of one person, or keeps that person unchanged, and health reports it.
 
+use personio_scim::scim::ENTERPRISE_USER as ENTERPRISE;
 use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, World};
 use serde_json::{Value, json};
 
 use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, by_id};
 
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 /// Placeholder in the simulated company for the odd value.
 const PLACEHOLDER: &str = "ODD-VALUE";
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use personio_scim::mapping::{Custom, GroupKind};
 use personio_scim::scim::{AttributeType, CustomAttribute};
+use personio_scim::scim::{EXTENSION_USER as EXTENSION, SEARCH_REQUEST};
 use personio_scim::simulator::{Action, Fault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Bridge, Setup, TOKEN, answer};
 
-const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
@@ -54,7 +54,7 @@ fn request(bridge: &Bridge, method: &Method, address: &str) -> reqwest::RequestB
     let (token, body) = if address.ends_with("/webhooks/personio") {
         (WEBHOOK_TOKEN.to_owned(), json!({"event_name": "person.updated"}))
     } else {
-        let search = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+        let search = SEARCH_REQUEST;
         (format!("Bearer {TOKEN}"), json!({"schemas": [search]}))
     };
     let request = bridge.http.request(method.clone(), address).header("Authorization", token);

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use personio_scim::scim::SEARCH_REQUEST;
 use personio_scim::simulator::{
     Action, CustomAttribute, Endpoint, Fault, Options, Person, Rate, Simulator, Termination, World,
 };
@@ -225,7 +226,7 @@ impl Program {
                     .finish();
                 http().get(format!("{}/Users?{query}", self.origin)).bearer_auth(TOKEN).send().await.unwrap();
             }
-            body["schemas"] = json!(["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]);
+            body["schemas"] = json!([SEARCH_REQUEST]);
             for body in [body.to_string(), format!("{{\"SENTMARKER\": {body} SENTMARKER")] {
                 let request = http().post(format!("{}/scim/v2/Users/.search", self.origin)).bearer_auth(TOKEN);
                 request.header("Content-Type", "application/scim+json").body(body).send().await.unwrap();

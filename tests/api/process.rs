@@ -136,6 +136,24 @@ impl Program {
         lines
     }
 
+    /// Returns the lines of a level in the log so far.
+    #[track_caller]
+    pub fn log_at(&self, level: &str) -> Vec<Value> {
+        let mut lines = self.log();
+        lines.retain(|line| line["level"] == level);
+        lines
+    }
+
+    /// Counts the lines in the log so far whose message contains `part`.
+    #[track_caller]
+    pub fn logged(&self, part: &str) -> usize {
+        let mut count = 0;
+        for line in self.log() {
+            count += usize::from(line["message"].as_str().is_some_and(|text| text.contains(part)));
+        }
+        count
+    }
+
     /// Returns the base URL that `serve` writes to its log: `http://127.0.0.1:…/scim/v2`.
     pub async fn base_url(&self) -> String {
         let mut base_url = None;
@@ -1006,8 +1024,7 @@ async fn a_failure_of_everything_is_one_error_and_no_warning_of_names() {
         let simulator = Setup::persons(5).simulator();
         simulator.fail(Fault::on(Endpoint::Token, action.clone()));
         let program = serve(&simulator);
-        let errors = || program.log().into_iter().filter(|line| line["level"] == "ERROR").count();
-        until("the first load has failed", async || errors() > 0).await;
+        until("the first load has failed", async || !program.log_at("ERROR").is_empty()).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
         let log = program.log();
         let is_bad = |line: &&Value| line["level"] == "ERROR" || line["level"] == "WARN";

@@ -1,12 +1,10 @@
 //! Tests of `attributes` and `excludedAttributes` (RFC 7644 §3.4.2.5, §3.9).
 
 use personio_scim::mapping::GroupKind;
+use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as EXTENSION, GROUP};
 use serde_json::{Value, json};
 
 use crate::harness::{Setup, encoded, ids};
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// Attributes that the URN of the core schema stands for: all except the extensions.
 const CORE: &[&[&str]] = &[
@@ -163,7 +161,7 @@ async fn groups_are_projected_as_users_are() {
     let bridge = setup.start();
     let groups = bridge.list("/Groups", &[]).await["Resources"].as_array().unwrap().clone();
     assert!(!groups.is_empty());
-    let core = "urn:ietf:params:scim:schemas:core:2.0:Group";
+    let core = GROUP;
     let rows: [(&str, &[&[&str]]); 4] = [
         ("displayName", &[&["displayName"]]),
         ("members.value", &[&["members", "value"]]),

@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
+use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
 use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person};
 use serde_json::{Value, json};
 
 use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id, until};
 
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 

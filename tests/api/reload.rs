@@ -25,16 +25,11 @@ fn client(name: &str, token: &str) -> String {
     format!("[[client]]\nname = \"{name}\"\ntoken_sha256 = \"{}\"\n", hash(token))
 }
 
-fn said(program: &Program, part: &str) -> usize {
-    let has = |line: &Value| line["message"].as_str().is_some_and(|message| message.contains(part));
-    program.log().iter().filter(|line| has(line)).count()
-}
-
 /// Sends SIGHUP and waits until the log has one more line with `part`.
 async fn reread(program: &Program, part: &str) {
-    let before = said(program, part);
+    let before = program.logged(part);
     program.signal("HUP");
-    until(part, async || said(program, part) == before + 1).await;
+    until(part, async || program.logged(part) == before + 1).await;
 }
 
 /// Returns the values of this field in the request log, in order and without repetitions in a row.
@@ -108,7 +103,7 @@ async fn clients_come_and_go_and_a_bad_file_changes_nothing() {
     fs::remove_file(token.path()).unwrap();
     reread(&program, "--bearer-token-file (SCIM_BEARER_TOKEN_FILE)").await;
     assert_eq!(let_in().await, [false, true, false, true]);
-    let errors = program.log().into_iter().filter(|line| line["level"] == "ERROR").collect::<Vec<_>>();
+    let errors = program.log_at("ERROR");
     assert_eq!(errors.len(), 5, "one for each: {errors:?}");
     assert!(
         errors.iter().all(|line| line["message"].as_str().unwrap().starts_with("the settings stay as they were: "))

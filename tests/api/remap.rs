@@ -4,14 +4,13 @@
 use personio_scim::config::Config;
 use personio_scim::directory::Kind;
 use personio_scim::mapping::{Custom, Policy};
+use personio_scim::scim::EXTENSION_USER as PERSONIO;
 use personio_scim::scim::{AttributeType, CustomAttribute as Served};
 use personio_scim::simulator::{Action, CustomAttribute, Employment, Endpoint, Fault, Person, World};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Bridge, NOW, PAUSE_OVER, Setup, TestClock, ids, until};
+use crate::harness::{Answer, Bridge, NOW, PAUSE_OVER, Setup, TestClock, ids, loads, until};
 use crate::process::{Program, file, get, settings};
-
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// Returns persons with a badge, which is text in Personio.
 fn people(count: usize) -> World {
@@ -93,10 +92,10 @@ async fn a_new_mapping_applies_as_a_whole_once_people_have_been_read_for_it() {
     let second = bridge.users(&format!("?count=10&cursor={cursor}")).await;
     assert_eq!(badges(&second), vec![&Value::Null; 10]);
     // An unchanged mapping causes no load.
-    let asked = bridge.simulator.requests(Endpoint::Persons);
+    let before = loads(&bridge);
     adopt(&bridge, serving("dynamic_1", AttributeType::String));
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    assert_eq!(bridge.simulator.requests(Endpoint::Persons), asked);
+    assert_eq!(loads(&bridge), before);
 
     // The attribute changes its type and then disappears.
     adopt(&bridge, serving("dynamic_1", AttributeType::Integer));

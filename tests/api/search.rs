@@ -4,12 +4,11 @@
 use std::cmp::Reverse;
 
 use personio_scim::mapping::GroupKind;
+use personio_scim::scim::SEARCH_REQUEST as SEARCH;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Bridge, Setup, answer, encoded, ids};
-
-const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
 /// Returns a SearchRequest with these members.
 fn request(members: &Value) -> Value {

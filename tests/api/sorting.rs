@@ -1,11 +1,9 @@
 //! Tests of `sortBy` and `sortOrder` (RFC 7644 §3.4.2.3).
 
+use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as EXTENSION};
 use serde_json::Value;
 
 use crate::harness::{Setup, ids};
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// Returns the value at a path through objects and through the first elements of arrays.
 fn at<'v>(user: &'v Value, path: &[&str]) -> Option<&'v Value> {

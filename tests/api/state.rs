@@ -10,19 +10,18 @@ use personio_scim::clock::Clock;
 use personio_scim::config::State;
 use personio_scim::directory::persistence::state_file::StateFile;
 use personio_scim::mapping::{Custom, GroupKind};
-use personio_scim::scim::{AttributeType, CustomAttribute as Served};
+use personio_scim::scim::{AttributeType, CustomAttribute as Served, EXTENSION_USER as EXTENSION};
 use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, Simulator, World};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Bridge, NOW, SHORT, Setup, TOKEN, TestClock, answer, by_id, stamp, until};
+use crate::harness::{Bridge, NOW, SHORT, Setup, TOKEN, TestClock, by_id, metric, stamp, until};
 use crate::privacy::{HOURS, PRIVATE, mark};
 use crate::process::{Program, get, run, settings};
 
 const KEY: &str = "the-key-of-state-files-in-these-tests";
 /// Time of a restart: clearly later than [`NOW`], and before the data is too old.
 const LATER: &str = "2026-11-23T10:10:00Z";
-const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// Folder for a state file.
 struct Folder(TempDir);
@@ -69,13 +68,6 @@ impl Folder {
 
 fn world(persons: usize) -> World {
     World::generate(persons, 1, NOW.parse().unwrap())
-}
-
-/// Returns the value of a metric.
-async fn metric(bridge: &Bridge, name: &str) -> u64 {
-    let text = answer(bridge.http.get(format!("{}/metrics", bridge.origin))).await.text;
-    let value = text.lines().find_map(|line| line.strip_prefix(&format!("personio_scim_{name} ")));
-    value.unwrap().parse().unwrap()
 }
 
 /// Waits until the state file has been written `times` times.

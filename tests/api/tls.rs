@@ -309,8 +309,8 @@ async fn a_hangup_has_the_certificate_read_again_and_a_wrong_one_changes_nothing
     let base_url = program.base_url().await;
     assert!(base_url.starts_with("https://127.0.0.1:"), "{base_url}");
     let said = |level: &str, part: &str| {
-        let has = |line: &serde_json::Value| line["level"] == level && line["message"].as_str().unwrap().contains(part);
-        program.log().iter().filter(|line| has(line)).count()
+        let lines = program.log_at(level);
+        lines.iter().filter(|line| line["message"].as_str().unwrap().contains(part)).count()
     };
     assert_eq!(said("WARN", "tls.crt: the certificate expired at 2020-01-01T00:00:00Z, and clients refuse it"), 1);
 

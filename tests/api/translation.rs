@@ -7,14 +7,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO, USER as CORE};
 use personio_scim::simulator::{Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, Quirks, Termination, World};
 use serde_json::{Map, Value, json};
 
 use crate::harness::{NOW, NOW_STAMP, SHORT, Setup, by_id, stamp};
-
-const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// Returns the expected users of a company, in their order and without `meta.version`.
 fn expected(world: &World, base: &str) -> Vec<Value> {

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use jiff::civil::date;
+use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
 use personio_scim::simulator::{Action, Endpoint, Fault, NextLink, Quirks, Termination};
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
 use crate::harness::{Bridge, NOW_STAMP, PAUSE_OVER, SHORT, Setup, by_id};
-
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 /// Returns all users of a server whose simulator has these quirks.
 async fn with(persons: usize, quirks: Quirks) -> Vec<Value> {
@@ -214,8 +213,6 @@ async fn a_changed_employment_is_seen_although_the_person_was_not_touched() {
     });
     assert_eq!(by_id(&bridge.reloaded().await, id)["title"], "Captain");
 }
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 /// Key that may be hidden, and the JSON pointer at which a user shows its presence.
 const VISIBLE: &[(&str, &str, &str)] = &[

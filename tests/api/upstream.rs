@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
 use personio_scim::simulator::{
     Action, Employment, Endpoint, Fault, OrgUnit, OrgUnitKind, Person, Quirks, Simulator, World,
 };
@@ -10,8 +11,6 @@ use serde_json::Value;
 
 use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id};
 
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 const LOOK_UPS: [Endpoint; 5] =
     [Endpoint::OrgUnits, Endpoint::OrgUnit, Endpoint::LegalEntities, Endpoint::Workplaces, Endpoint::CostCenters];
 const DAY: Duration = Duration::from_secs(24 * 3600);

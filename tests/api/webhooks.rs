@@ -7,7 +7,7 @@ use personio_scim::simulator::{Action, Endpoint, Fault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Bridge, PAUSE_OVER, SHORT, Setup, TOKEN, answer, until};
+use crate::harness::{Answer, Bridge, PAUSE_OVER, SHORT, Setup, TOKEN, answer, loads, until};
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 /// Time after which no debounced refresh can still follow.
@@ -42,11 +42,6 @@ fn notice(event: &str) -> String {
 async fn notify(bridge: &Bridge) {
     let answer = send(bridge, notice("person.updated")).await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""));
-}
-
-/// Returns the number of loads since the last reset.
-fn loads(bridge: &Bridge) -> usize {
-    bridge.simulator.requests(Endpoint::Persons)
 }
 
 /// Asserts that exactly `expected` loads begin.

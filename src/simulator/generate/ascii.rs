@@ -39,5 +39,10 @@ pub(super) fn ascii(name: &str) -> String {
 }
 
 fn plain(letter: char) -> &'static str {
-    LETTERS.iter().find(|(letters, _)| letters.contains(letter)).map_or("", |(_, plain)| plain)
+    for (letters, replacement) in LETTERS {
+        if letters.contains(letter) {
+            return replacement;
+        }
+    }
+    ""
 }

@@ -94,7 +94,9 @@ impl Career {
         let start = match self {
             Self::Onboarding => random.between(1, 42),
             Self::Rehired | Self::Left => -random.between(30, 900),
-            Self::Steady | Self::NoticeGiven | Self::ChangePlanned | Self::OnLeave => -random.between(10, 4_000),
+            Self::Steady | Self::NoticeGiven | Self::ChangePlanned | Self::OnLeave => {
+                -random.between(10, 4_000)
+            }
         };
         let mut current = employment(seat, supervisor, start, calendar, random);
         let mut others = Vec::new();
@@ -118,7 +120,8 @@ impl Career {
             Self::Rehired => {
                 let gap_start = start - random.between(60, 800);
                 let first_day = gap_start - random.between(200, 2_000);
-                let mut earlier = employment(seat, current.supervisor.clone(), first_day, calendar, random);
+                let supervisor = current.supervisor.clone();
+                let mut earlier = employment(seat, supervisor, first_day, calendar, random);
                 earlier.contract_end_date = None;
                 end(&mut earlier, gap_start, calendar, random);
                 others.push(earlier);
@@ -140,8 +143,13 @@ fn employment(
     random: &mut Random,
 ) -> Employment {
     let created_at = calendar.moment(start.min(0) - random.between(5, 30), random);
-    let department = seat.department.map(|department| (OrgUnitKind::Department, department_id(department)));
-    let team = seat.team.map(|team| (OrgUnitKind::Team, team_id(team)));
+    let mut org_units = Vec::new();
+    if let Some(department) = seat.department {
+        org_units.push((OrgUnitKind::Department, department_id(department)));
+    }
+    if let Some(team) = seat.team {
+        org_units.push((OrgUnitKind::Team, team_id(team)));
+    }
     let external = !seat.leads && random.chance(5);
     Employment {
         id: random.uuid(),
@@ -150,7 +158,7 @@ fn employment(
         position: Some(seat.title.clone()),
         supervisor,
         office: Some((401 + random.below(WORKPLACES.len())).to_string()),
-        org_units: department.into_iter().chain(team).collect(),
+        org_units,
         legal_entity: Some((301 + random.below(LEGAL_ENTITIES.len())).to_string()),
         cost_centers: cost_centers(random),
         weekly_working_hours: Some(if random.chance(80) { 40.0 } else { 19.5 }),
@@ -204,6 +212,13 @@ fn planned(current: &mut Employment, calendar: Calendar, random: &mut Random) ->
 fn cost_centers(random: &mut Random) -> Vec<(String, f64)> {
     let first = random.below(COST_CENTERS.len());
     let second = (first + 1 + random.below(COST_CENTERS.len() - 1)) % COST_CENTERS.len();
-    let id = |at: usize| (501 + at).to_string();
-    if random.chance(15) { vec![(id(first), 60.0), (id(second), 40.0)] } else { vec![(id(first), 100.0)] }
+    if random.chance(15) {
+        vec![(cost_center_id(first), 60.0), (cost_center_id(second), 40.0)]
+    } else {
+        vec![(cost_center_id(first), 100.0)]
+    }
+}
+
+fn cost_center_id(index: usize) -> String {
+    (501 + index).to_string()
 }

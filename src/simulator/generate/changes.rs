@@ -32,8 +32,7 @@ impl World {
         for person in others.iter_mut().filter(|person| is_hired(person)).take(count) {
             withdraw(person);
         }
-        let left = others.iter().filter(|person| has_status(person, "INACTIVE"));
-        let addresses: Vec<String> = left.filter_map(|person| person.email.clone()).take(count).collect();
+        let addresses = addresses_of_leavers(others, count);
         let newcomers = others.iter_mut().rev().filter(|person| is_steady(person));
         for (newcomer, address) in newcomers.zip(addresses) {
             newcomer.email = Some(address);
@@ -42,15 +41,36 @@ impl World {
     }
 }
 
+/// Returns the e-mail addresses of the first persons who left, at most `count` of them.
+fn addresses_of_leavers(persons: &[Person], count: usize) -> Vec<String> {
+    let mut addresses = Vec::with_capacity(count);
+    for person in persons {
+        if addresses.len() == count {
+            break;
+        }
+        if has_status(person, "INACTIVE")
+            && let Some(email) = &person.email
+        {
+            addresses.push(email.clone());
+        }
+    }
+    addresses
+}
+
 /// Reports whether the current employment has this status.
 fn has_status(person: &Person, status: &str) -> bool {
-    person.employments.first().is_some_and(|employment| employment.status.as_deref() == Some(status))
+    match person.employments.first() {
+        Some(employment) => employment.status.as_deref() == Some(status),
+        None => false,
+    }
 }
 
 /// Reports whether the person has a single employment, which is active and has no end.
 fn is_steady(person: &Person) -> bool {
     let [employment] = person.employments.as_slice() else { return false };
-    has_status(person, "ACTIVE") && employment.employment_end_date.is_none() && employment.termination.is_none()
+    has_status(person, "ACTIVE")
+        && employment.employment_end_date.is_none()
+        && employment.termination.is_none()
 }
 
 /// Reports whether the person has a single employment, which has not started yet.

@@ -17,7 +17,9 @@ use jiff::Timestamp;
 use crate::simulator::generate::ascii::ascii;
 use crate::simulator::generate::career::{Calendar, Career};
 use crate::simulator::generate::tree::{Tree, teams};
-use crate::simulator::names::{COST_CENTERS, DEPARTMENTS, LEGAL_ENTITIES, ORIGINS, Origin, WORKPLACES};
+use crate::simulator::names::{
+    COST_CENTERS, DEPARTMENTS, LEGAL_ENTITIES, ORIGINS, Origin, WORKPLACES,
+};
 use crate::simulator::random::Random;
 use crate::simulator::world::{Named, OrgUnit, OrgUnitKind, Person, World};
 
@@ -30,10 +32,10 @@ impl World {
     pub fn generate(persons: usize, seed: u64, now: Timestamp) -> Self {
         let mut random = Random::new(seed);
         let tree = Tree::new(persons);
-        let mut people = People { calendar: Calendar::new(now), ids: Vec::new(), addresses: HashMap::new() };
-        let persons = (0..persons).map(|index| people.person(index, &tree, &mut random)).collect();
+        let calendar = Calendar::new(now);
+        let mut people = People { calendar, ids: Vec::new(), addresses: HashMap::new() };
         Self {
-            persons,
+            persons: (0..persons).map(|index| people.person(index, &tree, &mut random)).collect(),
             org_units: org_units(),
             legal_entities: numbered(LEGAL_ENTITIES, 301),
             workplaces: numbered(WORKPLACES, 401),
@@ -43,25 +45,24 @@ impl World {
 }
 
 fn numbered(names: &[&str], first: usize) -> Vec<Named> {
-    names
-        .iter()
-        .enumerate()
-        .map(|(at, name)| Named { id: (first + at).to_string(), name: (*name).to_owned() })
-        .collect()
+    let mut entries = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        entries.push(Named { id: (first + index).to_string(), name: (*name).to_owned() });
+    }
+    entries
 }
 
 fn org_units() -> Vec<OrgUnit> {
-    let departments = DEPARTMENTS.iter().enumerate().map(|(at, department)| OrgUnit {
-        id: tree::department_id(at),
-        name: department.name.to_owned(),
-        kind: OrgUnitKind::Department,
-    });
-    let teams = teams().into_iter().enumerate().map(|(at, (_, name))| OrgUnit {
-        id: tree::team_id(at),
-        name: name.to_owned(),
-        kind: OrgUnitKind::Team,
-    });
-    departments.chain(teams).collect()
+    let mut units = Vec::new();
+    for (index, department) in DEPARTMENTS.iter().enumerate() {
+        let (id, name) = (tree::department_id(index), department.name.to_owned());
+        units.push(OrgUnit { id, name, kind: OrgUnitKind::Department });
+    }
+    for (index, (_, name)) in teams().into_iter().enumerate() {
+        let (id, name) = (tree::team_id(index), name.to_owned());
+        units.push(OrgUnit { id, name, kind: OrgUnitKind::Team });
+    }
+    units
 }
 
 /// Generator of persons. A person depends on the persons that were generated before.
@@ -83,19 +84,16 @@ impl People {
         let employments = career.employments(&seat, supervisor, self.calendar, random);
 
         let woman = random.chance(50);
-        let origin = origin(random);
-        let first_name = random.word(origin.map_or(&[], |it| if woman { it.women } else { it.men }));
-        let last_name = random.word(origin.map_or(&[], |it| it.family));
-        let short = random.word(origin.map_or(&[], |it| it.short));
+        let names = names(woman, random);
         let updated_at = employments.first().and_then(|employment| employment.updated_at);
         let mut person = Person {
             id: id.to_string(),
-            email: Some(self.address(first_name, last_name)),
-            first_name: Some(first_name.to_owned()),
-            last_name: Some(last_name.to_owned()),
-            preferred_name: random.chance(30).then(|| short.to_owned()),
+            email: Some(self.address(names.first, names.last)),
+            first_name: Some(names.first.to_owned()),
+            last_name: Some(names.last.to_owned()),
+            preferred_name: random.chance(30).then(|| names.short.to_owned()),
             gender: gender(woman, random),
-            profile_picture: random.chance(40).then(|| format!("https://example.com/pictures/{id}.jpg")),
+            profile_picture: picture(id, random),
             status: Some(career.person_status().to_owned()),
             created_at: employments.iter().filter_map(|employment| employment.created_at).min(),
             updated_at: updated_at.map(|at| self.calendar.between(at, random)),
@@ -113,7 +111,11 @@ impl People {
         let local = format!("{}.{}", ascii(first_name), ascii(last_name));
         let count = self.addresses.entry(local.clone()).or_default();
         *count += 1;
-        if *count == 1 { format!("{local}@example.com") } else { format!("{local}{count}@example.com") }
+        if *count == 1 {
+            format!("{local}@example.com")
+        } else {
+            format!("{local}{count}@example.com")
+        }
     }
 }
 
@@ -126,8 +128,32 @@ fn leave_out(person: &mut Person, random: &mut Random) {
             person.employments.clear();
             person.status = Some("UNSPECIFIED".to_owned());
         }
-        _ => person.employments.iter_mut().for_each(|employment| employment.position = None),
+        _ => {
+            for employment in &mut person.employments {
+                employment.position = None;
+            }
+        }
     }
+}
+
+/// Random names of a person, all of one origin.
+#[derive(Debug, Default)]
+struct Names {
+    first: &'static str,
+    last: &'static str,
+    short: &'static str,
+}
+
+fn names(woman: bool, random: &mut Random) -> Names {
+    let Some(origin) = origin(random) else { return Names::default() };
+    let first = random.word(if woman { origin.women } else { origin.men });
+    let last = random.word(origin.family);
+    let short = random.word(origin.short);
+    Names { first, last, short }
+}
+
+fn picture(id: u64, random: &mut Random) -> Option<String> {
+    random.chance(40).then(|| format!("https://example.com/pictures/{id}.jpg"))
 }
 
 fn gender(woman: bool, random: &mut Random) -> Option<String> {
@@ -142,9 +168,11 @@ fn gender(woman: bool, random: &mut Random) -> Option<String> {
 /// Returns a random origin of names, weighted by its share.
 fn origin(random: &mut Random) -> Option<&'static Origin> {
     let mut left = random.below(ORIGINS.iter().map(|origin| origin.share).sum());
-    ORIGINS.iter().find(|origin| {
-        let here = left < origin.share;
-        left = left.saturating_sub(origin.share);
-        here
-    })
+    for origin in ORIGINS {
+        if left < origin.share {
+            return Some(origin);
+        }
+        left -= origin.share;
+    }
+    None
 }

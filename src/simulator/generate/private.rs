@@ -10,7 +10,11 @@ use crate::simulator::names::{SHIRT_SIZES, STREETS, TOWNS};
 use crate::simulator::random::Random;
 use crate::simulator::world::CustomAttribute;
 
-pub(super) fn attributes(index: usize, calendar: Calendar, random: &mut Random) -> Vec<CustomAttribute> {
+pub(super) fn attributes(
+    index: usize,
+    calendar: Calendar,
+    random: &mut Random,
+) -> Vec<CustomAttribute> {
     let birth = calendar.day(-random.between(17 * 365, 66 * 365));
     let mut attributes = vec![standard("date_of_birth", None, "DATE", json!(birth.to_string()))];
     if random.chance(60) {
@@ -28,11 +32,26 @@ pub(super) fn attributes(index: usize, calendar: Calendar, random: &mut Random) 
         attributes.push(standard("fix_salary", None, "DECIMAL", json!(salary)));
     }
     if random.chance(10) {
-        attributes.push(standard("emergency_contact", Some("Notfallkontakt"), "STRING", json!(phone(random))));
+        attributes.push(standard(
+            "emergency_contact",
+            Some("Notfallkontakt"),
+            "STRING",
+            json!(phone(random)),
+        ));
     }
-    attributes.push(own("dynamic_777", "Personalnummer", "STRING", json!(format!("P-{:06}", index + 1))));
+    attributes.push(own(
+        "dynamic_777",
+        "Personalnummer",
+        "STRING",
+        json!(format!("P-{:06}", index + 1)),
+    ));
     if random.chance(30) {
-        attributes.push(own("dynamic_778", "T-Shirt size", "LIST", json!([random.word(SHIRT_SIZES)])));
+        attributes.push(own(
+            "dynamic_778",
+            "T-Shirt size",
+            "LIST",
+            json!([random.word(SHIRT_SIZES)]),
+        ));
     }
     attributes
 }
@@ -50,7 +69,13 @@ fn standard(id: &str, label: Option<&str>, kind: &str, value: Value) -> CustomAt
 
 /// Creates an attribute that the account has defined itself.
 fn own(id: &str, label: &str, kind: &str, value: Value) -> CustomAttribute {
-    CustomAttribute { id: id.to_owned(), global_id: None, label: Some(label.to_owned()), kind: kind.to_owned(), value }
+    CustomAttribute {
+        id: id.to_owned(),
+        global_id: None,
+        label: Some(label.to_owned()),
+        kind: kind.to_owned(),
+        value,
+    }
 }
 
 fn phone(random: &mut Random) -> String {

@@ -22,12 +22,16 @@ pub(super) fn team_id(team: usize) -> String {
 ///
 /// The first team of each department comes first, then the second team of each, and so on.
 pub(super) fn teams() -> Vec<(usize, &'static str)> {
-    let rounds = DEPARTMENTS.iter().map(|department| department.teams.len()).max().unwrap_or_default();
-    let round = |nth: usize| {
-        let nth_team = move |(at, name): (usize, Option<&&'static str>)| name.map(|name| (at, *name));
-        DEPARTMENTS.iter().map(move |department| department.teams.get(nth)).enumerate().filter_map(nth_team)
-    };
-    (0..rounds).flat_map(round).collect()
+    let rounds = DEPARTMENTS.iter().map(|department| department.teams.len()).max();
+    let mut teams = Vec::new();
+    for round in 0..rounds.unwrap_or_default() {
+        for (index, department) in DEPARTMENTS.iter().enumerate() {
+            if let Some(name) = department.teams.get(round) {
+                teams.push((index, *name));
+            }
+        }
+    }
+    teams
 }
 
 /// Place of one person in the company.
@@ -41,6 +45,16 @@ pub(super) struct Seat {
     /// True for the chief, the heads and the first leads. They never leave, so that the reporting
     /// lines hold.
     pub(super) leads: bool,
+}
+
+/// Team of a lead.
+#[derive(Debug)]
+struct Team {
+    /// Index of the team.
+    index: usize,
+    /// Index of its department.
+    department: usize,
+    name: &'static str,
 }
 
 /// Reporting lines of a company of a certain size.
@@ -61,45 +75,59 @@ impl Tree {
     /// Returns the place of the person with this number.
     pub(super) fn seat(&self, index: usize, random: &mut Random) -> Seat {
         let Some(below_chief) = index.checked_sub(1) else {
-            return Seat { department: None, team: None, supervisor: None, title: CHIEF.to_owned(), leads: true };
+            let title = CHIEF.to_owned();
+            return Seat { department: None, team: None, supervisor: None, title, leads: true };
         };
         if let Some(department) = DEPARTMENTS.get(below_chief) {
-            let title = department.head.to_owned();
-            return Seat { department: Some(below_chief), team: None, supervisor: Some(0), title, leads: true };
+            return Seat {
+                department: Some(below_chief),
+                team: None,
+                supervisor: Some(0),
+                title: department.head.to_owned(),
+                leads: true,
+            };
         }
         let lead = below_chief - DEPARTMENTS.len();
         if lead < self.leads { self.lead(lead) } else { self.member(random) }
     }
 
     fn lead(&self, lead: usize) -> Seat {
-        let (team, department, name) = self.team(lead);
+        let team = self.team(lead);
         let row = lead.checked_div(self.teams.len()).unwrap_or_default();
         let supervisor = match row.checked_sub(1) {
-            None => 1 + department,
-            Some(above) => lead_index(above / SPAN * self.teams.len() + team),
+            None => 1 + team.department,
+            Some(above) => lead_index(above / SPAN * self.teams.len() + team.index),
         };
-        let title = format!("Team Lead {name}");
-        Seat { department: Some(department), team: Some(team), supervisor: Some(supervisor), title, leads: row == 0 }
+        Seat {
+            department: Some(team.department),
+            team: Some(team.index),
+            supervisor: Some(supervisor),
+            title: format!("Team Lead {}", team.name),
+            leads: row == 0,
+        }
     }
 
     fn member(&self, random: &mut Random) -> Seat {
         let lead = random.below(self.leads);
-        let (team, department, _) = self.team(lead);
-        let titles = DEPARTMENTS.get(department).map_or(&[] as &[&str], |department| department.titles);
+        let team = self.team(lead);
+        let titles: &[&'static str] = match DEPARTMENTS.get(team.department) {
+            Some(department) => department.titles,
+            None => &[],
+        };
         Seat {
-            department: Some(department),
-            team: Some(team),
+            department: Some(team.department),
+            team: Some(team.index),
             supervisor: Some(lead_index(lead)),
             title: random.word(titles).to_owned(),
             leads: false,
         }
     }
 
-    /// Returns the index of a lead's team, the index of its department, and its name.
-    fn team(&self, lead: usize) -> (usize, usize, &'static str) {
-        let team = lead.checked_rem(self.teams.len()).unwrap_or_default();
-        let (department, name) = self.teams.get(team).copied().unwrap_or_default();
-        (team, department, name)
+    /// Returns the team of a lead.
+    fn team(&self, lead: usize) -> Team {
+        let index = lead.checked_rem(self.teams.len()).unwrap_or_default();
+        let (department, name) = self.teams.get(index).copied().unwrap_or_default();
+        Team { index, department, name }
     }
 }
 

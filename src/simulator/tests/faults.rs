@@ -13,12 +13,27 @@ async fn faults_with_an_answer() {
     let cases = [
         (Action::Status(503), 503, "application/problem+json", "personio_trace_id"),
         (Action::Html(502), 502, "text/html", "<h1>502 Bad Gateway</h1>"),
-        (Action::Body(418, "text/plain", "short and stout".to_owned()), 418, "text/plain", "short and stout"),
+        (
+            Action::Body(418, "text/plain", "short and stout".to_owned()),
+            418,
+            "text/plain",
+            "short and stout",
+        ),
         (Action::NotFoundResource, 404, "application/problem+json", "common.resource_not_found\""),
         (Action::NotFoundRoute, 404, "application/problem+json", "\"path\":\"/v2/persons\""),
         (Action::WrongJson, 200, "application/json", "unexpected"),
-        (Action::EmptyListing, 200, "application/json", "{\"_data\":[],\"_meta\":{\"links\":{\"self\":"),
-        (Action::TooManyRequests { retry_after: None }, 429, "application/problem+json", "too_many_requests"),
+        (
+            Action::EmptyListing,
+            200,
+            "application/json",
+            "{\"_data\":[],\"_meta\":{\"links\":{\"self\":",
+        ),
+        (
+            Action::TooManyRequests { retry_after: None },
+            429,
+            "application/problem+json",
+            "too_many_requests",
+        ),
         (Action::Delay(Duration::from_millis(1)), 200, "application/json", "first_name"),
     ];
     for (action, status, content_type, text) in cases {
@@ -123,9 +138,14 @@ async fn a_fault_counts_and_chooses() {
     let probe = Probe::of(3).await;
     let people = probe.simulator.with_world(|world| world.persons.clone());
     let path = |person: usize| format!("/v2/persons/{}/employments", people[person].id);
-    let fault = Fault::on(Endpoint::Employments, Action::Status(502)).person(&people[1].id).skip(1).times(2);
+    let fault = Fault::on(Endpoint::Employments, Action::Status(502))
+        .person(&people[1].id)
+        .skip(1)
+        .times(2);
     probe.simulator.fail(fault);
-    for (person, status) in [(0, 200), (1, 200), (2, 200), (1, 502), (0, 200), (1, 502), (1, 200), (1, 200)] {
+    for (person, status) in
+        [(0, 200), (1, 200), (2, 200), (1, 502), (0, 200), (1, 502), (1, 200), (1, 200)]
+    {
         assert_eq!(probe.get(&path(person)).await.0, status);
     }
     assert_eq!(probe.get(&format!("/v2/persons/{}", people[1].id)).await.0, 200);

@@ -13,14 +13,19 @@ async fn every_answer_tells_the_limit() {
     let probe = Probe::start(world(1), Options::default()).await;
     for path in ["/v2/persons", "/v2/persons/77", "/v2/nothing"] {
         let response = probe.send(path).await.unwrap();
-        for (name, value) in
-            [("replenish-rate", "30"), ("burst-capacity", "100"), ("requested-tokens", "1"), ("remaining", "99")]
-        {
+        for (name, value) in [
+            ("replenish-rate", "30"),
+            ("burst-capacity", "100"),
+            ("requested-tokens", "1"),
+            ("remaining", "99"),
+        ] {
             assert_eq!(response.headers()[format!("x-ratelimit-{name}")], value, "{path}");
         }
     }
     probe.simulator.set_rate(None);
-    assert!(!probe.send("/v2/persons").await.unwrap().headers().contains_key("x-ratelimit-remaining"));
+    assert!(
+        !probe.send("/v2/persons").await.unwrap().headers().contains_key("x-ratelimit-remaining")
+    );
 }
 
 #[tokio::test]

@@ -39,7 +39,12 @@ impl Probe {
         let (simulator, server) = Simulator::start(listener, world, options).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
-        let client = Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(10)).build().unwrap();
+        let client = Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .timeout(Duration::from_secs(10))
+            .build()
+            .unwrap();
         let mut probe = Self { simulator, client, token: String::new(), server: handle };
         probe.renew().await;
         probe.simulator.reset_counts();
@@ -56,7 +61,8 @@ impl Probe {
     }
 
     async fn ask_token(&self, content_type: &str, body: &str) -> (u16, Value) {
-        let request = self.request(Method::POST, "/v2/auth/token").header("Content-Type", content_type);
+        let request =
+            self.request(Method::POST, "/v2/auth/token").header("Content-Type", content_type);
         read(request.body(body.to_owned()).send().await.unwrap()).await
     }
 
@@ -85,7 +91,8 @@ impl Probe {
             let (status, page) = self.get(&path).await;
             assert_eq!(status, 200, "{path}: {page}");
             let href = page["_meta"]["links"]["next"]["href"].as_str();
-            next = href.map(|href| href.strip_prefix(&self.simulator.base_url()).unwrap().to_owned());
+            next =
+                href.map(|href| href.strip_prefix(&self.simulator.base_url()).unwrap().to_owned());
             pages.push(page);
         }
         pages
@@ -123,13 +130,21 @@ fn ids(entries: &[Value]) -> Vec<String> {
 #[tokio::test]
 async fn what_does_not_exist_answers_with_its_path() {
     let probe = Probe::of(1).await;
-    for path in ["/", "/v2", "/v2/persons/", "/v2/persons/1/employments/2", "/v1/company/employees", "/scim/v2/Users"] {
+    for path in [
+        "/",
+        "/v2",
+        "/v2/persons/",
+        "/v2/persons/1/employments/2",
+        "/v1/company/employees",
+        "/scim/v2/Users",
+    ] {
         let (status, body) = probe.get(path).await;
         assert_eq!(status, 404, "{path}");
         assert!(body["errors"][0]["type"].as_str().unwrap().ends_with("apinot_found"), "{path}");
         assert_eq!(body["errors"][0]["_meta"]["path"], path);
     }
-    let (status, _) = read(probe.request(Method::DELETE, "/v2/persons").send().await.unwrap()).await;
+    let (status, _) =
+        read(probe.request(Method::DELETE, "/v2/persons").send().await.unwrap()).await;
     assert_eq!(status, 404);
     assert_eq!(probe.simulator.requests(Endpoint::Unknown), 7);
 }
@@ -137,7 +152,8 @@ async fn what_does_not_exist_answers_with_its_path() {
 #[tokio::test]
 async fn the_log_keeps_what_was_asked() {
     let probe = Probe::of(1).await;
-    let request = probe.request(Method::GET, "/v2/persons?limit=5").header("X-Personio-App-ID", "MY_APP");
+    let request =
+        probe.request(Method::GET, "/v2/persons?limit=5").header("X-Personio-App-ID", "MY_APP");
     request.bearer_auth(&probe.token).send().await.unwrap();
     probe.ask_token(FORM, GOOD_FORM).await;
     let log = probe.simulator.log();
@@ -147,7 +163,10 @@ async fn the_log_keeps_what_was_asked() {
         (Endpoint::Persons, "/v2/persons", "limit=5")
     );
     assert_eq!((log[0].app_id.as_deref(), log[0].body.as_deref()), (Some("MY_APP"), None));
-    assert_eq!((log[1].content_type.as_deref(), log[1].body.as_deref()), (Some(FORM), Some(GOOD_FORM)));
+    assert_eq!(
+        (log[1].content_type.as_deref(), log[1].body.as_deref()),
+        (Some(FORM), Some(GOOD_FORM))
+    );
     probe.simulator.reset_counts();
     assert!(probe.simulator.log().is_empty());
     assert_eq!(probe.simulator.requests(Endpoint::Persons), 0);

@@ -7,8 +7,11 @@ use crate::simulator::tests::{Probe, ids, world};
 #[tokio::test]
 async fn pages_of_any_size_give_every_person_once() {
     let probe = Probe::of(137).await;
-    let expected: BTreeSet<String> = world(137).persons.into_iter().map(|person| person.id).collect();
-    for (path, pages) in [("/v2/persons", 14), ("/v2/persons?limit=50", 3), ("/v2/persons?limit=1", 137)] {
+    let expected: BTreeSet<String> =
+        world(137).persons.into_iter().map(|person| person.id).collect();
+    for (path, pages) in
+        [("/v2/persons", 14), ("/v2/persons?limit=50", 3), ("/v2/persons?limit=1", 137)]
+    {
         assert_eq!(probe.pages(path).await.len(), pages, "{path}");
         let all = ids(&probe.all(path).await);
         assert_eq!(all.len(), 137);
@@ -36,7 +39,11 @@ async fn a_cursor_may_come_with_the_limit_and_the_filters() {
     let (_, together) = probe.get(&format!("/v2/persons?limit=20&status=ACTIVE&{query}")).await;
     assert_eq!(alone["_data"].as_array().unwrap().len(), 20);
     assert_eq!(alone["_data"], together["_data"]);
-    assert_eq!(probe.get(&format!("/v2/workplaces?{query}")).await.0, 400, "a cursor of another listing");
+    assert_eq!(
+        probe.get(&format!("/v2/workplaces?{query}")).await.0,
+        400,
+        "a cursor of another listing"
+    );
 }
 
 #[tokio::test]
@@ -72,21 +79,39 @@ async fn filters_of_persons_keep_what_they_say() {
     let (a, b) = (&world.persons[10], &world.persons[20]);
     let email = a.email.clone().unwrap().to_uppercase();
     let updated = a.updated_at.unwrap();
-    let count = |passes: &dyn Fn(&crate::simulator::Person) -> bool| world.persons.iter().filter(|p| passes(p)).count();
+    let count = |passes: &dyn Fn(&crate::simulator::Person) -> bool| {
+        world.persons.iter().filter(|p| passes(p)).count()
+    };
     for (query, expected) in [
         (format!("id={},{},77", a.id, b.id), 2),
         ("id=".to_owned(), 0),
         (format!("email={email},nobody@example.com"), 1),
         ("status=INACTIVE".to_owned(), count(&|p| p.status.as_deref() == Some("INACTIVE"))),
-        (format!("first_name={}", a.first_name.as_ref().unwrap()), count(&|p| p.first_name == a.first_name)),
-        (format!("last_name={}", a.last_name.as_ref().unwrap()), count(&|p| p.last_name == a.last_name)),
+        (
+            format!("first_name={}", a.first_name.as_ref().unwrap()),
+            count(&|p| p.first_name == a.first_name),
+        ),
+        (
+            format!("last_name={}", a.last_name.as_ref().unwrap()),
+            count(&|p| p.last_name == a.last_name),
+        ),
         (format!("updated_at={updated}"), count(&|p| p.updated_at == Some(updated))),
         (format!("updated_at.gt={updated}"), count(&|p| p.updated_at > Some(updated))),
-        (format!("updated_at.lt={updated}"), count(&|p| p.updated_at.is_some_and(|at| at < updated))),
+        (
+            format!("updated_at.lt={updated}"),
+            count(&|p| p.updated_at.is_some_and(|at| at < updated)),
+        ),
         (format!("updated_at.gt={updated}&updated_at.lt={updated}"), 0),
-        (format!("created_at.lt={updated}"), count(&|p| p.created_at.is_some_and(|at| at < updated))),
+        (
+            format!("created_at.lt={updated}"),
+            count(&|p| p.created_at.is_some_and(|at| at < updated)),
+        ),
     ] {
-        assert_eq!(probe.all(&format!("/v2/persons?limit=3&{query}")).await.len(), expected, "{query}");
+        assert_eq!(
+            probe.all(&format!("/v2/persons?limit=3&{query}")).await.len(),
+            expected,
+            "{query}"
+        );
     }
 }
 

@@ -19,26 +19,40 @@ async fn person_and_employment(quirks: Quirks, person: &Person) -> (Value, Value
 
 #[tokio::test]
 async fn enums_may_be_in_lower_case() {
-    let leaver = whoever(|person| person.status.as_deref() == Some("INACTIVE") && person.employments.len() == 1);
+    let leaver = whoever(|person| {
+        person.status.as_deref() == Some("INACTIVE") && person.employments.len() == 1
+    });
     let (person, employment) =
         person_and_employment(Quirks { lowercase_enums: true, ..Quirks::default() }, &leaver).await;
-    assert_eq!((&person["status"], &employment["status"]), (&json!("inactive"), &json!("inactive")));
+    assert_eq!(
+        (&person["status"], &employment["status"]),
+        (&json!("inactive"), &json!("inactive"))
+    );
     assert_eq!(person["custom_attributes"][0]["type"], "date");
     let (person, _) = person_and_employment(Quirks::default(), &leaver).await;
-    assert_eq!((&person["status"], &person["custom_attributes"][0]["type"]), (&json!("INACTIVE"), &json!("DATE")));
+    assert_eq!(
+        (&person["status"], &person["custom_attributes"][0]["type"]),
+        (&json!("INACTIVE"), &json!("DATE"))
+    );
 }
 
 #[tokio::test]
 async fn the_last_day_has_two_names() {
-    let leaver = whoever(|person| person.employments.first().is_some_and(|it| it.termination.is_some()));
-    for (last_working_date, there, not) in
-        [(false, "last_working_day", "last_working_date"), (true, "last_working_date", "last_working_day")]
-    {
-        let (_, employment) = person_and_employment(Quirks { last_working_date, ..Quirks::default() }, &leaver).await;
+    let leaver =
+        whoever(|person| person.employments.first().is_some_and(|it| it.termination.is_some()));
+    for (last_working_date, there, not) in [
+        (false, "last_working_day", "last_working_date"),
+        (true, "last_working_date", "last_working_day"),
+    ] {
+        let (_, employment) =
+            person_and_employment(Quirks { last_working_date, ..Quirks::default() }, &leaver).await;
         let day = leaver.employments[0].termination.as_ref().unwrap().last_working_day.unwrap();
         assert_eq!(employment["termination"][there], day.to_string());
         assert!(employment["termination"].get(not).is_none());
-        assert!(employment["termination"]["type"].is_string() && employment["termination"]["reason"].is_string());
+        assert!(
+            employment["termination"]["type"].is_string()
+                && employment["termination"]["reason"].is_string()
+        );
     }
 }
 
@@ -46,7 +60,9 @@ async fn the_last_day_has_two_names() {
 async fn what_is_unknown_may_be_null() {
     let person = whoever(|person| person.preferred_name.is_none() && person.employments.len() == 1);
     let (body, employment) = person_and_employment(Quirks::default(), &person).await;
-    assert!(body.get("preferred_name").is_none() && employment.get("employment_end_date").is_none());
+    assert!(
+        body.get("preferred_name").is_none() && employment.get("employment_end_date").is_none()
+    );
     let quirks = Quirks { null_instead_of_absent: true, ..Quirks::default() };
     let (body, employment) = person_and_employment(quirks, &person).await;
     assert_eq!(body.get("preferred_name"), Some(&Value::Null));
@@ -56,20 +72,28 @@ async fn what_is_unknown_may_be_null() {
 #[tokio::test]
 async fn hidden_attributes_are_absent() {
     let person = whoever(|person| person.employments.len() == 1);
-    let hidden_attributes = vec!["email".to_owned(), "employments".to_owned(), "supervisor".to_owned()];
+    let hidden_attributes =
+        vec!["email".to_owned(), "employments".to_owned(), "supervisor".to_owned()];
     let quirks = Quirks { hidden_attributes, null_instead_of_absent: true, ..Quirks::default() };
     let (body, employment) = person_and_employment(quirks, &person).await;
-    assert!(body.get("email").is_none() && body.get("employments").is_none() && body.get("first_name").is_some());
+    assert!(
+        body.get("email").is_none()
+            && body.get("employments").is_none()
+            && body.get("first_name").is_some()
+    );
     assert!(employment.get("supervisor").is_none() && employment.get("office").is_some());
 }
 
 #[tokio::test]
 async fn ids_may_be_numbers() {
-    let person = whoever(|person| person.employments.first().is_some_and(|it| it.supervisor.is_some()));
+    let person =
+        whoever(|person| person.employments.first().is_some_and(|it| it.supervisor.is_some()));
     let quirks = Quirks { numeric_ids: true, ..Quirks::default() };
     let (body, employment) = person_and_employment(quirks, &person).await;
     assert_eq!(body["id"], json!(person.id.parse::<u64>().unwrap()));
-    assert!(employment["supervisor"]["id"].is_number() && employment["org_units"][0]["id"].is_number());
+    assert!(
+        employment["supervisor"]["id"].is_number() && employment["org_units"][0]["id"].is_number()
+    );
     assert_eq!(employment["id"], person.employments[0].id, "a UUID is no number");
 }
 
@@ -121,7 +145,8 @@ async fn awkward_cursors_survive_only_careful_clients() {
 
 #[tokio::test]
 async fn a_cursor_may_repeat_for_ever() {
-    let probe = Probe::with_quirks(15, Quirks { repeating_cursor: true, ..Quirks::default() }).await;
+    let probe =
+        Probe::with_quirks(15, Quirks { repeating_cursor: true, ..Quirks::default() }).await;
     let mut path = "/v2/persons".to_owned();
     let mut links = Vec::new();
     for _ in 0..4 {
@@ -151,9 +176,13 @@ async fn pages_may_overlap() {
 async fn persons_are_inactive_whatever_else_is_known_of_them() {
     let probe = Probe::of(20).await;
     let id = probe.simulator.with_world(|world| {
-        let person = world.persons.iter_mut().find(|person| !person.employments.is_empty()).unwrap();
+        let person =
+            world.persons.iter_mut().find(|person| !person.employments.is_empty()).unwrap();
         person.status = Some("ACTIVE".to_owned());
-        person.employments.iter_mut().for_each(|employment| employment.status = Some("ACTIVE".to_owned()));
+        person
+            .employments
+            .iter_mut()
+            .for_each(|employment| employment.status = Some("ACTIVE".to_owned()));
         person.id.clone()
     });
     for (inactive, expected) in [(vec![], "ACTIVE"), (vec![id.clone()], "INACTIVE")] {

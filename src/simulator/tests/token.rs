@@ -27,7 +27,8 @@ async fn a_token_stays_the_same_until_it_is_revoked() {
 
 #[tokio::test]
 async fn a_token_expires() {
-    let options = Options { rate: None, token_lifetime: Duration::from_millis(1_600), ..Options::default() };
+    let options =
+        Options { rate: None, token_lifetime: Duration::from_millis(1_600), ..Options::default() };
     let mut probe = Probe::start(world(1), options).await;
     assert_eq!(probe.get("/v2/persons").await.0, 200);
     tokio::time::sleep(Duration::from_millis(1_000)).await;
@@ -43,15 +44,28 @@ async fn a_token_expires() {
 #[tokio::test]
 async fn a_bad_request_for_a_token_answers_400() {
     let probe = Probe::of(1).await;
-    let json = r#"{"grant_type":"client_credentials","client_id":"demo","client_secret":"demo-secret"}"#;
+    let json =
+        r#"{"grant_type":"client_credentials","client_id":"demo","client_secret":"demo-secret"}"#;
     for (content_type, body, error) in [
         ("application/json", json, "invalid_request"),
         ("text/plain", GOOD_FORM, "invalid_request"),
         (FORM, "", "invalid_request"),
         (FORM, "grant_type=client_credentials", "invalid_request"),
-        (FORM, "grant_type=password&client_id=demo&client_secret=demo-secret", "unsupported_grant_type"),
-        (FORM, "grant_type=client_credentials&client_id=demo&client_secret=wrong", "invalid_client"),
-        (FORM, "grant_type=client_credentials&client_id=wrong&client_secret=demo-secret", "invalid_client"),
+        (
+            FORM,
+            "grant_type=password&client_id=demo&client_secret=demo-secret",
+            "unsupported_grant_type",
+        ),
+        (
+            FORM,
+            "grant_type=client_credentials&client_id=demo&client_secret=wrong",
+            "invalid_client",
+        ),
+        (
+            FORM,
+            "grant_type=client_credentials&client_id=wrong&client_secret=demo-secret",
+            "invalid_client",
+        ),
     ] {
         let (status, answer) = probe.ask_token(content_type, body).await;
         assert_eq!((status, answer["error"].as_str()), (400, Some(error)), "{content_type} {body}");
@@ -64,7 +78,8 @@ async fn a_bad_request_for_a_token_answers_400() {
 #[tokio::test]
 async fn basic_authentication_is_not_accepted() {
     let probe = Probe::of(1).await;
-    let request = probe.request(Method::POST, "/v2/auth/token").basic_auth("demo", Some("demo-secret"));
+    let request =
+        probe.request(Method::POST, "/v2/auth/token").basic_auth("demo", Some("demo-secret"));
     let request = request.header("Content-Type", FORM).body("grant_type=client_credentials");
     assert_eq!(read(request.send().await.unwrap()).await.0, 400);
 }
@@ -72,7 +87,13 @@ async fn basic_authentication_is_not_accepted() {
 #[tokio::test]
 async fn without_the_token_nothing_can_be_read() {
     let probe = Probe::of(1).await;
-    for path in ["/v2/persons", "/v2/persons/1", "/v2/persons/1/employments", "/v2/org-units?type=team", "/v2/jobs"] {
+    for path in [
+        "/v2/persons",
+        "/v2/persons/1",
+        "/v2/persons/1/employments",
+        "/v2/org-units?type=team",
+        "/v2/jobs",
+    ] {
         for authorization in ["", "Bearer", "Bearer papi-wrong", &probe.token] {
             let request = probe.request(Method::GET, path).header("Authorization", authorization);
             let response = request.send().await.unwrap();
@@ -80,7 +101,9 @@ async fn without_the_token_nothing_can_be_read() {
             let (status, body) = read(response).await;
             assert_eq!(status, 401, "{path} {authorization}");
             assert!(body["personio_trace_id"].is_string() && body["timestamp"].is_string());
-            assert!(body["errors"][0]["title"].is_string() && body["errors"][0]["detail"].is_string());
+            assert!(
+                body["errors"][0]["title"].is_string() && body["errors"][0]["detail"].is_string()
+            );
         }
     }
 }

@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use personio_scim::directory::{AffectedUser, Snapshot};
+use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
 use serde_json::Value;
 
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-const PERSONIO: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 /// Attributes whose loss or change is shown, by the suffix of the change's key.
 const VALUES: [(&str, &[&str]); 7] = [
     ("Department", &[ENTERPRISE, "department"]),

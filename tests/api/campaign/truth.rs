@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use personio_scim::scim::ENTERPRISE_USER as ENTERPRISE;
 use personio_scim::simulator::{Employment, OrgUnitKind, World};
 use serde_json::Value;
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 /// All values of all persons, and all names of all departments.
 #[derive(Default)]

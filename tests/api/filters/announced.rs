@@ -4,12 +4,11 @@
 use std::collections::BTreeSet;
 
 use personio_scim::mapping::GroupKind;
+use personio_scim::scim::GROUP;
 use serde_json::{Value, json};
 
 use super::fixture::{CORE, ENTERPRISE, OURS};
 use crate::harness::{Bridge, Setup};
-
-const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 
 /// Path to an attribute: the names of the members, from the resource down.
 type Way = Vec<String>;

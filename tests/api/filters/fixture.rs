@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use personio_scim::scim::{AttributeType, CustomAttribute, Discovery, Locations, Resource, ResourceType, Resources};
+pub use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as OURS, USER as CORE};
 use serde_json::{Value, json};
-
-pub const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
-pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-pub const OURS: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 
 pub fn users() -> [Value; 5] {
     [anna(), bob(), carla(), dan(), eve()]
