@@ -103,13 +103,13 @@ impl Counters {
     /// Returns the time of the last successful load in seconds since 1970.
     #[must_use]
     pub fn last_success(&self) -> Option<i64> {
-        Some(self.last_success.load(Relaxed)).filter(|moment| *moment != 0)
+        set_time(&self.last_success)
     }
 
     /// Returns the time of the last failed load in seconds since 1970.
     #[must_use]
     pub fn last_failure(&self) -> Option<i64> {
-        Some(self.last_failure.load(Relaxed)).filter(|moment| *moment != 0)
+        set_time(&self.last_failure)
     }
 
     /// Returns the number of published snapshots.
@@ -166,6 +166,14 @@ impl Counters {
         last.store(now.as_second(), Relaxed);
         self.load_seconds.observe(took.as_secs_f64());
         counter.fetch_add(1, Relaxed);
+    }
+}
+
+/// Returns a stored time in seconds since 1970, or `None` for 0, which stands for no time.
+fn set_time(stored: &AtomicI64) -> Option<i64> {
+    match stored.load(Relaxed) {
+        0 => None,
+        seconds => Some(seconds),
     }
 }
 

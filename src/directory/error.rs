@@ -17,7 +17,7 @@ pub enum Error {
         retry_after: Duration,
     },
     /// The current snapshot is older than allowed, and the guard holds the newer load.
-    #[error("what was served is too old, and a change is held back: {losses}")]
+    #[error("the last snapshot is too old, and a newer change is held back: {losses}")]
     HeldBack {
         /// Losses of the held change.
         losses: Box<Losses>,
@@ -25,7 +25,7 @@ pub enum Error {
         retry_after: Duration,
     },
     /// No snapshot may be served, and no load is running.
-    #[error("there is no directory that may be served: {reason}")]
+    #[error("there is no snapshot that may be served: {reason}")]
     Unavailable {
         /// Reason of the last failed load.
         reason: SourceError,

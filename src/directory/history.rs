@@ -1,12 +1,12 @@
 //! History of the last loads, with their cost and outcome, for operators.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::directory::{Directory, SourceError};
+use crate::directory::{Directory, SourceError, lock};
 
 /// Maximum number of loads in the history.
 const MOST: usize = 60;
@@ -44,7 +44,7 @@ pub(super) struct History(Mutex<VecDeque<PastLoad>>);
 
 impl History {
     pub(super) fn note(&self, load: PastLoad) {
-        let mut loads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loads = lock(&self.0);
         if loads.len() == MOST {
             loads.pop_front();
         }
@@ -56,7 +56,7 @@ impl Directory {
     /// Returns the last loads, the newest last.
     #[must_use]
     pub fn history(&self) -> Vec<PastLoad> {
-        self.0.history.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        lock(&self.0.history.0).iter().cloned().collect()
     }
 }
 

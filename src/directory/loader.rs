@@ -2,8 +2,8 @@
 //! it. A load belongs to no request: it continues after the request that started it has ended.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -11,7 +11,7 @@ use futures_util::future::{BoxFuture, Shared};
 use jiff::SignedDuration;
 
 use crate::directory::history::{Outcome, PastLoad};
-use crate::directory::{Directory, Progress, Snapshot, SourceError, progress_log};
+use crate::directory::{Directory, LastFailure, Loading, Progress, Snapshot, SourceError, lock, progress_log};
 
 /// Longest cool-down after a failed load. A load that took long to fail has a cool-down of the same
 /// length, up to this limit.
@@ -29,6 +29,17 @@ pub(super) struct Failure {
     pub(super) reason: SourceError,
 }
 
+impl Failure {
+    /// Describes the failure for operators. `now` is a time on the monotonic clock.
+    pub(super) fn last_failure(&self, now: Duration) -> LastFailure {
+        LastFailure {
+            reason: self.reason.clone(),
+            ago: now.saturating_sub(self.at),
+            since: now.saturating_sub(self.since),
+        }
+    }
+}
+
 /// Future that resolves when a load has ended. Clones share the outcome.
 pub(super) type Load = Shared<BoxFuture<'static, Result<(), SourceError>>>;
 
@@ -41,15 +52,25 @@ pub(super) struct Flight {
     pub(super) load: Load,
 }
 
+impl Flight {
+    /// Describes the load for operators. `now` is a time on the monotonic clock.
+    pub(super) fn loading(&self, now: Duration) -> Loading {
+        let since = now.saturating_sub(self.started);
+        let left = self.progress.left(since);
+        Loading { progress: self.progress.to_string(), left, since }
+    }
+}
+
 impl Directory {
     /// Returns the running load, or starts one. The caller has found `newest` too old. If a load
     /// has been published since then, its snapshot is returned instead.
     pub(super) fn refresh(&self, newest: Option<&Arc<Snapshot>>) -> Refresh {
-        let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = lock(&self.0.flight);
         if let Some(flight) = slot.as_ref() {
             return Refresh::UnderWay(flight.clone());
         }
-        if let Some(landed) = self.servable().filter(|landed| newest.is_none_or(|newest| !Arc::ptr_eq(newest, landed)))
+        if let Some(landed) = self.servable()
+            && newest.is_none_or(|newest| !Arc::ptr_eq(newest, &landed))
         {
             return Refresh::Done(landed);
         }
@@ -58,14 +79,19 @@ impl Directory {
         if self.0.held.load().is_some() && self.0.fresh.contains_key(&()) {
             return Refresh::Paused;
         }
-        self.take_off(&mut slot).map_or(Refresh::Paused, Refresh::UnderWay)
+        match self.take_off(&mut slot) {
+            Some(flight) => Refresh::UnderWay(flight),
+            None => Refresh::Paused,
+        }
     }
 
     /// Starts a load, unless the cool-down after a failed load is still on. The caller holds the
     /// lock of `slot` and has checked that no load is running.
     pub(super) fn take_off(&self, slot: &mut Option<Flight>) -> Option<Flight> {
         let now = self.0.clock.monotonic();
-        if self.0.failure.load().as_ref().is_some_and(|failure| now < failure.until) {
+        if let Some(failure) = self.0.failure.load().as_ref()
+            && now < failure.until
+        {
             return None;
         }
         let progress = Arc::new(Progress::default());
@@ -83,18 +109,20 @@ impl Directory {
     async fn load(self, started: Duration, progress: Arc<Progress>) -> Result<(), SourceError> {
         let began = self.0.clock.now();
         // Without a snapshot all requests wait for this load, so its progress is logged.
-        let log = self.servable().is_none().then(|| {
-            tracing::info!("all persons are being read from Personio; until that is done, lists are answered with 503");
-            self.0.runtime.spawn(progress_log::log(Arc::clone(&progress), Arc::clone(&self.0.clock), started))
-        });
-        let load = async {
-            let approvals = self.0.approvals.load(Relaxed);
-            let served = self.memory();
-            let news = self.0.source.load_after(&progress, served.clone()).await?;
-            self.land(news, served, SignedDuration::try_from(started).unwrap_or_default(), approvals).await
+        let log = if self.servable().is_none() {
+            tracing::info!(
+                "all persons are being read from Personio; until that is done, requests for lists \
+                 get 503"
+            );
+            let clock = Arc::clone(&self.0.clock);
+            let log = progress_log::log(Arc::clone(&progress), clock, started);
+            Some(self.0.runtime.spawn(log))
+        } else {
+            None
         };
         // A panic must not leave the slot occupied: no other load could start.
-        let outcome = AssertUnwindSafe(load).catch_unwind().await.unwrap_or_else(|_| Err(broke_off()));
+        let load = AssertUnwindSafe(self.read_and_land(started, &progress)).catch_unwind();
+        let outcome = load.await.unwrap_or_else(|_| Err(broke_off()));
         if let Some(log) = log {
             log.abort();
         }
@@ -103,21 +131,38 @@ impl Directory {
         if let Err(reason) = &outcome {
             self.failed(reason, took);
         }
-        let (requests, ended) = (progress.requests(), outcome.clone().unwrap_or_else(Outcome::Failed));
-        self.0.history.note(PastLoad { began, took, requests, outcome: ended });
+        self.0.history.note(PastLoad {
+            began,
+            took,
+            requests: progress.requests(),
+            outcome: outcome.clone().unwrap_or_else(Outcome::Failed),
+        });
         // The slot is emptied last, so that no request starts a load while this outcome is not yet
         // visible.
-        self.0.flight.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lock(&self.0.flight).take();
         outcome.map(|_| ())
     }
 
+    /// Reads all persons, and publishes or holds the result.
+    async fn read_and_land(&self, started: Duration, progress: &Progress) -> Result<Outcome, SourceError> {
+        let approvals = self.0.approvals.load(Relaxed);
+        let served = self.memory();
+        let news = self.0.source.load_after(progress, served.clone()).await?;
+        let started = SignedDuration::try_from(started).unwrap_or_default();
+        self.land(news, served, started, approvals).await
+    }
+
     fn failed(&self, reason: &SourceError, took: Duration) {
-        tracing::error!("the directory could not be loaded: {reason}");
         let at = self.0.clock.monotonic();
         // A load that took long to fail is not repeated at once.
         let pause = took.clamp(self.0.freshness.pause, LONGEST_PAUSE.max(self.0.freshness.pause));
-        let since = self.0.failure.load().as_ref().map_or(at, |earlier| earlier.since);
-        self.0.failure.store(Some(Arc::new(Failure { at, since, until: at + pause, reason: reason.clone() })));
+        tracing::error!("the load failed, and the next one starts in {} s at the earliest: {reason}", pause.as_secs());
+        let since = match self.0.failure.load().as_ref() {
+            Some(earlier) => earlier.since,
+            None => at,
+        };
+        let failure = Failure { at, since, until: at + pause, reason: reason.clone() };
+        self.0.failure.store(Some(Arc::new(failure)));
     }
 }
 
@@ -133,5 +178,5 @@ pub(super) enum Refresh {
 }
 
 fn broke_off() -> SourceError {
-    SourceError::new("the load broke off, which is a fault of this program".to_owned())
+    SourceError::new("the load was aborted by an internal error of this program".to_owned())
 }

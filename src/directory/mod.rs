@@ -24,13 +24,13 @@ mod snapshot;
 mod source;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use moka::future::Cache;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex as Turn, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::time::timeout;
 
 pub use crate::directory::counters::Counters;
@@ -78,7 +78,7 @@ struct Inner {
     runtime: Handle,
     max_change: MaxChange,
     /// Lock of every change of the current snapshot, so that snapshots are published one at a time.
-    publishing: Turn<()>,
+    publishing: AsyncMutex<()>,
     /// Marker of freshness: holds an entry while the last load is younger than the time to live.
     fresh: Cache<(), ()>,
     /// Current snapshot: the newest one, whatever its age.
@@ -126,28 +126,35 @@ impl Inner {
         } else {
             self.counters.single.miss();
         }
-        let user = async {
-            let turn = timeout(self.freshness.refresh_wait, self.singles.acquire()).await;
-            let _turn = turn
-                .ok()
-                .and_then(Result::ok)
-                .ok_or_else(|| SourceError::new("too many ask for single users".to_owned()))?;
-            let user = self.source.find(&id).await?;
-            let vocabulary = self.source.vocabulary();
-            let Some(user) = user else { return Ok(None) };
-            let mut user = user.versioned()?;
-            snapshot::limit_moments(&mut user, self.clock.now());
-            Ok(Some(Arc::new(Resource::new(&vocabulary.types.user, &user)?)))
-        };
-        self.single.try_get_with_by_ref(&id, user).await
+        self.single.try_get_with_by_ref(&id, self.fetch_single(&id)).await
     }
+
+    /// Fetches one user from the source, as soon as fewer than [`SINGLES_AT_ONCE`] others are being
+    /// fetched.
+    async fn fetch_single(&self, id: &str) -> Result<Option<Arc<Resource>>, SourceError> {
+        let Ok(Ok(_permit)) = timeout(self.freshness.refresh_wait, self.singles.acquire()).await else {
+            return Err(SourceError::new("too many requests for single users are waiting".to_owned()));
+        };
+        let user = self.source.find(id).await?;
+        let vocabulary = self.source.vocabulary();
+        let Some(user) = user else { return Ok(None) };
+        let mut user = user.versioned()?;
+        snapshot::limit_moments(&mut user, self.clock.now());
+        Ok(Some(Arc::new(Resource::new(&vocabulary.types.user, &user)?)))
+    }
+}
+
+/// Locks a mutex. The state behind these mutexes is valid after a panic, too.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reports whether an id may become part of a path of the Personio API. Lists may contain other
 /// ids; such users are served from the snapshot only.
 fn can_be_fetched(id: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    !id.is_empty() && id.len() <= LONGEST_FETCHED_ID && id.bytes().all(is_plain)
+    !id.is_empty()
+        && id.len() <= LONGEST_FETCHED_ID
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// Creates the cache of single users that are fetched while there is no snapshot.
@@ -210,7 +217,7 @@ impl Directory {
             runtime,
             fresh: Cache::builder().time_to_live(freshness.cache_ttl).build(),
             max_change,
-            publishing: Turn::default(),
+            publishing: AsyncMutex::default(),
             last_good: ArcSwapOption::empty(),
             memory: Mutex::default(),
             held: ArcSwapOption::empty(),
@@ -235,8 +242,10 @@ impl Directory {
     /// snapshot.
     #[must_use]
     pub fn vocabulary(&self) -> Arc<Vocabulary> {
-        let newest = self.0.last_good.load();
-        newest.as_ref().map_or_else(|| self.0.source.vocabulary(), |newest| Arc::clone(newest.vocabulary()))
+        match self.0.last_good.load().as_ref() {
+            Some(newest) => Arc::clone(newest.vocabulary()),
+            None => self.0.source.vocabulary(),
+        }
     }
 
     /// Starts a load, unless one is running or the cool-down after a failed load is on.
@@ -313,11 +322,13 @@ impl Directory {
             Refresh::Done(snapshot) => return Ok(snapshot.users().find(id).cloned()),
             // An id that cannot be fetched alone needs the list, which is not there yet.
             Refresh::UnderWay(_) | Refresh::Paused if !can_be_fetched(id) => {
-                return self.fallback().map(|snapshot| snapshot.users().find(id).cloned());
+                return self.find_in_fallback(id);
             }
             Refresh::Paused => {
-                let known = self.0.single.get(id).await;
-                return known.map_or_else(|| self.fallback().map(|snapshot| snapshot.users().find(id).cloned()), Ok);
+                return match self.0.single.get(id).await {
+                    Some(user) => Ok(user),
+                    None => self.find_in_fallback(id),
+                };
             }
             Refresh::UnderWay(_) => {}
         }
@@ -325,36 +336,30 @@ impl Directory {
         match timeout(self.0.freshness.refresh_wait, single).await {
             Ok(Ok(Ok(user))) => Ok(user),
             Ok(Ok(Err(reason))) => {
-                Err(Error::Unavailable { reason: SourceError::clone(&reason), retry_after: self.0.freshness.pause })
+                let reason = SourceError::clone(&reason);
+                Err(Error::Unavailable { reason, retry_after: self.0.freshness.pause })
             }
-            Ok(Err(_)) | Err(_) => self.fallback().map(|snapshot| snapshot.users().find(id).cloned()),
+            Ok(Err(_)) | Err(_) => self.find_in_fallback(id),
         }
+    }
+
+    /// Returns one user of the snapshot to serve when no fresh one is available.
+    fn find_in_fallback(&self, id: &str) -> Result<Option<Arc<Resource>>, Error> {
+        let snapshot = self.fallback()?;
+        Ok(snapshot.users().find(id).cloned())
     }
 
     /// Returns the state of the directory.
     #[must_use]
     pub fn state(&self) -> State {
         let now = self.0.clock.monotonic();
-        let flight = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
-        let failure = self.0.failure.load_full();
+        let flight = lock(&self.0.flight);
         State {
             snapshot: self.servable().map(|snapshot| (Arc::clone(&snapshot), snapshot.age(now))),
-            incomplete: self
-                .0
-                .incomplete
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .map(|at| now.saturating_sub(at)),
+            incomplete: lock(&self.0.incomplete).map(|at| now.saturating_sub(at)),
             missing: self.missing(now),
-            loading: flight.as_ref().map(|flight| {
-                let since = now.saturating_sub(flight.started);
-                Loading { progress: flight.progress.to_string(), left: flight.progress.left(since), since }
-            }),
-            failure: failure.map(|failure| LastFailure {
-                reason: failure.reason.clone(),
-                ago: now.saturating_sub(failure.at),
-                since: now.saturating_sub(failure.since),
-            }),
+            loading: flight.as_ref().map(|flight| flight.loading(now)),
+            failure: self.0.failure.load().as_ref().map(|failure| failure.last_failure(now)),
         }
     }
 
@@ -364,9 +369,13 @@ impl Directory {
         if self.servable().is_some() {
             return None;
         }
-        let newest = self.0.last_good.load();
-        let since_too_old = newest.as_ref().map(|newest| newest.age(now).saturating_sub(self.0.freshness.max_stale));
-        Some(since_too_old.map_or(now, |since| since.min(now)))
+        match self.0.last_good.load().as_ref() {
+            Some(newest) => {
+                let too_old_for = newest.age(now).saturating_sub(self.0.freshness.max_stale);
+                Some(too_old_for.min(now))
+            }
+            None => Some(now),
+        }
     }
 
     /// Returns the last known state of the login at the source.
@@ -384,7 +393,8 @@ impl Directory {
     /// Returns the current snapshot, unless it is too old to be served.
     fn servable(&self) -> Option<Arc<Snapshot>> {
         let now = self.0.clock.monotonic();
-        self.0.last_good.load_full().filter(|snapshot| snapshot.age(now) <= self.0.freshness.max_stale)
+        let newest = self.0.last_good.load_full()?;
+        if newest.age(now) <= self.0.freshness.max_stale { Some(newest) } else { None }
     }
 
     /// Returns how long a request waits for a load. While there is a snapshot to serve, the time
@@ -409,27 +419,25 @@ impl Directory {
         if let Some(snapshot) = self.servable() {
             return Ok(snapshot);
         }
-        let flight = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let flight = lock(&self.0.flight).clone();
         if let Some(flight) = flight {
             let taken = self.0.clock.monotonic().saturating_sub(flight.started);
             let retry_after = flight.progress.remaining(taken);
             return Err(Error::Loading { progress: flight.progress.to_string(), retry_after });
         }
         let pause = self.0.freshness.pause;
-        Err(match (self.0.failure.load_full(), self.0.held.load().as_deref()) {
-            (Some(failure), _) => {
-                let retry_after = failure.until.saturating_sub(self.0.clock.monotonic());
-                Error::Unavailable {
-                    reason: failure.reason.clone(),
-                    retry_after: retry_after.max(Duration::from_secs(1)),
-                }
-            }
-            (None, Some(held)) => Error::HeldBack { losses: Box::new(held.losses), retry_after: pause },
-            (None, None) => {
-                let reason = SourceError::new("nothing has been loaded yet".to_owned());
-                Error::Unavailable { reason, retry_after: pause }
-            }
-        })
+        if let Some(failure) = self.0.failure.load_full() {
+            let pause_left = failure.until.saturating_sub(self.0.clock.monotonic());
+            return Err(Error::Unavailable {
+                reason: failure.reason.clone(),
+                retry_after: pause_left.max(Duration::from_secs(1)),
+            });
+        }
+        if let Some(held) = self.0.held.load_full() {
+            return Err(Error::HeldBack { losses: Box::new(held.losses), retry_after: pause });
+        }
+        let reason = SourceError::new("no snapshot has been loaded yet".to_owned());
+        Err(Error::Unavailable { reason, retry_after: pause })
     }
 }
 

@@ -26,17 +26,26 @@ impl Directory {
             return NextLoad::UnderWay;
         }
         let freshness = self.0.freshness;
-        let pause = self.0.failure.load_full().map(|failure| failure.until.saturating_sub(self.0.clock.monotonic()));
-        let last = self.history().pop();
-        let since_began =
-            last.as_ref().map_or(SignedDuration::ZERO, |load| self.0.clock.now().duration_since(load.began));
+        if let Some(failure) = self.0.failure.load_full() {
+            let pause = failure.until.saturating_sub(self.0.clock.monotonic());
+            return match freshness.refresh_every {
+                Some(_) => NextLoad::In(pause),
+                None => NextLoad::WithRequestIn(pause),
+            };
+        }
+        let mut since_began = SignedDuration::ZERO;
+        let mut took = Duration::ZERO;
+        if let Some(last) = self.history().pop() {
+            since_began = self.0.clock.now().duration_since(last.began);
+            took = last.took;
+        }
         let since_began = Duration::try_from(since_began).unwrap_or_default();
-        let took = last.map_or(Duration::ZERO, |load| load.took);
-        match (pause, freshness.refresh_every) {
-            (Some(pause), Some(_)) => NextLoad::In(pause),
-            (Some(pause), None) => NextLoad::WithRequestIn(pause),
-            (None, Some(every)) => NextLoad::In(every.saturating_sub(since_began)),
-            (None, None) => NextLoad::WithRequestIn((freshness.cache_ttl + took).saturating_sub(since_began)),
+        match freshness.refresh_every {
+            Some(every) => NextLoad::In(every.saturating_sub(since_began)),
+            None => {
+                let fresh_for = freshness.cache_ttl + took;
+                NextLoad::WithRequestIn(fresh_for.saturating_sub(since_began))
+            }
         }
     }
 

@@ -98,8 +98,8 @@ impl Walks {
     /// be stored. Some clients request first pages only.
     async fn has_just_begun(&self, walk: &Walk, content: &Digest, at: Duration) -> bool {
         for key in [walk.of_this_size, walk.of_any_size] {
-            let began = self.began.get(&key).await;
-            if !began.is_some_and(|began| began.snapshot == *content && at.saturating_sub(began.at) < AGAIN) {
+            let Some(began) = self.began.get(&key).await else { return false };
+            if began.snapshot != *content || at.saturating_sub(began.at) >= AGAIN {
                 return false;
             }
         }
@@ -109,8 +109,8 @@ impl Walks {
     /// Returns the digest of the snapshot that a session pages through. Both entries are read,
     /// because each read extends the life of an entry.
     pub(super) async fn digest(&self, walk: &Walk) -> Option<Digest> {
-        let (of_this_size, of_any_size) =
-            (self.began.get(&walk.of_this_size).await, self.began.get(&walk.of_any_size).await);
+        let of_this_size = self.began.get(&walk.of_this_size).await;
+        let of_any_size = self.began.get(&walk.of_any_size).await;
         Some(of_this_size.or(of_any_size)?.snapshot)
     }
 
@@ -169,10 +169,16 @@ impl Directory {
 
     /// Returns the snapshot with this content, if it is still retained and not too old.
     pub async fn kept(&self, digest: &Digest) -> Option<Arc<Snapshot>> {
+        // The look-up extends the life of the retained snapshot, even if the current one is used.
         let kept = self.0.walks.kept(digest).await;
-        let newest = self.servable().filter(|newest| newest.digest() == digest);
-        let now = self.0.clock.monotonic();
-        newest.or(kept).filter(|snapshot| snapshot.age(now) <= self.0.freshness.max_stale)
+        if let Some(newest) = self.servable()
+            && newest.digest() == digest
+        {
+            return Some(newest);
+        }
+        let kept = kept?;
+        let age = kept.age(self.0.clock.monotonic());
+        if age <= self.0.freshness.max_stale { Some(kept) } else { None }
     }
 }
 
@@ -233,11 +239,11 @@ mod tests {
             walks.kept(one.digest()).await;
             sleep(pause / 8).await;
         }
-        assert_eq!(walks.digest(&walk("touched", 10)).await, None, "its life is over");
+        assert_eq!(walks.digest(&walk("touched", 10)).await, None, "it has expired");
         assert!(walks.kept(one.digest()).await.is_none());
         walks.begin(&walk("touched", 10), &one, Duration::ZERO, Duration::ZERO).await;
         sleep(pause * 2).await;
-        assert!(walks.kept(one.digest()).await.is_none(), "a snapshot too rests only so long");
+        assert!(walks.kept(one.digest()).await.is_none(), "a snapshot expires when it is idle, too");
     }
 
     #[tokio::test]
@@ -262,7 +268,7 @@ mod tests {
         for snapshot in &all {
             walks.keep(snapshot).await;
         }
-        assert!(walks.kept(all[0].digest()).await.is_none(), "the one that has rested longest is let go at once");
+        assert!(walks.kept(all[0].digest()).await.is_none(), "the one that was idle longest is evicted at once");
         for snapshot in &all[1..] {
             assert!(walks.kept(snapshot.digest()).await.is_some());
         }

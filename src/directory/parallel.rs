@@ -1,8 +1,10 @@
 //! Parallel map over many items.
 
 use std::panic::resume_unwind;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread::{Builder, available_parallelism, scope};
+
+use crate::directory::lock;
 
 /// Minimum number of items for each thread. Starting a thread for fewer takes longer than it saves.
 const MANY: usize = 2000;
@@ -21,24 +23,36 @@ pub(super) fn each<T: Send, U: Send, E: Send>(
     if threads < 2 {
         return all.into_iter().map(map).collect();
     }
-    let (size, count, map) = (all.len().div_ceil(threads), all.len(), &map);
+    let size = all.len().div_ceil(threads);
+    let count = all.len();
+    let map = &map;
     let mut all = all.into_iter();
-    let parts: Vec<Mutex<Vec<T>>> = (0..threads).map(|_| Mutex::new(all.by_ref().take(size).collect())).collect();
-    let made = |part: &Mutex<Vec<T>>| {
-        let part = std::mem::take(&mut *part.lock().unwrap_or_else(PoisonError::into_inner));
-        part.into_iter().map(map).collect::<Result<Vec<U>, E>>()
-    };
+    let mut parts = Vec::with_capacity(threads);
+    for _ in 0..threads {
+        parts.push(Mutex::new(all.by_ref().take(size).collect::<Vec<T>>()));
+    }
     scope(|scope| {
-        let begun: Vec<_> =
-            parts.iter().map(|part| Builder::new().spawn_scoped(scope, move || made(part)).map_err(|_| part)).collect();
-        let mut mapped = Vec::with_capacity(count);
-        for part in begun {
-            // If no thread can be started for a part, the part is done here.
-            let part = part.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            mapped.append(&mut part.unwrap_or_else(made)?);
+        let mut begun = Vec::with_capacity(threads);
+        for part in &parts {
+            begun.push((part, Builder::new().spawn_scoped(scope, move || mapped(part, map))));
         }
-        Ok(mapped)
+        let mut all_mapped = Vec::with_capacity(count);
+        for (part, thread) in begun {
+            let mapped = match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                // If no thread can be started for a part, the part is done here.
+                Err(_) => mapped(part, map),
+            };
+            all_mapped.append(&mut mapped?);
+        }
+        Ok(all_mapped)
     })
+}
+
+/// Takes the items out of a part and maps them.
+fn mapped<T, U, E>(part: &Mutex<Vec<T>>, map: &impl Fn(T) -> Result<U, E>) -> Result<Vec<U>, E> {
+    let part = std::mem::take(&mut *lock(part));
+    part.into_iter().map(map).collect()
 }
 
 #[cfg(test)]

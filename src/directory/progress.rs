@@ -44,7 +44,10 @@ impl Progress {
     #[must_use]
     pub fn details(&self) -> Option<(usize, usize)> {
         let total = self.total.load(Relaxed);
-        (total > 0).then(|| (self.enriched.load(Relaxed), total))
+        if total == 0 {
+            return None;
+        }
+        Some((self.enriched.load(Relaxed), total))
     }
 
     /// Sets the number of requests that the load has sent.
@@ -61,7 +64,10 @@ impl Progress {
     /// `None` while nothing is done.
     #[must_use]
     pub fn left(&self, taken: Duration) -> Option<Left> {
-        let (done, total) = self.details().filter(|(done, _)| *done > 0)?;
+        let (done, total) = self.details()?;
+        if done == 0 {
+            return None;
+        }
         let left = total.saturating_sub(done);
         Some(Left(taken.mul_f64(left as f64 / done as f64)))
     }
@@ -70,11 +76,10 @@ impl Progress {
     /// `taken`: from 1 to 120 s, and 10 s while nothing is done.
     #[must_use]
     pub fn remaining(&self, taken: Duration) -> Duration {
-        let (total, done) = (self.total.load(Relaxed), self.enriched.load(Relaxed));
-        let guess = match (total.saturating_sub(done), done) {
-            (_, 0) => 10.0,
-            (left, done) => taken.as_secs_f64() * left as f64 / done as f64,
-        };
+        let total = self.total.load(Relaxed);
+        let done = self.enriched.load(Relaxed);
+        let guess =
+            if done == 0 { 10.0 } else { taken.as_secs_f64() * total.saturating_sub(done) as f64 / done as f64 };
         Duration::from_secs(guess.ceil().clamp(1.0, 120.0) as u64)
     }
 }

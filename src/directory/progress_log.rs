@@ -23,7 +23,7 @@ pub(super) async fn log(progress: Arc<Progress>, clock: Arc<dyn Clock>, started:
         tokio::time::sleep(LOOK_INTERVAL).await;
         let taken = clock.monotonic().saturating_sub(started);
         if let Some(line) = log.line(&progress, taken) {
-            tracing::info!("the first load: {line}");
+            tracing::info!("reading all persons from Personio: {line}");
         }
     }
 }
@@ -44,14 +44,19 @@ impl ProgressLog {
     fn line(&mut self, progress: &Progress, taken: Duration) -> Option<String> {
         let since = taken.saturating_sub(self.logged_at);
         let details = progress.details();
-        let percent = details.map_or(0, |(done, total)| done * 100 / total.max(1));
+        let percent = match details {
+            Some((done, total)) => done * 100 / total.max(1),
+            None => 0,
+        };
         let is_news = percent >= self.logged_percent + STEP_PERCENT || details.is_some() != self.was_listed;
         if since < MIN_INTERVAL || (!is_news && since < MAX_INTERVAL) {
             return None;
         }
         *self = Self { logged_at: taken, logged_percent: percent, was_listed: details.is_some() };
-        let left = progress.left(taken).map_or_else(String::new, |left| format!(", {left}"));
-        Some(format!("{progress}{left}"))
+        match progress.left(taken) {
+            Some(left) => Some(format!("{progress}, {left}")),
+            None => Some(progress.to_string()),
+        }
     }
 }
 

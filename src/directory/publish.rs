@@ -2,8 +2,9 @@
 //! from too many users at once. After the restore at the start, every change of the current
 //! snapshot goes through this module, one at a time.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::task::block_in_place;
@@ -11,7 +12,7 @@ use tokio::task::block_in_place;
 use crate::directory::guard::Verdict;
 use crate::directory::persistence::Keepsake;
 use crate::directory::snapshot::Earlier;
-use crate::directory::{Directory, Loaded, Memory, News, Outcome, Snapshot, SourceError};
+use crate::directory::{Directory, Loaded, Memory, News, Outcome, Snapshot, SourceError, lock};
 
 /// Reason why a snapshot is published.
 pub(super) enum Reason {
@@ -36,8 +37,11 @@ impl Directory {
     ) -> Result<Outcome, SourceError> {
         let _turn = self.0.publishing.lock().await;
         if self.0.approvals.load(Relaxed) != approvals {
-            tracing::info!("a change was approved during this load, which is not served; the next one is");
-            self.memory().inspect(|served| self.0.source.served(served));
+            tracing::info!(
+                "this load is discarded, because a change was approved while it ran; the next load \
+                 is published"
+            );
+            self.reset_source();
             return Ok(Outcome::Overtaken);
         }
         let outcome = match (news, self.unchanged(served.as_ref())) {
@@ -45,13 +49,17 @@ impl Directory {
             (News::Same(memory), Some(snapshot)) => {
                 self.0.failure.store(None);
                 let again = Arc::new(snapshot.found_again(started));
-                Outcome::Published(self.serve(again, Some(memory), Reason::Unchanged).await.users().all().len())
+                let again = self.serve(again, Some(memory), Reason::Unchanged).await;
+                Outcome::Published(again.users().all().len())
             }
             // The load found the same data as before, but the day has changed since, or the current
             // snapshot has been replaced.
             (News::Same(memory), None) => {
-                let fault = || SourceError::new("users cannot be mapped again because of an internal error".to_owned());
-                self.judged(self.made_again(Some(&memory)).ok_or_else(fault)?, started).await?
+                let Some(again) = self.made_again(Some(&memory)) else {
+                    let reason = "users cannot be mapped again because of an internal error";
+                    return Err(SourceError::new(reason.to_owned()));
+                };
+                self.judged(again, started).await?
             }
         };
         self.0.failure.store(None);
@@ -66,9 +74,18 @@ impl Directory {
     /// Returns the current snapshot if it is still the one of the sync state `served` and its
     /// mapping is valid today.
     fn unchanged(&self, served: Option<&Arc<dyn Memory>>) -> Option<Arc<Snapshot>> {
-        let is_same = self.memory().zip(served).is_some_and(|(now, served)| Arc::ptr_eq(&now, served));
-        let snapshot = self.0.last_good.load_full().filter(|_| is_same && self.0.held.load().is_none())?;
-        snapshot.is_of_today(self.0.clock.now()).then_some(snapshot)
+        if !Arc::ptr_eq(&self.memory()?, served?) || self.0.held.load().is_some() {
+            return None;
+        }
+        let snapshot = self.0.last_good.load_full()?;
+        if snapshot.is_of_today(self.0.clock.now()) { Some(snapshot) } else { None }
+    }
+
+    /// Sets the source back to the sync state of the current snapshot.
+    fn reset_source(&self) {
+        if let Some(served) = self.memory() {
+            self.0.source.served(&served);
+        }
     }
 
     /// Runs a load through the mass-change guard, and publishes or holds it.
@@ -78,7 +95,8 @@ impl Directory {
     /// no snapshot can be made of the load.
     async fn judged(&self, mut loaded: Loaded, started: SignedDuration) -> Result<Outcome, SourceError> {
         if self.0.last_good.load().is_none()
-            && let Some(flaw) = loaded.flaw.take().filter(|_| self.0.max_change.is_bound())
+            && self.0.max_change.is_bound()
+            && let Some(flaw) = loaded.flaw.take()
         {
             self.0.flawed.store(true, Relaxed);
             self.forget_singles().await;
@@ -93,11 +111,14 @@ impl Directory {
             self.hold_back(loaded, started, verdict);
             // The source goes back to the state of the current snapshot. Otherwise the next load
             // would take a mistake in Personio for the truth.
-            self.memory().inspect(|served| self.0.source.served(served));
+            self.reset_source();
             return Ok(Outcome::HeldBack);
         }
         if self.0.held.load().is_some() {
-            tracing::info!("the change that was held back is within bounds now");
+            tracing::info!(
+                "a change is no longer held back: the newest load is within --max-change and is \
+                 published"
+            );
         }
         // The failure is cleared before the snapshot becomes visible, so that no status shows both.
         self.0.failure.store(None);
@@ -108,7 +129,8 @@ impl Directory {
 
     /// Compares a load with the current snapshot.
     pub(super) fn judge(&self, loaded: &Loaded) -> Verdict {
-        let (now, is_held) = (self.0.clock.monotonic(), self.0.held.load().is_some());
+        let now = self.0.clock.monotonic();
+        let is_held = self.0.held.load().is_some();
         block_in_place(|| self.0.guard.judge(self.0.max_change, loaded, now, is_held))
     }
 
@@ -121,10 +143,13 @@ impl Directory {
     ) -> Result<Arc<Snapshot>, SourceError> {
         let previous = self.0.last_good.load_full();
         let memory = loaded.memory.clone();
-        let earlier = previous.as_deref().map_or(Earlier::Unknown, Earlier::Served);
+        let earlier = match &previous {
+            Some(previous) => Earlier::Served(previous),
+            None => Earlier::Unknown,
+        };
         let clock = &*self.0.clock;
-        let snapshot = Arc::new(block_in_place(|| Snapshot::new(loaded, earlier, started, clock))?);
-        Ok(self.serve(snapshot, memory, reason).await)
+        let snapshot = block_in_place(|| Snapshot::new(loaded, earlier, started, clock))?;
+        Ok(self.serve(Arc::new(snapshot), memory, reason).await)
     }
 
     /// Makes `snapshot` the current one.
@@ -133,27 +158,20 @@ impl Directory {
         let is_held = self.0.held.load().is_some();
         match reason {
             Reason::Unchanged => {}
-            Reason::WithinBounds(verdict) => self.0.guard.published(*verdict, clock.monotonic(), is_held),
+            Reason::WithinBounds(verdict) => {
+                self.0.guard.published(*verdict, clock.monotonic(), is_held);
+            }
             Reason::Approved(verdict) => self.0.guard.approved(*verdict),
         }
         let previous = self.0.last_good.swap(Some(Arc::clone(&snapshot)));
         self.0.counters.published.fetch_add(1, Relaxed);
         self.note_completeness(&snapshot);
-        *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory.clone();
+        *lock(&self.0.memory) = memory.clone();
         self.0.flawed.store(false, Relaxed);
         self.forget_singles().await;
         self.0.walks.tidy().await;
         self.write_down(Keepsake::new(Arc::clone(&snapshot), memory, &self.0.guard, clock));
-        let age = snapshot.age(clock.monotonic()).as_secs_f64();
-        let users = snapshot.users().all().len();
-        tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");
-        if snapshot.exceeds_page() && !previous.is_some_and(|previous| previous.exceeds_page()) {
-            let max_results = snapshot.vocabulary().max_results;
-            tracing::warn!(
-                "{users} users are more than the largest page holds, {max_results}: a client that does not page reads a part \
-                 of them; have it page, or raise --max-results (SCIM_MAX_RESULTS)"
-            );
-        }
+        report(&snapshot, previous.as_deref(), snapshot.age(clock.monotonic()));
         snapshot
     }
 
@@ -166,9 +184,14 @@ impl Directory {
 
     /// Stores since when users are outdated, unverified or without look-up names.
     fn note_completeness(&self, snapshot: &Snapshot) {
-        let is_incomplete = snapshot.outdated() + snapshot.nameless() + snapshot.unconfirmed().len() > 0;
-        let mut since = self.0.incomplete.lock().unwrap_or_else(PoisonError::into_inner);
-        *since = is_incomplete.then(|| since.unwrap_or(self.0.clock.monotonic()));
+        let incomplete = snapshot.outdated() + snapshot.nameless() + snapshot.unconfirmed().len();
+        let is_incomplete = incomplete > 0;
+        let mut since = lock(&self.0.incomplete);
+        if !is_incomplete {
+            *since = None;
+        } else if since.is_none() {
+            *since = Some(self.0.clock.monotonic());
+        }
     }
 
     /// Performs the day rollover: maps all users again from the sync state, if the date has changed
@@ -181,7 +204,10 @@ impl Directory {
         let turned = self.0.runtime.spawn(async move { directory.turned().await });
         if turned.await.is_err() {
             self.0.turned.store(Arc::new(Arc::downgrade(&due)));
-            tracing::error!("users could not be mapped again at midnight because of an internal error");
+            tracing::error!(
+                "the users could not be mapped again at midnight because of an internal error; the \
+                 next load does it"
+            );
         }
     }
 
@@ -194,13 +220,19 @@ impl Directory {
             if !verdict.is_too_much {
                 let reason = Reason::WithinBounds(Box::new(verdict));
                 if let Err(reason) = self.publish(again, snapshot.loaded(), reason).await {
-                    tracing::error!("users could not be mapped again at midnight: {reason}");
+                    tracing::error!(
+                        "the users could not be mapped again at midnight; the next load does it: \
+                         {reason}"
+                    );
                 }
             } else if self.0.held.load().is_none() {
                 self.hold_back(again, snapshot.loaded(), verdict);
             } else {
                 // The held load is newer, and the operator decides on both changes at once.
-                tracing::debug!("the new day waits as well: {}", verdict.losses);
+                tracing::debug!(
+                    "the users as of today are not published while a change is held back: {}",
+                    verdict.losses
+                );
             }
             self.compare_held_again();
         }
@@ -216,7 +248,7 @@ impl Directory {
 
     /// Returns the sync state of the current snapshot.
     pub(super) fn memory(&self) -> Option<Arc<dyn Memory>> {
-        self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.0.memory).clone()
     }
 
     /// Reports whether the mapping of a load is valid today.
@@ -226,12 +258,27 @@ impl Directory {
 
     /// Returns the current snapshot if it needs the day rollover and has not had one.
     fn due(&self) -> Option<Arc<Snapshot>> {
-        self.servable().filter(|snapshot| self.is_due(snapshot))
+        let snapshot = self.servable()?;
+        if self.is_due(&snapshot) { Some(snapshot) } else { None }
     }
 
     /// Reports whether a snapshot needs the day rollover and has not had one.
     pub(super) fn is_due(&self, snapshot: &Arc<Snapshot>) -> bool {
-        let is_tried = || self.0.turned.load().as_ptr() == Arc::as_ptr(snapshot);
-        !snapshot.is_of_today(self.0.clock.now()) && !is_tried()
+        !snapshot.is_of_today(self.0.clock.now()) && self.0.turned.load().as_ptr() != Arc::as_ptr(snapshot)
+    }
+}
+
+/// Logs a snapshot that has just become the current one.
+fn report(snapshot: &Snapshot, previous: Option<&Snapshot>, age: Duration) {
+    let users = snapshot.users().all().len();
+    let age = age.as_secs_f64();
+    tracing::info!(users, age, "{users} users are served, as they were {age:.1} s ago");
+    if snapshot.exceeds_page() && !previous.is_some_and(Snapshot::exceeds_page) {
+        let max_results = snapshot.vocabulary().max_results;
+        tracing::warn!(
+            "{users} users are more than the largest page holds, {max_results}: a client that does \
+             not page reads a part of them; configure it to page, or raise --max-results \
+             (SCIM_MAX_RESULTS)"
+        );
     }
 }

@@ -2,12 +2,12 @@
 //! Webhooks arrive in bursts, out of order and more than once. All of a burst share one load,
 //! because a webhook is only a hint that something has changed.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::directory::{Directory, Inner, Load, Malformed, Told};
+use crate::directory::{Directory, Inner, Load, Malformed, Told, lock};
 
 /// Counters of webhooks and of the loads that covered them.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Notices {
     }
 
     fn count<R>(&self, f: impl FnOnce(&mut Count) -> R) -> R {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut lock(&self.0))
     }
 }
 
@@ -82,9 +82,12 @@ impl Directory {
     /// Returns the running load, or starts one however fresh the data is. Returns `None` during the
     /// cool-down after a failed load.
     pub(super) fn anew(&self) -> Option<Load> {
-        let mut slot = self.0.flight.lock().unwrap_or_else(PoisonError::into_inner);
-        let flight = slot.clone().or_else(|| self.take_off(&mut slot));
-        flight.map(|flight| flight.load)
+        let mut slot = lock(&self.0.flight);
+        let flight = match slot.as_ref() {
+            Some(flight) => flight.clone(),
+            None => self.take_off(&mut slot)?,
+        };
+        Some(flight.load)
     }
 }
 
@@ -115,18 +118,18 @@ mod tests {
     #[test]
     fn one_sees_to_all_notices_until_a_load_has_seen_them() {
         let notices = Notices::default();
-        assert!(notices.note(), "somebody must be found for the first");
-        assert!(!notices.note() && !notices.note(), "who sees to the others, too");
+        assert!(notices.note(), "the first webhook starts the task");
+        assert!(!notices.note() && !notices.note(), "the task handles the others as well");
         notices.load_begins();
         notices.load_begins();
         assert!(!notices.are_settled(), "the first load has failed");
         assert!(!notices.note());
         notices.load_lands();
-        assert!(!notices.are_settled(), "the last notice came when the load had begun");
+        assert!(!notices.are_settled(), "the last webhook came after the load had begun");
         assert!(!notices.note());
         notices.load_begins();
         notices.load_lands();
         assert!(notices.are_settled());
-        assert!(notices.note(), "nobody sees to anything any more");
+        assert!(notices.note(), "the task has ended");
     }
 }

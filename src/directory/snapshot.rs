@@ -60,6 +60,24 @@ enum Previous<'a> {
     Stamped(&'a Stamps),
 }
 
+impl<'a> Earlier<'a> {
+    fn users(self) -> Previous<'a> {
+        match self {
+            Self::Unknown => Previous::Unknown,
+            Self::Served(snapshot) => Previous::Served(&snapshot.users),
+            Self::Stamped { users, .. } => Previous::Stamped(users),
+        }
+    }
+
+    fn groups(self) -> Previous<'a> {
+        match self {
+            Self::Unknown => Previous::Unknown,
+            Self::Served(snapshot) => Previous::Served(&snapshot.groups),
+            Self::Stamped { groups, .. } => Previous::Stamped(groups),
+        }
+    }
+}
+
 impl Snapshot {
     /// Creates the snapshot of a load that began at `loaded` on the monotonic clock. It is meant to
     /// be published now: changes are dated to this moment.
@@ -81,19 +99,25 @@ impl Snapshot {
         // The time is read after the long work above: a change must not be dated to before clients
         // can see it.
         let now = moment(clock.now());
-        let (earlier_users, earlier_groups) = match earlier {
-            Earlier::Unknown => (Previous::Unknown, Previous::Unknown),
-            Earlier::Served(earlier) => (Previous::Served(&earlier.users), Previous::Served(&earlier.groups)),
-            Earlier::Stamped { users, groups } => (Previous::Stamped(users), Previous::Stamped(groups)),
-        };
-        let users = resources(&types.user, users, earlier_users, now)?;
-        let groups = resources(&types.group, groups, earlier_groups, now)?;
+        let users = resources(&types.user, users, earlier.users(), now)?;
+        let groups = resources(&types.group, groups, earlier.groups(), now)?;
         let digest = match earlier {
             Earlier::Served(earlier) if earlier.holds(&users, &groups) => earlier.digest,
             Earlier::Unknown | Earlier::Served(_) | Earlier::Stamped { .. } => digest([&users, &groups]),
         };
-        let Loaded { vocabulary, skipped, outdated, defects, nameless, unconfirmed, day, .. } = load;
-        Ok(Self { vocabulary, users, groups, skipped, outdated, defects, nameless, unconfirmed, loaded, day, digest })
+        Ok(Self {
+            vocabulary: load.vocabulary,
+            users,
+            groups,
+            skipped: load.skipped,
+            outdated: load.outdated,
+            defects: load.defects,
+            nameless: load.nameless,
+            unconfirmed: load.unconfirmed,
+            loaded,
+            day: load.day,
+            digest,
+        })
     }
 
     /// Reports whether users and groups are the very sets of this snapshot.
@@ -131,10 +155,12 @@ impl Snapshot {
     /// Returns the flaw of a load that is incomplete, unless `max_change` sets no limit, or an
     /// error when a resource cannot be written as JSON.
     pub fn alone(mut load: Loaded, max_change: MaxChange, clock: &dyn Clock) -> Result<Self, SourceError> {
-        match load.flaw.take().filter(|_| max_change.is_bound()) {
-            Some(flaw) => Err(flaw),
-            None => Self::new(load, Earlier::Unknown, SignedDuration::ZERO, clock),
+        if max_change.is_bound()
+            && let Some(flaw) = load.flaw.take()
+        {
+            return Err(flaw);
         }
+        Self::new(load, Earlier::Unknown, SignedDuration::ZERO, clock)
     }
 
     /// Returns the users, ordered by creation and id.
@@ -249,14 +275,11 @@ fn taken_over<C: Content>(
     previous: Previous<'_>,
     now: Timestamp,
 ) -> Result<Arc<Resource>, Unwritable> {
-    let is_first_load = matches!(previous, Previous::Unknown);
     let earlier = match previous {
         Previous::Unknown => None,
         Previous::Served(previous) => match previous.find(content.id()) {
             Some(earlier) => {
-                let is_unchanged = earlier.version().as_deref() == Some(&content.meta_mut().version);
-                // A resource of another schema registry has the same version, but another type.
-                if is_unchanged && Arc::ptr_eq(earlier.resource_type(), kind) {
+                if is_same(earlier, kind, &content.meta_mut().version) {
                     return Ok(Arc::clone(earlier));
                 }
                 Stamp::of(earlier)
@@ -265,21 +288,34 @@ fn taken_over<C: Content>(
         },
         Previous::Stamped(stamps) => stamps.get(content.id()).cloned(),
     };
+    let is_first_load = matches!(previous, Previous::Unknown);
+    set_times(&mut content, earlier.as_ref(), is_first_load, now);
+    Resource::new(kind, &content).map(Arc::new)
+}
+
+/// Reports whether a resource differs from the earlier one in no attribute that a client sees. A
+/// resource of another schema registry has the same version, but another type.
+fn is_same(earlier: &Resource, kind: &Arc<ResourceType>, version: &str) -> bool {
+    earlier.version().as_deref() == Some(version) && Arc::ptr_eq(earlier.resource_type(), kind)
+}
+
+/// Sets `meta.lastModified` and `meta.created`. `earlier` is the stamp that clients have seen.
+fn set_times<C: Content>(content: &mut C, earlier: Option<&Stamp>, is_first_load: bool, now: Timestamp) {
     let is_dated_by_server = content.is_dated_by_server();
     let meta = content.meta_mut();
-    meta.last_modified = match &earlier {
+    meta.last_modified = match earlier {
         Some(earlier) if earlier.version == meta.version => earlier.last_modified,
         Some(earlier) => Some(now).max(just_after(earlier.last_modified)),
         None if is_first_load => Some(meta.last_modified.unwrap_or(now).min(now)),
         None => Some(now),
     };
-    if is_dated_by_server {
-        let seen = earlier.and_then(|earlier| earlier.created.or(earlier.last_modified));
-        meta.created = seen.or(Some(now));
+    meta.created = if !is_dated_by_server {
+        not_in_future(meta.created, meta.last_modified, now)
+    } else if let Some(earlier) = earlier {
+        earlier.created.or(earlier.last_modified).or(Some(now))
     } else {
-        meta.created = not_in_future(meta.created, meta.last_modified, now);
-    }
-    Resource::new(kind, &content).map(Arc::new)
+        Some(now)
+    };
 }
 
 /// Returns the next time that clients can distinguish from `moment`. A changed resource must be
@@ -302,7 +338,9 @@ fn not_in_future(created: Option<Timestamp>, last_modified: Option<Timestamp>, n
 pub(super) fn limit_moments(user: &mut User, now: Timestamp) {
     let now = moment(now);
     let meta = user.meta_mut();
-    meta.last_modified = meta.last_modified.map(|last_modified| last_modified.min(now));
+    if let Some(last_modified) = &mut meta.last_modified {
+        *last_modified = now.min(*last_modified);
+    }
     meta.created = not_in_future(meta.created, meta.last_modified.or(Some(now)), now);
 }
 

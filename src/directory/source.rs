@@ -29,7 +29,7 @@ pub trait Source: Send + Sync + 'static {
         served: Option<Arc<dyn Memory>>,
     ) -> BoxFuture<'a, Result<News, SourceError>> {
         drop(served);
-        self.load(progress).map(|loaded| Ok(News::Loaded(Box::new(loaded?)))).boxed()
+        async move { Ok(News::Loaded(Box::new(self.load(progress).await?))) }.boxed()
     }
     /// Maps the users of a sync state again for today, without a request to the source. Returns
     /// `None` if the sync state belongs to another source or cannot be decoded.
@@ -204,8 +204,9 @@ impl fmt::Display for Defects {
         let Self { left_out, kept, values, examples } = self;
         write!(
             f,
-            "{kept} persons cannot be read and stay as they were, {left_out} new persons cannot be read and are left \
-             out, {values} values cannot be read and are absent or incomplete ({})",
+            "{kept} persons cannot be read and are served as before, {left_out} new persons cannot \
+             be read and are left out, {values} values cannot be read and are absent or incomplete \
+             ({})",
             examples.join("; ")
         )
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::mapping::Policy;
 use crate::mapping::attributes::Attributes;
+use crate::mapping::person_header::Head;
 use crate::mapping::primary_employment::DateRules;
 use crate::scim::Vocabulary;
 
@@ -23,6 +24,11 @@ impl Choice {
     pub(super) fn new(policy: Policy, vocabulary: Arc<Vocabulary>) -> Arc<Self> {
         let attributes = Attributes::new(&policy);
         Arc::new(Self { wanted: policy.wanted_attributes(), attributes, policy, vocabulary })
+    }
+
+    /// Reports whether a person becomes a user.
+    pub(super) fn serves(&self, head: &Head<'_>) -> bool {
+        !self.policy.require_email || head.email.is_some()
     }
 
     /// Returns the date rules for the current day in the company's time zone.

@@ -20,7 +20,10 @@ pub(crate) struct Lacks {
 impl Lacks {
     /// Counts one person.
     pub(crate) fn note(&mut self, facts: &Facts, rules: &DateRules<'_>) {
-        let employment = facts.employments.as_deref().and_then(|employments| rules.primary_employment(employments));
+        let employment = match &facts.employments {
+            Some(employments) => rules.primary_employment(employments),
+            None => None,
+        };
         let status = employment.and_then(|employment| employment.status.as_ref()).or(facts.person.status.as_ref());
         self.all += 1;
         self.without_email += usize::from(facts.person.email.is_none());
@@ -31,20 +34,29 @@ impl Lacks {
     /// setting in Personio that grants access to it.
     pub(crate) fn flaw(&self) -> Option<SourceError> {
         let Self { all, without_email, without_status } = *self;
-        let is_most = |count: usize| count > 0 && (count == all || (count > FEW && count * 2 > all));
-        let (count, what, attribute) = if is_most(without_status) {
-            (without_status, "a status", "Status")
-        } else if is_most(without_email) {
-            (without_email, "an e-mail address", "Email")
+        if is_most(without_status, all) {
+            Some(flaw(without_status, all, "a status", "Status"))
+        } else if is_most(without_email, all) {
+            Some(flaw(without_email, all, "an e-mail address", "Email"))
         } else {
-            return None;
-        };
-        Some(SourceError::new(format!(
-            "{count} of {all} persons come without {what}: allow the API credential to read the attribute {attribute} in \
-             Personio under Settings > Integrations > API credentials; if that is how your company is, set --max-change \
-             (SCIM_MAX_CHANGE) to 100%"
-        )))
+            None
+        }
     }
+}
+
+/// Reports whether `count` of `all` persons are too many to lack an attribute.
+fn is_most(count: usize, all: usize) -> bool {
+    count > 0 && (count == all || (count > FEW && count * 2 > all))
+}
+
+/// Returns the error for `count` of `all` persons that lack an attribute. `what` is the attribute
+/// in words, `attribute` its name in Personio's settings.
+fn flaw(count: usize, all: usize, what: &str, attribute: &str) -> SourceError {
+    SourceError::new(format!(
+        "{count} of {all} persons come without {what}: allow the API credential to read the \
+         attribute {attribute} in Personio under Settings > Integrations > API credentials; if \
+         these persons have none in Personio either, set --max-change (SCIM_MAX_CHANGE) to 100%"
+    ))
 }
 
 #[cfg(test)]

@@ -49,7 +49,9 @@ impl Taken<'_> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.ids.drain().for_each(|id| self.marks.note(id));
+        for id in self.ids.drain() {
+            self.marks.note(id);
+        }
     }
 }
 

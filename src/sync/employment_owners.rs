@@ -36,9 +36,11 @@ impl Owners {
     /// Notes all employments with which a person is listed. Reports whether there are any.
     pub(crate) fn list_all(&mut self, person: &Person) -> bool {
         let mut is_any = false;
-        for id in person.employments.iter().filter_map(|employment| employment.id.as_deref()) {
-            self.list(id, &person.id);
-            is_any = true;
+        for employment in &person.employments {
+            if let Some(id) = &employment.id {
+                self.list(id, &person.id);
+                is_any = true;
+            }
         }
         is_any
     }

@@ -153,8 +153,9 @@ impl Unreadable {
             tracing::warn!(
                 kept,
                 left_out,
-                "the employments of some persons cannot be read: {kept} are served with the last that could be read, \
-                 {left_out} are left out because none is known; the first failure: {error}"
+                "the employments of some persons cannot be read: {kept} persons are served with \
+                 employments of an earlier load, {left_out} persons are left out because no \
+                 employments are known; first failure: {error}"
             );
         }
     }

@@ -48,7 +48,8 @@ impl Named {
 
 /// Reports whether a primary employment refers to a look-up whose name could not be read.
 pub(crate) fn lacks_name(employment: Option<&Employment>, names: &Names) -> bool {
-    employment.is_some_and(|employment| units(employment).into_iter().any(|(kind, id)| names.lacks(kind, id)))
+    let Some(employment) = employment else { return false };
+    units(employment).into_iter().any(|(kind, id)| names.lacks(kind, id))
 }
 
 /// Number of persons that refer to look-ups of one kind.
@@ -65,8 +66,9 @@ impl InUse {
     pub(crate) fn of(kind: Kind, people: &[Facts], names: &Names, rules: &DateRules<'_>) -> Self {
         let mut in_use = Self::default();
         for facts in people {
-            let employment = facts.employments.as_deref().and_then(|employments| rules.primary_employment(employments));
-            let mut units = employment.map(units).unwrap_or_default();
+            let Some(employments) = &facts.employments else { continue };
+            let Some(employment) = rules.primary_employment(employments) else { continue };
+            let mut units = units(employment);
             units.retain(|(unit_kind, _)| *unit_kind == kind);
             in_use.persons += usize::from(!units.is_empty());
             in_use.nameless += usize::from(units.iter().any(|(_, id)| names.get(kind, id).is_none()));
@@ -93,7 +95,9 @@ fn units(employment: &Employment) -> Vec<(Kind, &str)> {
         (Kind::CostCenter, employment::cost_center(employment)),
     ];
     for (kind, id) in others {
-        units.extend(id.map(|id| (kind, id)));
+        if let Some(id) = id {
+            units.push((kind, id));
+        }
     }
     units
 }

@@ -15,12 +15,12 @@ use crate::personio::{Endpoint, Read};
 
 /// Error for bytes that cannot be decoded or a value that cannot be encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("what is known of a person cannot be {0}, which is a fault of this program")]
+#[error("internal error: the record of a person cannot be {0}")]
 pub(crate) struct Fault(&'static str);
 
 impl Fault {
     /// Error for bytes that this program did not encode.
-    pub(crate) const UNREADABLE: Self = Self("read back");
+    pub(crate) const UNREADABLE: Self = Self("decoded");
 }
 
 impl From<Fault> for SourceError {
@@ -103,7 +103,10 @@ pub(crate) struct Packed {
 impl Packed {
     /// Joins an encoded person and employments; `None` means that the employments are unknown.
     pub(crate) fn new(person: &Listed, employments: Option<&[Employment]>) -> Result<Self, Fault> {
-        let employments = employments.map(packed).transpose()?.unwrap_or_default();
+        let employments = match employments {
+            Some(employments) => packed(employments)?,
+            None => Vec::new(),
+        };
         Ok(Self::joined(&person.bytes, &employments))
     }
 
@@ -158,7 +161,10 @@ impl Packed {
 
     pub(crate) fn employments(&self) -> Result<Option<Vec<Employment>>, Fault> {
         let (_, employments) = self.parts();
-        (!employments.is_empty()).then(|| unpacked(employments)).transpose()
+        if employments.is_empty() {
+            return Ok(None);
+        }
+        unpacked(employments).map(Some)
     }
 
     pub(crate) fn facts(&self) -> Result<Facts, Fault> {
@@ -167,7 +173,7 @@ impl Packed {
 }
 
 fn packed<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Fault> {
-    rmp_serde::to_vec(value).map_err(|_| Fault("kept"))
+    rmp_serde::to_vec(value).map_err(|_| Fault("encoded"))
 }
 
 fn unpacked<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Fault> {
@@ -177,7 +183,11 @@ fn unpacked<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Fault> {
 /// Removes the values of requested custom attributes that are personal. Only the received attribute
 /// shows that it is. Such values are not served, and must not stay in memory or on disk.
 fn forget_personal(person: &mut Person) {
-    person.custom_attributes.iter_mut().filter(|it| is_personal_attribute(it)).for_each(|it| it.value = Value::Null);
+    for attribute in &mut person.custom_attributes {
+        if is_personal_attribute(attribute) {
+            attribute.value = Value::Null;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -95,6 +95,18 @@ impl Record {
         self.unreadable.is_some() || (self.failed && self.packed.knows_employments())
     }
 
+    /// Counts the values that could not be read exactly.
+    fn add_values_to(&self, defects: &mut Defects) {
+        for attribute in &self.odd.person {
+            defects.values += 1;
+            defects.add_example(|| format!("{}: {attribute}", person(Some(&self.id))));
+        }
+        for attribute in &self.odd.employments {
+            defects.values += 1;
+            defects.add_example(|| format!("{}: employments.{attribute}", person(Some(&self.id))));
+        }
+    }
+
     /// Checks a decoded record and adds the look-up ids of its employments to `named`. Removes the
     /// values of attributes that are personal by the rules of this version.
     fn checked(self, named: &mut Named) -> Result<Self, Fault> {
@@ -140,7 +152,8 @@ impl Eq for ById {}
 
 impl People {
     pub(crate) fn get(&self, id: &str) -> Option<&Arc<Record>> {
-        self.0.get(id).map(|ById(record)| record)
+        let ById(record) = self.0.get(id)?;
+        Some(record)
     }
 
     pub(crate) fn has(&self, id: &str) -> bool {
@@ -166,7 +179,9 @@ impl FromIterator<Arc<Record>> for People {
     fn from_iter<I: IntoIterator<Item = Arc<Record>>>(records: I) -> Self {
         let records = records.into_iter();
         let mut people = Self(HashSet::with_capacity(records.size_hint().0));
-        records.for_each(|record| people.insert(record));
+        for record in records {
+            people.insert(record);
+        }
         people
     }
 }
@@ -186,6 +201,29 @@ pub(crate) struct Records {
 pub(crate) struct LeftOut {
     pub(crate) persons: Vec<UnreadableEntry>,
     pub(crate) names: Vec<OddNames>,
+}
+
+impl LeftOut {
+    /// Counts the persons that could not be read.
+    fn add_persons_to(&self, defects: &mut Defects) {
+        for UnreadableEntry { id, attribute } in &self.persons {
+            defects.left_out += 1;
+            defects.add_example(|| format!("{}: {attribute}, left out", person(id.as_deref())));
+        }
+    }
+
+    /// Counts the names that could not be read.
+    fn add_names_to(&self, defects: &mut Defects) {
+        for OddNames { kind, ids, unreadable } in &self.names {
+            defects.values += ids.len() + unreadable;
+            for id in ids {
+                defects.add_example(|| format!("{kind:?} {}: name", shown(id)));
+            }
+            if *unreadable > 0 {
+                defects.add_example(|| format!("{unreadable} of {kind:?}: id"));
+            }
+        }
+    }
 }
 
 /// Returns the description of a person for a log line.
@@ -220,28 +258,34 @@ struct Read {
 impl Records {
     /// Reports whether both give the same users and the same defects. Read times are ignored.
     pub(crate) fn make_the_same_as(&self, other: &Self) -> bool {
-        let is_same = |one: &Arc<Record>| {
-            let other = other.people.get(&one.id);
-            other.is_some_and(|other| Arc::ptr_eq(one, other) || one.makes_the_same_as(other))
-        };
         self.people.len() == other.people.len()
             && self.names == other.names
             && self.left_out == other.left_out
-            && self.people.iter().all(is_same)
+            && self.people.iter().all(|record| other.has_same(record))
+    }
+
+    /// Reports whether these records contain one that gives the same user as `record`.
+    fn has_same(&self, record: &Arc<Record>) -> bool {
+        let Some(own) = self.people.get(&record.id) else { return false };
+        Arc::ptr_eq(own, record) || own.makes_the_same_as(record)
     }
 
     /// Returns the numbers of data that could not be read, or not exactly, and a few examples.
     pub(crate) fn defects(&self) -> Defects {
         let mut defects = Defects::default();
-        let mut odd: Vec<&Record> = self.people.iter().map(Arc::as_ref).filter(|record| record.is_odd()).collect();
-        odd.sort_by(|one, other| by_number(&one.id, &other.id));
-        for UnreadableEntry { id, attribute } in &self.left_out.persons {
-            defects.left_out += 1;
-            defects.add_example(|| format!("{}: {attribute}, left out", person(id.as_deref())));
+        let mut odd: Vec<&Record> = Vec::new();
+        for record in self.people.iter() {
+            if record.is_odd() {
+                odd.push(record);
+            }
         }
-        for record in odd.iter().filter(|record| !record.is_complete()) {
-            defects.left_out += 1;
-            defects.add_example(|| format!("{}: employments, left out", person(Some(&record.id))));
+        odd.sort_by(|one, other| by_number(&one.id, &other.id));
+        self.left_out.add_persons_to(&mut defects);
+        for record in &odd {
+            if !record.is_complete() {
+                defects.left_out += 1;
+                defects.add_example(|| format!("{}: employments, left out", person(Some(&record.id))));
+            }
         }
         // Persons without employments are not served, so that their other defects do not count.
         odd.retain(|record| record.is_complete());
@@ -252,38 +296,28 @@ impl Records {
             }
         }
         for record in &odd {
-            for attribute in &record.odd.person {
-                defects.values += 1;
-                defects.add_example(|| format!("{}: {attribute}", person(Some(&record.id))));
-            }
-            for attribute in &record.odd.employments {
-                defects.values += 1;
-                defects.add_example(|| format!("{}: employments.{attribute}", person(Some(&record.id))));
-            }
+            record.add_values_to(&mut defects);
         }
-        for OddNames { kind, ids, unreadable } in &self.left_out.names {
-            defects.values += ids.len() + unreadable;
-            for id in ids {
-                defects.add_example(|| format!("{kind:?} {}: name", shown(id)));
-            }
-            if *unreadable > 0 {
-                defects.add_example(|| format!("{unreadable} of {kind:?}: id"));
-            }
-        }
+        self.left_out.add_names_to(&mut defects);
         defects
     }
 
     /// Decodes records. Returns them with the look-up ids of their employments.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<(Self, Named), SourceError> {
         // The error of the decoder is discarded, since its text can quote personal data.
-        let broken = || SourceError::new("holds records that cannot be read".to_owned());
-        let Read { version, names, people } = rmp_serde::from_slice(bytes).map_err(|_| broken())?;
+        let Ok(Read { version, names, people: read }) = rmp_serde::from_slice(bytes) else {
+            return Err(unreadable());
+        };
         if version != VERSION {
-            return Err(SourceError::new(format!("holds records of version {version} instead of {VERSION}")));
+            let reason = format!("holds records of version {version} instead of {VERSION}");
+            return Err(SourceError::new(reason));
         }
         let mut named = Named::default();
-        let people = people.into_iter().map(|record| record.checked(&mut named).map(Arc::new));
-        let people = people.collect::<Result<_, _>>().map_err(|_| broken())?;
+        let mut people = People(HashSet::with_capacity(read.len()));
+        for record in read {
+            let record = record.checked(&mut named).map_err(|_| unreadable())?;
+            people.insert(Arc::new(record));
+        }
         Ok((Self { people, names, left_out: LeftOut::default() }, named))
     }
 
@@ -293,9 +327,16 @@ impl Records {
         let size = people.iter().map(|record| record.packed.size() + ROW).sum();
         let mut bytes = Vec::with_capacity(size);
         let written = Written { version: VERSION, names: &self.names, people };
-        rmp_serde::encode::write(&mut bytes, &written).map_err(|error| SourceError::new(error.to_string()))?;
-        Ok(bytes)
+        match rmp_serde::encode::write(&mut bytes, &written) {
+            Ok(()) => Ok(bytes),
+            Err(error) => Err(SourceError::new(error.to_string())),
+        }
     }
+}
+
+/// Returns the error for bytes that are no records.
+fn unreadable() -> SourceError {
+    SourceError::new("holds records that cannot be read".to_owned())
 }
 
 #[cfg(test)]

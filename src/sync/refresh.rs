@@ -47,6 +47,13 @@ enum Answer {
     NotNow,
 }
 
+/// Outcome for one person, with the earlier record.
+struct PersonAnswer {
+    person: Listed,
+    earlier: Option<Arc<Record>>,
+    answer: Answer,
+}
+
 /// Employments that were read for a person.
 struct Reading {
     /// Ids of all employments in the response, even if the response was rejected.
@@ -75,31 +82,40 @@ pub(crate) struct Confirmed {
     gone: usize,
 }
 
+/// Result of the deletion check of one missing person.
+struct DeletionCheck {
+    record: Arc<Record>,
+    /// Response; `None` if no request was sent.
+    answer: Option<Result<Option<Read<Person>>, Error>>,
+}
+
 impl Refresh<'_> {
     /// Runs a deletion check for each missing person. A person counts as deleted only if Personio
     /// does not know the id, since a listing can be incomplete for many reasons.
     pub(crate) async fn confirmed(&self, mut missing: Vec<Arc<Record>>) -> Result<Confirmed, Error> {
         let later = missing.split_off(missing.len().min(CONFIRMATIONS));
         let mut confirmed = Confirmed::default();
-        later.into_iter().for_each(|record| confirmed.leave(record));
-        let in_vain = Row::default();
-        let answers = stream::iter(missing).map(|record| {
-            let in_vain = &in_vain;
-            async move {
-                if in_vain.is_long() {
-                    return (record, None);
-                }
-                let answer = self.client.person(&record.id, self.wanted).await;
-                in_vain.note(answer.is_ok());
-                (record, Some(answer))
-            }
-        });
-        let mut answers = answers.buffer_unordered(self.client.max_concurrency());
-        while let Some((record, answer)) = answers.next().await {
+        for record in later {
+            confirmed.leave(record);
+        }
+        let failures = Row::default();
+        let checks = stream::iter(missing).map(|record| self.check_deletion(record, &failures));
+        let mut checks = checks.buffer_unordered(self.client.max_concurrency());
+        while let Some(DeletionCheck { record, answer }) = checks.next().await {
             confirmed.note(record, answer, self.now)?;
         }
         confirmed.report();
         Ok(confirmed)
+    }
+
+    /// Runs the deletion check of one person, unless too many checks have failed in a row.
+    async fn check_deletion(&self, record: Arc<Record>, failures: &Row) -> DeletionCheck {
+        if failures.is_long() {
+            return DeletionCheck { record, answer: None };
+        }
+        let answer = self.client.person(&record.id, self.wanted).await;
+        failures.note(answer.is_ok());
+        DeletionCheck { record, answer: Some(answer) }
     }
 
     /// Carries out a refresh plan. The results stay in `gleaned` even if the load fails.
@@ -111,7 +127,9 @@ impl Refresh<'_> {
     ) -> Result<Vec<Arc<Record>>, Error> {
         let Plan { mut kept, to_read } = plan;
         self.progress.complete(kept.len() + to_read.len());
-        kept.iter().for_each(|_| self.progress.enriched());
+        for _ in &kept {
+            self.progress.enriched();
+        }
         let mut read = self.enriched(&kept, to_read, owners, gleaned).await?;
         kept.append(&mut read);
         Ok(kept)
@@ -128,47 +146,25 @@ impl Refresh<'_> {
     ) -> Result<Vec<Arc<Record>>, Error> {
         let mut unreadable = Unreadable::among(kept.len() + to_read.len());
         let mut bytes: usize = kept.iter().map(|record| record.packed.size()).sum();
-        let (in_vain, end) = (Row::default(), self.clock.monotonic() + RECHECKS);
-        let answers = stream::iter(to_read).map(|ToRead { person, earlier, can_wait }| {
-            let in_vain = &in_vain;
-            async move {
-                let is_trusted = self.is_trusted(earlier.as_deref());
-                let answer = if can_wait && is_trusted && self.clock.monotonic() > end {
-                    Answer::NotNow
-                } else if in_vain.is_long() && is_trusted {
-                    Answer::InVain
-                } else {
-                    let read = self.client.employments(&person.id).await;
-                    let ids = read.as_ref().map(Employments::ids).unwrap_or_default();
-                    let believed = read
-                        .and_then(|read| believed(read, &person.person()?, &known_employments(earlier.as_deref())?));
-                    in_vain.note(believed.is_ok());
-                    Answer::Of(Reading { ids, believed })
-                };
-                self.progress.enriched();
-                (person, earlier, answer)
-            }
-        });
+        let failures = Row::default();
+        let recheck_end = self.clock.monotonic() + RECHECKS;
+        let answers = stream::iter(to_read).map(|to_read| self.answer(to_read, &failures, recheck_end));
         let mut answers = answers.buffer_unordered(self.client.max_concurrency());
         let mut read = Vec::new();
-        while let Some((person, earlier, answer)) = answers.next().await {
-            let employments = match (answer, &earlier) {
-                (Answer::NotNow, Some(earlier)) => {
-                    read.push(Arc::clone(earlier));
-                    continue;
+        while let Some(PersonAnswer { person, earlier, answer }) = answers.next().await {
+            if let (Answer::NotNow, Some(earlier)) = (&answer, &earlier) {
+                read.push(Arc::clone(earlier));
+                continue;
+            }
+            let employments = match answer {
+                Answer::Of(reading) => {
+                    let before = self.before(earlier.as_deref());
+                    counted(reading, &person.id, before, &mut owners, &mut unreadable)?
                 }
-                (Answer::NotNow | Answer::InVain, _) => None,
-                (Answer::Of(reading), _) => {
-                    let answer = owned(reading, &person.id, &mut owners);
-                    if let Err(error) = &answer
-                        && is_about_another(error)
-                    {
-                        unreadable.note_foreign(error)?;
-                    }
-                    unreadable.note(answer, self.before(earlier.as_deref()))?
-                }
+                Answer::InVain | Answer::NotNow => None,
             };
-            let record = Arc::new(self.record(&person, earlier.as_deref(), employments.as_ref())?);
+            let record = self.record(&person, earlier.as_deref(), employments.as_ref())?;
+            let record = Arc::new(record);
             bytes += record.packed.size();
             check_size(bytes, self.client.limits().record_bytes)?;
             if let Some(read) = employments {
@@ -181,21 +177,51 @@ impl Refresh<'_> {
         Ok(read)
     }
 
-    fn before(&self, earlier: Option<&Record>) -> Before {
-        let kept = match earlier {
-            Some(record) if record.packed.knows_employments() => Earlier::Old,
-            Some(_) | None => Earlier::Missing,
+    /// Reads the employments of one person. No request is sent if recent employments are known and
+    /// the read can wait after `recheck_end`, or too many reads have failed in a row.
+    async fn answer(&self, to_read: ToRead, failures: &Row, recheck_end: Duration) -> PersonAnswer {
+        let ToRead { person, earlier, can_wait } = to_read;
+        let is_trusted = self.is_trusted(earlier.as_deref());
+        let answer = if is_trusted && can_wait && self.clock.monotonic() > recheck_end {
+            Answer::NotNow
+        } else if is_trusted && failures.is_long() {
+            Answer::InVain
+        } else {
+            let reading = self.reading(&person, earlier.as_deref()).await;
+            failures.note(reading.believed.is_ok());
+            Answer::Of(reading)
         };
-        let is_trusted = self.is_trusted(earlier);
-        Before {
-            earlier: if is_trusted { Earlier::Trusted } else { kept },
-            failed: earlier.is_some_and(|record| record.failed),
+        self.progress.enriched();
+        PersonAnswer { person, earlier, answer }
+    }
+
+    /// Requests the employments of one person and checks the response.
+    async fn reading(&self, person: &Listed, earlier: Option<&Record>) -> Reading {
+        match self.client.employments(&person.id).await {
+            Ok(read) => Reading { ids: read.ids(), believed: checked(read, person, earlier) },
+            Err(error) => Reading { ids: Vec::new(), believed: Err(error) },
         }
     }
 
+    fn before(&self, earlier: Option<&Record>) -> Before {
+        let Some(record) = earlier else {
+            return Before { earlier: Earlier::Missing, failed: false };
+        };
+        let validity = if !record.packed.knows_employments() {
+            Earlier::Missing
+        } else if self.is_trusted(earlier) {
+            Earlier::Trusted
+        } else {
+            Earlier::Old
+        };
+        Before { earlier: validity, failed: record.failed }
+    }
+
+    /// Reports whether the earlier employments are recent enough to be served without a new read.
     fn is_trusted(&self, earlier: Option<&Record>) -> bool {
-        let age = |record: &Record| self.now.duration_since(record.read).unsigned_abs();
-        earlier.is_some_and(|record| record.packed.knows_employments() && age(record) <= self.trusted)
+        let Some(record) = earlier else { return false };
+        let age = self.now.duration_since(record.read).unsigned_abs();
+        record.packed.knows_employments() && age <= self.trusted
     }
 
     /// Creates the record of a listed person, with the employments that were read now or else the
@@ -242,16 +268,19 @@ impl Confirmed {
     }
 
     fn report(&self) {
-        let (gone, unconfirmed, found) = (self.gone, self.unconfirmed.len(), self.found.len());
+        let gone = self.gone;
+        let unconfirmed = self.unconfirmed.len();
+        let found = self.found.len();
         if gone > 0 {
-            tracing::info!(gone, "{gone} persons are gone: Personio knows them no longer");
+            tracing::info!(gone, "{gone} persons were deleted in Personio");
         }
         if unconfirmed + found > 0 {
             tracing::warn!(
                 unconfirmed,
                 found,
-                "some persons are missing from Personio's list and are kept: {unconfirmed} are not confirmed to be gone, \
-                 {found} exist"
+                "{} persons are missing from Personio's list and are still served: {found} of them \
+                 exist, for {unconfirmed} the deletion is not verified yet",
+                unconfirmed + found
             );
         }
     }
@@ -259,7 +288,8 @@ impl Confirmed {
 
 /// Returns the employments of an earlier record, or none.
 pub(crate) fn known_employments(earlier: Option<&Record>) -> Result<Vec<Employment>, Fault> {
-    Ok(earlier.map(|record| record.packed.employments()).transpose()?.flatten().unwrap_or_default())
+    let Some(record) = earlier else { return Ok(Vec::new()) };
+    Ok(record.packed.employments()?.unwrap_or_default())
 }
 
 /// Reason in the error for employments that belong to another person.
@@ -271,6 +301,29 @@ fn unreadable(reason: &str) -> Error {
 
 fn is_about_another(error: &Error) -> bool {
     matches!(error, Error::Unreadable { endpoint: Endpoint::Employments, reason } if reason == ABOUT_ANOTHER)
+}
+
+/// Checks employments that were read for a person against the listing and the earlier record.
+fn checked(read: Employments, person: &Listed, earlier: Option<&Record>) -> Result<Employments, Error> {
+    believed(read, &person.person()?, &known_employments(earlier)?)
+}
+
+/// Counts the outcome of one read. Returns the employments, or `None` if they cannot be read and
+/// the failure budget tolerates it.
+fn counted(
+    reading: Reading,
+    person: &str,
+    before: Before,
+    owners: &mut Owners,
+    unreadable: &mut Unreadable,
+) -> Result<Option<Employments>, Error> {
+    let employments = owned(reading, person, owners);
+    if let Err(error) = &employments
+        && is_about_another(error)
+    {
+        unreadable.note_foreign(error)?;
+    }
+    unreadable.note(employments, before)
 }
 
 /// Returns the employments that were read for a person. Fails if one in the response belongs to
@@ -305,16 +358,22 @@ pub(crate) fn believed(read: Employments, person: &Person, known: &[Employment])
     if read.has_foreign {
         return Err(unreadable(ABOUT_ANOTHER));
     }
-    let is_among = |employments: &[Employment], id: &str| employments.iter().any(|employment| employment.id == id);
-    let employments = &read.employments;
-    let mut listed = person.employments.iter().filter_map(|employment| employment.id.as_deref());
-    if listed.any(|id| !is_among(employments, id) && (employments.is_empty() || is_among(known, id))) {
-        return Err(unreadable("an employment is missing that the person has"));
+    for employment in &person.employments {
+        let Some(id) = &employment.id else { continue };
+        let is_required = read.employments.is_empty() || has_id(known, id);
+        if is_required && !has_id(&read.employments, id) {
+            return Err(unreadable("an employment is missing that the person has"));
+        }
     }
-    if read.undated.iter().any(|id| is_among(known, id)) {
+    if read.undated.iter().any(|id| has_id(known, id)) {
         return Err(unreadable("a date of an employment cannot be read"));
     }
     Ok(read)
+}
+
+/// Reports whether an employment with this id is among `employments`.
+fn has_id(employments: &[Employment], id: &str) -> bool {
+    employments.iter().any(|employment| employment.id == id)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Refresh plan: the persons whose employments a load reads again. A listing shows all persons, but
 //! reading employments takes one request per person. A load reads only those that may have changed.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,12 @@ pub(crate) struct Plan {
 /// those whose last check is the oldest.
 pub(crate) fn missing(listed: &[Listed], known: &People) -> Vec<Arc<Record>> {
     let ids: HashSet<&str> = listed.iter().map(|person| &*person.id).collect();
-    let mut missing: Vec<Arc<Record>> = known.iter().filter(|record| !ids.contains(&*record.id)).cloned().collect();
+    let mut missing = Vec::new();
+    for record in known.iter() {
+        if !ids.contains(&*record.id) {
+            missing.push(Arc::clone(record));
+        }
+    }
     missing.sort_by(|one, other| one.asked.cmp(&other.asked).then_with(|| one.id.cmp(&other.id)));
     missing
 }
@@ -61,44 +67,57 @@ pub(crate) struct Recheck {
     pub(crate) before: Option<Timestamp>,
 }
 
+/// Listed persons, sorted by the reason to read their employments.
+#[derive(Debug, Default)]
+struct Sorted {
+    /// New persons, persons that have changed, and persons in the dirty set.
+    changed: Vec<ToRead>,
+    /// Persons whose last read failed.
+    failed: Vec<ToRead>,
+    /// Records of persons for which nothing indicates a change.
+    same: Vec<Arc<Record>>,
+}
+
+impl Sorted {
+    fn new(listed: Vec<Listed>, known: &Known<'_>) -> Self {
+        let mut sorted = Self::default();
+        for person in listed {
+            match known.record(&person.id) {
+                Some(record) if record.failed => {
+                    sorted.failed.push(ToRead::now(person, Some(record)));
+                }
+                Some(record) if known.is_same(&record, &person) => {
+                    sorted.same.push(listed_again(record, &person));
+                }
+                record => sorted.changed.push(ToRead::now(person, record)),
+            }
+        }
+        sorted
+    }
+}
+
+impl Known<'_> {
+    /// Returns the newest record of a person.
+    fn record(&self, id: &str) -> Option<Arc<Record>> {
+        self.gleaned.get(id).or_else(|| self.people.get(id)).cloned()
+    }
+
+    /// Reports whether nothing indicates that the employments differ from those of the record.
+    fn is_same(&self, record: &Record, person: &Listed) -> bool {
+        record.packed.knows_employments() && record.packed.is_of(person) && !self.marked.contains(&*person.id)
+    }
+}
+
 impl Plan {
     /// Divides the listed persons into records that stay and employments that are read.
     pub(crate) fn new(listed: Vec<Listed>, known: &Known<'_>, recheck: Recheck) -> Self {
-        let (mut to_read, mut failed, mut same) = (Vec::new(), Vec::new(), Vec::new());
-        for person in listed {
-            let record = known.gleaned.get(&person.id).or_else(|| known.people.get(&person.id)).cloned();
-            match record {
-                Some(record) if record.failed => failed.push(ToRead::now(person, Some(record))),
-                Some(record)
-                    if record.packed.knows_employments()
-                        && record.packed.is_of(&person)
-                        && !known.marked.contains(&*person.id) =>
-                {
-                    same.push(listed_again(record, &person));
-                }
-                record => to_read.push(ToRead::now(person, record)),
-            }
+        let Sorted { changed: mut to_read, mut failed, mut same } = Sorted::new(listed, known);
+        let turns = recheck.turns_among(&same, to_read.len() + failed.len());
+        let kept = split_off_kept(&mut same, turns, recheck.now);
+        for record in same {
+            let person = record.listed();
+            to_read.push(ToRead { person, earlier: Some(record), can_wait: true });
         }
-        // Each load rechecks a share of the persons, so that they do not become overdue together.
-        // The persons with the oldest read come first.
-        let people = same.len() + to_read.len() + failed.len();
-        let turns = recheck.turns(people).saturating_sub(to_read.len() + failed.len());
-        let overdue = same.iter().filter(|record| recheck.is_overdue(record)).count();
-        let turns = turns.max(overdue).min(same.len());
-        let by_turn = |one: &Arc<Record>, other: &Arc<Record>| {
-            let rank = |record: &Record| (record.read <= recheck.now, record.read);
-            rank(one).cmp(&rank(other)).then_with(|| one.id.cmp(&other.id))
-        };
-        // Only the persons that are rechecked need an order.
-        if turns < same.len() {
-            same.select_nth_unstable_by(turns, by_turn);
-        }
-        let kept = same.split_off(turns);
-        same.sort_unstable_by(by_turn);
-        to_read.extend(same.into_iter().map(|record| {
-            let (person, earlier) = (record.listed(), Some(record));
-            ToRead { person, earlier, can_wait: true }
-        }));
         // Persons whose last read failed come last, since a failure streak ends further reads and
         // must not block other persons. The rotation puts another person first each time.
         if !failed.is_empty() {
@@ -110,6 +129,25 @@ impl Plan {
     }
 }
 
+/// Splits off the records that stay without a recheck. The `turns` records that are rechecked
+/// remain in `records`, the one with the oldest read first.
+fn split_off_kept(records: &mut Vec<Arc<Record>>, turns: usize, now: Timestamp) -> Vec<Arc<Record>> {
+    // Only the persons that are rechecked need an order.
+    if turns < records.len() {
+        records.select_nth_unstable_by(turns, |one, other| by_turn(one, other, now));
+    }
+    let kept = records.split_off(turns);
+    records.sort_unstable_by(|one, other| by_turn(one, other, now));
+    kept
+}
+
+/// Compares two records by the order of their rechecks. Read times in the future are wrong and come
+/// first.
+fn by_turn(one: &Record, other: &Record, now: Timestamp) -> Ordering {
+    let is_past = (one.read <= now).cmp(&(other.read <= now));
+    is_past.then(one.read.cmp(&other.read)).then_with(|| one.id.cmp(&other.id))
+}
+
 impl ToRead {
     fn now(person: Listed, earlier: Option<Arc<Record>>) -> Self {
         Self { person, earlier, can_wait: false }
@@ -119,9 +157,11 @@ impl ToRead {
 /// Returns the record of a person who is listed again. It clears the results of earlier absences
 /// and unreadable listings.
 fn listed_again(mut record: Arc<Record>, person: &Listed) -> Arc<Record> {
-    if record.asked.is_some() || record.unconfirmed || record.unreadable.is_some() || record.odd.person != person.odd {
+    let has_traces = record.asked.is_some() || record.unconfirmed || record.unreadable.is_some();
+    if has_traces || record.odd.person != person.odd {
         let record = Arc::make_mut(&mut record);
-        (record.asked, record.unconfirmed) = (None, false);
+        record.asked = None;
+        record.unconfirmed = false;
         record.unreadable = None;
         record.odd.person.clone_from(&person.odd);
     }
@@ -129,6 +169,15 @@ fn listed_again(mut record: Arc<Record>, person: &Listed) -> Arc<Record> {
 }
 
 impl Recheck {
+    /// Returns the number of rechecks among persons for which nothing indicates a change. Each load
+    /// rechecks a share of the persons, so that they do not become overdue together. `others` is
+    /// the number of persons whose employments are read anyway.
+    fn turns_among(self, same: &[Arc<Record>], others: usize) -> usize {
+        let turns = self.turns(same.len() + others).saturating_sub(others);
+        let overdue = same.iter().filter(|record| self.is_overdue(record)).count();
+        turns.max(overdue).min(same.len())
+    }
+
     /// Reports whether the last read is too long ago. A read time in the future is wrong, since the
     /// clock has been set back, and counts as overdue.
     fn is_overdue(self, record: &Record) -> bool {
@@ -140,12 +189,15 @@ impl Recheck {
     /// no fractions.
     fn turns(self, people: usize) -> usize {
         let Some(before) = self.before else { return 0 };
-        let every = self.every.as_millis().max(1);
-        let until = |moment: Timestamp| {
-            let passed = u128::try_from(moment.as_millisecond()).unwrap_or_default();
-            passed.saturating_mul(people as u128) / every
-        };
-        usize::try_from(until(self.now).saturating_sub(until(before))).unwrap_or(people).min(people)
+        let until_now = self.turns_until(self.now, people);
+        let turns = until_now.saturating_sub(self.turns_until(before, people));
+        usize::try_from(turns).unwrap_or(people).min(people)
+    }
+
+    /// Returns the number of rechecks of `people` persons from 1970 until `moment`.
+    fn turns_until(self, moment: Timestamp, people: usize) -> u128 {
+        let passed = u128::try_from(moment.as_millisecond()).unwrap_or_default();
+        passed.saturating_mul(people as u128) / self.every.as_millis().max(1)
     }
 }
 

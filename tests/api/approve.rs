@@ -169,7 +169,8 @@ async fn a_change_that_has_grown_is_held_back_again() {
     assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
     // The signal approves only the change that the log reported, which was smaller.
     program.signal("USR1");
-    until("it is reported", async || program.logged("the change is another than the log has reported") == 1).await;
+    let text = "is not the one that the log has reported";
+    until("it is reported", async || program.logged(text) == 1).await;
     assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
 }
 

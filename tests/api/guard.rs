@@ -361,7 +361,7 @@ async fn many_groups_that_vanish_or_get_another_name_are_held_back() {
             let numbers = serde_json::json!({"of": 42, "gone": gone, "renamed": renamed});
             assert_eq!(told["heldBack"]["groups"], numbers, "{text}");
             assert_eq!(told["heldBack"]["users"], gone + renamed, "{text}");
-            let words = format!("of 42 groups {gone} would vanish and {renamed} have another name");
+            let words = format!("of 42 groups {gone} would disappear and {renamed} would have another name");
             assert!(told["detail"].as_str().unwrap().contains(&words), "{told}");
             bridge.approve().await;
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::directory::Loaded;
 use crate::directory::guard::losses::{Kind, Kinds};
-use crate::scim::{Group, User, Vocabulary};
+use crate::scim::{User, Vocabulary};
 
 /// Hash of a value. 32 bits suffice, because the guard only needs to see nearly all of many
 /// changes.
@@ -84,26 +84,43 @@ impl AccountState {
 impl Account<'_> {
     /// Returns the kinds of change between this state and `later`.
     fn changes(self, later: Account<'_>, renamed_groups: &HashSet<ValueHash>) -> Kinds {
-        let (was, is) = (self.state, later.state);
+        let was = self.state;
+        let is = later.state;
         let mut kinds = Kinds::default();
-        let mut note = |kind: Kind, happens: bool| {
-            if happens {
-                kinds.add(kind);
-            }
-        };
-        note(Kind::Deactivated, was.active && !is.active);
-        note(Kind::Activated, !was.active && is.active);
-        note(Kind::Renamed, was.user_name != is.user_name);
-        note(Kind::WithoutEmployment, was.has_employment && !is.has_employment);
-        for (watched, (before, after)) in WATCHED.iter().zip(was.values.iter().zip(&is.values)) {
-            note(watched.lost, *before != ABSENT && *after == ABSENT);
-            note(watched.changed, *before != ABSENT && *after != ABSENT && before != after);
+        if was.active && !is.active {
+            kinds.add(Kind::Deactivated);
         }
-        let (left, kept): (Vec<_>, Vec<_>) = self.groups.iter().partition(|group| !later.groups.contains(group));
-        note(Kind::FewerGroups, !left.is_empty());
-        note(Kind::MoreGroups, later.groups.iter().any(|group| !self.groups.contains(group)));
-        note(Kind::RenamedGroup, kept.iter().any(|group| renamed_groups.contains(group)));
+        if !was.active && is.active {
+            kinds.add(Kind::Activated);
+        }
+        if was.user_name != is.user_name {
+            kinds.add(Kind::Renamed);
+        }
+        if was.has_employment && !is.has_employment {
+            kinds.add(Kind::WithoutEmployment);
+        }
+        for (watched, (before, after)) in WATCHED.iter().zip(was.values.iter().zip(&is.values)) {
+            if *before == ABSENT || before == after {
+                continue;
+            }
+            kinds.add(if *after == ABSENT { watched.lost } else { watched.changed });
+        }
+        self.add_group_changes(later, renamed_groups, &mut kinds);
         kinds
+    }
+
+    /// Adds the kinds of change of the groups.
+    fn add_group_changes(self, later: Account<'_>, renamed_groups: &HashSet<ValueHash>, kinds: &mut Kinds) {
+        for group in self.groups {
+            if !later.groups.contains(group) {
+                kinds.add(Kind::FewerGroups);
+            } else if renamed_groups.contains(group) {
+                kinds.add(Kind::RenamedGroup);
+            }
+        }
+        if later.groups.iter().any(|group| !self.groups.contains(group)) {
+            kinds.add(Kind::MoreGroups);
+        }
     }
 }
 
@@ -158,8 +175,15 @@ impl Users {
 
     /// Returns the bounds of an id in the text of all ids.
     fn range(&self, position: usize) -> Range<usize> {
-        let before = position.checked_sub(1).and_then(|before| self.ends.get(before));
-        before.copied().unwrap_or_default()..self.ends.get(position).copied().unwrap_or_default()
+        let start = match position.checked_sub(1) {
+            Some(before) => self.end(before),
+            None => 0,
+        };
+        start..self.end(position)
+    }
+
+    fn end(&self, position: usize) -> usize {
+        self.ends.get(position).copied().unwrap_or_default()
     }
 
     fn id(&self, position: usize) -> &str {
@@ -230,10 +254,13 @@ pub(in crate::directory) struct Change {
 
 impl Accounts {
     pub(super) fn of(loaded: &Loaded) -> Self {
-        let named = |group: &Group| (group.id.as_str().into(), hash(&group.display_name));
+        let mut groups = HashMap::with_capacity(loaded.groups.len());
+        for group in &loaded.groups {
+            groups.insert(group.id.as_str().into(), hash(&group.display_name));
+        }
         Self {
             users: Users::of(&loaded.users),
-            groups: loaded.groups.iter().map(named).collect(),
+            groups,
             unconfirmed: loaded.unconfirmed.clone(),
             vocabulary: Arc::clone(&loaded.vocabulary),
         }
@@ -259,15 +286,17 @@ impl Accounts {
             groups_before: self.groups.len(),
             ..Change::default()
         };
+        let mut renamed = HashSet::new();
         for (id, name) in &self.groups {
             match later.groups.get(id) {
                 None => change.groups.push((id.clone(), GroupChange::Gone)),
-                Some(later) if later != name => change.groups.push((id.clone(), GroupChange::Renamed)),
+                Some(later) if later != name => {
+                    change.groups.push((id.clone(), GroupChange::Renamed));
+                    renamed.insert(hash(id));
+                }
                 Some(_) => {}
             }
         }
-        let is_renamed = |(_, change): &&(Box<str>, GroupChange)| *change == GroupChange::Renamed;
-        let renamed: HashSet<ValueHash> = change.groups.iter().filter(is_renamed).map(|(id, _)| hash(id)).collect();
         for (id, before) in self.users.iter() {
             let kinds = match later.users.find(id) {
                 Some(now) if !later.unconfirmed.contains(id) => before.changes(now, &renamed),
@@ -279,10 +308,12 @@ impl Accounts {
                 change.gained.push(id.into());
             }
         }
-        for (id, _) in later.users.iter().filter(|(id, _)| self.users.find(id).is_none()) {
-            let mut kinds = Kinds::default();
-            kinds.add(Kind::New);
-            change.users.push((id.into(), kinds));
+        for (id, _) in later.users.iter() {
+            if self.users.find(id).is_none() {
+                let mut kinds = Kinds::default();
+                kinds.add(Kind::New);
+                change.users.push((id.into(), kinds));
+            }
         }
         change.users.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         change.groups.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));

@@ -81,18 +81,24 @@ impl Directory {
         if earlier.is_none() {
             self.0.counters.held_back.fetch_add(1, Relaxed);
         }
-        let since = earlier.as_ref().map_or_else(|| self.0.clock.monotonic(), |held| held.since);
-        let mut reported = earlier.and_then(|held| held.reported);
+        let (since, mut reported) = match &earlier {
+            Some(held) => (held.since, held.reported),
+            None => (self.0.clock.monotonic(), None),
+        };
         let Verdict { id, change, own, losses, .. } = verdict;
         // An operator who knows of a small change must see when it grows.
-        let known = reported.map_or(0, |reported| reported.size);
+        let known = match reported {
+            Some(Reported { size, .. }) => size,
+            None => 0,
+        };
         if losses.size() >= known.saturating_mul(2) {
             report(id, &losses);
             reported = Some(Reported { id, size: losses.size() });
         } else {
             tracing::debug!("the change is still held back as {id}: {losses}");
         }
-        self.0.held.store(Some(Arc::new(Held { loaded, started, id, change, own, losses, since, reported })));
+        let held = Held { loaded, started, id, change, own, losses, since, reported };
+        self.0.held.store(Some(Arc::new(held)));
     }
 
     /// Compares the held load with the current snapshot again.
@@ -105,8 +111,12 @@ impl Directory {
 
     /// Returns the held load, mapped for today: it may have been held for days.
     fn held_today(&self, held: &Held) -> Loaded {
-        let again = if self.is_of_today(&held.loaded) { None } else { self.made_again(held.loaded.memory.as_ref()) };
-        again.unwrap_or_else(|| held.loaded.clone())
+        if !self.is_of_today(&held.loaded)
+            && let Some(again) = self.made_again(held.loaded.memory.as_ref())
+        {
+            return again;
+        }
+        held.loaded.clone()
     }
 
     /// Publishes the held load if its change has this id. Another change stays held.
@@ -124,13 +134,15 @@ impl Directory {
             self.hold_back(loaded, held.started, verdict);
             return Approval::Another(another);
         }
-        tracing::warn!("approved as {id}: {}", verdict.own);
+        tracing::warn!("the change {id} is approved and is published: {}", verdict.own);
         let memory = loaded.memory.clone();
         match self.publish(loaded, held.started, Reason::Approved(Box::new(verdict))).await {
             Ok(snapshot) => {
                 self.0.held.store(None);
                 self.0.approvals.fetch_add(1, Relaxed);
-                memory.inspect(|approved| self.0.source.served(approved));
+                if let Some(approved) = memory {
+                    self.0.source.served(&approved);
+                }
                 Approval::Published(snapshot.users().all().len())
             }
             Err(reason) => {
@@ -162,12 +174,17 @@ impl Directory {
 
     /// Logs a held change that is not the one the log reported last.
     fn report_anew(&self, held: &Held) {
-        tracing::warn!("not approved: the change is another than the log has reported");
+        tracing::warn!(
+            "not approved: the change that is held back is not the one that the log has reported; \
+             the following line reports it"
+        );
         report(held.id, &held.losses);
         let &Held { started, id, own, losses, since, .. } = held;
         let reported = Some(Reported { id, size: losses.size() });
-        let (loaded, change) = (held.loaded.clone(), held.change.clone());
-        self.0.held.store(Some(Arc::new(Held { loaded, started, id, change, own, losses, since, reported })));
+        let loaded = held.loaded.clone();
+        let change = held.change.clone();
+        let held = Held { loaded, started, id, change, own, losses, since, reported };
+        self.0.held.store(Some(Arc::new(held)));
     }
 
     /// Returns the held change, if any.
@@ -181,16 +198,23 @@ impl Directory {
     /// Returns all users that the held change affects, or `None` if another change is held by now.
     #[must_use]
     pub fn affected_users(&self, id: ChangeId) -> Option<Vec<AffectedUser>> {
-        let held = self.0.held.load_full().filter(|held| held.id == id)?;
-        let users = held.change.users.iter().map(|(id, kinds)| AffectedUser { id: id.clone(), kinds: *kinds });
-        Some(users.collect())
+        let held = self.0.held.load_full()?;
+        if held.id != id {
+            return None;
+        }
+        let mut users = Vec::with_capacity(held.change.users.len());
+        for (id, kinds) in &held.change.users {
+            users.push(AffectedUser { id: id.clone(), kinds: *kinds });
+        }
+        Some(users)
     }
 }
 
 fn report(id: ChangeId, losses: &Losses) {
     tracing::error!(
         change = %id,
-        "a change is held back as {id}, and what was served is served on: {losses}; if that is right, let it through \
-         with `personio-scim approve` or SIGUSR1, or raise --max-change (SCIM_MAX_CHANGE)"
+        "a change is held back as {id}, and the earlier users are still served: {losses}; if the \
+         change is correct, approve it with `personio-scim approve` or SIGUSR1, or raise \
+         --max-change (SCIM_MAX_CHANGE)"
     );
 }

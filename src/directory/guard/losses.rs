@@ -200,7 +200,9 @@ impl Kinds {
 
 fn of(kinds: &[Kind]) -> Kinds {
     let mut all = Kinds::default();
-    kinds.iter().for_each(|kind| all.add(*kind));
+    for kind in kinds {
+        all.add(*kind);
+    }
     all
 }
 
@@ -218,16 +220,20 @@ impl MaxChange {
     /// Reports whether `losses` exceed the limit.
     pub(super) fn is_exceeded_by(self, losses: &Losses) -> bool {
         let Losses { of, users, before, groups, .. } = *losses;
-        let is_many = |count: usize, of: usize| count > MAX_FEW && self.is_share_exceeded(count, of);
         let is_most = of >= SMALLEST_COMPANY && users * 2 > of && self.is_share_exceeded(users, of);
         let new = losses.number(Kind::New);
         self.is_bound()
             && (is_most
-                || is_many(users, of)
-                || is_many(losses.number(Kind::Activated), before)
-                || is_many(losses.number(Kind::MoreGroups), before)
+                || self.is_many(users, of)
+                || self.is_many(losses.number(Kind::Activated), before)
+                || self.is_many(losses.number(Kind::MoreGroups), before)
                 || (new > MAX_NEW && self.is_share_exceeded(new, before))
-                || is_many(groups.gone + groups.renamed, groups.of))
+                || self.is_many(groups.gone + groups.renamed, groups.of))
+    }
+
+    /// Reports whether `count` is more than a few and more than the share of `of`.
+    fn is_many(self, count: usize, of: usize) -> bool {
+        count > MAX_FEW && self.is_share_exceeded(count, of)
     }
 
     fn is_share_exceeded(self, count: usize, of: usize) -> bool {
@@ -279,7 +285,11 @@ impl Losses {
     /// Returns the number of users with this kind.
     #[must_use]
     pub fn number(&self, kind: Kind) -> usize {
-        self.kinds().find(|(known, _)| *known == kind).map_or(0, |(_, number)| number)
+        let found = self.kinds().find(|(known, _)| *known == kind);
+        match found {
+            Some((_, number)) => number,
+            None => 0,
+        }
     }
 
     /// Returns all kinds with a number above zero.
@@ -290,8 +300,11 @@ impl Losses {
     /// Returns the number of affected users and groups. A user who loses something and also gains
     /// something counts for each.
     pub(in crate::directory) fn size(&self) -> usize {
-        let gains: usize = Kind::GAINS.iter().map(|kind| self.number(*kind)).sum();
-        self.users + gains + self.groups.gone + self.groups.renamed
+        let mut size = self.users + self.groups.gone + self.groups.renamed;
+        for kind in Kind::GAINS {
+            size += self.number(kind);
+        }
+        size
     }
 }
 
@@ -304,7 +317,8 @@ impl fmt::Display for Losses {
         }
         let GroupLosses { of, gone, renamed } = self.groups;
         if gone + renamed > 0 {
-            write!(f, "; of {of} groups {gone} would vanish and {renamed} have another name")?;
+            write!(f, "; of {of} groups {gone} would disappear and {renamed} would have ")?;
+            f.write_str("another name")?;
         }
         Ok(())
     }
@@ -391,8 +405,8 @@ mod tests {
         found.groups = GroupLosses { of: 4, gone: 1, renamed: 0 };
         assert_eq!(
             found.to_string(),
-            "41 of 60 users would lose something: 40 would disappear, 1 would have no department, 1 would leave a \
-             group; of 4 groups 1 would vanish and 0 have another name"
+            "41 of 60 users would lose something: 40 would disappear, 1 would have no department, \
+             1 would leave a group; of 4 groups 1 would disappear and 0 would have another name"
         );
         let kinds: Vec<usize> = Kind::ALL.iter().map(|kind| *kind as usize).collect();
         assert_eq!(kinds, (0..KINDS).collect::<Vec<_>>(), "each has its place");

@@ -11,7 +11,7 @@ mod losses;
 mod window;
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -20,7 +20,7 @@ pub(super) use crate::directory::guard::account_state::{Accounts, Change};
 pub use crate::directory::guard::losses::{GroupLosses, Kind, Kinds, Losses, MaxChange};
 use crate::directory::guard::window::Window;
 
-use crate::directory::Loaded;
+use crate::directory::{Loaded, lock};
 use crate::scim;
 
 /// Number of bytes of a digest that serve as id of a change.
@@ -33,28 +33,48 @@ pub struct ChangeId([u8; ID_LENGTH]);
 
 impl ChangeId {
     fn of(change: &Change, later: &Accounts) -> Self {
-        let users = change.users.iter().flat_map(|(id, kinds)| {
-            let [kinds, state] =
-                [u64::from(kinds.bits()), later.hash_of(id)].map(|number| number.to_be_bytes().to_vec());
-            [id.as_bytes().to_vec(), kinds, state]
-        });
-        let groups = change
-            .groups
-            .iter()
-            .flat_map(|(id, _)| [id.as_bytes().to_vec(), later.group_hash(id).to_be_bytes().to_vec()]);
-        let gained =
-            change.gained.iter().flat_map(|id| [id.as_bytes().to_vec(), later.hash_of(id).to_be_bytes().to_vec()]);
-        let parts = users.chain([b"groups".to_vec()]).chain(groups).chain([b"gained".to_vec()]).chain(gained);
-        let digest = scim::digest(parts);
+        let mut bytes = Vec::new();
+        append_number(&mut bytes, change.users.len());
+        for (id, kinds) in &change.users {
+            append_id(&mut bytes, id);
+            bytes.extend_from_slice(&kinds.bits().to_be_bytes());
+            bytes.extend_from_slice(&later.hash_of(id).to_be_bytes());
+        }
+        append_number(&mut bytes, change.groups.len());
+        for (id, _) in &change.groups {
+            append_id(&mut bytes, id);
+            bytes.extend_from_slice(&later.group_hash(id).to_be_bytes());
+        }
+        for id in &change.gained {
+            append_id(&mut bytes, id);
+            bytes.extend_from_slice(&later.hash_of(id).to_be_bytes());
+        }
+        let digest = scim::digest([&bytes]);
         let mut id = [0; ID_LENGTH];
-        id.iter_mut().zip(digest).for_each(|(byte, found)| *byte = found);
+        for (byte, found) in id.iter_mut().zip(digest) {
+            *byte = found;
+        }
         Self(id)
     }
 }
 
+/// Appends a number with a fixed length.
+fn append_number(bytes: &mut Vec<u8>, number: usize) {
+    bytes.extend_from_slice(&(number as u64).to_be_bytes());
+}
+
+/// Appends an id after its length, so that different ids never give the same bytes.
+fn append_id(bytes: &mut Vec<u8>, id: &str) {
+    append_number(bytes, id.len());
+    bytes.extend_from_slice(id.as_bytes());
+}
+
 impl fmt::Display for ChangeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        for byte in self.0 {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
     }
 }
 
@@ -131,7 +151,7 @@ impl Guard {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -70,8 +70,10 @@ impl Window {
         let mut losses = Losses::among(change.before, change.groups_before);
         let mut users: HashMap<&str, Kinds> = HashMap::new();
         let mut groups: HashMap<&str, GroupChange> = HashMap::new();
-        let steps = self.steps.iter().filter(|step| is_held || self.is_recalled || step.counts(now));
-        for step in steps {
+        for step in &self.steps {
+            if !(is_held || self.is_recalled || step.counts(now)) {
+                continue;
+            }
             losses.of = losses.of.max(step.most);
             losses.before = losses.before.min(step.least);
             losses.groups.of = losses.groups.of.max(step.most_groups);
@@ -79,15 +81,21 @@ impl Window {
                 let known = users.entry(id).or_default();
                 *known = known.and(*kinds);
             }
-            groups.extend(step.groups.iter().map(|(id, change)| (&**id, *change)));
+            for (id, change) in &step.groups {
+                groups.insert(id, *change);
+            }
         }
         for (id, kinds) in change.counted_users() {
             let known = users.entry(id).or_default();
             *known = known.and(kinds);
         }
         groups.extend(change.counted_groups());
-        users.values().for_each(|kinds| losses.count(*kinds));
-        groups.values().for_each(|change| losses.groups.count(*change));
+        for kinds in users.values() {
+            losses.count(*kinds);
+        }
+        for change in groups.values() {
+            losses.groups.count(*change);
+        }
         losses
     }
 
@@ -98,8 +106,13 @@ impl Window {
         }
         self.is_recalled = false;
         if self.steps.last().is_none_or(|newest| now - newest.since >= STEP) {
-            let (most, least) = (change.before, change.before);
-            self.steps.push(Step { since: now, most, least, most_groups: change.groups_before, ..Step::default() });
+            self.steps.push(Step {
+                since: now,
+                most: change.before,
+                least: change.before,
+                most_groups: change.groups_before,
+                ..Step::default()
+            });
         }
         let Some(step) = self.steps.last_mut() else { return };
         step.most = step.most.max(change.after);
@@ -109,7 +122,9 @@ impl Window {
             let known = step.users.entry(id.into()).or_default();
             *known = known.and(kinds);
         }
-        step.groups.extend(change.counted_groups().map(|(id, change)| (id.into(), change)));
+        for (id, change) in change.counted_groups() {
+            step.groups.insert(id.into(), change);
+        }
     }
 
     /// Clears the window, because an operator has approved the snapshot, and stores the ids of its
@@ -142,18 +157,27 @@ impl Step {
     }
 
     fn written(&self, now: SignedDuration) -> WrittenStep {
-        let groups = |wanted: GroupChange| {
-            let of_kind = self.groups.iter().filter(move |(_, change)| **change == wanted);
-            of_kind.map(|(id, _)| id.clone()).collect()
-        };
+        let age = now.saturating_sub(self.since).as_millis();
+        let mut users = Vec::with_capacity(self.users.len());
+        for (id, kinds) in &self.users {
+            users.push((id.clone(), kinds.bits()));
+        }
+        let mut gone = Vec::new();
+        let mut renamed = Vec::new();
+        for (id, change) in &self.groups {
+            match change {
+                GroupChange::Gone => gone.push(id.clone()),
+                GroupChange::Renamed => renamed.push(id.clone()),
+            }
+        }
         WrittenStep {
-            age: i64::try_from(now.saturating_sub(self.since).as_millis()).unwrap_or(i64::MAX),
+            age: i64::try_from(age).unwrap_or(i64::MAX),
             most: self.most,
             least: self.least,
             most_groups: self.most_groups,
-            users: self.users.iter().map(|(id, kinds)| (id.clone(), kinds.bits())).collect(),
-            gone: groups(GroupChange::Gone),
-            renamed: groups(GroupChange::Renamed),
+            users,
+            gone,
+            renamed,
         }
     }
 }
@@ -161,15 +185,24 @@ impl Step {
 impl WrittenStep {
     fn read(self, now: SignedDuration, elapsed: SignedDuration) -> Step {
         let age = SignedDuration::from_millis(self.age.max(0)).saturating_add(elapsed);
-        let gone = self.gone.into_iter().map(|id| (id, GroupChange::Gone));
-        let renamed = self.renamed.into_iter().map(|id| (id, GroupChange::Renamed));
+        let mut users = HashMap::with_capacity(self.users.len());
+        for (id, bits) in self.users {
+            users.insert(id, Kinds::from_bits(bits));
+        }
+        let mut groups = HashMap::with_capacity(self.gone.len() + self.renamed.len());
+        for id in self.gone {
+            groups.insert(id, GroupChange::Gone);
+        }
+        for id in self.renamed {
+            groups.insert(id, GroupChange::Renamed);
+        }
         Step {
             since: now.saturating_sub(age),
             most: self.most,
             least: self.least,
             most_groups: self.most_groups,
-            users: self.users.into_iter().map(|(id, bits)| (id, Kinds::from_bits(bits))).collect(),
-            groups: gone.chain(renamed).collect(),
+            users,
+            groups,
         }
     }
 }
@@ -182,25 +215,28 @@ impl Change {
 
     /// Returns the users who count towards the limit, with the kinds that do.
     fn counted_users(&self) -> impl Iterator<Item = (&str, Kinds)> {
-        let counted = self.users.iter().map(|(id, kinds)| {
+        self.users.iter().filter_map(|(id, kinds)| {
             let kinds = if self.has_new_mapping { kinds.without_mapped() } else { *kinds };
-            (&**id, kinds)
-        });
-        counted.filter(|(_, kinds)| !kinds.is_empty())
+            if kinds.is_empty() { None } else { Some((&**id, kinds)) }
+        })
     }
 
     /// Returns the groups that count towards the limit. With a new mapping none does, because the
     /// mapping decides on groups.
     fn counted_groups(&self) -> impl Iterator<Item = (&str, GroupChange)> {
-        let groups = self.groups.iter().filter(|_| !self.has_new_mapping);
-        groups.map(|(id, change)| (&**id, *change))
+        let counted: &[(Box<str>, GroupChange)] = if self.has_new_mapping { &[] } else { &self.groups };
+        counted.iter().map(|(id, change)| (&**id, *change))
     }
 
     /// Returns the losses of this change alone.
     pub(super) fn losses(&self) -> Losses {
         let mut losses = Losses::among(self.before, self.groups_before);
-        self.users.iter().for_each(|(_, kinds)| losses.count(*kinds));
-        self.groups.iter().for_each(|(_, change)| losses.groups.count(*change));
+        for (_, kinds) in &self.users {
+            losses.count(*kinds);
+        }
+        for (_, change) in &self.groups {
+            losses.groups.count(*change);
+        }
         losses
     }
 }

@@ -58,9 +58,9 @@ impl fmt::Display for Unusable {
             Self::Foreign => f.write_str("was written by another program"),
             Self::Older => f.write_str("was written by an older version of this program"),
             Self::Newer => f.write_str("was written by a newer version of this program"),
-            Self::OtherKey => f.write_str("is sealed with another key"),
+            Self::OtherKey => f.write_str("is encrypted with another key"),
             Self::OtherOwner => f.write_str("belongs to another credential"),
-            Self::NoFile => f.write_str("is no regular file"),
+            Self::NoFile => f.write_str("is not a regular file"),
             Self::OtherLength => f.write_str("is not as long as its header says"),
             Self::Unreadable(error) => write!(f, "cannot be read ({error})"),
         }
@@ -104,7 +104,6 @@ impl Seal {
             return Err(Unusable::Foreign);
         }
         let expected = self.beginning().map_err(|_| Unusable::Damaged)?;
-        let differs = |from, to| header.get(from..to) != expected.get(from..to);
         match header.get(MAGIC.len()..VERSION_END) {
             Some(version) if *version < VERSION.to_be_bytes()[..] => return Err(Unusable::Older),
             Some(version) if *version > VERSION.to_be_bytes()[..] => return Err(Unusable::Newer),
@@ -114,10 +113,10 @@ impl Seal {
             return Err(Unusable::Damaged);
         }
         // The key is checked before the owner, because the owner's field depends on the key.
-        if differs(VERSION_END, KEY_ID_END) {
+        if header.get(VERSION_END..KEY_ID_END) != expected.get(VERSION_END..KEY_ID_END) {
             return Err(Unusable::OtherKey);
         }
-        if differs(KEY_ID_END, OWNER_END) {
+        if header.get(KEY_ID_END..OWNER_END) != expected.get(KEY_ID_END..OWNER_END) {
             return Err(Unusable::OtherOwner);
         }
         self.check_length(header, file_length)
@@ -130,8 +129,9 @@ impl Seal {
         if !bool::from(code.ct_eq(signed.as_ref().get(..CODE_LENGTH).unwrap_or_default())) {
             return Err(Unusable::Damaged);
         }
-        let length = fields.get(OWNER_END..LENGTH_END).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
-        let expected = length.and_then(|length| length.checked_add(HEADER as u64 + TAG));
+        let length = fields.get(OWNER_END..LENGTH_END).and_then(|bytes| bytes.try_into().ok());
+        let Some(length) = length else { return Err(Unusable::OtherLength) };
+        let expected = u64::from_be_bytes(length).checked_add(HEADER as u64 + TAG);
         if expected == Some(file_length) { Ok(()) } else { Err(Unusable::OtherLength) }
     }
 
@@ -149,7 +149,8 @@ impl Seal {
 
     /// Returns the header's fields before the length, which depend on key and owner only.
     fn beginning(&self) -> Result<[u8; OWNER_END], Unspecified> {
-        let (mut key_id, mut owner) = ([0; 32], [0; 32]);
+        let mut key_id = [0; 32];
+        let mut owner = [0; 32];
         self.secret.expand(&[b"key id"], hkdf::HKDF_SHA256)?.fill(&mut key_id)?;
         self.secret.expand(&[b"owner ", self.owner.as_bytes()], hkdf::HKDF_SHA256)?.fill(&mut owner)?;
         let parts = [&MAGIC[..], &VERSION.to_be_bytes(), &key_id[..8], &owner[..16]];

@@ -4,7 +4,7 @@
 pub(crate) mod encryption;
 pub mod state_file;
 
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::directory::guard::Guard;
 use crate::directory::persistence::state_file::StateFile;
 use crate::directory::snapshot::{Earlier, Snapshot};
-use crate::directory::{Directory, Inner, Memory, SourceError};
+use crate::directory::{Directory, Inner, Memory, SourceError, lock};
 use crate::scim::Stamps;
 
 /// Version of the encoded content.
@@ -46,10 +46,16 @@ impl Keepsake {
     ) -> Self {
         let published = clock.now();
         let loaded = published.saturating_sub(snapshot.age(clock.monotonic())).unwrap_or(Timestamp::UNIX_EPOCH);
-        let window = guard.window_bytes(clock.monotonic()).unwrap_or_else(|error| {
-            tracing::error!("the losses of the last hours cannot be written: {error}");
-            Vec::new()
-        });
+        let window = match guard.window_bytes(clock.monotonic()) {
+            Ok(window) => window,
+            Err(error) => {
+                tracing::error!(
+                    "internal error: the losses of the last hours cannot be encoded, and a restart \
+                     cannot use the state file: {error}"
+                );
+                Vec::new()
+            }
+        };
         Self { snapshot, memory, loaded, published, window }
     }
 
@@ -92,8 +98,12 @@ impl<'b> Kept<'b> {
         let (window, rest) = part(rest)?;
         let (users, rest) = part(rest)?;
         let (groups, memory) = part(rest)?;
-        let (users, groups) = (Stamps::from_json(users)?, Stamps::from_json(groups)?);
-        (*version == VERSION).then_some(Self { loaded, published, window, users, groups, memory })
+        let users = Stamps::from_json(users)?;
+        let groups = Stamps::from_json(groups)?;
+        if *version != VERSION {
+            return None;
+        }
+        Some(Self { loaded, published, window, users, groups, memory })
     }
 }
 
@@ -107,6 +117,12 @@ fn moment(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
 fn part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)
+}
+
+/// Returns the error for content that this version cannot decode. Its text continues the sentence
+/// "the state file …".
+fn other_version() -> SourceError {
+    SourceError::new("was written by another version of this program".to_owned())
 }
 
 /// State file, and the state to write next.
@@ -152,7 +168,8 @@ impl Directory {
                 Ok(snapshot) => {
                     let age = snapshot.age(self.0.clock.monotonic());
                     let users = snapshot.users().all().len();
-                    tracing::info!(users, age = age.as_secs(), "the state file holds {users} users");
+                    let age = age.as_secs();
+                    tracing::info!(users, age, "the state file holds {users} users, as they were {age} s ago");
                     self.0.last_good.store(Some(snapshot));
                 }
                 Err(reason) => state.file.set_aside(&reason.to_string()),
@@ -162,17 +179,21 @@ impl Directory {
     }
 
     fn recalled(&self, content: &[u8]) -> Result<Arc<Snapshot>, SourceError> {
-        let unknown = || SourceError::new("was written by another version of this program".to_owned());
-        let kept = Kept::from_bytes(content).ok_or_else(unknown)?;
+        let kept = Kept::from_bytes(content).ok_or_else(other_version)?;
         let Kept { loaded, published, window, users, groups, memory } = kept;
         let recalled = self.0.source.recall(memory)?;
-        *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = recalled.memory.clone();
+        *lock(&self.0.memory) = recalled.memory.clone();
         let clock = &*self.0.clock;
         let elapsed = clock.now().duration_since(published);
-        self.0.guard.recall(&recalled, window, clock.monotonic(), elapsed).ok_or_else(unknown)?;
+        let guard = &self.0.guard;
+        guard.recall(&recalled, window, clock.monotonic(), elapsed).ok_or_else(other_version)?;
         let mut age = clock.now().duration_since(loaded);
         if age < -CLOCKS_DIFFER {
-            tracing::warn!("the state file is from the future; it is not served, since its age is not known");
+            tracing::warn!(
+                "the state file is dated {} s in the future, so its age is unknown and it is not \
+                 served; check the system clock",
+                age.as_secs().unsigned_abs()
+            );
             age = SignedDuration::MAX / 2;
         }
         let started = SignedDuration::try_from(clock.monotonic()).unwrap_or_default() - age;
@@ -208,8 +229,11 @@ impl Inner {
                 Keeping::Failed { since, .. } => *since,
                 Keeping::Unwritten | Keeping::Written => self.clock.monotonic(),
             };
-            let failed = |reason| Keeping::Failed { reason, since };
-            state.keeping.store(Arc::new(written.clone().map_or_else(failed, |()| Keeping::Written)));
+            let keeping = match written {
+                Ok(()) => Keeping::Written,
+                Err(reason) => Keeping::Failed { reason: reason.clone(), since },
+            };
+            state.keeping.store(Arc::new(keeping));
         }
     }
 }
@@ -220,8 +244,10 @@ async fn write(directory: Weak<Inner>, file: Arc<StateFile>, mut next: watch::Re
     while next.changed().await.is_ok() {
         let Some(keepsake) = next.borrow_and_update().clone() else { continue };
         let file = Arc::clone(&file);
-        let written = tokio::task::spawn_blocking(move || put(&file, &keepsake)).await;
-        let written = written.unwrap_or_else(|_| Err("that is a fault of this program".to_owned()));
+        let written = match tokio::task::spawn_blocking(move || put(&file, &keepsake)).await {
+            Ok(written) => written,
+            Err(_) => Err("internal error of this program".to_owned()),
+        };
         let ended = match &written {
             Ok(true) => Some(Ok(())),
             Ok(false) => None,
@@ -230,8 +256,13 @@ async fn write(directory: Weak<Inner>, file: Arc<StateFile>, mut next: watch::Re
         if let (Some(directory), Some(ended)) = (directory.upgrade(), ended) {
             directory.state_ended(&ended);
         }
-        if let Some(reason) = written.as_ref().err().filter(|_| !has_failed) {
-            tracing::error!("the state file cannot be written, so a restart begins with older data or none: {reason}");
+        if let Err(reason) = &written
+            && !has_failed
+        {
+            tracing::error!(
+                "the state file cannot be written, and a restart would begin with older data or \
+                 none: {reason}"
+            );
         }
         has_failed = written.is_err();
     }
@@ -239,7 +270,11 @@ async fn write(directory: Weak<Inner>, file: Arc<StateFile>, mut next: watch::Re
 
 /// Writes the state. Returns `false` if there was nothing to write or another server is writing.
 fn put(file: &StateFile, keepsake: &Keepsake) -> Result<bool, String> {
-    let Some(bytes) = keepsake.to_bytes().map_err(|error| error.to_string())? else { return Ok(false) };
+    let bytes = match keepsake.to_bytes() {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(false),
+        Err(error) => return Err(error.to_string()),
+    };
     match file.write(bytes) {
         Ok(()) => Ok(true),
         // The other server writes its own state.

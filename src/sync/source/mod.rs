@@ -3,6 +3,7 @@
 
 mod single;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -74,6 +75,69 @@ struct Listing {
     left_out: Vec<UnreadableEntry>,
 }
 
+/// Notes what a listing shows while its pages arrive.
+struct NotedPersons {
+    owners: Owners,
+    /// Ids of the persons that are listed without employments.
+    without_employments: Vec<Box<str>>,
+    /// Size of the encoded persons so far.
+    bytes: usize,
+    max_bytes: usize,
+}
+
+impl NotedPersons {
+    fn new(max_bytes: usize) -> Self {
+        Self { owners: Owners::default(), without_employments: Vec::new(), bytes: 0, max_bytes }
+    }
+
+    /// Notes one person and returns the encoded form.
+    fn note(&mut self, read: Read<Person>) -> Result<Listed, personio::Error> {
+        let has_employments = self.owners.list_all(&read.value);
+        let listed = Listed::of(read)?;
+        if !has_employments {
+            self.without_employments.push(listed.id.clone());
+        }
+        self.bytes += listed.size();
+        check_size(self.bytes, self.max_bytes)?;
+        Ok(listed)
+    }
+}
+
+/// Users of a load, and what is found out about them during the mapping.
+#[derive(Default)]
+struct Translated {
+    users: Vec<User>,
+    lacks: Lacks,
+    validity: Validity,
+    /// Number of users with values from an earlier load.
+    outdated: usize,
+    /// Number of users without a look-up name.
+    nameless: usize,
+    /// Ids of the unverified users.
+    unconfirmed: HashSet<Box<str>>,
+}
+
+impl Translated {
+    fn with_capacity(users: usize) -> Self {
+        Self { users: Vec::with_capacity(users), ..Self::default() }
+    }
+
+    /// Maps one person and adds the user.
+    fn add(&mut self, record: &Record, facts: Facts, user_name: String, context: &Context<'_>) {
+        let Facts { person, employments } = facts;
+        let employments = employments.unwrap_or_default();
+        let rules = context.rules();
+        rules.limit(&person, &employments, &mut self.validity);
+        let primary = rules.primary_employment(&employments);
+        self.nameless += usize::from(lacks_name(primary, context.names));
+        self.users.push(user::user(&person, user_name, &employments, context));
+        self.outdated += usize::from(record.is_outdated());
+        if record.unconfirmed {
+            self.unconfirmed.insert(record.id.clone());
+        }
+    }
+}
+
 /// Records and look-up ids that a load has read.
 struct Found {
     people: People,
@@ -103,8 +167,16 @@ impl Source {
         recency: Recency,
     ) -> Self {
         let choice = ArcSwap::new(Choice::new(policy, vocabulary));
-        let (marks, kept, reported) = (Marks::default(), Mutex::default(), Mutex::default());
-        Self { client, choice, locations, clock, recency, marks, kept, reported }
+        Self {
+            client,
+            choice,
+            locations,
+            clock,
+            recency,
+            marks: Marks::default(),
+            kept: Mutex::default(),
+            reported: Mutex::default(),
+        }
     }
 
     /// Reports whether `policy` is already in force.
@@ -134,19 +206,28 @@ impl Source {
     /// # Errors
     /// Returns the reason when Personio issues no token.
     pub async fn sign_in(&self) -> Result<(), SourceError> {
-        self.client.sign_in().await.map(|_| ()).map_err(failure)
+        match self.client.sign_in().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(failure(error)),
+        }
     }
 
     /// Loads the records of all persons. The dirty ids stay in the dirty set if the load fails.
     async fn everybody(&self, progress: &Progress) -> Result<(Arc<Records>, Arc<Choice>), personio::Error> {
-        let (marked, before) = (self.marks.take(), self.client.traffic().requests());
+        let marked = self.marks.take();
+        let before = self.client.traffic().requests();
         let refreshed = self.refreshed(marked.ids(), progress).await;
         // The count includes requests for single users that run at the same time. There are few of
         // them.
         progress.cost(self.client.traffic().requests() - before);
         let (records, choice) = refreshed?;
-        let unconfirmed = records.people.iter().filter(|record| record.unconfirmed).map(|record| record.id.clone());
-        marked.are_seen_but(&unconfirmed.collect());
+        let mut unconfirmed = HashSet::new();
+        for record in records.people.iter() {
+            if record.unconfirmed {
+                unconfirmed.insert(record.id.clone());
+            }
+        }
+        marked.are_seen_but(&unconfirmed);
         Ok((records, choice))
     }
 
@@ -158,7 +239,8 @@ impl Source {
         let now = self.clock.now();
         let choice = self.choice.load_full();
         // The look-ups are read at once, so that requests for a single user find them in the cache.
-        let (found, ()) = tokio::join!(self.people(&choice, marked, now, progress), self.client.prefetch_names());
+        let people = self.people(&choice, marked, now, progress);
+        let (found, ()) = tokio::join!(people, self.client.prefetch_names());
         let Found { people, named, left_out } = found?;
         let names = self.client.names(named.by_kind()).await;
         let left_out = LeftOut { persons: left_out, names: self.client.odd_names() };
@@ -177,8 +259,9 @@ impl Source {
     async fn news(&self, progress: &Progress, served: Option<Arc<dyn Memory>>) -> Result<News, SourceError> {
         let (records, choice) = self.everybody(progress).await.map_err(failure)?;
         let remembered = Remembered { records, choice };
-        let served = served.as_ref().and_then(Remembered::of);
-        if served.is_some_and(|served| block_in_place(|| remembered.makes_the_same_as(served))) {
+        if let Some(served) = served.as_ref().and_then(Remembered::of)
+            && block_in_place(|| remembered.makes_the_same_as(served))
+        {
             return Ok(News::Same(Arc::new(remembered)));
         }
         let Remembered { records, choice } = remembered;
@@ -193,9 +276,14 @@ impl Source {
         progress: &Progress,
     ) -> Result<Found, personio::Error> {
         let mut listing = self.listing(choice, progress).await?;
-        let (client, clock) = (&self.client, &*self.clock);
-        let (wanted, trusted) = (&choice.wanted[..], self.recency.trusted);
-        let refresh = Refresh { client, progress, clock, wanted, now, trusted };
+        let refresh = Refresh {
+            client: &self.client,
+            progress,
+            clock: &*self.clock,
+            wanted: &choice.wanted,
+            now,
+            trusted: self.recency.trusted,
+        };
         let missing = missing(&listing.listed, &self.kept().records.people);
         let Confirmed { found, unconfirmed, .. } = refresh.confirmed(missing).await?;
         let mut ids = HashSet::new();
@@ -208,42 +296,32 @@ impl Source {
         let (plan, mut gleaned) = {
             let kept = self.kept();
             let known = Known { people: &kept.records.people, gleaned: &kept.gleaned.people, marked };
-            let plan = Plan::new(listed, &known, Recheck { every: self.recency.recheck, now, before: kept.loaded });
-            (plan, kept.gleaned.clone())
+            let recheck = Recheck { every: self.recency.recheck, now, before: kept.loaded };
+            (Plan::new(listed, &known, recheck), kept.gleaned.clone())
         };
         let read = refresh.carry_out(plan, owners, &mut gleaned).await;
         let named = gleaned.named.clone();
         self.kept().gleaned = gleaned;
-        let people = read?.into_iter().map(|mut record| {
+        let mut people = read?;
+        for record in &mut people {
             // The next load checks persons without a check time first.
             if ids.contains(&record.id) {
-                Arc::make_mut(&mut record).asked = Some(now);
+                Arc::make_mut(record).asked = Some(now);
             }
             if let Some(attribute) = unreadable.get(&record.id) {
-                Arc::make_mut(&mut record).unreadable = Some((*attribute).into());
+                Arc::make_mut(record).unreadable = Some((*attribute).into());
             }
-            record
-        });
-        Ok(Found { people: people.chain(unconfirmed).collect(), named, left_out })
+        }
+        people.extend(unconfirmed);
+        Ok(Found { people: people.into_iter().collect(), named, left_out })
     }
 
     /// Lists all persons. A person that cannot be read keeps the earlier record.
     async fn listing(&self, choice: &Choice, progress: &Progress) -> Result<Listing, personio::Error> {
-        let limit = self.client.limits().record_bytes;
-        let mut owners = Owners::default();
-        let mut without_employments = Vec::new();
-        let mut bytes = 0;
-        let keep = |read: Read<Person>| {
-            let has_employments = owners.list_all(&read.value);
-            let listed = Listed::of(read)?;
-            if !has_employments {
-                without_employments.push(listed.id.clone());
-            }
-            bytes += listed.size();
-            check_size(bytes, limit)?;
-            Ok(listed)
-        };
-        let read = self.client.persons(&choice.wanted, keep, |count| progress.listed(count)).await?;
+        let mut noted = NotedPersons::new(self.client.limits().record_bytes);
+        let read =
+            self.client.persons(&choice.wanted, |person| noted.note(person), |count| progress.listed(count)).await?;
+        let NotedPersons { owners, mut without_employments, .. } = noted;
         let mut listing = Listing { listed: read.entries, owners, ..Listing::default() };
         for entry in read.unreadable {
             let earlier = entry.id.as_deref().and_then(|id| self.known(id));
@@ -266,8 +344,10 @@ impl Source {
             }
         }
         if listing.listed.is_empty() {
-            let reason = "it names no person at all, which the API credential may be the reason for".to_owned();
-            return Err(personio::Error::Unreadable { endpoint: personio::Endpoint::Persons, reason });
+            return Err(personio::Error::Unreadable {
+                endpoint: personio::Endpoint::Persons,
+                reason: "it contains no person; the API credential must be allowed to read persons".to_owned(),
+            });
         }
         Ok(listing)
     }
@@ -280,46 +360,41 @@ impl Source {
         }
         reported.clone_from(defects);
         if defects.is_empty() {
-            tracing::info!("everything that Personio answers can be read again");
+            tracing::info!("all values in Personio's responses can be read again");
             return;
         }
         let Defects { kept, left_out, values, .. } = defects;
-        tracing::warn!(kept, left_out, values, "not everything that Personio answers can be read: {defects}");
+        tracing::warn!(kept, left_out, values, "some values in Personio's responses cannot be read: {defects}");
     }
 
+    /// Maps all records to users.
     fn translated(&self, records: Arc<Records>, choice: Arc<Choice>) -> Result<Loaded, Fault> {
-        let listed = in_order(&records.people)?;
-        let is_served = |head: &Head<'_>| !choice.policy.require_email || head.email.is_some();
-        let heads: Vec<Head<'_>> = listed.iter().map(|(head, _)| *head).filter(is_served).collect();
         let now = self.clock.now();
-        let rules = choice.rules(now);
-        let UserNames { names: user_names, shared } = user_name::all(&heads, |head| claim(&records, head.id, rules))?;
-        let skipped = Skipped { without_email: listed.len() - heads.len() };
-        report(skipped, shared);
-        let cards = heads.iter().zip(&user_names);
-        let cards = cards.map(|(head, name)| (head.id, Card { head: *head, user_name: name.clone() })).collect();
-        let context = self.context(&choice, &records.names, cards, now);
-        let (mut users, mut lacks) = (Vec::with_capacity(heads.len()), Lacks::default());
-        let mut validity = Validity::default();
-        let (mut outdated, mut nameless, mut unconfirmed) = (0, 0, HashSet::new());
-        let mut user_names = user_names.into_iter();
-        for (head, record) in listed {
-            let facts = record.packed.facts()?;
-            lacks.note(&facts, &rules);
-            if !is_served(&head) {
-                continue;
-            }
-            let Facts { person, employments } = facts;
-            let Some(user_name) = user_names.next() else { break };
-            let employments = employments.unwrap_or_default();
-            rules.limit(&person, &employments, &mut validity);
-            nameless += usize::from(lacks_name(rules.primary_employment(&employments), &records.names));
-            users.push(user::user(&person, user_name.into_owned(), &employments, &context));
-            outdated += usize::from(record.is_outdated());
-            if record.unconfirmed {
-                unconfirmed.insert(record.id.clone());
+        let listed = in_order(&records.people)?;
+        let mut heads = Vec::with_capacity(listed.len());
+        for (head, _) in &listed {
+            if choice.serves(head) {
+                heads.push(*head);
             }
         }
+        let rules = choice.rules(now);
+        let UserNames { names, shared } = user_name::all(&heads, |head| claim(&records, head.id, rules))?;
+        let skipped = Skipped { without_email: listed.len() - heads.len() };
+        report(skipped, shared);
+        let cards = cards(&heads, &names);
+        let context = self.context(&choice, &records.names, cards, now);
+        let mut translated = Translated::with_capacity(heads.len());
+        let mut user_names = names.into_iter();
+        for (head, record) in &listed {
+            let facts = record.packed.facts()?;
+            translated.lacks.note(&facts, &rules);
+            if !choice.serves(head) {
+                continue;
+            }
+            let Some(user_name) = user_names.next() else { break };
+            translated.add(record, facts, user_name.into_owned(), &context);
+        }
+        let Translated { users, lacks, validity, outdated, nameless, unconfirmed } = translated;
         Ok(Loaded {
             vocabulary: Arc::clone(&choice.vocabulary),
             groups: groups::groups(&users, &self.locations),
@@ -333,6 +408,19 @@ impl Source {
             day: validity.range(&choice.policy.time_zone),
             memory: Some(Arc::new(Remembered { records: Arc::clone(&records), choice: Arc::clone(&choice) })),
         })
+    }
+
+    /// Returns the record to continue with when a load is not published: the person as last read,
+    /// with the employments that are served.
+    fn put_back(&self, served: &Record, now: &Arc<Record>) -> Arc<Record> {
+        if now.packed.has_same_employments(&served.packed) {
+            return Arc::clone(now);
+        }
+        // Each load lists the person but does not read all employments. The dirty set makes the
+        // next load read them.
+        self.marks.note(served.id.to_string());
+        let packed = now.packed.with_employments_of(&served.packed);
+        Arc::new(Record { packed, ..served.clone() })
     }
 
     /// Returns the newest record of a person, also from a failed load.
@@ -356,20 +444,36 @@ impl Source {
 /// Returns all persons with a complete record, in list order.
 fn in_order(people: &People) -> Result<Vec<(Head<'_>, &Record)>, Fault> {
     let mut listed = Vec::with_capacity(people.iter().len());
-    for record in people.iter().filter(|record| record.is_complete()) {
-        listed.push((record.packed.head()?, &**record));
+    for record in people.iter() {
+        if record.is_complete() {
+            listed.push((record.packed.head()?, &**record));
+        }
     }
     listed.sort_by(|(one, _), (other, _)| list_order((one.created_at, one.id), (other.created_at, other.id)));
     Ok(listed)
 }
 
+/// Returns the cards of the users for manager references, by person id.
+fn cards<'a>(heads: &[Head<'a>], user_names: &[Cow<'a, str>]) -> HashMap<&'a str, Card<'a>> {
+    let mut cards = HashMap::with_capacity(heads.len());
+    for (head, user_name) in heads.iter().zip(user_names) {
+        cards.insert(head.id, Card { head: *head, user_name: user_name.clone() });
+    }
+    cards
+}
+
+/// Logs the persons that are left out and the shared e-mail addresses.
 fn report(skipped: Skipped, shared: usize) {
     let Skipped { without_email } = skipped;
     if without_email > 0 {
         tracing::info!(without_email, "{without_email} persons without an e-mail address are left out, as configured");
     }
     if shared > 0 {
-        tracing::warn!(shared, "{shared} persons share an e-mail address with another; they are named by their id");
+        tracing::warn!(
+            shared,
+            "{shared} persons have the same e-mail address as another person; their userName is \
+             made of their id"
+        );
     }
 }
 
@@ -398,32 +502,39 @@ impl directory::Source for Source {
     }
 
     fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, directory::SourceError>> {
-        self.alone(id).map(|user| user.map_err(failure)).boxed()
+        async move { self.alone(id).await.map_err(failure) }.boxed()
     }
 
     fn again(&self, memory: &Arc<dyn Memory>) -> Option<Loaded> {
         let Remembered { records, choice } = Remembered::of(memory)?;
-        let again = self.translated(Arc::clone(records), Arc::clone(choice));
-        again.inspect_err(|fault| tracing::error!("{fault}")).ok()
+        match self.translated(Arc::clone(records), Arc::clone(choice)) {
+            Ok(loaded) => Some(loaded),
+            Err(fault) => {
+                tracing::error!("the users cannot be mapped again: {fault}");
+                None
+            }
+        }
     }
 
     fn served(&self, memory: &Arc<dyn Memory>) {
         let Some(Remembered { records: served, .. }) = Remembered::of(memory) else { return };
         let mut kept = self.kept();
-        let put_back = served.people.iter().map(|was| match kept.records.people.get(&was.id) {
-            Some(now) if now.packed.has_same_employments(&was.packed) => Arc::clone(now),
-            // Each load lists the person but does not read all employments. The dirty set makes the
-            // next load read them.
-            Some(now) => {
-                self.marks.note(was.id.to_string());
-                Arc::new(Record { packed: now.packed.with_employments_of(&was.packed), ..Record::clone(was) })
-            }
-            None => Arc::new(Record { asked: kept.loaded, ..Record::clone(was) }),
-        });
-        let people: People = put_back.collect();
+        let mut put_back = Vec::with_capacity(served.people.iter().len());
+        for was in served.people.iter() {
+            put_back.push(match kept.records.people.get(&was.id) {
+                Some(now) => self.put_back(was, now),
+                None => Arc::new(Record { asked: kept.loaded, ..Record::clone(was) }),
+            });
+        }
+        let people: People = put_back.into_iter().collect();
         // The records of new persons stay available, so that the next load does not read them
         // again.
-        let new = kept.records.people.iter().filter(|record| !people.has(&record.id)).cloned().collect();
+        let mut new = People::default();
+        for record in kept.records.people.iter() {
+            if !people.has(&record.id) {
+                new.insert(Arc::clone(record));
+            }
+        }
         kept.gleaned.people = new;
         let left_out = kept.records.left_out.clone();
         kept.records = Arc::new(Records { people, names: served.names.clone(), left_out });
@@ -433,7 +544,8 @@ impl directory::Source for Source {
     fn recall(&self, memory: &[u8]) -> Result<Loaded, SourceError> {
         let (records, named) = Records::from_bytes(memory)?;
         self.client.recall_names(&records.names);
-        let (records, gleaned) = (Arc::new(records), Gleaned { people: People::default(), named });
+        let records = Arc::new(records);
+        let gleaned = Gleaned { people: People::default(), named };
         let loaded = records.people.iter().map(|record| record.read).max();
         *self.kept() = Kept { records: Arc::clone(&records), gleaned, loaded };
         Ok(self.translated(records, self.choice.load_full())?)
@@ -457,12 +569,15 @@ impl directory::Source for Source {
     }
 
     fn told(&self, message: &[u8]) -> Result<Told, Malformed> {
-        match webhook::read(message).map_err(|malformed| Malformed::new(malformed.to_string()))? {
-            Notice::Person(id) => self.marks.note(id),
-            Notice::Somebody => {}
-            Notice::Nothing => return Ok(Told::Nothing),
+        match webhook::read(message) {
+            Ok(Notice::Person(id)) => {
+                self.marks.note(id);
+                Ok(Told::Refresh)
+            }
+            Ok(Notice::Somebody) => Ok(Told::Refresh),
+            Ok(Notice::Nothing) => Ok(Told::Nothing),
+            Err(malformed) => Err(Malformed::new(malformed.to_string())),
         }
-        Ok(Told::Refresh)
     }
 }
 

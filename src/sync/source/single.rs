@@ -52,13 +52,16 @@ impl Source {
     /// Fails unless this person alone has the e-mail address, which becomes the `userName`.
     async fn require_unique(&self, id: &str, email: &str) -> Result<(), Error> {
         if user_name::is_like_fallback(email) {
-            return Err(unreadable(Endpoint::Persons, "an e-mail address reads like the name of somebody without one"));
+            return Err(unreadable(
+                Endpoint::Persons,
+                "an e-mail address has the form of a userName that this program makes of an id",
+            ));
         }
         let ids = self.client.ids_with_email(email).await?;
         if ids.len() == 1 && ids.iter().all(|found| found == id) {
             return Ok(());
         }
-        Err(unreadable(Endpoint::Persons, "an e-mail address is not known to be one person's alone"))
+        Err(unreadable(Endpoint::Persons, "several persons may have the same e-mail address"))
     }
 
     /// Reads the names for all look-up ids. Fails if one of them is missing.
@@ -66,7 +69,7 @@ impl Source {
         let names = self.client.names(named.by_kind()).await;
         for (kind, ids) in named.by_kind() {
             if ids.iter().any(|id| names.get(*kind, id).is_none()) {
-                return Err(unreadable(endpoint(*kind), "it lacks a name that is in use"));
+                return Err(unreadable(endpoint(*kind), "a name to which the employment refers is missing"));
             }
         }
         Ok(names)
@@ -77,10 +80,9 @@ impl Source {
         let Some(id) = id else { return Ok(None) };
         let manager = self.client.person(id, &choice.wanted).await?;
         let Some(Read { value: manager, .. }) = manager else { return Ok(None) };
-        let has_name =
-            [&manager.preferred_name, &manager.first_name, &manager.last_name].into_iter().any(Option::is_some);
+        let has_name = manager.preferred_name.is_some() || manager.first_name.is_some() || manager.last_name.is_some();
         if manager.email.is_none() || !has_name {
-            return Err(unreadable(Endpoint::Person, "a supervisor comes without an e-mail address or a name"));
+            return Err(unreadable(Endpoint::Person, "a supervisor has no e-mail address or no name"));
         }
         Ok(Some(manager))
     }
@@ -91,11 +93,14 @@ impl Source {
 fn complete_email<'p>(person: &'p Person, employment: Option<&Employment>) -> Result<&'p str, Error> {
     let status = employment.and_then(|employment| employment.status.as_ref()).or(person.status.as_ref());
     if status.is_none() {
-        return Err(unreadable(Endpoint::Person, "it has no status, which the API credential may be the reason for"));
+        let reason = "it has no status; the API credential must be allowed to read Status";
+        return Err(unreadable(Endpoint::Person, reason));
     }
-    let email = person.email.as_deref();
-    let lacks_email = "it has no e-mail address, which the API credential may be the reason for";
-    email.ok_or_else(|| unreadable(Endpoint::Person, lacks_email))
+    let Some(email) = person.email.as_deref() else {
+        let reason = "it has no e-mail address; the API credential must be allowed to read Email";
+        return Err(unreadable(Endpoint::Person, reason));
+    };
+    Ok(email)
 }
 
 fn endpoint(kind: Kind) -> Endpoint {

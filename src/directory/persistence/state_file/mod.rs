@@ -49,7 +49,8 @@ pub enum Error {
     },
     /// The existing file cannot be used and cannot be moved aside either.
     #[error(
-        "the state file {} {reason}; it cannot be set aside ({error}), so it is left as it is, and no state is kept",
+        "the state file {} {reason}; it cannot be set aside ({error}), so it is left as it is, and \
+         no state is written",
         path.display()
     )]
     Occupied {
@@ -61,7 +62,7 @@ pub enum Error {
         error: io::Error,
     },
     /// The cryptographic library failed, as it does without a source of random numbers.
-    #[error("the state cannot be sealed")]
+    #[error("the state cannot be encrypted")]
     Seal,
 }
 
@@ -113,11 +114,11 @@ impl StateFile {
         if let Err(error) = fill(&file, &header, &content, &tag) {
             // The partly written file is emptied, so that it takes no room on a full disk.
             let _ = file.set_len(0);
-            return Err(self.failed("writing the new file")(error));
+            return Err(self.failed("writing the new file", error));
         }
-        fs::rename(&new, &self.path).map_err(self.failed("putting the new file in its place"))?;
+        fs::rename(&new, &self.path).map_err(|error| self.failed("putting the new file in its place", error))?;
         let folder = File::open(parent(&self.path)).and_then(|folder| folder.sync_all());
-        folder.map_err(self.failed("making the new file last"))
+        folder.map_err(|error| self.failed("making the new file last", error))
     }
 
     /// Moves the file aside and logs the `reason`, a phrase such as "is damaged".
@@ -130,12 +131,19 @@ impl StateFile {
     fn try_set_aside(&self, reason: &str) -> Result<(), Error> {
         let moved = move_aside(&self.path);
         self.occupied.store(moved.is_err(), Ordering::Relaxed);
-        let (path, reason) = (self.path.clone(), reason.to_owned());
-        if let Some(aside) = moved.map_err(|error| Error::Occupied { path, reason: reason.clone(), error })? {
-            let (path, aside) = (self.path.display(), aside.display());
-            tracing::warn!("the state file {path} {reason}; it has been set aside as {aside}");
+        match moved {
+            Ok(None) => Ok(()),
+            Ok(Some(aside)) => {
+                let path = self.path.display();
+                let aside = aside.display();
+                tracing::warn!("the state file {path} {reason}; it has been set aside as {aside}");
+                Ok(())
+            }
+            Err(error) => {
+                let reason = reason.to_owned();
+                Err(Error::Occupied { path: self.path.clone(), reason, error })
+            }
         }
-        Ok(())
     }
 
     fn content(&self) -> Result<Option<Vec<u8>>, Unusable> {
@@ -188,30 +196,30 @@ impl StateFile {
         // The file is emptied only after it is locked: until then another server may be writing it.
         options.write(true).create(true).truncate(false).mode(MODE).custom_flags(harmless());
         for _ in 0..TRIES {
-            let file = options.open(new).map_err(self.failed("creating the new file"))?;
-            if !file.metadata().map_err(self.failed("creating the new file"))?.is_file() {
-                let error = io::Error::new(io::ErrorKind::InvalidInput, "its name belongs to no regular file");
-                return Err(self.failed("creating the new file")(error));
+            let file = options.open(new).map_err(|error| self.failed("creating the new file", error))?;
+            if !file.metadata().map_err(|error| self.failed("creating the new file", error))?.is_file() {
+                let error = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+                return Err(self.failed("creating the new file", error));
             }
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => break,
-                Err(TryLockError::Error(error)) => return Err(self.failed("locking the new file")(error)),
+                Err(TryLockError::Error(error)) => return Err(self.failed("locking the new file", error)),
             }
             // Between opening and locking, another server may have renamed the new file. Then it is
             // the state file and must not be emptied.
-            if is_at(&file, new).map_err(self.failed("locking the new file"))? {
-                file.set_len(0).map_err(self.failed("emptying the new file"))?;
-                file.set_permissions(Permissions::from_mode(MODE)).map_err(self.failed("protecting the new file"))?;
+            if is_at(&file, new).map_err(|error| self.failed("locking the new file", error))? {
+                file.set_len(0).map_err(|error| self.failed("emptying the new file", error))?;
+                file.set_permissions(Permissions::from_mode(MODE))
+                    .map_err(|error| self.failed("protecting the new file", error))?;
                 return Ok(file);
             }
         }
         Err(Error::Busy { path: self.path.clone() })
     }
 
-    fn failed(&self, step: &'static str) -> impl FnOnce(io::Error) -> Error {
-        let path = self.path.clone();
-        move |error| Error::Write { path, step, error }
+    fn failed(&self, step: &'static str, error: io::Error) -> Error {
+        Error::Write { path: self.path.clone(), step, error }
     }
 }
 
@@ -280,5 +288,8 @@ fn sibling(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
 }

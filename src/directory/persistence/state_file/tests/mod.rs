@@ -156,8 +156,8 @@ fn a_file_that_cannot_be_used_is_set_aside_as_it_is() {
         // Files changed in each region.
         (changed(0), "by another program"),
         (changed(7), "by another program"),
-        (changed(10), "sealed with another key"),
-        (changed(17), "sealed with another key"),
+        (changed(10), "encrypted with another key"),
+        (changed(17), "encrypted with another key"),
         (changed(18), "belongs to another credential"),
         (changed(33), "belongs to another credential"),
         (changed(34), "is damaged"),
@@ -190,8 +190,8 @@ fn a_file_that_cannot_be_used_is_set_aside_as_it_is() {
 fn a_file_of_another_key_or_another_owner_is_set_aside_and_can_be_put_back() {
     let key = |key: &str| key.to_owned().into();
     for (key, owner, why) in [
-        (key("another key that is long enough too"), "me", "is sealed with another key"),
-        (key("another key that is long enough too"), "you", "is sealed with another key"),
+        (key("another key that is long enough too"), "me", "is encrypted with another key"),
+        (key("another key that is long enough too"), "you", "is encrypted with another key"),
         (key(KEY), "you", "belongs to another credential"),
     ] {
         let (_folder, path) = holding(b"content");
@@ -211,14 +211,14 @@ fn what_is_no_file_or_cannot_be_read_is_set_aside() {
     fs::write(path.join("inside"), "kept").unwrap();
     let (content, lines) = logged(|| file.read());
     assert_eq!((content, lines.len()), (None, 1));
-    assert!(lines[0].contains("is no regular file; it has been set aside"), "{lines:?}");
+    assert!(lines[0].contains("is not a regular file; it has been set aside"), "{lines:?}");
     assert_eq!(fs::read(aside(&path, 1).join("inside")).unwrap(), b"kept");
 
     // A link to itself leads to no file.
     symlink(&path, &path).unwrap();
     let (content, lines) = logged(|| file.read());
     assert_eq!((content, lines.len()), (None, 1));
-    assert!(lines[0].contains("is no regular file") && lines[0].ends_with("set-aside-2"), "{lines:?}");
+    assert!(lines[0].contains("is not a regular file") && lines[0].ends_with("set-aside-2"), "{lines:?}");
 
     // Only root can read a file without permissions.
     file.write(*b"content").unwrap();
@@ -248,7 +248,7 @@ fn neither_a_link_nor_a_device_nor_a_pipe_is_read() {
         }
         let (content, lines) = logged(|| at(&path).read());
         assert_eq!((content, lines.len()), (None, 1), "{what}");
-        assert!(lines[0].contains("is no regular file"), "{what}: {lines:?}");
+        assert!(lines[0].contains("is not a regular file"), "{what}: {lines:?}");
         assert!(lines[0].ends_with(&format!("other.set-aside-{place}")), "{what}: {lines:?}");
     }
     assert_eq!(at(&real).read().as_deref(), Some(&b"content"[..]), "what a link leads to is left alone");
@@ -281,7 +281,7 @@ fn a_pipe_where_the_new_file_is_to_be_is_an_error_and_no_wait() {
     assert!(without_reader.contains("cannot be written: creating the new file"), "{without_reader}");
     let reader = fs::OpenOptions::new().read(true).write(true).open(&new).unwrap();
     let with_reader = at(&path).write(*b"new").unwrap_err().to_string();
-    assert!(with_reader.contains("belongs to no regular file"), "{with_reader}");
+    assert!(with_reader.contains("is not a regular file"), "{with_reader}");
     drop(reader);
     assert_eq!(at(&path).read().as_deref(), Some(&b"old"[..]));
     assert_eq!(names(&folder), ["state", "state.new"]);
