@@ -6,7 +6,9 @@ use clap::{ArgMatches, Args as _, FromArgMatches as _, ValueEnum};
 use url::Url;
 
 use crate::config::args::{LISTEN, LogArgs, PersonioArgs, ScimArgs};
-use crate::config::{Error, Personio, Scim, environment, mapping, parsers, personio, refuse_missing, scim, suggestion};
+use crate::config::{
+    Error, Personio, Scim, configuration_file, environment, invalid_arguments, parsers, personio, refuse_missing, scim,
+};
 use crate::mapping::Policy;
 
 /// Settings of the reading side, with the same meaning as for `serve`.
@@ -150,30 +152,30 @@ impl Reading {
 /// without clients is not an error here.
 fn serving(config: Option<&String>) -> Result<Scim, Error> {
     let command = environment::without_empty_variables(ScimArgs::augment_args(clap::Command::new("serve")));
-    let wrong = |error: clap::Error| Error(suggestion::complaint(&error));
     let command = LogArgs::augment_args(command);
     let mut arguments = vec!["serve".to_owned()];
-    arguments.extend(config.map(|path| format!("--config={path}")));
-    let matches = command.try_get_matches_from(arguments).map_err(wrong)?;
-    LogArgs::from_arg_matches(&matches).map_err(wrong)?.settings()?;
-    let args = ScimArgs::from_arg_matches(&matches).map_err(wrong)?;
-    scim::<ScimArgs>(&args, &matches, parsers::secret(parsers::BEARER_TOKEN, &matches)?)
+    if let Some(path) = config {
+        arguments.push(format!("--config={path}"));
+    }
+    let matches = command.try_get_matches_from(arguments).map_err(invalid_arguments)?;
+    LogArgs::from_arg_matches(&matches).map_err(invalid_arguments)?.settings()?;
+    let args = ScimArgs::from_arg_matches(&matches).map_err(invalid_arguments)?;
+    let token = parsers::secret(parsers::BEARER_TOKEN, &matches)?;
+    scim::<ScimArgs>(&args, &matches, token)
 }
 
 fn reading(args: &ReadingArgs, matches: &ArgMatches) -> Result<Reading, Error> {
     environment::refuse_unknown()?;
     refuse_missing(&args.personio, false, matches)?;
-    let local = format!("http://{LISTEN}");
-    let public_url = parsers::given("public_url", matches).map_or(local.as_str(), String::as_str);
+    let public_url = match parsers::given("public_url", matches) {
+        Some(url) => parsers::public_url(url)?,
+        None => parsers::public_url(&format!("http://{LISTEN}"))?,
+    };
     Ok(Reading {
         personio: personio(&args.personio, matches)?,
         // The file's clients are not used here, but errors in them are reported.
-        policy: parsers::given("config", matches)
-            .map(|path| mapping::read(path))
-            .transpose()?
-            .unwrap_or_default()
-            .policy,
-        public_url: parsers::public_url(public_url)?,
+        policy: configuration_file(matches)?.policy,
+        public_url,
         max_change: parsers::percent(parsers::MAX_CHANGE, &args.max_change)?,
     })
 }
