@@ -16,13 +16,14 @@ use crate::mapping::Policy;
 pub(super) struct ReadingArgs {
     #[command(flatten)]
     personio: PersonioArgs,
-    /// Configuration file (TOML): the mapping, and the clients
+    /// Configuration file (TOML): mapping, clients, issuers and trusted proxies
     #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
     config: Option<String>,
-    /// URL under which clients reach the server, without /scim/v2: it begins `meta.location`
+    /// URL under which clients reach the server, without /scim/v2; `meta.location` begins with it
     #[arg(long, env = "SCIM_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// 100% accepts a company in which most persons have no status or e-mail address
+    /// Limit of the completeness check: 100% accepts a company in which most persons have no status
+    /// or e-mail address
     #[arg(long, env = "SCIM_MAX_CHANGE", value_name = "PERCENT", default_value = "20%")]
     max_change: String,
 }
@@ -59,7 +60,7 @@ pub struct Checking {
 pub struct ExportArgs {
     #[command(flatten)]
     reading: ReadingArgs,
-    /// How users are written
+    /// Format of the users
     #[arg(long, value_enum, default_value_t = Format::Ndjson)]
     pub format: Format,
     /// File to write, which appears once it is complete [default: standard output]
@@ -77,7 +78,7 @@ pub struct ExportArgs {
     /// Sort by this attribute
     #[arg(long, value_name = "NAME")]
     pub sort_by: Option<String>,
-    /// ascending or descending
+    /// Sort order: ascending or descending
     #[arg(long, value_name = "ORDER")]
     pub sort_order: Option<String>,
     /// Maximum number of users to export
@@ -93,15 +94,15 @@ pub struct ExportArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     reading: ReadingArgs,
-    /// Show more: which attributes persons have, all custom attributes, and how a few persons would
+    /// Show the attributes that persons have, all custom attributes, and a few persons as they would
     /// be served
     #[arg(long, short)]
     pub verbose: bool,
-    /// Number of persons for whom to show how each SCIM attribute is made, 0 to 20; implies
-    /// --verbose [default: 3]
+    /// Number of persons to show, with the source of each SCIM attribute, 0 to 20; implies --verbose
+    /// [default: 3]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=20))]
     pub sample: Option<u8>,
-    /// Show their values, and not only the first letter and the length; implies --verbose
+    /// Show complete values of persons, not only first letter and length; implies --verbose
     #[arg(long)]
     pub show_values: bool,
     /// Print JSON
@@ -116,8 +117,8 @@ pub enum Format {
     Ndjson,
     /// One SCIM list response
     Json,
-    /// A table with a heading; what has several values has `;` between them. What a spreadsheet
-    /// would take for a formula gets an apostrophe in front
+    /// Table with a heading; several values of one attribute have `;` between them. Text that a
+    /// spreadsheet would run as a formula gets an apostrophe in front
     Csv,
 }
 
