@@ -155,7 +155,12 @@ pub(super) const LISTEN: &str = "127.0.0.1:8080";
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Population {
     /// Number of persons
-    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
     pub persons: u32,
     /// Seed of the generated data: another number generates other persons
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
@@ -191,10 +196,20 @@ pub struct SimulatorArgs {
     #[arg(long, value_name = "SECRET", default_value = "demo-secret")]
     pub client_secret: String,
     /// Number of requests a second that each endpoint allows
-    #[arg(long, value_name = "NUMBER", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub rate: u32,
     /// Number of requests at once that each endpoint allows
-    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub burst: u32,
     /// Settings of the log.
     #[command(flatten)]

@@ -191,7 +191,10 @@ fn issuer(table: IssuerTable) -> Result<Issuer, String> {
     }
     let algorithms = algorithms.unwrap_or_else(|| Algorithm::ALL.to_vec());
     if algorithms.is_empty() {
-        return Err(format!("{place}: algorithms is empty, so no token would be accepted; list one or remove the key"));
+        return Err(format!(
+            "{place}: algorithms is empty, so no token would be accepted; list one or remove \
+             the key"
+        ));
     }
     let jwks_url = parsers::keys_url(&format_args!("{place}: jwks_url"), &jwks_url);
     let jwks_url = jwks_url.map_err(|error| error.0)?;
@@ -202,7 +205,10 @@ fn issuer(table: IssuerTable) -> Result<Issuer, String> {
 fn networks_of(place: &str, names: Option<Vec<String>>) -> Result<Option<Networks>, String> {
     let Some(names) = names else { return Ok(None) };
     if names.is_empty() {
-        return Err(format!("{place}: networks is empty, so no request would be accepted; list one or remove the key"));
+        return Err(format!(
+            "{place}: networks is empty, so no request would be accepted; list one or remove \
+             the key"
+        ));
     }
     match Networks::named(&names) {
         Ok(networks) => Ok(Some(networks)),
@@ -221,8 +227,8 @@ fn moment(expiry: &Expiry) -> Result<Timestamp, String> {
     }
     start_of_date(&text).ok_or_else(|| {
         format!(
-            "expires: invalid date or time `{text}`: expected a date or a time with its offset, for \
-             example 2027-12-31"
+            "expires: invalid date or time `{text}`: expected a date or a time with its offset, \
+             for example 2027-12-31"
         )
     })
 }
@@ -366,11 +372,7 @@ mod tests {
             (None, None, Ok(1)),
             (Some(&own), Some(&webhook), Ok(2)),
             (None, Some(&own), Ok(1)),
-            (
-                Some(&secret(SECRET)),
-                None,
-                Err("--bearer-token (SCIM_BEARER_TOKEN) is the same as the token of the client `okta`"),
-            ),
+            (Some(&secret(SECRET)), None, Err("(SCIM_BEARER_TOKEN) is the same as the token of the client `okta`")),
             (Some(&own), Some(&own), Err("(SCIM_WEBHOOK_TOKEN) is the same as --bearer-token (SCIM_BEARER_TOKEN)")),
             (None, Some(&secret(SECRET)), Err("(SCIM_WEBHOOK_TOKEN) is the same as the token of the client `okta`")),
         ] {

@@ -37,8 +37,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Read the whole directory once and write it to a file or standard output
     ///
-    /// It needs the same settings as `serve` for Personio and the mapping, opens no port, and
-    /// accepts the filters, attributes and sort orders that the server accepts. An export that
+    /// The command needs the same settings as `serve` for Personio and the mapping, opens no port,
+    /// and accepts the filters, attributes and sort orders that the server accepts. An export that
     /// fails writes nothing.
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),

@@ -60,7 +60,10 @@ pub(super) fn refuse_unknown() -> Result<(), Error> {
     }
     let named = named.join(", ");
     let (variables, them) = if unknown.len() == 1 { ("variable", "it") } else { ("variables", "them") };
-    Err(Error(format!("unknown {variables} {named}: unset {them}, or see `personio-scim serve --help` for all names")))
+    Err(Error(format!(
+        "unknown {variables} {named}: unset {them}, or see `personio-scim serve --help` for all \
+         names"
+    )))
 }
 
 /// Returns the variables with one of our prefixes that no command has.

@@ -276,7 +276,8 @@ fn custom(attribute: Attribute, names: &mut HashSet<String>) -> Result<Custom, S
     let Attribute { id, global_id, name, kind, multi_valued } = attribute;
     if !scim::is_attribute_name(&name) {
         return Err(format!(
-            "custom_attribute: invalid name `{name}`: expected a letter, followed by letters and digits"
+            "custom_attribute: invalid name `{name}`: expected a letter, followed by letters and \
+             digits"
         ));
     }
     if !names.insert(name.to_lowercase()) {

@@ -94,12 +94,12 @@ pub struct ExportArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     reading: ReadingArgs,
-    /// Show the attributes that persons have, all custom attributes, and a few persons as they would
-    /// be served
+    /// Show the attributes that persons have, all custom attributes, and a few persons as they
+    /// would be served
     #[arg(long, short)]
     pub verbose: bool,
-    /// Number of persons to show, with the source of each SCIM attribute, 0 to 20; implies --verbose
-    /// [default: 3]
+    /// Number of persons to show, with the source of each SCIM attribute, 0 to 20; implies
+    /// --verbose [default: 3]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=20))]
     pub sample: Option<u8>,
     /// Show complete values of persons, not only first letter and length; implies --verbose
@@ -113,9 +113,9 @@ pub struct CheckArgs {
 /// Format of the exported users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// One user on each line, in JSON
+    /// JSON Lines: one user on each line
     Ndjson,
-    /// One SCIM list response
+    /// SCIM list response in JSON
     Json,
     /// Table with a heading; several values of one attribute have `;` between them. Text that a
     /// spreadsheet would run as a formula gets an apostrophe in front

@@ -50,7 +50,8 @@ settings! {
     MAX_RESULTS = "--max-results", "SCIM_MAX_RESULTS";
     ANNOUNCE_PAGINATION = "--announce-pagination", "SCIM_ANNOUNCE_PAGINATION";
     MAX_CONNECTIONS = "--max-connections", "SCIM_MAX_CONNECTIONS";
-    MAX_CONNECTIONS_PER_ADDRESS = "--max-connections-per-address", "SCIM_MAX_CONNECTIONS_PER_ADDRESS";
+    MAX_CONNECTIONS_PER_ADDRESS =
+        "--max-connections-per-address", "SCIM_MAX_CONNECTIONS_PER_ADDRESS";
     MAX_FILTER_LENGTH = "--max-filter-length", "SCIM_MAX_FILTER_LENGTH";
     MAX_FILTER_DEPTH = "--max-filter-depth", "SCIM_MAX_FILTER_DEPTH";
     CONFIG = "--config", "SCIM_CONFIG";
@@ -186,7 +187,8 @@ pub(super) fn token(setting: &dyn fmt::Display, token: SecretString) -> Result<S
     }
     if text.len() < SHORTEST_TOKEN {
         return Err(Error(format!(
-            "{setting} is shorter than {SHORTEST_TOKEN} characters; make one with `openssl rand -hex 32`"
+            "{setting} is shorter than {SHORTEST_TOKEN} characters; make one with `openssl \
+             rand -hex 32`"
         )));
     }
     Ok(text.into())

@@ -44,7 +44,8 @@ pub(super) fn state(matches: &ArgMatches) -> Result<Option<State>, Error> {
 fn checked_key(key: SecretString) -> Result<SecretString, Error> {
     if key.expose_secret().chars().count() < SHORTEST_KEY {
         return Err(Error(format!(
-            "{STATE_KEY} is shorter than {SHORTEST_KEY} characters; make one with `openssl rand -hex 32`"
+            "{STATE_KEY} is shorter than {SHORTEST_KEY} characters; make one with `openssl \
+             rand -hex 32`"
         )));
     }
     Ok(key)

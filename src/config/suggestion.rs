@@ -63,7 +63,7 @@ fn synonym(word: &str) -> Option<String> {
     None
 }
 
-/// Returns the rank of a candidate, or `None` if `word` is no misspelling of it. The lowest rank is
+/// Returns the rank of a candidate, or `None` if `word` is not similar to it. The lowest rank is
 /// the most likely one. All texts are the letters that are compared.
 fn rank(word: &str, candidate: &str, synonym: Option<&str>) -> Option<usize> {
     if synonym.is_some_and(|own| candidate.ends_with(own)) {
