@@ -6,7 +6,6 @@ use crate::cli::check::mask;
 use crate::cli::check::mask::Shown;
 use crate::cli::check::word;
 use crate::diagnostics::preflight::{CustomAttribute, Finding, Outcome, Presence, Report, Standing};
-use crate::personio::ToldLimit;
 
 /// Returns the report as one JSON document.
 pub(super) fn json(report: &Report, shown: Shown) -> Value {
@@ -20,13 +19,21 @@ pub(super) fn json(report: &Report, shown: Shown) -> Value {
         }
         persons.push(attributes);
     }
+    let mut limits = Vec::with_capacity(report.limits.len());
+    for limit in &report.limits {
+        limits.push(json!({
+            "endpoint": limit.endpoint.route(),
+            "perSecond": limit.per_second,
+            "burst": limit.burst,
+        }));
+    }
     json!({
         "outcome": word(outcome),
         "requests": report.requests,
         "findings": array(&report.findings, finding),
         "attributes": array(&report.presence, presence),
         "customAttributes": array(&report.custom, custom),
-        "limits": array(&report.limits, limit),
+        "limits": limits,
         "persons": persons,
     })
 }
@@ -43,11 +50,6 @@ fn finding(finding: &Finding) -> Value {
 fn presence(presence: &Presence) -> Value {
     let Presence { attribute, found, of, .. } = presence;
     json!({"attribute": attribute, "found": found, "of": of})
-}
-
-fn limit(limit: &ToldLimit) -> Value {
-    let ToldLimit { endpoint, per_second, burst } = limit;
-    json!({"endpoint": endpoint.route(), "perSecond": per_second, "burst": burst})
 }
 
 fn custom(attribute: &CustomAttribute) -> Value {

@@ -40,8 +40,8 @@ pub(super) fn write(report: &Report, details: Option<Shown>, out: &mut impl Writ
     let closing = if failed_steps(&report.findings).is_empty() { format!("{result} {cost}") } else { cost };
     paragraph(&closing, "", out)?;
     if details.is_none() && !report.presence.is_empty() {
-        let hint = "--verbose shows which attributes persons have, all custom attributes, and a few \
-                    persons as they would be served.";
+        let hint = "--verbose shows which attributes persons have, all custom attributes, and a \
+                    few persons as they would be served.";
         paragraph(hint, "", out)?;
     }
     out.flush()
