@@ -31,7 +31,7 @@ use crate::connections::{Listening, OpenFiles, Registry};
 use crate::directory;
 use crate::directory::persistence::state_file::StateFile;
 use crate::directory::{Directory, Freshness, MaxChange};
-use crate::personio::{Client, Limits, Retry, Settings};
+use crate::personio::{Client, Limits, Retry, Settings, Traffic};
 use crate::scim::{BrokenDocument, CursorKey, Locations, Vocabulary};
 use crate::server;
 use crate::server::Pages;
@@ -83,13 +83,13 @@ pub enum StartError {
         error: io::Error,
     },
     /// No HTTPS client can be built.
-    #[error("no HTTPS client: {0}; are CA certificates installed?")]
+    #[error("the HTTPS client cannot be built: {0}; check that CA certificates are installed")]
     Client(reqwest::Error),
     /// No HTTPS server can be built.
-    #[error("no HTTPS server: {0}")]
+    #[error("the HTTPS server cannot be built: {0}")]
     Tls(#[from] rustls::Error),
     /// A schema document that is compiled into the program is invalid.
-    #[error("a discovery document is broken: {0}")]
+    #[error("invalid discovery document: {0}")]
     Discovery(#[from] BrokenDocument),
     /// The HTTP server cannot be started.
     #[error("the server cannot be started: {0}")]
@@ -153,42 +153,28 @@ impl Application {
     /// Returns an error when an address cannot be bound or a part cannot be built.
     pub fn build(config: Config, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Self, StartError> {
         let Config { personio, scim } = config;
-        let freshness = freshness(&scim, tuning);
         let open_files = connections::raise_limit();
         let upstream_files = personio.max_concurrency.saturating_add(OTHER_UPSTREAM_FILES);
         let limits = limits(&scim, open_files, upstream_files);
         let (listener, address) = bind(LISTEN, scim.listen)?;
-        let metrics = scim.metrics_listen.map(|address| bind(METRICS_LISTEN, address)).transpose()?;
-        let scheme = if scim.tls.is_some() { "https" } else { "http" };
-        let public_url = scim.public_url.map_or_else(|| format!("{scheme}://{address}"), |url| url.to_string());
-        let base_url = base_url(&public_url);
-        let tls = scim.tls.map(|pair| Served::new(pair, Arc::clone(&clock)));
-        let locations = Locations::new(&base_url);
-        let vocabulary = Arc::new(Vocabulary::new(&locations, scim.max_results, &scim.policy.served_attributes())?);
+        let metrics_socket = match scim.metrics_listen {
+            None => None,
+            Some(address) => Some(bind(METRICS_LISTEN, address)?),
+        };
+        let base_url = base_url(&public_url(&scim, address));
         // The client secret is the one secret that every server has. It does not change when SCIM
         // clients are added or removed.
         let cursor_key = CursorKey::new(personio.client_secret.expose_secret().as_bytes());
-        let state_file = scim.state.map(|state| StateFile::new(state.path, &state.key, &personio.client_id));
-        let client = client(personio, &clock, tuning)?;
-        let traffic = client.traffic().clone();
-        let recency = Recency { recheck: scim.employment_recheck, trusted: scim.max_stale };
-        let source =
-            Arc::new(Source::new(client, scim.policy, vocabulary, locations.clone(), Arc::clone(&clock), recency));
-        let access = Access::new(scim.rules, Arc::clone(&clock), Handle::current()).map_err(StartError::Client)?;
-        let proxies = access.clone();
-        let registry = Registry::new(limits, Box::new(move |address| proxies.is_trusted_proxy(address)));
-        let (max_change, runtime) = (MaxChange(scim.max_change), Handle::current());
-        let directory = Directory::new(
-            Arc::clone(&source) as Arc<dyn directory::Source>,
-            freshness,
-            max_change,
-            state_file,
-            clock,
-            runtime,
-        );
+        let reading_side = ReadingSide::build(personio, &scim, &base_url, &clock, tuning)?;
+        let ReadingSide { source, directory, locations, traffic } = reading_side;
+        let tls = scim.tls.map(|pair| Served::new(pair, Arc::clone(&clock)));
+        let access = Access::new(scim.rules, clock, Handle::current());
+        let access = access.map_err(StartError::Client)?;
+        let registry = registry(limits, &access);
         directory.recall();
         directory.warm_up();
         directory.keep_fresh();
+
         let settings = Arc::new(ArcSwap::from_pointee(told(scim.told)));
         let live = Live {
             settings: Arc::clone(&settings),
@@ -208,19 +194,13 @@ impl Application {
             filter_limits: scim.filter_limits,
             base_url: base_url.clone(),
             settings,
-            pages: Pages { status: scim.status_page, metrics: metrics.is_none() },
-            register: Box::new({
-                let connections = Arc::clone(&registry);
-                move |registry| {
-                    traffic.register(registry);
-                    connections.register(registry);
-                    open_files.register(registry);
-                    let about = "Lines of the log that were dropped because standard error was not read in time";
-                    registry.register("log_lines_dropped", about, dropped_lines());
-                }
-            }),
+            pages: Pages { status: scim.status_page, metrics: metrics_socket.is_none() },
+            register: register_parts(traffic, Arc::clone(&registry), open_files),
         }));
-        let metrics = metrics.map(|bound| serve_metrics(bound, &state)).transpose().map_err(StartError::Server)?;
+        let metrics = match metrics_socket {
+            None => None,
+            Some(socket) => Some(serve_metrics(socket, &state).map_err(StartError::Server)?),
+        };
         let server = serve(listener, state, registry, tls.as_ref(), tuning)?;
         Ok(Self { server, metrics, live, directory, address, base_url })
     }
@@ -260,14 +240,17 @@ impl Application {
     /// # Errors
     /// Returns an error when a listener fails.
     pub async fn run(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let servers: Vec<Server> = [self.server].into_iter().chain(self.metrics.map(|(server, _)| server)).collect();
+        let mut servers = vec![self.server];
+        if let Some((metrics_server, _)) = self.metrics {
+            servers.push(metrics_server);
+        }
         let handles: Vec<ServerHandle> = servers.iter().map(Server::handle).collect();
         let mut running: JoinSet<io::Result<()>> = servers.into_iter().collect();
         tokio::select! {
             Some(ended) = running.join_next() => return ended.map_err(io::Error::other)?,
             () = stop => {}
         }
-        tracing::info!("stopping: running requests may end");
+        tracing::info!("stopping: running requests have up to {GRACE} s to end");
         // Stopping one server after the other would take the sum of their times.
         join_all(handles.iter().map(|handle| handle.stop(true))).await;
         while let Some(ended) = running.join_next().await {
@@ -275,6 +258,77 @@ impl Application {
         }
         Ok(())
     }
+}
+
+/// Parts that read Personio and own the current snapshot.
+struct ReadingSide {
+    source: Arc<Source>,
+    directory: Directory,
+    locations: Locations,
+    traffic: Traffic,
+}
+
+impl ReadingSide {
+    /// Builds the parts. They send no request yet.
+    fn build(
+        personio: config::Personio,
+        scim: &config::Scim,
+        base_url: &str,
+        clock: &Arc<dyn Clock>,
+        tuning: Tuning,
+    ) -> Result<Self, StartError> {
+        let locations = Locations::new(base_url);
+        let attributes = scim.policy.served_attributes();
+        let vocabulary = Arc::new(Vocabulary::new(&locations, scim.max_results, &attributes)?);
+        let state_file =
+            scim.state.as_ref().map(|state| StateFile::new(state.path.clone(), &state.key, &personio.client_id));
+        let client = client(personio, clock, tuning)?;
+        let traffic = client.traffic().clone();
+        let recency = Recency { recheck: scim.employment_recheck, trusted: scim.max_stale };
+        let source = Arc::new(Source::new(
+            client,
+            scim.policy.clone(),
+            vocabulary,
+            locations.clone(),
+            Arc::clone(clock),
+            recency,
+        ));
+        let directory = Directory::new(
+            Arc::clone(&source) as Arc<dyn directory::Source>,
+            freshness(scim, tuning),
+            MaxChange(scim.max_change),
+            state_file,
+            Arc::clone(clock),
+            Handle::current(),
+        );
+        Ok(Self { source, directory, locations, traffic })
+    }
+}
+
+/// Returns the URL under which clients reach a server that listens on `address`.
+fn public_url(scim: &config::Scim, address: SocketAddr) -> String {
+    match &scim.public_url {
+        Some(url) => url.to_string(),
+        None if scim.tls.is_some() => format!("https://{address}"),
+        None => format!("http://{address}"),
+    }
+}
+
+/// Creates the registry of connections. Trusted proxies are exempt from the limit for each address.
+fn registry(limits: connections::Limits, access: &Access) -> Arc<Registry> {
+    let access = access.clone();
+    Registry::new(limits, Box::new(move |address| access.is_trusted_proxy(address)))
+}
+
+/// Returns the callback that registers the metrics of parts that the endpoints do not know.
+fn register_parts(traffic: Traffic, connections: Arc<Registry>, open_files: OpenFiles) -> server::Register {
+    Box::new(move |registry| {
+        traffic.register(registry);
+        connections.register(registry);
+        open_files.register(registry);
+        let about = "Lines of the log that were dropped because standard error was not read in time";
+        registry.register("log_lines_dropped", about, dropped_lines());
+    })
 }
 
 fn freshness(scim: &config::Scim, tuning: Tuning) -> Freshness {
@@ -314,8 +368,11 @@ fn dropped_lines() -> Counter {
 }
 
 fn told(settings: Vec<Told>) -> Vec<server::Setting> {
-    let setting = |Told { flag: name, value, is_chosen }| server::Setting { name, value, is_chosen };
-    settings.into_iter().map(setting).collect()
+    let mut shown = Vec::with_capacity(settings.len());
+    for Told { flag, value, is_chosen } in settings {
+        shown.push(server::Setting { name: flag, value, is_chosen });
+    }
+    shown
 }
 
 /// Returns advice for an address that cannot be bound, with a separator in front, or an empty text.
@@ -324,20 +381,33 @@ pub fn remedy(error: &io::Error) -> &'static str {
     const REMEDIES: [(io::ErrorKind, &str); 3] = [
         (
             io::ErrorKind::AddrInUse,
-            "; another program listens there, perhaps a personio-scim that still runs: stop it, or choose another port",
+            "; another program listens there, perhaps a personio-scim that still runs: stop it, or \
+             choose another port",
         ),
         (io::ErrorKind::PermissionDenied, "; choose a port from 1024 on, or allow this program to use lower ones"),
-        (io::ErrorKind::AddrNotAvailable, "; this machine has no such address: 0.0.0.0 stands for all that it has"),
+        (
+            io::ErrorKind::AddrNotAvailable,
+            "; this machine does not have this address: use 0.0.0.0 for all of its addresses",
+        ),
     ];
-    REMEDIES.iter().find(|(kind, _)| *kind == error.kind()).map_or("", |(_, remedy)| remedy)
+    for (kind, remedy) in REMEDIES {
+        if kind == error.kind() {
+            return remedy;
+        }
+    }
+    ""
 }
 
+/// Binds the address of a setting.
 fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let bound = TcpListener::bind(address).and_then(|listener| {
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    });
-    bound.map_err(|error| StartError::Listen { setting, address, error })
+    try_bind(address).map_err(|error| StartError::Listen { setting, address, error })
+}
+
+/// Binds an address, and returns the socket with the bound address, whose port is never 0.
+fn try_bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 /// Returns the limits on connections of clients, as far as the limit on open files allows.
@@ -359,8 +429,9 @@ fn limits(scim: &config::Scim, open_files: OpenFiles, upstream_files: usize) -> 
     tracing::warn!(
         limit = open_files.limit,
         known,
-        "the process may have {} files open, so {known} clients and {reserved} others can be connected at once instead \
-         of {} and {}: raise the limit (ulimit -n) or lower --max-connections",
+        "the process may have {} files open, so {known} clients and {reserved} others can be \
+         connected at once instead of {} and {}: raise the limit (ulimit -n) or lower \
+         --max-connections",
         open_files.limit,
         wanted.known,
         wanted.reserved
@@ -375,15 +446,6 @@ fn serve(
     tls: Option<&Arc<Served>>,
     tuning: Tuning,
 ) -> Result<Server, StartError> {
-    let app = move || {
-        // The middleware that is added last is the outermost. Each response is therefore counted
-        // and logged, and carries its request id.
-        App::new()
-            .app_data(web::Data::clone(&state))
-            .configure(|service| server::configure(service, &state))
-            .wrap(NormalizePath::trim())
-            .wrap(from_fn(server::watch))
-    };
     let tls = match tls {
         None => None,
         Some(served) => {
@@ -392,7 +454,16 @@ fn serve(
         }
     };
     let listening = Listening { listener, tls, registry, workers: None, shutdown_timeout: GRACE };
-    connections::start(listening, app).map_err(StartError::Server)
+    let started = connections::start(listening, move || {
+        // The middleware that is added last is the outermost. Each response is therefore counted
+        // and logged, and carries its request id.
+        App::new()
+            .app_data(web::Data::clone(&state))
+            .configure(|service| server::configure(service, &state))
+            .wrap(NormalizePath::trim())
+            .wrap(from_fn(server::watch))
+    });
+    started.map_err(StartError::Server)
 }
 
 /// Starts the listener for metrics. Its requests are not counted as requests of clients.
@@ -401,14 +472,19 @@ fn serve_metrics(
     state: &web::Data<server::State>,
 ) -> io::Result<(Server, SocketAddr)> {
     let state = web::Data::clone(state);
-    let app = move || {
+    let listening = Listening {
+        listener,
+        tls: None,
+        registry: Registry::new(METRICS_LIMITS, Box::new(|_| false)),
+        workers: Some(1),
+        shutdown_timeout: METRICS_GRACE,
+    };
+    let server = connections::start(listening, move || {
         App::new()
             .app_data(web::Data::clone(&state))
             .configure(server::configure_metrics)
             .wrap(NormalizePath::trim())
             .wrap(from_fn(server::watch_metrics))
-    };
-    let registry = Registry::new(METRICS_LIMITS, Box::new(|_| false));
-    let listening = Listening { listener, tls: None, registry, workers: Some(1), shutdown_timeout: METRICS_GRACE };
-    Ok((connections::start(listening, app)?, address))
+    })?;
+    Ok((server, address))
 }

@@ -28,7 +28,8 @@ pub fn survey(checking: Checking, clock: Arc<dyn Clock>, tuning: Tuning) -> Resu
     let Checking { reading, max_results, credential, .. } = checking;
     let locations = Locations::new(&base_url(reading.public_url.as_str()));
     let client = client(reading.personio, &clock, tuning)?;
-    Ok(Survey::new(client, reading.policy, locations, clock, reading.max_change < 1.0, max_results, credential))
+    let guards = reading.max_change < 1.0;
+    Ok(Survey::new(client, reading.policy, locations, clock, guards, max_results, credential))
 }
 
 impl Reader {
@@ -38,12 +39,13 @@ impl Reader {
     /// Returns an error when a schema document is invalid or no HTTPS client can be built.
     pub fn new(reading: Reading, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Self, StartError> {
         let locations = Locations::new(&base_url(reading.public_url.as_str()));
-        let vocabulary = Arc::new(Vocabulary::new(&locations, 0, &reading.policy.served_attributes())?);
+        let attributes = reading.policy.served_attributes();
+        let vocabulary = Arc::new(Vocabulary::new(&locations, 0, &attributes)?);
         let client = client(reading.personio, &clock, tuning)?;
         // There are no records of an earlier load whose age could matter.
         let recency = Recency { recheck: Duration::ZERO, trusted: Duration::ZERO };
-        let of_policy = Arc::clone(&vocabulary);
-        let source = Source::new(client, reading.policy, of_policy, locations, Arc::clone(&clock), recency);
+        let source =
+            Source::new(client, reading.policy, Arc::clone(&vocabulary), locations, Arc::clone(&clock), recency);
         Ok(Self { source, vocabulary, max_change: MaxChange(reading.max_change), clock })
     }
 

@@ -34,8 +34,10 @@ impl Live {
     /// Returns an error when the new settings cannot be applied. The old ones stay in force then.
     pub fn adopt(&self, config: Config) -> Result<(), StartError> {
         let Config { personio, scim } = config;
-        let vocabulary = Vocabulary::new(&self.locations, self.max_results, &scim.policy.served_attributes())?;
-        let (clients, issuers) = (scim.rules.clients.len(), scim.rules.issuers.len());
+        let attributes = scim.policy.served_attributes();
+        let vocabulary = Vocabulary::new(&self.locations, self.max_results, &attributes)?;
+        let clients = scim.rules.clients.len();
+        let issuers = scim.rules.issuers.len();
         self.access.replace(scim.rules).map_err(StartError::Client)?;
         self.settings.store(Arc::new(told(scim.told)));
         if let (Some(served), Some(pair)) = (&self.tls, scim.tls) {
@@ -56,7 +58,7 @@ impl Live {
             issuers,
             has_new_secret,
             has_new_mapping,
-            "the settings were read again: {clients} clients and {issuers} issuers may ask"
+            "the settings were read again: {clients} clients and {issuers} issuers are configured"
         );
         Ok(())
     }

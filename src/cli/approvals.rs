@@ -96,7 +96,9 @@ async fn answer(mut stream: UnixStream, directory: &Directory) -> io::Result<()>
 fn show(directory: &Directory) -> Answer {
     let Some(held) = directory.held_back() else { return Answer::NothingHeld };
     // Another change has replaced the held change just now.
-    let Some(affected) = directory.affected_users(held.id) else { return Answer::Another(held.id.to_string()) };
+    let Some(affected) = directory.affected_users(held.id) else {
+        return Answer::Another(held.id.to_string());
+    };
     let mut users = Vec::with_capacity(affected.len());
     for user in affected {
         let changes: Vec<&str> = user.kinds.iter().map(|kind| kind.words()).collect();
@@ -116,7 +118,8 @@ fn require_own_user(stream: &UnixStream) -> io::Result<()> {
     if user == geteuid().as_raw() || user == 0 {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("user {user} is neither this process's nor root")))
+    let message = format!("user {user} is neither the user of this process nor root");
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
 }
 
 #[cfg(target_os = "linux")]

@@ -21,7 +21,9 @@ pub(super) async fn run(args: &ApproveArgs) -> Result<(), Failure> {
     let held = match exchange(pid, &Request::Show).await? {
         Answer::Held(held) => held,
         Answer::NothingHeld => return Ok(writeln!(out, "Nothing is held back.")?),
-        other @ (Answer::Published(_) | Answer::Another(_) | Answer::Failed(_)) => return Err(unexpected(&other)),
+        other @ (Answer::Published(_) | Answer::Another(_) | Answer::Failed(_)) => {
+            return Err(unexpected(&other));
+        }
     };
     print(&held, args.show, &mut out)?;
     if !is_meant(&held, args, &mut out)? {
@@ -37,7 +39,7 @@ pub(super) async fn run(args: &ApproveArgs) -> Result<(), Failure> {
 fn print(held: &HeldChange, with_users: bool, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "Change {}: {}", held.id, held.own)?;
     if held.losses != held.own {
-        writeln!(out, "With what was lost within the last two hours: {}", held.losses)?;
+        writeln!(out, "With the losses of the last two hours: {}", held.losses)?;
     }
     if with_users {
         for user in &held.users {
@@ -58,8 +60,8 @@ fn is_meant(held: &HeldChange, args: &ApproveArgs, out: &mut impl Write) -> Resu
     }
     if !io::stdin().is_terminal() {
         return Err(Failure::Usage(format!(
-            "nobody can be asked, since standard input is no terminal: name the change (`personio-scim approve {}`), or \
-             say --yes",
+            "standard input is no terminal, so the change cannot be confirmed: name it \
+             (`personio-scim approve {}`) or use --yes",
             held.id
         )));
     }
@@ -71,7 +73,9 @@ fn is_meant(held: &HeldChange, args: &ApproveArgs, out: &mut impl Write) -> Resu
 }
 
 fn other_change(id: &str) -> Failure {
-    Failure::Failed(format!("not approved: the change that is held back is {id} by now; look at it again"))
+    Failure::Failed(format!(
+        "not approved: the change that is held back is now {id}; run `personio-scim approve` again"
+    ))
 }
 
 fn unexpected(answer: &Answer) -> Failure {
@@ -79,21 +83,25 @@ fn unexpected(answer: &Answer) -> Failure {
         Answer::Another(id) => other_change(id),
         Answer::Failed(reason) => Failure::Failed(format!("the change could not be published: {reason}")),
         Answer::Held(_) | Answer::NothingHeld | Answer::Published(_) => {
-            Failure::Failed("the server answers something else than it was asked".to_owned())
+            Failure::Failed("the server sent an unexpected response".to_owned())
         }
     }
 }
 
 async fn exchange(pid: u32, request: &Request) -> Result<Answer, Failure> {
-    let unreachable = |error: io::Error| {
-        Failure::Failed(format!(
-            "process {pid} is no personio-scim that this user may talk to ({error}); run this where the server runs and as \
-             its user, for example in its container"
-        ))
-    };
-    let mut stream = approvals::connect(pid).map_err(unreachable)?;
-    wire::write(&mut stream, request).await.map_err(unreachable)?;
-    wire::read(&mut stream, PUBLISHING).await.map_err(unreachable)
+    match try_exchange(pid, request).await {
+        Ok(answer) => Ok(answer),
+        Err(error) => Err(Failure::Failed(format!(
+            "process {pid} accepts no approval from this user ({error}); run this command where \
+             the server runs and as its user, for example in its container"
+        ))),
+    }
+}
+
+async fn try_exchange(pid: u32, request: &Request) -> io::Result<Answer> {
+    let mut stream = approvals::connect(pid)?;
+    wire::write(&mut stream, request).await?;
+    wire::read(&mut stream, PUBLISHING).await
 }
 
 /// Returns the process id of the server, which its health response contains.
@@ -102,8 +110,14 @@ async fn pid(server: &str) -> Result<u32, Failure> {
     // The response of a server that is not ready contains the process id as well.
     let (_, text) = ask(&url).await?;
     let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-    let pid = answer.get("pid").and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok());
-    pid.ok_or_else(|| Failure::Failed(format!("{url} is not answered by a personio-scim that can hold anything back")))
+    if let Some(pid) = answer.get("pid").and_then(Value::as_u64)
+        && let Ok(pid) = u32::try_from(pid)
+    {
+        return Ok(pid);
+    }
+    Err(Failure::Failed(format!(
+        "the response of {url} is not that of a personio-scim server: it contains no process id"
+    )))
 }
 
 #[cfg(test)]
@@ -131,7 +145,7 @@ mod tests {
         for answer in answers {
             let (_server, address) = server(&answer).await;
             let failure = pid(&address).await.unwrap_err().to_string();
-            assert!(failure.contains("is not answered by a personio-scim"), "{answer}");
+            assert!(failure.contains("is not that of a personio-scim server"), "{answer}");
         }
     }
 
@@ -144,6 +158,6 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_listens_to_no_approval_is_told_so() {
         let failure = exchange(std::process::id(), &Request::Show).await.unwrap_err().to_string();
-        assert!(failure.contains("is no personio-scim that this user may talk to"), "{failure}");
+        assert!(failure.contains("accepts no approval from this user"), "{failure}");
     }
 }

@@ -28,16 +28,19 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Fai
     let _logs = start_logs(&args.logs)?;
     #[cfg(feature = "otlp")]
     let traces = crate::cli::start_traces(&scim)?;
-    let (stop, approvals) = (stop_signal()?, approval_signal()?);
+    let stop = stop_signal()?;
+    let approvals = approval_signal()?;
 
     let options = Options { rate: Some(RATE), ..Options::default() };
-    let (client_id, client_secret) = (options.client_id.clone(), options.client_secret.clone().into());
+    let client_id = options.client_id.clone();
+    let client_secret = options.client_secret.clone().into();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let (simulator, upstream) = Simulator::start(listener, world(args.population), options)?;
     let upstream_handle = upstream.handle();
     tokio::spawn(upstream);
 
-    let base_url = Url::parse(&simulator.base_url()).map_err(|error| Failure::Failed(error.to_string()))?;
+    let base_url = Url::parse(&simulator.base_url());
+    let base_url = base_url.map_err(|error| Failure::Failed(error.to_string()))?;
     let personio = Personio {
         base_url,
         client_id,
@@ -45,10 +48,13 @@ pub(super) async fn run(args: &DemoArgs, matches: &ArgMatches) -> Result<(), Fai
         app_id: HeaderValue::from_static("PERSONIO_SCIM"),
         max_concurrency: MAX_CONCURRENCY,
     };
-    let application = Application::build(Config { personio, scim }, Arc::new(SystemClock::new()), Tuning::default())?;
+    let config = Config { personio, scim };
+    let application = Application::build(config, Arc::new(SystemClock::new()), Tuning::default())?;
     pass_on(approvals, &application);
-    let status_page = has_status_page.then(|| application.base_url().trim_end_matches("/scim/v2"));
-    greet(&mut std::io::stdout(), args.population.persons, application.base_url(), token.expose_secret(), status_page)?;
+    let base_url = application.base_url();
+    let status_page = has_status_page.then(|| base_url.trim_end_matches("/scim/v2"));
+    let persons = args.population.persons;
+    greet(&mut std::io::stdout(), persons, base_url, token.expose_secret(), status_page)?;
     application.run(stop).await?;
     upstream_handle.stop(false).await;
     #[cfg(feature = "otlp")]
@@ -71,7 +77,7 @@ fn greet(
         writeln!(out, "  curl -sS -H 'Authorization: Bearer {token}' '{base_url}/{path}'")?;
     }
     if let Some(origin) = status_page {
-        writeln!(out, "\nOr open {origin}/status in a browser; the token is the password, and any user name will do.")?;
+        writeln!(out, "\nOr open {origin}/status in a browser, with the token as password and any user name.")?;
     }
     writeln!(out, "\nStop it with Ctrl-C.")?;
     out.flush()

@@ -31,13 +31,17 @@ pub(super) async fn ask(url: &str) -> Result<(StatusCode, String), Failure> {
             Some(advice) => advice.to_owned(),
         },
         Ok(answer) => return Ok(answer),
-        Err(error) => other_protocol(url).await.map_or_else(|| error.to_string(), str::to_owned),
+        Err(error) => match other_protocol(url).await {
+            None => error.to_string(),
+            Some(advice) => advice.to_owned(),
+        },
     };
     Err(Failure::Failed(format!("{url} does not answer: {reason}")))
 }
 
 async fn get(url: &str) -> reqwest::Result<(StatusCode, String)> {
-    let client = reqwest::Client::builder().no_proxy().redirect(Policy::none()).tls_certs_only([]).timeout(TIMEOUT);
+    let client = reqwest::Client::builder().no_proxy().redirect(Policy::none());
+    let client = client.tls_certs_only([]).timeout(TIMEOUT);
     // The server's certificate is valid for the host name that clients use, and it may have expired
     // or be exchanged just now. The health of the server does not depend on that. The request
     // contains no secret, and plain HTTP would not prove the identity of the server either.
@@ -53,11 +57,12 @@ async fn other_protocol(url: &str) -> Option<&'static str> {
     let (other, advice) = match url.split_once("://")? {
         ("http", rest) => (
             format!("https://{rest}"),
-            "it speaks TLS; name its certificate here as the server has it (--tls-cert or SCIM_TLS_CERT)",
+            "it speaks TLS; set the certificate of the server here too (--tls-cert, SCIM_TLS_CERT)",
         ),
         ("https", rest) => (
             format!("http://{rest}"),
-            "it speaks plain HTTP; leave the certificate out here (--tls-cert, SCIM_TLS_CERT), or give it to the server",
+            "it speaks plain HTTP; remove the certificate here (--tls-cert, SCIM_TLS_CERT), or set \
+             it for the server",
         ),
         _ => return None,
     };

@@ -127,7 +127,7 @@ fn pass_on(mut approvals: Signal, application: &Application) {
         }
     });
     if let Err(error) = approvals::listen(application.directory()) {
-        tracing::warn!("`approve` cannot reach this process ({error}); SIGUSR1 can");
+        tracing::warn!("`approve` cannot reach this process ({error}); send SIGUSR1 to approve");
     }
 }
 
@@ -153,12 +153,19 @@ async fn keep_rereading(mut hangups: Hangups, live: Live, read: impl Fn() -> Res
             return std::future::pending().await;
         }
         if hangups.had_terminal && !stderr().is_terminal() {
-            tracing::warn!("the terminal was closed: to outlive it, run as a service or with the log in a file");
+            tracing::warn!(
+                "the terminal was closed, so the server stops: to prevent this, run it as a \
+                 service, or with its log in a file"
+            );
             return;
         }
-        let adopted = read().map_err(Failure::from).and_then(|config| Ok(live.adopt(config)?));
-        if let Err(failure) = adopted {
+        if let Err(failure) = reload(&live, &read) {
             tracing::error!("the settings stay as they were: {failure}");
         }
     }
+}
+
+fn reload(live: &Live, read: &impl Fn() -> Result<Config, config::Error>) -> Result<(), Failure> {
+    live.adopt(read()?)?;
+    Ok(())
 }

@@ -15,13 +15,16 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Fa
     let _logs = start_logs(&args.logs)?;
     #[cfg(feature = "otlp")]
     let traces = crate::cli::start_traces(&config.scim)?;
-    let (stop, approvals, hangups) = (stop_signal()?, approval_signal()?, hangup_signal()?);
+    let stop = stop_signal()?;
+    let approvals = approval_signal()?;
+    let hangups = hangup_signal()?;
     let application = Application::build(config, Arc::new(SystemClock::new()), Tuning::default())?;
     pass_on(approvals, &application);
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let (address, base_url) = (application.address(), application.base_url());
+    let address = application.address();
+    let base_url = application.base_url();
     tracing::info!(%address, base_url, "listening on {address}; SCIM clients use {base_url}");
     if let Some(address) = application.metrics_address() {
         tracing::info!(%address, "metrics are at http://{address}/metrics");

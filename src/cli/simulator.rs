@@ -14,8 +14,10 @@ pub(super) async fn run(args: &SimulatorArgs) -> Result<(), Failure> {
     let address = config::listen_address(&args.listen)?;
     let _logs = start_logs(&args.logs)?;
     let stop = stop_signal()?;
-    let listener =
-        TcpListener::bind(address).map_err(|error| StartError::Listen { setting: "--listen", address, error })?;
+    let listener = match TcpListener::bind(address) {
+        Ok(listener) => listener,
+        Err(error) => return Err(StartError::Listen { setting: "--listen", address, error }.into()),
+    };
     let options = Options {
         client_id: args.client_id.clone(),
         client_secret: args.client_secret.clone(),
@@ -39,6 +41,7 @@ pub(super) async fn run(args: &SimulatorArgs) -> Result<(), Failure> {
 
 /// Generates the people of a simulated company, as of now.
 pub(super) fn world(population: Population) -> World {
-    let (now, seed) = (SystemClock::new().now(), population.seed);
+    let now = SystemClock::new().now();
+    let seed = population.seed;
     World::generate(population.persons as usize, seed, now).with_changes(seed, now)
 }

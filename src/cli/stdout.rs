@@ -14,7 +14,8 @@ pub(super) fn print(text: &[u8]) -> Result<(), Failure> {
 /// Returns success for a broken pipe: the reader has only stopped reading.
 pub(super) fn unless_closed(written: std::io::Result<()>) -> Result<(), Failure> {
     match written {
+        Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| Failure::Failed(format!("standard output: {error}"))),
+        Err(error) => Err(Failure::Failed(format!("standard output: {error}"))),
     }
 }

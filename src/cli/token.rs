@@ -40,10 +40,10 @@ fn new(output: TokenOutput) -> Result<(), Failure> {
 
 fn hash(output: TokenOutput) -> Result<(), Failure> {
     let mut text = String::new();
-    std::io::stdin()
-        .take(MAX_INPUT_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::Usage(format!("the token cannot be read from standard input: {error}")))?;
+    if let Err(error) = std::io::stdin().take(MAX_INPUT_BYTES + 1).read_to_string(&mut text) {
+        let problem = format!("the token cannot be read from standard input: {error}");
+        return Err(Failure::Usage(problem));
+    }
     if text.len() as u64 > MAX_INPUT_BYTES {
         let problem = format!("standard input is longer than {MAX_INPUT_BYTES} bytes: expected one token");
         return Err(Failure::Usage(problem));
@@ -51,7 +51,7 @@ fn hash(output: TokenOutput) -> Result<(), Failure> {
     // The token is read as the server reads it from a file: without line break, quotes and
     // `Bearer`.
     let Some(token) = config::client_token(&text) else {
-        let expected = "at least 16 letters, digits or signs, without blanks";
+        let expected = "at least 16 letters, digits or signs, without spaces";
         return Err(Failure::Usage(format!("standard input holds no token: {expected}")));
     };
     let hash = sha256(token.expose_secret());
@@ -64,7 +64,9 @@ fn hash(output: TokenOutput) -> Result<(), Failure> {
 /// Creates a random token.
 pub(super) fn random() -> Result<String, Failure> {
     let mut bytes = [0; BYTES];
-    rand::fill(&mut bytes).map_err(|_| Failure::Failed("the machine gives no random numbers".to_owned()))?;
+    if rand::fill(&mut bytes).is_err() {
+        return Err(Failure::Failed("cannot generate a random token".to_owned()));
+    }
     Ok(hexadecimal(&bytes))
 }
 
@@ -74,11 +76,12 @@ fn sha256(token: &str) -> String {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
-        text
-    })
+    }
+    text
 }
 
 #[cfg(test)]

@@ -22,10 +22,10 @@ pub struct ServeArgs {
 /// Settings of the log.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LogArgs {
-    /// What is logged: off, error, warn, info, debug or trace [default: as RUST_LOG says, or info]
+    /// Log level: off, error, warn, info, debug or trace [default: that of RUST_LOG, or info]
     #[arg(long, env = "SCIM_LOG_LEVEL", value_name = "LEVEL")]
     pub(super) log_level: Option<String>,
-    /// Form of the lines on standard error: text, json, or auto: text on a terminal, JSON otherwise
+    /// Format of the log: text, json, or auto (text on a terminal, JSON otherwise)
     #[arg(long, env = "SCIM_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
     pub(super) log_format: String,
 }
@@ -45,10 +45,10 @@ pub(super) struct PersonioArgs {
     /// Base URL of the Personio API; plain http only to this machine
     #[arg(long, env = "PERSONIO_BASE_URL", value_name = "URL", default_value = "https://api.personio.de")]
     pub(super) personio_base_url: String,
-    /// Sent to Personio as X-Personio-App-ID
+    /// Name of this program in requests to Personio (X-Personio-App-ID)
     #[arg(long, env = "PERSONIO_APP_ID", value_name = "NAME", default_value = "PERSONIO_SCIM")]
     pub(super) personio_app_id: String,
-    /// Most requests to Personio that are in flight at once
+    /// Maximum number of concurrent requests to Personio, 1 to 256
     #[arg(long, env = "PERSONIO_MAX_CONCURRENCY", value_name = "NUMBER", default_value = "16")]
     pub(super) personio_max_concurrency: String,
 }
@@ -59,93 +59,91 @@ pub(super) struct ScimArgs {
     /// Address and port to listen on
     #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = LISTEN)]
     pub(super) listen: String,
-    /// PEM file with the certificate of the server, and after it those that lead to a root: clients
-    /// speak TLS then
+    /// PEM file with the certificate of the server, followed by its chain; with it, the server
+    /// speaks TLS
     #[arg(long, env = "SCIM_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<String>,
-    /// PEM file with its private key
+    /// PEM file with the private key of the certificate
     #[arg(long, env = "SCIM_TLS_KEY", value_name = "FILE")]
     tls_key: Option<String>,
     /// URL under which clients reach this server, without /scim/v2 [default: http:// or, with TLS,
     /// https:// and the listen address]
     #[arg(long, env = "SCIM_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// Token that SCIM clients present; `serve` needs this one, or clients in the configuration
-    /// file
+    /// Token that SCIM clients present; `serve` needs it, unless the configuration file has clients
     #[arg(long, env = "SCIM_BEARER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     bearer_token: Option<String>,
-    /// File that holds the token
+    /// File that holds the token of SCIM clients
     #[arg(long, env = "SCIM_BEARER_TOKEN_FILE", value_name = "FILE")]
     bearer_token_file: Option<String>,
-    /// Token that Personio's webhooks present; without one there is no /webhooks/personio
+    /// Token that Personio's webhooks present; without it, there is no /webhooks/personio
     #[arg(long, env = "SCIM_WEBHOOK_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     webhook_token: Option<String>,
     /// File that holds the token of the webhooks
     #[arg(long, env = "SCIM_WEBHOOK_TOKEN_FILE", value_name = "FILE")]
     webhook_token_file: Option<String>,
-    /// Address and port for /metrics alone, with /health; without it they are where everything is
+    /// Separate address and port for /metrics, with /health [default: the address of SCIM]
     #[arg(long, env = "SCIM_METRICS_LISTEN", value_name = "ADDRESS")]
     metrics_listen: Option<String>,
-    /// Whether there is a page at /status for people with a browser and a token: on or off
+    /// Status page at /status, for people with a browser and a token: on or off
     #[arg(long, env = "SCIM_STATUS_PAGE", value_name = "SWITCH", default_value = "on")]
     pub(super) status_page: String,
-    /// OpenTelemetry collector that gets a trace of each request by OTLP over HTTP, without
-    /// /v1/traces
+    /// URL of the OpenTelemetry collector that receives a trace of each request (OTLP over HTTP),
+    /// without /v1/traces
     #[cfg(feature = "otlp")]
     #[arg(long, env = "SCIM_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<String>,
-    /// How old served data may be before a request refreshes it
+    /// Age of the data after which a request refreshes it
     #[arg(long, env = "SCIM_CACHE_TTL", value_name = "TIME", default_value = "5m")]
     pub(super) cache_ttl: String,
-    /// How long a request waits for fresher data
+    /// Maximum time that a request waits for fresher data
     #[arg(long, env = "SCIM_REFRESH_WAIT", value_name = "TIME", default_value = "10s")]
     pub(super) refresh_wait: String,
-    /// How old employments may be before they are read again although nothing says that they have
-    /// changed
+    /// Age after which employments are read again without any sign of a change
     #[arg(long, env = "SCIM_EMPLOYMENT_RECHECK", value_name = "TIME", default_value = "1h")]
     pub(super) employment_recheck: String,
-    /// Share of the users that may disappear, become inactive, or lose their userName, e-mail
-    /// address or employment at once or within two hours; a larger change is held back. 100%
-    /// switches this off
+    /// Maximum share of the users that may disappear, become inactive, or lose their userName,
+    /// e-mail address or employment, at once or within two hours; a larger change is held back.
+    /// 100% switches this guard off
     #[arg(long, env = "SCIM_MAX_CHANGE", value_name = "PERCENT", default_value = "20%")]
     pub(super) max_change: String,
-    /// Refresh the data in the background this often, so that no request waits for it; at least 10s
-    /// [default: only when a client sends a request]
+    /// Interval of refreshes in the background, so that no request waits for one; at least 10s
+    /// [default: refresh only when a client sends a request]
     #[arg(long, env = "SCIM_REFRESH_EVERY", value_name = "TIME")]
     refresh_every: Option<String>,
-    /// Oldest data that may be served while Personio fails
+    /// Maximum age of data that is served while Personio fails
     #[arg(long, env = "SCIM_MAX_STALE", value_name = "TIME", default_value = "24h")]
     pub(super) max_stale: String,
-    /// Most users on one page (filter.maxResults)
+    /// Maximum number of users on one page (filter.maxResults), at least 1000
     #[arg(long, env = "SCIM_MAX_RESULTS", value_name = "NUMBER", default_value = "10000")]
     pub(super) max_results: String,
-    /// Whether /ServiceProviderConfig has the block `pagination` of RFC 9865: on or off. Some older
-    /// clients refuse it
+    /// Block `pagination` of RFC 9865 in /ServiceProviderConfig: on or off. Some older clients
+    /// reject it
     #[arg(long, env = "SCIM_ANNOUNCE_PAGINATION", value_name = "SWITCH", default_value = "on")]
     pub(super) announce_pagination: String,
-    /// Most connections of clients that are open at once
+    /// Maximum number of open connections of clients
     #[arg(long, env = "SCIM_MAX_CONNECTIONS", value_name = "NUMBER", default_value = "1024")]
     pub(super) max_connections: String,
-    /// Most connections from one address that have presented no right token; trusted proxies have
-    /// no such limit
+    /// Maximum number of open connections from one address that have not presented a valid token;
+    /// trusted proxies have no such limit
     #[arg(long, env = "SCIM_MAX_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", default_value = "256")]
     pub(super) max_connections_per_address: String,
-    /// Longest filter, in bytes
+    /// Maximum length of a filter, in bytes
     #[arg(long, env = "SCIM_MAX_FILTER_LENGTH", value_name = "BYTES", default_value = "10240")]
     pub(super) max_filter_length: String,
-    /// Most parentheses and brackets that may be open at once in a filter
+    /// Maximum depth of parentheses and brackets in a filter
     #[arg(long, env = "SCIM_MAX_FILTER_DEPTH", value_name = "NUMBER", default_value = "50")]
     pub(super) max_filter_depth: String,
-    /// Configuration file (TOML): the mapping, and the clients
+    /// Configuration file (TOML): mapping, clients, issuers and trusted proxies
     #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
     config: Option<String>,
-    /// File that keeps what was loaded through restarts, encrypted; needs a key
+    /// File that keeps loaded data through restarts, encrypted; needs a key
     #[arg(long, env = "SCIM_STATE_FILE", value_name = "FILE")]
     state_file: Option<String>,
-    /// Key that the state file is encrypted with; at least 32 characters
+    /// Key that encrypts the state file; at least 32 characters
     #[arg(long, env = "SCIM_STATE_KEY", value_name = "KEY", hide_env_values = true)]
     state_key: Option<String>,
-    /// File that holds the key
+    /// File that holds the key of the state file
     #[arg(long, env = "SCIM_STATE_KEY_FILE", value_name = "FILE")]
     state_key_file: Option<String>,
 }
@@ -156,10 +154,15 @@ pub(super) const LISTEN: &str = "127.0.0.1:8080";
 /// Persons that the simulator generates.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Population {
-    /// How many persons
-    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Number of persons
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
     pub persons: u32,
-    /// Another number makes other people
+    /// Seed of the generated data: another number generates other persons
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
 }
@@ -186,17 +189,27 @@ pub struct SimulatorArgs {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     pub listen: String,
-    /// Client id that is accepted
+    /// Accepted client id
     #[arg(long, value_name = "ID", default_value = "demo")]
     pub client_id: String,
-    /// Client secret that is accepted
+    /// Accepted client secret
     #[arg(long, value_name = "SECRET", default_value = "demo-secret")]
     pub client_secret: String,
-    /// Requests a second that each endpoint allows
-    #[arg(long, value_name = "NUMBER", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Number of requests a second that each endpoint allows
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub rate: u32,
-    /// Requests at once that each endpoint allows
-    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Number of requests at once that each endpoint allows
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub burst: u32,
     /// Settings of the log.
     #[command(flatten)]
@@ -206,10 +219,10 @@ pub struct SimulatorArgs {
 /// Settings of `healthcheck`.
 #[derive(Debug, clap::Args)]
 pub struct HealthcheckArgs {
-    /// Server to ask.
+    /// Server to check.
     #[command(flatten)]
     pub server: LocalServer,
-    /// Ask whether it has data to serve, not only whether it is alive
+    /// Check that it has data to serve, not only that it is alive
     #[arg(long)]
     pub ready: bool,
 }
@@ -217,13 +230,13 @@ pub struct HealthcheckArgs {
 /// Settings of `approve`.
 #[derive(Debug, clap::Args)]
 pub struct ApproveArgs {
-    /// Change to approve, as `approve`, the log and `/health/ready` name it; without it a person is
-    /// asked
+    /// Id of the change to approve, as shown by `approve`, the log and /health/ready; without it, a
+    /// prompt asks for confirmation
     pub id: Option<String>,
-    /// Print the id of each user, and what would happen to them
+    /// Print the id of each affected user, with the change to this user
     #[arg(long)]
     pub show: bool,
-    /// Approve what is shown without asking
+    /// Approve the shown change without a prompt
     #[arg(long)]
     pub yes: bool,
     /// Server that holds the change.
@@ -237,7 +250,7 @@ pub struct LocalServer {
     /// Address on which the server listens
     #[arg(long, env = "SCIM_LISTEN", value_name = "ADDRESS", default_value = LISTEN)]
     pub(super) listen: String,
-    /// The server's certificate: with one it is asked over TLS. The file is not read
+    /// Certificate of the server: if it is set, requests use TLS. The file is not read
     #[arg(long, env = "SCIM_TLS_CERT", value_name = "FILE")]
     pub(super) tls_cert: Option<String>,
 }
@@ -275,7 +288,7 @@ pub struct TokenOutput {
 /// Settings of `completions`.
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
-    /// For which shell
+    /// Shell that runs the script
     #[arg(value_enum)]
     pub shell: Shell,
 }

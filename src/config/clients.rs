@@ -61,7 +61,7 @@ impl Unquoted {
 
 /// Date or time, with or without quotes.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "expires: write a date or a time with its offset, for example 2027-12-31")]
+#[serde(untagged, expecting = "expires: expected a date or a time with its offset, for example 2027-12-31")]
 enum Expiry {
     Moment(Datetime),
     Text(String),
@@ -74,13 +74,11 @@ pub(super) fn rules(
     trusted_proxies: &[String],
 ) -> Result<Rules, String> {
     let mut names = HashSet::new();
-    let mut rules = Rules {
-        trusted_proxies: Networks::named(trusted_proxies).map_err(|error| format!("trusted_proxies: {error}"))?,
-        ..Rules::default()
-    };
+    let trusted_proxies = Networks::named(trusted_proxies).map_err(|error| format!("trusted_proxies: {error}"))?;
+    let mut rules = Rules { trusted_proxies, ..Rules::default() };
     for table in clients {
         let client = client(table)?;
-        if let Some(other) = rules.clients.iter().find(|other| other.token == client.token) {
+        if let Some(other) = client_with(&rules, &client.token) {
             return Err(format!("client `{}`: it has the same token as `{}`", client.caller, other.caller));
         }
         taken(&mut names, "client", &client.caller)?;
@@ -101,20 +99,20 @@ pub(super) fn with_tokens(
     bearer: Option<&SecretString>,
     webhook: Option<&SecretString>,
 ) -> Result<Rules, String> {
-    let token = |secret: &SecretString| Token::of(secret.expose_secret().as_bytes());
     if let Some(bearer) = bearer {
-        let (caller, token) = (Caller::named(SIMPLE).map_err(|error| error.to_string())?, token(bearer));
-        if let Some(other) = rules.clients.iter().find(|other| other.token == token) {
+        let caller = Caller::named(SIMPLE).map_err(|error| error.to_string())?;
+        let token = token_of(bearer);
+        if let Some(other) = client_with(&rules, &token) {
             return Err(format!("{BEARER_TOKEN} is the same as the token of the client `{}`", other.caller));
         }
-        let mut others = rules.clients.iter().map(|client| &client.caller);
-        if others.any(|other| *other == caller) || rules.issuers.iter().any(|issuer| issuer.caller == caller) {
+        if has_name(&rules, &caller) {
             return Err(format!("the name `{SIMPLE}` is that of the client with {BEARER_TOKEN}: choose another one"));
         }
         rules.clients.push(Client::simple(caller, token));
     }
-    let Some(webhook) = webhook.map(token) else { return Ok(rules) };
-    if let Some(same) = rules.clients.iter().find(|client| client.token == webhook) {
+    let Some(webhook) = webhook else { return Ok(rules) };
+    let webhook = token_of(webhook);
+    if let Some(same) = client_with(&rules, &webhook) {
         return Err(match same.caller.name() {
             SIMPLE if bearer.is_some() => format!("{WEBHOOK_TOKEN} is the same as {BEARER_TOKEN}"),
             name => format!("{WEBHOOK_TOKEN} is the same as the token of the client `{name}`"),
@@ -123,9 +121,27 @@ pub(super) fn with_tokens(
     Ok(Rules { webhook_token: Some(webhook), ..rules })
 }
 
+fn token_of(secret: &SecretString) -> Token {
+    Token::of(secret.expose_secret().as_bytes())
+}
+
+/// Returns the client with this token, if there is one.
+fn client_with<'r>(rules: &'r Rules, token: &Token) -> Option<&'r Client> {
+    rules.clients.iter().find(|client| client.token == *token)
+}
+
+/// Reports whether a client or an issuer has this name.
+fn has_name(rules: &Rules, caller: &Caller) -> bool {
+    rules.clients.iter().any(|client| client.caller == *caller)
+        || rules.issuers.iter().any(|issuer| issuer.caller == *caller)
+}
+
 /// Adds a name, unless another client or issuer has it.
 fn taken(names: &mut HashSet<Caller>, kind: &str, caller: &Caller) -> Result<(), String> {
-    if names.insert(caller.clone()) { Ok(()) } else { Err(format!("{kind} `{caller}`: this name is taken")) }
+    if !names.insert(caller.clone()) {
+        return Err(format!("{kind} `{caller}`: this name is taken"));
+    }
+    Ok(())
 }
 
 fn client(table: ClientTable) -> Result<Client, String> {
@@ -134,16 +150,29 @@ fn client(table: ClientTable) -> Result<Client, String> {
     let place = format!("client `{caller}`");
     let token = match (token, token_sha256) {
         (Some(token), None) => {
-            let text = token.text().ok_or_else(|| format!("{place}: token is no text in quotes"))?;
-            let token = parsers::token(&format_args!("{place}: token"), text.into()).map_err(|error| error.0)?;
-            Token::of(token.expose_secret().as_bytes())
+            let Some(text) = token.text() else {
+                return Err(format!("{place}: token must be a text in quotes"));
+            };
+            let token = parsers::token(&format_args!("{place}: token"), text.into());
+            token_of(&token.map_err(|error| error.0)?)
         }
-        (None, Some(hash)) => hash.text().and_then(Token::from_hash).ok_or_else(|| {
-            format!("{place}: token_sha256 is not 64 hexadecimal digits; make it with `printf %s TOKEN | sha256sum`")
-        })?,
-        (None, None) | (Some(_), Some(_)) => return Err(format!("{place}: give either its token or its token_sha256")),
+        (None, Some(hash)) => match hash.text().and_then(Token::from_hash) {
+            Some(token) => token,
+            None => {
+                return Err(format!(
+                    "{place}: token_sha256 is not 64 hexadecimal digits; make it with `printf %s \
+                     TOKEN | sha256sum`"
+                ));
+            }
+        },
+        (None, None) | (Some(_), Some(_)) => {
+            return Err(format!("{place}: give either its token or its token_sha256"));
+        }
     };
-    let expires = expires.map(|expires| moment(&expires)).transpose().map_err(|error| format!("{place}: {error}"))?;
+    let expires = match &expires {
+        None => None,
+        Some(expiry) => Some(moment(expiry).map_err(|error| format!("{place}: {error}"))?),
+    };
     Ok(Client { networks: networks_of(&place, networks)?, caller, token, expires })
 }
 
@@ -151,29 +180,39 @@ fn issuer(table: IssuerTable) -> Result<Issuer, String> {
     let IssuerTable { name, issuer, audience, jwks_url, scope, algorithms, networks } = table;
     let caller = Caller::named(&name).map_err(|error| format!("issuer `{name}`: {error}"))?;
     let place = format!("issuer `{caller}`");
-    for (key, text) in [("issuer", Some(&issuer)), ("audience", Some(&audience)), ("scope", scope.as_ref())] {
+    let texts = [("issuer", Some(&issuer)), ("audience", Some(&audience)), ("scope", scope.as_ref())];
+    for (key, text) in texts {
         if text.is_some_and(|text| text.trim().is_empty()) {
             return Err(format!("{place}: {key} is empty"));
         }
     }
     if scope.as_ref().is_some_and(|scope| scope.contains(char::is_whitespace)) {
-        return Err(format!("{place}: scope is one scope, without blanks"));
+        return Err(format!("{place}: scope must be one scope, without spaces"));
     }
     let algorithms = algorithms.unwrap_or_else(|| Algorithm::ALL.to_vec());
     if algorithms.is_empty() {
-        return Err(format!("{place}: algorithms names none, so that no token could be accepted; leave it out"));
+        return Err(format!(
+            "{place}: algorithms is empty, so no token would be accepted; list one or remove \
+             the key"
+        ));
     }
-    let jwks_url = parsers::keys_url(&format_args!("{place}: jwks_url"), &jwks_url).map_err(|error| error.0)?;
-    Ok(Issuer { networks: networks_of(&place, networks)?, caller, issuer, audience, jwks_url, scope, algorithms })
+    let jwks_url = parsers::keys_url(&format_args!("{place}: jwks_url"), &jwks_url);
+    let jwks_url = jwks_url.map_err(|error| error.0)?;
+    let networks = networks_of(&place, networks)?;
+    Ok(Issuer { caller, issuer, audience, jwks_url, scope, algorithms, networks })
 }
 
 fn networks_of(place: &str, names: Option<Vec<String>>) -> Result<Option<Networks>, String> {
-    match names {
-        None => Ok(None),
-        Some(names) if names.is_empty() => {
-            Err(format!("{place}: networks names none, so that nobody could ask; leave it out"))
-        }
-        Some(names) => Networks::named(&names).map(Some).map_err(|error| format!("{place}: networks: {error}")),
+    let Some(names) = names else { return Ok(None) };
+    if names.is_empty() {
+        return Err(format!(
+            "{place}: networks is empty, so no request would be accepted; list one or remove \
+             the key"
+        ));
+    }
+    match Networks::named(&names) {
+        Ok(networks) => Ok(Some(networks)),
+        Err(error) => Err(format!("{place}: networks: {error}")),
     }
 }
 
@@ -183,11 +222,25 @@ fn moment(expiry: &Expiry) -> Result<Timestamp, String> {
         Expiry::Moment(moment) => moment.to_string(),
         Expiry::Text(text) => text.trim().to_owned(),
     };
-    let date = || text.parse::<Date>().ok().filter(|_| text.len() == "2027-12-31".len());
-    let day = || Some(date()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
-    text.parse().ok().or_else(day).ok_or_else(|| {
-        format!("expires: `{text}` is no date and no time with its offset; write for example 2027-12-31")
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    start_of_date(&text).ok_or_else(|| {
+        format!(
+            "expires: invalid date or time `{text}`: expected a date or a time with its offset, \
+             for example 2027-12-31"
+        )
     })
+}
+
+/// Returns the first moment of a date in UTC, or `None` if the text is more or less than a date. A
+/// time without an offset would parse as its date.
+fn start_of_date(text: &str) -> Option<Timestamp> {
+    if text.len() != "2027-12-31".len() {
+        return None;
+    }
+    let date = text.parse::<Date>().ok()?;
+    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 #[cfg(test)]
@@ -255,7 +308,7 @@ mod tests {
             let parsed = parse(&format!("[[client]]\nname = \"x\"\ntoken = \"{SECRET}\"\nexpires = {text}\n"));
             match expected {
                 Some(expected) => assert_eq!(parsed.unwrap().rules.clients[0].expires, expected.parse().ok(), "{text}"),
-                None => assert!(parsed.unwrap_err().contains("write"), "{text}"),
+                None => assert!(parsed.unwrap_err().contains("for example 2027-12-31"), "{text}"),
             }
         }
     }
@@ -275,12 +328,12 @@ mod tests {
             (client(&format!("{token}\n{hash}")), "client `okta`: give either its token or its token_sha256"),
             (client("token = \"too-secret\""), "client `okta`: token is shorter than 16"),
             (client("token = \"a secret of a client\""), "client `okta`: token has characters that cannot be sent"),
-            (client("token = 1234567890123456"), "client `okta`: token is no text"),
-            (client("token = [\"a-secret-of-a-client\"]"), "client `okta`: token is no text"),
+            (client("token = 1234567890123456"), "client `okta`: token must be a text"),
+            (client("token = [\"a-secret-of-a-client\"]"), "client `okta`: token must be a text"),
             (client("token = a-secret-of-a-client"), "line 3"),
             (client("token_sha256 = \"a-secret-of-a-client\""), "client `okta`: token_sha256 is not 64"),
             (client("token_sha256 = 1"), "client `okta`: token_sha256 is not 64"),
-            (client(&format!("{token}\nnetworks = []")), "client `okta`: networks names none"),
+            (client(&format!("{token}\nnetworks = []")), "client `okta`: networks is empty"),
             (client(&format!("{token}\nnetworks = [\"10.0.0.1/8\"]")), "client `okta`: networks: `10.0.0.1/8` is an"),
             (client(&format!("{token}\nnetwork = [\"::1\"]")), "unknown field `network`"),
             (client(&token).replace("okta", "o kta"), "client `o kta`: a name has"),
@@ -292,11 +345,11 @@ mod tests {
             (client(&token) + &issuer("").replace("entra", "okta"), "issuer `okta`: this name is taken"),
             ("trusted_proxies = [\"proxy\"]".to_owned(), "trusted_proxies: `proxy` is no network"),
             (issuer("jwks_url = \"http://x.example/keys\""), "issuer `entra`: jwks_url: plain http"),
-            (issuer("jwks_url = \"x.example/keys\""), "issuer `entra`: jwks_url: `x.example/keys` is no URL"),
-            (issuer("algorithms = []"), "issuer `entra`: algorithms names none"),
+            (issuer("jwks_url = \"x.example/keys\""), "issuer `entra`: jwks_url: invalid URL `x.example/keys`"),
+            (issuer("algorithms = []"), "issuer `entra`: algorithms is empty"),
             (issuer("algorithms = [\"none\"]"), "unknown variant `none`"),
             (issuer("algorithms = [\"HS256\"]"), "unknown variant `HS256`"),
-            (issuer("scope = \"a b\""), "issuer `entra`: scope is one scope"),
+            (issuer("scope = \"a b\""), "issuer `entra`: scope must be one scope"),
             (issuer("scope = \"\""), "issuer `entra`: scope is empty"),
             (issuer("").replace("\"y\"", "\" \""), "issuer `entra`: audience is empty"),
             (issuer("").replace("audience = \"y\"", ""), "missing field `audience`"),
@@ -319,11 +372,7 @@ mod tests {
             (None, None, Ok(1)),
             (Some(&own), Some(&webhook), Ok(2)),
             (None, Some(&own), Ok(1)),
-            (
-                Some(&secret(SECRET)),
-                None,
-                Err("--bearer-token (SCIM_BEARER_TOKEN) is the same as the token of the client `okta`"),
-            ),
+            (Some(&secret(SECRET)), None, Err("(SCIM_BEARER_TOKEN) is the same as the token of the client `okta`")),
             (Some(&own), Some(&own), Err("(SCIM_WEBHOOK_TOKEN) is the same as --bearer-token (SCIM_BEARER_TOKEN)")),
             (None, Some(&secret(SECRET)), Err("(SCIM_WEBHOOK_TOKEN) is the same as the token of the client `okta`")),
         ] {

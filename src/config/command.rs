@@ -23,22 +23,23 @@ pub enum Command {
     /// Serve SCIM from a real Personio
     #[command(after_help = examples::SERVE)]
     Serve(ServeArgs),
-    /// Serve SCIM from an embedded Personio simulator: to try it out
+    /// Serve SCIM from an embedded Personio simulator, to try it out
     #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
-    /// Find out whether the settings are right, and what to change in Personio if not
+    /// Check the settings and the access to Personio, and report what to change
     ///
-    /// Asks Personio a few dozen times for a token, a page of persons, some employments and all
-    /// names, and says what can be read, what is missing and what to do about it. Writes nothing,
-    /// neither in Personio nor here. The exit code is 0 if what a server needs can be read from
-    /// Personio, 1 if a server would serve nothing, and 64 if a setting is wrong. Warnings do not
-    /// change it; one of them names the settings that `serve` still needs to start.
+    /// Sends a few dozen requests to Personio: for a token, a page of persons, some employments and
+    /// all names. Reports what can be read, what is missing and what to do about it. Nothing is
+    /// written, neither to Personio nor to this machine. The exit code is 0 if what a server needs
+    /// can be read from Personio, 1 if a server would serve nothing, and 64 if a setting is wrong.
+    /// Warnings do not change it; one of them names the settings that `serve` still needs to start.
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
     /// Read the whole directory once and write it to a file or standard output
     ///
-    /// It needs the same settings as `serve` for Personio and the mapping file, listens nowhere,
-    /// and takes filters, attributes and orders as the server does. What fails writes nothing.
+    /// The command needs the same settings as `serve` for Personio and the mapping, opens no port,
+    /// and accepts the filters, attributes and sort orders that the server accepts. An export that
+    /// fails writes nothing.
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
     /// Make a random token for a SCIM client, or hash one
@@ -47,16 +48,16 @@ pub enum Command {
     /// Run the Personio simulator alone
     #[command(after_help = examples::SIMULATOR)]
     Simulator(SimulatorArgs),
-    /// Ask the server on this machine whether it is alive; exit code 0 if so
+    /// Check that the server on this machine is alive; exit code 0 if so
     #[command(after_help = examples::HEALTHCHECK)]
     Healthcheck(HealthcheckArgs),
-    /// Have the server on this machine publish what it holds back
+    /// Publish the change that the server on this machine holds back
     ///
-    /// A load that would change suspiciously many users at once is held back, and the data before
-    /// it is served on. /health/ready and the log say what it is. This shows the change, asks
-    /// whether it is right, and has the server publish it; what has become another change meanwhile
-    /// stays held back. It must run as the server's user or root, where the server runs. With
-    /// nothing held back it does nothing.
+    /// A load that would change suspiciously many users at once is held back, and the server
+    /// continues to serve the data before it. /health/ready and the log report the change. This
+    /// command shows the change, asks for confirmation, and has the server publish it. A change
+    /// that has replaced it in the meantime stays held back. The command must run where the server
+    /// runs, as the server's user or as root. If no change is held back, it does nothing.
     #[command(after_help = examples::APPROVE)]
     Approve(ApproveArgs),
     /// Print a script that completes commands and flags in a shell

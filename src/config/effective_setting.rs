@@ -1,7 +1,7 @@
 //! Effective settings: the values in force, with secrets redacted.
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Command};
+use clap::{Arg, ArgMatches, Args, Command};
 
 use crate::auth::Rules;
 use crate::mapping::Policy;
@@ -24,53 +24,88 @@ const SECRET: &str = "(a secret)";
 /// hides as secrets are redacted.
 pub(super) fn settings<A: Args>(matches: &ArgMatches) -> Vec<Told> {
     let command = A::augment_args(Command::default());
-    let told = command.get_arguments().filter_map(|arg| {
-        let flag = format!("--{}", arg.get_long()?);
-        let id = arg.get_id().as_str();
-        let given = matches.get_raw(id).into_iter().flatten().next().filter(|value| !value.is_empty());
-        let value = given.map(|value| {
-            if arg.is_hide_env_values_set() { SECRET.to_owned() } else { value.to_string_lossy().into_owned() }
-        });
-        let is_chosen = value.is_some() && matches.value_source(id) != Some(ValueSource::DefaultValue);
-        Some(Told { flag, value, is_chosen })
-    });
-    told.collect()
+    let mut settings = Vec::new();
+    for arg in command.get_arguments() {
+        let Some(flag) = arg.get_long() else { continue };
+        let value = given_value(arg, matches);
+        let source = matches.value_source(arg.get_id().as_str());
+        let is_chosen = value.is_some() && source != Some(ValueSource::DefaultValue);
+        settings.push(Told { flag: format!("--{flag}"), value, is_chosen });
+    }
+    settings
+}
+
+/// Returns the value of an argument, redacted if it is a secret. An empty value counts as not set.
+fn given_value(arg: &Arg, matches: &ArgMatches) -> Option<String> {
+    let value = matches.get_raw(arg.get_id().as_str())?.next()?;
+    if value.is_empty() {
+        return None;
+    }
+    if arg.is_hide_env_values_set() {
+        return Some(SECRET.to_owned());
+    }
+    Some(value.to_string_lossy().into_owned())
 }
 
 /// Returns the settings of the configuration file. A token shows only as the name of its client.
 pub(super) fn of_file(policy: &Policy, rules: &Rules) -> Vec<Told> {
-    let told = |name: &str, value: Option<String>, is_chosen: bool| Told { flag: name.to_owned(), value, is_chosen };
-    let default = Policy::default();
-    let joined = |names: Vec<String>| Some(names.join(", ")).filter(|names| !names.is_empty());
-    let days = policy.active_before_start_days.map(|days| days.to_string());
-    let until = policy.active_until.map(|date| date.word().to_owned());
-    let zone = policy.time_zone.iana_name().map(str::to_owned);
-    let groups = joined(policy.groups.iter().map(|kind| kind.word().to_owned()).collect());
-    let custom = policy.custom.iter().map(|custom| format!("{} as {}", custom.id, custom.attribute.name));
-    let proxies = Some(rules.trusted_proxies.to_string()).filter(|names| !names.is_empty());
-    let mut all = vec![
-        told("active_before_start_days", days.clone(), days.is_some()),
-        told("active_until", until, policy.active_until.is_some()),
-        told("time_zone", zone, policy.time_zone != default.time_zone),
-        told("employee_number", policy.employee_number.clone(), policy.employee_number.is_some()),
-        told("division", policy.team_is_division.then(|| "team".to_owned()), policy.team_is_division),
-        told("users.require", policy.require_email.then(|| "email".to_owned()), policy.require_email),
-        told("groups.from", groups.clone(), groups.is_some()),
-        told("custom_attribute", joined(custom.collect()), !policy.custom.is_empty()),
-        told("trusted_proxies", proxies.clone(), proxies.is_some()),
+    let division = if policy.team_is_division { Some("team".to_owned()) } else { None };
+    let require = if policy.require_email { Some("email".to_owned()) } else { None };
+    let mut groups = Vec::new();
+    for kind in &policy.groups {
+        groups.push(kind.word().to_owned());
+    }
+    let mut custom = Vec::new();
+    for attribute in &policy.custom {
+        custom.push(format!("{} as {}", attribute.id, attribute.attribute.name));
+    }
+    let proxies = rules.trusted_proxies.to_string();
+    let proxies = if proxies.is_empty() { None } else { Some(proxies) };
+    let mut settings = vec![
+        of_key("active_before_start_days", policy.active_before_start_days.map(|days| days.to_string())),
+        of_key("active_until", policy.active_until.map(|date| date.word().to_owned())),
+        Told {
+            flag: "time_zone".to_owned(),
+            value: policy.time_zone.iana_name().map(str::to_owned),
+            is_chosen: policy.time_zone != Policy::default().time_zone,
+        },
+        of_key("employee_number", policy.employee_number.clone()),
+        of_key("division", division),
+        of_key("users.require", require),
+        of_key("groups.from", joined(&groups)),
+        of_key("custom_attribute", joined(&custom)),
+        of_key("trusted_proxies", proxies),
     ];
-    all.extend(rules.clients.iter().map(|client| {
-        let networks = client.networks.as_ref().map(|networks| format!("from {networks}"));
-        let expires = client.expires.map(|moment| format!("until {moment}"));
-        let limits = joined(expires.into_iter().chain(networks).collect());
-        told(&format!("client {}", client.caller), Some(limits.unwrap_or_else(|| "a token".to_owned())), true)
-    }));
-    all.extend(rules.issuers.iter().map(|issuer| {
-        let scope = issuer.scope.as_ref().map(|scope| format!(" with {scope}")).unwrap_or_default();
-        let value = format!("{} for {}{scope}", issuer.issuer, issuer.audience);
-        told(&format!("issuer {}", issuer.caller), Some(value), true)
-    }));
-    all
+    for client in &rules.clients {
+        let mut limits = Vec::new();
+        if let Some(moment) = &client.expires {
+            limits.push(format!("until {moment}"));
+        }
+        if let Some(networks) = &client.networks {
+            limits.push(format!("from {networks}"));
+        }
+        let value = joined(&limits).unwrap_or_else(|| "a token".to_owned());
+        settings.push(of_key(&format!("client {}", client.caller), Some(value)));
+    }
+    for issuer in &rules.issuers {
+        let mut value = format!("{} for {}", issuer.issuer, issuer.audience);
+        if let Some(scope) = &issuer.scope {
+            value += " with ";
+            value += scope;
+        }
+        settings.push(of_key(&format!("issuer {}", issuer.caller), Some(value)));
+    }
+    settings
+}
+
+/// Returns the setting of a key that has no default: it is chosen if it has a value.
+fn of_key(key: &str, value: Option<String>) -> Told {
+    Told { flag: key.to_owned(), is_chosen: value.is_some(), value }
+}
+
+/// Returns the texts with commas between them, or `None` if there are none.
+fn joined(texts: &[String]) -> Option<String> {
+    if texts.is_empty() { None } else { Some(texts.join(", ")) }
 }
 
 #[cfg(test)]

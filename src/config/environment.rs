@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 
-use clap::{Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory};
 
 use crate::config::suggestion;
 use crate::config::suggestion::PREFIXES;
@@ -12,12 +12,14 @@ use crate::config::{Args, Error};
 
 /// Returns the command without the variables that are empty, in all its subcommands.
 pub(super) fn without_empty_variables(command: Command) -> Command {
-    let command = command.mut_args(|arg| {
-        let value = arg.get_env().and_then(variable);
-        let is_empty = value.is_some_and(|value| value.to_str().is_some_and(|text| text.trim().is_empty()));
-        if is_empty { arg.env(None::<&'static str>) } else { arg }
-    });
+    let command = command.mut_args(|arg| if has_empty_variable(&arg) { arg.env(None::<&'static str>) } else { arg });
     command.mut_subcommands(without_empty_variables)
+}
+
+fn has_empty_variable(arg: &Arg) -> bool {
+    let Some(name) = arg.get_env() else { return false };
+    let Some(value) = variable(name) else { return false };
+    value.to_str().is_some_and(|text| text.trim().is_empty())
 }
 
 #[expect(clippy::disallowed_methods, reason = "configuration is what reads the environment")]
@@ -31,11 +33,14 @@ fn variable(name: &OsStr) -> Option<std::ffi::OsString> {
 /// Returns an error that names all unknown variables.
 pub(super) fn refuse_unknown() -> Result<(), Error> {
     #[expect(clippy::disallowed_methods, reason = "configuration is what reads the environment")]
-    let variables = std::env::vars_os().filter_map(|(name, value)| {
-        let name = name.into_string().ok()?;
-        Some((name, value.to_string_lossy().into_owned()))
-    });
-    let mut unknown = unknown(variables);
+    let all = std::env::vars_os();
+    let mut variables = Vec::new();
+    for (name, value) in all {
+        if let Ok(name) = name.into_string() {
+            variables.push((name, value.to_string_lossy().into_owned()));
+        }
+    }
+    let mut unknown = unknown(variables.into_iter());
     unknown.sort();
     if unknown.is_empty() {
         return Ok(());
@@ -54,11 +59,11 @@ pub(super) fn refuse_unknown() -> Result<(), Error> {
         });
     }
     let named = named.join(", ");
-    let rest = match unknown.len() {
-        1 => "is set but is no setting; unset it",
-        _ => "are set but are no settings; unset them",
-    };
-    Err(Error(format!("{named} {rest}, or see `personio-scim serve --help` for all names")))
+    let (variables, them) = if unknown.len() == 1 { ("variable", "it") } else { ("variables", "them") };
+    Err(Error(format!(
+        "unknown {variables} {named}: unset {them}, or see `personio-scim serve --help` for all \
+         names"
+    )))
 }
 
 /// Returns the variables with one of our prefixes that no command has.
@@ -79,12 +84,17 @@ fn unknown(variables: impl Iterator<Item = (String, String)>) -> Vec<String> {
 /// service, and a service called `personio-scim` or `scim` gives them our prefixes.
 /// `SCIM_PORT=8080` is not one of them, but a mistake.
 fn is_service_link(name: &str, value: &str) -> bool {
-    let numbered = |rest: &str| rest.split('_').next().is_some_and(|port| port.parse::<u16>().is_ok());
     name.ends_with("_SERVICE_HOST")
         || name.ends_with("_SERVICE_PORT")
         || (name.ends_with("_PORT") && value.contains("://"))
         || name.contains("_SERVICE_PORT_")
-        || name.split_once("_PORT_").is_some_and(|(_, rest)| numbered(rest))
+        || name.split_once("_PORT_").is_some_and(|(_, rest)| begins_with_port(rest))
+}
+
+/// Reports whether a text is a port number, alone or in front of an underscore.
+fn begins_with_port(text: &str) -> bool {
+    let (port, _) = text.split_once('_').unwrap_or((text, ""));
+    port.parse::<u16>().is_ok()
 }
 
 #[cfg(test)]

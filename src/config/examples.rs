@@ -11,7 +11,7 @@ examples! {
 Example, without an account:
   personio-scim demo
 
-Whether the settings are right, and what to change if not:
+To check the settings, and see what to change:
   personio-scim check";
     SERVE = "\
 Example:
@@ -19,7 +19,7 @@ Example:
   export SCIM_BEARER_TOKEN_FILE=/run/secrets/scim
   personio-scim serve --public-url https://scim.example.com
 
-Whether the settings are right: personio-scim check";
+To check the settings: personio-scim check";
     DEMO = "\
 Example, with a larger company:
   personio-scim demo --persons 100000";

@@ -159,12 +159,13 @@ enum Kind {
 /// Reads and checks the file.
 pub(super) fn read(path: &str) -> Result<Chosen, Error> {
     let text = parsers::file(path)?;
-    parse(&text).map_err(|what| Error(format!("{path}: {}", what.split_whitespace().collect::<Vec<_>>().join(" "))))
+    parse(&text).map_err(|what| Error(format!("{path}: {}", suggestion::one_line(&what))))
 }
 
 pub(super) fn parse(text: &str) -> Result<Chosen, String> {
     let mut file: File = toml::from_str(text).map_err(|error| complaint(text, &error))?;
-    let (clients, issuers) = (mem::take(&mut file.client), mem::take(&mut file.issuer));
+    let clients = mem::take(&mut file.client);
+    let issuers = mem::take(&mut file.issuer);
     let rules = clients::rules(clients, issuers, &file.trusted_proxies)?;
     Ok(Chosen { policy: policy(file)?, rules })
 }
@@ -175,27 +176,48 @@ fn complaint(text: &str, error: &toml::de::Error) -> String {
     let Some(span) = error.span() else { return message.to_owned() };
     let before = text.get(..span.start).unwrap_or_default();
     let place = format!("line {}", before.matches('\n').count() + 1);
-    let Some((what, rest)) = message.split_once(", expected") else { return format!("{place}: {message}") };
-    let Some(key) = what.strip_prefix("unknown field `").and_then(|rest| rest.strip_suffix('`')) else {
-        // The error names the accepted words, such as `email`.
+    let Some((what, rest)) = message.split_once(", expected") else {
+        return format!("{place}: {message}");
+    };
+    // The rest names the accepted words, such as `email`.
+    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    let Some(key) = unknown_key(what) else {
         let word = what.split('`').nth(1).unwrap_or_default();
-        let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
         return format!("{place}: {message}{}", suggestion::question(word, &known));
     };
-    let heading = before.lines().rev().map(str::trim).find(|line| line.starts_with('['));
-    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    if let Some(heading) = heading.filter(|_| KEYS_ABOVE_TABLES.contains(&key)) {
+    if KEYS_ABOVE_TABLES.contains(&key)
+        && let Some(heading) = last_heading(before)
+    {
         return format!(
-            "{place}: `{key}` is read as a key of {heading}: it belongs above the first [heading] of the file"
+            "{place}: `{key}` is read as a key of {heading}: it belongs above the first [heading] \
+             of the file"
         );
     }
-    if let Some((_, table)) = KEYS_OF_TABLES.iter().find(|(own, _)| *own == key && !known.contains(own)) {
-        return format!("{place}: `{key}` belongs below {table}");
+    for (own, table) in KEYS_OF_TABLES {
+        if *own == key && !known.contains(own) {
+            return format!("{place}: `{key}` belongs below {table}");
+        }
     }
     match suggestion::nearest(key, &known) {
         Some(meant) => format!("{place}: unknown field `{key}`; did you mean `{meant}`?"),
         None => format!("{place}: {message}"),
     }
+}
+
+/// Returns the key that the parser reports as unknown, if its message is about one.
+fn unknown_key(message: &str) -> Option<&str> {
+    message.strip_prefix("unknown field `")?.strip_suffix('`')
+}
+
+/// Returns the last heading of a table in the text.
+fn last_heading(text: &str) -> Option<&str> {
+    for line in text.lines().rev() {
+        let line = line.trim();
+        if line.starts_with('[') {
+            return Some(line);
+        }
+    }
+    None
 }
 
 fn policy(file: File) -> Result<Policy, String> {
@@ -208,21 +230,30 @@ fn policy(file: File) -> Result<Policy, String> {
         ..Policy::default()
     };
     if let Some(name) = file.time_zone {
-        policy.time_zone = TimeZone::get(&name)
-            .map_err(|_| format!("time_zone: `{name}` is no time zone; write for example Europe/Berlin"))?;
+        policy.time_zone = time_zone(&name)?;
     }
     if let Some(id) = &file.employee_number {
         refuse_personal("employee_number: the id", id)?;
     }
     policy.employee_number = file.employee_number;
-    let mut names: HashSet<String> = scim::extension_attributes()
-        .map_err(|error| error.to_string())?
-        .iter()
-        .map(|name| name.to_lowercase())
-        .collect();
-    policy.custom =
-        file.custom_attribute.into_iter().map(|attribute| custom(attribute, &mut names)).collect::<Result<_, _>>()?;
+    let mut names = HashSet::new();
+    for name in scim::extension_attributes().map_err(|error| error.to_string())? {
+        names.insert(name.to_lowercase());
+    }
+    for attribute in file.custom_attribute {
+        policy.custom.push(custom(attribute, &mut names)?);
+    }
     Ok(policy)
+}
+
+fn time_zone(name: &str) -> Result<TimeZone, String> {
+    match TimeZone::get(name) {
+        Ok(zone) => Ok(zone),
+        Err(_) => Err(format!(
+            "time_zone: invalid time zone `{name}`: expected an IANA name, for example \
+             `Europe/Berlin`"
+        )),
+    }
 }
 
 fn active_until(date: ActiveUntil) -> mapping::ActiveUntil {
@@ -245,7 +276,8 @@ fn custom(attribute: Attribute, names: &mut HashSet<String>) -> Result<Custom, S
     let Attribute { id, global_id, name, kind, multi_valued } = attribute;
     if !scim::is_attribute_name(&name) {
         return Err(format!(
-            "custom_attribute: `{name}` cannot name an attribute; begin with a letter, go on with letters and digits"
+            "custom_attribute: invalid name `{name}`: expected a letter, followed by letters and \
+             digits"
         ));
     }
     if !names.insert(name.to_lowercase()) {
@@ -253,7 +285,9 @@ fn custom(attribute: Attribute, names: &mut HashSet<String>) -> Result<Custom, S
     }
     let id = match (id, global_id) {
         (Some(id), None) | (None, Some(id)) if !id.trim().is_empty() => id,
-        _ => return Err(format!("custom_attribute `{name}`: give either its id or its global_id in Personio")),
+        _ => {
+            return Err(format!("custom_attribute `{name}`: give either its id or its global_id in Personio"));
+        }
     };
     refuse_personal(&format!("custom_attribute `{name}`: its id"), &id)?;
     refuse_personal(&format!("custom_attribute with the id `{id}`: its name"), &name)?;
@@ -350,7 +384,7 @@ mod tests {
             ("[groups]\nfrom = [\"departments\"]".to_owned(), "did you mean `department`?"),
             ("[clients]".to_owned(), "unknown field `clients`; did you mean `client`?"),
             ("\n\ntime_zone = 3".to_owned(), "line 3: invalid type"),
-            ("time_zone = \"Europe/Bärlin\"".to_owned(), "`Europe/Bärlin` is no time zone"),
+            ("time_zone = \"Europe/Bärlin\"".to_owned(), "invalid time zone `Europe/Bärlin`"),
             ("active_until = \"end_date\"".to_owned(), "unknown variant `end_date`, expected `last_working_day`"),
             ("active_until = true".to_owned(), "line 1"),
             ("division = \"office\"".to_owned(), "unknown variant `office`"),
@@ -376,7 +410,7 @@ mod tests {
                 attribute("name = \"homeAddress\"\nid = \"dynamic_1\""),
                 "custom_attribute with the id `dynamic_1`: its name `homeAddress` is recognised as personal data",
             ),
-            (attribute("name = \"größe\"\nid = \"dynamic_1\""), "cannot name an attribute"),
+            (attribute("name = \"größe\"\nid = \"dynamic_1\""), "invalid name `größe`"),
             (attribute("name = \"hiredate\"\nid = \"dynamic_1\""), "this name is taken"),
             (
                 attribute("name = \"a\"\nid = \"d1\"\n[[custom_attribute]]\nname = \"A\"\nid = \"d2\""),

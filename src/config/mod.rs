@@ -157,16 +157,27 @@ pub fn ask() -> Result<Asked, Error> {
     let matches = match command.try_get_matches() {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            return Err(Error(format!("a command is required: {}; --help tells more", commands())));
+            return Err(Error(format!("a command is required: {}; see --help", commands())));
         }
-        Err(error) if error.use_stderr() => return Err(Error(suggestion::complaint(&error))),
+        Err(error) if error.use_stderr() => return Err(invalid_arguments(error)),
         // Help lists every variable, including the empty ones, so it is made from the unchanged
         // command.
-        Err(help) => return Ok(Asked::Help(Args::command().try_get_matches().err().unwrap_or(help))),
+        Err(help) => {
+            let complete_help = Args::command().try_get_matches().err();
+            return Ok(Asked::Help(complete_help.unwrap_or(help)));
+        }
     };
-    let args = Args::from_arg_matches(&matches).map_err(|error| Error(suggestion::complaint(&error)))?;
-    let matches = matches.subcommand().map(|(_, matches)| matches.clone()).unwrap_or_default();
+    let args = Args::from_arg_matches(&matches).map_err(invalid_arguments)?;
+    let matches = match matches.subcommand() {
+        Some((_, matches)) => matches.clone(),
+        None => ArgMatches::default(),
+    };
     Ok(Asked::Command(Box::new((args.command, matches))))
+}
+
+/// Returns the error of a command line as an error of one line.
+fn invalid_arguments(error: clap::Error) -> Error {
+    Error(suggestion::complaint(&error))
 }
 
 /// Returns the names of all commands, as a list for a sentence.
@@ -188,7 +199,8 @@ impl Config {
         let needs_token = parsers::given("config", matches).is_none();
         refuse_missing(&args.personio, needs_token, matches)?;
         let personio = personio(&args.personio, matches)?;
-        let scim = scim::<ServeArgs>(&args.scim, matches, parsers::secret(parsers::BEARER_TOKEN, matches)?)?;
+        let token = parsers::secret(parsers::BEARER_TOKEN, matches)?;
+        let scim = scim::<ServeArgs>(&args.scim, matches, token)?;
         if !scim.rules.has_clients() {
             return Err(Error(format!("{} is required: {}", parsers::BEARER_TOKEN, no_open_server())));
         }
@@ -204,32 +216,38 @@ impl Scim {
     /// Returns an error when a setting is invalid.
     pub fn demo(args: &DemoArgs, matches: &ArgMatches, spare: &SecretString) -> Result<(Self, SecretString), Error> {
         environment::refuse_unknown()?;
-        let token = parsers::secret(parsers::BEARER_TOKEN, matches)?.unwrap_or_else(|| spare.clone());
-        Ok((scim::<DemoArgs>(&args.scim, matches, Some(token.clone()))?, token))
+        let given = parsers::secret(parsers::BEARER_TOKEN, matches)?;
+        let token = given.unwrap_or_else(|| spare.clone());
+        let scim = scim::<DemoArgs>(&args.scim, matches, Some(token.clone()))?;
+        Ok((scim, token))
     }
 }
 
 /// Checks that all required settings are given. The error names all missing ones, so that an
 /// operator does not find them one after the other.
 fn refuse_missing(args: &PersonioArgs, needs_token: bool, matches: &ArgMatches) -> Result<(), Error> {
-    let lacks = |setting: Setting| Ok(parsers::secret(setting, matches)?.is_none());
     let mut missing = Vec::new();
     if args.personio_client_id.is_none() {
         missing.push(parsers::CLIENT_ID);
     }
-    if lacks(parsers::CLIENT_SECRET)? {
+    if lacks_secret(parsers::CLIENT_SECRET, matches)? {
         missing.push(parsers::CLIENT_SECRET);
     }
-    let needs_token = needs_token && lacks(parsers::BEARER_TOKEN)?;
-    if needs_token {
+    let lacks_token = needs_token && lacks_secret(parsers::BEARER_TOKEN, matches)?;
+    if lacks_token {
         missing.push(parsers::BEARER_TOKEN);
     }
-    let (Some(last), rest) = (missing.pop(), missing) else { return Ok(()) };
-    let mut names = rest.iter().map(Setting::to_string).collect::<Vec<_>>().join(", ");
-    names += if rest.is_empty() { "" } else { " and " };
-    let are = if rest.is_empty() { "is" } else { "are" };
-    let hint = if needs_token { format!(". The token is your choice: {}", no_open_server()) } else { String::new() };
-    Err(Error(format!("{names}{last} {are} required{hint}")))
+    let Some(last) = missing.pop() else { return Ok(()) };
+    let hint = if lacks_token { format!(". The token is your choice: {}", no_open_server()) } else { String::new() };
+    if missing.is_empty() {
+        return Err(Error(format!("{last} is required{hint}")));
+    }
+    let others: Vec<String> = missing.iter().map(Setting::to_string).collect();
+    Err(Error(format!("{} and {last} are required{hint}", others.join(", "))))
+}
+
+fn lacks_secret(setting: Setting, matches: &ArgMatches) -> Result<bool, Error> {
+    Ok(parsers::secret(setting, matches)?.is_none())
 }
 
 /// Returns the advice for an operator who starts a server without a token.
@@ -237,14 +255,18 @@ fn no_open_server() -> String {
     format!("make one with `personio-scim token new` or `openssl rand -hex 32`, or name clients in {}", parsers::CONFIG)
 }
 
+/// Returns the value of a required setting.
+fn required<T>(setting: Setting, value: Option<T>) -> Result<T, Error> {
+    value.ok_or_else(|| Error(format!("{setting} is required")))
+}
+
 fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error> {
-    let required = |setting: Setting| Error(format!("{setting} is required"));
+    let client_id = parsers::filled(parsers::CLIENT_ID, args.personio_client_id.as_deref())?;
+    let client_secret = parsers::secret(parsers::CLIENT_SECRET, matches)?;
     Ok(Personio {
         base_url: parsers::personio_url(&args.personio_base_url)?,
-        client_id: parsers::filled(parsers::CLIENT_ID, args.personio_client_id.as_deref())?
-            .ok_or_else(|| required(parsers::CLIENT_ID))?,
-        client_secret: parsers::secret(parsers::CLIENT_SECRET, matches)?
-            .ok_or_else(|| required(parsers::CLIENT_SECRET))?,
+        client_id: required(parsers::CLIENT_ID, client_id)?,
+        client_secret: required(parsers::CLIENT_SECRET, client_secret)?,
         app_id: parsers::app_id(&args.personio_app_id)?,
         max_concurrency: parsers::number(parsers::MAX_CONCURRENCY, &args.personio_max_concurrency, CONCURRENCY)?,
     })
@@ -252,23 +274,22 @@ fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error
 
 /// Checks the server's settings among those of the command `A`.
 fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<SecretString>) -> Result<Scim, Error> {
-    let bearer = bearer.map(|token| parsers::token(&parsers::BEARER_TOKEN, token)).transpose()?;
+    let bearer = checked_token(parsers::BEARER_TOKEN, bearer)?;
     let cache_ttl = parsers::duration(parsers::CACHE_TTL, &args.cache_ttl)?;
     let max_stale = parsers::duration(parsers::MAX_STALE, &args.max_stale)?;
     if max_stale < cache_ttl {
         return Err(Error(format!("{} is shorter than {}", parsers::MAX_STALE, parsers::CACHE_TTL)));
     }
-    let Chosen { policy, rules } =
-        parsers::given("config", matches).map(|path| mapping::read(path)).transpose()?.unwrap_or_default();
+    let Chosen { policy, rules } = configuration_file(matches)?;
     let webhook = parsers::secret(parsers::WEBHOOK_TOKEN, matches)?;
-    let webhook = webhook.map(|token| parsers::token(&parsers::WEBHOOK_TOKEN, token)).transpose()?;
+    let webhook = checked_token(parsers::WEBHOOK_TOKEN, webhook)?;
     let rules = clients::with_tokens(rules, bearer.as_ref(), webhook.as_ref()).map_err(Error)?;
     let mut told = effective_setting::settings::<A>(matches);
     told.extend(effective_setting::of_file(&policy, &rules));
     Ok(Scim {
         listen: listen_address(&args.listen)?,
         tls: tls::pair(matches)?,
-        public_url: parsers::given("public_url", matches).map(|url| parsers::public_url(url)).transpose()?,
+        public_url: optional_url("public_url", parsers::public_url, matches)?,
         rules,
         cache_ttl,
         refresh_wait: parsers::duration(parsers::REFRESH_WAIT, &args.refresh_wait)?,
@@ -293,16 +314,38 @@ fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<Sec
         metrics_listen: metrics_listen(matches)?,
         status_page: parsers::switch(parsers::STATUS_PAGE, &args.status_page)?,
         #[cfg(feature = "otlp")]
-        otlp_endpoint: parsers::given("otlp_endpoint", matches).map(|url| parsers::otlp_endpoint(url)).transpose()?,
+        otlp_endpoint: optional_url("otlp_endpoint", parsers::otlp_endpoint, matches)?,
         told,
     })
+}
+
+/// Reads the configuration file, if one is given.
+fn configuration_file(matches: &ArgMatches) -> Result<Chosen, Error> {
+    match parsers::given("config", matches) {
+        Some(path) => mapping::read(path),
+        None => Ok(Chosen::default()),
+    }
+}
+
+fn checked_token(setting: Setting, token: Option<SecretString>) -> Result<Option<SecretString>, Error> {
+    match token {
+        Some(token) => Ok(Some(parsers::token(&setting, token)?)),
+        None => Ok(None),
+    }
+}
+
+fn optional_url(id: &str, parse: fn(&str) -> Result<Url, Error>, matches: &ArgMatches) -> Result<Option<Url>, Error> {
+    match parsers::given(id, matches) {
+        Some(url) => Ok(Some(parse(url)?)),
+        None => Ok(None),
+    }
 }
 
 impl Scim {
     /// Returns warnings about settings that may be a mistake, each with the names of the settings.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        const PLAIN: &str = "so tokens and people can be read on the way";
+        const PLAIN: &str = "so others on the network can read tokens and personal data";
         let proxy = format!("a proxy with TLS and its https:// address as {}", parsers::PUBLIC_URL);
         let certificate = format!("{} with {}", parsers::TLS_CERT, parsers::TLS_KEY);
         let mut warnings = Vec::new();
@@ -333,14 +376,18 @@ impl Scim {
 }
 
 fn metrics_listen(matches: &ArgMatches) -> Result<Option<SocketAddr>, Error> {
-    parsers::given("metrics_listen", matches).map(|text| parsers::address(parsers::METRICS_LISTEN, text)).transpose()
+    match parsers::given("metrics_listen", matches) {
+        Some(text) => Ok(Some(parsers::address(parsers::METRICS_LISTEN, text)?)),
+        None => Ok(None),
+    }
 }
 
 fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Duration>, Error> {
     let Some(text) = parsers::given("refresh_every", matches) else { return Ok(None) };
     let every = parsers::duration(parsers::REFRESH_EVERY, text)?;
     if every < SHORTEST_REFRESH {
-        return Err(Error(format!("{} is shorter than {}s", parsers::REFRESH_EVERY, SHORTEST_REFRESH.as_secs())));
+        let shortest = SHORTEST_REFRESH.as_secs();
+        return Err(Error(format!("{} is shorter than {shortest}s", parsers::REFRESH_EVERY)));
     }
     if every >= max_stale {
         return Err(Error(format!("{} is not shorter than {}", parsers::REFRESH_EVERY, parsers::MAX_STALE)));
@@ -380,7 +427,8 @@ impl LogArgs {
             None => None,
             Some(text) => Some(parsers::word(parsers::LOG_LEVEL, text, &telemetry::LEVELS)?),
         };
-        let format = match parsers::word(parsers::LOG_FORMAT, &self.log_format, &["auto", "text", "json"])? {
+        let formats = ["auto", "text", "json"];
+        let format = match parsers::word(parsers::LOG_FORMAT, &self.log_format, &formats)? {
             "text" => telemetry::Format::Text,
             "json" => telemetry::Format::Json,
             _ => telemetry::Format::Auto,
@@ -402,7 +450,10 @@ impl LocalServer {
                 SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
             });
         }
-        let has_tls = self.tls_cert.as_ref().is_some_and(|file| !file.trim().is_empty());
-        Ok(format!("{}://{address}", if has_tls { "https" } else { "http" }))
+        let scheme = match &self.tls_cert {
+            Some(file) if !file.trim().is_empty() => "https",
+            Some(_) | None => "http",
+        };
+        Ok(format!("{scheme}://{address}"))
     }
 }

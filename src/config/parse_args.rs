@@ -6,7 +6,9 @@ use clap::{ArgMatches, Args as _, FromArgMatches as _, ValueEnum};
 use url::Url;
 
 use crate::config::args::{LISTEN, LogArgs, PersonioArgs, ScimArgs};
-use crate::config::{Error, Personio, Scim, environment, mapping, parsers, personio, refuse_missing, scim, suggestion};
+use crate::config::{
+    Error, Personio, Scim, configuration_file, environment, invalid_arguments, parsers, personio, refuse_missing, scim,
+};
 use crate::mapping::Policy;
 
 /// Settings of the reading side, with the same meaning as for `serve`.
@@ -14,13 +16,14 @@ use crate::mapping::Policy;
 pub(super) struct ReadingArgs {
     #[command(flatten)]
     personio: PersonioArgs,
-    /// Configuration file (TOML): the mapping, and the clients
+    /// Configuration file (TOML): mapping, clients, issuers and trusted proxies
     #[arg(long, env = "SCIM_CONFIG", value_name = "FILE")]
     config: Option<String>,
-    /// URL under which clients reach the server, without /scim/v2: it begins `meta.location`
+    /// URL under which clients reach the server, without /scim/v2; `meta.location` begins with it
     #[arg(long, env = "SCIM_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// 100% accepts a company in which most persons have no status or e-mail address
+    /// Limit of the completeness check: 100% accepts a company in which most persons have no status
+    /// or e-mail address
     #[arg(long, env = "SCIM_MAX_CHANGE", value_name = "PERCENT", default_value = "20%")]
     max_change: String,
 }
@@ -57,7 +60,7 @@ pub struct Checking {
 pub struct ExportArgs {
     #[command(flatten)]
     reading: ReadingArgs,
-    /// How users are written
+    /// Format of the users
     #[arg(long, value_enum, default_value_t = Format::Ndjson)]
     pub format: Format,
     /// File to write, which appears once it is complete [default: standard output]
@@ -75,7 +78,7 @@ pub struct ExportArgs {
     /// Sort by this attribute
     #[arg(long, value_name = "NAME")]
     pub sort_by: Option<String>,
-    /// ascending or descending
+    /// Sort order: ascending or descending
     #[arg(long, value_name = "ORDER")]
     pub sort_order: Option<String>,
     /// Maximum number of users to export
@@ -91,15 +94,15 @@ pub struct ExportArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     reading: ReadingArgs,
-    /// Show more: which attributes persons have, all custom attributes, and how a few persons would
-    /// be served
+    /// Show the attributes that persons have, all custom attributes, and a few persons as they
+    /// would be served
     #[arg(long, short)]
     pub verbose: bool,
-    /// Number of persons for whom to show how each SCIM attribute is made, 0 to 20; implies
+    /// Number of persons to show, with the source of each SCIM attribute, 0 to 20; implies
     /// --verbose [default: 3]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=20))]
     pub sample: Option<u8>,
-    /// Show their values, and not only the first letter and the length; implies --verbose
+    /// Show complete values of persons, not only first letter and length; implies --verbose
     #[arg(long)]
     pub show_values: bool,
     /// Print JSON
@@ -110,12 +113,12 @@ pub struct CheckArgs {
 /// Format of the exported users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// One user on each line, in JSON
+    /// JSON Lines: one user on each line
     Ndjson,
-    /// One SCIM list response
+    /// SCIM list response in JSON
     Json,
-    /// A table with a heading; what has several values has `;` between them. What a spreadsheet
-    /// would take for a formula gets an apostrophe in front
+    /// Table with a heading; several values of one attribute have `;` between them. Text that a
+    /// spreadsheet would run as a formula gets an apostrophe in front
     Csv,
 }
 
@@ -150,30 +153,30 @@ impl Reading {
 /// without clients is not an error here.
 fn serving(config: Option<&String>) -> Result<Scim, Error> {
     let command = environment::without_empty_variables(ScimArgs::augment_args(clap::Command::new("serve")));
-    let wrong = |error: clap::Error| Error(suggestion::complaint(&error));
     let command = LogArgs::augment_args(command);
     let mut arguments = vec!["serve".to_owned()];
-    arguments.extend(config.map(|path| format!("--config={path}")));
-    let matches = command.try_get_matches_from(arguments).map_err(wrong)?;
-    LogArgs::from_arg_matches(&matches).map_err(wrong)?.settings()?;
-    let args = ScimArgs::from_arg_matches(&matches).map_err(wrong)?;
-    scim::<ScimArgs>(&args, &matches, parsers::secret(parsers::BEARER_TOKEN, &matches)?)
+    if let Some(path) = config {
+        arguments.push(format!("--config={path}"));
+    }
+    let matches = command.try_get_matches_from(arguments).map_err(invalid_arguments)?;
+    LogArgs::from_arg_matches(&matches).map_err(invalid_arguments)?.settings()?;
+    let args = ScimArgs::from_arg_matches(&matches).map_err(invalid_arguments)?;
+    let token = parsers::secret(parsers::BEARER_TOKEN, &matches)?;
+    scim::<ScimArgs>(&args, &matches, token)
 }
 
 fn reading(args: &ReadingArgs, matches: &ArgMatches) -> Result<Reading, Error> {
     environment::refuse_unknown()?;
     refuse_missing(&args.personio, false, matches)?;
-    let local = format!("http://{LISTEN}");
-    let public_url = parsers::given("public_url", matches).map_or(local.as_str(), String::as_str);
+    let public_url = match parsers::given("public_url", matches) {
+        Some(url) => parsers::public_url(url)?,
+        None => parsers::public_url(&format!("http://{LISTEN}"))?,
+    };
     Ok(Reading {
         personio: personio(&args.personio, matches)?,
         // The file's clients are not used here, but errors in them are reported.
-        policy: parsers::given("config", matches)
-            .map(|path| mapping::read(path))
-            .transpose()?
-            .unwrap_or_default()
-            .policy,
-        public_url: parsers::public_url(public_url)?,
+        policy: configuration_file(matches)?.policy,
+        public_url,
         max_change: parsers::percent(parsers::MAX_CHANGE, &args.max_change)?,
     })
 }

@@ -50,7 +50,8 @@ settings! {
     MAX_RESULTS = "--max-results", "SCIM_MAX_RESULTS";
     ANNOUNCE_PAGINATION = "--announce-pagination", "SCIM_ANNOUNCE_PAGINATION";
     MAX_CONNECTIONS = "--max-connections", "SCIM_MAX_CONNECTIONS";
-    MAX_CONNECTIONS_PER_ADDRESS = "--max-connections-per-address", "SCIM_MAX_CONNECTIONS_PER_ADDRESS";
+    MAX_CONNECTIONS_PER_ADDRESS =
+        "--max-connections-per-address", "SCIM_MAX_CONNECTIONS_PER_ADDRESS";
     MAX_FILTER_LENGTH = "--max-filter-length", "SCIM_MAX_FILTER_LENGTH";
     MAX_FILTER_DEPTH = "--max-filter-depth", "SCIM_MAX_FILTER_DEPTH";
     CONFIG = "--config", "SCIM_CONFIG";
@@ -65,6 +66,13 @@ settings! {
 #[cfg(feature = "otlp")]
 settings! {
     OTLP_ENDPOINT = "--otlp-endpoint", "SCIM_OTLP_ENDPOINT";
+}
+
+impl Setting {
+    /// Returns the id of the setting among the parsed arguments.
+    fn id(self) -> String {
+        self.flag.trim_start_matches('-').replace('-', "_")
+    }
 }
 
 impl fmt::Display for Setting {
@@ -99,10 +107,13 @@ pub(super) fn given<'m>(id: &str, matches: &'m ArgMatches) -> Option<&'m String>
 /// Returns the flag or variable that gave a setting, which may be the one for a file.
 pub(super) fn given_name(setting: Setting, matches: &ArgMatches) -> String {
     let Setting { flag, variable } = setting;
-    let id = flag.trim_start_matches('-').replace('-', "_");
+    let id = setting.id();
     let file_id = format!("{id}_file");
     // A command without the flag for a file does not know its id.
-    let file_source = matches.try_contains_id(&file_id).is_ok().then(|| matches.value_source(&file_id)).flatten();
+    let file_source = match matches.try_contains_id(&file_id) {
+        Ok(_) => matches.value_source(&file_id),
+        Err(_) => None,
+    };
     match (matches.value_source(&id), file_source) {
         (Some(ValueSource::CommandLine), _) => flag.to_owned(),
         (_, Some(ValueSource::CommandLine)) => format!("{flag}-file"),
@@ -114,27 +125,35 @@ pub(super) fn given_name(setting: Setting, matches: &ArgMatches) -> String {
 /// Returns a secret that is given by flag or variable, either itself or as the file that holds it.
 /// A flag goes before a variable.
 pub(super) fn secret(setting: Setting, matches: &ArgMatches) -> Result<Option<SecretString>, Error> {
-    let id = setting.flag.trim_start_matches('-').replace('-', "_");
+    let Setting { flag, variable } = setting;
+    let id = setting.id();
     let file_id = format!("{id}_file");
-    let by_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    let (text, file) = (given(&id, matches), given(&file_id, matches));
-    let secret = match (text, file) {
+    let has_flag = is_from_flag(&id, matches);
+    let secret = match (given(&id, matches), given(&file_id, matches)) {
         (None, None) => return Ok(None),
-        (Some(_), Some(_)) if by_flag(&id) == by_flag(&file_id) => {
-            let Setting { flag, variable } = setting;
+        (Some(_), Some(_)) if has_flag == is_from_flag(&file_id, matches) => {
             return Err(Error(format!(
-                "{flag} and {flag}-file ({variable}, {variable}_FILE) are both given: leave one out"
+                "{flag} and {flag}-file ({variable}, {variable}_FILE) are both given: remove one"
             )));
         }
-        (Some(text), file) if file.is_none() || by_flag(&id) => text.clone(),
-        (_, Some(file)) => secret_file(file)
-            .map_err(|error| Error(format!("{}-file ({}_FILE): {}: {error}", setting.flag, setting.variable, file)))?,
         (Some(text), None) => text.clone(),
+        (Some(text), Some(_)) if has_flag => text.clone(),
+        (Some(_) | None, Some(file)) => match secret_file(file) {
+            Ok(text) => text,
+            Err(error) => {
+                return Err(Error(format!("{flag}-file ({variable}_FILE): {file}: {error}")));
+            }
+        },
     };
     match secret.trim_matches(|char: char| char == BYTE_ORDER_MARK || char.is_whitespace()) {
         "" => Err(Error(format!("{setting} is empty"))),
         secret => Ok(Some(secret.into())),
     }
+}
+
+/// Reports whether a setting is given by a flag.
+fn is_from_flag(id: &str, matches: &ArgMatches) -> bool {
+    matches.value_source(id) == Some(ValueSource::CommandLine)
 }
 
 /// Reads a file that holds a secret.
@@ -154,12 +173,13 @@ pub(super) fn token(setting: &dyn fmt::Display, token: SecretString) -> Result<S
     let text = std::str::from_utf8(bare).unwrap_or(written);
     if is_header(text) {
         return Err(Error(format!(
-            "{setting} holds a whole HTTP header: write the token alone, without `Authorization: Bearer` in front"
+            "{setting} holds a whole HTTP header: write the token alone, without \
+             `Authorization: Bearer` in front"
         )));
     }
     if text.contains(char::is_whitespace) {
         return Err(Error(format!(
-            "{setting} has characters that cannot be sent: there is a blank or a line end in it, where one token belongs"
+            "{setting} has characters that cannot be sent: it contains a space or a line break"
         )));
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -167,7 +187,8 @@ pub(super) fn token(setting: &dyn fmt::Display, token: SecretString) -> Result<S
     }
     if text.len() < SHORTEST_TOKEN {
         return Err(Error(format!(
-            "{setting} is shorter than {SHORTEST_TOKEN} characters; make one with `openssl rand -hex 32`"
+            "{setting} is shorter than {SHORTEST_TOKEN} characters; make one with `openssl \
+             rand -hex 32`"
         )));
     }
     Ok(text.into())
@@ -182,54 +203,74 @@ fn is_header(text: &str) -> bool {
 
 /// Parses a duration above zero.
 pub(super) fn duration(setting: Setting, text: &str) -> Result<Duration, Error> {
-    let parsed = text.trim().parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    parsed.filter(|duration| !duration.is_zero() && *duration <= LONGEST).ok_or_else(|| {
-        Error(format!("{setting}: `{text}` is no span of time up to a year; write for example 30s, 5m or 24h"))
-    })
+    if let Ok(signed) = text.trim().parse::<SignedDuration>()
+        && let Ok(duration) = Duration::try_from(signed)
+        && !duration.is_zero()
+        && duration <= LONGEST
+    {
+        return Ok(duration);
+    }
+    Err(Error(format!(
+        "{setting}: invalid duration `{text}`: expected 1s to 366 days, for example `30s`, `5m` or \
+         `24h`"
+    )))
 }
 
 /// Parses a share in percent, with or without the sign. Returns a fraction of 1.
 pub(super) fn percent(setting: Setting, text: &str) -> Result<f64, Error> {
-    let number = text.trim().trim_end_matches('%').trim_end().parse().ok();
-    number
-        .filter(|percent| (0.0..=100.0).contains(percent))
-        .map(|percent: f64| percent / 100.0)
-        .ok_or_else(|| Error(format!("{setting}: `{text}` is no share from 0% to 100%; write for example 20%")))
+    let number = text.trim().trim_end_matches('%').trim_end();
+    match number.parse::<f64>() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
+        Ok(_) | Err(_) => {
+            Err(Error(format!("{setting}: invalid share `{text}`: expected 0% to 100%, for example `20%`")))
+        }
+    }
 }
 
 /// Parses the page size limit.
 pub(super) fn max_results(text: &str) -> Result<usize, Error> {
-    text.trim().parse().ok().filter(|number| *number >= SMALLEST_CAP).ok_or_else(|| {
-        Error(format!(
-            "{MAX_RESULTS}: `{text}` is no whole number of at least {SMALLEST_CAP}; with less, some clients take a full page for \
-             the last one"
-        ))
-    })
+    match text.trim().parse::<usize>() {
+        Ok(number) if number >= SMALLEST_CAP => Ok(number),
+        Ok(_) | Err(_) => Err(Error(format!(
+            "{MAX_RESULTS}: invalid number `{text}`: expected at least {SMALLEST_CAP}; with less, \
+             some clients take a full page for the last one"
+        ))),
+    }
 }
 
 /// Parses a whole number within a range.
 pub(super) fn number(setting: Setting, text: &str, range: RangeInclusive<usize>) -> Result<usize, Error> {
-    let number = text.trim().parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| {
-        Error(format!("{setting}: `{text}` is no whole number from {} to {}", range.start(), range.end()))
-    })
+    match text.trim().parse::<usize>() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        Ok(_) | Err(_) => {
+            Err(Error(format!("{setting}: invalid number `{text}`: expected {} to {}", range.start(), range.end())))
+        }
+    }
 }
 
 /// Parses an address to listen on.
 pub(super) fn address(setting: Setting, text: &str) -> Result<SocketAddr, Error> {
-    let address = text.trim().to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-    address.ok_or_else(|| {
-        Error(format!("{setting}: `{text}` is no address and port; write for example 127.0.0.1:8080 or 0.0.0.0:8080"))
-    })
+    if let Ok(mut addresses) = text.trim().to_socket_addrs()
+        && let Some(address) = addresses.next()
+    {
+        return Ok(address);
+    }
+    Err(Error(format!(
+        "{setting}: invalid address `{text}`: expected an address and a port, for example \
+         `127.0.0.1:8080` or `0.0.0.0:8080`"
+    )))
 }
 
 /// Parses one of the accepted words, in upper or lower case.
 pub(super) fn word(setting: Setting, text: &str, words: &[&'static str]) -> Result<&'static str, Error> {
     let lower = text.trim().to_lowercase();
-    words.iter().copied().find(|word| *word == lower).ok_or_else(|| {
-        let question = suggestion::question(&lower, words);
-        Error(format!("{setting}: `{text}` is none of {}{question}", words.join(", ")))
-    })
+    for &word in words {
+        if word == lower {
+            return Ok(word);
+        }
+    }
+    let question = suggestion::question(&lower, words);
+    Err(Error(format!("{setting}: invalid value `{text}`: expected one of {}{question}", words.join(", "))))
 }
 
 /// Parses a switch: on or off.
@@ -237,18 +278,21 @@ pub(super) fn switch(setting: Setting, text: &str) -> Result<bool, Error> {
     match text.trim() {
         "on" => Ok(true),
         "off" => Ok(false),
-        _ => Err(Error(format!("{setting}: `{text}` is neither on nor off"))),
+        _ => Err(Error(format!("{setting}: invalid value `{text}`: expected `on` or `off`"))),
     }
 }
 
 /// Parses the value of `X-Personio-App-ID`, the header that names this program to Personio.
 pub(super) fn app_id(text: &str) -> Result<HeaderValue, Error> {
     let text = filled(APP_ID, Some(text))?.unwrap_or_default();
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-    let value = HeaderValue::from_str(&text).ok().filter(|_| plain);
-    value.ok_or_else(|| {
-        Error(format!("{APP_ID}: write capital letters, digits and underscores, for example PERSONIO_SCIM"))
-    })
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    match HeaderValue::from_str(&text) {
+        Ok(value) if is_plain => Ok(value),
+        Ok(_) | Err(_) => Err(Error(format!(
+            "{APP_ID}: invalid name: expected capital letters, digits and underscores, for example \
+             `PERSONIO_SCIM`"
+        ))),
+    }
 }
 
 /// Parses the base URL of Personio's API. It must use TLS, because requests carry the credential.
@@ -290,7 +334,7 @@ pub(super) fn keys_url(place: &dyn fmt::Display, text: &str) -> Result<Url, Erro
 fn guarded_url(place: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
     let url = plain_url(place, text)?;
     if url.scheme() == "http" && !is_loopback(&url) {
-        return Err(Error(format!("{place}: plain http is for this machine only; write https://")));
+        return Err(Error(format!("{place}: plain http is accepted for this machine only; write https://")));
     }
     Ok(url)
 }
@@ -304,15 +348,21 @@ fn plain_url(setting: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
         // Programs on the same machine seldom speak TLS.
         let http = Url::parse(&format!("http://{text}"));
         let scheme = if http.is_ok_and(|url| is_loopback(&url)) { "http://" } else { "https://" };
-        return Err(Error(format!("{setting}: `{text}` is no URL: write {scheme} in front, `{scheme}{text}`")));
+        return Err(Error(format!("{setting}: invalid URL `{text}`: write {scheme} in front, `{scheme}{text}`")));
     }
-    let mut url = Url::parse(text).map_err(|error| Error(format!("{setting}: `{text}` is no URL: {error}")))?;
+    let mut url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(error) => {
+            return Err(Error(format!("{setting}: invalid URL `{text}`: {error}")));
+        }
+    };
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(Error(format!("{setting}: `{text}` does not begin with https://")));
+        return Err(Error(format!("{setting}: invalid URL `{text}`: it does not begin with https://")));
     }
     // Such a text may contain a password, so it is not repeated.
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err(Error(format!("{setting}: a user name, a password, `?` and `#` have no place in it")));
+    let has_credential = !url.username().is_empty() || url.password().is_some();
+    if has_credential || url.query().is_some() || url.fragment().is_some() {
+        return Err(Error(format!("{setting}: invalid URL: a user name, a password, `?` and `#` are not allowed")));
     }
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
@@ -405,7 +455,9 @@ mod tests {
         assert_eq!(check("authorization-0123").as_deref(), Ok("authorization-0123"));
         assert!(check("\"0123456789abcde\"").unwrap_err().contains("shorter than 16"));
         assert!(check("Bearer").unwrap_err().contains("shorter than 16"));
-        assert!(check("0123456789abcdef\n0123456789abcdef").unwrap_err().contains("a blank or a line end in it"));
+        assert!(
+            check("0123456789abcdef\n0123456789abcdef").unwrap_err().contains("it contains a space or a line break")
+        );
         assert!(check("short").unwrap_err().contains("shorter than 16"));
         assert!(check("with spaces and so on").unwrap_err().contains("cannot be sent"));
         assert!(check("schlüsselschlüssel").unwrap_err().contains("cannot be sent"));

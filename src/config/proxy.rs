@@ -31,7 +31,7 @@ pub fn proxy(url: &Url) -> Option<Proxy> {
     let uri = intercept.uri();
     let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = uri.port_u16().unwrap_or_else(|| default_port(uri.scheme_str()));
-    let variable = HTTPS_VARIABLES.into_iter().chain(ALL_VARIABLES).find(|name| is_set(name))?;
+    let variable = https_proxy_variable()?;
     Some(Proxy { variable, host, port })
 }
 
@@ -39,10 +39,15 @@ pub fn proxy(url: &Url) -> Option<Proxy> {
 /// do not use. Returns `None` if a proxy for https:// addresses is named.
 #[must_use]
 pub fn http_only_proxy() -> Option<&'static str> {
-    if HTTPS_VARIABLES.into_iter().chain(ALL_VARIABLES).any(is_set) {
+    if https_proxy_variable().is_some() {
         return None;
     }
     HTTP_VARIABLES.into_iter().find(|name| is_set(name))
+}
+
+/// Returns the variable that names the proxy for https:// addresses.
+fn https_proxy_variable() -> Option<&'static str> {
+    HTTPS_VARIABLES.into_iter().chain(ALL_VARIABLES).find(|name| is_set(name))
 }
 
 fn default_port(scheme: Option<&str>) -> u16 {

@@ -29,19 +29,23 @@ pub(super) fn state(matches: &ArgMatches) -> Result<Option<State>, Error> {
     let path = parsers::given("state_file", matches);
     match (path, parsers::secret(STATE_KEY, matches)?) {
         (None, None) => Ok(None),
-        (Some(path), Some(key)) => Ok(Some(State { path: checked_path(path)?, key: checked_key(key)? })),
+        (Some(path), Some(key)) => {
+            let state = State { path: checked_path(path)?, key: checked_key(key)? };
+            Ok(Some(state))
+        }
         (Some(_), None) => Err(Error(format!(
-            "{STATE_FILE} is given without {STATE_KEY}: the file holds people and is never written unencrypted; make a \
-             key with `openssl rand -hex 32`"
+            "{STATE_FILE} is given without {STATE_KEY}: the file holds personal data and is never \
+             written unencrypted; make a key with `openssl rand -hex 32`"
         ))),
-        (None, Some(_)) => Err(Error(format!("{STATE_KEY} is given without {STATE_FILE}: nothing would be kept"))),
+        (None, Some(_)) => Err(Error(format!("{STATE_KEY} is given without {STATE_FILE}: no data would be kept"))),
     }
 }
 
 fn checked_key(key: SecretString) -> Result<SecretString, Error> {
     if key.expose_secret().chars().count() < SHORTEST_KEY {
         return Err(Error(format!(
-            "{STATE_KEY} is shorter than {SHORTEST_KEY} characters; make one with `openssl rand -hex 32`"
+            "{STATE_KEY} is shorter than {SHORTEST_KEY} characters; make one with `openssl \
+             rand -hex 32`"
         )));
     }
     Ok(key)
@@ -54,15 +58,26 @@ fn checked_path(text: &str) -> Result<PathBuf, Error> {
     // A path that is not a file would be set aside. A folder in which a person wants the file must
     // not be moved.
     if path.file_name().is_none() || text.ends_with('/') || path.is_dir() {
-        return Err(Error(format!("{STATE_FILE}: `{}` is no file; write for example folder/state", path.display())));
+        return Err(Error(format!(
+            "{STATE_FILE}: invalid path `{}`: expected a file, for example `folder/state`",
+            path.display()
+        )));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let refused = |why: &str| Error(format!("{STATE_FILE}: {}: {why}", folder.display()));
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
     if !folder.is_dir() {
-        return Err(refused("there is no such folder"));
+        return Err(refused(folder, "there is no such folder"));
     }
-    try_out(path).map_err(|error| refused(&format!("the folder cannot be written to: {error}")))?;
+    if let Err(error) = try_out(path) {
+        return Err(refused(folder, &format!("the folder cannot be written to: {error}")));
+    }
     Ok(path.to_owned())
+}
+
+fn refused(folder: &Path, reason: &str) -> Error {
+    Error(format!("{STATE_FILE}: {}: {reason}", folder.display()))
 }
 
 /// Checks that a new entry can be created next to the file. Permissions alone do not prove it,

@@ -34,17 +34,9 @@ const SYNONYMS: &[(&str, &str)] = &[
 pub(super) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let prefix = PREFIXES.iter().find(|prefix| word.starts_with(**prefix));
     let word = bare(word);
-    let synonym = SYNONYMS.iter().find(|(other, _)| bare(other) == word).map(|(_, own)| bare(own));
-    let mut best = None;
+    let synonym = synonym(&word);
+    let mut best: Option<(usize, &str)> = None;
     for &candidate in candidates {
-        let bare = bare(candidate);
-        let slips = match &synonym {
-            Some(own) if bare.ends_with(own.as_str()) => Some(0),
-            _ => spelling::slips(&word, &bare),
-        };
-        // Examples: `token` for `bearer_token`, and `warning` for `warn`.
-        let is_part = (word.len() >= 3 && bare.contains(&word)) || (bare.len() > 3 && word.contains(&bare));
-        let rank = slips.unwrap_or_else(|| 100 + bare.len().abs_diff(word.len()));
         // `PERSONIO_URL` is rather `PERSONIO_BASE_URL` than `SCIM_PUBLIC_URL`.
         let is_sibling = prefix.is_none_or(|prefix| candidate.starts_with(prefix));
         // `PERSONIO_TOKEN` must not suggest the token of SCIM clients: a person who follows the
@@ -52,12 +44,37 @@ pub(super) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str>
         if !is_sibling && is_secret(candidate) {
             continue;
         }
+        let Some(rank) = rank(&word, &bare(candidate), synonym.as_deref()) else { continue };
         let rank = if is_sibling { rank } else { rank + 50 };
-        if (slips.is_some() || is_part) && best.is_none_or(|(lowest, _)| rank < lowest) {
+        if best.is_none_or(|(lowest, _)| rank < lowest) {
             best = Some((rank, candidate));
         }
     }
     best.map(|(_, candidate)| candidate)
+}
+
+/// Returns the name that another program's `word` has here, in the letters that are compared.
+fn synonym(word: &str) -> Option<String> {
+    for (other, own) in SYNONYMS {
+        if bare(other) == word {
+            return Some(bare(own));
+        }
+    }
+    None
+}
+
+/// Returns the rank of a candidate, or `None` if `word` is not similar to it. The lowest rank is
+/// the most likely one. All texts are the letters that are compared.
+fn rank(word: &str, candidate: &str, synonym: Option<&str>) -> Option<usize> {
+    if synonym.is_some_and(|own| candidate.ends_with(own)) {
+        return Some(0);
+    }
+    if let Some(slips) = spelling::slips(word, candidate) {
+        return Some(slips);
+    }
+    // Examples: `token` for `bearer_token`, and `warning` for `warn`.
+    let is_part = (word.len() >= 3 && candidate.contains(word)) || (candidate.len() > 3 && word.contains(candidate));
+    if is_part { Some(100 + candidate.len().abs_diff(word.len())) } else { None }
 }
 
 /// Reports whether a variable holds a token or key of the server, or names a file that does.
@@ -68,7 +85,10 @@ fn is_secret(variable: &str) -> bool {
 /// Returns the question that follows a message about `word`, with punctuation in front, or an empty
 /// text.
 pub(super) fn question(word: &str, candidates: &[&str]) -> String {
-    nearest(word, candidates).map_or_else(String::new, |candidate| format!("; did you mean `{candidate}`?"))
+    match nearest(word, candidates) {
+        Some(candidate) => format!("; did you mean `{candidate}`?"),
+        None => String::new(),
+    }
 }
 
 /// Returns the letters that are compared: lower case, without prefix and separators.
@@ -89,11 +109,12 @@ pub(super) fn complaint(error: &clap::Error) -> String {
     let text = error.to_string();
     let about = text.split("\n\n").next().unwrap_or_default();
     let about = about.strip_prefix("error: ").unwrap_or(about);
-    let line = about.split_whitespace().collect::<Vec<_>>().join(" ");
-    let flag = text_of(error, ContextKind::InvalidArg).filter(|flag| flag.starts_with("--"));
-    if let Some(flag) = flag.filter(|_| error.kind() == ErrorKind::UnknownArgument) {
-        let own = text_of(error, ContextKind::SuggestedArg).map(|own| format!("; did you mean `{own}`?"));
-        return format!("{line}{}", commands_with(flag).or(own).unwrap_or_else(|| any_flag(flag)));
+    let line = one_line(about);
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(flag) = text_of(error, ContextKind::InvalidArg)
+        && flag.starts_with("--")
+    {
+        return format!("{line}{}", advice_on_flag(flag, error));
     }
     if let Some(word) = text_of(error, ContextKind::InvalidSubcommand) {
         return format!("{line}{}", any_command(word));
@@ -105,6 +126,22 @@ pub(super) fn complaint(error: &clap::Error) -> String {
         return format!("{line}{}", question(word, &known));
     }
     line
+}
+
+/// Returns the text with single spaces instead of line breaks and runs of spaces.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns what to do about an unknown flag, with punctuation in front.
+fn advice_on_flag(flag: &str, error: &clap::Error) -> String {
+    if let Some(commands) = commands_with(flag) {
+        return commands;
+    }
+    match text_of(error, ContextKind::SuggestedArg) {
+        Some(own) => format!("; did you mean `{own}`?"),
+        None => any_flag(flag),
+    }
 }
 
 fn text_of(error: &clap::Error, kind: ContextKind) -> Option<&str> {
@@ -123,14 +160,21 @@ fn commands_with(flag: &str) -> Option<String> {
             commands.push(format!("`{}`", command.get_name()));
         }
     }
-    (!commands.is_empty()).then(|| format!("; it is a flag of {}", commands.join(", ")))
+    if commands.is_empty() {
+        return None;
+    }
+    Some(format!("; it is a flag of {}", commands.join(", ")))
 }
 
 /// Returns the question for a flag of any command with a similar name.
 fn any_flag(flag: &str) -> String {
     let mut flags = Vec::new();
     for command in Args::command().get_subcommands() {
-        flags.extend(command.get_arguments().filter_map(|it| Some(format!("--{}", it.get_long()?))));
+        for argument in command.get_arguments() {
+            if let Some(name) = argument.get_long() {
+                flags.push(format!("--{name}"));
+            }
+        }
     }
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     question(flag, &flags)
@@ -149,8 +193,15 @@ fn any_command(word: &str) -> String {
 
 /// Returns the variables of all commands.
 pub(super) fn variables(args: &clap::Command) -> Vec<&str> {
-    let arguments = args.get_subcommands().flat_map(clap::Command::get_arguments);
-    arguments.filter_map(|argument| argument.get_env().and_then(OsStr::to_str)).collect()
+    let mut variables = Vec::new();
+    for command in args.get_subcommands() {
+        for argument in command.get_arguments() {
+            if let Some(name) = argument.get_env().and_then(OsStr::to_str) {
+                variables.push(name);
+            }
+        }
+    }
+    variables
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ async fn whoever_is_no_server_is_told_nothing() {
     Mock::given(method("GET")).and(path("/health/ready")).respond_with(ready).mount(&front).await;
     let ended = run(&["approve", "--listen", &front.address().to_string()], &[]).await;
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    assert!(ended.err.contains("is no personio-scim that this user") && ended.err.lines().count() == 1, "{ended:?}");
+    assert!(ended.err.contains("accepts no approval from this user") && ended.err.lines().count() == 1, "{ended:?}");
     run(&["approve", "--listen", "127.0.0.1:1"], &[]).await.complains(1, "127.0.0.1:1/health/ready does not answer");
 }
 
@@ -106,7 +106,7 @@ async fn without_a_terminal_an_id_or_a_yes_nothing_is_published() {
     let id = held_id(&base_url).await;
     refuses(&approve(&base_url, &[]).await, 64, &format!("personio-scim approve {id}"));
     let other = approve(&base_url, &["0123456789ab"]).await;
-    refuses(&other, 1, &format!("the change that is held back is {id} by now"));
+    refuses(&other, 1, &format!("the change that is held back is now {id}"));
     assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
     assert_eq!(held_id(&base_url).await, id, "looking changes nothing");
 }

@@ -82,12 +82,12 @@ async fn a_personio_that_is_right_is_told_to_be_right_with_few_requests_that_onl
         "  Status                 50 of 50\n",
         "  dynamic_777        string   Personalnummer  50       can be served\n",
         "  date_of_birth      date     -               50       personal data: never served\n",
-        "\nHow person 3 would be served, and what it is made of:\n",
+        "\nPerson 3 as it would be served, with the source of each value:\n",
         "<- employment.position.title\n",
     ] {
         assert!(ended.out.contains(part), "{part}: {}", ended.out);
     }
-    assert!(!ended.out.contains("person 4") && !ended.out.contains('\u{1b}'), "{}", ended.out);
+    assert!(!ended.out.contains("Person 4") && !ended.out.contains('\u{1b}'), "{}", ended.out);
 
     let log = simulator.log();
     assert!(log.len() < 40, "{} requests", log.len());

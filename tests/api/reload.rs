@@ -94,7 +94,7 @@ async fn clients_come_and_go_and_a_bad_file_changes_nothing() {
         (client("okta", OKTA) + "[[client]]\nname = 7\n", "line 5: invalid type"),
         (client("okta", OKTA) + &client("okta", OTHER), "client `okta`: this name is taken"),
         (client("okta", SECOND), "is the same as the token of the client `okta`"),
-        ("time_zone = \"Nowhere\"".to_owned(), "`Nowhere` is no time zone"),
+        ("time_zone = \"Nowhere\"".to_owned(), "invalid time zone `Nowhere`"),
     ] {
         fs::write(config.path(), text).unwrap();
         reread(&program, mistake).await;

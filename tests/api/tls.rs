@@ -351,14 +351,14 @@ async fn a_health_check_asks_over_tls_whatever_the_name_in_the_certificate() {
     assert!(nothing.status.success() && nothing.out.starts_with("Nothing is held back"), "{nothing:?}");
     run(&["healthcheck"], &[listen, ("SCIM_TLS_CERT", "")]).await.complains(1, "http://127.0.0.1:");
     for command in ["healthcheck", "approve"] {
-        run(&[command], &[listen]).await.complains(1, "it speaks TLS; name its certificate here");
+        run(&[command], &[listen]).await.complains(1, "it speaks TLS; set the certificate of the server here too");
     }
     let simulator = Setup::persons(1).simulator();
     let plain = serve(&simulator);
     let base_url = plain.base_url().await;
     let listen = ("SCIM_LISTEN", base_url.trim_start_matches("http://").trim_end_matches("/scim/v2"));
     let ended = run(&["healthcheck"], &[listen, over_tls]).await;
-    ended.complains(1, "it speaks plain HTTP; leave the certificate out here");
+    ended.complains(1, "it speaks plain HTTP; remove the certificate here");
     let base_url = program.base_url().await;
     // A client that verifies certificates refuses this server.
     assert!(answer_of(&base_url).await.is_err());

@@ -5,28 +5,41 @@ use serde_json::{Value, json};
 use crate::cli::check::mask;
 use crate::cli::check::mask::Shown;
 use crate::cli::check::word;
-use crate::diagnostics::explanation::Explained;
 use crate::diagnostics::preflight::{CustomAttribute, Finding, Outcome, Presence, Report, Standing};
 
 /// Returns the report as one JSON document.
 pub(super) fn json(report: &Report, shown: Shown) -> Value {
     let outcome = report.findings.iter().map(|finding| finding.outcome).max().unwrap_or(Outcome::Fine);
-    let people = report.people.iter().map(|person| {
-        let attribute =
-            |it: &Explained| json!({"attribute": it.attribute, "value": mask::shown(it, shown), "source": it.source});
-        person.iter().map(attribute).collect::<Value>()
-    });
+    let mut persons = Vec::with_capacity(report.people.len());
+    for person in &report.people {
+        let mut attributes = Vec::with_capacity(person.len());
+        for it in person {
+            let value = mask::shown(it, shown);
+            attributes.push(json!({"attribute": it.attribute, "value": value, "source": it.source}));
+        }
+        persons.push(attributes);
+    }
+    let mut limits = Vec::with_capacity(report.limits.len());
+    for limit in &report.limits {
+        limits.push(json!({
+            "endpoint": limit.endpoint.route(),
+            "perSecond": limit.per_second,
+            "burst": limit.burst,
+        }));
+    }
     json!({
         "outcome": word(outcome),
         "requests": report.requests,
-        "findings": report.findings.iter().map(finding).collect::<Value>(),
-        "attributes": report.presence.iter().map(presence).collect::<Value>(),
-        "customAttributes": report.custom.iter().map(custom).collect::<Value>(),
-        "limits": report.limits.iter().map(|limit| json!({
-            "endpoint": limit.endpoint.route(), "perSecond": limit.per_second, "burst": limit.burst,
-        })).collect::<Value>(),
-        "persons": people.collect::<Value>(),
+        "findings": array(&report.findings, finding),
+        "attributes": array(&report.presence, presence),
+        "customAttributes": array(&report.custom, custom),
+        "limits": limits,
+        "persons": persons,
     })
+}
+
+fn array<T>(items: &[T], to_json: fn(&T) -> Value) -> Value {
+    items.iter().map(to_json).collect()
 }
 
 fn finding(finding: &Finding) -> Value {
@@ -47,6 +60,12 @@ fn custom(attribute: &CustomAttribute) -> Value {
         Standing::Free => ("canBeServed", None),
     };
     json!({
-        "id": id, "globalId": global_id, "label": label, "type": kind, "found": found, "standing": standing, "name": name,
+        "id": id,
+        "globalId": global_id,
+        "label": label,
+        "type": kind,
+        "found": found,
+        "standing": standing,
+        "name": name,
     })
 }

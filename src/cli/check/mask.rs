@@ -31,13 +31,18 @@ pub(super) fn shown(explained: &Explained, shown: Shown) -> String {
 }
 
 fn whole(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), plain)
+    match value.as_str() {
+        Some(text) => plain(text),
+        None => value.to_string(),
+    }
 }
 
 fn masked(text: &str) -> String {
     let length = text.chars().count();
-    let first = text.chars().next().filter(|first| length >= SHORTEST && first.is_alphanumeric());
-    format!("{}…({length})", first.map(String::from).unwrap_or_default())
+    match text.chars().next() {
+        Some(first) if length >= SHORTEST && first.is_alphanumeric() => format!("{first}…({length})"),
+        Some(_) | None => format!("…({length})"),
+    }
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -51,8 +56,15 @@ fn kind(value: &Value) -> &'static str {
 
 /// Returns the text with control characters escaped, so that a terminal does not act on them.
 pub(super) fn plain(text: &str) -> String {
-    let visible = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
-    text.chars().map(visible).collect()
+    let mut visible = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() {
+            visible.extend(char.escape_default());
+        } else {
+            visible.push(char);
+        }
+    }
+    visible
 }
 
 #[cfg(test)]

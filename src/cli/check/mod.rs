@@ -79,8 +79,9 @@ fn no_clients() -> Finding {
         outcome: Outcome::Doubtful,
         what: "`serve` does not start with these settings: no token is set for SCIM clients".to_owned(),
         remedy: Some(
-            "Make a token with `personio-scim token new`, and set SCIM_BEARER_TOKEN, or SCIM_BEARER_TOKEN_FILE to a file \
-             that holds it; or name clients in the configuration file (--config, SCIM_CONFIG)."
+            "Make a token with `personio-scim token new`, and set SCIM_BEARER_TOKEN, or \
+             SCIM_BEARER_TOKEN_FILE to a file that holds it; or name clients in the configuration \
+             file (--config, SCIM_CONFIG)."
                 .to_owned(),
         ),
     }

@@ -47,11 +47,12 @@ pub(super) async fn diagnosis(url: &Url, obstacle: Obstacle) -> Finding {
 fn untrusted(url: &Url) -> Finding {
     let (host, port) = host_and_port(url);
     wrong(
-        format!("{host} shows a certificate on port {port} that this machine does not trust"),
-        "Install current CA certificates on this machine. If a proxy or firewall of your company inspects TLS, install \
-         its certificate as well. Check the host name in "
-            .to_owned()
-            + BASE_URL + ".",
+        format!("the certificate of {host} on port {port} is not trusted on this machine"),
+        format!(
+            "Install current CA certificates on this machine. If a proxy or firewall of your \
+             company inspects TLS, install its certificate as well. Check the host name in \
+             {BASE_URL}."
+        ),
     )
 }
 
@@ -63,11 +64,12 @@ fn not_tls(url: &Url) -> Finding {
         format!("If it speaks plain HTTP, write http:// in {BASE_URL}: {written}")
     } else {
         format!(
-            "It may speak plain HTTP, which would show the client secret to others on the way: write the port at which it \
-             speaks TLS in {BASE_URL}."
+            "It may speak plain HTTP, with which others on the network could read the client \
+             secret: write the port at which it speaks TLS in {BASE_URL}."
         )
     };
-    wrong(format!("{host} does not speak TLS on port {port}, as https:// wants it"), remedy)
+    let what = format!("{host} does not speak TLS on port {port}, but the URL begins with https://");
+    wrong(what, remedy)
 }
 
 /// Returns the finding about a proxy through which no connection to Personio succeeds.
@@ -84,8 +86,9 @@ async fn proxied(url: &Url, proxy: &Proxy) -> Finding {
     wrong(
         format!("{variable} is set to {address}, and no connection through it succeeds: {why}"),
         format!(
-            "Correct {variable}, with the user name and password that the proxy may need, or unset it if this machine \
-             reaches Personio without a proxy. NO_PROXY={personio} excepts Personio alone."
+            "Correct {variable}, with the user name and password that the proxy may need, or unset \
+             it if this machine reaches Personio without a proxy. NO_PROXY={personio} excepts \
+             Personio alone."
         ),
     )
 }
@@ -94,11 +97,6 @@ async fn proxied(url: &Url, proxy: &Proxy) -> Finding {
 /// program at the other end.
 async fn unproxied(url: &Url, is_tls: bool) -> Finding {
     let (host, port) = host_and_port(url);
-    let proxy = match config::http_only_proxy() {
-        _ if !is_tls => String::new(),
-        Some(variable) => format!(" {variable} is not used for https:// addresses: behind a proxy, set HTTPS_PROXY."),
-        None => " Behind a proxy, set HTTPS_PROXY.".to_owned(),
-    };
     let (what, remedy) = match connect(host, port).await {
         Way::NoName => (
             format!("the name {host} cannot be resolved"),
@@ -108,11 +106,14 @@ async fn unproxied(url: &Url, is_tls: bool) -> Finding {
             format!("{host} accepts connections on port {port} but does not answer there"),
             if is_tls {
                 format!(
-                    "Check what listens there, and the port in {BASE_URL}. It may not speak TLS: an address on this machine \
-                     that speaks plain HTTP begins with http://."
+                    "Check what listens there, and the port in {BASE_URL}. It may not speak TLS: \
+                     an address on this machine that speaks plain HTTP begins with http://."
                 )
             } else {
-                format!("Check what listens there, and the port in {BASE_URL}. If it speaks TLS, write https://.")
+                format!(
+                    "Check what listens there, and the port in {BASE_URL}. If it speaks TLS, \
+                     write https://."
+                )
             },
         ),
         Way::Refused(reason) => (
@@ -124,7 +125,18 @@ async fn unproxied(url: &Url, is_tls: bool) -> Finding {
             format!("Check whether a firewall blocks it, and host and port in {BASE_URL}."),
         ),
     };
-    wrong(what, remedy + &proxy)
+    wrong(what, remedy + &proxy_hint(is_tls))
+}
+
+/// Returns the hint that a proxy may be missing, with a space in front.
+fn proxy_hint(is_tls: bool) -> String {
+    if !is_tls {
+        return String::new();
+    }
+    match config::http_only_proxy() {
+        Some(variable) => format!(" {variable} is not used for https:// addresses: behind a proxy, set HTTPS_PROXY."),
+        None => " Behind a proxy, set HTTPS_PROXY.".to_owned(),
+    }
 }
 
 /// Outcome of an attempt to connect.
@@ -136,7 +148,9 @@ enum Way {
 }
 
 async fn connect(host: &str, port: u16) -> Way {
-    let Ok(Ok(addresses)) = timeout(TIME_LIMIT, lookup_host((host, port))).await else { return Way::NoName };
+    let Ok(Ok(addresses)) = timeout(TIME_LIMIT, lookup_host((host, port))).await else {
+        return Way::NoName;
+    };
     let addresses: Vec<SocketAddr> = addresses.collect();
     match timeout(TIME_LIMIT, TcpStream::connect(addresses.as_slice())).await {
         Ok(Ok(_)) => Way::Connected,

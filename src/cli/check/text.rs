@@ -40,8 +40,8 @@ pub(super) fn write(report: &Report, details: Option<Shown>, out: &mut impl Writ
     let closing = if failed_steps(&report.findings).is_empty() { format!("{result} {cost}") } else { cost };
     paragraph(&closing, "", out)?;
     if details.is_none() && !report.presence.is_empty() {
-        let hint = "--verbose shows which attributes persons have, all custom attributes, and how a few persons would be \
-                    served.";
+        let hint = "--verbose shows which attributes persons have, all custom attributes, and a \
+                    few persons as they would be served.";
         paragraph(hint, "", out)?;
     }
     out.flush()
@@ -127,54 +127,81 @@ fn write_details(report: &Report, shown: Shown, out: &mut impl Write) -> io::Res
         custom(&report.custom, out)?;
     }
     if shown == Shown::Masked && !report.people.is_empty() {
-        let legend = "Values of persons are masked below: j…(26) is a text of 26 characters that begins with j, …(3) a text \
-                      of 3 characters, …(a word) one of a few fixed words. --show-values shows them.";
+        let legend = "Values of persons are masked below: j…(26) is a text of 26 characters that \
+                      begins with j, …(3) a text of 3 characters, …(a word) one of a few fixed \
+                      words. --show-values shows them.";
         writeln!(out)?;
         paragraph(legend, "", out)?;
     }
     for (number, person) in report.people.iter().enumerate() {
-        writeln!(out, "\nHow person {} would be served, and what it is made of:", number + 1)?;
-        // The list of schemas contains nothing about the source of a person's data.
-        let told = person.iter().filter(|it| it.attribute != "schemas");
-        table(&told.map(|it| explained(it, shown)).collect::<Vec<_>>(), out)?;
+        let number = number + 1;
+        writeln!(out, "\nPerson {number} as it would be served, with the source of each value:")?;
+        let mut rows = Vec::with_capacity(person.len());
+        for attribute in person {
+            // The list of schemas contains nothing about the source of a person's data.
+            if attribute.attribute != "schemas" {
+                rows.push(explained(attribute, shown));
+            }
+        }
+        table(&rows, out)?;
     }
     Ok(())
 }
 
 fn presence(presence: &[Presence], out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "\nAttributes, and how many of the persons looked at have them:")?;
-    let rows = presence.iter().map(|it| vec![it.attribute.to_owned(), format!("{} of {}", it.found, it.of)]);
-    table(&rows.collect::<Vec<_>>(), out)
+    writeln!(out, "\nAttributes, with the number of sampled persons that have them:")?;
+    let mut rows = Vec::with_capacity(presence.len());
+    for it in presence {
+        rows.push(vec![it.attribute.to_owned(), format!("{} of {}", it.found, it.of)]);
+    }
+    table(&rows, out)
 }
 
 fn custom(attributes: &[CustomAttribute], out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "\nCustom attributes, by the id that the mapping file takes:")?;
-    let heading = ["id", "type", "label", "persons", ""].map(str::to_owned).to_vec();
-    let rows = attributes.iter().map(|CustomAttribute { id, label, kind, found, standing, .. }| {
+    writeln!(out, "\nCustom attributes, with their ids for the configuration file:")?;
+    let mut rows = vec![["id", "type", "label", "persons", ""].map(str::to_owned).to_vec()];
+    for CustomAttribute { id, label, kind, found, standing, .. } in attributes {
         let standing = match standing {
             Standing::Personal => "personal data: never served".to_owned(),
             Standing::Served(name) => format!("served as {name}"),
             Standing::Free => "can be served".to_owned(),
         };
-        let [label, kind] = [label, kind].map(|text| text.as_deref().map_or_else(|| "-".to_owned(), plain));
+        let kind = plain_or_dash(kind.as_deref());
+        let label = plain_or_dash(label.as_deref());
         // The id is never cut, because operators copy it.
-        vec![plain(id), cut(&kind, 10), cut(&label, 20), found.to_string(), standing]
-    });
-    table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>(), out)
+        rows.push(vec![plain(id), cut(&kind, 10), cut(&label, 20), found.to_string(), standing]);
+    }
+    table(&rows, out)
+}
+
+fn plain_or_dash(text: Option<&str>) -> String {
+    match text {
+        Some(text) => plain(text),
+        None => "-".to_owned(),
+    }
 }
 
 fn explained(explained: &Explained, shown: Shown) -> Vec<String> {
-    // Attribute names are unique without the URN of their schema.
-    let urns = [scim::ENTERPRISE_USER, scim::EXTENSION_USER];
-    let attribute = urns.iter().find_map(|urn| explained.attribute.strip_prefix(urn)?.strip_prefix(':'));
     let source = explained.source.as_deref().unwrap_or("(source unknown)");
     let value = mask::shown(explained, shown);
     vec![
-        attribute.unwrap_or(&explained.attribute).to_owned(),
+        short_name(&explained.attribute).to_owned(),
         // A value that is not masked is not cut either.
         if shown == Shown::Whole { value } else { cut(&value, MAX_CELL) },
         format!("<- {}", plain(source)),
     ]
+}
+
+/// Returns an attribute name without the URN of its schema. Names are unique without it.
+fn short_name(attribute: &str) -> &str {
+    for urn in [scim::ENTERPRISE_USER, scim::EXTENSION_USER] {
+        if let Some(rest) = attribute.strip_prefix(urn)
+            && let Some(name) = rest.strip_prefix(':')
+        {
+            return name;
+        }
+    }
+    attribute
 }
 
 /// Writes rows with aligned columns.
@@ -187,7 +214,10 @@ fn table(rows: &[Vec<String>], out: &mut impl Write) -> io::Result<()> {
         }
     }
     for row in rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let mut cells = Vec::with_capacity(row.len());
+        for (cell, width) in row.iter().zip(&widths) {
+            cells.push(format!("{cell:width$}"));
+        }
         writeln!(out, "  {}", cells.join("  ").trim_end())?;
     }
     Ok(())

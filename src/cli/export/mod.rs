@@ -20,7 +20,9 @@ use crate::config;
 use crate::config::{ExportArgs, Format, Reading};
 use crate::directory::Progress;
 use crate::scim::filter::Limits;
-use crate::scim::{InvalidQuery, ListQuery, Listed, Paging, Projection, ResourceType, SearchRequest};
+use crate::scim::{
+    InvalidQuery, ListQuery, ListResponse, Listed, Paging, Projection, ResourceType, SearchRequest, Selected,
+};
 
 /// Limits on filters: the largest that a server can be configured with, because an export runs in
 /// its own process.
@@ -35,9 +37,15 @@ pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), F
     let request = request(args)?;
     let paging = Paging::parse(None, request.count.as_deref(), usize::MAX).map_err(refused)?;
     let query = ListQuery::new(&request, &[kind], LIMITS, paging).map_err(refused)?;
-    let table = (args.format == Format::Csv).then(|| Table::new(kind, &request)).transpose().map_err(refused)?;
+    let table = match args.format {
+        Format::Csv => Some(Table::new(kind, &request).map_err(refused)?),
+        Format::Ndjson | Format::Json => None,
+    };
     warn_of_unknown(kind, &request);
-    let file = args.output.as_deref().map(beside).transpose()?;
+    let file = match &args.output {
+        Some(path) => Some(beside(path)?),
+        None => None,
+    };
 
     let progress = Arc::new(Progress::default());
     let bar = progress_bar::show(&progress);
@@ -46,21 +54,37 @@ pub(super) async fn run(args: &ExportArgs, matches: &ArgMatches) -> Result<(), F
     let snapshot = snapshot.map_err(|error| Failure::Failed(error.to_string()))?;
 
     let found = query.select(&[snapshot.users()]);
-    let write = |out: &mut dyn Write| match (&table, args.format) {
-        (Some(table), _) => table.write(found.resources(), out),
-        (None, Format::Json) => out.write_all(&found.to_json()).and_then(|()| out.write_all(b"\n")),
-        (None, Format::Ndjson | Format::Csv) => lines(found.resources(), out),
-    };
+    let users = ExportedUsers { found, table, format: args.format };
     let (Some(file), Some(path)) = (file, &args.output) else {
-        return unless_closed(flushed(io::stdout().lock(), write));
+        return unless_closed(flushed(io::stdout().lock(), &users));
     };
-    put(file, path, write)?;
-    let users = match found.resources().len() {
+    put(file, path, &users)?;
+    let users = match users.found.resources().len() {
         1 => "1 user".to_owned(),
         count => format!("{count} users"),
     };
     // Standard output holds users and nothing else.
     unless_closed(writeln!(io::stderr(), "{users} written to {}", path.display()))
+}
+
+/// Users of an export, and the format in which they are written.
+struct ExportedUsers<'s> {
+    found: ListResponse<Selected<'s>>,
+    table: Option<Table>,
+    format: Format,
+}
+
+impl ExportedUsers<'_> {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        match (&self.table, self.format) {
+            (Some(table), _) => table.write(self.found.resources(), out),
+            (None, Format::Json) => {
+                out.write_all(&self.found.to_json())?;
+                out.write_all(b"\n")
+            }
+            (None, Format::Ndjson | Format::Csv) => lines(self.found.resources(), out),
+        }
+    }
 }
 
 /// Builds the search request from the query parameters of the server.
@@ -73,7 +97,12 @@ fn request(args: &ExportArgs) -> Result<SearchRequest, Failure> {
         ("sortOrder", &args.sort_order),
         ("count", &args.count),
     ];
-    let given = parameters.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+    let mut given = Vec::new();
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            given.push((name, value.as_str()));
+        }
+    }
     SearchRequest::from_parameters(given).map_err(refused)
 }
 
@@ -91,8 +120,10 @@ fn warn_of_unknown(kind: &ResourceType, request: &SearchRequest) {
         let nothing = Projection::new(kind, &["none".to_owned()], &[]);
         if kind.attribute(name).is_none() && alone == nothing {
             let paths = kind.paths();
-            let meant =
-                config::nearest(name, &paths).map_or_else(String::new, |path| format!("; did you mean `{path}`?"));
+            let meant = match config::nearest(name, &paths) {
+                Some(path) => format!("; did you mean `{path}`?"),
+                None => String::new(),
+            };
             tracing::warn!("there is no attribute `{}`: it is ignored{meant}", name.escape_debug());
         }
     }
@@ -112,29 +143,42 @@ fn lines(users: &[impl Listed], out: &mut dyn Write) -> io::Result<()> {
 /// Creates a temporary file that later replaces the file at `path`. Only its owner can read it,
 /// because it contains personal data.
 fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed = |why: &dyn std::fmt::Display| Failure::Usage(format!("--output: {}: {why}", path.display()));
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
     if path.is_dir() {
-        return Err(failed(&"is a folder; name a file in it"));
+        return Err(unusable(path, "is a folder; name a file in it"));
     }
     if !folder.is_dir() {
-        return Err(failed(&format!("there is no folder {}; make it first", folder.display())));
+        let reason = format!("there is no folder {}; make it first", folder.display());
+        return Err(unusable(path, &reason));
     }
-    tempfile::Builder::new()
-        .prefix(".personio-scim-")
-        .tempfile_in(folder)
-        .map_err(|error| failed(&format!("no file can be written there: {}", error.kind())))
+    match tempfile::Builder::new().prefix(".personio-scim-").tempfile_in(folder) {
+        Ok(file) => Ok(file),
+        Err(error) => Err(unusable(path, &format!("no file can be written there: {}", error.kind()))),
+    }
 }
 
-fn put(file: NamedTempFile, path: &Path, write: impl Fn(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::Failed(format!("{}: {error}", path.display()));
-    flushed(file.as_file(), write).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
+/// Returns the error of an output path that cannot be used.
+fn unusable(path: &Path, reason: &str) -> Failure {
+    Failure::Usage(format!("--output: {}: {reason}", path.display()))
+}
+
+/// Writes the users to the temporary file, and moves it to `path`.
+fn put(file: NamedTempFile, path: &Path, users: &ExportedUsers<'_>) -> Result<(), Failure> {
+    try_put(file, path, users).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+}
+
+fn try_put(file: NamedTempFile, path: &Path, users: &ExportedUsers<'_>) -> io::Result<()> {
+    flushed(file.as_file(), users)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
     Ok(())
 }
 
-fn flushed(out: impl Write, write: impl Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn flushed(out: impl Write, users: &ExportedUsers<'_>) -> io::Result<()> {
     let mut out = BufWriter::new(out);
-    write(&mut out)?;
+    users.write(&mut out)?;
     out.flush()
 }

@@ -69,7 +69,10 @@ fn draw(bar: &ProgressBar, progress: &Progress) {
 
 /// Returns the style for a template of this module.
 fn style(template: &str) -> ProgressStyle {
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let style = match ProgressStyle::with_template(template) {
+        Ok(style) => style,
+        Err(_) => ProgressStyle::default_spinner(),
+    };
     style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
         // A part that cannot be written is left out.
         let _ = write!(out, "{:.0}/s", state.per_sec());

@@ -37,18 +37,21 @@ impl Table {
         } else {
             // The columns have the order of the requested attributes. `id`, which is always
             // returned, comes first.
-            let asked: Vec<Option<AttributeId>> = attributes.iter().map(|name| kind.attribute(name)).collect();
-            let place = |id: AttributeId| asked.iter().position(|whole| whole.is_some_and(|it| kind.is_within(id, it)));
-            leaves.retain(|&id| place(id).is_some() || speaks(kind, id));
-            leaves.sort_by_key(|&id| place(id));
+            let mut requested = Vec::with_capacity(attributes.len());
+            for name in attributes {
+                requested.extend(kind.attribute(name));
+            }
+            leaves.retain(|&id| position(kind, id, &requested).is_some() || speaks(kind, id));
+            leaves.sort_by_key(|&id| position(kind, id, &requested));
         }
         Ok(Self(leaves.into_iter().map(|id| Column::new(kind, id)).collect()))
     }
 
     /// Writes a heading and one row for each user.
     pub(super) fn write(&self, users: &[impl Listed], out: &mut dyn Write) -> io::Result<()> {
-        let mut rows =
-            WriterBuilder::new().terminator(Terminator::CRLF).quote_style(QuoteStyle::Necessary).from_writer(out);
+        let mut builder = WriterBuilder::new();
+        builder.terminator(Terminator::CRLF).quote_style(QuoteStyle::Necessary);
+        let mut rows = builder.from_writer(out);
         rows.write_record(self.0.iter().map(|column| &column.heading)).map_err(cause)?;
         let mut json = Vec::new();
         for user in users {
@@ -64,12 +67,15 @@ impl Table {
 impl Column {
     fn new(kind: &ResourceType, id: AttributeId) -> Self {
         let steps: Vec<String> = kind.steps(id).map(str::to_owned).collect();
-        let (urn, names) = steps.split_first().filter(|(first, _)| first.contains(':')).unzip();
+        let (urn, names) = match steps.split_first() {
+            Some((first, names)) if first.contains(':') => (Some(first), names),
+            Some(_) | None => (None, steps.as_slice()),
+        };
         // The URN is left out unless the short name stands for another attribute.
-        let short = names.map_or_else(|| steps.join("."), |names: &[String]| names.join("."));
+        let short = names.join(".");
         let heading = match urn {
             Some(urn) if kind.attribute(&short).is_some() => format!("{urn}:{short}"),
-            _ => short,
+            Some(_) | None => short,
         };
         Self { heading, steps }
     }
@@ -81,10 +87,17 @@ impl Column {
     }
 }
 
+/// Returns the position of the first requested attribute that contains this one.
+fn position(kind: &ResourceType, id: AttributeId, requested: &[AttributeId]) -> Option<usize> {
+    requested.iter().position(|&whole| kind.is_within(id, whole))
+}
+
 /// Returns the I/O error within an error of the crate `csv`. The crate's own conversion hides the
 /// kind of the error, for example a closed pipe.
 fn cause(error: csv::Error) -> io::Error {
-    let csv::ErrorKind::Io(error) = error.into_kind() else { return io::Error::other("a row cannot be written") };
+    let csv::ErrorKind::Io(error) = error.into_kind() else {
+        return io::Error::other("a row cannot be written");
+    };
     error
 }
 
@@ -101,7 +114,11 @@ fn speaks(kind: &ResourceType, id: AttributeId) -> bool {
 
 fn collect(value: &Value, steps: &[String], texts: &mut Vec<String>) {
     match (value, steps.split_first()) {
-        (Value::Array(values), _) => values.iter().for_each(|value| collect(value, steps, texts)),
+        (Value::Array(values), _) => {
+            for value in values {
+                collect(value, steps, texts);
+            }
+        }
         (Value::Object(members), Some((step, rest))) => {
             if let Some(member) = members.get(step) {
                 collect(member, rest, texts);
