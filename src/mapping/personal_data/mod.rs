@@ -28,7 +28,8 @@ pub fn is_personal(text: &str) -> bool {
     // `dateOfBirth` is split at its capital letters in a second attempt.
     let as_written = words(&plain, |_, _| false);
     let by_case = words(&plain, |last, next| last.is_lowercase() && next.is_uppercase());
-    VOCABULARY.names_personal(&as_written) || (by_case != as_written && VOCABULARY.names_personal(&by_case))
+    VOCABULARY.names_personal(&as_written)
+        || (by_case != as_written && VOCABULARY.names_personal(&by_case))
 }
 
 /// Words of all languages, indexed because each custom attribute of each person is checked.
@@ -43,7 +44,8 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::new);
 
 impl Vocabulary {
     fn new() -> Self {
-        let mut vocabulary = Self { words: HashSet::new(), texts: HashSet::new(), stems: HashMap::new() };
+        let mut vocabulary =
+            Self { words: HashSet::new(), texts: HashSet::new(), stems: HashMap::new() };
         for Language { words, stems, texts } in LANGUAGES {
             vocabulary.words.extend(*words);
             vocabulary.texts.extend(*texts);
@@ -72,7 +74,9 @@ impl Vocabulary {
     /// Reports whether `text` contains a stem for which `counts` returns true.
     fn has_stem(&self, text: &str, counts: fn(&str) -> bool) -> bool {
         for (start, letter) in text.char_indices() {
-            let (Some(stems), Some(rest)) = (self.stems.get(&letter), text.get(start..)) else { continue };
+            let (Some(stems), Some(rest)) = (self.stems.get(&letter), text.get(start..)) else {
+                continue;
+            };
             if stems.iter().any(|stem| counts(stem) && rest.starts_with(stem)) {
                 return true;
             }
@@ -97,11 +101,7 @@ fn without_harmless(words: &[String]) -> Vec<&str> {
     let mut left = Vec::with_capacity(words.len());
     let mut rest = words;
     while let Some((first, others)) = rest.split_first() {
-        let is_harmless = |count: &usize| {
-            let expression = rest.get(..*count).map(<[String]>::concat);
-            expression.is_some_and(|expression| HARMLESS_WORDS.contains(&expression.as_str()))
-        };
-        if let Some(count) = (1..=MAX_EXPRESSION_WORDS).find(is_harmless) {
+        if let Some(count) = harmless_words_at_start(rest) {
             rest = rest.get(count..).unwrap_or_default();
         } else {
             left.push(first.as_str());
@@ -109,6 +109,17 @@ fn without_harmless(words: &[String]) -> Vec<&str> {
         }
     }
     left
+}
+
+/// Returns the number of words in the harmless expression with which `words` begin, if they do.
+fn harmless_words_at_start(words: &[String]) -> Option<usize> {
+    for count in 1..=MAX_EXPRESSION_WORDS {
+        let expression = words.get(..count)?.concat();
+        if HARMLESS_WORDS.contains(&expression.as_str()) {
+            return Some(count);
+        }
+    }
+    None
 }
 
 /// Accented letters of Personio's languages, and their replacements.
@@ -179,8 +190,9 @@ fn words(text: &str, splits: fn(char, char) -> bool) -> Vec<String> {
 
 /// Reports whether the id, global id or label of a custom attribute names personal data.
 pub(crate) fn is_personal_attribute(attribute: &CustomAttribute) -> bool {
-    let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
-    seen.into_iter().flatten().any(|text| is_personal(text))
+    let CustomAttribute { id, global_id, label, .. } = attribute;
+    let texts = [Some(id), global_id.as_ref(), label.as_ref()];
+    texts.into_iter().flatten().any(|text| is_personal(text))
 }
 
 #[cfg(test)]
@@ -408,9 +420,13 @@ mod tests {
 
     #[test]
     fn an_expression_is_harmless_only_as_whole_words() {
-        for text in
-            ["Membership address", "Address (IP address too)", "Home address", "Adressbuch und Adresse", "tipAddress"]
-        {
+        for text in [
+            "Membership address",
+            "Address (IP address too)",
+            "Home address",
+            "Adressbuch und Adresse",
+            "tipAddress",
+        ] {
             assert!(is_personal(text), "{text} was not recognised");
         }
     }
