@@ -84,8 +84,17 @@ mod tests {
     fn of_several_units_and_cost_centres_always_the_same_one() {
         let employment: Employment = serde_json::from_value(json!({
             "id": "e",
-            "org_units": [{"id": "10", "type": "team"}, {"id": "9", "type": "TEAM"}, {"id": "1", "type": "department"}],
-            "cost_centers": [{"id": "7", "weight": 30}, {"id": "8", "weight": 35.0}, {"id": "5", "weight": 35}, {"id": "1"}],
+            "org_units": [
+                {"id": "10", "type": "team"},
+                {"id": "9", "type": "TEAM"},
+                {"id": "1", "type": "department"},
+            ],
+            "cost_centers": [
+                {"id": "7", "weight": 30},
+                {"id": "8", "weight": 35.0},
+                {"id": "5", "weight": 35},
+                {"id": "1"},
+            ],
         }))
         .unwrap();
         assert_eq!(unit(&employment, "TEAM"), Some("9"));

@@ -344,7 +344,10 @@ mod tests {
     }
 
     fn ended(id: &str, start: &str, end: &str) -> Value {
-        json!({"id": id, "status": "INACTIVE", "employment_start_date": start, "employment_end_date": end})
+        json!({
+            "id": id, "status": "INACTIVE",
+            "employment_start_date": start, "employment_end_date": end,
+        })
     }
 
     fn terminated(
@@ -496,7 +499,10 @@ mod tests {
                     "n",
                     true,
                     json!([
-                        {"id": "o", "status": "INACTIVE", "termination": {"termination_date": "2026-11-22"}},
+                        {
+                            "id": "o", "status": "INACTIVE",
+                            "termination": {"termination_date": "2026-11-22"},
+                        },
                         next("2026-11-23"),
                     ]),
                 ),
@@ -669,12 +675,14 @@ mod tests {
         ];
         let employment = (status, day(), day(), day(), day());
         prop::collection::vec(employment, 0..4).prop_map(|rows| {
-            let rows = rows.into_iter().enumerate().map(|(index, (status, start, end, last, on))| {
-                json!({
-                    "id": format!("e{index}"), "status": status, "employment_start_date": start,
-                    "employment_end_date": end, "termination": {"last_working_day": last, "termination_date": on},
-                })
-            });
+            let rows =
+                rows.into_iter().enumerate().map(|(index, (status, start, end, last, on))| {
+                    json!({
+                        "id": format!("e{index}"), "status": status, "employment_start_date": start,
+                        "employment_end_date": end,
+                        "termination": {"last_working_day": last, "termination_date": on},
+                    })
+                });
             employments(rows.collect())
         })
     }
@@ -698,20 +706,28 @@ mod tests {
         #[test]
         fn the_order_of_listing_never_matters(
             policy in policies(),
-            (list, shuffled) in careers().prop_flat_map(|list| (Just(list.clone()), Just(list).prop_shuffle())),
+            (list, shuffled) in careers()
+                .prop_flat_map(|list| (Just(list.clone()), Just(list).prop_shuffle())),
         ) {
-            let (rules, person) = (DateRules { policy: &policy, today: TODAY }, person(Some("ACTIVE")));
+            let rules = DateRules { policy: &policy, today: TODAY };
+            let person = person(Some("ACTIVE"));
             prop_assert_eq!(rules.primary(&person, &list), rules.primary(&person, &shuffled));
         }
 
         #[test]
-        fn the_outcome_changes_only_where_the_validity_ends(policy in policies(), list in careers()) {
-            let (rules, person) = (DateRules { policy: &policy, today: TODAY }, person(Some("ACTIVE")));
+        fn the_outcome_changes_only_where_the_validity_ends(
+            policy in policies(),
+            list in careers(),
+        ) {
+            let rules = DateRules { policy: &policy, today: TODAY };
+            let person = person(Some("ACTIVE"));
             let mut validity = Validity::default();
             rules.limit(&person, &list, &mut validity);
             let range = validity.range(&TimeZone::UTC);
             let own = rules.primary(&person, &list);
-            let has_own = |day: Date| DateRules { today: day, ..rules }.primary(&person, &list) == own;
+            let has_own = |day: Date| {
+                DateRules { today: day, ..rules }.primary(&person, &list) == own
+            };
             let is_within = |day: Date| {
                 let moment = day.to_zoned(TimeZone::UTC).unwrap().timestamp();
                 range.as_ref().is_none_or(|range| range.contains(&moment))

@@ -338,13 +338,15 @@ mod tests {
         #[test]
         fn names_are_unique_without_regard_to_case(rows in rows()) {
             let (names, _) = named(&rows);
-            let distinct: HashSet<_> = names.values().map(|name| lower(name).into_owned()).collect();
+            let distinct: HashSet<_> =
+                names.values().map(|name| lower(name).into_owned()).collect();
             prop_assert_eq!(distinct.len(), rows.len());
         }
 
         #[test]
         fn names_do_not_depend_on_the_order_of_persons(
-            (rows, shuffled) in rows().prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
+            (rows, shuffled) in rows()
+                .prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
         ) {
             prop_assert_eq!(named(&rows), named(&shuffled));
         }
