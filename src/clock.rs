@@ -53,7 +53,7 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
+    #[expect(clippy::disallowed_methods, reason = "only this place reads the system clock")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

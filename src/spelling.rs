@@ -14,14 +14,16 @@ pub fn slips(written: &str, name: &str) -> Option<usize> {
     if written == name {
         return Some(0);
     }
-    let (written_length, length) = (written.chars().count(), name.chars().count());
+    let written_length = written.chars().count();
+    let length = name.chars().count();
     let shortest = written_length.min(length);
     let most = if shortest < MIN_LENGTH { 0 } else { (shortest / LETTERS_PER_SLIP).max(1) };
     // The length is compared first, because the distance of a long text takes long to compute.
     if written_length.abs_diff(length) > most {
         return None;
     }
-    Some(strsim::damerau_levenshtein(written, name)).filter(|slips| *slips <= most)
+    let slips = strsim::damerau_levenshtein(written, name);
+    if slips > most { None } else { Some(slips) }
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ pub struct Networks(Vec<IpNet>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotANetwork {
     /// Text that is neither a network nor an address.
-    #[error("`{0}` is no network; write for example 192.0.2.0/24, 2001:db8::/32 or a single address")]
+    #[error(
+        "invalid network `{0}`: expected for example 192.0.2.0/24, 2001:db8::/32 or one address"
+    )]
     Nonsense(String),
     /// Address with bits set beyond its prefix, and the network that contains it.
     #[error("`{0}` is an address within a network; write {1}")]
@@ -43,7 +45,11 @@ impl Networks {
     /// # Errors
     /// Returns an error when a text is neither, or when an address has bits set beyond its prefix.
     pub fn named(names: &[String]) -> Result<Self, NotANetwork> {
-        names.iter().map(|name| network(name)).collect::<Result<_, _>>().map(Self)
+        let mut networks = Vec::with_capacity(names.len());
+        for name in names {
+            networks.push(network(name)?);
+        }
+        Ok(Self(networks))
     }
 
     /// Reports whether the address is in one of the networks.
@@ -59,12 +65,13 @@ impl Networks {
     /// trusted proxy. Returns `None` when such an entry is not an address.
     pub(super) fn origin(&self, peer: IpAddr, forwarded: &[&[u8]]) -> Option<IpAddr> {
         let mut origin = peer.to_canonical();
-        let entries = forwarded.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b','));
-        for entry in entries {
-            if !self.contain(origin) {
-                break;
+        for value in forwarded.iter().rev() {
+            for entry in value.rsplit(|byte| *byte == b',') {
+                if !self.contain(origin) {
+                    return Some(origin);
+                }
+                origin = address(std::str::from_utf8(entry).ok()?.trim())?;
             }
-            origin = address(std::str::from_utf8(entry).ok()?.trim())?;
         }
         Some(origin)
     }
@@ -72,27 +79,51 @@ impl Networks {
 
 fn network(name: &str) -> Result<IpNet, NotANetwork> {
     let name = name.trim();
-    let nonsense = || NotANetwork::Nonsense(name.to_owned());
-    let alone = name.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
-    let network = alone.or_else(|_| name.parse::<IpNet>()).map_err(|_| nonsense())?;
+    let Some(network) = parse_network(name) else {
+        return Err(NotANetwork::Nonsense(name.to_owned()));
+    };
     if network.addr() != network.network() {
         return Err(NotANetwork::Within(name.to_owned(), network.trunc()));
     }
-    match network.addr().to_canonical() {
-        address @ IpAddr::V4(_) if matches!(network, IpNet::V6(_)) => {
-            let prefix = network.prefix_len().checked_sub(MAPPED).ok_or_else(nonsense)?;
-            IpNet::new(address, prefix).map_err(|_| nonsense())
-        }
-        IpAddr::V4(_) | IpAddr::V6(_) => Ok(network),
+    match unmapped(network) {
+        Some(network) => Ok(network),
+        None => Err(NotANetwork::Nonsense(name.to_owned())),
     }
+}
+
+fn parse_network(name: &str) -> Option<IpNet> {
+    match name.parse::<IpAddr>() {
+        Ok(address) => Some(IpNet::from(address.to_canonical())),
+        Err(_) => name.parse().ok(),
+    }
+}
+
+/// Converts a network of IPv4-mapped addresses to the IPv4 network. Returns `None` if it contains
+/// other IPv6 addresses as well.
+fn unmapped(network: IpNet) -> Option<IpNet> {
+    let address = network.addr().to_canonical();
+    if address == network.addr() {
+        return Some(network);
+    }
+    let prefix = network.prefix_len().checked_sub(MAPPED)?;
+    IpNet::new(address, prefix).ok()
 }
 
 /// Parses an address as proxies write it: with or without a port, an IPv6 address with or without
 /// brackets.
 fn address(text: &str) -> Option<IpAddr> {
-    let alone = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    let address = alone.parse::<IpAddr>().ok();
-    Some(address.or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))?.to_canonical())
+    let address = match without_brackets(text).parse::<IpAddr>() {
+        Ok(address) => address,
+        Err(_) => text.parse::<SocketAddr>().ok()?.ip(),
+    };
+    Some(address.to_canonical())
+}
+
+fn without_brackets(text: &str) -> &str {
+    match text.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').unwrap_or(text),
+        None => text,
+    }
 }
 
 #[cfg(test)]
@@ -124,11 +155,11 @@ mod tests {
         for (name, part) in [
             ("192.0.2.1/24", "write 192.0.2.0/24"),
             ("2001:db8::1/32", "write 2001:db8::/32"),
-            ("192.0.2.0/33", "is no network"),
-            ("192.0.2", "is no network"),
-            ("192.0.2.1:80", "is no network"),
-            ("example.com", "is no network"),
-            ("", "is no network"),
+            ("192.0.2.0/33", "invalid network"),
+            ("192.0.2", "invalid network"),
+            ("192.0.2.1:80", "invalid network"),
+            ("example.com", "invalid network"),
+            ("", "invalid network"),
         ] {
             assert!(networks(&["::1", name]).unwrap_err().contains(part), "{name}");
         }
@@ -173,9 +204,16 @@ mod tests {
         ] {
             let values: Vec<&[u8]> = forwarded.iter().map(|value| value.as_bytes()).collect();
             let origin = proxies.origin(peer.parse().unwrap(), &values);
-            assert_eq!(origin, expected.map(|address| address.parse().unwrap()), "{peer} {forwarded:?}");
+            assert_eq!(
+                origin,
+                expected.map(|address| address.parse().unwrap()),
+                "{peer} {forwarded:?}"
+            );
         }
         assert_eq!(proxies.origin("10.0.0.1".parse().unwrap(), &[b"203.0.113.9\xff"]), None);
-        assert_eq!(Networks::default().origin("10.0.0.1".parse().unwrap(), &[b"::1"]), "10.0.0.1".parse().ok());
+        assert_eq!(
+            Networks::default().origin("10.0.0.1".parse().unwrap(), &[b"::1"]),
+            "10.0.0.1".parse().ok()
+        );
     }
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// Maximum length of a name in bytes.
 const LONGEST: usize = 64;
 
 /// Configured name of a client or an issuer. There are few names, and a name contains nothing of a
@@ -13,7 +14,9 @@ pub struct Caller(Arc<str>);
 
 /// Error for a text that is not a valid name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a name has 1 to {LONGEST} letters, digits, points, hyphens and underscores, and is not `none`")]
+#[error(
+    "a name has 1 to {LONGEST} letters, digits, points, hyphens and underscores, and is not `none`"
+)]
 pub struct NotAName;
 
 impl Caller {
@@ -22,14 +25,13 @@ impl Caller {
     /// # Errors
     /// Returns an error when the name is empty, too long, contains other characters or is `none`.
     pub fn named(name: &str) -> Result<Self, NotAName> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         // Metrics use `none` as the name for requests without a client.
         let is_none = name.eq_ignore_ascii_case("none");
-        if (1..=LONGEST).contains(&name.len()) && name.bytes().all(plain) && !is_none {
-            Ok(Self(name.into()))
-        } else {
-            Err(NotAName)
+        let has_valid_length = (1..=LONGEST).contains(&name.len());
+        if is_none || !has_valid_length || !name.bytes().all(is_allowed) {
+            return Err(NotAName);
         }
+        Ok(Self(name.into()))
     }
 
     /// Returns the name.
@@ -43,6 +45,11 @@ impl Caller {
     pub fn shared_name(&self) -> Arc<str> {
         Arc::clone(&self.0)
     }
+}
+
+/// Reports whether a name may contain this byte.
+fn is_allowed(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
 impl fmt::Display for Caller {

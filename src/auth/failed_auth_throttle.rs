@@ -38,26 +38,27 @@ struct Wrong {
 
 impl Slow {
     pub(super) fn new() -> Self {
-        let addresses = Cache::builder().max_capacity(ADDRESSES).eviction_policy(EvictionPolicy::lru());
+        let addresses =
+            Cache::builder().max_capacity(ADDRESSES).eviction_policy(EvictionPolicy::lru());
         Self(addresses.time_to_live(FORGOTTEN).build())
     }
 
     /// Records a wrong token. Returns the rest of the delay if the address is still within one;
     /// such a token is not counted.
     pub(super) async fn wrong(&self, address: IpAddr, now: Duration) -> Option<Duration> {
-        let mut early = None;
+        let mut rest = None;
         let noted = self.0.entry(shared(address)).and_compute_with(|earlier| {
-            let Wrong { count, until } = earlier.map(|earlier| *earlier.value()).unwrap_or_default();
-            std::future::ready(if now < until {
-                early = Some(until.saturating_sub(now));
-                Op::Nop
-            } else {
-                let count = count.saturating_add(1);
-                Op::Put(Wrong { count, until: now.saturating_add(pause(count)) })
-            })
+            let earlier = earlier.map(|entry| *entry.value()).unwrap_or_default();
+            if now < earlier.until {
+                rest = Some(earlier.until.saturating_sub(now));
+                return std::future::ready(Op::Nop);
+            }
+            let count = earlier.count.saturating_add(1);
+            let until = now.saturating_add(pause(count));
+            std::future::ready(Op::Put(Wrong { count, until }))
         });
         noted.await;
-        early
+        rest
     }
 }
 
@@ -114,7 +115,11 @@ mod tests {
             ("192.0.2.1", "::ffff:192.0.2.1", true),
             ("192.0.2.1", "192.0.2.2", false),
         ] {
-            assert_eq!(shared(one.parse().unwrap()) == shared(other.parse().unwrap()), same, "{one} {other}");
+            assert_eq!(
+                shared(one.parse().unwrap()) == shared(other.parse().unwrap()),
+                same,
+                "{one} {other}"
+            );
         }
     }
 }

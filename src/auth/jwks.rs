@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, CommonParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations,
+    PublicKeyUse,
+};
 use reqwest::{StatusCode, redirect};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -119,22 +122,23 @@ impl Way {
     }
 
     async fn get(&self, url: &Url) -> Result<Vec<u8>, &'static str> {
-        let unreachable = |error: reqwest::Error| {
-            if error.is_timeout() { "it did not answer in time" } else { "it cannot be reached" }
-        };
         let mut response = self.0.get(url.clone()).send().await.map_err(unreachable)?;
         if response.status() != StatusCode::OK {
-            return Err("it answered with another status than 200");
+            return Err("it returned another status than 200");
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > BODY_LIMIT {
-                return Err("its answer is too large");
+                return Err("its response is too large");
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body)
     }
+}
+
+fn unreachable(error: reqwest::Error) -> &'static str {
+    if error.is_timeout() { "it did not answer in time" } else { "it cannot be reached" }
 }
 
 impl Keys {
@@ -209,7 +213,9 @@ impl Keys {
             }
             Err(reason) => {
                 let host = self.url.host_str().unwrap_or_default();
-                tracing::warn!("the keys of the issuer at {host} (jwks_url) cannot be read: {reason}");
+                tracing::warn!(
+                    "the keys of the issuer at {host} (jwks_url) cannot be read: {reason}"
+                );
                 fetches.last = Fetched::Failed(now + FETCH_INTERVAL);
             }
         }
@@ -220,17 +226,35 @@ impl Keys {
     /// Returns the cached keys that match, if there are any and they are not older than `age`.
     fn known(&self, wanted: Wanted<'_>, age: Duration) -> Option<Vec<DecodingKey>> {
         let read = self.read.load();
-        let read = read.as_ref().filter(|read| self.clock.monotonic().saturating_sub(read.at) <= age)?;
-        let fits =
-            |key: &&Key| key.algorithm == wanted.algorithm && wanted.id.is_none_or(|id| key.id.as_deref() == Some(id));
-        let known: Vec<DecodingKey> = read.keys.iter().filter(fits).map(|key| key.key.clone()).collect();
-        (!known.is_empty()).then_some(known)
+        let read = read.as_ref()?;
+        if self.clock.monotonic().saturating_sub(read.at) > age {
+            return None;
+        }
+        let mut known = Vec::new();
+        for key in &read.keys {
+            if key.matches(wanted) {
+                known.push(key.key.clone());
+            }
+        }
+        if known.is_empty() { None } else { Some(known) }
+    }
+}
+
+impl Key {
+    fn matches(&self, wanted: Wanted<'_>) -> bool {
+        let has_id = wanted.id.is_none() || self.id.as_deref() == wanted.id;
+        self.algorithm == wanted.algorithm && has_id
     }
 }
 
 impl Default for Fetches {
     fn default() -> Self {
-        Self { last: Fetched::Now, allowance: MAX_FETCH_BURST, refilled: Duration::ZERO, by_id: HashMap::new() }
+        Self {
+            last: Fetched::Now,
+            allowance: MAX_FETCH_BURST,
+            refilled: Duration::ZERO,
+            by_id: HashMap::new(),
+        }
     }
 }
 
@@ -270,10 +294,21 @@ fn keys(body: &[u8]) -> Result<Vec<Key>, &'static str> {
     struct Document {
         keys: Vec<serde_json::Value>,
     }
-    let document: Document = serde_json::from_slice(body).map_err(|_| "its answer is no JWK Set")?;
-    let jwks = document.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-    let keys: Vec<Key> = jwks.filter_map(|jwk| key(&jwk)).take(KEYS).collect();
-    if keys.is_empty() { Err("there is no key for RS256, ES256 or EdDSA in its answer") } else { Ok(keys) }
+    let Ok(document) = serde_json::from_slice::<Document>(body) else {
+        return Err("its response is not a JWK Set");
+    };
+    let mut keys = Vec::new();
+    for value in document.keys {
+        let Ok(jwk) = serde_json::from_value::<Jwk>(value) else { continue };
+        keys.extend(key(&jwk));
+        if keys.len() == KEYS {
+            break;
+        }
+    }
+    if keys.is_empty() {
+        return Err("its response contains no key for RS256, ES256 or EdDSA");
+    }
+    Ok(keys)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not ours, and open")]
@@ -288,13 +323,26 @@ fn key(jwk: &Jwk) -> Option<Key> {
         }
         _ => return None,
     };
-    let common = &jwk.common;
-    let verifies = |uses: &Vec<KeyOperations>| uses.contains(&KeyOperations::Verify);
-    let is_meant = common.key_algorithm.is_none_or(|meant| meant == named)
-        && common.public_key_use.as_ref().is_none_or(|meant| *meant == PublicKeyUse::Signature)
-        && common.key_operations.as_ref().is_none_or(verifies);
+    if !is_for_signatures(&jwk.common, named) {
+        return None;
+    }
     let key = DecodingKey::from_jwk(jwk).ok()?;
-    is_meant.then(|| Key { id: common.key_id.clone(), algorithm, key })
+    Some(Key { id: jwk.common.key_id.clone(), algorithm, key })
+}
+
+/// Reports whether a key may be used to verify signatures with `algorithm`. A member that is
+/// missing permits it (RFC 7517 §4.2 to §4.4).
+fn is_for_signatures(key: &CommonParameters, algorithm: KeyAlgorithm) -> bool {
+    if key.key_algorithm.is_some_and(|meant| meant != algorithm) {
+        return false;
+    }
+    if key.public_key_use.as_ref().is_some_and(|meant| *meant != PublicKeyUse::Signature) {
+        return false;
+    }
+    match &key.key_operations {
+        Some(operations) => operations.contains(&KeyOperations::Verify),
+        None => true,
+    }
 }
 
 #[cfg(test)]
@@ -303,7 +351,9 @@ mod tests {
 
     #[test]
     fn random_key_ids_are_remembered_no_more_often_than_keys_are_fetched() {
-        let (mut fetches, mut count, mut most) = (Fetches::default(), 0, 0);
+        let mut fetches = Fetches::default();
+        let mut count = 0;
+        let mut most = 0;
         let mut now = Duration::from_secs(1000);
         // A thousand a second.
         for number in 0..100_000_u32 {

@@ -80,6 +80,18 @@ struct Claims {
     roles: Option<Scopes>,
 }
 
+impl Claims {
+    /// Reports whether one of the claims contains this scope.
+    fn have_scope(&self, wanted: &str) -> bool {
+        for scopes in [&self.scope, &self.scp, &self.roles].into_iter().flatten() {
+            if scopes.contain(wanted) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
 /// Scopes: one text separated by spaces (RFC 8693 §4.2), or a list.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -112,22 +124,26 @@ impl Issuer {
     /// verified.
     pub(super) fn may_have_issued(&self, token: &str) -> bool {
         token.split('.').count() == 3
-            && insecure_decode_claims::<Claimed>(token).is_ok_and(|claimed| claimed.iss == self.issuer)
+            && insecure_decode_claims::<Claimed>(token)
+                .is_ok_and(|claimed| claimed.iss == self.issuer)
     }
 
     /// Verifies the token. `seen` is the number of fetches of the keys before the request. The
     /// reason `Unknown` means that this issuer has not issued the token for this server.
     pub(super) async fn check(&self, token: &str, keys: &Arc<Keys>, seen: u64, access: &Inner) -> Result<(), Refusal> {
         let header = decode_header(token).map_err(|_| Refusal::Unknown)?;
-        let allowed = |algorithm: &&Algorithm| algorithm.signature() == header.alg;
         // A recipient must refuse a token with critical header parameters that it does not
         // understand (RFC 7515 §4.1.11). This server understands none.
-        let (Some(algorithm), None) = (self.algorithms.iter().find(allowed), &header.crit) else {
+        if header.crit.is_some() {
+            return Err(Refusal::Unknown);
+        }
+        let mut algorithms = self.algorithms.iter();
+        let Some(&algorithm) = algorithms.find(|it| it.signature() == header.alg) else {
             return Err(Refusal::Unknown);
         };
-        let wanted = Wanted { id: header.kid.as_deref(), algorithm: *algorithm, seen };
+        let wanted = Wanted { id: header.kid.as_deref(), algorithm, seen };
         for key in keys.find(wanted, access).await? {
-            if let Some(verdict) = self.verdict(token, *algorithm, &key, access) {
+            if let Some(verdict) = self.verdict(token, algorithm, &key, access) {
                 return verdict;
             }
         }
@@ -135,7 +151,7 @@ impl Issuer {
         // wrong signature is certain only after a fetch.
         let fetched = keys.fetch(wanted, access).await;
         for key in keys.find(wanted, access).await? {
-            if let Some(verdict) = self.verdict(token, *algorithm, &key, access) {
+            if let Some(verdict) = self.verdict(token, algorithm, &key, access) {
                 return verdict;
             }
         }
@@ -172,7 +188,8 @@ impl Issuer {
             Ok(token) => Signed::Well(token.claims),
             Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => Signed::Otherwise,
             Err(error) => {
-                tracing::info!(issuer = %self.caller, "a signed token is not accepted: {}", fault(error.kind()));
+                let reason = fault(error.kind());
+                tracing::info!(issuer = %self.caller, "a signed token is not accepted: {reason}");
                 Signed::Elsewhere
             }
         }
@@ -186,10 +203,10 @@ impl Issuer {
         if claims.nbf.is_some_and(|nbf| now < nbf - LEEWAY) {
             return Err(Refusal::Early);
         }
-        let has = |wanted: &String| {
-            [&claims.scope, &claims.scp, &claims.roles].into_iter().flatten().any(|all| all.contain(wanted))
-        };
-        if self.scope.as_ref().is_none_or(has) { Ok(()) } else { Err(Refusal::Scope) }
+        match &self.scope {
+            Some(scope) if !claims.have_scope(scope) => Err(Refusal::Scope),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

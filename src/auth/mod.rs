@@ -154,9 +154,18 @@ impl Access {
     ///
     /// # Errors
     /// Returns an error when there is an issuer and no HTTP client can be built for it.
-    pub fn new(rules: Rules, clock: Arc<dyn Clock>, runtime: Handle) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        rules: Rules,
+        clock: Arc<dyn Clock>,
+        runtime: Handle,
+    ) -> Result<Self, reqwest::Error> {
         let active = Active::new(rules, &HashMap::new(), &clock)?;
-        Ok(Self(Arc::new(Inner { active: ArcSwap::from_pointee(active), slow: Slow::new(), clock, runtime })))
+        Ok(Self(Arc::new(Inner {
+            active: ArcSwap::from_pointee(active),
+            slow: Slow::new(),
+            clock,
+            runtime,
+        })))
     }
 
     /// Replaces the settings.
@@ -202,38 +211,68 @@ impl Access {
     ) -> Result<Caller, Refused> {
         let active = self.0.active.load_full();
         let address = peer.and_then(|peer| active.rules.trusted_proxies.origin(peer, forwarded));
-        let refused = |caller, why| Refused { caller, address, why };
         if presented.is_empty() {
-            return Err(refused(None, Refusal::Missing));
+            return Err(Refused { caller: None, address, why: Refusal::Missing });
         }
         // Hashes are compared first, which is fast. Verification of a JWT may take long, and its
         // future is large and therefore boxed.
         let known = active.known(presented, self.0.clock.as_ref());
-        let recognised = if known.is_some() { known } else { Box::pin(active.issued(presented, &self.0)).await };
-        let Some((caller, networks, verdict)) = recognised else {
-            // When the client's address is unknown, the attempt counts against the proxy.
-            let why = match address.or(peer) {
-                Some(address) => Box::pin(self.0.slow.wrong(address, self.0.clock.monotonic())).await,
-                None => None,
-            };
-            return Err(refused(None, why.map_or(Refusal::Unknown, Refusal::Slowed)));
+        let recognised = match known {
+            Some(known) => Some(known),
+            None => Box::pin(active.issued(presented, &self.0)).await,
         };
-        let is_near = networks.is_none_or(|networks| address.is_some_and(|address| networks.contain(address)));
-        match verdict.and(if is_near { Ok(()) } else { Err(Refusal::Network) }) {
-            Ok(()) => Ok(caller.clone()),
-            Err(why) => Err(refused(Some(caller.clone()), why)),
+        let Some(recognised) = recognised else {
+            // When the client's address is unknown, the attempt counts against the proxy.
+            let why = self.wrong_token(address.or(peer)).await;
+            return Err(Refused { caller: None, address, why });
+        };
+        let caller = recognised.caller.clone();
+        match recognised.verdict {
+            Ok(()) if recognised.is_accepted_from(address) => Ok(caller),
+            Ok(()) => Err(Refused { caller: Some(caller), address, why: Refusal::Network }),
+            Err(why) => Err(Refused { caller: Some(caller), address, why }),
+        }
+    }
+
+    /// Counts a wrong token against an address, and returns the reason of the refusal.
+    async fn wrong_token(&self, address: Option<IpAddr>) -> Refusal {
+        let Some(address) = address else { return Refusal::Unknown };
+        let now = self.0.clock.monotonic();
+        match Box::pin(self.0.slow.wrong(address, now)).await {
+            Some(delay) => Refusal::Slowed(delay),
+            None => Refusal::Unknown,
         }
     }
 }
 
-/// Owner of a token (client or issuer), the networks from which the token is accepted, and the
-/// verdict on the token.
-type Recognised<'a> = (&'a Caller, Option<&'a Networks>, Result<(), Refusal>);
+/// Token of a known client or issuer.
+struct Recognised<'a> {
+    /// Client or issuer that the token belongs to.
+    caller: &'a Caller,
+    /// Networks from which the token is accepted.
+    networks: Option<&'a Networks>,
+    verdict: Result<(), Refusal>,
+}
+
+impl Recognised<'_> {
+    /// Reports whether the token is accepted from an address.
+    fn is_accepted_from(&self, address: Option<IpAddr>) -> bool {
+        match (self.networks, address) {
+            (None, _) => true,
+            (Some(networks), Some(address)) => networks.contain(address),
+            (Some(_), None) => false,
+        }
+    }
+}
 
 impl Active {
-    fn new(rules: Rules, known: &HashMap<Url, Arc<Keys>>, clock: &Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+    fn new(
+        rules: Rules,
+        known: &HashMap<Url, Arc<Keys>>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, reqwest::Error> {
         let mut keys = HashMap::new();
-        for url in rules.issuers.iter().map(|issuer| &issuer.jwks_url) {
+        for Issuer { jwks_url: url, .. } in &rules.issuers {
             // Fetched keys outlive a change of other settings, because the issuer may not answer at
             // that time.
             let of_issuer = match known.get(url) {
@@ -243,8 +282,11 @@ impl Active {
             keys.insert(url.clone(), of_issuer);
         }
         let now = clock.now();
-        for client in rules.clients.iter().filter(|client| client.has_expired(now)) {
-            tracing::warn!(client = %client.caller, "the token of the client {} has expired", client.caller);
+        for client in &rules.clients {
+            if client.has_expired(now) {
+                let caller = &client.caller;
+                tracing::warn!(client = %caller, "the token of the client {caller} has expired");
+            }
         }
         Ok(Self { rules, keys })
     }
@@ -254,19 +296,20 @@ impl Active {
         let client = presented.iter().find_map(|token| self.client(token))?;
         let expired = client.has_expired(clock.now());
         let verdict = if expired { Err(Refusal::Expired) } else { Ok(()) };
-        Some((&client.caller, client.networks.as_ref(), verdict))
+        let networks = client.networks.as_ref();
+        Some(Recognised { caller: &client.caller, networks, verdict })
     }
 
     /// Returns the issuer that has signed one of these tokens.
     async fn issued(&self, presented: &[Vec<u8>], access: &Inner) -> Option<Recognised<'_>> {
-        let mut found = None;
-        for token in presented.iter().filter_map(|token| std::str::from_utf8(token).ok()) {
-            found = self.issued_token(token, access).await;
+        for token in presented {
+            let Ok(token) = std::str::from_utf8(token) else { continue };
+            let found = self.issued_token(token, access).await;
             if found.is_some() {
-                break;
+                return found;
             }
         }
-        found
+        None
     }
 
     /// Returns the issuer that has signed this token.
@@ -276,15 +319,21 @@ impl Active {
         for (url, keys) in &self.keys {
             seen.insert(url, keys.fetch_count());
         }
-        for issuer in self.rules.issuers.iter().filter(|issuer| issuer.may_have_issued(token)) {
+        for issuer in &self.rules.issuers {
+            if !issuer.may_have_issued(token) {
+                continue;
+            }
             let keys = self.keys.get(&issuer.jwks_url)?;
             let seen = seen.get(&issuer.jwks_url).copied().unwrap_or_default();
             let verdict = issuer.check(token, keys, seen, access).await;
-            match verdict {
-                // The same issuer may be configured several times, for several audiences.
-                Err(Refusal::Unknown) => {}
-                Ok(()) => return Some((&issuer.caller, issuer.networks.as_ref(), Ok(()))),
-                Err(_) => found = Some((&issuer.caller, issuer.networks.as_ref(), verdict)),
+            // The same issuer may be configured several times, for several audiences.
+            if verdict == Err(Refusal::Unknown) {
+                continue;
+            }
+            let networks = issuer.networks.as_ref();
+            found = Some(Recognised { caller: &issuer.caller, networks, verdict });
+            if verdict.is_ok() {
+                break;
             }
         }
         found
@@ -294,10 +343,13 @@ impl Active {
     /// the response time does not reveal which one it resembles.
     fn client(&self, presented: &[u8]) -> Option<&Client> {
         let presented = Token::of(presented);
-        self.rules
-            .clients
-            .iter()
-            .fold(None, |found, client| if client.token == presented { Some(client) } else { found })
+        let mut found = None;
+        for client in &self.rules.clients {
+            if client.token == presented {
+                found = Some(client);
+            }
+        }
+        found
     }
 }
 

@@ -25,7 +25,8 @@ const MAX_LAYERS: usize = 6;
 /// text that was removed.
 #[must_use]
 pub fn unwrap_token(written: &[u8]) -> (&[u8], Option<Wrapping>) {
-    let (mut bare, mut outermost) = (written.trim_ascii(), None);
+    let mut bare = written.trim_ascii();
+    let mut outermost = None;
     for _ in 0..MAX_LAYERS {
         let Some((inner, wrapping)) = without_layer(bare) else { break };
         bare = inner.trim_ascii();
@@ -35,7 +36,9 @@ pub fn unwrap_token(written: &[u8]) -> (&[u8], Option<Wrapping>) {
 }
 
 fn without_layer(text: &[u8]) -> Option<(&[u8], Wrapping)> {
-    if let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK).or_else(|| text.strip_suffix(BYTE_ORDER_MARK)) {
+    if let Some(rest) =
+        text.strip_prefix(BYTE_ORDER_MARK).or_else(|| text.strip_suffix(BYTE_ORDER_MARK))
+    {
         return Some((rest, Wrapping::ByteOrderMark));
     }
     if let [first, inner @ .., last] = text
@@ -83,7 +86,11 @@ mod tests {
             ("two words", "two words", None),
             ("", "", None),
         ] {
-            assert_eq!(unwrap_token(written.as_bytes()), (bare.as_bytes(), wrapping), "{written:?}");
+            assert_eq!(
+                unwrap_token(written.as_bytes()),
+                (bare.as_bytes(), wrapping),
+                "{written:?}"
+            );
         }
     }
 }

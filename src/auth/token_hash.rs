@@ -69,7 +69,14 @@ mod tests {
         for other in ["0123456789abcdeg", "0123456789abcde", "0123456789abcdef0", "", hash] {
             assert!(!token.is(other.as_bytes()), "{other}");
         }
-        for text in ["", "9f9f", &hash[1..], &format!("{hash}00"), &hash.replace('9', "g"), &hash.replace("9f", "ä")] {
+        for text in [
+            "",
+            "9f9f",
+            &hash[1..],
+            &format!("{hash}00"),
+            &hash.replace('9', "g"),
+            &hash.replace("9f", "ä"),
+        ] {
             assert!(Token::from_hash(text).is_none(), "{text}");
         }
         assert_eq!(format!("{token:?}"), "Token(…)");

@@ -343,7 +343,7 @@ mod tests {
             (client(&hash) + &other, "client `other`: it has the same token as `okta`"),
             (client("token = \"0123456789abcdef\"") + &other, "client `other`: it has the same token as `okta`"),
             (client(&token) + &issuer("").replace("entra", "okta"), "issuer `okta`: this name is taken"),
-            ("trusted_proxies = [\"proxy\"]".to_owned(), "trusted_proxies: `proxy` is no network"),
+            ("trusted_proxies = [\"proxy\"]".to_owned(), "trusted_proxies: invalid network `proxy`"),
             (issuer("jwks_url = \"http://x.example/keys\""), "issuer `entra`: jwks_url: plain http"),
             (issuer("jwks_url = \"x.example/keys\""), "issuer `entra`: jwks_url: invalid URL `x.example/keys`"),
             (issuer("algorithms = []"), "issuer `entra`: algorithms is empty"),

@@ -4,6 +4,7 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 
 use crate::diagnostics::findings::{Finding, persons};
+use crate::mapping::employment::last_working_day;
 use crate::mapping::primary_employment::DateRules;
 use crate::personio::model::{Employment, Status};
 use crate::sync::record_codec::Facts;
@@ -25,22 +26,32 @@ pub(crate) fn finding(people: &[Facts], rules: &DateRules<'_>) -> Finding {
     let mut found = Contradictions::default();
     let mut read = 0;
     for facts in people {
-        let Some(employments) = &facts.employments else { continue };
-        read += 1;
-        let has = |contradicts: fn(&Employment, Date) -> bool| {
-            usize::from(employments.iter().any(|employment| contradicts(employment, rules.today)))
-        };
-        found.active_before_start += has(is_active_before_start);
-        found.onboarding_long_after_start += has(is_onboarding_long_after_start);
-        // With `active_until`, the company has a rule for this case.
-        if rules.policy.active_until.is_none() {
-            found.active_after_last_working_day += has(is_active_after_last_working_day);
+        if let Some(employments) = &facts.employments {
+            found.note(employments, rules);
+            read += 1;
         }
     }
     found.finding(read)
 }
 
 impl Contradictions {
+    /// Counts a person once for each contradiction that one of the employments has.
+    fn note(&mut self, employments: &[Employment], rules: &DateRules<'_>) {
+        let today = rules.today;
+        if employments.iter().any(|it| is_active_before_start(it, today)) {
+            self.active_before_start += 1;
+        }
+        if employments.iter().any(|it| is_onboarding_long_after_start(it, today)) {
+            self.onboarding_long_after_start += 1;
+        }
+        // With `active_until`, the company has a rule for this case.
+        if rules.policy.active_until.is_none()
+            && employments.iter().any(|it| is_active_after_last_working_day(it, today))
+        {
+            self.active_after_last_working_day += 1;
+        }
+    }
+
     fn finding(&self, read: usize) -> Finding {
         let mut what = Vec::new();
         let mut remedies = vec!["Correct status and dates in Personio."];
@@ -49,16 +60,22 @@ impl Contradictions {
             what.push(format!("{} ACTIVE before the start date", are(count)));
         }
         if self.onboarding_long_after_start > 0 {
-            let count = self.onboarding_long_after_start;
-            what.push(format!("{} still ONBOARDING more than {LATE_DAYS} days after the start date", are(count)));
+            let persons = are(self.onboarding_long_after_start);
+            what.push(format!(
+                "{persons} still ONBOARDING more than {LATE_DAYS} days after the start date"
+            ));
         }
         if self.active_after_last_working_day > 0 {
             let count = self.active_after_last_working_day;
             what.push(format!("{} still ACTIVE after the last working day", are(count)));
-            remedies.push("`active_until` in the mapping file makes people inactive after their last working day.");
+            remedies.push(
+                "`active_until` in the mapping file makes people inactive after their last \
+                 working day.",
+            );
         }
         if what.is_empty() {
-            return Finding::fine("dates", format!("employment status matches the dates of {}", persons(read)));
+            let what = format!("employment status matches the dates of {}", persons(read));
+            return Finding::fine("dates", what);
         }
         let what = format!("of {}, {}", persons(read), what.join("; "));
         Finding::doubtful("dates", what, remedies.join(" "))
@@ -70,19 +87,19 @@ fn are(count: usize) -> String {
 }
 
 fn is_active_before_start(employment: &Employment, today: Date) -> bool {
-    let start = employment.employment_start_date;
-    employment.status == Some(Status::Active) && start.is_some_and(|start| start > today)
+    let Some(start) = employment.employment_start_date else { return false };
+    employment.status == Some(Status::Active) && start > today
 }
 
 fn is_onboarding_long_after_start(employment: &Employment, today: Date) -> bool {
-    let start = employment.employment_start_date;
-    employment.status == Some(Status::Onboarding)
-        && start.is_some_and(|start| start.saturating_add(LATE_DAYS.days()) < today)
+    let Some(start) = employment.employment_start_date else { return false };
+    let is_late = start.saturating_add(LATE_DAYS.days()) < today;
+    employment.status == Some(Status::Onboarding) && is_late
 }
 
 fn is_active_after_last_working_day(employment: &Employment, today: Date) -> bool {
-    let last = employment.termination.as_ref().and_then(|termination| termination.last_working_day());
-    employment.status == Some(Status::Active) && last.is_some_and(|last| last < today)
+    let Some(last) = last_working_day(employment) else { return false };
+    employment.status == Some(Status::Active) && last < today
 }
 
 #[cfg(test)]
@@ -103,7 +120,8 @@ mod tests {
             .iter()
             .map(|list| Facts {
                 person: serde_json::from_value(json!({"id": "7"})).unwrap(),
-                employments: (!list.is_null()).then(|| serde_json::from_value(list.clone()).unwrap()),
+                employments: (!list.is_null())
+                    .then(|| serde_json::from_value(list.clone()).unwrap()),
             })
             .collect();
         let finding = finding(&people, &rules);
@@ -112,12 +130,20 @@ mod tests {
         assert_eq!(finding.outcome, if is_fine { Outcome::Fine } else { Outcome::Doubtful });
     }
 
+    fn of(status: &str, start: &str) -> Value {
+        json!({"id": "e", "status": status, "employment_start_date": start})
+    }
+
+    fn leaver(status: &str, last: &str) -> Value {
+        let termination = json!({"last_working_date": last});
+        json!([{"id": "e", "status": status, "termination": termination}])
+    }
+
     #[test]
     fn contradictions_are_counted_by_person() {
-        let of = |status: &str, start: &str| json!({"id": "e", "status": status, "employment_start_date": start});
-        let leaver = |status: &str, last: &str| json!([{"id": "e", "status": status, "termination": {"last_working_date": last}}]);
         let default = Policy::default();
-        let chosen = Policy { active_until: Some(ActiveUntil::TerminationDate), ..Policy::default() };
+        let chosen =
+            Policy { active_until: Some(ActiveUntil::TerminationDate), ..Policy::default() };
         let fine = [
             json!([of("ACTIVE", "2026-11-23")]),
             json!([of("LEAVE", "2026-11-24"), of("ONBOARDING", "2026-11-16")]),
@@ -130,7 +156,11 @@ mod tests {
         check(&default, &fine, "employment status matches the dates of 6 persons");
         let later = json!([of("ACTIVE", "2026-11-24"), of("ACTIVE", "2026-12-24")]);
         let late = json!([of("ONBOARDING", "2026-11-15")]);
-        check(&default, std::slice::from_ref(&later), "of 1 person, 1 is ACTIVE before the start date");
+        check(
+            &default,
+            std::slice::from_ref(&later),
+            "of 1 person, 1 is ACTIVE before the start date",
+        );
         check(
             &default,
             &[late.clone(), late.clone(), json!(null)],
@@ -139,9 +169,13 @@ mod tests {
         check(
             &default,
             &[leaver("ACTIVE", "2026-11-22"), later, late],
-            "of 3 persons, 1 is ACTIVE before the start date; 1 is still ONBOARDING more than 7 days after the start \
-             date; 1 is still ACTIVE after the last working day",
+            "of 3 persons, 1 is ACTIVE before the start date; 1 is still ONBOARDING more than 7 \
+             days after the start date; 1 is still ACTIVE after the last working day",
         );
-        check(&chosen, &[leaver("ACTIVE", "2026-11-22")], "employment status matches the dates of 1 person");
+        check(
+            &chosen,
+            &[leaver("ACTIVE", "2026-11-22")],
+            "employment status matches the dates of 1 person",
+        );
     }
 }

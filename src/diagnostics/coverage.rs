@@ -1,7 +1,7 @@
 //! Coverage: the number of persons who have each attribute. Personio omits attributes that a
 //! credential may not read. An attribute that no person has is therefore most likely not readable.
 
-use crate::mapping::employment::{cost_center, unit};
+use crate::mapping::employment::{cost_center, legal_entity, office, supervisor, title, unit};
 use crate::mapping::primary_employment::DateRules;
 use crate::personio::model::{Employment, Person};
 use crate::sync::record_codec::Facts;
@@ -22,8 +22,13 @@ pub struct Presence {
 /// Attribute of a person: its name and a test for its presence.
 struct OfPerson(&'static str, fn(&Person) -> bool);
 
-/// Attribute of an employment: its name, a flag for a usual attribute, and a test for its presence.
-struct OfEmployment(&'static str, bool, fn(&Employment) -> bool);
+/// Attribute of an employment.
+struct OfEmployment {
+    attribute: &'static str,
+    is_usual: bool,
+    /// Test for the presence of the attribute.
+    has: fn(&Employment) -> bool,
+}
 
 const OF_PERSON: [OfPerson; 5] = [
     OfPerson("Email", |person| person.email.is_some()),
@@ -34,39 +39,62 @@ const OF_PERSON: [OfPerson; 5] = [
 ];
 
 const OF_EMPLOYMENT: [OfEmployment; 14] = [
-    OfEmployment("Employment status", true, |it| it.status.is_some()),
-    OfEmployment("Employment type", true, |it| it.kind.is_some()),
-    OfEmployment("Position", true, |it| it.position.as_ref().is_some_and(|position| position.title.is_some())),
-    OfEmployment("Supervisor", true, |it| it.supervisor.as_ref().is_some_and(|it| it.id.is_some())),
-    OfEmployment("Department", true, |it| unit(it, "DEPARTMENT").is_some()),
-    OfEmployment("Team", false, |it| unit(it, "TEAM").is_some()),
-    OfEmployment("Office", true, |it| it.office.as_ref().is_some_and(|it| it.id.is_some())),
-    OfEmployment("Legal entity", true, |it| it.legal_entity.as_ref().is_some_and(|it| it.id.is_some())),
-    OfEmployment("Cost center", false, |it| cost_center(it).is_some()),
-    OfEmployment("Hire date", true, |it| it.employment_start_date.is_some()),
-    OfEmployment("End of the employment", false, |it| it.employment_end_date.is_some()),
-    OfEmployment("Probation period end", false, |it| it.probation_end_date.is_some()),
-    OfEmployment("Contract end", false, |it| it.contract_end_date.is_some()),
-    OfEmployment("Termination", false, |it| it.termination.is_some()),
+    usual("Employment status", |it| it.status.is_some()),
+    usual("Employment type", |it| it.kind.is_some()),
+    usual("Position", |it| title(it).is_some()),
+    usual("Supervisor", |it| supervisor(it).is_some()),
+    usual("Department", |it| unit(it, "DEPARTMENT").is_some()),
+    optional("Team", |it| unit(it, "TEAM").is_some()),
+    usual("Office", |it| office(it).is_some()),
+    usual("Legal entity", |it| legal_entity(it).is_some()),
+    optional("Cost center", |it| cost_center(it).is_some()),
+    usual("Hire date", |it| it.employment_start_date.is_some()),
+    optional("End of the employment", |it| it.employment_end_date.is_some()),
+    optional("Probation period end", |it| it.probation_end_date.is_some()),
+    optional("Contract end", |it| it.contract_end_date.is_some()),
+    optional("Termination", |it| it.termination.is_some()),
 ];
+
+const fn usual(attribute: &'static str, has: fn(&Employment) -> bool) -> OfEmployment {
+    OfEmployment { attribute, is_usual: true, has }
+}
+
+const fn optional(attribute: &'static str, has: fn(&Employment) -> bool) -> OfEmployment {
+    OfEmployment { attribute, is_usual: false, has }
+}
 
 /// Returns the coverage of each attribute. Attributes of employments are counted over the primary
 /// employments of the persons whose employments are known.
 pub(crate) fn presence(people: &[Facts], rules: &DateRules<'_>) -> Vec<Presence> {
-    let of_person = OF_PERSON.iter().map(|OfPerson(attribute, has)| Presence {
-        attribute,
-        found: people.iter().filter(|facts| has(&facts.person)).count(),
-        of: people.len(),
-        // In many companies, no person has a preferred name.
-        is_usual: *attribute != "Preferred name",
-    });
-    let employments: Vec<&Employment> =
-        people.iter().filter_map(|facts| rules.primary_employment(facts.employments.as_deref()?)).collect();
-    let of_employment = OF_EMPLOYMENT.iter().map(|OfEmployment(attribute, is_usual, has)| Presence {
-        attribute,
-        found: employments.iter().filter(|employment| has(employment)).count(),
-        of: employments.len(),
-        is_usual: *is_usual,
-    });
-    of_person.chain(of_employment).collect()
+    let mut presence = Vec::with_capacity(OF_PERSON.len() + OF_EMPLOYMENT.len());
+    for OfPerson(attribute, has) in OF_PERSON {
+        presence.push(Presence {
+            attribute,
+            found: people.iter().filter(|facts| has(&facts.person)).count(),
+            of: people.len(),
+            // In many companies, no person has a preferred name.
+            is_usual: attribute != "Preferred name",
+        });
+    }
+    let employments = primary_employments(people, rules);
+    for OfEmployment { attribute, is_usual, has } in OF_EMPLOYMENT {
+        presence.push(Presence {
+            attribute,
+            found: employments.iter().filter(|employment| has(employment)).count(),
+            of: employments.len(),
+            is_usual,
+        });
+    }
+    presence
+}
+
+/// Returns the primary employments of the persons whose employments are known.
+fn primary_employments<'p>(people: &'p [Facts], rules: &DateRules<'_>) -> Vec<&'p Employment> {
+    let mut primary_employments: Vec<&Employment> = Vec::new();
+    for facts in people {
+        if let Some(employments) = &facts.employments {
+            primary_employments.extend(rules.primary_employment(employments));
+        }
+    }
+    primary_employments
 }

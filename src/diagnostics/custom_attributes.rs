@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostics::findings::{Finding, Outcome, persons as all};
+use crate::diagnostics::findings::{Finding, persons as all};
 use crate::mapping::attributes::Attributes;
-use crate::mapping::{Policy, personal_data};
+use crate::mapping::{Custom, Policy, personal_data};
 use crate::personio::AttributeHead;
 use crate::personio::model::Person;
+
+/// Name of the step in the report.
+const STEP: &str = "mapping";
 
 /// Custom attribute in Personio, without its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,13 +52,9 @@ pub(crate) fn custom(persons: &[Vec<AttributeHead>], policy: &Policy) -> Vec<Cus
             found: 0,
             standing: Standing::Free,
         });
-        for (known, seen) in
-            [(&mut known.global_id, &head.global_id), (&mut known.label, &head.label), (&mut known.kind, &head.kind)]
-        {
-            if known.is_none() {
-                known.clone_from(seen);
-            }
-        }
+        fill(&mut known.global_id, &head.global_id);
+        fill(&mut known.label, &head.label);
+        fill(&mut known.kind, &head.kind);
         known.found += usize::from(head.is_filled);
     }
     let mut all: Vec<CustomAttribute> = by_id.into_values().collect();
@@ -66,31 +65,51 @@ pub(crate) fn custom(persons: &[Vec<AttributeHead>], policy: &Policy) -> Vec<Cus
     all
 }
 
+/// Copies `seen` to `known`, unless `known` has a value.
+fn fill(known: &mut Option<String>, seen: &Option<String>) {
+    if known.is_none() {
+        known.clone_from(seen);
+    }
+}
+
 /// Returns the use of an attribute. `ids` contains the ids of all custom attributes.
 fn standing(attribute: &CustomAttribute, policy: &Policy, ids: &BTreeSet<String>) -> Standing {
-    let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
-    if seen.into_iter().flatten().any(|text| personal_data::is_personal(text)) {
+    if attribute.personal_part().is_some() {
         return Standing::Personal;
     }
-    // An exact id takes precedence over the global id of another attribute.
-    let is_meant = |id: &str| attribute.id == id || (attribute.is_called(id) && !ids.contains(id));
-    if policy.employee_number.as_deref().is_some_and(is_meant) {
+    if let Some(id) = &policy.employee_number
+        && attribute.is_meant(id, ids)
+    {
         return Standing::Served("employeeNumber".to_owned());
     }
-    let custom = policy.custom.iter().find(|custom| is_meant(&custom.id));
-    custom.map_or(Standing::Free, |custom| Standing::Served(custom.attribute.name.clone()))
+    match policy.custom.iter().find(|custom| attribute.is_meant(&custom.id, ids)) {
+        Some(custom) => Standing::Served(custom.attribute.name.clone()),
+        None => Standing::Free,
+    }
 }
 
 impl CustomAttribute {
-    /// Describes the part of the attribute that is recognised as personal data.
-    fn personal_part(&self) -> String {
-        let parts = [("id", Some(&self.id)), ("global id", self.global_id.as_ref()), ("name", self.label.as_ref())];
+    /// Describes the part of the attribute that is recognised as personal data, if there is one.
+    fn personal_part(&self) -> Option<String> {
+        let parts = [
+            ("id", Some(&self.id)),
+            ("global id", self.global_id.as_ref()),
+            ("name", self.label.as_ref()),
+        ];
         for (part, text) in parts {
-            if let Some(text) = text.filter(|text| personal_data::is_personal(text)) {
-                return format!("its {part} `{text}`");
+            if let Some(text) = text
+                && personal_data::is_personal(text)
+            {
+                return Some(format!("its {part} `{text}`"));
             }
         }
-        "it".to_owned()
+        None
+    }
+
+    /// Reports whether `id` in the mapping file means this attribute. `ids` contains the ids of all
+    /// custom attributes: an exact id takes precedence over the global id of another attribute.
+    fn is_meant(&self, id: &str, ids: &BTreeSet<String>) -> bool {
+        self.id == id || (self.is_called(id) && !ids.contains(id))
     }
 
     fn is_called(&self, id: &str) -> bool {
@@ -106,42 +125,73 @@ pub(crate) fn findings(
     seen: &[CustomAttribute],
     persons: &[Person],
 ) -> Vec<Finding> {
-    let served = |id: &str, name: &str, count: usize| {
-        let by_id = seen.iter().find(|attribute| attribute.id == id);
-        let attribute = by_id.or_else(|| seen.iter().find(|attribute| attribute.is_called(id)));
-        let (outcome, what, remedy) = match attribute {
-            None => (
-                Outcome::Doubtful,
-                format!("{id}, to be served as {name}, is not among the attributes of the persons looked at"),
-                Some(
-                    "Check the id in the mapping file (`check --verbose` lists all ids), and allow the API credential to \
-                     read the attribute in Personio.",
-                ),
+    let mut findings = Vec::new();
+    if let Some(id) = &policy.employee_number {
+        let mut count = 0;
+        for person in persons {
+            count += usize::from(attributes.employee_number(person, id).is_some());
+        }
+        findings.push(finding(id, "employeeNumber", find(seen, id), count, persons.len()));
+    }
+    for custom in &policy.custom {
+        let Custom { id, attribute } = custom;
+        let mut count = 0;
+        for person in persons {
+            count += usize::from(attributes.custom_value(person, custom).is_some());
+        }
+        findings.push(finding(id, &attribute.name, find(seen, id), count, persons.len()));
+    }
+    findings
+}
+
+/// Returns the attribute with this id, or else the one with this global id.
+fn find<'a>(seen: &'a [CustomAttribute], id: &str) -> Option<&'a CustomAttribute> {
+    match seen.iter().find(|attribute| attribute.id == id) {
+        Some(attribute) => Some(attribute),
+        None => seen.iter().find(|attribute| attribute.is_called(id)),
+    }
+}
+
+/// Returns the finding about the custom attribute `id`, which the mapping file maps to `name`.
+/// `attribute` is the attribute in Personio, if a person has it. `count` of the `persons` have a
+/// value that can be served.
+fn finding(
+    id: &str,
+    name: &str,
+    attribute: Option<&CustomAttribute>,
+    count: usize,
+    persons: usize,
+) -> Finding {
+    let Some(attribute) = attribute else {
+        return doubtful(
+            format!(
+                "{id}, to be served as {name}, is not among the attributes of the persons looked at"
             ),
-            Some(attribute @ CustomAttribute { standing: Standing::Personal, .. }) => (
-                Outcome::Doubtful,
-                format!("{id} is not served as {name}: {} is recognised as personal data", attribute.personal_part()),
-                Some("Take it out of the mapping file; if it holds no personal data, rename it in Personio."),
-            ),
-            Some(attribute) if count < attribute.found => (
-                Outcome::Doubtful,
-                format!("{} of {} values of {id} cannot be served as {name}", attribute.found - count, attribute.found),
-                Some("Check `type` and `multi_valued` in the mapping file: values of another type are left out."),
-            ),
-            Some(_) => {
-                let what = format!("{id} is served as {name}, for {count} of the {} looked at", all(persons.len()));
-                (Outcome::Fine, what, None)
-            }
-        };
-        Finding { step: "mapping", outcome, what, remedy: remedy.map(str::to_owned) }
+            "Check the id in the mapping file (`check --verbose` lists all ids), and allow the API \
+             credential to read the attribute in Personio.",
+        );
     };
-    let number = policy.employee_number.iter().map(|id| {
-        let count = persons.iter().filter(|person| attributes.employee_number(person, id).is_some()).count();
-        served(id, "employeeNumber", count)
-    });
-    let custom = policy.custom.iter().map(|custom| {
-        let count = persons.iter().filter(|person| attributes.custom_value(person, custom).is_some()).count();
-        served(&custom.id, &custom.attribute.name, count)
-    });
-    number.chain(custom).collect()
+    if attribute.standing == Standing::Personal {
+        let part = attribute.personal_part().unwrap_or_else(|| "it".to_owned());
+        return doubtful(
+            format!("{id} is not served as {name}: {part} is recognised as personal data"),
+            "Remove it from the mapping file, or rename it in Personio if it contains no personal \
+             data.",
+        );
+    }
+    if count < attribute.found {
+        let unusable = attribute.found - count;
+        return doubtful(
+            format!("{unusable} of {} values of {id} cannot be served as {name}", attribute.found),
+            "Check `type` and `multi_valued` in the mapping file: values of another type are left \
+             out.",
+        );
+    }
+    let persons = all(persons);
+    let what = format!("{id} is served as {name}, for {count} of the {persons} looked at");
+    Finding::fine(STEP, what)
+}
+
+fn doubtful(what: String, remedy: &str) -> Finding {
+    Finding::doubtful(STEP, what, remedy.to_owned())
 }

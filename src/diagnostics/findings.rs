@@ -15,6 +15,9 @@ use crate::sync::record_codec::Facts;
 /// Place in Personio's settings where an operator chooses access rights and readable attributes.
 const WHERE: &str = "In Personio, under Settings > Integrations > API credentials,";
 
+/// Beginning of the trace id in the text of an error.
+const TRACE_ID: &str = " (Personio's trace id";
+
 /// Result of one step of the preflight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -63,17 +66,21 @@ pub(crate) fn persons(count: usize) -> String {
 pub(crate) fn token(signed_in: &Result<SignedIn, Error>, credential: &str) -> Finding {
     match signed_in {
         Ok(SignedIn { lifetime, scopes }) => {
-            let time = lifetime.and_then(|lifetime| SignedDuration::try_from(lifetime).ok());
-            let time = time.map_or_else(|| "for an unknown time".to_owned(), |time| format!("for {time:#}"));
+            let time = match lifetime.map(SignedDuration::try_from) {
+                Some(Ok(lifetime)) => format!("for {lifetime:#}"),
+                Some(Err(_)) | None => "for an unknown time".to_owned(),
+            };
             let rights = match scopes.as_slice() {
                 [] => "Personio does not list its access rights".to_owned(),
                 scopes => format!("access rights: {}", scopes.join(", ")),
             };
-            Finding::fine("token", format!("the credential is accepted; the token is good {time}; {rights}"))
+            let what = format!("the credential is accepted; the token is valid {time}; {rights}");
+            Finding::fine("token", what)
         }
         Err(error @ Error::Credential { .. }) => {
             let remedy = format!(
-                "Check the client id and the client secret ({credential}). {WHERE} see whether the credential is active."
+                "Check the client id and the client secret ({credential}). {WHERE} see whether the \
+                 credential is active."
             );
             Finding::wrong("token", first_part(error), remedy)
         }
@@ -87,15 +94,18 @@ pub(crate) fn page(page: &Result<FirstPage, Error>, counted: &Result<Headcount, 
     match page {
         Ok(FirstPage { persons, .. }) if persons.is_empty() => Finding::wrong(
             "persons",
-            "persons can be read, but there are none".to_owned(),
+            "persons can be read, but Personio returns none".to_owned(),
             format!("{WHERE} choose the persons that the credential may read."),
         ),
         Ok(FirstPage { persons, is_followed, .. }) => {
             let what = match counted {
                 Ok(Headcount::Exactly(count)) => format!("{} can be read", self::persons(*count)),
-                Ok(Headcount::MoreThan(count)) => format!("more than {} can be read", self::persons(*count)),
+                Ok(Headcount::MoreThan(count)) => {
+                    format!("more than {} can be read", self::persons(*count))
+                }
                 Err(_) if *is_followed => {
-                    format!("the {} of the first page can be read, and there are more", self::persons(persons.len()))
+                    let persons = self::persons(persons.len());
+                    format!("the {persons} of the first page can be read, and there are more")
                 }
                 Err(_) => format!("{} can be read", self::persons(persons.len())),
             };
@@ -106,14 +116,14 @@ pub(crate) fn page(page: &Result<FirstPage, Error>, counted: &Result<Headcount, 
 }
 
 /// Returns a warning when the company does not fit on one page of the server. A client that does
-/// not page takes the first page for the whole company.
+/// not page reads only the first page.
 pub(crate) fn page_size(counted: &Result<Headcount, Error>) -> Option<Finding> {
     let Ok(Headcount::MoreThan(max_results)) = counted else { return None };
     Some(Finding::doubtful(
         "page size",
         format!("the company has more persons than the largest page holds, {max_results} users"),
-        "A client that does not page reads a part of the company: have it page, or raise SCIM_MAX_RESULTS (--max-results \
-         of `serve`)."
+        "A client that does not page reads only a part of the company. Configure the client to \
+         page, or raise SCIM_MAX_RESULTS (--max-results of `serve`)."
             .to_owned(),
     ))
 }
@@ -124,10 +134,11 @@ pub(crate) fn employments(asked: usize, is_sample: bool, failures: &[Error]) -> 
     let sample = if is_sample { " (a sample)" } else { "" };
     let persons = persons(asked);
     let Some(error) = failures.first() else {
-        return Finding::fine("employments", format!("the employments of {persons}{sample} can be read"));
+        let what = format!("the employments of {persons}{sample} can be read");
+        return Finding::fine("employments", what);
     };
-    let what =
-        format!("the employments of {} of {persons}{sample} cannot be read: {}", failures.len(), first_part(error));
+    let (failed, reason) = (failures.len(), first_part(error));
+    let what = format!("the employments of {failed} of {persons}{sample} cannot be read: {reason}");
     let remedy = remedy(error, "read persons with their employments (personio:persons:read)");
     // A first load fails when the employments of more than half of the persons are unreadable.
     if failures.len() * 2 > asked {
@@ -138,65 +149,103 @@ pub(crate) fn employments(asked: usize, is_sample: bool, failures: &[Error]) -> 
 
 /// Returns the finding about one look-up. `in_use` counts the persons who refer to its units.
 pub(crate) fn look_up(look_up: &LookUp, in_use: InUse) -> Finding {
-    let (step, served) = match look_up.kind {
-        Kind::Department => ("departments", "`department`"),
-        Kind::Team => ("teams", "`team` and `division`"),
-        Kind::LegalEntity => ("legal entities", "`organization` and `legalEntity`"),
-        Kind::Workplace => ("workplaces", "`office`"),
-        Kind::CostCenter => ("cost centres", "`costCenter`"),
-    };
-    let unit = match look_up.kind {
-        Kind::Department | Kind::Team => "org units",
-        Kind::LegalEntity | Kind::Workplace | Kind::CostCenter => step,
-    };
-    let right = format!("read {unit}");
-    let InUse { persons, nameless } = in_use;
+    let names_of = LookUpNames::of(look_up.kind);
     match &look_up.listed {
-        Ok(0) if persons == 0 => {
-            Finding::fine(step, "there are none, and none of the persons looked at has one".to_owned())
-        }
-        Ok(0) if nameless == 0 => {
-            Finding::fine(step, "the list is empty, but the names in use can be read one by one".to_owned())
-        }
-        Ok(listed) if nameless == 0 => Finding::fine(step, format!("{} can be read", names(*listed))),
-        Ok(listed) => {
-            let what = format!(
-                "{} can be read, but {nameless} of the {} who have one lack its name, and {served} will be missing",
-                names(*listed),
-                self::persons(persons)
-            );
-            let remedy = match &look_up.failure {
-                Some(error) if is_not_enabled(error) => not_enabled(unit),
-                Some(_) | None => missing(&right),
-            };
-            Finding::doubtful(step, what, remedy)
-        }
-        Err(error) if persons > 0 && nameless == 0 => {
-            let what =
-                format!("the list cannot be read, but the names in use can be read one by one: {}", first_part(error));
-            Finding::fine(step, what)
-        }
-        Err(error) => {
-            let reason = if is_not_enabled(error) {
-                " (not enabled)"
-            } else if matches!(error, Error::Unauthorized { .. } | Error::Forbidden { .. }) {
-                " (right missing)"
-            } else {
-                ""
-            };
-            let what =
-                format!("their names cannot be read{reason}, and {served} will be missing: {}", first_part(error));
-            // Personio also returns 412 when a right is missing.
-            let remedy = if is_not_enabled(error) {
-                not_enabled(unit)
-            } else if matches!(error, Error::Rejected { .. }) {
-                missing(&right)
-            } else {
-                remedy(error, &right)
-            };
-            Finding::doubtful(step, what, remedy)
+        Ok(listed) => listed_look_up(&names_of, *listed, look_up.failure.as_ref(), in_use),
+        Err(error) => unlisted_look_up(&names_of, error, in_use),
+    }
+}
+
+/// Words for one kind of look-up.
+struct LookUpNames {
+    step: &'static str,
+    /// Units, as in Personio's access rights.
+    unit: &'static str,
+    /// SCIM attributes that contain the names.
+    served: &'static str,
+}
+
+impl LookUpNames {
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Department => {
+                Self { step: "departments", unit: "org units", served: "`department`" }
+            }
+            Kind::Team => {
+                Self { step: "teams", unit: "org units", served: "`team` and `division`" }
+            }
+            Kind::LegalEntity => Self {
+                step: "legal entities",
+                unit: "legal entities",
+                served: "`organization` and `legalEntity`",
+            },
+            Kind::Workplace => Self { step: "workplaces", unit: "workplaces", served: "`office`" },
+            Kind::CostCenter => {
+                Self { step: "cost centres", unit: "cost centres", served: "`costCenter`" }
+            }
         }
     }
+}
+
+/// Returns the finding about a look-up whose list has `listed` names. `failure` is the error of a
+/// read of one name.
+fn listed_look_up(
+    names_of: &LookUpNames,
+    listed: usize,
+    failure: Option<&Error>,
+    in_use: InUse,
+) -> Finding {
+    let LookUpNames { step, unit, served } = *names_of;
+    let InUse { persons, nameless } = in_use;
+    if nameless > 0 {
+        let what = format!(
+            "{} can be read, but {nameless} of the {} who have one lack its name, and {served} \
+             will be missing",
+            names(listed),
+            self::persons(persons)
+        );
+        let remedy = match failure {
+            Some(error) if is_not_enabled(error) => not_enabled(unit),
+            Some(_) | None => missing(&format!("read {unit}")),
+        };
+        return Finding::doubtful(step, what, remedy);
+    }
+    let what = match (listed, persons) {
+        (0, 0) => "there are none, and none of the persons looked at has one".to_owned(),
+        (0, _) => "the list is empty, but the names in use can be read one by one".to_owned(),
+        _ => format!("{} can be read", names(listed)),
+    };
+    Finding::fine(step, what)
+}
+
+/// Returns the finding about a look-up whose list cannot be read.
+fn unlisted_look_up(names_of: &LookUpNames, error: &Error, in_use: InUse) -> Finding {
+    let LookUpNames { step, unit, served } = *names_of;
+    let cause = first_part(error);
+    if in_use.persons > 0 && in_use.nameless == 0 {
+        let what = format!(
+            "the list cannot be read, but the names in use can be read one by one: {cause}"
+        );
+        return Finding::fine(step, what);
+    }
+    let reason = if is_not_enabled(error) {
+        " (not enabled)"
+    } else if matches!(error, Error::Unauthorized { .. } | Error::Forbidden { .. }) {
+        " (right missing)"
+    } else {
+        ""
+    };
+    let what = format!("their names cannot be read{reason}, and {served} will be missing: {cause}");
+    let right = format!("read {unit}");
+    // Personio also returns 412 when a right is missing.
+    let remedy = if is_not_enabled(error) {
+        not_enabled(unit)
+    } else if matches!(error, Error::Rejected { .. }) {
+        missing(&right)
+    } else {
+        remedy(error, &right)
+    };
+    Finding::doubtful(step, what, remedy)
 }
 
 fn names(count: usize) -> String {
@@ -210,21 +259,28 @@ fn is_not_enabled(error: &Error) -> bool {
 }
 
 fn not_enabled(unit: &str) -> String {
-    format!("Ask Personio's support to enable the API for {unit} in your company. Until then these names are left out.")
+    format!(
+        "Ask Personio's support to enable the API for {unit} in your company. Until then these \
+         names are left out."
+    )
 }
 
 /// Returns the finding about the attributes that most companies use and that no person has.
 pub(crate) fn attributes(presence: &[Presence]) -> Finding {
-    let missing = presence.iter().filter(|it| it.is_usual && it.found == 0 && it.of > 0);
-    let missing: Vec<&str> = missing.map(|it| it.attribute).collect();
+    let mut missing = Vec::new();
+    for it in presence {
+        if it.is_usual && it.found == 0 && it.of > 0 {
+            missing.push(it.attribute);
+        }
+    }
     if missing.is_empty() {
-        return Finding::fine(
-            "attributes",
-            "every attribute that most companies use is there for at least one person".to_owned(),
-        );
+        let what = "each attribute that most companies use has a value for at least one person";
+        return Finding::fine("attributes", what.to_owned());
     }
     let names = missing.join(", ");
-    let remedy = format!("{WHERE} allow the credential to read {names}, unless your company does not use them.");
+    let remedy = format!(
+        "{WHERE} allow the credential to read {names}, unless your company does not use them."
+    );
     Finding::doubtful("attributes", format!("none of the persons looked at has {names}"), remedy)
 }
 
@@ -236,45 +292,58 @@ pub(crate) fn serve(
     rules: &DateRules<'_>,
     is_bound: bool,
 ) -> Finding {
-    let mut lacks = Lacks::default();
-    people.iter().for_each(|facts| lacks.note(facts, rules));
-    if let Some(flaw) = lacks.flaw() {
-        let flaw = flaw.to_string();
-        let (what, remedy) = flaw.split_once(": ").unwrap_or((&flaw, ""));
-        let (what, remedy) = (what.to_owned(), capitalised(remedy));
-        return if is_bound { Finding::wrong("serve", what, remedy) } else { Finding::doubtful("serve", what, remedy) };
+    if let Some(finding) = incomplete(people, rules, is_bound) {
+        return finding;
     }
-    let served = people.iter().filter(|facts| !rules.policy.require_email || facts.person.email.is_some());
-    let served: Vec<_> = served.collect();
+    let mut served = Vec::with_capacity(people.len());
+    for facts in people {
+        if !rules.policy.require_email || facts.person.email.is_some() {
+            served.push(Head::of(&facts.person));
+        }
+    }
     let (all, left_out) = (people.len(), people.len() - served.len());
     if served.is_empty() {
-        let remedy = format!("{WHERE} allow the credential to read Email, or take `require` out of the mapping file.");
-        return Finding::wrong(
-            "serve",
-            format!("none of the {} looked at has the e-mail address that is required", self::persons(all)),
-            remedy,
+        let persons = persons(all);
+        let what =
+            format!("none of the {persons} looked at has the e-mail address that is required");
+        let remedy = format!(
+            "{WHERE} allow the credential to read Email, or remove `require` from the mapping file."
         );
+        return Finding::wrong("serve", what, remedy);
     }
-    let persons: Vec<_> = served.iter().map(|facts| Head::of(&facts.person)).collect();
-    let shared = user_name::shared(&persons);
     let of_all = match counted {
         Ok(Headcount::Exactly(count)) if *count > all => format!(" (of {count})"),
         Ok(Headcount::MoreThan(count)) => format!(" (of more than {count})"),
         Ok(Headcount::Exactly(_)) | Err(_) => String::new(),
     };
-    let mut what = format!("{} of the {} looked at{of_all} would be served", served.len(), self::persons(all));
+    let persons = persons(all);
+    let mut what = format!("{} of the {persons} looked at{of_all} would be served", served.len());
     if left_out > 0 {
         what += &format!("; left out without an e-mail address, as configured: {left_out}");
     }
+    let shared = user_name::shared(&served);
     if shared == 0 {
         return Finding::fine("serve", what);
     }
     what += &format!("; with the e-mail address of another person: {shared}");
-    Finding::doubtful(
-        "serve",
-        what,
-        "Give each person an address of their own: until then the userName of these is made of their id.".to_owned(),
-    )
+    let remedy = "Give each of these persons a unique e-mail address in Personio. Until then, \
+                  their userName is made of their id.";
+    Finding::doubtful("serve", what, remedy.to_owned())
+}
+
+/// Returns a finding if most persons lack a status or an e-mail address.
+fn incomplete(people: &[Facts], rules: &DateRules<'_>, is_bound: bool) -> Option<Finding> {
+    let mut lacks = Lacks::default();
+    for facts in people {
+        lacks.note(facts, rules);
+    }
+    let flaw = lacks.flaw()?.to_string();
+    let (what, remedy) = flaw.split_once(": ").unwrap_or((&flaw, ""));
+    let (what, remedy) = (what.to_owned(), capitalised(remedy));
+    if is_bound {
+        return Some(Finding::wrong("serve", what, remedy));
+    }
+    Some(Finding::doubtful("serve", what, remedy))
 }
 
 /// Returns `serve`, or a finding that nothing is served when one of `others` is wrong. That finding
@@ -284,7 +353,7 @@ pub(crate) fn unless_blocked(serve: Finding, others: &[Finding]) -> Finding {
     if !is_blocked || serve.outcome == Outcome::Wrong {
         return serve;
     }
-    let what = "nobody would be served as long as a step above fails".to_owned();
+    let what = "no user would be served, because a step above failed".to_owned();
     Finding { step: "serve", outcome: Outcome::Wrong, what, remedy: None }
 }
 
@@ -292,33 +361,42 @@ pub(crate) fn unless_blocked(serve: Finding, others: &[Finding]) -> Finding {
 pub(crate) fn limits(told: &[ToldLimit]) -> Finding {
     let mut lowest: Option<&ToldLimit> = None;
     for limit in told {
-        if lowest.is_none_or(|lowest| limit.per_second < lowest.per_second) {
-            lowest = Some(limit);
+        match lowest {
+            Some(lowest) if lowest.per_second <= limit.per_second => {}
+            Some(_) | None => lowest = Some(limit),
         }
     }
     let Some(ToldLimit { per_second, burst, .. }) = lowest else {
-        let what = "Personio announces no limits; a server starts slowly and finds out how fast it may be";
+        let what = "Personio advertises no rate limits; a server starts slowly and adapts its rate";
         return Finding::fine("limits", what.to_owned());
     };
-    let announce = match told.len() {
-        1 => "1 endpoint announces a limit".to_owned(),
-        count => format!("{count} endpoints announce a limit; the lowest"),
+    let endpoints = match told.len() {
+        1 => "1 endpoint advertises a rate limit".to_owned(),
+        count => format!("{count} endpoints advertise a rate limit; the lowest"),
     };
-    Finding::fine("limits", format!("{announce}: {per_second} requests a second, bursts of {burst}"))
+    let what = format!("{endpoints}: {per_second} requests a second, bursts of {burst}");
+    Finding::fine("limits", what)
 }
 
 /// Returns the cause from the text of an error, without its advice, because a finding has a remedy
 /// of its own.
 fn first_part(error: &Error) -> String {
     let text = error.to_string();
-    let until = ["check ", "set PERSONIO_BASE_URL", "is the Personio base URL right"]
-        .into_iter()
-        .filter_map(|word| text.find(word))
-        .min();
-    let Some((first, rest)) = until.and_then(|until| text.split_at_checked(until)) else { return text };
+    let mut cause = text.as_str();
+    for advice in ["check ", "set PERSONIO_BASE_URL", "is the Personio base URL right"] {
+        if let Some((before, _)) = cause.split_once(advice) {
+            cause = before;
+        }
+    }
+    let Some(advice) = text.strip_prefix(cause).filter(|advice| !advice.is_empty()) else {
+        return text;
+    };
     // The trace id stays: Personio's support needs it.
-    let trace = rest.find(" (Personio's trace id").and_then(|at| rest.get(at..)).unwrap_or_default();
-    format!("{}{trace}", first.trim_end_matches([':', ' ']))
+    let trace = match advice.find(TRACE_ID) {
+        Some(start) => advice.get(start..).unwrap_or_default(),
+        None => "",
+    };
+    format!("{}{trace}", cause.trim_end_matches([':', ' ']))
 }
 
 fn missing(right: &str) -> String {
@@ -333,30 +411,42 @@ fn remedy(error: &Error, right: &str) -> String {
         Error::Credential { .. } => format!("{WHERE} see whether the credential is active."),
         Error::Unauthorized { .. } | Error::Forbidden { .. } => missing(right),
         Error::NotFound { .. } | Error::UnknownRoute { .. } => {
-            "Check the base URL (--personio-base-url, PERSONIO_BASE_URL): it is https://api.personio.de for most companies.".to_owned()
+            "Check the base URL (--personio-base-url, PERSONIO_BASE_URL): it is \
+             https://api.personio.de for most companies."
+                .to_owned()
         }
         Error::RateLimited { .. } => {
-            "Another program may use up the limits of this credential: try again later, or give each its own.".to_owned()
+            "Another program may use up the limits of this credential: try again later, or use a \
+             separate credential for each program."
+                .to_owned()
         }
         Error::Server { .. } => {
-            "Try again. If it stays so, tell Personio's support the trace id, if there is one.".to_owned()
+            "Try again. If the error persists, report it to Personio's support, with the trace id \
+             if there is one."
+                .to_owned()
         }
         Error::Unreachable { .. } => {
-            "Check the base URL (--personio-base-url), the network, a proxy (HTTPS_PROXY) and the CA certificates of this \
-             machine."
+            "Check the base URL (--personio-base-url), the network, a proxy (HTTPS_PROXY) and the \
+             CA certificates of this machine."
                 .to_owned()
         }
         Error::Redirected { .. } => {
-            "Set --personio-base-url (PERSONIO_BASE_URL) to the address of Personio's API: https://api.personio.de for most companies."
+            "Set --personio-base-url (PERSONIO_BASE_URL) to the address of Personio's API: \
+             https://api.personio.de for most companies."
                 .to_owned()
         }
         Error::Intercepted { .. } | Error::Rejected { .. } | Error::Unreadable { .. } => {
-            "Check that the base URL (--personio-base-url) is Personio's, and that nothing in between changes answers.".to_owned()
+            "Check that the base URL (--personio-base-url) is Personio's, and that nothing in \
+             between changes responses."
+                .to_owned()
         }
     }
 }
 
 fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    let Some(first) = chars.next() else { return String::new() };
+    let mut capitalised = String::from_iter(first.to_uppercase());
+    capitalised.push_str(chars.as_str());
+    capitalised
 }

@@ -4,11 +4,6 @@
 //! reports which data the credential can read and which users a server would serve. It usually
 //! takes a few dozen requests and changes nothing in Personio.
 
-use crate::diagnostics::contradictions;
-use crate::diagnostics::coverage;
-use crate::diagnostics::custom_attributes;
-use crate::diagnostics::findings;
-use crate::diagnostics::sample_values;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -21,11 +16,14 @@ pub use crate::diagnostics::custom_attributes::{CustomAttribute, Standing};
 pub use crate::diagnostics::findings::{Finding, Outcome};
 
 use crate::clock::Clock;
-use crate::diagnostics::explanation;
 use crate::diagnostics::explanation::{Explained, Made};
+use crate::diagnostics::{
+    contradictions, coverage, custom_attributes, explanation, findings, sample_values,
+};
 use crate::mapping::Policy;
 use crate::mapping::attributes::Attributes;
 use crate::mapping::context::{Card, Context};
+use crate::mapping::employment::supervisor;
 use crate::mapping::person_header::Head;
 use crate::mapping::primary_employment::{DateRules, Primary};
 use crate::mapping::user::user;
@@ -33,7 +31,7 @@ use crate::mapping::user_name;
 use crate::mapping::user_name::{Claim, UserNames};
 pub use crate::personio::Obstacle;
 use crate::personio::model::Person;
-use crate::personio::{Client, Error, FirstPage, Names, OddValue, ToldLimit};
+use crate::personio::{Client, Employments, Error, FirstPage, Names, OddValue, ToldLimit};
 use crate::scim::{Content, Locations, list_order};
 use crate::sync::lookup_ids::{InUse, Named};
 use crate::sync::record_codec::Facts;
@@ -129,7 +127,8 @@ impl Survey {
     /// Reads the sample and adds a finding for each step after the token.
     async fn ask(&self, persons: usize, report: &mut Report) {
         let wanted = self.policy.wanted_attributes();
-        let (page, ()) = tokio::join!(self.client.first_persons(&wanted), self.client.prefetch_names());
+        let (page, ()) =
+            tokio::join!(self.client.first_persons(&wanted), self.client.prefetch_names());
         let counted = match &page {
             Ok(page) => self.client.count_persons(page, self.max_results).await,
             Err(error) => Err(error.clone()),
@@ -147,7 +146,11 @@ impl Survey {
         report.findings.push(findings::employments(sample.asked, is_sample, &sample.failures));
         report.findings.extend(self.look_ups(Some(&sample)).await);
         report.findings.extend(findings::page_size(&counted));
-        report.findings.extend(sample_values::finding(&sample.page.unreadable, &sample.odd, &self.client.odd_names()));
+        report.findings.extend(sample_values::finding(
+            &sample.page.unreadable,
+            &sample.odd,
+            &self.client.odd_names(),
+        ));
         report.presence = coverage::presence(&sample.people, &self.rules());
         report.findings.push(findings::attributes(&report.presence));
         report.custom = custom_attributes::custom(&sample.page.attributes, &self.policy);
@@ -168,7 +171,9 @@ impl Survey {
         let mut found = Vec::new();
         for look_up in self.client.look_ups().await {
             let in_use = match sample {
-                Some(sample) => InUse::of(look_up.kind, &sample.people, &sample.names, &self.rules()),
+                Some(sample) => {
+                    InUse::of(look_up.kind, &sample.people, &sample.names, &self.rules())
+                }
                 None => InUse::default(),
             };
             found.push(findings::look_up(&look_up, in_use));
@@ -179,31 +184,32 @@ impl Survey {
     /// Reads the employments of the first `asked` persons, and the names of the units in use.
     async fn sample(&self, page: FirstPage, asked: usize) -> Sample {
         let asked = asked.min(page.persons.len());
-        let answers = stream::iter(page.persons.iter().take(asked)).map(|person| async move {
-            let read = self.client.employments(&person.id).await;
-            read.and_then(|read| believed(read, person, &[]))
-        });
-        let answers: Vec<_> = answers.buffered(self.client.max_concurrency()).collect().await;
-        let (mut failures, mut employments, mut odd) = (Vec::new(), Vec::new(), page.odd.clone());
-        for (answer, person) in answers.into_iter().zip(&page.persons) {
-            match answer {
-                Ok(read) => {
+        let reads = stream::iter(page.persons.iter().take(asked))
+            .map(|person| self.employments(person))
+            .buffered(self.client.max_concurrency());
+        let reads: Vec<_> = reads.collect().await;
+        let mut reads = reads.into_iter();
+        let mut failures = Vec::new();
+        let mut odd = page.odd.clone();
+        let mut people = Vec::with_capacity(page.persons.len());
+        for person in &page.persons {
+            let employments = match reads.next() {
+                Some(Ok(read)) => {
                     for attribute in read.odd {
                         let attribute = format!("employments.{attribute}").into();
                         odd.push(OddValue { person: person.id.clone(), attribute });
                     }
-                    employments.push(Some(read.employments));
+                    Some(read.employments)
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     failures.push(error);
-                    employments.push(None);
+                    None
                 }
-            }
+                // The person is not in the sample.
+                None => None,
+            };
+            people.push(Facts { person: person.clone(), employments });
         }
-        let employments = employments.into_iter().chain(std::iter::repeat(None));
-        let persons = page.persons.iter().cloned();
-        let people = persons.zip(employments).map(|(person, employments)| Facts { person, employments });
-        let people: Vec<Facts> = people.collect();
         // A server does the same: it requests a unit that the lists do not name by its id.
         let mut named = Named::default();
         for facts in &people {
@@ -213,42 +219,68 @@ impl Survey {
         Sample { people, page, asked, failures, names, odd }
     }
 
+    async fn employments(&self, person: &Person) -> Result<Employments, Error> {
+        let read = self.client.employments(&person.id).await?;
+        believed(read, person, &[])
+    }
+
     /// Explains the attributes of the first `persons` users whose employments are known.
     async fn explained(&self, sample: &Sample, persons: usize) -> Vec<Vec<Explained>> {
-        let is_served = |person: &Person| !self.policy.require_email || person.email.is_some();
-        let mut served: Vec<&Facts> = sample.people.iter().filter(|facts| is_served(&facts.person)).collect();
-        // A server lists users in this order.
-        served.sort_by(|one, other| {
-            let (one, other) = (&one.person, &other.person);
-            list_order((one.created_at, &one.id), (other.created_at, &other.id))
-        });
-        let all: Vec<Head<'_>> = served.iter().map(|facts| Head::of(&facts.person)).collect();
         let rules = self.rules();
-        let user_names = user_names(&served, &all, &rules);
-        let chosen = served.iter().zip(&user_names).filter(|(facts, _)| facts.employments.is_some());
-        let chosen: Vec<_> = chosen.take(persons).collect();
-
-        let supervisors = self.supervisors(chosen.iter().map(|(facts, _)| **facts), &all).await;
-        let cards =
-            all.iter().zip(&user_names).map(|(head, name)| (head.id, Card { head: *head, user_name: name.clone() }));
-        let others = supervisors.iter().filter(|person| is_served(person)).map(Head::of).map(|it| (it.id, own(it)));
+        let served = self.served(&sample.people);
+        let mut heads = Vec::with_capacity(served.len());
+        for facts in &served {
+            heads.push(Head::of(&facts.person));
+        }
+        let user_names = user_names(&served, &heads, &rules);
+        let mut chosen = Vec::new();
+        for (&facts, user_name) in served.iter().zip(&user_names) {
+            if chosen.len() < persons && facts.employments.is_some() {
+                chosen.push(Chosen { facts, user_name: user_name.as_ref() });
+            }
+        }
+        let supervisors = self.supervisors(&chosen, &heads).await;
+        let mut people = HashMap::with_capacity(heads.len() + supervisors.len());
+        for (head, user_name) in heads.iter().zip(&user_names) {
+            people.insert(head.id, Card { head: *head, user_name: user_name.clone() });
+        }
+        for person in &supervisors {
+            if self.is_served(person) {
+                people.insert(person.id.as_str(), own(Head::of(person)));
+            }
+        }
         let context = Context {
             policy: &self.policy,
             attributes: &self.attributes,
             locations: &self.locations,
             names: &sample.names,
-            people: cards.chain(others).collect::<HashMap<_, _>>(),
+            people,
             today: rules.today,
         };
-        let explained = chosen.into_iter().filter_map(|(facts, user_name)| {
-            let Facts { person, employments } = facts;
-            let employments = employments.as_deref().unwrap_or_default();
-            let Primary { employment, standing } = rules.primary(person, employments);
-            let made = Made { person, employment, standing, context: &context };
-            let user = user(person, user_name.clone().into_owned(), employments, &context).versioned().ok()?;
-            explanation::explained(&user, &made).ok()
+        let mut explained = Vec::with_capacity(chosen.len());
+        for person in &chosen {
+            explained.extend(person.explained(&context));
+        }
+        explained
+    }
+
+    /// Returns the persons who would be users, in the order in which a server lists them.
+    fn served<'p>(&self, people: &'p [Facts]) -> Vec<&'p Facts> {
+        let mut served = Vec::with_capacity(people.len());
+        for facts in people {
+            if self.is_served(&facts.person) {
+                served.push(facts);
+            }
+        }
+        served.sort_by(|one, other| {
+            let (one, other) = (&one.person, &other.person);
+            list_order((one.created_at, &one.id), (other.created_at, &other.id))
         });
-        explained.collect()
+        served
+    }
+
+    fn is_served(&self, person: &Person) -> bool {
+        !self.policy.require_email || person.email.is_some()
     }
 
     fn rules(&self) -> DateRules<'_> {
@@ -256,36 +288,78 @@ impl Survey {
         DateRules { policy, today: self.clock.now().to_zoned(policy.time_zone.clone()).date() }
     }
 
-    /// Reads the supervisors of `chosen` who are not among `all`. A server reads all persons, and
+    /// Reads the supervisors of `chosen` who are not among `heads`. A server reads all persons, and
     /// serves only managers who are users.
-    async fn supervisors<'r>(&self, chosen: impl Iterator<Item = &'r Facts>, all: &[Head<'_>]) -> Vec<Person> {
+    async fn supervisors(&self, chosen: &[Chosen<'_>], heads: &[Head<'_>]) -> Vec<Person> {
         let rules = self.rules();
-        let supervisor = |facts: &'r Facts| {
-            rules.primary_employment(facts.employments.as_deref()?)?.supervisor.as_ref()?.id.as_deref()
-        };
-        let mut ids: Vec<&str> = chosen.filter_map(supervisor).collect();
+        let mut ids: Vec<&str> = Vec::new();
+        for Chosen { facts, .. } in chosen {
+            if let Some(employments) = &facts.employments
+                && let Some(employment) = rules.primary_employment(employments)
+            {
+                ids.extend(supervisor(employment));
+            }
+        }
         ids.sort_unstable();
         ids.dedup();
-        ids.retain(|id| all.iter().all(|head| head.id != *id));
-        let answers = stream::iter(ids).map(|id| self.client.person(id, &[])).buffered(self.client.max_concurrency());
-        answers.filter_map(|answer| async { Some(answer.ok().flatten()?.value) }).collect().await
+        ids.retain(|id| heads.iter().all(|head| head.id != *id));
+        let reads = stream::iter(ids)
+            .map(|id| self.client.person(id, &[]))
+            .buffered(self.client.max_concurrency());
+        let reads: Vec<_> = reads.collect().await;
+        let mut supervisors = Vec::with_capacity(reads.len());
+        for read in reads {
+            let Ok(Some(supervisor)) = read else { continue };
+            supervisors.push(supervisor.value);
+        }
+        supervisors
+    }
+}
+
+/// User whose attributes are explained.
+struct Chosen<'a> {
+    facts: &'a Facts,
+    user_name: &'a str,
+}
+
+impl Chosen<'_> {
+    /// Maps the person and explains the result. Returns `None` if it cannot be encoded.
+    fn explained(&self, context: &Context<'_>) -> Option<Vec<Explained>> {
+        let Facts { person, employments } = self.facts;
+        let employments = employments.as_deref().unwrap_or_default();
+        let Primary { employment, standing } = context.rules().primary(person, employments);
+        let made = Made { person, employment, standing, context };
+        let user = user(person, self.user_name.to_owned(), employments, context);
+        explanation::explained(&user.versioned().ok()?, &made).ok()
     }
 }
 
 /// Returns the user names of `persons`, in the same order. `heads` contains their headers.
-fn user_names<'p>(persons: &[&Facts], heads: &[Head<'p>], rules: &DateRules<'_>) -> Vec<Cow<'p, str>> {
-    let claim = |head: &Head<'_>| -> Result<Claim, Infallible> {
-        let facts = persons.iter().find(|facts| facts.person.id == head.id);
-        let primary = facts.map(|facts| rules.primary(&facts.person, facts.employments.as_deref().unwrap_or_default()));
-        Ok(primary.map_or(Claim::LOWEST, |primary| Claim::of(&primary)))
-    };
-    let Ok(UserNames { names, .. }) = user_name::all(heads, claim);
+fn user_names<'p>(
+    persons: &[&Facts],
+    heads: &[Head<'p>],
+    rules: &DateRules<'_>,
+) -> Vec<Cow<'p, str>> {
+    let Ok(UserNames { names, .. }) =
+        user_name::all(heads, |head| Ok::<Claim, Infallible>(claim(persons, head.id, rules)));
     names
+}
+
+/// Returns the claim of the person with this id to an e-mail address.
+fn claim(persons: &[&Facts], id: &str, rules: &DateRules<'_>) -> Claim {
+    let Some(facts) = persons.iter().find(|facts| facts.person.id == id) else {
+        return Claim::LOWEST;
+    };
+    let employments = facts.employments.as_deref().unwrap_or_default();
+    Claim::of(&rules.primary(&facts.person, employments))
 }
 
 /// Returns the card of a supervisor outside the first page. The e-mail address is assumed to be
 /// unique.
 fn own(head: Head<'_>) -> Card<'_> {
-    let user_name = head.email.map_or_else(|| user_name::fallback(head.id).into(), Into::into);
+    let user_name = match head.email {
+        Some(email) => Cow::Borrowed(email),
+        None => Cow::Owned(user_name::fallback(head.id)),
+    };
     Card { head, user_name }
 }

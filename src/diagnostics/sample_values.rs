@@ -8,7 +8,11 @@ const MAX_EXAMPLES: usize = 10;
 
 /// Returns a finding if a value of the persons, employments or look-ups is malformed. The finding
 /// contains attribute names and ids, never a value.
-pub(crate) fn finding(unreadable: &[&'static str], odd: &[OddValue], names: &[OddNames]) -> Option<Finding> {
+pub(crate) fn finding(
+    unreadable: &[&'static str],
+    odd: &[OddValue],
+    names: &[OddNames],
+) -> Option<Finding> {
     let mut examples: Vec<String> = Vec::new();
     for attribute in unreadable {
         examples.push(format!("{attribute} of a person who cannot be read"));
@@ -36,9 +40,14 @@ pub(crate) fn finding(unreadable: &[&'static str], odd: &[OddValue], names: &[Od
         count => format!("{count} values cannot be read, and are"),
     };
     let what = format!("{values} absent or incomplete: {examples}");
-    let remedy = "Enter these values in Personio again. A person whose id, e-mail address, name or status cannot be read \
-                  is served as before, and a new one is not served.";
-    Some(Finding { step: "values", outcome: Outcome::Doubtful, what, remedy: Some(remedy.to_owned()) })
+    let remedy = "Enter these values in Personio again. A person whose id, e-mail address, name or \
+                  status cannot be read is served as before, and a new one is not served.";
+    Some(Finding {
+        step: "values",
+        outcome: Outcome::Doubtful,
+        what,
+        remedy: Some(remedy.to_owned()),
+    })
 }
 
 #[cfg(test)]
@@ -49,13 +58,14 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_counted_and_named() {
         assert_eq!(finding(&[], &[], &[]), None);
-        let odd = |person: &str| OddValue { person: person.to_owned(), attribute: "created_at".into() };
+        let odd =
+            |person: &str| OddValue { person: person.to_owned(), attribute: "created_at".into() };
         let names = OddNames { kind: Kind::Team, ids: vec!["3".to_owned()], unreadable: 2 };
         let found = finding(&["email"], &[odd("7"), odd("A name")], &[names]).unwrap();
         assert_eq!(
             found.what,
-            "6 values cannot be read, and are absent or incomplete: email of a person who cannot be read, created_at of \
-             person 7, created_at of person with an odd id, name of Team 3"
+            "6 values cannot be read, and are absent or incomplete: email of a person who cannot \
+             be read, created_at of person 7, created_at of person with an odd id, name of Team 3"
         );
         let many: Vec<OddValue> = (0..100).map(|id| odd(&id.to_string())).collect();
         assert_eq!(finding(&[], &many, &[]).unwrap().what.matches("created_at").count(), 10);

@@ -5,13 +5,15 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::Date;
-use serde_json::{Number, Value, json};
+use serde_json::{Map, Number, Value};
 
 use crate::mapping::context::Context;
-use crate::mapping::employment::{by_number, unit};
+use crate::mapping::employment::{
+    by_number, last_working_day, legal_entity, office, supervisor, termination_date, unit,
+};
 use crate::mapping::personal_data::is_personal_attribute;
 use crate::mapping::{Custom, Policy};
-use crate::personio::model::{CustomAttribute, Employment, Person, Reference};
+use crate::personio::model::{CustomAttribute, Employment, Person, Status};
 use crate::personio::{Kind, Names};
 use crate::scim::{AttributeType, Extension};
 
@@ -47,6 +49,23 @@ attribute_names! {
     manager_email = "managerEmail",
 }
 
+/// Extension attributes of one person, in the order in which they are served.
+struct Found(Vec<(Arc<str>, Value)>);
+
+impl Found {
+    fn add(&mut self, name: &Arc<str>, value: Option<&str>) {
+        if let Some(value) = value {
+            self.0.push((Arc::clone(name), value.into()));
+        }
+    }
+
+    fn add_date(&mut self, name: &Arc<str>, date: Option<Date>) {
+        if let Some(date) = date {
+            self.0.push((Arc::clone(name), date.to_string().into()));
+        }
+    }
+}
+
 /// Mapper of the extension attributes. It holds the attribute names, the configured custom
 /// attributes, and the warnings that were logged.
 pub(crate) struct Attributes {
@@ -58,8 +77,11 @@ pub(crate) struct Attributes {
 
 impl Attributes {
     pub(crate) fn new(policy: &Policy) -> Self {
-        let custom = policy.custom.iter().map(|custom| (custom.attribute.name.as_str().into(), custom.clone()));
-        Self { names: AttributeNames::default(), custom: custom.collect(), warned: Mutex::default() }
+        let mut named: Vec<(Arc<str>, Custom)> = Vec::with_capacity(policy.custom.len());
+        for custom in &policy.custom {
+            named.push((custom.attribute.name.as_str().into(), custom.clone()));
+        }
+        Self { names: AttributeNames::default(), custom: named, warned: Mutex::default() }
     }
 
     /// Returns the extension attributes of one person.
@@ -69,49 +91,44 @@ impl Attributes {
         employment: Option<&Employment>,
         context: &Context<'_>,
     ) -> Extension {
-        let mut found = Vec::with_capacity(NAMES.len() + self.custom.len());
+        let mut found = Found(Vec::with_capacity(NAMES.len() + self.custom.len()));
         if let Some(employment) = employment {
             self.of_employment(&mut found, employment, context);
         }
         for (name, custom) in &self.custom {
-            found.extend(self.custom_value(person, custom).map(|value| (Arc::clone(name), value)));
+            if let Some(value) = self.custom_value(person, custom) {
+                found.0.push((Arc::clone(name), value));
+            }
         }
-        found.into_iter().collect()
+        found.0.into_iter().collect()
     }
 
     /// Adds the attributes that come from the employment to `found`.
-    fn of_employment(&self, found: &mut Vec<(Arc<str>, Value)>, employment: &Employment, context: &Context<'_>) {
+    fn of_employment(&self, found: &mut Found, employment: &Employment, context: &Context<'_>) {
         let names = &self.names;
-        let mut text = |name: &Arc<str>, value: Option<String>| {
-            found.extend(value.map(|value| (Arc::clone(name), Value::String(value))));
-        };
-        text(&names.employment_id, Some(employment.id.clone()));
-        text(&names.employment_status, employment.status.as_ref().map(|status| status.word().to_owned()));
-        text(&names.employment_type, employment.kind.clone());
-        let termination = employment.termination.as_ref();
-        for (name, date) in [
-            (&names.hire_date, employment.employment_start_date),
-            (&names.end_date, employment.employment_end_date),
-            (&names.termination_date, termination.and_then(|termination| termination.termination_date)),
-            (&names.last_working_day, termination.and_then(|termination| termination.last_working_day())),
-            (&names.probation_end_date, employment.probation_end_date),
-            (&names.contract_end_date, employment.contract_end_date),
-        ] {
-            text(name, date.as_ref().map(Date::to_string));
-        }
-        let named = |kind, id: Option<&str>| id.and_then(|id| context.names.get(kind, id)).map(str::to_owned);
-        text(&names.team, named(Kind::Team, unit(employment, "TEAM")));
-        text(&names.office, named(Kind::Workplace, referred(employment.office.as_ref())));
-        text(&names.legal_entity, named(Kind::LegalEntity, referred(employment.legal_entity.as_ref())));
+        found.add(&names.employment_id, Some(&employment.id));
+        found.add(&names.employment_status, employment.status.as_ref().map(Status::word));
+        found.add(&names.employment_type, employment.kind.as_deref());
+
+        found.add_date(&names.hire_date, employment.employment_start_date);
+        found.add_date(&names.end_date, employment.employment_end_date);
+        found.add_date(&names.termination_date, termination_date(employment));
+        found.add_date(&names.last_working_day, last_working_day(employment));
+        found.add_date(&names.probation_end_date, employment.probation_end_date);
+        found.add_date(&names.contract_end_date, employment.contract_end_date);
+
+        found.add(&names.team, context.name(Kind::Team, unit(employment, "TEAM")));
+        found.add(&names.office, context.name(Kind::Workplace, office(employment)));
+        let legal_entity = context.name(Kind::LegalEntity, legal_entity(employment));
+        found.add(&names.legal_entity, legal_entity);
         let units = org_units(employment, context.names);
         if !units.is_empty() {
-            found.push((Arc::clone(&names.org_units), units.into()));
+            found.0.push((Arc::clone(&names.org_units), units.into()));
         }
-        let supervisor = referred(employment.supervisor.as_ref());
-        if let Some(supervisor) = supervisor
-            && let Some(email) = context.people.get(supervisor).and_then(|card| card.head.email)
+        if let Some(supervisor) = supervisor(employment)
+            && let Some(card) = context.people.get(supervisor)
         {
-            found.push((Arc::clone(&names.manager_email), email.into()));
+            found.add(&names.manager_email, card.head.email);
         }
     }
 
@@ -122,7 +139,10 @@ impl Attributes {
         match typed(&attribute.value, custom) {
             Ok(value) => value,
             Err(()) => {
-                self.warn_once(&custom.id, "a value is not of the type that the mapping file says; it is left out");
+                self.warn_once(
+                    &custom.id,
+                    "a value does not have the type in the mapping file; it is not served",
+                );
                 None
             }
         }
@@ -131,7 +151,10 @@ impl Attributes {
     /// Returns the employee number from the custom attribute `id`, if it is a text or a number.
     pub(crate) fn employee_number(&self, person: &Person, id: &str) -> Option<String> {
         match &self.allowed(person, id)?.value {
-            Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            Value::String(text) => match text.trim() {
+                "" => None,
+                text => Some(text.to_owned()),
+            },
             Value::Number(number) => Some(plain_number(number)),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         }
@@ -144,7 +167,8 @@ impl Attributes {
         if is_personal_attribute(attribute) {
             self.warn_once(
                 id,
-                "the global id or label of this custom attribute is recognised as personal data; it is not served",
+                "the global id or label of this custom attribute is recognised as personal data; \
+                 it is not served",
             );
             return None;
         }
@@ -161,32 +185,39 @@ impl Attributes {
 /// Returns the attribute with this id, or else the one with this global id. The id has precedence,
 /// because a company can give an attribute an id that is the global id of another one.
 fn find_attribute<'p>(attributes: &'p [CustomAttribute], id: &str) -> Option<&'p CustomAttribute> {
-    let by_id = attributes.iter().find(|attribute| attribute.id == id);
-    by_id.or_else(|| attributes.iter().find(|attribute| attribute.global_id.as_deref() == Some(id)))
-}
-
-fn referred(reference: Option<&Reference>) -> Option<&str> {
-    reference.and_then(|reference| reference.id.as_deref())
+    match attributes.iter().find(|attribute| attribute.id == id) {
+        Some(attribute) => Some(attribute),
+        None => attributes.iter().find(|attribute| attribute.global_id.as_deref() == Some(id)),
+    }
 }
 
 fn org_units(employment: &Employment, names: &Names) -> Vec<Value> {
     let mut units: Vec<_> = employment.org_units.iter().collect();
     // Personio guarantees no order, and a different order must not change the user.
-    units.sort_by(|one, other| one.kind.cmp(&other.kind).then_with(|| by_number(&one.id, &other.id)));
+    units.sort_by(|one, other| {
+        one.kind.cmp(&other.kind).then_with(|| by_number(&one.id, &other.id))
+    });
     units.dedup_by(|one, other| one.kind == other.kind && one.id == other.id);
-    let units = units.into_iter().map(|unit| {
+    let mut values = Vec::with_capacity(units.len());
+    for unit in units {
         let (kind, name) = match unit.kind.as_deref() {
-            Some("DEPARTMENT") => (Some("department".to_owned()), names.get(Kind::Department, &unit.id)),
+            Some("DEPARTMENT") => {
+                (Some("department".to_owned()), names.get(Kind::Department, &unit.id))
+            }
             Some("TEAM") => (Some("team".to_owned()), names.get(Kind::Team, &unit.id)),
             other => (other.map(str::to_lowercase), None),
         };
-        let members = [("value", Some(unit.id.clone())), ("display", name.map(str::to_owned)), ("type", kind)];
-        members
-            .into_iter()
-            .filter_map(|(member, text)| Some((member.to_owned(), Value::String(text?))))
-            .collect::<Value>()
-    });
-    units.collect()
+        let mut members = Map::new();
+        members.insert("value".to_owned(), unit.id.as_str().into());
+        if let Some(name) = name {
+            members.insert("display".to_owned(), name.into());
+        }
+        if let Some(kind) = kind {
+            members.insert("type".to_owned(), kind.into());
+        }
+        values.push(Value::Object(members));
+    }
+    values
 }
 
 /// Converts a value to the configured type. Returns `Ok(None)` for an empty value, and an error for
@@ -199,14 +230,20 @@ fn typed(value: &Value, custom: &Custom) -> Result<Option<Value>, ()> {
             std::slice::from_ref(value)
         }
     };
-    let values: Vec<Value> =
-        values.iter().filter_map(|value| single(value, kind).transpose()).collect::<Result<_, _>>()?;
-    match (values.as_slice(), multi_valued) {
-        ([], _) => Ok(None),
-        (_, true) => Ok(Some(Value::Array(values))),
-        ([value], false) => Ok(Some(value.clone())),
-        (_, false) => Err(()),
+    let mut converted: Vec<Value> = Vec::with_capacity(values.len());
+    for value in values {
+        converted.extend(single(value, kind)?);
     }
+    if converted.is_empty() {
+        return Ok(None);
+    }
+    if multi_valued {
+        return Ok(Some(Value::Array(converted)));
+    }
+    if converted.len() > 1 {
+        return Err(());
+    }
+    Ok(converted.pop())
 }
 
 fn single(value: &Value, kind: AttributeType) -> Result<Option<Value>, ()> {
@@ -221,10 +258,11 @@ fn single(value: &Value, kind: AttributeType) -> Result<Option<Value>, ()> {
     let value = match kind {
         AttributeType::String => Some(Value::String(text)),
         AttributeType::Boolean => boolean(&text).map(Value::Bool),
-        AttributeType::Integer => integer(&text).map(|number| json!(number)),
-        AttributeType::Decimal => {
-            text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| json!(number))
-        }
+        AttributeType::Integer => integer(&text).map(Value::from),
+        AttributeType::Decimal => match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => Some(number.into()),
+            Ok(_) | Err(_) => None,
+        },
         // The mapping file does not offer these types.
         AttributeType::DateTime | AttributeType::Reference | AttributeType::Complex => None,
     };
@@ -233,8 +271,13 @@ fn single(value: &Value, kind: AttributeType) -> Result<Option<Value>, ()> {
 
 /// Formats a number as JSON does, but a whole number without a fraction: `42.0` becomes `42`.
 fn plain_number(number: &Number) -> String {
-    let whole = number.as_f64().filter(|_| number.is_f64()).and_then(whole_number);
-    whole.map_or_else(|| number.to_string(), |whole| whole.to_string())
+    if number.is_f64()
+        && let Some(float) = number.as_f64()
+        && let Some(whole) = whole_number(float)
+    {
+        return whole.to_string();
+    }
+    number.to_string()
 }
 
 /// Parses an integer. A fraction of zero is accepted: `42.0` is 42.
@@ -265,6 +308,8 @@ fn boolean(text: &str) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::scim;
 
@@ -333,12 +378,22 @@ mod tests {
             label: None,
             value: Value::Null,
         };
-        let attributes =
-            [attribute("dynamic_1", Some("level")), attribute("level", None), attribute("dynamic_2", Some("grade"))];
-        for (id, expected) in
-            [("level", Some("level")), ("grade", Some("dynamic_2")), ("dynamic_1", Some("dynamic_1")), ("rank", None)]
-        {
-            assert_eq!(find_attribute(&attributes, id).map(|found| found.id.as_str()), expected, "{id}");
+        let attributes = [
+            attribute("dynamic_1", Some("level")),
+            attribute("level", None),
+            attribute("dynamic_2", Some("grade")),
+        ];
+        for (id, expected) in [
+            ("level", Some("level")),
+            ("grade", Some("dynamic_2")),
+            ("dynamic_1", Some("dynamic_1")),
+            ("rank", None),
+        ] {
+            assert_eq!(
+                find_attribute(&attributes, id).map(|found| found.id.as_str()),
+                expected,
+                "{id}"
+            );
         }
     }
 
@@ -353,9 +408,14 @@ mod tests {
             (json!(""), None),
             (json!(true), None),
         ] {
-            let person = json!({"id": "7", "custom_attributes": [{"id": "dynamic_1", "value": value}]});
+            let person =
+                json!({"id": "7", "custom_attributes": [{"id": "dynamic_1", "value": value}]});
             let person: Person = serde_json::from_value(person).unwrap();
-            assert_eq!(attributes.employee_number(&person, "dynamic_1").as_deref(), expected, "{value}");
+            assert_eq!(
+                attributes.employee_number(&person, "dynamic_1").as_deref(),
+                expected,
+                "{value}"
+            );
         }
     }
 }

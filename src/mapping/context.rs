@@ -9,7 +9,7 @@ use crate::mapping::Policy;
 use crate::mapping::attributes::Attributes;
 use crate::mapping::person_header::Head;
 use crate::mapping::primary_employment::DateRules;
-use crate::personio::Names;
+use crate::personio::{Kind, Names};
 use crate::scim::Locations;
 
 /// Input of the mapping in addition to the person and the employments.
@@ -25,6 +25,11 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Returns the name of the unit with this id.
+    pub(crate) fn name(&self, kind: Kind, id: Option<&str>) -> Option<&str> {
+        self.names.get(kind, id?)
+    }
+
     pub(crate) fn rules(&self) -> DateRules<'_> {
         DateRules { policy: self.policy, today: self.today }
     }

@@ -1,32 +1,77 @@
-//! Units and cost centres of an employment. The results do not depend on the order in which
-//! Personio lists them.
+//! Parts of an employment: units, cost centres, references and the dates of a termination. The
+//! results do not depend on the order in which Personio lists them.
 
 use std::cmp::Ordering;
+
+use jiff::civil::Date;
 
 use crate::personio::model::{CostCenter, Employment};
 
 /// Returns the id of the department or team; `kind` is in upper case. Of several units, the
 /// smallest id is taken, so that the result is always the same.
 pub(crate) fn unit<'e>(employment: &'e Employment, kind: &str) -> Option<&'e str> {
-    let of_kind = employment.org_units.iter().filter(|unit| unit.kind.as_deref() == Some(kind));
-    of_kind.map(|unit| unit.id.as_str()).min_by(|one, other| by_number(one, other))
+    let mut smallest: Option<&str> = None;
+    for unit in &employment.org_units {
+        if unit.kind.as_deref() != Some(kind) {
+            continue;
+        }
+        match smallest {
+            Some(id) if by_number(id, &unit.id).is_le() => {}
+            Some(_) | None => smallest = Some(&unit.id),
+        }
+    }
+    smallest
 }
 
 /// Returns the id of the cost centre with the highest weight. Of equal weights, the smallest id is
 /// taken.
 pub(crate) fn cost_center(employment: &Employment) -> Option<&str> {
-    let weight = |center: &CostCenter| center.weight.unwrap_or(0.0);
-    let heaviest = employment
-        .cost_centers
-        .iter()
-        .max_by(|one, other| weight(one).total_cmp(&weight(other)).then_with(|| by_number(&other.id, &one.id)));
-    heaviest.map(|center| center.id.as_str())
+    let heaviest = employment.cost_centers.iter().max_by(|one, other| {
+        let by_weight = weight(one).total_cmp(&weight(other));
+        by_weight.then_with(|| by_number(&other.id, &one.id))
+    });
+    Some(&heaviest?.id)
+}
+
+fn weight(center: &CostCenter) -> f64 {
+    center.weight.unwrap_or(0.0)
+}
+
+/// Returns the id of the manager.
+pub(crate) fn supervisor(employment: &Employment) -> Option<&str> {
+    employment.supervisor.as_ref()?.id.as_deref()
+}
+
+/// Returns the id of the office.
+pub(crate) fn office(employment: &Employment) -> Option<&str> {
+    employment.office.as_ref()?.id.as_deref()
+}
+
+/// Returns the id of the legal entity.
+pub(crate) fn legal_entity(employment: &Employment) -> Option<&str> {
+    employment.legal_entity.as_ref()?.id.as_deref()
+}
+
+/// Returns the job title.
+pub(crate) fn title(employment: &Employment) -> Option<&str> {
+    employment.position.as_ref()?.title.as_deref()
+}
+
+/// Returns the date on which the termination takes effect.
+pub(crate) fn termination_date(employment: &Employment) -> Option<Date> {
+    employment.termination.as_ref()?.termination_date
+}
+
+/// Returns the last working day before the termination.
+pub(crate) fn last_working_day(employment: &Employment) -> Option<Date> {
+    employment.termination.as_ref()?.last_working_day()
 }
 
 /// Compares ids as numbers, because most ids are numbers. Other ids come last, in text order.
 pub(crate) fn by_number(one: &str, other: &str) -> Ordering {
-    let number = |id: &str| id.parse().unwrap_or(u64::MAX);
-    number(one).cmp(&number(other)).then_with(|| one.cmp(other))
+    let one_number = one.parse().unwrap_or(u64::MAX);
+    let other_number = other.parse().unwrap_or(u64::MAX);
+    one_number.cmp(&other_number).then_with(|| one.cmp(other))
 }
 
 #[cfg(test)]
@@ -39,8 +84,17 @@ mod tests {
     fn of_several_units_and_cost_centres_always_the_same_one() {
         let employment: Employment = serde_json::from_value(json!({
             "id": "e",
-            "org_units": [{"id": "10", "type": "team"}, {"id": "9", "type": "TEAM"}, {"id": "1", "type": "department"}],
-            "cost_centers": [{"id": "7", "weight": 30}, {"id": "8", "weight": 35.0}, {"id": "5", "weight": 35}, {"id": "1"}],
+            "org_units": [
+                {"id": "10", "type": "team"},
+                {"id": "9", "type": "TEAM"},
+                {"id": "1", "type": "department"},
+            ],
+            "cost_centers": [
+                {"id": "7", "weight": 30},
+                {"id": "8", "weight": 35.0},
+                {"id": "5", "weight": 35},
+                {"id": "1"},
+            ],
         }))
         .unwrap();
         assert_eq!(unit(&employment, "TEAM"), Some("9"));

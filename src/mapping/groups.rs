@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use crate::mapping::context::Context;
-use crate::mapping::employment::by_number;
+use crate::mapping::employment::{by_number, legal_entity, office};
 use crate::personio::Kind;
-use crate::personio::model::{Employment, Reference};
+use crate::personio::model::Employment;
 use crate::scim::{Group, Locations, Member, Membership, Meta, User};
 
 /// Kind of organisational unit that can become a group.
@@ -47,45 +47,53 @@ impl GroupKind {
 
     /// Returns the ids of the units of this kind in an employment.
     fn units(self, employment: &Employment) -> Vec<&str> {
-        let of_type = |word: &str| {
-            let units = employment.org_units.iter().filter(|unit| unit.kind.as_deref() == Some(word));
-            units.map(|unit| unit.id.as_str()).collect()
-        };
         match self {
-            Self::Department => of_type("DEPARTMENT"),
-            Self::Team => of_type("TEAM"),
-            Self::LegalEntity => referred(employment.legal_entity.as_ref()),
-            Self::Office => referred(employment.office.as_ref()),
+            Self::Department => org_units(employment, "DEPARTMENT"),
+            Self::Team => org_units(employment, "TEAM"),
+            Self::LegalEntity => legal_entity(employment).into_iter().collect(),
+            Self::Office => office(employment).into_iter().collect(),
         }
     }
 }
 
-fn referred(reference: Option<&Reference>) -> Vec<&str> {
-    reference.and_then(|reference| reference.id.as_deref()).into_iter().collect()
+/// Returns the ids of the departments or teams; `kind` is in upper case.
+fn org_units<'e>(employment: &'e Employment, kind: &str) -> Vec<&'e str> {
+    let mut ids = Vec::new();
+    for unit in &employment.org_units {
+        if unit.kind.as_deref() == Some(kind) {
+            ids.push(unit.id.as_str());
+        }
+    }
+    ids
 }
 
 /// Returns the group memberships that come from an employment, ordered by kind and id. A group
 /// without a readable name is displayed with its id, because membership does not depend on the
 /// name.
-pub(crate) fn memberships(employment: Option<&Employment>, context: &Context<'_>) -> Vec<Membership> {
+pub(crate) fn memberships(
+    employment: Option<&Employment>,
+    context: &Context<'_>,
+) -> Vec<Membership> {
     let Some(employment) = employment else { return Vec::new() };
-    let kinds = GroupKind::ALL.into_iter().filter(|kind| context.policy.groups.contains(kind));
-    let of_kind = |kind: GroupKind| {
+    let mut memberships = Vec::new();
+    for kind in GroupKind::ALL {
+        if !context.policy.groups.contains(&kind) {
+            continue;
+        }
         let mut units = kind.units(employment);
         units.sort_by(|one, other| by_number(one, other));
         units.dedup();
-        units.into_iter().map(move |unit| {
-            let value = format!("{}-{unit}", kind.word());
-            let name = context.names.get(kind.names(), unit);
-            Membership {
-                reference: context.locations.group(&value),
-                display: name.map_or_else(|| value.clone(), str::to_owned),
-                value,
-                kind: "direct",
-            }
-        })
-    };
-    kinds.flat_map(of_kind).collect()
+        for unit in units {
+            memberships.push(membership(kind, unit, context));
+        }
+    }
+    memberships
+}
+
+fn membership(kind: GroupKind, unit: &str, context: &Context<'_>) -> Membership {
+    let value = format!("{}-{unit}", kind.word());
+    let display = context.names.get(kind.names(), unit).unwrap_or(&value).to_owned();
+    Membership { reference: context.locations.group(&value), display, value, kind: "direct" }
 }
 
 /// Returns the groups of all users, ordered by kind and id. The members have the order of `users`.
@@ -115,7 +123,8 @@ pub(crate) fn groups(users: &[User], locations: &Locations) -> Vec<Group> {
         }
     }
     groups.sort_by(|one, other| {
-        let ((one_kind, one_unit), (other_kind, other_unit)) = (parts(&one.id), parts(&other.id));
+        let (one_kind, one_unit) = parts(&one.id);
+        let (other_kind, other_unit) = parts(&other.id);
         one_kind.cmp(&other_kind).then_with(|| by_number(one_unit, other_unit))
     });
     groups

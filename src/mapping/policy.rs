@@ -77,7 +77,12 @@ impl Policy {
     /// Returns the ids and global ids of all custom attributes that the mapping reads.
     #[must_use]
     pub fn wanted_attributes(&self) -> Vec<String> {
-        self.employee_number.iter().cloned().chain(self.custom.iter().map(|custom| custom.id.clone())).collect()
+        let mut wanted = Vec::with_capacity(self.custom.len() + 1);
+        wanted.extend(self.employee_number.clone());
+        for custom in &self.custom {
+            wanted.push(custom.id.clone());
+        }
+        wanted
     }
 
     /// Returns the SCIM attributes of the custom attributes.

@@ -12,6 +12,7 @@ use jiff::ToSpan;
 use jiff::civil::{Date, Weekday};
 
 use crate::mapping::Policy;
+use crate::mapping::employment::{last_working_day, termination_date};
 use crate::mapping::policy::ActiveUntil;
 use crate::mapping::validity::Validity;
 use crate::personio::model::{Employment, Person, Status};
@@ -80,12 +81,18 @@ pub(crate) struct Primary<'e> {
 
 impl<'p> DateRules<'p> {
     /// Returns the primary employment, with the state that it gives the person.
-    pub(crate) fn primary<'e>(&self, person: &Person, employments: &'e [Employment]) -> Primary<'e> {
+    pub(crate) fn primary<'e>(
+        &self,
+        person: &Person,
+        employments: &'e [Employment],
+    ) -> Primary<'e> {
         let employment = self.primary_employment(employments);
         let standing = match employment {
             // Without a readable status of the employment, the status of the person decides:
             // Personio derives it from the employment.
-            Some(own) => self.standing(own, own.status.as_ref().or(person.status.as_ref()), employments),
+            Some(own) => {
+                self.standing(own, own.status.as_ref().or(person.status.as_ref()), employments)
+            }
             None => self.standing_without_employment(person.status.as_ref()),
         };
         Primary { employment, standing }
@@ -94,12 +101,16 @@ impl<'p> DateRules<'p> {
     /// Returns the employment with the highest state. Of several, it is the one with the latest
     /// start that has begun, or else the next to begin. Of several inactive ones, it is the one
     /// with the latest start. The greater id decides between equal ones.
-    pub(crate) fn primary_employment<'e>(&self, employments: &'e [Employment]) -> Option<&'e Employment> {
+    pub(crate) fn primary_employment<'e>(
+        &self,
+        employments: &'e [Employment],
+    ) -> Option<&'e Employment> {
         if let [only] = employments {
             return Some(only);
         }
         employments.iter().max_by(|one, other| {
-            let (state, other_state) = (self.state(one, employments), self.state(other, employments));
+            let state = self.state(one, employments);
+            let other_state = self.state(other, employments);
             let by_start = match state {
                 State::Inactive => one.employment_start_date.cmp(&other.employment_start_date),
                 State::Onboarding | State::Leave | State::Active => self.by_start(one, other),
@@ -128,7 +139,12 @@ impl<'p> DateRules<'p> {
         employment.employment_start_date.is_none_or(|start| start <= self.today)
     }
 
-    fn standing(&self, employment: &Employment, status: Option<&Status>, all: &[Employment]) -> Standing {
+    fn standing(
+        &self,
+        employment: &Employment,
+        status: Option<&Status>,
+        all: &[Employment],
+    ) -> Standing {
         match status {
             Some(Status::Active | Status::Leave) if self.is_over(employment) => {
                 Standing::new(State::Inactive, false, Rule::Until)
@@ -136,7 +152,9 @@ impl<'p> DateRules<'p> {
             Some(Status::Active) => Standing::new(State::Active, true, Rule::Status),
             Some(Status::Leave) => Standing::new(State::Leave, true, Rule::Status),
             Some(Status::Onboarding) => self.standing_before_start(employment, all),
-            Some(Status::Inactive | Status::Other(_)) | None => Standing::new(State::Inactive, false, Rule::Status),
+            Some(Status::Inactive | Status::Other(_)) | None => {
+                Standing::new(State::Inactive, false, Rule::Status)
+            }
         }
     }
 
@@ -145,14 +163,15 @@ impl<'p> DateRules<'p> {
             Some(Status::Active) => Standing::new(State::Active, true, Rule::Status),
             Some(Status::Leave) => Standing::new(State::Leave, true, Rule::Status),
             Some(Status::Onboarding) => Standing::new(State::Onboarding, false, Rule::Status),
-            Some(Status::Inactive | Status::Other(_)) | None => Standing::new(State::Inactive, false, Rule::Status),
+            Some(Status::Inactive | Status::Other(_)) | None => {
+                Standing::new(State::Inactive, false, Rule::Status)
+            }
         }
     }
 
     /// Returns the standing of an employment with the status ONBOARDING.
     fn standing_before_start(&self, employment: &Employment, all: &[Employment]) -> Standing {
-        let ended = |date: Date| date < self.today;
-        if was_withdrawn(employment) || ends(employment).into_iter().flatten().any(ended) {
+        if was_withdrawn(employment) || ends(employment).any(|end| end < self.today) {
             return Standing::new(State::Inactive, false, Rule::Withdrawn);
         }
         if self.continues(employment, all) {
@@ -176,7 +195,9 @@ impl<'p> DateRules<'p> {
     fn active_until(&self, employment: &Employment) -> Option<Date> {
         let termination = employment.termination.as_ref()?;
         match self.policy.active_until? {
-            ActiveUntil::LastWorkingDay => termination.last_working_day().or(termination.termination_date),
+            ActiveUntil::LastWorkingDay => {
+                termination.last_working_day().or(termination.termination_date)
+            }
             ActiveUntil::TerminationDate => termination.termination_date,
         }
     }
@@ -209,16 +230,30 @@ impl<'p> DateRules<'p> {
     }
 
     /// Limits `validity` to the days on which the rules give the same result for this person.
-    pub(crate) fn limit(&self, person: &Person, employments: &[Employment], validity: &mut Validity) {
+    pub(crate) fn limit(
+        &self,
+        person: &Person,
+        employments: &[Employment],
+        validity: &mut Validity,
+    ) {
         if !self.depends_on_date(person, employments) {
             return;
         }
-        let outcome = |today: Date| DateRules { today, ..*self }.primary(person, employments);
-        for day in employments.iter().flat_map(|employment| self.turning_points(employment)) {
-            if day.yesterday().is_ok_and(|before| outcome(before) != outcome(day)) {
-                validity.note(day, self.today);
+        for employment in employments {
+            for day in self.turning_points(employment) {
+                if self.changes_on(day, person, employments) {
+                    validity.note(day, self.today);
+                }
             }
         }
+    }
+
+    /// Reports whether the result on `day` differs from the result on the day before.
+    fn changes_on(&self, day: Date, person: &Person, employments: &[Employment]) -> bool {
+        let Ok(yesterday) = day.yesterday() else { return false };
+        let before = DateRules { today: yesterday, ..*self };
+        let after = DateRules { today: day, ..*self };
+        before.primary(person, employments) != after.primary(person, employments)
     }
 
     /// Reports whether the result can depend on a date. For most persons it cannot.
@@ -239,7 +274,7 @@ impl<'p> DateRules<'p> {
         if let (Some(start), Some(before)) = (start, self.policy.active_before_start_days) {
             days.push(start.saturating_sub(i64::from(before).days()));
         }
-        for end in ends(employment).into_iter().flatten() {
+        for end in ends(employment) {
             days.push(end);
             days.extend(end.tomorrow());
         }
@@ -249,24 +284,24 @@ impl<'p> DateRules<'p> {
 
 /// Returns the dates that end an employment. The end of a contract is not among them, because
 /// contracts are renewed.
-fn ends(employment: &Employment) -> [Option<Date>; 3] {
-    let termination = employment.termination.as_ref();
-    [
+fn ends(employment: &Employment) -> impl Iterator<Item = Date> {
+    let ends = [
         employment.employment_end_date,
-        termination.and_then(|termination| termination.termination_date),
-        termination.and_then(|termination| termination.last_working_day()),
-    ]
+        termination_date(employment),
+        last_working_day(employment),
+    ];
+    ends.into_iter().flatten()
 }
 
 /// Returns the last day of an employment, if Personio has one.
 fn end(employment: &Employment) -> Option<Date> {
-    ends(employment).into_iter().flatten().next()
+    ends(employment).next()
 }
 
 /// Reports whether an employment ends before its start.
 fn was_withdrawn(employment: &Employment) -> bool {
     let Some(start) = employment.employment_start_date else { return false };
-    ends(employment).into_iter().flatten().any(|end| end < start)
+    ends(employment).any(|end| end < start)
 }
 
 /// Reports whether each day between `end` and `start` is a Saturday or Sunday.
@@ -309,10 +344,18 @@ mod tests {
     }
 
     fn ended(id: &str, start: &str, end: &str) -> Value {
-        json!({"id": id, "status": "INACTIVE", "employment_start_date": start, "employment_end_date": end})
+        json!({
+            "id": id, "status": "INACTIVE",
+            "employment_start_date": start, "employment_end_date": end,
+        })
     }
 
-    fn terminated(status: &str, start: &str, last_working_day: Option<&str>, on: Option<&str>) -> Value {
+    fn terminated(
+        status: &str,
+        start: &str,
+        last_working_day: Option<&str>,
+        on: Option<&str>,
+    ) -> Value {
         json!({
             "id": "t", "status": status, "employment_start_date": start,
             "termination": {"last_working_date": last_working_day, "termination_date": on},
@@ -341,20 +384,79 @@ mod tests {
             &Policy::default(),
             TODAY,
             &[
-                ("a", true, json!([of("a", "ACTIVE", "2020-01-01"), of("b", "ONBOARDING", "2027-01-01")])),
-                ("a", true, json!([of("a", "ACTIVE", "2001-01-01"), of("l", "LEAVE", "2024-01-01")])),
-                ("b", true, json!([of("a", "ACTIVE", "2020-01-01"), of("b", "ACTIVE", "2021-01-01")])),
-                ("b", true, json!([of("a", "ACTIVE", "2021-01-01"), of("b", "ACTIVE", "2021-01-01")])),
-                ("a", true, json!([of("a", "ACTIVE", "1999-01-01"), {"id": "z", "status": "ACTIVE"}])),
-                ("b", true, json!([of("a", "ACTIVE", "2020-01-01"), of("b", "ACTIVE", "2026-11-23")])),
-                ("a", true, json!([of("a", "ACTIVE", "2020-01-01"), of("b", "ACTIVE", "2026-11-24")])),
-                ("a", true, json!([{"id": "a", "status": "ACTIVE"}, of("b", "ACTIVE", "2026-11-24")])),
-                ("a", true, json!([of("a", "ACTIVE", "2026-12-01"), of("b", "ACTIVE", "2027-01-01")])),
-                ("l", true, json!([of("l", "LEAVE", "2001-01-01"), of("b", "INACTIVE", "2024-01-01")])),
-                ("a", false, json!([of("a", "ONBOARDING", "2026-12-01"), of("b", "ONBOARDING", "2027-01-01")])),
-                ("n", false, json!([of("o", "INACTIVE", "2010-01-01"), of("n", "ONBOARDING", "2027-01-01")])),
-                ("n", false, json!([{"id": "o", "status": "INACTIVE"}, of("n", "SABBATICAL", "1990-01-01")])),
-                ("n", false, json!([of("n", "INACTIVE", "2027-01-01"), of("o", "INACTIVE", "2020-01-01")])),
+                (
+                    "a",
+                    true,
+                    json!([of("a", "ACTIVE", "2020-01-01"), of("b", "ONBOARDING", "2027-01-01")]),
+                ),
+                (
+                    "a",
+                    true,
+                    json!([of("a", "ACTIVE", "2001-01-01"), of("l", "LEAVE", "2024-01-01")]),
+                ),
+                (
+                    "b",
+                    true,
+                    json!([of("a", "ACTIVE", "2020-01-01"), of("b", "ACTIVE", "2021-01-01")]),
+                ),
+                (
+                    "b",
+                    true,
+                    json!([of("a", "ACTIVE", "2021-01-01"), of("b", "ACTIVE", "2021-01-01")]),
+                ),
+                (
+                    "a",
+                    true,
+                    json!([of("a", "ACTIVE", "1999-01-01"), {"id": "z", "status": "ACTIVE"}]),
+                ),
+                (
+                    "b",
+                    true,
+                    json!([of("a", "ACTIVE", "2020-01-01"), of("b", "ACTIVE", "2026-11-23")]),
+                ),
+                (
+                    "a",
+                    true,
+                    json!([of("a", "ACTIVE", "2020-01-01"), of("b", "ACTIVE", "2026-11-24")]),
+                ),
+                (
+                    "a",
+                    true,
+                    json!([{"id": "a", "status": "ACTIVE"}, of("b", "ACTIVE", "2026-11-24")]),
+                ),
+                (
+                    "a",
+                    true,
+                    json!([of("a", "ACTIVE", "2026-12-01"), of("b", "ACTIVE", "2027-01-01")]),
+                ),
+                (
+                    "l",
+                    true,
+                    json!([of("l", "LEAVE", "2001-01-01"), of("b", "INACTIVE", "2024-01-01")]),
+                ),
+                (
+                    "a",
+                    false,
+                    json!([
+                        of("a", "ONBOARDING", "2026-12-01"),
+                        of("b", "ONBOARDING", "2027-01-01")
+                    ]),
+                ),
+                (
+                    "n",
+                    false,
+                    json!([of("o", "INACTIVE", "2010-01-01"), of("n", "ONBOARDING", "2027-01-01")]),
+                ),
+                (
+                    "n",
+                    false,
+                    json!([{"id": "o", "status": "INACTIVE"}, of("n", "SABBATICAL", "1990-01-01")]),
+                ),
+                (
+                    "n",
+                    false,
+                    json!([of("n", "INACTIVE", "2027-01-01"), of("o", "INACTIVE", "2020-01-01")]),
+                ),
                 ("u", true, json!([{"id": "u"}])),
             ],
         );
@@ -397,7 +499,10 @@ mod tests {
                     "n",
                     true,
                     json!([
-                        {"id": "o", "status": "INACTIVE", "termination": {"termination_date": "2026-11-22"}},
+                        {
+                            "id": "o", "status": "INACTIVE",
+                            "termination": {"termination_date": "2026-11-22"},
+                        },
                         next("2026-11-23"),
                     ]),
                 ),
@@ -422,7 +527,14 @@ mod tests {
                 ),
                 // No employment follows.
                 ("o", false, json!([ended("o", "2020-01-01", "2026-11-22")])),
-                ("p", false, json!([ended("o", "2020-01-01", "2026-11-21"), ended("p", "2026-11-22", "2026-11-22")])),
+                (
+                    "p",
+                    false,
+                    json!([
+                        ended("o", "2020-01-01", "2026-11-21"),
+                        ended("p", "2026-11-22", "2026-11-22")
+                    ]),
+                ),
             ],
         );
         // The person stays active from Friday to Monday.
@@ -442,8 +554,9 @@ mod tests {
     #[test]
     fn whoever_is_to_begin_soon_is_active_unless_the_hire_was_withdrawn() {
         let policy = Policy { active_before_start_days: Some(14), ..Policy::default() };
-        let withdrawn =
-            |last: Option<&str>, on: Option<&str>| json!([terminated("ONBOARDING", "2026-12-01", last, on)]);
+        let withdrawn = |last: Option<&str>, on: Option<&str>| {
+            json!([terminated("ONBOARDING", "2026-12-01", last, on)])
+        };
         check(
             &policy,
             TODAY,
@@ -457,8 +570,16 @@ mod tests {
                 ("t", false, withdrawn(None, Some("2026-11-30"))),
                 ("t", false, withdrawn(None, Some("2026-11-22"))),
                 ("t", false, withdrawn(Some("2026-11-30"), Some("2027-11-30"))),
-                ("t", false, json!([terminated("ONBOARDING", "2026-11-02", None, Some("2026-11-22"))])),
-                ("t", true, json!([terminated("ONBOARDING", "2026-11-02", None, Some("2026-11-23"))])),
+                (
+                    "t",
+                    false,
+                    json!([terminated("ONBOARDING", "2026-11-02", None, Some("2026-11-22"))]),
+                ),
+                (
+                    "t",
+                    true,
+                    json!([terminated("ONBOARDING", "2026-11-02", None, Some("2026-11-23"))]),
+                ),
                 (
                     "n",
                     false,
@@ -483,10 +604,15 @@ mod tests {
 
     #[test]
     fn a_person_is_active_until_the_date_that_the_company_chose() {
-        let last_working_day = Policy { active_until: Some(ActiveUntil::LastWorkingDay), ..Policy::default() };
-        let termination_date = Policy { active_until: Some(ActiveUntil::TerminationDate), ..Policy::default() };
-        let ends = |last: Option<&str>, on: Option<&str>| json!([terminated("ACTIVE", "2020-01-01", last, on)]);
-        let leave = json!([terminated("LEAVE", "2020-01-01", Some("2026-11-22"), Some("2026-11-22"))]);
+        let last_working_day =
+            Policy { active_until: Some(ActiveUntil::LastWorkingDay), ..Policy::default() };
+        let termination_date =
+            Policy { active_until: Some(ActiveUntil::TerminationDate), ..Policy::default() };
+        let ends = |last: Option<&str>, on: Option<&str>| {
+            json!([terminated("ACTIVE", "2020-01-01", last, on)])
+        };
+        let leave =
+            json!([terminated("LEAVE", "2020-01-01", Some("2026-11-22"), Some("2026-11-22"))]);
         let (past, today, later) = (Some("2026-11-22"), Some("2026-11-23"), Some("2026-12-31"));
         check(
             &last_working_day,
@@ -502,9 +628,19 @@ mod tests {
                 (
                     "n",
                     true,
-                    json!([terminated("ACTIVE", "2020-01-01", past, past), of("n", "ONBOARDING", "2026-11-23"),]),
+                    json!([
+                        terminated("ACTIVE", "2020-01-01", past, past),
+                        of("n", "ONBOARDING", "2026-11-23"),
+                    ]),
                 ),
-                ("n", true, json!([terminated("ACTIVE", "2025-01-01", past, past), of("n", "LEAVE", "2020-01-01")])),
+                (
+                    "n",
+                    true,
+                    json!([
+                        terminated("ACTIVE", "2025-01-01", past, past),
+                        of("n", "LEAVE", "2020-01-01")
+                    ]),
+                ),
             ],
         );
         check(
@@ -524,7 +660,8 @@ mod tests {
     /// Generates lists of employments in every state, with dates around [`TODAY`].
     fn careers() -> impl Strategy<Value = Vec<Employment>> {
         let day = || {
-            let around = (-6i64..7).prop_map(|days| json!(TODAY.saturating_add(days.days()).to_string()));
+            let around =
+                (-6i64..7).prop_map(|days| json!(TODAY.saturating_add(days.days()).to_string()));
             prop_oneof![3 => around, 1 => Just(Value::Null)]
         };
         let status = prop_oneof![
@@ -538,24 +675,30 @@ mod tests {
         ];
         let employment = (status, day(), day(), day(), day());
         prop::collection::vec(employment, 0..4).prop_map(|rows| {
-            let rows = rows.into_iter().enumerate().map(|(index, (status, start, end, last, on))| {
-                json!({
-                    "id": format!("e{index}"), "status": status, "employment_start_date": start,
-                    "employment_end_date": end, "termination": {"last_working_day": last, "termination_date": on},
-                })
-            });
+            let rows =
+                rows.into_iter().enumerate().map(|(index, (status, start, end, last, on))| {
+                    json!({
+                        "id": format!("e{index}"), "status": status, "employment_start_date": start,
+                        "employment_end_date": end,
+                        "termination": {"last_working_day": last, "termination_date": on},
+                    })
+                });
             employments(rows.collect())
         })
     }
 
     fn policies() -> impl Strategy<Value = Policy> {
-        let until =
-            prop::option::of(prop_oneof![Just(ActiveUntil::LastWorkingDay), Just(ActiveUntil::TerminationDate),]);
-        (prop::option::of(0u16..5), until).prop_map(|(active_before_start_days, active_until)| Policy {
-            active_before_start_days,
-            active_until,
-            time_zone: TimeZone::UTC,
-            ..Policy::default()
+        let until = prop::option::of(prop_oneof![
+            Just(ActiveUntil::LastWorkingDay),
+            Just(ActiveUntil::TerminationDate),
+        ]);
+        (prop::option::of(0u16..5), until).prop_map(|(active_before_start_days, active_until)| {
+            Policy {
+                active_before_start_days,
+                active_until,
+                time_zone: TimeZone::UTC,
+                ..Policy::default()
+            }
         })
     }
 
@@ -563,20 +706,28 @@ mod tests {
         #[test]
         fn the_order_of_listing_never_matters(
             policy in policies(),
-            (list, shuffled) in careers().prop_flat_map(|list| (Just(list.clone()), Just(list).prop_shuffle())),
+            (list, shuffled) in careers()
+                .prop_flat_map(|list| (Just(list.clone()), Just(list).prop_shuffle())),
         ) {
-            let (rules, person) = (DateRules { policy: &policy, today: TODAY }, person(Some("ACTIVE")));
+            let rules = DateRules { policy: &policy, today: TODAY };
+            let person = person(Some("ACTIVE"));
             prop_assert_eq!(rules.primary(&person, &list), rules.primary(&person, &shuffled));
         }
 
         #[test]
-        fn the_outcome_changes_only_where_the_validity_ends(policy in policies(), list in careers()) {
-            let (rules, person) = (DateRules { policy: &policy, today: TODAY }, person(Some("ACTIVE")));
+        fn the_outcome_changes_only_where_the_validity_ends(
+            policy in policies(),
+            list in careers(),
+        ) {
+            let rules = DateRules { policy: &policy, today: TODAY };
+            let person = person(Some("ACTIVE"));
             let mut validity = Validity::default();
             rules.limit(&person, &list, &mut validity);
             let range = validity.range(&TimeZone::UTC);
             let own = rules.primary(&person, &list);
-            let has_own = |day: Date| DateRules { today: day, ..rules }.primary(&person, &list) == own;
+            let has_own = |day: Date| {
+                DateRules { today: day, ..rules }.primary(&person, &list) == own
+            };
             let is_within = |day: Date| {
                 let moment = day.to_zoned(TimeZone::UTC).unwrap().timestamp();
                 range.as_ref().is_none_or(|range| range.contains(&moment))

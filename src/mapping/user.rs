@@ -1,7 +1,7 @@
 //! Mapping of a person and the primary employment to a SCIM User.
 
 use crate::mapping::context::Context;
-use crate::mapping::employment::{cost_center, unit};
+use crate::mapping::employment::{cost_center, legal_entity, supervisor, title, unit};
 use crate::mapping::groups;
 use crate::mapping::person_header::Head;
 use crate::personio::Kind;
@@ -10,7 +10,12 @@ use crate::scim::{Email, EnterpriseUser, Manager, Meta, Name, User};
 
 /// Maps a person to a SCIM User. Without readable `employments`, the user has only the attributes
 /// that come from the person.
-pub(crate) fn user(person: &Person, user_name: String, employments: &[Employment], context: &Context<'_>) -> User {
+pub(crate) fn user(
+    person: &Person,
+    user_name: String,
+    employments: &[Employment],
+    context: &Context<'_>,
+) -> User {
     let primary = context.rules().primary(person, employments);
     let employment = primary.employment;
     let head = Head::of(person);
@@ -22,14 +27,14 @@ pub(crate) fn user(person: &Person, user_name: String, employments: &[Employment
             family_name: person.last_name.clone(),
             given_name: person.first_name.clone(),
         },
-        title: employment.and_then(|employment| employment.position.as_ref()?.title.clone()),
+        title: employment.and_then(title).map(str::to_owned),
         user_type: match employment.and_then(|employment| employment.kind.as_deref()) {
             Some("INTERNAL") => Some("Employee"),
             Some("EXTERNAL") => Some("Contractor"),
             _ => None,
         },
         active: primary.standing.is_active,
-        emails: person.email.iter().map(|value| Email { value: value.clone(), kind: "work", primary: true }).collect(),
+        emails: emails(person),
         groups: groups::memberships(employment, context),
         enterprise: enterprise(person, employment, context),
         extension: context.attributes.extension(person, employment, context),
@@ -43,25 +48,48 @@ pub(crate) fn user(person: &Person, user_name: String, employments: &[Employment
     }
 }
 
-fn enterprise(person: &Person, employment: Option<&Employment>, context: &Context<'_>) -> EnterpriseUser {
-    let named = |kind, id: Option<&str>| id.and_then(|id| context.names.get(kind, id)).map(str::to_owned);
-    let team = || named(Kind::Team, employment.and_then(|employment| unit(employment, "TEAM")));
-    let legal_entity = employment.and_then(|employment| employment.legal_entity.as_ref()?.id.as_deref());
+fn emails(person: &Person) -> Vec<Email> {
+    match &person.email {
+        Some(email) => vec![Email { value: email.clone(), kind: "work", primary: true }],
+        None => Vec::new(),
+    }
+}
+
+fn enterprise(
+    person: &Person,
+    employment: Option<&Employment>,
+    context: &Context<'_>,
+) -> EnterpriseUser {
+    let cost_center = employment.and_then(cost_center);
+    let legal_entity = employment.and_then(legal_entity);
+    let department = employment.and_then(|employment| unit(employment, "DEPARTMENT"));
+    let division = match employment {
+        Some(employment) if context.policy.team_is_division => unit(employment, "TEAM"),
+        Some(_) | None => None,
+    };
     EnterpriseUser {
         employee_number: match &context.policy.employee_number {
             None => Some(person.id.clone()),
             Some(id) => context.attributes.employee_number(person, id),
         },
-        cost_center: named(Kind::CostCenter, employment.and_then(cost_center)),
-        organization: named(Kind::LegalEntity, legal_entity),
-        division: if context.policy.team_is_division { team() } else { None },
-        department: named(Kind::Department, employment.and_then(|employment| unit(employment, "DEPARTMENT"))),
+        cost_center: name(Kind::CostCenter, cost_center, context),
+        organization: name(Kind::LegalEntity, legal_entity, context),
+        division: name(Kind::Team, division, context),
+        department: name(Kind::Department, department, context),
         manager: manager(employment, context),
     }
 }
 
+fn name(kind: Kind, id: Option<&str>, context: &Context<'_>) -> Option<String> {
+    context.name(kind, id).map(str::to_owned)
+}
+
 fn manager(employment: Option<&Employment>, context: &Context<'_>) -> Option<Manager> {
-    let id = employment?.supervisor.as_ref()?.id.as_deref()?;
+    let id = supervisor(employment?)?;
     let display_name = context.people.get(id)?.display_name();
-    Some(Manager { value: id.to_owned(), reference: context.locations.user(id), display_name: Some(display_name) })
+    Some(Manager {
+        value: id.to_owned(),
+        reference: context.locations.user(id),
+        display_name: Some(display_name),
+    })
 }

@@ -75,6 +75,30 @@ pub(crate) fn all<'p, E>(
     persons: &[Head<'p>],
     claim: impl Fn(&Head<'p>) -> Result<Claim, E>,
 ) -> Result<UserNames<'p>, E> {
+    let owners = owners(persons, claim)?;
+    let mut names = Vec::with_capacity(persons.len());
+    let mut shared = 0;
+    for (index, person) in persons.iter().enumerate() {
+        let Some(email) = person.email else {
+            names.push(Cow::Owned(fallback(person.id)));
+            continue;
+        };
+        match owners.get(&lower(email)) {
+            Some(owner) if owner.index == index => names.push(Cow::Borrowed(email)),
+            Some(_) | None => {
+                names.push(Cow::Owned(fallback(person.id)));
+                shared += 1;
+            }
+        }
+    }
+    Ok(UserNames { names, shared })
+}
+
+/// Returns the owner of each address, by address in lower case.
+fn owners<'p, E>(
+    persons: &[Head<'p>],
+    claim: impl Fn(&Head<'p>) -> Result<Claim, E>,
+) -> Result<HashMap<Cow<'p, str>, Owner>, E> {
     let mut owners: HashMap<Cow<'p, str>, Owner> = HashMap::with_capacity(persons.len());
     for (index, person) in persons.iter().enumerate() {
         let Some(email) = person.email else { continue };
@@ -85,7 +109,11 @@ pub(crate) fn all<'p, E>(
             Entry::Occupied(mut taken) => {
                 let owner = taken.get_mut();
                 let Some(rival) = persons.get(owner.index) else { continue };
-                let (own, other) = (claim(person)?, owner.claim.map_or_else(|| claim(rival), Ok)?);
+                let own = claim(person)?;
+                let other = match owner.claim {
+                    Some(known) => known,
+                    None => claim(rival)?,
+                };
                 *owner = match own.compare(person.id, &other, rival.id) {
                     Ordering::Greater => Owner { index, claim: Some(own) },
                     Ordering::Equal | Ordering::Less => Owner { claim: Some(other), ..*owner },
@@ -100,20 +128,12 @@ pub(crate) fn all<'p, E>(
             owners.remove(fallback(person.id).as_str());
         }
     }
-    let mut names = Vec::with_capacity(persons.len());
-    let mut shared = 0;
-    for (index, person) in persons.iter().enumerate() {
-        let owned = person.email.filter(|email| owners.get(&lower(email)).is_some_and(|owner| owner.index == index));
-        shared += usize::from(person.email.is_some() && owned.is_none());
-        names.push(owned.map_or_else(|| Cow::Owned(fallback(person.id)), Cow::Borrowed));
-    }
-    Ok(UserNames { names, shared })
+    Ok(owners)
 }
 
 /// Returns the number of `persons` who have an address, but a user name that is made of their id.
 pub(crate) fn shared(persons: &[Head<'_>]) -> usize {
-    let claim = |_: &Head<'_>| -> Result<Claim, Infallible> { Ok(Claim::LOWEST) };
-    let Ok(UserNames { shared, .. }) = all(persons, claim);
+    let Ok(UserNames { shared, .. }) = all(persons, |_| Ok::<Claim, Infallible>(Claim::LOWEST));
     shared
 }
 
@@ -133,7 +153,8 @@ fn lower(text: &str) -> Cow<'_, str> {
         return if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) };
     }
     // A final sigma (`ς`) is equal to a sigma (`σ`).
-    Cow::Owned(text.chars().flat_map(char::to_lowercase).map(|char| if char == 'ς' { 'σ' } else { char }).collect())
+    let lower = text.chars().flat_map(char::to_lowercase);
+    Cow::Owned(lower.map(|char| if char == 'ς' { 'σ' } else { char }).collect())
 }
 
 #[cfg(test)]
@@ -165,7 +186,8 @@ mod tests {
             Ok(rows.iter().find(|row| row.person.id == head.id).unwrap().claim)
         };
         let UserNames { names, shared } = all(&heads, claim).unwrap();
-        let by_id = heads.iter().zip(names).map(|(head, name)| (head.id.to_owned(), name.into_owned()));
+        let by_id =
+            heads.iter().zip(names).map(|(head, name)| (head.id.to_owned(), name.into_owned()));
         (by_id.collect(), shared)
     }
 
@@ -185,7 +207,15 @@ mod tests {
             ("2", rows(&[("1", Active, None), ("2", Active, Some("2021-01-01"))])),
             ("9", rows(&[("10", Active, Some("2020-01-01")), ("9", Active, Some("2020-01-01"))])),
             ("3", rows(&[("5", Inactive, None), ("3", Inactive, None), ("4", Inactive, None)])),
-            ("3", rows(&[("1", Leave, None), ("2", Inactive, None), ("3", Active, None), ("4", Leave, None)])),
+            (
+                "3",
+                rows(&[
+                    ("1", Leave, None),
+                    ("2", Inactive, None),
+                    ("3", Active, None),
+                    ("4", Leave, None),
+                ]),
+            ),
         ] {
             let mut turned = rows.clone();
             turned.reverse();
@@ -193,7 +223,11 @@ mod tests {
                 let (names, shared) = named(&rows);
                 assert_eq!(shared, rows.len() - 1);
                 for (id, name) in names {
-                    let own = if id == expected { "Ann@example.com".to_owned() } else { format!("personio-{id}") };
+                    let own = if id == expected {
+                        "Ann@example.com".to_owned()
+                    } else {
+                        format!("personio-{id}")
+                    };
                     assert_eq!(name, own, "{rows:?}");
                 }
             }
@@ -202,15 +236,26 @@ mod tests {
 
     #[test]
     fn addresses_that_differ_in_case_alone_are_one() {
-        let rows =
-            ["Ann@example.com", "ann@EXAMPLE.com", "ΑΝΝΑΣ@example.com", "αννας@example.com", "αννασ@example.com"];
-        let rows: Vec<Row> =
-            rows.iter().zip(1..).map(|(email, id)| row(&id.to_string(), Some(email), State::Active, None)).collect();
+        let rows = [
+            "Ann@example.com",
+            "ann@EXAMPLE.com",
+            "ΑΝΝΑΣ@example.com",
+            "αννας@example.com",
+            "αννασ@example.com",
+        ];
+        let rows: Vec<Row> = rows
+            .iter()
+            .zip(1..)
+            .map(|(email, id)| row(&id.to_string(), Some(email), State::Active, None))
+            .collect();
         let (names, shared) = named(&rows);
         assert_eq!(shared, 3);
-        for (id, name) in
-            [("1", "Ann@example.com"), ("2", "personio-2"), ("3", "ΑΝΝΑΣ@example.com"), ("4", "personio-4")]
-        {
+        for (id, name) in [
+            ("1", "Ann@example.com"),
+            ("2", "personio-2"),
+            ("3", "ΑΝΝΑΣ@example.com"),
+            ("4", "personio-4"),
+        ] {
             assert_eq!(names[id], name);
         }
     }
@@ -224,7 +269,8 @@ mod tests {
             row("4", Some("personio-99"), State::Active, None),
         ];
         let (names, shared) = named(&rows);
-        let expected = [("1", "personio-1"), ("2", "personio-2"), ("3", "personio-3"), ("4", "personio-99")];
+        let expected =
+            [("1", "personio-1"), ("2", "personio-2"), ("3", "personio-3"), ("4", "personio-99")];
         expected.iter().for_each(|(id, name)| assert_eq!(names[*id], *name));
         assert_eq!(shared, 2);
     }
@@ -246,7 +292,14 @@ mod tests {
     fn a_claim_is_requested_only_of_persons_who_share_an_address() {
         let rows: Vec<Row> = (1..=9)
             .map(|id| format!("{id}"))
-            .map(|id| row(&id, Some(&format!("{}@example.com", id.parse::<u8>().unwrap().max(8))), State::Active, None))
+            .map(|id| {
+                row(
+                    &id,
+                    Some(&format!("{}@example.com", id.parse::<u8>().unwrap().max(8))),
+                    State::Active,
+                    None,
+                )
+            })
             .collect();
         let heads: Vec<Head<'_>> = rows.iter().map(|row| Head::of(&row.person)).collect();
         let requested = std::cell::RefCell::new(Vec::new());
@@ -261,8 +314,12 @@ mod tests {
     }
 
     fn rows() -> impl Strategy<Value = Vec<Row>> {
-        let state =
-            prop_oneof![Just(State::Inactive), Just(State::Onboarding), Just(State::Leave), Just(State::Active),];
+        let state = prop_oneof![
+            Just(State::Inactive),
+            Just(State::Onboarding),
+            Just(State::Leave),
+            Just(State::Active),
+        ];
         let email = prop::option::of("[aAbBÄäΣςσ@]{1,2}|[Pp]ersonio-[1-6aA]|personio-%41");
         let start = prop::option::of(1i16..4);
         let id = "[1-6]|[aA]|%41|[äÄ]";
@@ -281,13 +338,15 @@ mod tests {
         #[test]
         fn names_are_unique_without_regard_to_case(rows in rows()) {
             let (names, _) = named(&rows);
-            let distinct: HashSet<_> = names.values().map(|name| lower(name).into_owned()).collect();
+            let distinct: HashSet<_> =
+                names.values().map(|name| lower(name).into_owned()).collect();
             prop_assert_eq!(distinct.len(), rows.len());
         }
 
         #[test]
         fn names_do_not_depend_on_the_order_of_persons(
-            (rows, shuffled) in rows().prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
+            (rows, shuffled) in rows()
+                .prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
         ) {
             prop_assert_eq!(named(&rows), named(&shuffled));
         }

@@ -22,7 +22,8 @@ impl Validity {
         if day <= today {
             self.since = self.since.max(Some(day));
         } else {
-            self.until = Some(self.until.map_or(day, |until| until.min(day)));
+            let until = self.until.unwrap_or(day);
+            self.until = Some(until.min(day));
         }
     }
 
@@ -31,9 +32,13 @@ impl Validity {
         if *self == Self::default() {
             return None;
         }
-        let begin = |day: Date| day.to_zoned(zone.clone()).ok().map(|midnight| midnight.timestamp());
-        let since = self.since.and_then(begin).unwrap_or(Timestamp::MIN);
-        let until = self.until.and_then(begin).unwrap_or(Timestamp::MAX);
+        let since = midnight(self.since, zone).unwrap_or(Timestamp::MIN);
+        let until = midnight(self.until, zone).unwrap_or(Timestamp::MAX);
         Some(since..until)
     }
+}
+
+/// Returns the moment at which a day begins.
+fn midnight(day: Option<Date>, zone: &TimeZone) -> Option<Timestamp> {
+    Some(day?.to_zoned(zone.clone()).ok()?.timestamp())
 }

@@ -42,7 +42,7 @@ struct Line {
 }
 
 impl Line {
-    #[expect(clippy::disallowed_methods, reason = "a line says when it was written, whatever time the server is told")]
+    #[expect(clippy::disallowed_methods, reason = "a line has the time at which it was written")]
     fn write(&mut self, event: &Event<'_>, lines: &Lines) {
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
@@ -174,14 +174,16 @@ mod tests {
         });
         drop(writer);
         let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
-        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let mut first = lines[0].clone();
         let timestamp = first.as_object_mut().unwrap().remove("timestamp").unwrap();
         assert!(timestamp.as_str().unwrap().parse::<Timestamp>().is_ok(), "{timestamp}");
         assert_eq!(timestamp.as_str().unwrap().len(), "2026-01-01T00:00:00.000000Z".len());
         let expected = serde_json::json!({
-            "level": "INFO", "message": "said \"1\"", "text": "a \"b\"\n\u{1}ü", "count": 7, "less": -1, "share": 0.5,
-            "odd": null, "yes": true, "shown": "c\"d", "seen": "Some(\"e\")", "target": module_path!(),
+            "level": "INFO", "message": "said \"1\"", "text": "a \"b\"\n\u{1}ü", "count": 7,
+            "less": -1, "share": 0.5, "odd": null, "yes": true, "shown": "c\"d",
+            "seen": "Some(\"e\")", "target": module_path!(),
         });
         assert_eq!(first, expected);
         assert_eq!((lines.len(), lines[1]["message"].as_str()), (2, Some("second")));

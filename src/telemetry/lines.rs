@@ -160,7 +160,9 @@ impl Shared {
         let mut pending = self.pending();
         if pending.text.is_empty() {
             pending.is_idle = true;
-            let news = self.news.wait_while(pending, |pending| pending.text.is_empty() && !pending.is_over);
+            let news = self
+                .news
+                .wait_while(pending, |pending| pending.text.is_empty() && !pending.is_over);
             pending = news.unwrap_or_else(PoisonError::into_inner);
             if !pending.is_over {
                 drop(pending);
@@ -180,7 +182,10 @@ impl Shared {
     fn report_dropped(&self) {
         let dropped = std::mem::take(&mut self.pending().dropped);
         if dropped > 0 {
-            tracing::warn!(dropped, "{dropped} lines of this log were dropped: standard error was not read in time");
+            tracing::warn!(
+                dropped,
+                "{dropped} lines of this log were dropped: standard error was not read in time"
+            );
         }
     }
 }
@@ -190,28 +195,40 @@ impl Shared {
 fn write_all(to: &mut impl Write, mut text: &[u8]) {
     // `is_begun`: the beginning of a line was written, but not its end. `is_torn`: the rest of such
     // a line was dropped, and its line break is still missing.
-    let (mut is_torn, mut is_begun) = (false, false);
+    let mut is_torn = false;
+    let mut is_begun = false;
     while !text.is_empty() {
         let rest = if is_torn { &b"\n"[..] } else { text };
         match to.write(rest) {
             Ok(0) => return,
-            Ok(_) if is_torn => (is_torn, is_begun) = (false, false),
+            Ok(_) if is_torn => {
+                is_torn = false;
+                is_begun = false;
+            }
             Ok(count) => {
                 is_begun = rest.get(count - 1) != Some(&b'\n');
                 text = text.get(count..).unwrap_or_default();
             }
             // Another process may have switched the pipe to non-blocking mode.
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+            {
                 thread::sleep(BATCH_DELAY);
             }
             Err(_) => {
-                let end = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| end + 1);
-                text = text.get(end..).unwrap_or_default();
+                text = after_first_line(text);
                 is_torn = is_begun;
             }
         }
     }
     let _ = to.flush();
+}
+
+fn after_first_line(text: &[u8]) -> &[u8] {
+    match text.iter().position(|byte| *byte == b'\n') {
+        Some(end) => text.get(end + 1..).unwrap_or_default(),
+        None => &[],
+    }
 }
 
 impl Drop for Writer {
@@ -256,7 +273,9 @@ mod tests {
                 let lines = Arc::clone(&lines);
                 thread::spawn(move || {
                     let rest = "x".repeat(100);
-                    (0..10_000).for_each(|number| lines.put(format!("{thread} {number} {rest}\n").as_bytes()));
+                    (0..10_000).for_each(|number| {
+                        lines.put(format!("{thread} {number} {rest}\n").as_bytes())
+                    });
                 })
             })
             .collect();

@@ -25,8 +25,17 @@ const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off";
 /// Name of this crate in the targets of events.
 const OWN: &str = "personio_scim";
 /// Other crates that `RUST_LOG` may name without a level.
-const OTHERS: [&str; 9] =
-    ["actix_http", "actix_server", "actix_web", "h2", "hyper", "hyper_util", "reqwest", "rustls", "tokio"];
+const OTHERS: [&str; 9] = [
+    "actix_http",
+    "actix_server",
+    "actix_web",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "reqwest",
+    "rustls",
+    "tokio",
+];
 /// Log levels, from least to most verbose.
 pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -74,7 +83,8 @@ pub fn start(settings: Settings) -> Result<Logs, String> {
         Format::Text => true,
         Format::Json => false,
     };
-    let (lines, writer) = lines::start(std::io::stderr()).map_err(|error| format!("logs: {error}"))?;
+    let (lines, writer) =
+        lines::start(std::io::stderr()).map_err(|error| format!("logs: {error}"))?;
     let started = if is_text {
         let text = tracing_subscriber::fmt::layer().with_writer(lines).with_target(false);
         // Writing to a closed terminal fails, and the library must not report that to the same
@@ -90,9 +100,12 @@ pub fn start(settings: Settings) -> Result<Logs, String> {
 
 /// Returns the content of `RUST_LOG`, unless it is blank.
 fn rust_log() -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "the variable is that of the library, and of no setting")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "RUST_LOG is a variable of the library, not a setting"
+    )]
     let text = std::env::var(EnvFilter::DEFAULT_ENV).ok()?;
-    Some(text).filter(|text| !text.trim().is_empty())
+    if text.trim().is_empty() { None } else { Some(text) }
 }
 
 /// Returns the directives for a level. Other crates log at most at `info`.
@@ -107,22 +120,37 @@ fn of_level(level: &str) -> String {
 /// Parses `RUST_LOG`. The parser of the library takes a word that is not a level for a target and
 /// switches everything else off silently, so such a word is an error here.
 fn chosen(text: &str) -> Result<EnvFilter, String> {
-    for directive in text.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
-        let is_bare = !directive.contains(['=', '[']);
-        let target = directive.split(['=', '[', ':']).next().unwrap_or_default();
-        let is_level =
-            LEVELS.contains(&directive.to_lowercase().as_str()) || directive.parse::<u8>().is_ok_and(|it| it < 6);
-        let is_target = target == OWN || OTHERS.contains(&target);
-        // A target with a level may name a crate that is not listed here. The name of a crate in a
-        // target has no hyphen.
-        if (is_bare && !is_level && !is_target) || target.contains('-') {
+    let levels = LEVELS.join(", ");
+    for directive in text.split(',') {
+        let directive = directive.trim();
+        if !directive.is_empty() && !is_sound(directive) {
             return Err(format!(
-                "RUST_LOG: `{directive}` is no level: write {} or, for this program alone, {OWN}=debug",
-                LEVELS.join(", ")
+                "RUST_LOG: invalid level `{directive}`: expected {levels} or, for this program \
+                 alone, {OWN}=debug"
             ));
         }
     }
-    text.parse().map_err(|error| format!("RUST_LOG: {error}; levels are {}", LEVELS.join(", ")))
+    text.parse().map_err(|error| format!("RUST_LOG: {error}; levels are {levels}"))
+}
+
+/// Reports whether a directive is a level, or has a target that can exist.
+fn is_sound(directive: &str) -> bool {
+    let target = directive.split(['=', '[', ':']).next().unwrap_or_default();
+    // The name of a crate in a target has no hyphen.
+    if target.contains('-') {
+        return false;
+    }
+    // A target with a level may name a crate that is not listed here.
+    let has_level = directive.contains(['=', '[']);
+    has_level || is_level(directive) || target == OWN || OTHERS.contains(&target)
+}
+
+/// Reports whether a text is a level: a word in any case, or a number.
+fn is_level(text: &str) -> bool {
+    match text.parse::<u8>() {
+        Ok(number) => usize::from(number) < LEVELS.len(),
+        Err(_) => LEVELS.contains(&text.to_lowercase().as_str()),
+    }
 }
 
 /// Reports whether an event may be logged. Below `info`, actix quotes headers that it cannot parse,
@@ -157,7 +185,8 @@ mod tests {
         ] {
             let chosen = chosen(text);
             assert_eq!(chosen.is_ok(), is_right, "{text}: {chosen:?}");
-            let names_levels = |error: String| error.contains("off, error, warn, info, debug, trace");
+            let names_levels =
+                |error: String| error.contains("off, error, warn, info, debug, trace");
             assert!(chosen.err().is_none_or(names_levels), "{text}");
         }
     }

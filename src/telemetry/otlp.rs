@@ -30,7 +30,8 @@ impl Traces {
         let Some(collector) = collector else { return Ok(Self(None)) };
         let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(Policy::none()).build();
         let client = client.map_err(|error| format!("traces: {error}"))?;
-        let sender = Sender { client, runtime: Handle::current(), has_failed: AtomicBool::new(false) };
+        let sender =
+            Sender { client, runtime: Handle::current(), has_failed: AtomicBool::new(false) };
         let exporter = SpanExporter::builder()
             .with_http()
             .with_http_client(sender)
@@ -40,9 +41,13 @@ impl Traces {
             .build()
             .map_err(|error| format!("traces: {error}"))?;
         let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
-        let resource = Resource::builder_empty().with_service_name(env!("CARGO_PKG_NAME")).with_attribute(version);
-        let provider =
-            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build();
+        let resource = Resource::builder_empty()
+            .with_service_name(env!("CARGO_PKG_NAME"))
+            .with_attribute(version);
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_resource(resource.build())
+            .build();
         global::set_tracer_provider(provider.clone());
         Ok(Self(Some(provider)))
     }
@@ -50,7 +55,8 @@ impl Traces {
     /// Sends the remaining spans and stops the export.
     pub async fn end(self) {
         let Some(provider) = self.0 else { return };
-        let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(TIMEOUT)).await;
+        let ended =
+            tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(TIMEOUT)).await;
         if !matches!(ended, Ok(Ok(()))) {
             tracing::warn!("the last traces could not be sent");
         }
@@ -70,18 +76,29 @@ struct Sender {
 impl HttpClient for Sender {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let sent = self.runtime.spawn(send(self.client.clone(), request)).await;
-        let answer = sent.map_err(HttpError::from).and_then(|answer| answer);
-        let has_failed = !answer.as_ref().is_ok_and(|answer| answer.status().is_success());
+        let answer = match sent {
+            Ok(answer) => answer,
+            Err(error) => Err(HttpError::from(error)),
+        };
+        let has_failed = match &answer {
+            Ok(answer) => !answer.status().is_success(),
+            Err(_) => true,
+        };
         // A series of failures is reported once, not with every batch.
         if has_failed && !self.has_failed.swap(has_failed, Ordering::Relaxed) {
-            tracing::warn!("traces do not reach the collector (--otlp-endpoint, SCIM_OTLP_ENDPOINT)");
+            tracing::warn!(
+                "traces do not reach the collector (--otlp-endpoint, SCIM_OTLP_ENDPOINT)"
+            );
         }
         self.has_failed.store(has_failed, Ordering::Relaxed);
         answer
     }
 }
 
-async fn send(client: reqwest::Client, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+async fn send(
+    client: reqwest::Client,
+    request: Request<Bytes>,
+) -> Result<Response<Bytes>, HttpError> {
     let answer = client.execute(request.try_into()?).await?;
     let status = answer.status();
     let mut response = Response::new(answer.bytes().await?);

@@ -93,11 +93,16 @@ struct Contents {
 
 impl Contents {
     fn read(files: &Files) -> Result<Self, Error> {
-        let certificate = fs::read(&files.certificate)
-            .map_err(|error| wrong(Part::Certificate, &files.certificate, error.to_string()))?;
-        let key =
-            fs::read_to_string(&files.key).map_err(|error| wrong(Part::Key, &files.key, error.to_string()))?.into();
-        Ok(Self { certificate, key })
+        let certificate = match fs::read(&files.certificate) {
+            Ok(certificate) => certificate,
+            Err(error) => {
+                return Err(wrong(Part::Certificate, &files.certificate, error.to_string()));
+            }
+        };
+        match fs::read_to_string(&files.key) {
+            Ok(key) => Ok(Self { certificate, key: key.into() }),
+            Err(error) => Err(wrong(Part::Key, &files.key, error.to_string())),
+        }
     }
 
     fn digest(&self) -> Vec<u8> {
@@ -109,21 +114,28 @@ impl Contents {
     }
 
     fn pair(&self, files: &Files) -> Result<Pair, Error> {
-        let chain = chain(&self.certificate).map_err(|why| wrong(Part::Certificate, &files.certificate, why))?;
+        let chain = chain(&self.certificate)
+            .map_err(|why| wrong(Part::Certificate, &files.certificate, why))?;
         let key = key(self.key.expose_secret()).map_err(|why| wrong(Part::Key, &files.key, why))?;
-        let key = default_provider().key_provider.load_private_key(key).map_err(|_| {
-            let why = "holds a key that cannot be used; RSA of 2048 to 8192 bits, ECDSA over P-256, P-384 or P-521, and Ed25519 can";
-            wrong(Part::Key, &files.key, why)
-        })?;
+        let Ok(key) = default_provider().key_provider.load_private_key(key) else {
+            return Err(wrong(Part::Key, &files.key, UNSUPPORTED));
+        };
         let certified = CertifiedKey::new(chain, key);
         match certified.keys_match() {
             Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
             Err(rustls::Error::InconsistentKeys(_)) => {
-                let why = format!("does not belong to the certificate in {}", files.certificate.display());
+                let why = format!(
+                    "does not belong to the certificate in {}",
+                    files.certificate.display()
+                );
                 return Err(wrong(Part::Key, &files.key, why));
             }
             Err(_) => {
-                return Err(wrong(Part::Certificate, &files.certificate, "its first certificate cannot be read"));
+                return Err(wrong(
+                    Part::Certificate,
+                    &files.certificate,
+                    "its first certificate cannot be read",
+                ));
             }
         }
         Ok(Pair { files: files.clone(), digest: self.digest(), certified: Arc::new(certified) })
@@ -135,24 +147,34 @@ fn wrong(part: Part, path: &Path, why: impl Into<String>) -> Error {
 }
 
 const DAMAGED: &str = "is cut short or damaged";
+const UNSUPPORTED: &str = "holds a key that cannot be used; use RSA of 2048 to 8192 bits, ECDSA \
+                           over P-256, P-384 or P-521, or Ed25519";
+const NO_CERTIFICATE: &str = "holds no certificate; a PEM file with `BEGIN CERTIFICATE` is needed";
+const NO_KEY: &str = "holds no private key; a PEM file with `BEGIN PRIVATE KEY` is needed";
+const ENCRYPTED: &str = "holds an encrypted key; a key without a passphrase is needed, in a file \
+                         that others cannot read";
 
 fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(text).collect::<Result<_, _>>().map_err(|_| DAMAGED)?;
-    if chain.is_empty() {
-        return Err("holds no certificate; a PEM file with `BEGIN CERTIFICATE` is needed");
+    let mut chain = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(text) {
+        chain.push(certificate.map_err(|_| DAMAGED)?);
     }
-    Ok(chain)
+    if chain.is_empty() { Err(NO_CERTIFICATE) } else { Ok(chain) }
 }
 
 fn key(text: &str) -> Result<PrivateKeyDer<'static>, &'static str> {
-    // An encrypted key is marked by its PKCS #8 label or, in the older format of OpenSSL, by a
-    // header line (RFC 1421 §4.6.1.1).
-    let is_encrypted =
-        |line: &str| line.starts_with("-----BEGIN ENCRYPTED") || line.starts_with("Proc-Type: 4,ENCRYPTED");
-    if text.lines().any(is_encrypted) {
-        return Err("holds an encrypted key; a key without a passphrase is needed, in a file that others cannot read");
+    if text.lines().any(is_encryption_mark) {
+        return Err(ENCRYPTED);
     }
-    let none = "holds no private key; a PEM file with `BEGIN PRIVATE KEY` is needed";
-    let why = |error| if matches!(error, pem::Error::NoItemsFound) { none } else { DAMAGED };
-    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(why)
+    match PrivateKeyDer::from_pem_slice(text.as_bytes()) {
+        Ok(key) => Ok(key),
+        Err(pem::Error::NoItemsFound) => Err(NO_KEY),
+        Err(_) => Err(DAMAGED),
+    }
+}
+
+/// Reports whether a line marks an encrypted key: the PKCS #8 label or, in the older format of
+/// OpenSSL, a header line (RFC 1421 §4.6.1.1).
+fn is_encryption_mark(line: &str) -> bool {
+    line.starts_with("-----BEGIN ENCRYPTED") || line.starts_with("Proc-Type: 4,ENCRYPTED")
 }

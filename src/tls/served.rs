@@ -50,7 +50,8 @@ impl Served {
     pub fn server_config(self: &Arc<Self>) -> Result<ServerConfig, rustls::Error> {
         let resolver = Arc::clone(self) as Arc<dyn ResolvesServerCert>;
         let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
-        Ok(builder.with_safe_default_protocol_versions()?.with_no_client_auth().with_cert_resolver(resolver))
+        let builder = builder.with_safe_default_protocol_versions()?;
+        Ok(builder.with_no_client_auth().with_cert_resolver(resolver))
     }
 
     /// Replaces the certificate, unless it is the same.
@@ -59,7 +60,7 @@ impl Served {
             return;
         }
         self.pair.store(Arc::new(pair));
-        tracing::info!("a new certificate is served, to every new connection");
+        tracing::info!("a new certificate is served to new connections");
         self.warn();
     }
 
@@ -73,9 +74,8 @@ impl Served {
     /// certificate, and their error messages do not reach the operator.
     fn warn(&self) {
         let pair = self.pair.load();
-        let Some(validity) = pair.certified.cert.first().and_then(|certificate| validity::of(certificate)) else {
-            return;
-        };
+        let Some(certificate) = pair.certified.cert.first() else { return };
+        let Some(validity) = validity::of(certificate) else { return };
         if let Some(doubt) = validity.doubt(self.clock.now()) {
             tracing::warn!("{}: the certificate {doubt}", pair.files.certificate.display());
         }
@@ -88,7 +88,11 @@ impl Served {
 /// certificate is therefore adopted when two reads in a row find the same contents, and an error is
 /// logged when two reads in a row fail. Each error is logged once.
 async fn watch(served: Weak<Served>, every: Duration) {
-    let (mut seen, mut mistakes, mut told) = (None, 0, None);
+    // Digest of a changed certificate that the last read found.
+    let mut seen = None;
+    // Number of failed reads in a row.
+    let mut failures = 0;
+    let mut logged_error = None;
     loop {
         tokio::time::sleep(every).await;
         let Some(served) = served.upgrade() else { return };
@@ -97,18 +101,22 @@ async fn watch(served: Weak<Served>, every: Duration) {
         let Ok(read) = tokio::task::spawn_blocking(move || pair.read_again()).await else { return };
         match read {
             Ok(new) => {
-                (mistakes, told) = (0, None);
+                failures = 0;
+                logged_error = None;
                 let digest = new.as_ref().map(|pair| pair.digest.clone());
-                if let Some(pair) = new.filter(|_| digest == seen) {
+                if let Some(pair) = new
+                    && digest == seen
+                {
                     served.adopt(pair);
                 }
                 seen = digest;
             }
             Err(error) => {
-                (seen, mistakes) = (None, mistakes + 1);
-                if mistakes >= 2 && told.as_ref() != Some(&error) {
-                    tracing::warn!("the certificate stays as it was: {error}");
-                    told = Some(error);
+                seen = None;
+                failures += 1;
+                if failures >= 2 && logged_error.as_ref() != Some(&error) {
+                    tracing::warn!("the certificate was not replaced: {error}");
+                    logged_error = Some(error);
                 }
             }
         }
@@ -158,7 +166,10 @@ mod tests {
     }
 
     fn write(folder: &TempDir, certificate: &str, key: &str) -> Files {
-        let files = Files { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
+        let files = Files {
+            certificate: folder.path().join("tls.crt"),
+            key: folder.path().join("tls.key"),
+        };
         fs::write(&files.certificate, certificate).unwrap();
         fs::write(&files.key, key).unwrap();
         files
@@ -173,7 +184,8 @@ mod tests {
     async fn a_mistake_is_told_once_and_what_is_half_written_not_at_all() {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
         let _logged = tracing::subscriber::set_default(subscriber);
         let folder = tempfile::tempdir().unwrap();
         let (first, second) = (pair(), pair());
@@ -203,7 +215,8 @@ mod tests {
             write(&folder, certificate, key);
             looks(10).await;
             let [line] = &*lines.take() else { panic!("one line: {why}") };
-            assert!(line.contains("WARN") && line.contains("the certificate stays as it was: "), "{line}");
+            assert!(line.contains("WARN"), "{line}");
+            assert!(line.contains("the certificate was not replaced: "), "{line}");
             assert!(line.contains(why), "{line}");
         }
         write(&folder, &second.0, &second.1);
@@ -211,8 +224,15 @@ mod tests {
         assert_eq!(lines.take(), Vec::<String>::new(), "it is what is served");
         write(&folder, &first.0, &second.1);
         looks(3).await;
-        assert_eq!(lines.take().len(), 1, "a mistake that was mended and made again is told again");
-        assert!(served.pair.load().digest == Pair::read(&write(&folder, &second.0, &second.1)).unwrap().digest);
+        assert_eq!(
+            lines.take().len(),
+            1,
+            "an error that was corrected and made again is logged again"
+        );
+        assert!(
+            served.pair.load().digest
+                == Pair::read(&write(&folder, &second.0, &second.1)).unwrap().digest
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,53 +24,73 @@ impl Validity {
         if now > self.not_after {
             return Some(format!("expired at {}Z, and clients refuse it", self.not_after));
         }
-        (now < self.not_before).then(|| format!("is not valid before {}Z, and clients refuse it", self.not_before))
+        if now < self.not_before {
+            let start = self.not_before;
+            return Some(format!("is not valid before {start}Z, and clients refuse it"));
+        }
+        None
     }
 }
 
 /// Returns the validity period of a DER-encoded certificate, if it can be found.
 pub(super) fn of(certificate: &[u8]) -> Option<Validity> {
-    let (_, certificate, _) = element(certificate)?;
-    let (_, fields, _) = element(certificate)?;
-    let (first, _, behind_first) = element(fields)?;
-    let serial_number = if first == VERSION { behind_first } else { fields };
-    let (_, _, signature) = element(serial_number)?;
-    let (_, _, issuer) = element(signature)?;
-    let (_, _, validity) = element(issuer)?;
-    let (_, validity, _) = element(validity)?;
-    let (tag, text, rest) = element(validity)?;
-    let not_before = time(tag, text)?;
-    let (tag, text, _) = element(rest)?;
-    Some(Validity { not_before, not_after: time(tag, text)? })
+    let certificate = Element::first(certificate)?.content;
+    let fields = Element::first(certificate)?.content;
+    let first = Element::first(fields)?;
+    let serial_number = if first.tag == VERSION { first.rest } else { fields };
+    let signature = Element::first(serial_number)?.rest;
+    let issuer = Element::first(signature)?.rest;
+    let validity = Element::first(issuer)?.rest;
+    let validity = Element::first(validity)?.content;
+    let not_before = Element::first(validity)?;
+    let not_after = Element::first(not_before.rest)?;
+    Some(Validity { not_before: not_before.time()?, not_after: not_after.time()? })
 }
 
-/// Splits off the first element: returns its tag, its content and the bytes after it.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&[tag, length], rest) = der.split_first_chunk()?;
-    let (length, rest) = match length {
-        ..=0x7f => (usize::from(length), rest),
-        // The low bits are the number of bytes that hold the length. Four are enough for a
-        // certificate.
-        0x81..=0x84 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
-            (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
+/// Element of DER, with the bytes after it.
+struct Element<'a> {
+    tag: u8,
+    content: &'a [u8],
+    rest: &'a [u8],
 }
 
-fn time(tag: u8, text: &[u8]) -> Option<DateTime> {
-    let text = std::str::from_utf8(text).ok()?;
-    let text = match tag {
-        // A year of two digits below 50 is in the 21st century (RFC 5280 §4.1.2.5.1).
-        UTC_TIME if text < "50" => format!("20{text}"),
-        UTC_TIME => format!("19{text}"),
-        GENERALIZED_TIME => text.to_owned(),
-        _ => return None,
-    };
-    DateTime::strptime("%Y%m%d%H%M%SZ", text).ok()
+impl<'a> Element<'a> {
+    /// Splits off the first element.
+    fn first(der: &'a [u8]) -> Option<Self> {
+        let (&[tag, length], rest) = der.split_first_chunk()?;
+        let (length, rest) = match length {
+            ..=0x7f => (usize::from(length), rest),
+            // The low bits are the number of bytes that hold the length. Four are enough for a
+            // certificate.
+            0x81..=0x84 => {
+                let (bytes, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
+                (big_endian(bytes), rest)
+            }
+            _ => return None,
+        };
+        let (content, rest) = rest.split_at_checked(length)?;
+        Some(Self { tag, content, rest })
+    }
+
+    fn time(&self) -> Option<DateTime> {
+        let text = std::str::from_utf8(self.content).ok()?;
+        let text = match self.tag {
+            // A year of two digits below 50 is in the 21st century (RFC 5280 §4.1.2.5.1).
+            UTC_TIME if text < "50" => format!("20{text}"),
+            UTC_TIME => format!("19{text}"),
+            GENERALIZED_TIME => text.to_owned(),
+            _ => return None,
+        };
+        DateTime::strptime("%Y%m%d%H%M%SZ", text).ok()
+    }
+}
+
+fn big_endian(bytes: &[u8]) -> usize {
+    let mut number = 0;
+    for byte in bytes {
+        number = number << 8 | usize::from(*byte);
+    }
+    number
 }
 
 #[cfg(test)]
@@ -82,7 +102,8 @@ mod tests {
 
     fn certificate(years: (i32, i32)) -> Vec<u8> {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        (params.not_before, params.not_after) = (date_time_ymd(years.0, 2, 3), date_time_ymd(years.1, 12, 31));
+        (params.not_before, params.not_after) =
+            (date_time_ymd(years.0, 2, 3), date_time_ymd(years.1, 12, 31));
         params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
     }
 
@@ -92,8 +113,16 @@ mod tests {
         for (years, now, doubt) in [
             ((2020, 2030), "2026-11-23T10:00:00Z", None),
             ((2020, 2026), "2026-12-31T00:00:00Z", None),
-            ((2020, 2026), "2026-12-31T00:00:01Z", Some("expired at 2026-12-31T00:00:00Z, and clients refuse it")),
-            ((1999, 2000), "2026-11-23T10:00:00Z", Some("expired at 2000-12-31T00:00:00Z, and clients refuse it")),
+            (
+                (2020, 2026),
+                "2026-12-31T00:00:01Z",
+                Some("expired at 2026-12-31T00:00:00Z, and clients refuse it"),
+            ),
+            (
+                (1999, 2000),
+                "2026-11-23T10:00:00Z",
+                Some("expired at 2000-12-31T00:00:00Z, and clients refuse it"),
+            ),
             (
                 (2027, 2051),
                 "2026-11-23T10:00:00Z",

@@ -72,7 +72,7 @@ async fn a_personio_that_is_right_is_told_to_be_right_with_few_requests_that_onl
         assert!(!short.out.contains(details) && ended.out.contains(details), "{details}: {}", short.out);
     }
     for part in [
-        "ok    token           the credential is accepted; the token is good for 24h;\n",
+        "ok    token           the credential is accepted; the token is valid for 24h;\n",
         "personio:persons:read",
         "ok    persons         300 persons can be read",
         "ok    employments     the employments of 20 persons (a sample) can be read\n",
@@ -132,7 +132,7 @@ async fn nothing_is_promised_where_nothing_would_be_served() {
     let report = report(&simulator, 1, &[]).await;
     let found = finding(&report, "serve");
     assert_eq!(found["outcome"], "fail", "{report:#}");
-    assert_eq!(found["what"], "nobody would be served as long as a step above fails");
+    assert_eq!(found["what"], "no user would be served, because a step above failed");
     let ended = check(&simulator, &[]).await;
     assert_eq!(ended.err, "personio-scim: the check failed: employments\n");
     assert_eq!(words(&ended.out).matches("would serve nothing").count(), 1, "{}", ended.out);
@@ -183,7 +183,14 @@ async fn what_is_wrong_is_named_with_what_to_change() {
         ),
         (Endpoint::Persons, Html(502), "persons", "fail", "answered 502", "Try again.".to_owned()),
         (Endpoint::Persons, WrongJson, "persons", "fail", "cannot be read", "nothing in between".to_owned()),
-        (Endpoint::Persons, Action::EmptyListing, "persons", "fail", "there are none", "choose the persons".to_owned()),
+        (
+            Endpoint::Persons,
+            Action::EmptyListing,
+            "persons",
+            "fail",
+            "Personio returns none",
+            "choose the persons".to_owned(),
+        ),
         (Endpoint::Persons, too_many, "persons", "fail", "limits the rate of requests", "try again later".to_owned()),
         (
             Endpoint::Employments,
@@ -382,8 +389,8 @@ async fn what_the_mapping_file_names_is_looked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_told_or_that_there_are_none() {
     for (options, part) in [
-        (Options::default(), "endpoints announce a limit; the lowest: 30 requests a second, bursts of 100"),
-        (Options { rate: None, ..Options::default() }, "Personio announces no limits"),
+        (Options::default(), "endpoints advertise a rate limit; the lowest: 30 requests a second, bursts of 100"),
+        (Options { rate: None, ..Options::default() }, "Personio advertises no rate limits"),
     ] {
         let simulator = Setup { options, ..Setup::persons(5) }.simulator();
         let report = report(&simulator, 0, &[]).await;

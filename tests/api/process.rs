@@ -388,7 +388,7 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
             &[],
             "(SCIM_LOG_FORMAT): invalid value `xml`: expected one of auto, text, json",
         ),
-        (&["serve"], &[("RUST_LOG", Some("verbose"))], "RUST_LOG: `verbose` is no level: write off, error, warn"),
+        (&["serve"], &[("RUST_LOG", Some("verbose"))], "RUST_LOG: invalid level `verbose`: expected off, error, warn"),
         (&["serve"], &[("RUST_LOG", Some("personio-scim=debug"))], "RUST_LOG: `personio-scim=debug`"),
         (&[], &[], "a command is required"),
         (
@@ -450,7 +450,7 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
             &[],
             "custom_attribute `cake`: its id `date_of_birth` is recognised as personal data",
         ),
-        (&["serve", "--config", &nowhere], &[], "client `okta`: networks: `nowhere` is no network"),
+        (&["serve", "--config", &nowhere], &[], "client `okta`: networks: invalid network `nowhere`"),
         (&["serve", "--config", &shared], &[], "is the same as the token of the client `okta`"),
         (
             &["serve", "--config", &shared],

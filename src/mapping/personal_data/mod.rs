@@ -28,7 +28,8 @@ pub fn is_personal(text: &str) -> bool {
     // `dateOfBirth` is split at its capital letters in a second attempt.
     let as_written = words(&plain, |_, _| false);
     let by_case = words(&plain, |last, next| last.is_lowercase() && next.is_uppercase());
-    VOCABULARY.names_personal(&as_written) || (by_case != as_written && VOCABULARY.names_personal(&by_case))
+    VOCABULARY.names_personal(&as_written)
+        || (by_case != as_written && VOCABULARY.names_personal(&by_case))
 }
 
 /// Words of all languages, indexed because each custom attribute of each person is checked.
@@ -43,7 +44,8 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::new);
 
 impl Vocabulary {
     fn new() -> Self {
-        let mut vocabulary = Self { words: HashSet::new(), texts: HashSet::new(), stems: HashMap::new() };
+        let mut vocabulary =
+            Self { words: HashSet::new(), texts: HashSet::new(), stems: HashMap::new() };
         for Language { words, stems, texts } in LANGUAGES {
             vocabulary.words.extend(*words);
             vocabulary.texts.extend(*texts);
@@ -72,7 +74,9 @@ impl Vocabulary {
     /// Reports whether `text` contains a stem for which `counts` returns true.
     fn has_stem(&self, text: &str, counts: fn(&str) -> bool) -> bool {
         for (start, letter) in text.char_indices() {
-            let (Some(stems), Some(rest)) = (self.stems.get(&letter), text.get(start..)) else { continue };
+            let (Some(stems), Some(rest)) = (self.stems.get(&letter), text.get(start..)) else {
+                continue;
+            };
             if stems.iter().any(|stem| counts(stem) && rest.starts_with(stem)) {
                 return true;
             }
@@ -97,11 +101,7 @@ fn without_harmless(words: &[String]) -> Vec<&str> {
     let mut left = Vec::with_capacity(words.len());
     let mut rest = words;
     while let Some((first, others)) = rest.split_first() {
-        let is_harmless = |count: &usize| {
-            let expression = rest.get(..*count).map(<[String]>::concat);
-            expression.is_some_and(|expression| HARMLESS_WORDS.contains(&expression.as_str()))
-        };
-        if let Some(count) = (1..=MAX_EXPRESSION_WORDS).find(is_harmless) {
+        if let Some(count) = harmless_words_at_start(rest) {
             rest = rest.get(count..).unwrap_or_default();
         } else {
             left.push(first.as_str());
@@ -109,6 +109,17 @@ fn without_harmless(words: &[String]) -> Vec<&str> {
         }
     }
     left
+}
+
+/// Returns the number of words in the harmless expression with which `words` begin, if they do.
+fn harmless_words_at_start(words: &[String]) -> Option<usize> {
+    for count in 1..=MAX_EXPRESSION_WORDS {
+        let expression = words.get(..count)?.concat();
+        if HARMLESS_WORDS.contains(&expression.as_str()) {
+            return Some(count);
+        }
+    }
+    None
 }
 
 /// Accented letters of Personio's languages, and their replacements.
@@ -179,8 +190,9 @@ fn words(text: &str, splits: fn(char, char) -> bool) -> Vec<String> {
 
 /// Reports whether the id, global id or label of a custom attribute names personal data.
 pub(crate) fn is_personal_attribute(attribute: &CustomAttribute) -> bool {
-    let seen = [Some(&attribute.id), attribute.global_id.as_ref(), attribute.label.as_ref()];
-    seen.into_iter().flatten().any(|text| is_personal(text))
+    let CustomAttribute { id, global_id, label, .. } = attribute;
+    let texts = [Some(id), global_id.as_ref(), label.as_ref()];
+    texts.into_iter().flatten().any(|text| is_personal(text))
 }
 
 #[cfg(test)]
@@ -299,7 +311,8 @@ mod tests {
     }
 
     /// Labels of attributes that hold personal data, by language.
-    const SPANISH: &str = "Fecha de nacimiento; fecha_nacimiento; FECHA DE NACIMIENTO; lugarNacimiento; Sexo; \
+    const SPANISH: &str = "Fecha de nacimiento; fecha_nacimiento; FECHA DE NACIMIENTO; \
+        lugarNacimiento; Sexo; \
         Género; Edad; Estado civil; Cónyuge; Número de hijos; Nacionalidad; Discapacidad; \
         Dirección; Dirección postal; Dirección particular; Domicilio; Calle; Código postal; \
         Teléfono móvil; Móvil; Correo personal; Salario bruto; salario_base; Sueldo; Nómina; \
@@ -307,7 +320,8 @@ mod tests {
         Número de la Seguridad Social; Pasaporte; Religión; Permiso de trabajo; \
         Tarjeta sanitaria; Baja médica; Motivo de baja; Motivo del despido; Alergias; \
         Contacto de emergencia; Grupo sanguíneo; Sindicato; Imagen de perfil; Foto";
-    const FRENCH: &str = "Date de naissance; date_naissance; DateNaissance; datedenaissance; Lieu de naissance; \
+    const FRENCH: &str = "Date de naissance; date_naissance; DateNaissance; datedenaissance; \
+        Lieu de naissance; \
         Sexe; Genre; Âge; État civil; Situation familiale; Conjoint; Nombre d'enfants; \
         Nationalité; Handicap; RQTH; Adresse personnelle; Domicile; Rue; Code postal; \
         Téléphone; Numéro de portable; E-mail personnel; Salaire annuel; Rémunération; \
@@ -316,7 +330,8 @@ mod tests {
         Permis de travail; Permis de conduire; Mutuelle; Arrêt maladie; Motif de départ; \
         Motif du licenciement; Personne à contacter; Contact d'urgence; Nom de jeune fille; \
         Religion; Groupe sanguin; Syndicat; Photo; Image de profil; Date de nai\u{301}ssance";
-    const ITALIAN: &str = "Data di nascita; data_nascita; Luogo di nascita; Sesso; Genere; Età; Fascia d'età; \
+    const ITALIAN: &str = "Data di nascita; data_nascita; Luogo di nascita; Sesso; Genere; Età; \
+        Fascia d'età; \
         Stato civile; Coniuge; Figli a carico; Nazionalità; Cittadinanza; Disabilità; \
         Invalidità; Indirizzo; Indirizzo di residenza; Residenza; Domicilio; CAP; \
         Codice postale; Telefono; Cellulare; E-mail personale; Stipendio; Stipendi; Salario; \
@@ -325,7 +340,8 @@ mod tests {
         Permesso di soggiorno; Patente; Malattia; Religione; Sindacato; \
         Motivo della cessazione; Motivo dimissioni; Contatto di emergenza; Gruppo sanguigno; \
         Immagine del profilo";
-    const DUTCH: &str = "Geboortedatum; geboorte_datum; Geboorteplaats; Verjaardag; Leeftijd; Geslacht; \
+    const DUTCH: &str = "Geboortedatum; geboorte_datum; Geboorteplaats; Verjaardag; Leeftijd; \
+        Geslacht; \
         Nationaliteit; Burgerlijke staat; Echtgenoot; Kinderen; Aantal kinderen; Adres; \
         Huisadres; Thuis-adres; Straat; Huisnummer; Postcode; Woonplaats; Telefoonnummer; \
         Mobiel; GSM; Privé e-mail; E-mail (privé); Salaris; Brutosalaris; Uurloon; Loonschaal; \
@@ -334,7 +350,8 @@ mod tests {
         Verblijfsvergunning; Zorgverzekering; Ziekte; Arbeidsongeschiktheid; Geloof; Vakbond; \
         Noodcontact; Pensioen; Reden van vertrek; Ontslagreden; Reden uit dienst; Bloedgroep; \
         Meisjesnaam; Pasfoto; Profielfoto";
-    const POLISH: &str = "Data urodzenia; data_urodzenia; Miejsce urodzenia; Urodziny; Płeć; PŁEĆ; Wiek; \
+    const POLISH: &str = "Data urodzenia; data_urodzenia; Miejsce urodzenia; Urodziny; Płeć; \
+        PŁEĆ; Wiek; \
         Stan cywilny; Małżonek; Dzieci; Liczba dzieci; Obywatelstwo; Narodowość; \
         Adres zamieszkania; adres_domowy; Miejsce zamieszkania; Ulica; Kod pocztowy; \
         Telefon komórkowy; Prywatny e-mail; Wynagrodzenie; Pensja; Stawka godzinowa; Premia; \
@@ -343,7 +360,8 @@ mod tests {
         Zezwolenie na pracę; Prawo jazdy; Niepełnosprawność; Wyznanie; Religia; Choroby; \
         Zwolnienie lekarskie; Związek zawodowy; Kontakt alarmowy; Nazwisko rodowe; Imię ojca; \
         Emerytura; Przyczyna odejścia; Powód rozwiązania umowy; Grupa krwi; Zdjęcie";
-    const PORTUGUESE: &str = "Data de nascimento; data_nascimento; Aniversário; Sexo; Género; Gênero; Idade; \
+    const PORTUGUESE: &str = "Data de nascimento; data_nascimento; Aniversário; Sexo; Género; \
+        Gênero; Idade; \
         Estado civil; Cônjuge; Filhos; Dependentes; Nacionalidade; Cidadania; Deficiência; \
         Endereço; Morada; Rua; CEP; Código postal; Telemóvel; Telefone; Celular; \
         E-mail pessoal; Salário; Vencimento base; Remuneração; Conta bancária; NIB; NIF; CPF; \
@@ -351,33 +369,41 @@ mod tests {
         Autorização de residência; Carta de condução; Plano de saúde; Doença; Religião; \
         Sindicato; Nome da mãe; Motivo da saída; Motivo do despedimento; Motivo da rescisão; \
         Contato de emergência; Tipo sanguíneo; Imagem de perfil";
-    const GERMAN: &str = "Vergutung; Staatsangehorigkeit; VERGÜTUNG; Vergu\u{308}tung; Straße; STRAẞE; Bild; \
+    const GERMAN: &str = "Vergutung; Staatsangehorigkeit; VERGÜTUNG; Vergu\u{308}tung; Straße; \
+        STRAẞE; Bild; \
         Profilbild; Passfoto; profile_picture; profilePic; Photos";
 
     /// Labels of attributes that hold no personal data, by language.
-    const HARMLESS_ENGLISH_AND_GERMAN: &str = "Team; Addressbook group; addressbookgroup; addressBookGroup; Address book group; \
+    const HARMLESS_ENGLISH_AND_GERMAN: &str = "Team; Addressbook group; addressbookgroup; \
+        addressBookGroup; Address book group; \
         Adressbuch-Gruppe; IP address; ipAddress; MAC-Adresse; Headphones; Wifi band; \
         Membership tier; Language; Manager; Stage; Package; Image type; Usage; Agenda; \
         Calendar; Kalender; Taxonomy; Passion; Sextant; Kindle serial; Bankettraum; Handywoman; \
         Salutation; Place; Direction; Plant";
-    const HARMLESS_SPANISH: &str = "Equipo; Departamento; Número de empleado; Puesto; Centro de coste; Oficina; Ubicación; \
+    const HARMLESS_SPANISH: &str = "Equipo; Departamento; Número de empleado; Puesto; \
+        Centro de coste; Oficina; Ubicación; \
         Turno; Responsable; Edificio; Planta; Idioma; Dirección general; Dirección comercial; \
         Nivel; Proyecto; Categoría profesional; Talla de camiseta; Fecha de alta; \
         Tipo de contrato; Conocimientos; Dirección IP; Denominación";
-    const HARMLESS_FRENCH: &str = "Équipe; Service; Matricule; Poste; Site; Bureau; Étage; Bâtiment; Langue; \
+    const HARMLESS_FRENCH: &str = "Équipe; Service; Matricule; Poste; Site; Bureau; Étage; \
+        Bâtiment; Langue; \
         Direction commerciale; Centre de coûts; Ordinateur portable; Badge; Télétravail; \
         Type de contrat; Connaissances; Reconnaissance; Date d'embauche; Carnet d'adresses; \
         Genre de contrat; Niveau; Adresse IP";
-    const HARMLESS_ITALIAN: &str = "Squadra; Reparto; Matricola; Mansione; Centro di costo; Ufficio; Sede; Turno di lavoro; \
+    const HARMLESS_ITALIAN: &str = "Squadra; Reparto; Matricola; Mansione; Centro di costo; \
+        Ufficio; Sede; Turno di lavoro; \
         Responsabile; Piano; Lingua; Livello; Data di assunzione; Tipo di contratto; \
         Denominazione; Taglia maglietta; Indirizzo IP";
-    const HARMLESS_DUTCH: &str = "Afdeling; Personeelsnummer; Functie; Kostenplaats; Kantoor; Vestiging; Ploeg; \
+    const HARMLESS_DUTCH: &str = "Afdeling; Personeelsnummer; Functie; Kostenplaats; Kantoor; \
+        Vestiging; Ploeg; \
         Leidinggevende; Verdieping; Taal; Niveau; Indiensttreding; Soort contract; Ballonnen; \
         Werkbelastingsgroep; IP-adres";
-    const HARMLESS_POLISH: &str = "Zespół; Dział; Numer pracownika; Stanowisko; Centrum kosztów; Biuro; Lokalizacja; \
+    const HARMLESS_POLISH: &str = "Zespół; Dział; Numer pracownika; Stanowisko; Centrum kosztów; \
+        Biuro; Lokalizacja; \
         Zmiana; Przełożony; Piętro; Język; Poziom; Data zatrudnienia; Rodzaj umowy; \
         Komórka organizacyjna; Praca zdalna (tak/nie); Adres IP";
-    const HARMLESS_PORTUGUESE: &str = "Equipa; Equipe; Número de funcionário; Cargo; Centro de custo; Escritório; Localização; \
+    const HARMLESS_PORTUGUESE: &str = "Equipa; Equipe; Número de funcionário; Cargo; \
+        Centro de custo; Escritório; Localização; \
         Gestor; Piso; Nível; Data de admissão; Tipo de contrato; Crescimento; \
         Direção comercial; Endereço IP";
 
@@ -408,9 +434,13 @@ mod tests {
 
     #[test]
     fn an_expression_is_harmless_only_as_whole_words() {
-        for text in
-            ["Membership address", "Address (IP address too)", "Home address", "Adressbuch und Adresse", "tipAddress"]
-        {
+        for text in [
+            "Membership address",
+            "Address (IP address too)",
+            "Home address",
+            "Adressbuch und Adresse",
+            "tipAddress",
+        ] {
             assert!(is_personal(text), "{text} was not recognised");
         }
     }
