@@ -2,7 +2,10 @@
 //! correct about the program and about other files, and that they describe everything that an
 //! operator can meet. `tests/api/commands.rs` tests their commands.
 
-#![expect(clippy::unwrap_used, reason = "a test that meets something unexpected fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets something unexpected fails by panicking"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,12 +28,19 @@ fn every_test_that_a_table_names_is_there() {
     for (document, heading, first_row, least) in TABLES {
         let text = fs::read_to_string(root.join(document)).unwrap();
         let section = text.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
-        let rows: Vec<&str> =
-            section.lines().filter(|line| line.starts_with("| ") && !line.starts_with(first_row)).collect();
+        let rows: Vec<&str> = section
+            .lines()
+            .filter(|line| line.starts_with("| ") && !line.starts_with(first_row))
+            .collect();
         assert!(rows.len() > least, "{document}: {rows:?}");
         for row in rows {
-            let names: Vec<&str> =
-                row.rsplit(" | ").next().unwrap().split('`').filter(|part| part.contains("::")).collect();
+            let names: Vec<&str> = row
+                .rsplit(" | ")
+                .next()
+                .unwrap()
+                .split('`')
+                .filter(|part| part.contains("::"))
+                .collect();
             assert!(!names.is_empty(), "{document}: this row names no test: {row}");
             names.iter().for_each(|name| is_there(root, name));
         }
@@ -58,8 +68,8 @@ fn every_test_that_a_page_about_a_client_names_is_there() {
 fn is_there(root: &Path, test: &str) {
     let (module, name) = test.rsplit_once("::").unwrap_or_default();
     let file = module.replace("::", "/");
-    let places =
-        ["tests/api", "tests", "src"].map(|folder| [format!("{folder}/{file}.rs"), format!("{folder}/{file}/mod.rs")]);
+    let places = ["tests/api", "tests", "src"]
+        .map(|folder| [format!("{folder}/{file}.rs"), format!("{folder}/{file}/mod.rs")]);
     let is_here = |place: &String| {
         let text = fs::read_to_string(root.join(place)).unwrap_or_default();
         text.contains(&format!("fn {name}("))
@@ -71,14 +81,17 @@ fn is_there(root: &Path, test: &str) {
 #[test]
 fn the_image_is_built_around_a_crate_that_has_every_target() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let [manifest, dockerfile] = ["Cargo.toml", "Dockerfile"].map(|file| fs::read_to_string(root.join(file)).unwrap());
+    let [manifest, dockerfile] =
+        ["Cargo.toml", "Dockerfile"].map(|file| fs::read_to_string(root.join(file)).unwrap());
     let benches = manifest.split("[[bench]]").skip(1).filter_map(|bench| bench.split('"').nth(1));
     let mut count = 0;
     for bench in benches {
         assert!(dockerfile.contains(&format!("benches/{bench}.rs")), "{bench} has no stub");
         count += 1;
     }
-    for example in manifest.split("[[example]]").skip(1).filter_map(|example| example.split('"').nth(3)) {
+    for example in
+        manifest.split("[[example]]").skip(1).filter_map(|example| example.split('"').nth(3))
+    {
         assert!(dockerfile.contains(example), "{example} has no stub");
         count += 1;
     }
@@ -96,7 +109,9 @@ fn every_setting_that_a_deployment_names_is_told() {
     for file in files.chain([root.join("Dockerfile")]) {
         let text = fs::read_to_string(&file).unwrap();
         let words = text.split(|char: char| !char.is_ascii_uppercase() && char != '_');
-        for setting in words.filter(|word| word.starts_with("SCIM_") || word.starts_with("PERSONIO_")) {
+        for setting in
+            words.filter(|word| word.starts_with("SCIM_") || word.starts_with("PERSONIO_"))
+        {
             assert!(told.contains(&format!("`{setting}`")), "{setting}, in {}", file.display());
             count += 1;
         }
@@ -108,7 +123,10 @@ fn every_setting_that_a_deployment_names_is_told() {
 fn the_readme_links_to_every_file_for_deployment() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let files: Vec<_> = fs::read_dir(root.join("deploy")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let files: Vec<_> = fs::read_dir(root.join("deploy"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert!(files.len() > 4, "{files:?}");
     for file in files {
         let link = format!("(deploy/{})", file.display());
@@ -122,12 +140,18 @@ fn documents() -> BTreeMap<PathBuf, String> {
     let mut paths: Vec<PathBuf> =
         ["README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(PathBuf::from).to_vec();
     for folder in ["docs", "docs/clients", "docs/decisions"] {
-        let files =
-            fs::read_dir(root.join(folder)).unwrap().map(|entry| Path::new(folder).join(entry.unwrap().file_name()));
-        paths.extend(files.filter(|file| file.extension().is_some_and(|extension| extension == "md")));
+        let files = fs::read_dir(root.join(folder))
+            .unwrap()
+            .map(|entry| Path::new(folder).join(entry.unwrap().file_name()));
+        paths.extend(
+            files.filter(|file| file.extension().is_some_and(|extension| extension == "md")),
+        );
     }
     assert!(paths.len() > 15, "{paths:?}");
-    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(root.join(path)).unwrap())).collect()
+    paths
+        .into_iter()
+        .map(|path| (path.clone(), fs::read_to_string(root.join(path)).unwrap()))
+        .collect()
 }
 
 /// Returns the text without fenced blocks.
@@ -162,11 +186,20 @@ fn code(text: &str) -> Vec<String> {
 /// Returns the anchors that GitHub makes of the headings of a page.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = prose(text);
-    let headings =
-        headings.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let headings = headings
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#').trim());
     let kept = |char: char| char.is_alphanumeric() || ['-', '_', ' '].contains(&char);
     headings
-        .map(|heading| heading.to_lowercase().chars().filter(|char| kept(*char)).collect::<String>().replace(' ', "-"))
+        .map(|heading| {
+            heading
+                .to_lowercase()
+                .chars()
+                .filter(|char| kept(*char))
+                .collect::<String>()
+                .replace(' ', "-")
+        })
         .collect()
 }
 
@@ -182,10 +215,19 @@ fn every_link_leads_somewhere() {
                 continue;
             }
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let target = if file.is_empty() { root.join(path) } else { root.join(path).parent().unwrap().join(file) };
+            let target = if file.is_empty() {
+                root.join(path)
+            } else {
+                root.join(path).parent().unwrap().join(file)
+            };
             assert!(target.exists(), "{}: {link}", path.display());
             let there = || anchors(&fs::read_to_string(&target).unwrap());
-            assert!(anchor.is_empty() || there().contains(anchor), "{}: {link}: {:?}", path.display(), there());
+            assert!(
+                anchor.is_empty() || there().contains(anchor),
+                "{}: {link}: {:?}",
+                path.display(),
+                there()
+            );
             count += 1;
         }
     }
@@ -197,9 +239,15 @@ fn every_link_leads_somewhere() {
 fn the_readme_leads_to_every_page() {
     let documents = documents();
     let readme = &documents[Path::new("README.md")];
-    assert!(readme.lines().count() <= 160, "README.md is for one's first minutes; what is longer belongs into docs/");
+    assert!(
+        readme.lines().count() <= 160,
+        "README.md is for one's first minutes; what is longer belongs into docs/"
+    );
     let decisions = &documents[Path::new("docs/decisions/README.md")];
-    for path in documents.keys().filter(|path| !["README.md", "CHANGELOG.md"].contains(&path.to_str().unwrap())) {
+    for path in documents
+        .keys()
+        .filter(|path| !["README.md", "CHANGELOG.md"].contains(&path.to_str().unwrap()))
+    {
         let is_decision = path.starts_with("docs/decisions") && !path.ends_with("README.md");
         let link = if is_decision { path.strip_prefix("docs/decisions").unwrap() } else { path };
         let index = if is_decision { decisions } else { readme };
@@ -223,13 +271,14 @@ fn every_module_and_file_that_a_document_for_developers_names_exists() {
             let is_file = ["src/", "tests/", "docs/", "scim-schemas/", "benches/", ".ci/"]
                 .iter()
                 .any(|folder| name.starts_with(folder));
-            let is_module =
-                name.contains("::") && name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_:".contains(&byte));
+            let is_module = name.contains("::")
+                && name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_:".contains(&byte));
             if is_file {
                 assert!(root.join(name).exists(), "{}: {name}", path.display());
             } else if is_module {
                 let module = format!("src/{}", name.replace("::", "/"));
-                let is_there_as_module = root.join(&module).is_dir() || root.join(format!("{module}.rs")).exists();
+                let is_there_as_module =
+                    root.join(&module).is_dir() || root.join(format!("{module}.rs")).exists();
                 if !is_there_as_module {
                     is_there(root, name);
                 }
@@ -272,7 +321,8 @@ fn known() -> (BTreeSet<String>, BTreeMap<String, BTreeSet<String>>) {
     }
     let args = Args::command();
     let named = |arg: &clap::Arg| Some(arg.get_env()?.to_str().unwrap().to_owned());
-    let variables = args.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(named).collect();
+    let variables =
+        args.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(named).collect();
     let mut flags = BTreeMap::new();
     add(&args, "", &mut flags);
     (variables, flags)
@@ -287,22 +337,36 @@ fn every_variable_and_every_flag_that_is_named_exists() {
         let words = text.split(|char: char| !char.is_ascii_uppercase() && char != '_');
         let ours = |word: &&str| word.starts_with("SCIM_") || word.starts_with("PERSONIO_");
         for name in words.filter(ours).filter(|word| !word.ends_with('_')) {
-            assert!(variables.contains(name) || FOREIGN_VARIABLES.contains(&name), "{}: {name}", path.display());
+            assert!(
+                variables.contains(name) || FOREIGN_VARIABLES.contains(&name),
+                "{}: {name}",
+                path.display()
+            );
             count += 1;
         }
         for code in code(&text) {
             let words: Vec<&str> = code.split([' ', '=', '`']).collect();
             if code.starts_with("--") {
                 let flag = words[0].to_owned();
-                assert!(any.contains(&flag) || FOREIGN_FLAGS.contains(&words[0]), "{}: {flag}", path.display());
+                assert!(
+                    any.contains(&flag) || FOREIGN_FLAGS.contains(&words[0]),
+                    "{}: {flag}",
+                    path.display()
+                );
                 count += 1;
             }
             let Some(at) = words.iter().position(|word| *word == "personio-scim") else { continue };
-            let command = words[at + 1..].iter().take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
+            let command = words[at + 1..]
+                .iter()
+                .take_while(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
             let command = command.copied().collect::<Vec<_>>().join(" ");
-            let has = flags.iter().filter(|(known, _)| command == **known || command.starts_with(&format!("{known} ")));
+            let has = flags.iter().filter(|(known, _)| {
+                command == **known || command.starts_with(&format!("{known} "))
+            });
             let Some((known, has)) = has.max_by_key(|(known, _)| known.len()) else { continue };
-            for flag in words[at + 1..].iter().filter(|word| word.starts_with("--") && word.len() > 2) {
+            for flag in
+                words[at + 1..].iter().filter(|word| word.starts_with("--") && word.len() > 2)
+            {
                 assert!(has.contains(*flag), "{}: `{code}`: {known} has no {flag}", path.display());
                 count += 1;
             }
@@ -313,24 +377,32 @@ fn every_variable_and_every_flag_that_is_named_exists() {
 
 /// Returns every route in the source of `server`.
 fn routes() -> BTreeSet<String> {
-    let source = ["mod.rs", "handlers/webhook.rs"]
-        .map(|file| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server").join(file)).unwrap());
+    let source = ["mod.rs", "handlers/webhook.rs"].map(|file| {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server").join(file))
+            .unwrap()
+    });
     let source = source.concat();
     let starts = ["resource(\"", "search(\"", "const SCIM_PATH: &str = \""];
-    let found = starts.iter().flat_map(|start| source.split(start).skip(1).map(|rest| rest.split('"').next().unwrap()));
+    let found = starts
+        .iter()
+        .flat_map(|start| source.split(start).skip(1).map(|rest| rest.split('"').next().unwrap()));
     found.filter(|route| !route.is_empty()).map(str::to_owned).collect()
 }
 
 /// Reports whether a path belongs to a route, which may have `{id}` for a segment.
 fn is_one(route: &str, path: &str) -> bool {
-    let (route, path): (Vec<&str>, Vec<&str>) = (route.split('/').collect(), path.split('/').collect());
-    let same = |(known, part): (&&str, &&str)| known == part || (known.starts_with('{') && !part.starts_with('.'));
+    let (route, path): (Vec<&str>, Vec<&str>) =
+        (route.split('/').collect(), path.split('/').collect());
+    let same = |(known, part): (&&str, &&str)| {
+        known == part || (known.starts_with('{') && !part.starts_with('.'))
+    };
     route.len() == path.len() && route.iter().zip(&path).all(same)
 }
 
 /// Paths that are not routes: of Personio's API, of a collector, of files, and of proxies, which
 /// add a path prefix.
-const FOREIGN_PATHS: &[&str] = &["/api/v1", "/v1/traces", "/v2", "/var/", "/etc/", "/run/", "/personio", "/64"];
+const FOREIGN_PATHS: &[&str] =
+    &["/api/v1", "/v1/traces", "/v2", "/var/", "/etc/", "/run/", "/personio", "/64"];
 
 #[test]
 fn every_route_is_told_and_every_route_that_is_told_exists() {
@@ -339,12 +411,17 @@ fn every_route_is_told_and_every_route_that_is_told_exists() {
     let mut told = BTreeSet::new();
     for (path, text) in documents() {
         for code in code(&text) {
-            let word = code.trim_start_matches("GET ").trim_start_matches("POST ").trim_start_matches('…');
-            if !word.starts_with('/') || word.contains(' ') || FOREIGN_PATHS.iter().any(|own| word.starts_with(own)) {
+            let word =
+                code.trim_start_matches("GET ").trim_start_matches("POST ").trim_start_matches('…');
+            if !word.starts_with('/')
+                || word.contains(' ')
+                || FOREIGN_PATHS.iter().any(|own| word.starts_with(own))
+            {
                 continue;
             }
             let word = word.split(['?', '#']).next().unwrap();
-            let route = word.strip_prefix("/scim/v2").filter(|rest| !rest.is_empty()).unwrap_or(word);
+            let route =
+                word.strip_prefix("/scim/v2").filter(|rest| !rest.is_empty()).unwrap_or(word);
             let found = routes.iter().find(|known| is_one(known, route));
             assert!(found.is_some(), "{}: `{code}` is no route: {routes:?}", path.display());
             told.extend(found.cloned());

@@ -4,7 +4,11 @@
 //! The source is parsed with `syn`. Tests inside `src/` are left out, because they may use what the
 //! code next to them must not use.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that meets something unexpected fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets something unexpected fails by panicking"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,11 +34,23 @@ const LAYERS: &[Layer] = &[
         must_not_use: &["actix_web", "tokio", "reqwest", "moka", "tracing", "arc_swap", "oauth2"],
     },
     Layer { module: "telemetry", may_use: &[], must_not_use: &["moka", "oauth2"] },
-    Layer { module: "connections", may_use: &[], must_not_use: &["reqwest", "moka", "oauth2", "serde_json"] },
+    Layer {
+        module: "connections",
+        may_use: &[],
+        must_not_use: &["reqwest", "moka", "oauth2", "serde_json"],
+    },
     Layer { module: "simulator", may_use: &[], must_not_use: &["reqwest", "moka", "oauth2"] },
-    Layer { module: "tls", may_use: &["clock"], must_not_use: &["actix_web", "reqwest", "moka", "oauth2"] },
+    Layer {
+        module: "tls",
+        may_use: &["clock"],
+        must_not_use: &["actix_web", "reqwest", "moka", "oauth2"],
+    },
     Layer { module: "auth", may_use: &["clock"], must_not_use: &["actix_web", "oauth2"] },
-    Layer { module: "personio", may_use: &["clock"], must_not_use: &["actix_web", "subtle", "arc_swap"] },
+    Layer {
+        module: "personio",
+        may_use: &["clock"],
+        must_not_use: &["actix_web", "subtle", "arc_swap"],
+    },
     Layer {
         module: "mapping",
         may_use: &["personio", "scim"],
@@ -86,7 +102,16 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "cli",
-        may_use: &["app", "clock", "config", "diagnostics", "directory", "scim", "simulator", "telemetry"],
+        may_use: &[
+            "app",
+            "clock",
+            "config",
+            "diagnostics",
+            "directory",
+            "scim",
+            "simulator",
+            "telemetry",
+        ],
         must_not_use: &["oauth2", "moka"],
     },
 ];
@@ -102,7 +127,11 @@ fn every_module_has_a_row_and_uses_only_the_rows_above_it() {
     let mut rows: Vec<&str> = Vec::new();
     for layer in LAYERS {
         for used in layer.may_use {
-            assert!(rows.contains(used), "{} may use {used}, which has no row above it", layer.module);
+            assert!(
+                rows.contains(used),
+                "{} may use {used}, which has no row above it",
+                layer.module
+            );
         }
         rows.push(layer.module);
     }
@@ -122,7 +151,9 @@ fn a_module_uses_only_the_modules_and_crates_of_its_row() {
                 faults.push(format!("{}: uses crate::{used}", file.display()));
             }
         }
-        for used in paths.first_words.iter().filter(|used| layer.must_not_use.contains(&used.as_str())) {
+        for used in
+            paths.first_words.iter().filter(|used| layer.must_not_use.contains(&used.as_str()))
+        {
             faults.push(format!("{}: uses {used}", file.display()));
         }
     }
@@ -134,15 +165,19 @@ fn only_config_and_telemetry_read_the_environment() {
     for file in source_files() {
         let reads = Paths::of(&parse(&file)).full.iter().any(|path| path.contains("env::var"));
         let allowed = matches!(top_module(&file).as_str(), "config" | "telemetry");
-        assert!(allowed || !reads, "{}: a setting that is read here has no flag and no check", file.display());
+        assert!(
+            allowed || !reads,
+            "{}: a setting that is read here has no flag and no check",
+            file.display()
+        );
     }
 }
 
 #[test]
 fn the_model_has_no_field_for_personal_data() {
     const PERSONAL: &[&str] = &[
-        "gender", "picture", "birth", "address", "phone", "salary", "iban", "bank", "tax", "reason", "hours",
-        "religion",
+        "gender", "picture", "birth", "address", "phone", "salary", "iban", "bank", "tax",
+        "reason", "hours", "religion",
     ];
     let mut fields = Fields::default();
     for file in source_files() {
@@ -150,10 +185,17 @@ fn the_model_has_no_field_for_personal_data() {
             fields.visit_file(&parse(&file));
         }
     }
-    assert!(fields.0.contains("preferred_name"), "the fields of Person are not found: {:?}", fields.0);
+    assert!(
+        fields.0.contains("preferred_name"),
+        "the fields of Person are not found: {:?}",
+        fields.0
+    );
     for field in &fields.0 {
         let word = PERSONAL.iter().find(|word| field.to_lowercase().contains(**word));
-        assert_eq!(word, None, "{field}: a value without a field is dropped while it is read; with one it can leave");
+        assert_eq!(
+            word, None,
+            "{field}: a value without a field is dropped while it is read; with one it can leave"
+        );
     }
 }
 
@@ -192,7 +234,9 @@ impl Paths {
                 words.push(path.ident.to_string());
                 self.add_use(&path.tree, &words);
             }
-            syn::UseTree::Group(group) => group.items.iter().for_each(|item| self.add_use(item, before)),
+            syn::UseTree::Group(group) => {
+                group.items.iter().for_each(|item| self.add_use(item, before))
+            }
             syn::UseTree::Name(name) => {
                 words.push(name.ident.to_string());
                 self.add(&words);
@@ -220,7 +264,8 @@ impl<'ast> Visit<'ast> for Paths {
     fn visit_path(&mut self, path: &'ast syn::Path) {
         // A path of one segment is a local name.
         if path.segments.len() > 1 {
-            let words: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+            let words: Vec<String> =
+                path.segments.iter().map(|segment| segment.ident.to_string()).collect();
             self.add(&words);
         }
         visit::visit_path(self, path);
@@ -236,7 +281,9 @@ impl<'ast> Visit<'ast> for Fields {
         self.0.extend(field.ident.as_ref().map(ToString::to_string));
         for attribute in &field.attrs {
             if let syn::Meta::List(list) = &attribute.meta {
-                self.0.extend(list.tokens.to_string().split('"').skip(1).step_by(2).map(str::to_owned));
+                self.0.extend(
+                    list.tokens.to_string().split('"').skip(1).step_by(2).map(str::to_owned),
+                );
             }
         }
     }
@@ -268,7 +315,8 @@ fn source_files() -> Vec<PathBuf> {
 }
 
 fn parse(path: &Path) -> syn::File {
-    syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    syn::parse_file(&fs::read_to_string(path).unwrap())
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// Returns the first part of a path below `src/`: the module of `lib.rs` that the file belongs to.

@@ -151,7 +151,11 @@ impl Application {
     ///
     /// # Errors
     /// Returns an error when an address cannot be bound or a part cannot be built.
-    pub fn build(config: Config, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Self, StartError> {
+    pub fn build(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        tuning: Tuning,
+    ) -> Result<Self, StartError> {
         let Config { personio, scim } = config;
         let open_files = connections::raise_limit();
         let upstream_files = personio.max_concurrency.saturating_add(OTHER_UPSTREAM_FILES);
@@ -280,8 +284,10 @@ impl ReadingSide {
         let locations = Locations::new(base_url);
         let attributes = scim.policy.served_attributes();
         let vocabulary = Arc::new(Vocabulary::new(&locations, scim.max_results, &attributes)?);
-        let state_file =
-            scim.state.as_ref().map(|state| StateFile::new(state.path.clone(), &state.key, &personio.client_id));
+        let state_file = scim
+            .state
+            .as_ref()
+            .map(|state| StateFile::new(state.path.clone(), &state.key, &personio.client_id));
         let client = client(personio, clock, tuning)?;
         let traffic = client.traffic().clone();
         let recency = Recency { recheck: scim.employment_recheck, trusted: scim.max_stale };
@@ -321,12 +327,17 @@ fn registry(limits: connections::Limits, access: &Access) -> Arc<Registry> {
 }
 
 /// Returns the callback that registers the metrics of parts that the endpoints do not know.
-fn register_parts(traffic: Traffic, connections: Arc<Registry>, open_files: OpenFiles) -> server::Register {
+fn register_parts(
+    traffic: Traffic,
+    connections: Arc<Registry>,
+    open_files: OpenFiles,
+) -> server::Register {
     Box::new(move |registry| {
         traffic.register(registry);
         connections.register(registry);
         open_files.register(registry);
-        let about = "Lines of the log that were dropped because standard error was not read in time";
+        let about =
+            "Lines of the log that were dropped because standard error was not read in time";
         registry.register("log_lines_dropped", about, dropped_lines());
     })
 }
@@ -342,7 +353,11 @@ fn freshness(scim: &config::Scim, tuning: Tuning) -> Freshness {
     }
 }
 
-fn client(personio: config::Personio, clock: &Arc<dyn Clock>, tuning: Tuning) -> Result<Client, StartError> {
+fn client(
+    personio: config::Personio,
+    clock: &Arc<dyn Clock>,
+    tuning: Tuning,
+) -> Result<Client, StartError> {
     let settings = Settings {
         base_url: personio.base_url,
         client_id: personio.client_id,
@@ -384,7 +399,10 @@ pub fn remedy(error: &io::Error) -> &'static str {
             "; another program listens there, perhaps a personio-scim that still runs: stop it, or \
              choose another port",
         ),
-        (io::ErrorKind::PermissionDenied, "; choose a port from 1024 on, or allow this program to use lower ones"),
+        (
+            io::ErrorKind::PermissionDenied,
+            "; choose a port from 1024 on, or allow this program to use lower ones",
+        ),
         (
             io::ErrorKind::AddrNotAvailable,
             "; this machine does not have this address: use 0.0.0.0 for all of its addresses",
@@ -399,7 +417,10 @@ pub fn remedy(error: &io::Error) -> &'static str {
 }
 
 /// Binds the address of a setting.
-fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+fn bind(
+    setting: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), StartError> {
     try_bind(address).map_err(|error| StartError::Listen { setting, address, error })
 }
 
@@ -411,7 +432,11 @@ fn try_bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 }
 
 /// Returns the limits on connections of clients, as far as the limit on open files allows.
-fn limits(scim: &config::Scim, open_files: OpenFiles, upstream_files: usize) -> connections::Limits {
+fn limits(
+    scim: &config::Scim,
+    open_files: OpenFiles,
+    upstream_files: usize,
+) -> connections::Limits {
     let reserved = RESERVED_CONNECTIONS.min(scim.max_connections.max(MIN_CONNECTIONS));
     let wanted = connections::Limits {
         known: scim.max_connections,

@@ -24,7 +24,11 @@ pub struct Reader {
 ///
 /// # Errors
 /// Returns an error when no HTTPS client can be built.
-pub fn survey(checking: Checking, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Survey, StartError> {
+pub fn survey(
+    checking: Checking,
+    clock: Arc<dyn Clock>,
+    tuning: Tuning,
+) -> Result<Survey, StartError> {
     let Checking { reading, max_results, credential, .. } = checking;
     let locations = Locations::new(&base_url(reading.public_url.as_str()));
     let client = client(reading.personio, &clock, tuning)?;
@@ -37,15 +41,25 @@ impl Reader {
     ///
     /// # Errors
     /// Returns an error when a schema document is invalid or no HTTPS client can be built.
-    pub fn new(reading: Reading, clock: Arc<dyn Clock>, tuning: Tuning) -> Result<Self, StartError> {
+    pub fn new(
+        reading: Reading,
+        clock: Arc<dyn Clock>,
+        tuning: Tuning,
+    ) -> Result<Self, StartError> {
         let locations = Locations::new(&base_url(reading.public_url.as_str()));
         let attributes = reading.policy.served_attributes();
         let vocabulary = Arc::new(Vocabulary::new(&locations, 0, &attributes)?);
         let client = client(reading.personio, &clock, tuning)?;
         // There are no records of an earlier load whose age could matter.
         let recency = Recency { recheck: Duration::ZERO, trusted: Duration::ZERO };
-        let source =
-            Source::new(client, reading.policy, Arc::clone(&vocabulary), locations, Arc::clone(&clock), recency);
+        let source = Source::new(
+            client,
+            reading.policy,
+            Arc::clone(&vocabulary),
+            locations,
+            Arc::clone(&clock),
+            recency,
+        );
         Ok(Self { source, vocabulary, max_change: MaxChange(reading.max_change), clock })
     }
 

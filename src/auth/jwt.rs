@@ -130,7 +130,13 @@ impl Issuer {
 
     /// Verifies the token. `seen` is the number of fetches of the keys before the request. The
     /// reason `Unknown` means that this issuer has not issued the token for this server.
-    pub(super) async fn check(&self, token: &str, keys: &Arc<Keys>, seen: u64, access: &Inner) -> Result<(), Refusal> {
+    pub(super) async fn check(
+        &self,
+        token: &str,
+        keys: &Arc<Keys>,
+        seen: u64,
+        access: &Inner,
+    ) -> Result<(), Refusal> {
         let header = decode_header(token).map_err(|_| Refusal::Unknown)?;
         // A recipient must refuse a token with critical header parameters that it does not
         // understand (RFC 7515 §4.1.11). This server understands none.

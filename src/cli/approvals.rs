@@ -178,7 +178,10 @@ pub(super) mod wire {
     /// Maximum size of a message in bytes: enough for a million users with a few words each.
     const MAX_BYTES: u64 = 256 << 20;
 
-    pub(crate) async fn read<T: DeserializeOwned>(stream: &mut UnixStream, wait: Duration) -> io::Result<T> {
+    pub(crate) async fn read<T: DeserializeOwned>(
+        stream: &mut UnixStream,
+        wait: Duration,
+    ) -> io::Result<T> {
         let mut bytes = Vec::new();
         timeout(wait, stream.take(MAX_BYTES).read_to_end(&mut bytes)).await??;
         Ok(serde_json::from_slice(&bytes)?)

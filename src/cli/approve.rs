@@ -32,7 +32,9 @@ pub(super) async fn run(args: &ApproveArgs) -> Result<(), Failure> {
     match exchange(pid, &Request::Approve(held.id)).await? {
         Answer::Published(users) => Ok(writeln!(out, "Published: {users} users are served.")?),
         Answer::NothingHeld => Ok(writeln!(out, "Nothing is held back any more.")?),
-        other @ (Answer::Held(_) | Answer::Another(_) | Answer::Failed(_)) => Err(unexpected(&other)),
+        other @ (Answer::Held(_) | Answer::Another(_) | Answer::Failed(_)) => {
+            Err(unexpected(&other))
+        }
     }
 }
 
@@ -81,7 +83,9 @@ fn other_change(id: &str) -> Failure {
 fn unexpected(answer: &Answer) -> Failure {
     match answer {
         Answer::Another(id) => other_change(id),
-        Answer::Failed(reason) => Failure::Failed(format!("the change could not be published: {reason}")),
+        Answer::Failed(reason) => {
+            Failure::Failed(format!("the change could not be published: {reason}"))
+        }
         Answer::Held(_) | Answer::NothingHeld | Answer::Published(_) => {
             Failure::Failed("the server sent an unexpected response".to_owned())
         }
@@ -132,15 +136,21 @@ mod tests {
     async fn server(answer: &str) -> (MockServer, String) {
         let server = MockServer::start().await;
         let answer = ResponseTemplate::new(503).set_body_raw(answer.to_owned(), "application/json");
-        Mock::given(method("GET")).and(path("/health/ready")).respond_with(answer).mount(&server).await;
+        Mock::given(method("GET"))
+            .and(path("/health/ready"))
+            .respond_with(answer)
+            .mount(&server)
+            .await;
         let address = format!("http://{}", server.address());
         (server, address)
     }
 
     #[tokio::test]
     async fn an_answer_without_a_process_is_not_acted_upon() {
-        let all = [Value::Null, json!(-1), json!(1_u64 << 32), json!(u64::MAX), json!("1"), json!(1.5)];
-        let mut answers: Vec<String> = all.into_iter().map(|pid| json!({"pid": pid}).to_string()).collect();
+        let all =
+            [Value::Null, json!(-1), json!(1_u64 << 32), json!(u64::MAX), json!("1"), json!(1.5)];
+        let mut answers: Vec<String> =
+            all.into_iter().map(|pid| json!({"pid": pid}).to_string()).collect();
         answers.extend(["", "null", "{\"id\": 1}", "<html>", "[1]"].map(str::to_owned));
         for answer in answers {
             let (_server, address) = server(&answer).await;
@@ -152,7 +162,10 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_is_not_there_is_named() {
         let failure = pid("http://127.0.0.1:1").await.unwrap_err().to_string();
-        assert!(failure.starts_with("http://127.0.0.1:1/health/ready does not answer"), "{failure}");
+        assert!(
+            failure.starts_with("http://127.0.0.1:1/health/ready does not answer"),
+            "{failure}"
+        );
     }
 
     #[tokio::test]

@@ -77,7 +77,10 @@ fn greet(
         writeln!(out, "  curl -sS -H 'Authorization: Bearer {token}' '{base_url}/{path}'")?;
     }
     if let Some(origin) = status_page {
-        writeln!(out, "\nOr open {origin}/status in a browser, with the token as password and any user name.")?;
+        writeln!(
+            out,
+            "\nOr open {origin}/status in a browser, with the token as password and any user name."
+        )?;
     }
     writeln!(out, "\nStop it with Ctrl-C.")?;
     out.flush()

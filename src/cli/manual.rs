@@ -29,7 +29,8 @@ pub(super) fn man(args: &ManArgs) -> Result<(), Failure> {
     let command = Args::command().name(NAME);
     if let Some(folder) = &args.dir {
         let written = clap_mangen::generate_to(command, folder);
-        return written.map_err(|error| Failure::Usage(format!("--dir: {}: {error}", folder.display())));
+        return written
+            .map_err(|error| Failure::Usage(format!("--dir: {}: {error}", folder.display())));
     }
     let mut page = Vec::new();
     Man::new(command).render(&mut page)?;

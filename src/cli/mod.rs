@@ -147,7 +147,11 @@ fn hangup_signal() -> Result<Hangups, Failure> {
 /// Reloads the settings at each SIGHUP, from the same sources as at the start. Returns when the
 /// terminal that the log goes to is closed: the system sends the same signal then, and the server
 /// would run unattended.
-async fn keep_rereading(mut hangups: Hangups, live: Live, read: impl Fn() -> Result<Config, config::Error>) {
+async fn keep_rereading(
+    mut hangups: Hangups,
+    live: Live,
+    read: impl Fn() -> Result<Config, config::Error>,
+) {
     loop {
         if hangups.signal.recv().await.is_none() {
             return std::future::pending().await;

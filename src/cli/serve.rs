@@ -5,7 +5,9 @@ use std::sync::Arc;
 use clap::ArgMatches;
 
 use crate::app::{Application, Tuning};
-use crate::cli::{Failure, approval_signal, hangup_signal, keep_rereading, pass_on, start_logs, stop_signal};
+use crate::cli::{
+    Failure, approval_signal, hangup_signal, keep_rereading, pass_on, start_logs, stop_signal,
+};
 use crate::clock::SystemClock;
 use crate::config::{Config, ServeArgs};
 

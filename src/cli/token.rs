@@ -45,7 +45,8 @@ fn hash(output: TokenOutput) -> Result<(), Failure> {
         return Err(Failure::Usage(problem));
     }
     if text.len() as u64 > MAX_INPUT_BYTES {
-        let problem = format!("standard input is longer than {MAX_INPUT_BYTES} bytes: expected one token");
+        let problem =
+            format!("standard input is longer than {MAX_INPUT_BYTES} bytes: expected one token");
         return Err(Failure::Usage(problem));
     }
     // The token is read as the server reads it from a file: without line break, quotes and
@@ -91,6 +92,9 @@ mod tests {
     #[test]
     fn the_hash_is_that_of_the_standard() {
         // Example of one block in FIPS 180-4.
-        assert_eq!(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            sha256("abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 }

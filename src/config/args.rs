@@ -43,7 +43,12 @@ pub(super) struct PersonioArgs {
     #[arg(long, env = "PERSONIO_CLIENT_SECRET_FILE", value_name = "FILE")]
     personio_client_secret_file: Option<String>,
     /// Base URL of the Personio API; plain http only to this machine
-    #[arg(long, env = "PERSONIO_BASE_URL", value_name = "URL", default_value = "https://api.personio.de")]
+    #[arg(
+        long,
+        env = "PERSONIO_BASE_URL",
+        value_name = "URL",
+        default_value = "https://api.personio.de"
+    )]
     pub(super) personio_base_url: String,
     /// Name of this program in requests to Personio (X-Personio-App-ID)
     #[arg(long, env = "PERSONIO_APP_ID", value_name = "NAME", default_value = "PERSONIO_SCIM")]
@@ -126,7 +131,12 @@ pub(super) struct ScimArgs {
     pub(super) max_connections: String,
     /// Maximum number of open connections from one address that have not presented a valid token;
     /// trusted proxies have no such limit
-    #[arg(long, env = "SCIM_MAX_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", default_value = "256")]
+    #[arg(
+        long,
+        env = "SCIM_MAX_CONNECTIONS_PER_ADDRESS",
+        value_name = "NUMBER",
+        default_value = "256"
+    )]
     pub(super) max_connections_per_address: String,
     /// Maximum length of a filter, in bytes
     #[arg(long, env = "SCIM_MAX_FILTER_LENGTH", value_name = "BYTES", default_value = "10240")]

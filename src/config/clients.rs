@@ -61,7 +61,10 @@ impl Unquoted {
 
 /// Date or time, with or without quotes.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "expires: expected a date or a time with its offset, for example 2027-12-31")]
+#[serde(
+    untagged,
+    expecting = "expires: expected a date or a time with its offset, for example 2027-12-31"
+)]
 enum Expiry {
     Moment(Datetime),
     Text(String),
@@ -74,12 +77,16 @@ pub(super) fn rules(
     trusted_proxies: &[String],
 ) -> Result<Rules, String> {
     let mut names = HashSet::new();
-    let trusted_proxies = Networks::named(trusted_proxies).map_err(|error| format!("trusted_proxies: {error}"))?;
+    let trusted_proxies =
+        Networks::named(trusted_proxies).map_err(|error| format!("trusted_proxies: {error}"))?;
     let mut rules = Rules { trusted_proxies, ..Rules::default() };
     for table in clients {
         let client = client(table)?;
         if let Some(other) = client_with(&rules, &client.token) {
-            return Err(format!("client `{}`: it has the same token as `{}`", client.caller, other.caller));
+            return Err(format!(
+                "client `{}`: it has the same token as `{}`",
+                client.caller, other.caller
+            ));
         }
         taken(&mut names, "client", &client.caller)?;
         rules.clients.push(client);
@@ -103,10 +110,15 @@ pub(super) fn with_tokens(
         let caller = Caller::named(SIMPLE).map_err(|error| error.to_string())?;
         let token = token_of(bearer);
         if let Some(other) = client_with(&rules, &token) {
-            return Err(format!("{BEARER_TOKEN} is the same as the token of the client `{}`", other.caller));
+            return Err(format!(
+                "{BEARER_TOKEN} is the same as the token of the client `{}`",
+                other.caller
+            ));
         }
         if has_name(&rules, &caller) {
-            return Err(format!("the name `{SIMPLE}` is that of the client with {BEARER_TOKEN}: choose another one"));
+            return Err(format!(
+                "the name `{SIMPLE}` is that of the client with {BEARER_TOKEN}: choose another one"
+            ));
         }
         rules.clients.push(Client::simple(caller, token));
     }
@@ -180,7 +192,8 @@ fn issuer(table: IssuerTable) -> Result<Issuer, String> {
     let IssuerTable { name, issuer, audience, jwks_url, scope, algorithms, networks } = table;
     let caller = Caller::named(&name).map_err(|error| format!("issuer `{name}`: {error}"))?;
     let place = format!("issuer `{caller}`");
-    let texts = [("issuer", Some(&issuer)), ("audience", Some(&audience)), ("scope", scope.as_ref())];
+    let texts =
+        [("issuer", Some(&issuer)), ("audience", Some(&audience)), ("scope", scope.as_ref())];
     for (key, text) in texts {
         if text.is_some_and(|text| text.trim().is_empty()) {
             return Err(format!("{place}: {key} is empty"));
@@ -305,9 +318,15 @@ mod tests {
             ("12:00:00", None),
             ("2027", None),
         ] {
-            let parsed = parse(&format!("[[client]]\nname = \"x\"\ntoken = \"{SECRET}\"\nexpires = {text}\n"));
+            let parsed = parse(&format!(
+                "[[client]]\nname = \"x\"\ntoken = \"{SECRET}\"\nexpires = {text}\n"
+            ));
             match expected {
-                Some(expected) => assert_eq!(parsed.unwrap().rules.clients[0].expires, expected.parse().ok(), "{text}"),
+                Some(expected) => assert_eq!(
+                    parsed.unwrap().rules.clients[0].expires,
+                    expected.parse().ok(),
+                    "{text}"
+                ),
                 None => assert!(parsed.unwrap_err().contains("for example 2027-12-31"), "{text}"),
             }
         }
@@ -317,35 +336,68 @@ mod tests {
     fn a_mistake_is_named_and_a_token_is_not() {
         let client = |lines: &str| format!("[[client]]\nname = \"okta\"\n{lines}\n");
         let issuer = |lines: &str| {
-            let url = if lines.contains("jwks_url") { "" } else { "jwks_url = \"https://x.example/keys\"\n" };
-            format!("[[issuer]]\nname = \"entra\"\nissuer = \"x\"\naudience = \"y\"\n{url}{lines}\n")
+            let url = if lines.contains("jwks_url") {
+                ""
+            } else {
+                "jwks_url = \"https://x.example/keys\"\n"
+            };
+            format!(
+                "[[issuer]]\nname = \"entra\"\nissuer = \"x\"\naudience = \"y\"\n{url}{lines}\n"
+            )
         };
         let token = format!("token = \"{SECRET}\"");
         let hash = format!("token_sha256 = \"{HASH}\"");
         let other = format!("[[client]]\nname = \"other\"\n{hash}\n");
         for (text, part) in [
             (client(""), "client `okta`: give either its token or its token_sha256"),
-            (client(&format!("{token}\n{hash}")), "client `okta`: give either its token or its token_sha256"),
+            (
+                client(&format!("{token}\n{hash}")),
+                "client `okta`: give either its token or its token_sha256",
+            ),
             (client("token = \"too-secret\""), "client `okta`: token is shorter than 16"),
-            (client("token = \"a secret of a client\""), "client `okta`: token has characters that cannot be sent"),
+            (
+                client("token = \"a secret of a client\""),
+                "client `okta`: token has characters that cannot be sent",
+            ),
             (client("token = 1234567890123456"), "client `okta`: token must be a text"),
             (client("token = [\"a-secret-of-a-client\"]"), "client `okta`: token must be a text"),
             (client("token = a-secret-of-a-client"), "line 3"),
-            (client("token_sha256 = \"a-secret-of-a-client\""), "client `okta`: token_sha256 is not 64"),
+            (
+                client("token_sha256 = \"a-secret-of-a-client\""),
+                "client `okta`: token_sha256 is not 64",
+            ),
             (client("token_sha256 = 1"), "client `okta`: token_sha256 is not 64"),
             (client(&format!("{token}\nnetworks = []")), "client `okta`: networks is empty"),
-            (client(&format!("{token}\nnetworks = [\"10.0.0.1/8\"]")), "client `okta`: networks: `10.0.0.1/8` is an"),
+            (
+                client(&format!("{token}\nnetworks = [\"10.0.0.1/8\"]")),
+                "client `okta`: networks: `10.0.0.1/8` is an",
+            ),
             (client(&format!("{token}\nnetwork = [\"::1\"]")), "unknown field `network`"),
             (client(&token).replace("okta", "o kta"), "client `o kta`: a name has"),
             (client(&token).replace("okta", ""), "client ``: a name has"),
             (client(&token).replace("okta", &"o".repeat(65)), "a name has 1 to 64"),
             (client(&token) + &client(&hash), "client `okta`: this name is taken"),
             (client(&hash) + &other, "client `other`: it has the same token as `okta`"),
-            (client("token = \"0123456789abcdef\"") + &other, "client `other`: it has the same token as `okta`"),
-            (client(&token) + &issuer("").replace("entra", "okta"), "issuer `okta`: this name is taken"),
-            ("trusted_proxies = [\"proxy\"]".to_owned(), "trusted_proxies: invalid network `proxy`"),
-            (issuer("jwks_url = \"http://x.example/keys\""), "issuer `entra`: jwks_url: plain http"),
-            (issuer("jwks_url = \"x.example/keys\""), "issuer `entra`: jwks_url: invalid URL `x.example/keys`"),
+            (
+                client("token = \"0123456789abcdef\"") + &other,
+                "client `other`: it has the same token as `okta`",
+            ),
+            (
+                client(&token) + &issuer("").replace("entra", "okta"),
+                "issuer `okta`: this name is taken",
+            ),
+            (
+                "trusted_proxies = [\"proxy\"]".to_owned(),
+                "trusted_proxies: invalid network `proxy`",
+            ),
+            (
+                issuer("jwks_url = \"http://x.example/keys\""),
+                "issuer `entra`: jwks_url: plain http",
+            ),
+            (
+                issuer("jwks_url = \"x.example/keys\""),
+                "issuer `entra`: jwks_url: invalid URL `x.example/keys`",
+            ),
             (issuer("algorithms = []"), "issuer `entra`: algorithms is empty"),
             (issuer("algorithms = [\"none\"]"), "unknown variant `none`"),
             (issuer("algorithms = [\"HS256\"]"), "unknown variant `HS256`"),
@@ -365,28 +417,49 @@ mod tests {
 
     #[test]
     fn no_two_tokens_are_the_same() {
-        let file = || parse(&format!("[[client]]\nname = \"okta\"\ntoken = \"{SECRET}\"\n")).unwrap().rules;
+        let file = || {
+            parse(&format!("[[client]]\nname = \"okta\"\ntoken = \"{SECRET}\"\n")).unwrap().rules
+        };
         let secret = |text: &str| SecretString::from(text);
         let (own, webhook) = (secret("0123456789abcdef"), secret("fedcba9876543210"));
         for (bearer, webhook, expected) in [
             (None, None, Ok(1)),
             (Some(&own), Some(&webhook), Ok(2)),
             (None, Some(&own), Ok(1)),
-            (Some(&secret(SECRET)), None, Err("(SCIM_BEARER_TOKEN) is the same as the token of the client `okta`")),
-            (Some(&own), Some(&own), Err("(SCIM_WEBHOOK_TOKEN) is the same as --bearer-token (SCIM_BEARER_TOKEN)")),
-            (None, Some(&secret(SECRET)), Err("(SCIM_WEBHOOK_TOKEN) is the same as the token of the client `okta`")),
+            (
+                Some(&secret(SECRET)),
+                None,
+                Err("(SCIM_BEARER_TOKEN) is the same as the token of the client `okta`"),
+            ),
+            (
+                Some(&own),
+                Some(&own),
+                Err("(SCIM_WEBHOOK_TOKEN) is the same as --bearer-token (SCIM_BEARER_TOKEN)"),
+            ),
+            (
+                None,
+                Some(&secret(SECRET)),
+                Err("(SCIM_WEBHOOK_TOKEN) is the same as the token of the client `okta`"),
+            ),
         ] {
             match (with_tokens(file(), bearer, webhook), expected) {
                 (Ok(rules), Ok(clients)) => {
                     assert_eq!(rules.clients.len(), clients);
                     assert_eq!(rules.webhook_token.is_some(), webhook.is_some());
                 }
-                (Err(error), Err(part)) => assert!(error.contains(part) && !error.contains(SECRET), "{error}"),
+                (Err(error), Err(part)) => {
+                    assert!(error.contains(part) && !error.contains(SECRET), "{error}")
+                }
                 (found, _) => panic!("{expected:?}: {found:?}"),
             }
         }
-        let named = parse(&format!("[[client]]\nname = \"client\"\ntoken = \"{SECRET}\"\n")).unwrap().rules;
+        let named =
+            parse(&format!("[[client]]\nname = \"client\"\ntoken = \"{SECRET}\"\n")).unwrap().rules;
         assert!(with_tokens(named.clone(), None, None).is_ok());
-        assert!(with_tokens(named, Some(&own), None).unwrap_err().contains("the name `client` is that of"));
+        assert!(
+            with_tokens(named, Some(&own), None)
+                .unwrap_err()
+                .contains("the name `client` is that of")
+        );
     }
 }

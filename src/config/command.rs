@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::config::args::{
-    ApproveArgs, CompletionsArgs, DemoArgs, HealthcheckArgs, ManArgs, ServeArgs, SimulatorArgs, TokenArgs,
+    ApproveArgs, CompletionsArgs, DemoArgs, HealthcheckArgs, ManArgs, ServeArgs, SimulatorArgs,
+    TokenArgs,
 };
 use crate::config::examples;
 use crate::config::parse_args::{CheckArgs, ExportArgs};

@@ -62,7 +62,10 @@ pub(super) fn of_file(policy: &Policy, rules: &Rules) -> Vec<Told> {
     let proxies = rules.trusted_proxies.to_string();
     let proxies = if proxies.is_empty() { None } else { Some(proxies) };
     let mut settings = vec![
-        of_key("active_before_start_days", policy.active_before_start_days.map(|days| days.to_string())),
+        of_key(
+            "active_before_start_days",
+            policy.active_before_start_days.map(|days| days.to_string()),
+        ),
         of_key("active_until", policy.active_until.map(|date| date.word().to_owned())),
         Told {
             flag: "time_zone".to_owned(),
@@ -123,7 +126,9 @@ mod tests {
     fn told<A: Args>(name: &str) -> Vec<(String, Option<String>)> {
         let command = A::augment_args(Command::default());
         let flags: Vec<&str> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
-        let text = |flag: &&str| if ["persons", "seed"].contains(flag) { "7".to_owned() } else { VALUE.to_owned() };
+        let text = |flag: &&str| {
+            if ["persons", "seed"].contains(flag) { "7".to_owned() } else { VALUE.to_owned() }
+        };
         let given = flags.iter().map(|flag| format!("--{flag}={}", text(flag)));
         let words = ["personio-scim".to_owned(), name.to_owned()].into_iter().chain(given);
         let matches = config::Args::command().try_get_matches_from(words).unwrap();
@@ -156,7 +161,9 @@ mod tests {
             ..Policy::default()
         };
         let told = of_file(&policy, &Rules::default());
-        for (key, value) in [("active_before_start_days", "14"), ("active_until", "last_working_day")] {
+        for (key, value) in
+            [("active_before_start_days", "14"), ("active_until", "last_working_day")]
+        {
             let found = told.iter().find(|told| told.flag == key).unwrap();
             assert_eq!((found.value.as_deref(), found.is_chosen), (Some(value), true), "{key}");
         }
@@ -164,9 +171,13 @@ mod tests {
 
     #[test]
     fn what_nobody_has_chosen_is_told_as_such() {
-        let matches = config::Args::command().try_get_matches_from(["personio-scim", "demo", "--config="]).unwrap();
+        let matches = config::Args::command()
+            .try_get_matches_from(["personio-scim", "demo", "--config="])
+            .unwrap();
         let told = settings::<DemoArgs>(matches.subcommand_matches("demo").unwrap());
-        for (flag, value) in [("--status-page", Some("on")), ("--config", None), ("--state-key", None)] {
+        for (flag, value) in
+            [("--status-page", Some("on")), ("--config", None), ("--state-key", None)]
+        {
             let found = told.iter().find(|told| told.flag == flag).unwrap();
             assert_eq!((found.value.as_deref(), found.is_chosen), (value, false), "{flag}");
         }

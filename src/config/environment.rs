@@ -12,7 +12,8 @@ use crate::config::{Args, Error};
 
 /// Returns the command without the variables that are empty, in all its subcommands.
 pub(super) fn without_empty_variables(command: Command) -> Command {
-    let command = command.mut_args(|arg| if has_empty_variable(&arg) { arg.env(None::<&'static str>) } else { arg });
+    let command = command
+        .mut_args(|arg| if has_empty_variable(&arg) { arg.env(None::<&'static str>) } else { arg });
     command.mut_subcommands(without_empty_variables)
 }
 
@@ -47,7 +48,9 @@ pub(super) fn refuse_unknown() -> Result<(), Error> {
     }
     if unknown == ["SCIM_OTLP_ENDPOINT"] {
         let name = "SCIM_OTLP_ENDPOINT";
-        return Err(Error(format!("{name} is set, but this program is built without the feature otlp")));
+        return Err(Error(format!(
+            "{name} is set, but this program is built without the feature otlp"
+        )));
     }
     let args = Args::command();
     let known = suggestion::variables(&args);
@@ -59,7 +62,8 @@ pub(super) fn refuse_unknown() -> Result<(), Error> {
         });
     }
     let named = named.join(", ");
-    let (variables, them) = if unknown.len() == 1 { ("variable", "it") } else { ("variables", "them") };
+    let (variables, them) =
+        if unknown.len() == 1 { ("variable", "it") } else { ("variables", "them") };
     Err(Error(format!(
         "unknown {variables} {named}: unset {them}, or see `personio-scim serve --help` for all \
          names"
@@ -122,6 +126,9 @@ mod tests {
             let value = if name == "PERSONIO_SCIM_PORT" { "tcp://10.0.0.1:8080" } else { "8080" };
             (name.to_owned(), value.to_owned())
         });
-        assert_eq!(unknown(variables.into_iter()), ["SCIM_PORT", "SCIM_MAXSTALE", "PERSONIO_SECRET"]);
+        assert_eq!(
+            unknown(variables.into_iter()),
+            ["SCIM_PORT", "SCIM_MAXSTALE", "PERSONIO_SECRET"]
+        );
     }
 }

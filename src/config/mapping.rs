@@ -19,8 +19,14 @@ use crate::scim;
 use crate::scim::AttributeType;
 
 /// Keys that belong above all tables. Below a table, TOML reads them as keys of that table.
-const KEYS_ABOVE_TABLES: &[&str] =
-    &["active_before_start_days", "active_until", "time_zone", "employee_number", "division", "trusted_proxies"];
+const KEYS_ABOVE_TABLES: &[&str] = &[
+    "active_before_start_days",
+    "active_until",
+    "time_zone",
+    "employee_number",
+    "division",
+    "trusted_proxies",
+];
 /// Keys that belong to one table only, with the heading of that table.
 const KEYS_OF_TABLES: &[(&str, &str)] = &[
     ("require", "[users]"),
@@ -71,7 +77,9 @@ where
         type Value = Vec<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("tables of which there may be several: two brackets, for example `[[client]]`")
+            f.write_str(
+                "tables of which there may be several: two brackets, for example `[[client]]`",
+            )
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut tables: A) -> Result<Vec<T>, A::Error> {
@@ -286,7 +294,9 @@ fn custom(attribute: Attribute, names: &mut HashSet<String>) -> Result<Custom, S
     let id = match (id, global_id) {
         (Some(id), None) | (None, Some(id)) if !id.trim().is_empty() => id,
         _ => {
-            return Err(format!("custom_attribute `{name}`: give either its id or its global_id in Personio"));
+            return Err(format!(
+                "custom_attribute `{name}`: give either its id or its global_id in Personio"
+            ));
         }
     };
     refuse_personal(&format!("custom_attribute `{name}`: its id"), &id)?;
@@ -303,7 +313,9 @@ fn custom(attribute: Attribute, names: &mut HashSet<String>) -> Result<Custom, S
 /// Refuses a `text` that is recognised as personal data. `part` names the text and its attribute.
 fn refuse_personal(part: &str, text: &str) -> Result<(), String> {
     if personal_data::is_personal(text) {
-        return Err(format!("{part} `{text}` is recognised as personal data, which is never served"));
+        return Err(format!(
+            "{part} `{text}` is recognised as personal data, which is never served"
+        ));
     }
     Ok(())
 }
@@ -343,15 +355,22 @@ mod tests {
         assert!(policy.team_is_division && policy.require_email);
         assert_eq!(policy.groups, [GroupKind::Office, GroupKind::LegalEntity]);
         assert_eq!(policy.wanted_attributes(), ["dynamic_777", "dynamic_778", "job_level"]);
-        let expected =
-            scim::CustomAttribute { name: "badges".into(), kind: AttributeType::Integer, multi_valued: true };
+        let expected = scim::CustomAttribute {
+            name: "badges".into(),
+            kind: AttributeType::Integer,
+            multi_valued: true,
+        };
         assert_eq!(policy.served_attributes().first(), Some(&expected));
         assert!(parse("").is_ok());
     }
 
     #[test]
     fn the_examples_in_the_documents_are_right() {
-        let pages = [include_str!("../../docs/clients-and-tokens.md"), include_str!("../../docs/mapping.md")].concat();
+        let pages = [
+            include_str!("../../docs/clients-and-tokens.md"),
+            include_str!("../../docs/mapping.md"),
+        ]
+        .concat();
         let examples: Vec<&str> =
             pages.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
         let chosen: Vec<Chosen> = examples.iter().map(|example| parse(example).unwrap()).collect();
@@ -359,7 +378,10 @@ mod tests {
         assert_eq!((clients.rules.clients.len(), clients.rules.issuers.len()), (1, 1));
         assert_eq!(mapping.policy.custom.len(), 1);
         // Both examples belong to one file, in which keys without a table come first.
-        assert!(examples.iter().all(|example| !example.trim_start().starts_with('[')), "{examples:?}");
+        assert!(
+            examples.iter().all(|example| !example.trim_start().starts_with('[')),
+            "{examples:?}"
+        );
     }
 
     #[test]
@@ -370,29 +392,51 @@ mod tests {
                 "active_before_start_day = 3".to_owned(),
                 "line 1: unknown field `active_before_start_day`; did you mean `active_before_start_days`?",
             ),
-            ("colour = 3".to_owned(), "line 1: unknown field `colour`, expected one of `active_before_start_days`"),
             (
-                "[[client]]\nname = \"a\"\ntoken = \"0123456789abcdef\"\n\ntime_zone = \"UTC\"".to_owned(),
+                "colour = 3".to_owned(),
+                "line 1: unknown field `colour`, expected one of `active_before_start_days`",
+            ),
+            (
+                "[[client]]\nname = \"a\"\ntoken = \"0123456789abcdef\"\n\ntime_zone = \"UTC\""
+                    .to_owned(),
                 "line 5: `time_zone` is read as a key of [[client]]: it belongs above the first [heading]",
             ),
-            ("[users]\nactive_until = \"termination_date\"".to_owned(), "`active_until` is read as a key of [users]"),
-            ("[users]\ntrusted_proxies = []".to_owned(), "`trusted_proxies` is read as a key of [users]"),
+            (
+                "[users]\nactive_until = \"termination_date\"".to_owned(),
+                "`active_until` is read as a key of [users]",
+            ),
+            (
+                "[users]\ntrusted_proxies = []".to_owned(),
+                "`trusted_proxies` is read as a key of [users]",
+            ),
             ("require = [\"email\"]".to_owned(), "line 1: `require` belongs below [users]"),
-            ("token = \"0123456789abcdef\"".to_owned(), "line 1: `token` belongs below a [[client]]"),
-            (attribute("name = \"x\"\nid = \"a\"\ntyp = \"integer\""), "unknown field `typ`; did you mean `type`?"),
+            (
+                "token = \"0123456789abcdef\"".to_owned(),
+                "line 1: `token` belongs below a [[client]]",
+            ),
+            (
+                attribute("name = \"x\"\nid = \"a\"\ntyp = \"integer\""),
+                "unknown field `typ`; did you mean `type`?",
+            ),
             (attribute("name = \"x\"\nid = \"a\"\ntype = \"int\""), "unknown variant `int`"),
             ("[groups]\nfrom = [\"departments\"]".to_owned(), "did you mean `department`?"),
             ("[clients]".to_owned(), "unknown field `clients`; did you mean `client`?"),
             ("\n\ntime_zone = 3".to_owned(), "line 3: invalid type"),
             ("time_zone = \"Europe/Bärlin\"".to_owned(), "invalid time zone `Europe/Bärlin`"),
-            ("active_until = \"end_date\"".to_owned(), "unknown variant `end_date`, expected `last_working_day`"),
+            (
+                "active_until = \"end_date\"".to_owned(),
+                "unknown variant `end_date`, expected `last_working_day`",
+            ),
             ("active_until = true".to_owned(), "line 1"),
             ("division = \"office\"".to_owned(), "unknown variant `office`"),
             ("[users]\nrequire = [\"phone\"]".to_owned(), "unknown variant `phone`"),
             ("[groups]\nfrom = [\"room\"]".to_owned(), "unknown variant `room`"),
             ("active_before_start_days = -1".to_owned(), "line 1"),
             ("x = ".to_owned(), "line 1"),
-            ("time_zone = \"UTC\"\n[client]\nname = \"okta\"".to_owned(), "line 2: invalid type: map, expected tables"),
+            (
+                "time_zone = \"UTC\"\n[client]\nname = \"okta\"".to_owned(),
+                "line 2: invalid type: map, expected tables",
+            ),
             ("[issuer]".to_owned(), "two brackets, for example `[[client]]`"),
             ("[custom_attribute]\nname = \"x\"".to_owned(), "of which there may be several"),
             (
@@ -401,7 +445,10 @@ mod tests {
             ),
             (attribute("id = \"dynamic_1\""), "missing field `name`"),
             (attribute("name = \"x\""), "either its id or its global_id"),
-            (attribute("name = \"x\"\nid = \"a\"\nglobal_id = \"b\""), "either its id or its global_id"),
+            (
+                attribute("name = \"x\"\nid = \"a\"\nglobal_id = \"b\""),
+                "either its id or its global_id",
+            ),
             (
                 attribute("name = \"x\"\nid = \"iban\""),
                 "custom_attribute `x`: its id `iban` is recognised as personal data",
@@ -413,7 +460,9 @@ mod tests {
             (attribute("name = \"größe\"\nid = \"dynamic_1\""), "invalid name `größe`"),
             (attribute("name = \"hiredate\"\nid = \"dynamic_1\""), "this name is taken"),
             (
-                attribute("name = \"a\"\nid = \"d1\"\n[[custom_attribute]]\nname = \"A\"\nid = \"d2\""),
+                attribute(
+                    "name = \"a\"\nid = \"d1\"\n[[custom_attribute]]\nname = \"A\"\nid = \"d2\"",
+                ),
                 "`A`: this name is taken",
             ),
         ] {

@@ -29,8 +29,8 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use crate::config::args::{
-    ApproveArgs, CompletionsArgs, DemoArgs, HealthcheckArgs, LocalServer, LogArgs, ManArgs, Population, ServeArgs,
-    SimulatorArgs, TokenAction, TokenArgs, TokenOutput,
+    ApproveArgs, CompletionsArgs, DemoArgs, HealthcheckArgs, LocalServer, LogArgs, ManArgs,
+    Population, ServeArgs, SimulatorArgs, TokenAction, TokenArgs, TokenOutput,
 };
 use crate::config::args::{PersonioArgs, ScimArgs};
 pub use crate::config::command::{Args, Command};
@@ -202,7 +202,11 @@ impl Config {
         let token = parsers::secret(parsers::BEARER_TOKEN, matches)?;
         let scim = scim::<ServeArgs>(&args.scim, matches, token)?;
         if !scim.rules.has_clients() {
-            return Err(Error(format!("{} is required: {}", parsers::BEARER_TOKEN, no_open_server())));
+            return Err(Error(format!(
+                "{} is required: {}",
+                parsers::BEARER_TOKEN,
+                no_open_server()
+            )));
         }
         Ok(Self { personio, scim })
     }
@@ -214,7 +218,11 @@ impl Scim {
     ///
     /// # Errors
     /// Returns an error when a setting is invalid.
-    pub fn demo(args: &DemoArgs, matches: &ArgMatches, spare: &SecretString) -> Result<(Self, SecretString), Error> {
+    pub fn demo(
+        args: &DemoArgs,
+        matches: &ArgMatches,
+        spare: &SecretString,
+    ) -> Result<(Self, SecretString), Error> {
         environment::refuse_unknown()?;
         let given = parsers::secret(parsers::BEARER_TOKEN, matches)?;
         let token = given.unwrap_or_else(|| spare.clone());
@@ -225,7 +233,11 @@ impl Scim {
 
 /// Checks that all required settings are given. The error names all missing ones, so that an
 /// operator does not find them one after the other.
-fn refuse_missing(args: &PersonioArgs, needs_token: bool, matches: &ArgMatches) -> Result<(), Error> {
+fn refuse_missing(
+    args: &PersonioArgs,
+    needs_token: bool,
+    matches: &ArgMatches,
+) -> Result<(), Error> {
     let mut missing = Vec::new();
     if args.personio_client_id.is_none() {
         missing.push(parsers::CLIENT_ID);
@@ -238,7 +250,11 @@ fn refuse_missing(args: &PersonioArgs, needs_token: bool, matches: &ArgMatches) 
         missing.push(parsers::BEARER_TOKEN);
     }
     let Some(last) = missing.pop() else { return Ok(()) };
-    let hint = if lacks_token { format!(". The token is your choice: {}", no_open_server()) } else { String::new() };
+    let hint = if lacks_token {
+        format!(". The token is your choice: {}", no_open_server())
+    } else {
+        String::new()
+    };
     if missing.is_empty() {
         return Err(Error(format!("{last} is required{hint}")));
     }
@@ -252,7 +268,10 @@ fn lacks_secret(setting: Setting, matches: &ArgMatches) -> Result<bool, Error> {
 
 /// Returns the advice for an operator who starts a server without a token.
 fn no_open_server() -> String {
-    format!("make one with `personio-scim token new` or `openssl rand -hex 32`, or name clients in {}", parsers::CONFIG)
+    format!(
+        "make one with `personio-scim token new` or `openssl rand -hex 32`, or name clients in {}",
+        parsers::CONFIG
+    )
 }
 
 /// Returns the value of a required setting.
@@ -268,17 +287,29 @@ fn personio(args: &PersonioArgs, matches: &ArgMatches) -> Result<Personio, Error
         client_id: required(parsers::CLIENT_ID, client_id)?,
         client_secret: required(parsers::CLIENT_SECRET, client_secret)?,
         app_id: parsers::app_id(&args.personio_app_id)?,
-        max_concurrency: parsers::number(parsers::MAX_CONCURRENCY, &args.personio_max_concurrency, CONCURRENCY)?,
+        max_concurrency: parsers::number(
+            parsers::MAX_CONCURRENCY,
+            &args.personio_max_concurrency,
+            CONCURRENCY,
+        )?,
     })
 }
 
 /// Checks the server's settings among those of the command `A`.
-fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<SecretString>) -> Result<Scim, Error> {
+fn scim<A: clap::Args>(
+    args: &ScimArgs,
+    matches: &ArgMatches,
+    bearer: Option<SecretString>,
+) -> Result<Scim, Error> {
     let bearer = checked_token(parsers::BEARER_TOKEN, bearer)?;
     let cache_ttl = parsers::duration(parsers::CACHE_TTL, &args.cache_ttl)?;
     let max_stale = parsers::duration(parsers::MAX_STALE, &args.max_stale)?;
     if max_stale < cache_ttl {
-        return Err(Error(format!("{} is shorter than {}", parsers::MAX_STALE, parsers::CACHE_TTL)));
+        return Err(Error(format!(
+            "{} is shorter than {}",
+            parsers::MAX_STALE,
+            parsers::CACHE_TTL
+        )));
     }
     let Chosen { policy, rules } = configuration_file(matches)?;
     let webhook = parsers::secret(parsers::WEBHOOK_TOKEN, matches)?;
@@ -294,16 +325,34 @@ fn scim<A: clap::Args>(args: &ScimArgs, matches: &ArgMatches, bearer: Option<Sec
         cache_ttl,
         refresh_wait: parsers::duration(parsers::REFRESH_WAIT, &args.refresh_wait)?,
         refresh_every: refresh_every(matches, max_stale)?,
-        employment_recheck: parsers::duration(parsers::EMPLOYMENT_RECHECK, &args.employment_recheck)?,
+        employment_recheck: parsers::duration(
+            parsers::EMPLOYMENT_RECHECK,
+            &args.employment_recheck,
+        )?,
         max_change: parsers::percent(parsers::MAX_CHANGE, &args.max_change)?,
         max_stale,
         max_results: parsers::max_results(&args.max_results)?,
-        announces_pagination: parsers::switch(parsers::ANNOUNCE_PAGINATION, &args.announce_pagination)?,
+        announces_pagination: parsers::switch(
+            parsers::ANNOUNCE_PAGINATION,
+            &args.announce_pagination,
+        )?,
         filter_limits: filter::Limits {
-            length: parsers::number(parsers::MAX_FILTER_LENGTH, &args.max_filter_length, FILTER_LENGTHS)?,
-            depth: parsers::number(parsers::MAX_FILTER_DEPTH, &args.max_filter_depth, FILTER_DEPTHS)?,
+            length: parsers::number(
+                parsers::MAX_FILTER_LENGTH,
+                &args.max_filter_length,
+                FILTER_LENGTHS,
+            )?,
+            depth: parsers::number(
+                parsers::MAX_FILTER_DEPTH,
+                &args.max_filter_depth,
+                FILTER_DEPTHS,
+            )?,
         },
-        max_connections: parsers::number(parsers::MAX_CONNECTIONS, &args.max_connections, CONNECTIONS)?,
+        max_connections: parsers::number(
+            parsers::MAX_CONNECTIONS,
+            &args.max_connections,
+            CONNECTIONS,
+        )?,
         max_connections_per_address: parsers::number(
             parsers::MAX_CONNECTIONS_PER_ADDRESS,
             &args.max_connections_per_address,
@@ -327,14 +376,21 @@ fn configuration_file(matches: &ArgMatches) -> Result<Chosen, Error> {
     }
 }
 
-fn checked_token(setting: Setting, token: Option<SecretString>) -> Result<Option<SecretString>, Error> {
+fn checked_token(
+    setting: Setting,
+    token: Option<SecretString>,
+) -> Result<Option<SecretString>, Error> {
     match token {
         Some(token) => Ok(Some(parsers::token(&setting, token)?)),
         None => Ok(None),
     }
 }
 
-fn optional_url(id: &str, parse: fn(&str) -> Result<Url, Error>, matches: &ArgMatches) -> Result<Option<Url>, Error> {
+fn optional_url(
+    id: &str,
+    parse: fn(&str) -> Result<Url, Error>,
+    matches: &ArgMatches,
+) -> Result<Option<Url>, Error> {
     match parsers::given(id, matches) {
         Some(url) => Ok(Some(parse(url)?)),
         None => Ok(None),
@@ -360,8 +416,12 @@ impl Scim {
                 parsers::PUBLIC_URL,
                 parsers::TLS_CERT
             )),
-            Some(url) if url.scheme() == "http" && !parsers::is_loopback(url) => warnings
-                .push(format!("{} begins with http://, {PLAIN}: use {proxy}, or {certificate}", parsers::PUBLIC_URL)),
+            Some(url) if url.scheme() == "http" && !parsers::is_loopback(url) => {
+                warnings.push(format!(
+                    "{} begins with http://, {PLAIN}: use {proxy}, or {certificate}",
+                    parsers::PUBLIC_URL
+                ))
+            }
             None | Some(_) => {}
         }
         if self.tls.is_none() && self.public_url.is_none() && !is_local {
@@ -390,7 +450,11 @@ fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Dur
         return Err(Error(format!("{} is shorter than {shortest}s", parsers::REFRESH_EVERY)));
     }
     if every >= max_stale {
-        return Err(Error(format!("{} is not shorter than {}", parsers::REFRESH_EVERY, parsers::MAX_STALE)));
+        return Err(Error(format!(
+            "{} is not shorter than {}",
+            parsers::REFRESH_EVERY,
+            parsers::MAX_STALE
+        )));
     }
     Ok(Some(every))
 }

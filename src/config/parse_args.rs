@@ -7,7 +7,8 @@ use url::Url;
 
 use crate::config::args::{LISTEN, LogArgs, PersonioArgs, ScimArgs};
 use crate::config::{
-    Error, Personio, Scim, configuration_file, environment, invalid_arguments, parsers, personio, refuse_missing, scim,
+    Error, Personio, Scim, configuration_file, environment, invalid_arguments, parsers, personio,
+    refuse_missing, scim,
 };
 use crate::mapping::Policy;
 
@@ -152,7 +153,8 @@ impl Reading {
 /// Returns the settings of a server with the same environment and configuration file. A server
 /// without clients is not an error here.
 fn serving(config: Option<&String>) -> Result<Scim, Error> {
-    let command = environment::without_empty_variables(ScimArgs::augment_args(clap::Command::new("serve")));
+    let command =
+        environment::without_empty_variables(ScimArgs::augment_args(clap::Command::new("serve")));
     let command = LogArgs::augment_args(command);
     let mut arguments = vec!["serve".to_owned()];
     if let Some(path) = config {

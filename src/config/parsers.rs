@@ -124,7 +124,10 @@ pub(super) fn given_name(setting: Setting, matches: &ArgMatches) -> String {
 
 /// Returns a secret that is given by flag or variable, either itself or as the file that holds it.
 /// A flag goes before a variable.
-pub(super) fn secret(setting: Setting, matches: &ArgMatches) -> Result<Option<SecretString>, Error> {
+pub(super) fn secret(
+    setting: Setting,
+    matches: &ArgMatches,
+) -> Result<Option<SecretString>, Error> {
     let Setting { flag, variable } = setting;
     let id = setting.id();
     let file_id = format!("{id}_file");
@@ -160,14 +163,19 @@ fn is_from_flag(id: &str, matches: &ArgMatches) -> bool {
 fn secret_file(path: &str) -> Result<String, String> {
     let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
     if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
-        return Err("it is UTF-16, as Windows PowerShell writes it with `>`; write it as UTF-8".to_owned());
+        return Err(
+            "it is UTF-16, as Windows PowerShell writes it with `>`; write it as UTF-8".to_owned()
+        );
     }
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
 }
 
 /// Checks a token and removes quotation marks and `Bearer` around it. It must consist of characters
 /// that can be sent (RFC 6750 §2.1) and be too long to guess.
-pub(super) fn token(setting: &dyn fmt::Display, token: SecretString) -> Result<SecretString, Error> {
+pub(super) fn token(
+    setting: &dyn fmt::Display,
+    token: SecretString,
+) -> Result<SecretString, Error> {
     let written = token.expose_secret();
     let (bare, _) = unwrap_token(written.as_bytes());
     let text = std::str::from_utf8(bare).unwrap_or(written);
@@ -183,7 +191,9 @@ pub(super) fn token(setting: &dyn fmt::Display, token: SecretString) -> Result<S
         )));
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error(format!("{setting} has characters that cannot be sent; use letters and digits")));
+        return Err(Error(format!(
+            "{setting} has characters that cannot be sent; use letters and digits"
+        )));
     }
     if text.len() < SHORTEST_TOKEN {
         return Err(Error(format!(
@@ -221,9 +231,9 @@ pub(super) fn percent(setting: Setting, text: &str) -> Result<f64, Error> {
     let number = text.trim().trim_end_matches('%').trim_end();
     match number.parse::<f64>() {
         Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
-        Ok(_) | Err(_) => {
-            Err(Error(format!("{setting}: invalid share `{text}`: expected 0% to 100%, for example `20%`")))
-        }
+        Ok(_) | Err(_) => Err(Error(format!(
+            "{setting}: invalid share `{text}`: expected 0% to 100%, for example `20%`"
+        ))),
     }
 }
 
@@ -239,12 +249,18 @@ pub(super) fn max_results(text: &str) -> Result<usize, Error> {
 }
 
 /// Parses a whole number within a range.
-pub(super) fn number(setting: Setting, text: &str, range: RangeInclusive<usize>) -> Result<usize, Error> {
+pub(super) fn number(
+    setting: Setting,
+    text: &str,
+    range: RangeInclusive<usize>,
+) -> Result<usize, Error> {
     match text.trim().parse::<usize>() {
         Ok(number) if range.contains(&number) => Ok(number),
-        Ok(_) | Err(_) => {
-            Err(Error(format!("{setting}: invalid number `{text}`: expected {} to {}", range.start(), range.end())))
-        }
+        Ok(_) | Err(_) => Err(Error(format!(
+            "{setting}: invalid number `{text}`: expected {} to {}",
+            range.start(),
+            range.end()
+        ))),
     }
 }
 
@@ -262,7 +278,11 @@ pub(super) fn address(setting: Setting, text: &str) -> Result<SocketAddr, Error>
 }
 
 /// Parses one of the accepted words, in upper or lower case.
-pub(super) fn word(setting: Setting, text: &str, words: &[&'static str]) -> Result<&'static str, Error> {
+pub(super) fn word(
+    setting: Setting,
+    text: &str,
+    words: &[&'static str],
+) -> Result<&'static str, Error> {
     let lower = text.trim().to_lowercase();
     for &word in words {
         if word == lower {
@@ -270,7 +290,10 @@ pub(super) fn word(setting: Setting, text: &str, words: &[&'static str]) -> Resu
         }
     }
     let question = suggestion::question(&lower, words);
-    Err(Error(format!("{setting}: invalid value `{text}`: expected one of {}{question}", words.join(", "))))
+    Err(Error(format!(
+        "{setting}: invalid value `{text}`: expected one of {}{question}",
+        words.join(", ")
+    )))
 }
 
 /// Parses a switch: on or off.
@@ -334,7 +357,9 @@ pub(super) fn keys_url(place: &dyn fmt::Display, text: &str) -> Result<Url, Erro
 fn guarded_url(place: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
     let url = plain_url(place, text)?;
     if url.scheme() == "http" && !is_loopback(&url) {
-        return Err(Error(format!("{place}: plain http is accepted for this machine only; write https://")));
+        return Err(Error(format!(
+            "{place}: plain http is accepted for this machine only; write https://"
+        )));
     }
     Ok(url)
 }
@@ -348,7 +373,9 @@ fn plain_url(setting: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
         // Programs on the same machine seldom speak TLS.
         let http = Url::parse(&format!("http://{text}"));
         let scheme = if http.is_ok_and(|url| is_loopback(&url)) { "http://" } else { "https://" };
-        return Err(Error(format!("{setting}: invalid URL `{text}`: write {scheme} in front, `{scheme}{text}`")));
+        return Err(Error(format!(
+            "{setting}: invalid URL `{text}`: write {scheme} in front, `{scheme}{text}`"
+        )));
     }
     let mut url = match Url::parse(text) {
         Ok(url) => url,
@@ -357,12 +384,16 @@ fn plain_url(setting: &dyn fmt::Display, text: &str) -> Result<Url, Error> {
         }
     };
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(Error(format!("{setting}: invalid URL `{text}`: it does not begin with https://")));
+        return Err(Error(format!(
+            "{setting}: invalid URL `{text}`: it does not begin with https://"
+        )));
     }
     // Such a text may contain a password, so it is not repeated.
     let has_credential = !url.username().is_empty() || url.password().is_some();
     if has_credential || url.query().is_some() || url.fragment().is_some() {
-        return Err(Error(format!("{setting}: invalid URL: a user name, a password, `?` and `#` are not allowed")));
+        return Err(Error(format!(
+            "{setting}: invalid URL: a user name, a password, `?` and `#` are not allowed"
+        )));
     }
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
@@ -413,17 +444,27 @@ mod tests {
             match (personio_url(text), expected) {
                 (Ok(url), Ok(expected)) => assert_eq!(url.as_str(), expected),
                 (Err(error), Err(part)) => {
-                    assert!(error.0.contains(part) && !error.0.contains("secret"), "{text}: {error}");
+                    assert!(
+                        error.0.contains(part) && !error.0.contains("secret"),
+                        "{text}: {error}"
+                    );
                 }
                 (found, _) => panic!("{text}: {found:?}"),
             }
         }
-        assert!(public_url("https://scim.example.com/scim/v2").unwrap_err().0.contains("leave out /scim/v2"));
+        assert!(
+            public_url("https://scim.example.com/scim/v2")
+                .unwrap_err()
+                .0
+                .contains("leave out /scim/v2")
+        );
     }
 
     #[test]
     fn spans_of_time_have_a_unit_and_a_length() {
-        for (text, seconds) in [("5m", 300), ("10s", 10), ("24h", 86_400), ("1h30m", 5400), (" 90s ", 90)] {
+        for (text, seconds) in
+            [("5m", 300), ("10s", 10), ("24h", 86_400), ("1h30m", 5400), (" 90s ", 90)]
+        {
             assert_eq!(duration(CACHE_TTL, text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "5", "0s", "-5m", "5 parsecs", "1y", "9000000h"] {
@@ -448,15 +489,21 @@ mod tests {
         ] {
             assert_eq!(check(written).as_deref(), Ok("0123456789abcdef"), "{written:?}");
         }
-        for header in ["Authorization: Bearer 0123456789abcdef", "'authorization:0123456789abcdef'"] {
+        for header in ["Authorization: Bearer 0123456789abcdef", "'authorization:0123456789abcdef'"]
+        {
             let error = check(header).unwrap_err();
-            assert!(error.contains("write the token alone, without `Authorization: Bearer`"), "{error}");
+            assert!(
+                error.contains("write the token alone, without `Authorization: Bearer`"),
+                "{error}"
+            );
         }
         assert_eq!(check("authorization-0123").as_deref(), Ok("authorization-0123"));
         assert!(check("\"0123456789abcde\"").unwrap_err().contains("shorter than 16"));
         assert!(check("Bearer").unwrap_err().contains("shorter than 16"));
         assert!(
-            check("0123456789abcdef\n0123456789abcdef").unwrap_err().contains("it contains a space or a line break")
+            check("0123456789abcdef\n0123456789abcdef")
+                .unwrap_err()
+                .contains("it contains a space or a line break")
         );
         assert!(check("short").unwrap_err().contains("shorter than 16"));
         assert!(check("with spaces and so on").unwrap_err().contains("cannot be sent"));

@@ -37,7 +37,9 @@ pub(super) fn state(matches: &ArgMatches) -> Result<Option<State>, Error> {
             "{STATE_FILE} is given without {STATE_KEY}: the file holds personal data and is never \
              written unencrypted; make a key with `openssl rand -hex 32`"
         ))),
-        (None, Some(_)) => Err(Error(format!("{STATE_KEY} is given without {STATE_FILE}: no data would be kept"))),
+        (None, Some(_)) => {
+            Err(Error(format!("{STATE_KEY} is given without {STATE_FILE}: no data would be kept")))
+        }
     }
 }
 

@@ -73,7 +73,8 @@ fn rank(word: &str, candidate: &str, synonym: Option<&str>) -> Option<usize> {
         return Some(slips);
     }
     // Examples: `token` for `bearer_token`, and `warning` for `warn`.
-    let is_part = (word.len() >= 3 && candidate.contains(word)) || (candidate.len() > 3 && word.contains(candidate));
+    let is_part = (word.len() >= 3 && candidate.contains(word))
+        || (candidate.len() > 3 && word.contains(candidate));
     if is_part { Some(100 + candidate.len().abs_diff(word.len())) } else { None }
 }
 
@@ -232,8 +233,14 @@ mod tests {
         ] {
             assert_eq!(nearest(word, &variables), expected, "{word}");
         }
-        for (word, expected) in [("usrName", Some("userName")), ("email", Some("emails")), ("x", None)] {
-            assert_eq!(nearest(word, &["userName", "emails", "name.givenName"]), expected, "{word}");
+        for (word, expected) in
+            [("usrName", Some("userName")), ("email", Some("emails")), ("x", None)]
+        {
+            assert_eq!(
+                nearest(word, &["userName", "emails", "name.givenName"]),
+                expected,
+                "{word}"
+            );
         }
     }
 }

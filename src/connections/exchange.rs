@@ -147,7 +147,9 @@ impl Exchange {
             let (content, sending) = match body.try_into_bytes() {
                 Ok(bytes) => {
                     let sending = match connection {
-                        Some(Connection { flow, registry }) if bytes.len() > MAX_LAST_PART_BYTES => {
+                        Some(Connection { flow, registry })
+                            if bytes.len() > MAX_LAST_PART_BYTES =>
+                        {
                             Some(registry.send(&flow.slot, &bytes))
                         }
                         Some(_) | None => None,

@@ -62,7 +62,11 @@ impl Transport {
         }
     }
 
-    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(transport) => Pin::new(transport).poll_read(context, buffer),
             Self::Tls(transport) => Pin::new(transport).poll_read(context, buffer),

@@ -72,6 +72,9 @@ mod tests {
             history.note(PastLoad { began, took, requests: number as u64, outcome });
         }
         let loads = history.0.into_inner().unwrap();
-        assert_eq!((loads.len(), loads[0].requests, loads[MOST - 1].requests), (MOST, 1, MOST as u64));
+        assert_eq!(
+            (loads.len(), loads[0].requests, loads[MOST - 1].requests),
+            (MOST, 1, MOST as u64)
+        );
     }
 }

@@ -11,7 +11,9 @@ use futures_util::future::{BoxFuture, Shared};
 use jiff::SignedDuration;
 
 use crate::directory::history::{Outcome, PastLoad};
-use crate::directory::{Directory, LastFailure, Loading, Progress, Snapshot, SourceError, lock, progress_log};
+use crate::directory::{
+    Directory, LastFailure, Loading, Progress, Snapshot, SourceError, lock, progress_log,
+};
 
 /// Longest cool-down after a failed load. A load that took long to fail has a cool-down of the same
 /// length, up to this limit.
@@ -144,7 +146,11 @@ impl Directory {
     }
 
     /// Reads all persons, and publishes or holds the result.
-    async fn read_and_land(&self, started: Duration, progress: &Progress) -> Result<Outcome, SourceError> {
+    async fn read_and_land(
+        &self,
+        started: Duration,
+        progress: &Progress,
+    ) -> Result<Outcome, SourceError> {
         let approvals = self.0.approvals.load(Relaxed);
         let served = self.memory();
         let news = self.0.source.load_after(progress, served.clone()).await?;
@@ -156,7 +162,10 @@ impl Directory {
         let at = self.0.clock.monotonic();
         // A load that took long to fail is not repeated at once.
         let pause = took.clamp(self.0.freshness.pause, LONGEST_PAUSE.max(self.0.freshness.pause));
-        tracing::error!("the load failed, and the next one starts in {} s at the earliest: {reason}", pause.as_secs());
+        tracing::error!(
+            "the load failed, and the next one starts in {} s at the earliest: {reason}",
+            pause.as_secs()
+        );
         let since = match self.0.failure.load().as_ref() {
             Some(earlier) => earlier.since,
             None => at,

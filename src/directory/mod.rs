@@ -120,7 +120,10 @@ struct Inner {
 
 impl Inner {
     /// Fetches one user from the source. Concurrent requests for the same id share one fetch.
-    async fn single(self: Arc<Self>, id: String) -> Result<Option<Arc<Resource>>, Arc<SourceError>> {
+    async fn single(
+        self: Arc<Self>,
+        id: String,
+    ) -> Result<Option<Arc<Resource>>, Arc<SourceError>> {
         if self.single.contains_key(&id) {
             self.counters.single.hit();
         } else {
@@ -132,8 +135,11 @@ impl Inner {
     /// Fetches one user from the source, as soon as fewer than [`SINGLES_AT_ONCE`] others are being
     /// fetched.
     async fn fetch_single(&self, id: &str) -> Result<Option<Arc<Resource>>, SourceError> {
-        let Ok(Ok(_permit)) = timeout(self.freshness.refresh_wait, self.singles.acquire()).await else {
-            return Err(SourceError::new("too many requests for single users are waiting".to_owned()));
+        let Ok(Ok(_permit)) = timeout(self.freshness.refresh_wait, self.singles.acquire()).await
+        else {
+            return Err(SourceError::new(
+                "too many requests for single users are waiting".to_owned(),
+            ));
         };
         let user = self.source.find(id).await?;
         let vocabulary = self.source.vocabulary();
@@ -301,10 +307,12 @@ impl Directory {
         match self.refresh(newest.as_ref()) {
             Refresh::Done(snapshot) => Ok(snapshot),
             Refresh::Paused => self.fallback(),
-            Refresh::UnderWay(flight) => match timeout(self.patience(&flight, asked), flight.load).await {
-                // The published snapshot may already be too old, or the load may be held.
-                Ok(Ok(()) | Err(_)) | Err(_) => self.fallback(),
-            },
+            Refresh::UnderWay(flight) => {
+                match timeout(self.patience(&flight, asked), flight.load).await {
+                    // The published snapshot may already be too old, or the load may be held.
+                    Ok(Ok(()) | Err(_)) | Err(_) => self.fallback(),
+                }
+            }
         }
     }
 

@@ -79,7 +79,13 @@ impl Walks {
     }
 
     /// Starts a session on `snapshot`, unless it already started on a newer one.
-    pub(super) async fn begin(&self, walk: &Walk, snapshot: &Arc<Snapshot>, loaded: Duration, at: Duration) {
+    pub(super) async fn begin(
+        &self,
+        walk: &Walk,
+        snapshot: &Arc<Snapshot>,
+        loaded: Duration,
+        at: Duration,
+    ) {
         if self.has_just_begun(walk, snapshot.digest(), at).await {
             return;
         }
@@ -197,7 +203,8 @@ mod tests {
 
     /// Returns a snapshot with one group of this name.
     fn snapshot(name: &str) -> Arc<Snapshot> {
-        let vocabulary = Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
+        let vocabulary =
+            Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap();
         let meta = Meta::of_group(String::new());
         let group = Group {
             id: name.to_owned(),
@@ -207,7 +214,10 @@ mod tests {
             meta,
         };
         let loaded = Loaded { groups: vec![group], ..Loaded::nobody(Arc::new(vocabulary)) };
-        Arc::new(Snapshot::new(loaded, Earlier::Unknown, SignedDuration::ZERO, &SystemClock::new()).unwrap())
+        Arc::new(
+            Snapshot::new(loaded, Earlier::Unknown, SignedDuration::ZERO, &SystemClock::new())
+                .unwrap(),
+        )
     }
 
     fn walk(query: &str, size: usize) -> Walk {
@@ -216,7 +226,10 @@ mod tests {
 
     #[test]
     fn the_times_are_those_that_the_documents_say() {
-        assert_eq!((WALK_PAUSE, WALK, KEPT), (Duration::from_secs(5 * 60), Duration::from_secs(60 * 60), 8));
+        assert_eq!(
+            (WALK_PAUSE, WALK, KEPT),
+            (Duration::from_secs(5 * 60), Duration::from_secs(60 * 60), 8)
+        );
     }
 
     #[tokio::test]
@@ -228,12 +241,21 @@ mod tests {
         }
         let began = Instant::now();
         while began.elapsed() < life - pause / 2 {
-            assert_eq!(walks.digest(&walk("touched", 10)).await, Some(*one.digest()), "{:?}", began.elapsed());
+            assert_eq!(
+                walks.digest(&walk("touched", 10)).await,
+                Some(*one.digest()),
+                "{:?}",
+                began.elapsed()
+            );
             assert!(walks.kept(one.digest()).await.is_some());
             sleep(pause / 8).await;
         }
         assert_eq!(walks.digest(&walk("idle", 10)).await, None);
-        assert_eq!(walks.digest(&walk("touched", 11)).await, Some(*one.digest()), "kept with the other size");
+        assert_eq!(
+            walks.digest(&walk("touched", 11)).await,
+            Some(*one.digest()),
+            "kept with the other size"
+        );
         while began.elapsed() < life {
             walks.digest(&walk("touched", 10)).await;
             walks.kept(one.digest()).await;
@@ -243,7 +265,10 @@ mod tests {
         assert!(walks.kept(one.digest()).await.is_none());
         walks.begin(&walk("touched", 10), &one, Duration::ZERO, Duration::ZERO).await;
         sleep(pause * 2).await;
-        assert!(walks.kept(one.digest()).await.is_none(), "a snapshot expires when it is idle, too");
+        assert!(
+            walks.kept(one.digest()).await.is_none(),
+            "a snapshot expires when it is idle, too"
+        );
     }
 
     #[tokio::test]
@@ -268,7 +293,10 @@ mod tests {
         for snapshot in &all {
             walks.keep(snapshot).await;
         }
-        assert!(walks.kept(all[0].digest()).await.is_none(), "the one that was idle longest is evicted at once");
+        assert!(
+            walks.kept(all[0].digest()).await.is_none(),
+            "the one that was idle longest is evicted at once"
+        );
         for snapshot in &all[1..] {
             assert!(walks.kept(snapshot.digest()).await.is_some());
         }

@@ -64,10 +64,19 @@ mod tests {
         for count in [0, 1, MANY, 2 * MANY - 1, 2 * MANY, 5 * MANY + 3] {
             for every_processor in [false, true] {
                 let all: Vec<usize> = (0..count).collect();
-                let mapped = each(all.clone(), every_processor, |number| Ok::<_, ()>(number + 1)).unwrap();
-                assert_eq!(mapped, all.iter().map(|number| number + 1).collect::<Vec<_>>(), "{count}");
+                let mapped =
+                    each(all.clone(), every_processor, |number| Ok::<_, ()>(number + 1)).unwrap();
+                assert_eq!(
+                    mapped,
+                    all.iter().map(|number| number + 1).collect::<Vec<_>>(),
+                    "{count}"
+                );
                 let failing = |number| if number + 1 == count { Err(number) } else { Ok(()) };
-                assert_eq!(each(all, every_processor, failing).err(), count.checked_sub(1), "{count}");
+                assert_eq!(
+                    each(all, every_processor, failing).err(),
+                    count.checked_sub(1),
+                    "{count}"
+                );
             }
         }
     }

@@ -78,8 +78,11 @@ impl Progress {
     pub fn remaining(&self, taken: Duration) -> Duration {
         let total = self.total.load(Relaxed);
         let done = self.enriched.load(Relaxed);
-        let guess =
-            if done == 0 { 10.0 } else { taken.as_secs_f64() * total.saturating_sub(done) as f64 / done as f64 };
+        let guess = if done == 0 {
+            10.0
+        } else {
+            taken.as_secs_f64() * total.saturating_sub(done) as f64 / done as f64
+        };
         Duration::from_secs(guess.ceil().clamp(1.0, 120.0) as u64)
     }
 }

@@ -48,7 +48,8 @@ impl ProgressLog {
             Some((done, total)) => done * 100 / total.max(1),
             None => 0,
         };
-        let is_news = percent >= self.logged_percent + STEP_PERCENT || details.is_some() != self.was_listed;
+        let is_news =
+            percent >= self.logged_percent + STEP_PERCENT || details.is_some() != self.was_listed;
         if since < MIN_INTERVAL || (!is_news && since < MAX_INTERVAL) {
             return None;
         }

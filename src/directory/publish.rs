@@ -93,7 +93,11 @@ impl Directory {
     /// # Errors
     /// Returns the flaw of an incomplete load that would be the first snapshot, or the reason why
     /// no snapshot can be made of the load.
-    async fn judged(&self, mut loaded: Loaded, started: SignedDuration) -> Result<Outcome, SourceError> {
+    async fn judged(
+        &self,
+        mut loaded: Loaded,
+        started: SignedDuration,
+    ) -> Result<Outcome, SourceError> {
         if self.0.last_good.load().is_none()
             && self.0.max_change.is_bound()
             && let Some(flaw) = loaded.flaw.take()
@@ -122,7 +126,8 @@ impl Directory {
         }
         // The failure is cleared before the snapshot becomes visible, so that no status shows both.
         self.0.failure.store(None);
-        let snapshot = self.publish(loaded, started, Reason::WithinBounds(Box::new(verdict))).await?;
+        let snapshot =
+            self.publish(loaded, started, Reason::WithinBounds(Box::new(verdict))).await?;
         self.0.held.store(None);
         Ok(Outcome::Published(snapshot.users().all().len()))
     }
@@ -153,7 +158,12 @@ impl Directory {
     }
 
     /// Makes `snapshot` the current one.
-    async fn serve(&self, snapshot: Arc<Snapshot>, memory: Option<Arc<dyn Memory>>, reason: Reason) -> Arc<Snapshot> {
+    async fn serve(
+        &self,
+        snapshot: Arc<Snapshot>,
+        memory: Option<Arc<dyn Memory>>,
+        reason: Reason,
+    ) -> Arc<Snapshot> {
         let clock = &*self.0.clock;
         let is_held = self.0.held.load().is_some();
         match reason {
@@ -264,7 +274,8 @@ impl Directory {
 
     /// Reports whether a snapshot needs the day rollover and has not had one.
     pub(super) fn is_due(&self, snapshot: &Arc<Snapshot>) -> bool {
-        !snapshot.is_of_today(self.0.clock.now()) && self.0.turned.load().as_ptr() != Arc::as_ptr(snapshot)
+        !snapshot.is_of_today(self.0.clock.now())
+            && self.0.turned.load().as_ptr() != Arc::as_ptr(snapshot)
     }
 }
 

@@ -13,7 +13,9 @@ use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use crate::clock::Clock;
 use crate::directory::{Defects, Loaded, MaxChange, Skipped, SourceError, parallel};
 use crate::scim;
-use crate::scim::{Content, Digest, Resource, ResourceType, Resources, Stamp, Stamps, Unwritable, User, Vocabulary};
+use crate::scim::{
+    Content, Digest, Resource, ResourceType, Resources, Stamp, Stamps, Unwritable, User, Vocabulary,
+};
 
 /// Users and groups of one load.
 #[derive(Debug)]
@@ -103,7 +105,9 @@ impl Snapshot {
         let groups = resources(&types.group, groups, earlier.groups(), now)?;
         let digest = match earlier {
             Earlier::Served(earlier) if earlier.holds(&users, &groups) => earlier.digest,
-            Earlier::Unknown | Earlier::Served(_) | Earlier::Stamped { .. } => digest([&users, &groups]),
+            Earlier::Unknown | Earlier::Served(_) | Earlier::Stamped { .. } => {
+                digest([&users, &groups])
+            }
         };
         Ok(Self {
             vocabulary: load.vocabulary,
@@ -154,7 +158,11 @@ impl Snapshot {
     /// # Errors
     /// Returns the flaw of a load that is incomplete, unless `max_change` sets no limit, or an
     /// error when a resource cannot be written as JSON.
-    pub fn alone(mut load: Loaded, max_change: MaxChange, clock: &dyn Clock) -> Result<Self, SourceError> {
+    pub fn alone(
+        mut load: Loaded,
+        max_change: MaxChange,
+        clock: &dyn Clock,
+    ) -> Result<Self, SourceError> {
         if max_change.is_bound()
             && let Some(flaw) = load.flaw.take()
         {
@@ -300,7 +308,12 @@ fn is_same(earlier: &Resource, kind: &Arc<ResourceType>, version: &str) -> bool 
 }
 
 /// Sets `meta.lastModified` and `meta.created`. `earlier` is the stamp that clients have seen.
-fn set_times<C: Content>(content: &mut C, earlier: Option<&Stamp>, is_first_load: bool, now: Timestamp) {
+fn set_times<C: Content>(
+    content: &mut C,
+    earlier: Option<&Stamp>,
+    is_first_load: bool,
+    now: Timestamp,
+) {
     let is_dated_by_server = content.is_dated_by_server();
     let meta = content.meta_mut();
     meta.last_modified = match earlier {
@@ -327,7 +340,11 @@ fn just_after(moment: Option<Timestamp>) -> Option<Timestamp> {
 /// Returns the creation time, or `last_modified` if the creation time is in the future. Personio's
 /// clock may be ahead, or its time zone unclear. The last modification is then the latest time that
 /// is certain, and it stays the same across restarts.
-fn not_in_future(created: Option<Timestamp>, last_modified: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+fn not_in_future(
+    created: Option<Timestamp>,
+    last_modified: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
     match created {
         Some(created) if created > now => last_modified,
         created => created,
@@ -348,7 +365,8 @@ fn digest(sets: [&Resources; 2]) -> Digest {
     let resources = sets.into_iter().flat_map(|resources| resources.all());
     let parts = resources.flat_map(|resource| {
         let (version, last_modified) = (resource.version(), resource.last_modified_text());
-        [resource.id(), version.unwrap_or_default(), last_modified.unwrap_or_default()].map(Cow::into_owned)
+        [resource.id(), version.unwrap_or_default(), last_modified.unwrap_or_default()]
+            .map(Cow::into_owned)
     });
     scim::digest(parts)
 }
@@ -385,10 +403,21 @@ mod tests {
 
     fn group(id: &str) -> Group {
         let meta = Meta::of_group(format!("https://scim.example.com/Groups/{id}"));
-        Group { id: id.to_owned(), external_id: id.to_owned(), display_name: id.to_owned(), members: Vec::new(), meta }
+        Group {
+            id: id.to_owned(),
+            external_id: id.to_owned(),
+            display_name: id.to_owned(),
+            members: Vec::new(),
+            meta,
+        }
     }
 
-    fn made(vocabulary: &Arc<Vocabulary>, users: Vec<User>, groups: Vec<Group>, earlier: Earlier<'_>) -> Snapshot {
+    fn made(
+        vocabulary: &Arc<Vocabulary>,
+        users: Vec<User>,
+        groups: Vec<Group>,
+        earlier: Earlier<'_>,
+    ) -> Snapshot {
         let load = Loaded { users, groups, ..Loaded::nobody(Arc::clone(vocabulary)) };
         Snapshot::new(load, earlier, SignedDuration::ZERO, &SystemClock::default()).unwrap()
     }
@@ -410,7 +439,11 @@ mod tests {
         for (users, groups, are_users_same) in [
             (vec![user("10", "a"), user("9", "b"), user("x", "d")], vec![group("g")], false),
             (vec![user("10", "a"), user("9", "b")], vec![group("g")], false),
-            (vec![user("10", "a"), user("9", "b"), user("x", "c"), user("y", "c")], vec![group("g")], false),
+            (
+                vec![user("10", "a"), user("9", "b"), user("x", "c"), user("y", "c")],
+                vec![group("g")],
+                false,
+            ),
             (users(), vec![group("h")], true),
             (users(), Vec::new(), true),
         ] {
@@ -419,8 +452,14 @@ mod tests {
             assert_eq!(ptr::eq(other.groups(), first.groups()), !are_users_same);
             assert_ne!(other.digest(), first.digest());
             for user in other.users().all() {
-                let is_kept = first.users().find(&user.id()).is_some_and(|earlier| Arc::ptr_eq(earlier, user));
-                assert_eq!(is_kept, !matches!(&*user.text("title").unwrap(), "d") && user.id() != "y");
+                let is_kept = first
+                    .users()
+                    .find(&user.id())
+                    .is_some_and(|earlier| Arc::ptr_eq(earlier, user));
+                assert_eq!(
+                    is_kept,
+                    !matches!(&*user.text("title").unwrap(), "d") && user.id() != "y"
+                );
             }
         }
         let another = made(&vocabulary(), users(), vec![group("g")], Earlier::Served(&first));

@@ -21,7 +21,9 @@ use crate::personio::limits::{Limits, ListingLimits};
 use crate::personio::listing::{CompleteListing, ListingCollector, Read, UnreadableEntry};
 use crate::personio::lookups::{Kind, LookupCache};
 use crate::personio::model::json;
-use crate::personio::model::lenient::{EntryReader, FromObject, JsonObject, ReadResult, UnreadableAttribute};
+use crate::personio::model::lenient::{
+    EntryReader, FromObject, JsonObject, ReadResult, UnreadableAttribute,
+};
 use crate::personio::model::{Employment, ListedEmployment, LookupEntry, Person};
 use crate::personio::page::{NextPage, Page, parse_envelope};
 use crate::personio::rate_limit::limiter::MAX_PAUSE_WAIT;
@@ -98,7 +100,12 @@ impl Retry {
     /// Runs `attempt`, a request to `endpoint`, and repeats it if that can help.
     ///
     /// An error of another endpoint is not retried here: the token endpoint has its own retries.
-    pub(super) async fn run<T, F, R>(self, endpoint: Endpoint, metrics: &Traffic, attempt: F) -> Result<T, Error>
+    pub(super) async fn run<T, F, R>(
+        self,
+        endpoint: Endpoint,
+        metrics: &Traffic,
+        attempt: F,
+    ) -> Result<T, Error>
     where
         F: FnMut() -> R,
         R: Future<Output = Result<T, Error>>,
@@ -271,7 +278,10 @@ impl Client {
             limits: self.settings.limits.persons,
             wanted,
         };
-        self.list(&request, on_page, |person: Read<Person>| Ok((person.value.id.clone(), keep(person)?))).await
+        self.list(&request, on_page, |person: Read<Person>| {
+            Ok((person.value.id.clone(), keep(person)?))
+        })
+        .await
     }
 
     /// Reads one person with the wanted custom attributes. Returns `None` if Personio reports that
@@ -282,7 +292,9 @@ impl Client {
     pub async fn person(&self, id: &str, wanted: &[String]) -> Result<Option<Read<Person>>, Error> {
         let endpoint = Endpoint::Person;
         match self.object::<Person>(endpoint, &self.url(&["persons", id]), wanted).await {
-            Ok(person) if person.value.id != id => Err(Error::unreadable(endpoint, "it is about another person")),
+            Ok(person) if person.value.id != id => {
+                Err(Error::unreadable(endpoint, "it is about another person"))
+            }
             Ok(person) => Ok(Some(person)),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -346,7 +358,12 @@ impl Client {
     }
 
     /// Reads the list of one look-up, and notes its malformed names.
-    pub(super) async fn lookup_list(&self, kind: Kind, is_beta: bool, retry: Retry) -> Result<Vec<LookupEntry>, Error> {
+    pub(super) async fn lookup_list(
+        &self,
+        kind: Kind,
+        is_beta: bool,
+        retry: Retry,
+    ) -> Result<Vec<LookupEntry>, Error> {
         let (endpoint, path) = match kind {
             Kind::Department | Kind::Team => (Endpoint::OrgUnits, "org-units"),
             Kind::LegalEntity => (Endpoint::LegalEntities, "legal-entities"),
@@ -361,7 +378,8 @@ impl Client {
             wanted: &[],
         };
         let listing = self.list(&request, |_| {}, lookup_entry_by_id).await?;
-        let mut malformed = OddNames { kind, ids: Vec::new(), unreadable: listing.unreadable.len() };
+        let mut malformed =
+            OddNames { kind, ids: Vec::new(), unreadable: listing.unreadable.len() };
         let mut entries = Vec::with_capacity(listing.entries.len());
         for read in listing.entries {
             if !read.odd.is_empty() {
@@ -374,10 +392,16 @@ impl Client {
     }
 
     /// Reads one department or team.
-    pub(super) async fn org_unit(&self, kind: Kind, id: &str, is_beta: bool) -> Result<LookupEntry, Error> {
+    pub(super) async fn org_unit(
+        &self,
+        kind: Kind,
+        id: &str,
+        is_beta: bool,
+    ) -> Result<LookupEntry, Error> {
         let endpoint = Endpoint::OrgUnit;
         let url = with_unit_type(self.url(&["org-units", id]), kind);
-        let unit: Read<LookupEntry> = self.object(RequestTarget { endpoint, is_beta }, &url, &[]).await?;
+        let unit: Read<LookupEntry> =
+            self.object(RequestTarget { endpoint, is_beta }, &url, &[]).await?;
         if unit.value.id != id {
             return Err(Error::unreadable(endpoint, "it is about another unit"));
         }
@@ -418,7 +442,9 @@ impl Client {
         let mut pages_without_news = 0;
         loop {
             let text = self.text(request.target, &url, request.retry).await?;
-            collector.count_page(text.len()).map_err(|reason| Error::unreadable(endpoint, reason))?;
+            collector
+                .count_page(text.len())
+                .map_err(|reason| Error::unreadable(endpoint, reason))?;
             let page = Page::parse(&text).map_err(|reason| Error::unreadable(endpoint, reason))?;
             drop(text);
             on_page(page.data.len());
@@ -430,7 +456,9 @@ impl Client {
             let cursor = match page.next(PAGE_SIZE) {
                 NextPage::Cursor(cursor) => cursor,
                 NextPage::End => {
-                    return collector.finish().map_err(|reason| Error::unreadable(endpoint, reason));
+                    return collector
+                        .finish()
+                        .map_err(|reason| Error::unreadable(endpoint, reason));
                 }
                 NextPage::Unknown => return Err(Error::unreadable(endpoint, NEXT_PAGE_UNKNOWN)),
             };
@@ -478,7 +506,12 @@ impl Client {
     ///
     /// # Errors
     /// If the request fails, or the response is not a page.
-    pub(super) async fn page(&self, endpoint: Endpoint, url: &Url, retry: Retry) -> Result<Page, Error> {
+    pub(super) async fn page(
+        &self,
+        endpoint: Endpoint,
+        url: &Url,
+        retry: Retry,
+    ) -> Result<Page, Error> {
         let text = self.text(endpoint.into(), url, retry).await?;
         Page::parse(&text).map_err(|reason| Error::unreadable(endpoint, reason))
     }
@@ -564,7 +597,9 @@ impl FromObject for EntryId {
     }
 }
 
-fn employment_by_id(read: Read<ListedEmployment>) -> Result<(String, Read<ListedEmployment>), Error> {
+fn employment_by_id(
+    read: Read<ListedEmployment>,
+) -> Result<(String, Read<ListedEmployment>), Error> {
     Ok((read.value.employment.id.clone(), read))
 }
 
@@ -597,7 +632,9 @@ fn require_ok(endpoint: Endpoint, response: UpstreamResponse) -> Result<Upstream
     match response.status {
         StatusCode::OK => Ok(response),
         // A 404 in HTML has an error of its own, since a wrong base URL is its usual cause.
-        code if code != StatusCode::NOT_FOUND && is_html(body) => Err(Error::Intercepted { endpoint, status }),
+        code if code != StatusCode::NOT_FOUND && is_html(body) => {
+            Err(Error::Intercepted { endpoint, status })
+        }
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(Error::Intercepted { endpoint, status }),
         StatusCode::UNAUTHORIZED => Err(Error::Unauthorized { endpoint, trace_id: trace_id(body) }),
         StatusCode::FORBIDDEN => Err(Error::Forbidden { endpoint, trace_id: trace_id(body) }),

@@ -7,7 +7,9 @@ use crate::personio::client::{NEXT_PAGE_UNKNOWN, PAGE_SIZE, PAGES_REPEAT, page_u
 use crate::personio::model::Person;
 use crate::personio::model::json;
 use crate::personio::model::json::JsonType;
-use crate::personio::model::lenient::{EntryReader, FromObject, JsonObject, ReadResult, UnreadableAttribute};
+use crate::personio::model::lenient::{
+    EntryReader, FromObject, JsonObject, ReadResult, UnreadableAttribute,
+};
 use crate::personio::page::NextPage;
 use crate::personio::{Client, Endpoint, Error};
 
@@ -144,7 +146,11 @@ impl Client {
     ///
     /// # Errors
     /// If a page cannot be read or found.
-    pub async fn count_persons(&self, first: &FirstPage, at_most: usize) -> Result<Headcount, Error> {
+    pub async fn count_persons(
+        &self,
+        first: &FirstPage,
+        at_most: usize,
+    ) -> Result<Headcount, Error> {
         let endpoint = Endpoint::Persons;
         if first.is_followed && first.next.is_none() {
             return Err(Error::unreadable(endpoint, NEXT_PAGE_UNKNOWN));

@@ -40,9 +40,11 @@ impl Limits {
     pub const MAX_PERSONS: ListingLimits =
         ListingLimits { entries: 1_000_000, pages: 40_000, bytes: 32 * 1024 * 1_000_000 };
     /// Default limits of the employments of one person. Each rehire adds an employment.
-    pub const MAX_EMPLOYMENTS: ListingLimits = ListingLimits { entries: 1_000, pages: 100, bytes: 16 * 1024 * 1024 };
+    pub const MAX_EMPLOYMENTS: ListingLimits =
+        ListingLimits { entries: 1_000, pages: 100, bytes: 16 * 1024 * 1024 };
     /// Default limits of the list of one look-up.
-    pub const MAX_NAMES: ListingLimits = ListingLimits { entries: 10_000, pages: 1_000, bytes: 64 * 1024 * 1024 };
+    pub const MAX_NAMES: ListingLimits =
+        ListingLimits { entries: 10_000, pages: 1_000, bytes: 64 * 1024 * 1024 };
 }
 
 impl Default for Limits {

@@ -98,7 +98,9 @@ impl<T> ListingCollector<T> {
             return Err(format!("it has more than {max_pages} pages, the limit of one listing"));
         }
         if self.bytes > max_bytes {
-            return Err(format!("its pages are larger than {max_bytes} bytes together, the limit of one listing"));
+            return Err(format!(
+                "its pages are larger than {max_bytes} bytes together, the limit of one listing"
+            ));
         }
         Ok(())
     }
@@ -134,7 +136,9 @@ impl<T> ListingCollector<T> {
         match unreadable.first() {
             Some(UnreadableEntry { attribute, .. }) if unreadable.len() > max_unreadable(total) => {
                 let count = unreadable.len();
-                Err(format!("{count} of {total} entries cannot be read, for example `{attribute}` of one"))
+                Err(format!(
+                    "{count} of {total} entries cannot be read, for example `{attribute}` of one"
+                ))
             }
             _ => Ok(CompleteListing { entries: self.entries, unreadable }),
         }
@@ -155,9 +159,18 @@ mod tests {
 
     #[test]
     fn listing_fails_with_more_unreadable_entries_than_the_limit() {
-        for (all, expected) in
-            [(1, 0), (2, 1), (3, 1), (10, 5), (20, 10), (21, 10), (200, 10), (219, 10), (220, 11), (1000, 50)]
-        {
+        for (all, expected) in [
+            (1, 0),
+            (2, 1),
+            (3, 1),
+            (10, 5),
+            (20, 10),
+            (21, 10),
+            (200, 10),
+            (219, 10),
+            (220, 11),
+            (1000, 50),
+        ] {
             assert_eq!(max_unreadable(all), expected, "{all}");
             for (unreadable, is_listing) in [(expected, true), (expected + 1, false)] {
                 let mut collector = ListingCollector::new(LIMITS);

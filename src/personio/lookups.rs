@@ -47,7 +47,8 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of definition.
-    pub const ALL: [Self; 5] = [Self::Department, Self::Team, Self::LegalEntity, Self::Workplace, Self::CostCenter];
+    pub const ALL: [Self; 5] =
+        [Self::Department, Self::Team, Self::LegalEntity, Self::Workplace, Self::CostCenter];
 
     /// Returns the value of the parameter `type` for kinds whose units can be requested one by one.
     /// Personio documents no such endpoint for the other kinds.
@@ -249,8 +250,13 @@ impl CachedLookup {
             }
         }
         self.names = Arc::new(names);
-        self.list =
-            ListState { read_at: Some(now), named, failure: None, consecutive_failures: 0, beta: self.list.beta };
+        self.list = ListState {
+            read_at: Some(now),
+            named,
+            failure: None,
+            consecutive_failures: 0,
+            beta: self.list.beta,
+        };
     }
 
     fn record_list_failure(&mut self, error: Error, now: Duration) {
@@ -281,7 +287,12 @@ impl CachedLookup {
     }
 
     /// Adopts the response about one unit. An error ends the round: no further unit is requested.
-    fn adopt_unit(&mut self, id: String, response: Result<LookupEntry, Error>, now: Duration) -> Result<(), Error> {
+    fn adopt_unit(
+        &mut self,
+        id: String,
+        response: Result<LookupEntry, Error>,
+        now: Duration,
+    ) -> Result<(), Error> {
         let name = match response {
             Ok(unit) => unit.name,
             Err(Error::NotFound { .. }) => None,
@@ -372,7 +383,8 @@ impl Client {
     /// A look-up that is running keeps its own names.
     pub fn recall_names(&self, names: &Names) {
         for (kind, lookup) in self.lookups.iter() {
-            if let (Some(restored), Ok(mut lookup)) = (names.by_kind.get(&kind), lookup.try_lock()) {
+            if let (Some(restored), Ok(mut lookup)) = (names.by_kind.get(&kind), lookup.try_lock())
+            {
                 lookup.names = Arc::clone(restored);
             }
         }
@@ -382,7 +394,8 @@ impl Client {
     /// since a wrong name would otherwise stay for a day. A look-up that is running is left alone.
     pub fn put_back_names(&self, trusted: &Names) {
         for (kind, lookup) in self.lookups.iter() {
-            if let (Some(trusted), Ok(mut lookup)) = (trusted.by_kind.get(&kind), lookup.try_lock()) {
+            if let (Some(trusted), Ok(mut lookup)) = (trusted.by_kind.get(&kind), lookup.try_lock())
+            {
                 lookup.restore_trusted(trusted);
             }
         }
@@ -399,7 +412,12 @@ impl Client {
         join_all(updates).await;
     }
 
-    async fn prefetch_list(&self, kind: Kind, lookup: &Mutex<CachedLookup>, no_ids: &HashSet<String>) {
+    async fn prefetch_list(
+        &self,
+        kind: Kind,
+        lookup: &Mutex<CachedLookup>,
+        no_ids: &HashSet<String>,
+    ) {
         self.update_list(kind, &mut *lookup.lock().await, no_ids).await;
     }
 

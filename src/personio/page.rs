@@ -105,7 +105,10 @@ impl Page {
 ///
 /// # Errors
 /// If the response is not a JSON object. The reason quotes nothing of it.
-pub(super) fn parse_envelope<T>(text: &str, read: impl Fn(&JsonMembers<'_>) -> T) -> Result<T, String> {
+pub(super) fn parse_envelope<T>(
+    text: &str,
+    read: impl Fn(&JsonMembers<'_>) -> T,
+) -> Result<T, String> {
     if let Ok(members) = JsonMembers::parse(text) {
         return Ok(read(&members));
     }
@@ -160,22 +163,37 @@ mod tests {
     #[test]
     fn cursor_of_a_next_link_is_found_in_every_known_shape() {
         for (meta, expected) in [
-            (r#"{"links":{"next":{"href":"https://api.personio.de/v2/persons?cursor=abc"}}}"#, cursor("abc")),
-            (r#"{"links":{"next":{"href":"https://evil.example/?limit=1&cursor=a%2Bb%3D%2F#x"}}}"#, cursor("a+b=/")),
+            (
+                r#"{"links":{"next":{"href":"https://api.personio.de/v2/persons?cursor=abc"}}}"#,
+                cursor("abc"),
+            ),
+            (
+                r#"{"links":{"next":{"href":"https://evil.example/?limit=1&cursor=a%2Bb%3D%2F#x"}}}"#,
+                cursor("a+b=/"),
+            ),
             (r#"{"links":{"next":{"href":"/v2/persons?cursor=a+b="}}}"#, cursor("a+b=")),
             (r#"{"links":{"next":"/v2/persons?cursor=abc"}}"#, cursor("abc")),
             (r#"{"links":{"self":{"href":"x"}}}"#, NextPage::End),
             (r#"{"links":{"next":null}}"#, NextPage::End),
             (r#"{"links":{"next":{"href":null}}}"#, NextPage::End),
             (r#"{"links":{"next":{}}}"#, NextPage::Unknown),
-            (r#"{"links":{"next":{"url":"https://api.personio.de/v2/persons?cursor=abc"}}}"#, NextPage::Unknown),
+            (
+                r#"{"links":{"next":{"url":"https://api.personio.de/v2/persons?cursor=abc"}}}"#,
+                NextPage::Unknown,
+            ),
             (r#"{"links":{"next":7}}"#, NextPage::Unknown),
             (r#"{"links":{"next":""}}"#, NextPage::End),
             (r#"{"links":{}}"#, NextPage::End),
             (r#"{"links":null}"#, NextPage::Unknown),
             ("{}", NextPage::Unknown),
-            (r#"{"links":{"next":{"href":"https://api.personio.de/v2/persons"}}}"#, NextPage::Unknown),
-            (r#"{"links":{"next":{"href":"https://api.personio.de/v2/persons?cursor="}}}"#, NextPage::Unknown),
+            (
+                r#"{"links":{"next":{"href":"https://api.personio.de/v2/persons"}}}"#,
+                NextPage::Unknown,
+            ),
+            (
+                r#"{"links":{"next":{"href":"https://api.personio.de/v2/persons?cursor="}}}"#,
+                NextPage::Unknown,
+            ),
             (r#"{"links":{"next":{"href":"/v2/persons?cursor=%FF"}}}"#, NextPage::Unknown),
         ] {
             assert_eq!(next(&format!(r#"{{"_data":[1,2],"_meta":{meta}}}"#)), expected, "{meta}");
@@ -214,7 +232,9 @@ mod tests {
     fn malformed_entry_does_not_fail_the_page() {
         let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
         let repeated = r#"{"a":1,"a":2}"#;
-        for entry in [r#""\ud83d""#, "1e400", "\"a\nb\"", r#"{"\ud83d":1}"#, repeated, r#""\x41""#, &deep] {
+        for entry in
+            [r#""\ud83d""#, "1e400", "\"a\nb\"", r#"{"\ud83d":1}"#, repeated, r#""\x41""#, &deep]
+        {
             let text = format!(r#"{{"_data":[{entry},2],"_meta":null,"\udc00":0}}"#);
             let page = Page::parse(&text).unwrap();
             assert_eq!((page.data.len(), page.next(50)), (2, NextPage::End), "{entry}");

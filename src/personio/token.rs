@@ -16,8 +16,8 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use oauth2::basic::{BasicClient, BasicRequestTokenError};
 use oauth2::{
-    AccessToken, AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest,
-    HttpResponse, RequestTokenError, TokenResponse, TokenUrl,
+    AccessToken, AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
+    HttpRequest, HttpResponse, RequestTokenError, TokenResponse, TokenUrl,
 };
 use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
@@ -37,7 +37,8 @@ const MIN_USABLE_TIME: Duration = Duration::from_secs(1);
 /// Minimum age of a token that replaced a refused one, before it is replaced too.
 const MIN_REPLACEMENT_AGE: Duration = Duration::from_secs(10);
 
-type OAuthClient = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+type OAuthClient =
+    BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
 /// Token with its lifetime.
 pub(super) struct CachedToken {
@@ -93,7 +94,11 @@ impl TokenProvider {
             .set_client_secret(ClientSecret::new(client_secret.expose_secret().to_owned()))
             .set_auth_type(AuthType::RequestBody)
             .set_token_uri(TokenUrl::from_url(url));
-        let credential = VersionedCredential { version: 0, oauth: Arc::new(oauth), secret: client_secret.clone() };
+        let credential = VersionedCredential {
+            version: 0,
+            oauth: Arc::new(oauth),
+            secret: client_secret.clone(),
+        };
         Self {
             credential: RwLock::new(credential),
             cache: Cache::builder().expire_after(UsableTimeExpiry).build(),
@@ -142,7 +147,10 @@ impl TokenProvider {
     }
 
     /// Returns the token. Without a cached one it is fetched, once for all concurrent callers.
-    pub(super) async fn token(&self, transport: &UpstreamTransport) -> Result<Arc<CachedToken>, Error> {
+    pub(super) async fn token(
+        &self,
+        transport: &UpstreamTransport,
+    ) -> Result<Arc<CachedToken>, Error> {
         let VersionedCredential { version, oauth, .. } = self.credential();
         let fetched = self.cache.try_get_with(version, self.fetch(&oauth, transport)).await;
         fetched.map_err(|error| Error::clone(&error))
@@ -174,9 +182,14 @@ impl TokenProvider {
     }
 
     /// Fetches a token, with retries, and records the outcome.
-    async fn fetch(&self, oauth: &OAuthClient, transport: &UpstreamTransport) -> Result<Arc<CachedToken>, Error> {
+    async fn fetch(
+        &self,
+        oauth: &OAuthClient,
+        transport: &UpstreamTransport,
+    ) -> Result<Arc<CachedToken>, Error> {
         let metrics = &transport.metrics;
-        let fetched = self.retry.run(Endpoint::Token, metrics, || self.request_token(oauth, transport)).await;
+        let fetched =
+            self.retry.run(Endpoint::Token, metrics, || self.request_token(oauth, transport)).await;
         self.record_outcome(fetched.as_ref().err().cloned());
         fetched
     }
@@ -240,7 +253,12 @@ fn loggable_code(code: &str) -> String {
 struct UsableTimeExpiry;
 
 impl Expiry<u64, Arc<CachedToken>> for UsableTimeExpiry {
-    fn expire_after_create(&self, _: &u64, token: &Arc<CachedToken>, _: Instant) -> Option<Duration> {
+    fn expire_after_create(
+        &self,
+        _: &u64,
+        token: &Arc<CachedToken>,
+        _: Instant,
+    ) -> Option<Duration> {
         Some(token.usable_for)
     }
 
@@ -308,15 +326,22 @@ fn refusal(status: StatusCode, body: &[u8], json: Option<&Value>) -> Error {
     let code = json.and_then(|json| json.get("error")).and_then(Value::as_str);
     match (status, code) {
         (StatusCode::NOT_FOUND, _) => Error::UnknownRoute { endpoint, trace_id: trace_id(body) },
-        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) => Error::Intercepted { endpoint, status: status.as_u16() },
-        (_, Some("server_error" | "temporarily_unavailable")) => {
-            Error::Server { endpoint, status: status.as_u16(), trace_id: trace_id(body), retry_after: None }
+        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) => {
+            Error::Intercepted { endpoint, status: status.as_u16() }
         }
+        (_, Some("server_error" | "temporarily_unavailable")) => Error::Server {
+            endpoint,
+            status: status.as_u16(),
+            trace_id: trace_id(body),
+            retry_after: None,
+        },
         (_, Some(code)) => Error::Credential { code: loggable_code(code) },
         (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, None) => {
             Error::Credential { code: format!("HTTP {}", status.as_u16()) }
         }
-        (_, None) => Error::Rejected { endpoint, status: status.as_u16(), trace_id: trace_id(body) },
+        (_, None) => {
+            Error::Rejected { endpoint, status: status.as_u16(), trace_id: trace_id(body) }
+        }
     }
 }
 
@@ -332,7 +357,8 @@ mod tests {
 
     #[test]
     fn deviating_token_responses_are_converted() {
-        let token = standard_body(201, r#"{"access_token":"papi-1","expires_in":"86400"}"#).unwrap();
+        let token =
+            standard_body(201, r#"{"access_token":"papi-1","expires_in":"86400"}"#).unwrap();
         assert_eq!(token, r#"{"access_token":"papi-1","expires_in":86400,"token_type":"Bearer"}"#);
         for (status, body, code) in [
             (400, r#"{"error":"invalid_client"}"#, "invalid_client"),
@@ -346,7 +372,10 @@ mod tests {
             let expected = Error::Credential { code: code.into() };
             assert_eq!(standard_body(status, body), Err(expected), "{status} {body}");
         }
-        assert!(matches!(standard_body(400, r#"{"error":"server_error"}"#), Err(Error::Server { .. })));
+        assert!(matches!(
+            standard_body(400, r#"{"error":"server_error"}"#),
+            Err(Error::Server { .. })
+        ));
         assert!(matches!(standard_body(404, ""), Err(Error::UnknownRoute { .. })));
         assert!(matches!(standard_body(404, "<html>"), Err(Error::UnknownRoute { .. })));
         assert!(matches!(standard_body(200, "[]"), Err(Error::Unreadable { .. })));

@@ -75,7 +75,11 @@ impl UpstreamTransport {
     }
 
     /// Sends a request and reads its response.
-    pub(super) async fn exchange(&self, endpoint: Endpoint, request: Request) -> Result<UpstreamResponse, Error> {
+    pub(super) async fn exchange(
+        &self,
+        endpoint: Endpoint,
+        request: Request,
+    ) -> Result<UpstreamResponse, Error> {
         let queued_at = Instant::now();
         let permit = self.rate_limiter.acquire(endpoint).await?;
         self.metrics.record_wait(queued_at.elapsed());
@@ -109,7 +113,11 @@ impl UpstreamTransport {
         Ok(UpstreamResponse { status, body: body? })
     }
 
-    async fn read_body(&self, endpoint: Endpoint, mut response: Response) -> Result<Vec<u8>, Error> {
+    async fn read_body(
+        &self,
+        endpoint: Endpoint,
+        mut response: Response,
+    ) -> Result<Vec<u8>, Error> {
         let max_bytes = self.max_response_bytes;
         let mut body = Vec::new();
         loop {
@@ -119,7 +127,8 @@ impl UpstreamTransport {
                 Err(error) => return Err(self.unreachable(endpoint, obstacle(&error))),
             };
             if body.len() + chunk.len() > max_bytes {
-                let reason = format!("it is larger than {max_bytes} bytes, the limit of one answer");
+                let reason =
+                    format!("it is larger than {max_bytes} bytes, the limit of one answer");
                 return Err(Error::unreadable(endpoint, reason));
             }
             body.extend_from_slice(&chunk);
@@ -162,9 +171,13 @@ fn obstacle(error: &reqwest::Error) -> Obstacle {
             None => {}
         }
         cause = match error.downcast_ref::<io::Error>() {
-            Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Obstacle::Refused,
+            Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                return Obstacle::Refused;
+            }
             // `source` of an `io::Error` skips the error that it wraps.
-            Some(error) => error.get_ref().map(|wrapped| wrapped as &(dyn std::error::Error + 'static)),
+            Some(error) => {
+                error.get_ref().map(|wrapped| wrapped as &(dyn std::error::Error + 'static))
+            }
             None => error.source(),
         };
     }

@@ -23,7 +23,8 @@ pub enum Notice {
 pub struct Malformed;
 
 /// JSON pointers to the id of a person. Personio does not document the members of a payload.
-const PERSON_ID_POINTERS: [&str; 4] = ["/person_id", "/data/person_id", "/person/id", "/data/person/id"];
+const PERSON_ID_POINTERS: [&str; 4] =
+    ["/person_id", "/data/person_id", "/person/id", "/data/person/id"];
 /// Further JSON pointers to the id in events of persons. In events of employments they point to the
 /// id of the employment.
 const OWN_ID_POINTERS: [&str; 2] = ["/data/id", "/id"];
@@ -71,7 +72,8 @@ fn valid_id(value: &Value) -> Option<String> {
         Value::Number(number) => number.as_u64()?.to_string(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let is_plain =
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if is_plain && (1..=MAX_ID_BYTES).contains(&text.len()) { Some(text) } else { None }
 }
 
@@ -81,8 +83,13 @@ mod tests {
 
     use super::*;
 
-    const PERSON_EVENTS: [&str; 5] =
-        ["person.created", "person.updated", "person.deleted", "person.updated.email", "person.merged"];
+    const PERSON_EVENTS: [&str; 5] = [
+        "person.created",
+        "person.updated",
+        "person.deleted",
+        "person.updated.email",
+        "person.merged",
+    ];
     const EMPLOYMENT_EVENTS: [&str; 8] = [
         "employment.created",
         "employment.updated",
@@ -147,7 +154,11 @@ mod tests {
                 assert_eq!(parsed(event, payload.clone()), for_person_event, "{event} {payload}");
             }
             for event in EMPLOYMENT_EVENTS {
-                assert_eq!(parsed(event, payload.clone()), for_employment_event, "{event} {payload}");
+                assert_eq!(
+                    parsed(event, payload.clone()),
+                    for_employment_event,
+                    "{event} {payload}"
+                );
             }
         }
     }
@@ -173,7 +184,11 @@ mod tests {
         for event in ["PERSON.UPDATED", "Employment.Updated.Cost-Centers"] {
             assert_eq!(parsed(event, json!({"person_id": "7"})), person("7"), "{event}");
         }
-        assert_eq!(read(br#"{"event_name": "person.updated"}"#), Ok(Notice::Somebody), "without a payload");
+        assert_eq!(
+            read(br#"{"event_name": "person.updated"}"#),
+            Ok(Notice::Somebody),
+            "without a payload"
+        );
     }
 
     #[test]

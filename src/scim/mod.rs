@@ -36,7 +36,9 @@ pub use crate::scim::resource::user::{User, list_order};
 pub use crate::scim::schema::attribute::{AttributeId, AttributeType, Returned};
 pub use crate::scim::schema::registry::Vocabulary;
 pub use crate::scim::schema::resource_type::{BrokenDocument, ResourceType, ResourceTypes};
-pub use crate::scim::schema::{CustomAttribute, Discovery, extension_attributes, is_attribute_name};
+pub use crate::scim::schema::{
+    CustomAttribute, Discovery, extension_attributes, is_attribute_name,
+};
 pub use crate::scim::store::resource_set::Resources;
 
 /// URN of the core User schema (RFC 7643 §4.1).

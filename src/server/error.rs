@@ -242,22 +242,30 @@ impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Refused { refusal, .. } => match refusal {
-                Refusal::Missing | Refusal::Unknown | Refusal::Expired | Refusal::Early => StatusCode::UNAUTHORIZED,
+                Refusal::Missing | Refusal::Unknown | Refusal::Expired | Refusal::Early => {
+                    StatusCode::UNAUTHORIZED
+                }
                 Refusal::Scope | Refusal::Network => StatusCode::FORBIDDEN,
                 Refusal::Slowed(_) => StatusCode::TOO_MANY_REQUESTS,
                 Refusal::KeyUnread(_) | Refusal::Uncheckable(_) => StatusCode::SERVICE_UNAVAILABLE,
             },
             Self::WebhookRefused => StatusCode::UNAUTHORIZED,
-            Self::NoRoute(_) | Self::NoMetricsRoute | Self::ResourceNotFound(_) => StatusCode::NOT_FOUND,
+            Self::NoRoute(_) | Self::NoMetricsRoute | Self::ResourceNotFound(_) => {
+                StatusCode::NOT_FOUND
+            }
             Self::ReadOnly | Self::SearchOnly | Self::WebhookOnly => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
-            Self::InvalidQuery(_) | Self::InvalidWebhook(_) | Self::BodyUnreadable => StatusCode::BAD_REQUEST,
+            Self::InvalidQuery(_) | Self::InvalidWebhook(_) | Self::BodyUnreadable => {
+                StatusCode::BAD_REQUEST
+            }
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::FilterForbidden => StatusCode::FORBIDDEN,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable(_) | Self::Overloaded | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::Overloaded | Self::TooManyConnections => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 

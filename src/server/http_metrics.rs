@@ -106,7 +106,8 @@ impl HttpMetrics {
             Some(client) => client.shared_name(),
             None => Arc::clone(&NO_CLIENT),
         };
-        let labels = ResponseLabels { route: Arc::clone(&route), status, client: Arc::clone(&client_label) };
+        let labels =
+            ResponseLabels { route: Arc::clone(&route), status, client: Arc::clone(&client_label) };
         self.responses.get_or_create(&labels).inc();
         let label = RouteLabel { route: Arc::clone(&route) };
         self.durations.get_or_create(&label).observe(duration.as_secs_f64());

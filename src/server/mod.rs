@@ -166,8 +166,10 @@ fn configure_status_page(service: &mut web::ServiceConfig) {
     let page = read_only_resource("/status", "", status::read)
         .wrap(from_fn(authenticate))
         .wrap(from_fn(status::replace_errors_for_browsers));
-    let redirect =
-        web::resource("/").app_data(RouteName::in_scope("", "/")).guard(status::is_browser()).to(status::redirect);
+    let redirect = web::resource("/")
+        .app_data(RouteName::in_scope("", "/"))
+        .guard(status::is_browser())
+        .to(status::redirect);
     service.service(page).service(redirect);
 }
 

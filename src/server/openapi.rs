@@ -27,7 +27,10 @@ struct ServerFacts {
     filter_limits: filter::Limits,
 }
 
-pub(super) async fn read(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
+pub(super) async fn read(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Error> {
     let facts = ServerFacts {
         pages: state.pages,
         has_webhooks: state.access.has_webhooks(),

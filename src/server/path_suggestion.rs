@@ -15,7 +15,11 @@ struct SuggestedRoute {
 }
 
 /// Creates a route with a child route.
-const fn parent(names: &'static [&'static str], path: &'static str, child_path: &'static str) -> SuggestedRoute {
+const fn parent(
+    names: &'static [&'static str],
+    path: &'static str,
+    child_path: &'static str,
+) -> SuggestedRoute {
     SuggestedRoute { names, path, child_path }
 }
 
@@ -135,14 +139,26 @@ mod tests {
             ("", None),
             ("/scim/v2/ann@example.com", None),
         ] {
-            assert_eq!(suggestion(path, Pages { status: true, metrics: true }, true), expected, "{path}");
+            assert_eq!(
+                suggestion(path, Pages { status: true, metrics: true }, true),
+                expected,
+                "{path}"
+            );
         }
         for path in ["/status", "/metrics", "/webhooks/personio"] {
-            assert_eq!(suggestion(path, Pages { status: false, metrics: false }, false), None, "{path} is not there");
+            assert_eq!(
+                suggestion(path, Pages { status: false, metrics: false }, false),
+                None,
+                "{path} is not there"
+            );
         }
-        assert_eq!(suggestion(&"/users".repeat(20_000), Pages { status: false, metrics: false }, false), {
-            Some("/scim/v2/Users/{id}")
-        });
-        assert_eq!(suggestion(&"x".repeat(1_000_000), Pages { status: false, metrics: false }, false), None);
+        assert_eq!(
+            suggestion(&"/users".repeat(20_000), Pages { status: false, metrics: false }, false),
+            { Some("/scim/v2/Users/{id}") }
+        );
+        assert_eq!(
+            suggestion(&"x".repeat(1_000_000), Pages { status: false, metrics: false }, false),
+            None
+        );
     }
 }

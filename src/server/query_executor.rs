@@ -76,7 +76,12 @@ impl QueryExecutor {
     ///
     /// # Errors
     /// When the query waits or runs for too long.
-    pub(super) async fn run(&self, page: &PageKey, task: QueryTask, client: &Caller) -> Result<EncodedBody, Error> {
+    pub(super) async fn run(
+        &self,
+        page: &PageKey,
+        task: QueryTask,
+        client: &Caller,
+    ) -> Result<EncodedBody, Error> {
         let body = if task.is_expensive(page.coding) {
             let permit = self.limiter.acquire(client).await?;
             // Another request for this page may have finished while this one waited.
@@ -115,7 +120,8 @@ impl QueryTask {
     /// Reports whether the query or the compression of its page may take long. Compression counts
     /// because the permit lets one of several waiting requests do it for all.
     fn is_expensive(&self, coding: ContentCoding) -> bool {
-        let is_compressed = coding != ContentCoding::Identity && self.paging.count() > MAX_CHEAP_ENCODE_RESOURCES;
+        let is_compressed =
+            coding != ContentCoding::Identity && self.paging.count() > MAX_CHEAP_ENCODE_RESOURCES;
         is_compressed || self.query.may_take_long(&self.target.resource_sets(&self.snapshot))
     }
 

@@ -73,7 +73,9 @@ impl QueryLimiter {
     /// Returns the semaphore of one client. The map stays small, since clients are configured.
     fn semaphore_of(&self, client: &Caller) -> Arc<Semaphore> {
         let mut by_client = self.by_client.lock().unwrap_or_else(PoisonError::into_inner);
-        let semaphore = by_client.entry(client.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.max_queries)));
+        let semaphore = by_client
+            .entry(client.clone())
+            .or_insert_with(|| Arc::new(Semaphore::new(self.max_queries)));
         Arc::clone(semaphore)
     }
 }

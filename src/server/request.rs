@@ -111,8 +111,8 @@ pub(super) fn body(request: &HttpRequest) -> Result<SearchRequest, Error> {
     if let Some(content_type) = request.headers().get(CONTENT_TYPE) {
         let content_type = content_type.to_str().unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim();
-        let is_json =
-            essence.eq_ignore_ascii_case(scim::MEDIA_TYPE) || essence.eq_ignore_ascii_case("application/json");
+        let is_json = essence.eq_ignore_ascii_case(scim::MEDIA_TYPE)
+            || essence.eq_ignore_ascii_case("application/json");
         if !is_json {
             return Err(Error::UnsupportedMediaType);
         }
@@ -226,7 +226,10 @@ mod tests {
             // A value with `%20` is not encoded as a form.
             ("filter=id%20eq%20%22a+b@x%22", Some("id eq \"a+b@x\"")),
             ("filter=id%20eq%20%22a%2Bb@x%22", Some("id eq \"a+b@x\"")),
-            ("filter=x%20gt%20%222026-01-01T00:00:00+02:00%22", Some("x gt \"2026-01-01T00:00:00+02:00\"")),
+            (
+                "filter=x%20gt%20%222026-01-01T00:00:00+02:00%22",
+                Some("x gt \"2026-01-01T00:00:00+02:00\""),
+            ),
             ("filter=x%20gt%201e+5", Some("x gt 1e+5")),
             ("filter=id%20eq%20%22a%5C%22+b%22", Some("id eq \"a\\\"+b\"")),
             ("filter=id%20eq%20%22a%5C%5C%22+and%20id%20pr", Some(r#"id eq "a\\" and id pr"#)),

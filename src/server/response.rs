@@ -2,8 +2,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ACCEPT_ENCODING, AcceptEncoding, CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE, ContentEncoding, ETAG, Encoding,
-    Header, HeaderName, HeaderValue, VARY,
+    ACCEPT_ENCODING, AcceptEncoding, CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE,
+    ContentEncoding, ETAG, Encoding, Header, HeaderName, HeaderValue, VARY,
 };
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
@@ -20,10 +20,12 @@ use crate::server::{Error, State, request};
 /// requests.
 const MIN_BLOCKING_ENCODE_BYTES: usize = 32 * 1024;
 
-const SCIM_CONTENT_TYPE: (HeaderName, HeaderValue) = (CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON));
+const SCIM_CONTENT_TYPE: (HeaderName, HeaderValue) =
+    (CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON));
 /// Headers of the request that select the representation. They keep a shared cache from sending a
 /// client a body that it cannot read.
-const SCIM_VARY: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+const SCIM_VARY: (HeaderName, HeaderValue) =
+    (VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
 const JSON_VARY: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Accept-Encoding"));
 
 /// Returns a SCIM document.
@@ -39,7 +41,11 @@ pub(super) async fn document(
 }
 
 /// Returns a document of plain JSON.
-pub(super) async fn plain_document(request: &HttpRequest, state: &State, json: String) -> Result<HttpResponse, Error> {
+pub(super) async fn plain_document(
+    request: &HttpRequest,
+    state: &State,
+    json: String,
+) -> Result<HttpResponse, Error> {
     let body = encode_document(request, state, json.into()).await?;
     let mut response = HttpResponse::Ok();
     response.content_type(JSON).insert_header(JSON_VARY);
@@ -65,7 +71,8 @@ pub(super) async fn resource(
     search: &SearchRequest,
 ) -> Result<HttpResponse, Error> {
     let resource_type = resource.resource_type();
-    let projection = Projection::new(resource_type, &search.attributes, &search.excluded_attributes)?;
+    let projection =
+        Projection::new(resource_type, &search.attributes, &search.excluded_attributes)?;
     let tag = &*resource.version().unwrap_or_default();
     let is_unchanged = request::has_current(request, tag);
     let mut response = if is_unchanged { not_modified(tag) } else { HttpResponse::Ok() };
@@ -101,7 +108,11 @@ pub(super) fn coding(request: &HttpRequest) -> ContentCoding {
 }
 
 /// Compresses a document as the client prefers it.
-async fn encode_document(request: &HttpRequest, state: &State, bytes: Bytes) -> Result<EncodedBody, Error> {
+async fn encode_document(
+    request: &HttpRequest,
+    state: &State,
+    bytes: Bytes,
+) -> Result<EncodedBody, Error> {
     let coding = coding(request);
     let body = EncodedBody::document(bytes);
     if coding.applies_to(body.bytes.len()) {
@@ -111,7 +122,11 @@ async fn encode_document(request: &HttpRequest, state: &State, bytes: Bytes) -> 
 }
 
 /// Compresses a document, or returns it from the response cache.
-async fn encode_through_cache(state: &State, body: EncodedBody, coding: ContentCoding) -> Result<EncodedBody, Error> {
+async fn encode_through_cache(
+    state: &State,
+    body: EncodedBody,
+    coding: ContentCoding,
+) -> Result<EncodedBody, Error> {
     let digest = scim::digest([&body.bytes[..]]);
     if let Some(body) = state.response_cache.get(&digest, coding).await {
         return Ok(body);

@@ -24,7 +24,9 @@ impl Lacks {
             Some(employments) => rules.primary_employment(employments),
             None => None,
         };
-        let status = employment.and_then(|employment| employment.status.as_ref()).or(facts.person.status.as_ref());
+        let status = employment
+            .and_then(|employment| employment.status.as_ref())
+            .or(facts.person.status.as_ref());
         self.all += 1;
         self.without_email += usize::from(facts.person.email.is_none());
         self.without_status += usize::from(status.is_none());
@@ -69,8 +71,10 @@ mod tests {
     #[test]
     fn what_most_lack_is_named() {
         let facts = |status: Option<&str>, email: Option<&str>, employment: Option<&str>| Facts {
-            person: serde_json::from_value(json!({"id": "1", "status": status, "email": email})).unwrap(),
-            employments: employment.map(|it| serde_json::from_value(json!([{"id": "e", "status": it}])).unwrap()),
+            person: serde_json::from_value(json!({"id": "1", "status": status, "email": email}))
+                .unwrap(),
+            employments: employment
+                .map(|it| serde_json::from_value(json!([{"id": "e", "status": it}])).unwrap()),
         };
         let policy = Policy::default();
         let rules = DateRules { policy: &policy, today: jiff::civil::date(2026, 11, 23) };
@@ -87,12 +91,15 @@ mod tests {
             ((&stateless, 11), (&by_employment, 10), Some("Status")),
             ((&by_employment, 50), (&whole, 0), None),
         ] {
-            let flawed = std::iter::repeat_n(flawed.0, flawed.1).chain(std::iter::repeat_n(whole, others));
+            let flawed =
+                std::iter::repeat_n(flawed.0, flawed.1).chain(std::iter::repeat_n(whole, others));
             let mut lacks = Lacks::default();
             flawed.for_each(|facts| lacks.note(facts, &rules));
             let found = lacks.flaw().map(|flaw| flaw.to_string());
             match expected {
-                Some(word) => assert!(found.as_ref().is_some_and(|found| found.contains(word)), "{found:?}"),
+                Some(word) => {
+                    assert!(found.as_ref().is_some_and(|found| found.contains(word)), "{found:?}")
+                }
                 None => assert_eq!(found, None),
             }
         }

@@ -183,7 +183,10 @@ mod tests {
                 assert!(unreadable.note(Ok(Employments::default()), before).is_ok());
             }
             let failed = Before { failed: true, ..before };
-            assert!((0..20).all(|_| unreadable.note(failure(), failed).is_ok()), "they failed before, too");
+            assert!(
+                (0..20).all(|_| unreadable.note(failure(), failed).is_ok()),
+                "they failed before, too"
+            );
             assert!((0..10).all(|_| unreadable.note(failure(), before).is_ok()));
             assert!(unreadable.note(failure(), before).is_err());
         }
@@ -207,7 +210,10 @@ mod tests {
                 let mut unreadable = Unreadable::among(persons);
                 for _ in 0..tolerated {
                     assert!(unreadable.note(failure(), before).is_ok(), "{persons} {before:?}");
-                    assert!(unreadable.note(failure(), TRUSTED).is_ok(), "trusted ones do not count");
+                    assert!(
+                        unreadable.note(failure(), TRUSTED).is_ok(),
+                        "trusted ones do not count"
+                    );
                     assert!(unreadable.note(Ok(Employments::default()), before).is_ok());
                 }
                 assert!(unreadable.note(failure(), before).is_err(), "{persons} {before:?}");

@@ -20,9 +20,14 @@ impl Named {
     pub(crate) fn add(&mut self, employments: &[Employment]) {
         let mut newest_over: Option<&Employment> = None;
         for employment in employments {
-            if matches!(employment.status, Some(Status::Active | Status::Leave | Status::Onboarding)) {
+            if matches!(
+                employment.status,
+                Some(Status::Active | Status::Leave | Status::Onboarding)
+            ) {
                 self.add_one(employment);
-            } else if newest_over.is_none_or(|newest| start_and_id(newest) < start_and_id(employment)) {
+            } else if newest_over
+                .is_none_or(|newest| start_and_id(newest) < start_and_id(employment))
+            {
                 newest_over = Some(employment);
             }
         }
@@ -71,7 +76,8 @@ impl InUse {
             let mut units = units(employment);
             units.retain(|(unit_kind, _)| *unit_kind == kind);
             in_use.persons += usize::from(!units.is_empty());
-            in_use.nameless += usize::from(units.iter().any(|(_, id)| names.get(kind, id).is_none()));
+            in_use.nameless +=
+                usize::from(units.iter().any(|(_, id)| names.get(kind, id).is_none()));
         }
         in_use
     }

@@ -155,7 +155,8 @@ impl Packed {
 
     /// Decodes the fields that name and order a person, without a copy.
     pub(crate) fn head(&self) -> Result<Head<'_>, Fault> {
-        let Beginning(id, email, first_name, last_name, preferred_name, _, created_at, ..) = unpacked(self.parts().0)?;
+        let Beginning(id, email, first_name, last_name, preferred_name, _, created_at, ..) =
+            unpacked(self.parts().0)?;
         Ok(Head { id, email, first_name, last_name, preferred_name, created_at })
     }
 
@@ -209,7 +210,8 @@ mod tests {
         single.prop_recursive(3, 12, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::vec(("[a-c]{1,2}", inner), 0..4).prop_map(|members| members.into_iter().collect()),
+                prop::collection::vec(("[a-c]{1,2}", inner), 0..4)
+                    .prop_map(|members| members.into_iter().collect()),
             ]
         })
     }
@@ -228,7 +230,8 @@ mod tests {
     }
 
     fn moment() -> impl Strategy<Value = Value> {
-        "20[0-2][0-9]-(0[1-9]|1[0-2])-1[0-9]T2[0-3]:59:0[0-9](\\.[0-9]{1,9})?(Z|\\+02:00)".prop_map(Value::from)
+        "20[0-2][0-9]-(0[1-9]|1[0-2])-1[0-9]T2[0-3]:59:0[0-9](\\.[0-9]{1,9})?(Z|\\+02:00)"
+            .prop_map(Value::from)
     }
 
     fn entries(of: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
@@ -321,6 +324,9 @@ mod tests {
         });
         let listed = Listed::new(serde_json::from_value(person).unwrap()).unwrap();
         let text = String::from_utf8_lossy(&listed.bytes).into_owned();
-        assert!(text.contains("Gehalt") && text.contains("kept") && !text.contains("MARKER"), "{text}");
+        assert!(
+            text.contains("Gehalt") && text.contains("kept") && !text.contains("MARKER"),
+            "{text}"
+        );
     }
 }

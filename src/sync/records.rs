@@ -53,11 +53,24 @@ pub(crate) struct Odd {
 impl Record {
     /// Creates the record of a person from a listing. `employments` is `None` if the attempt to
     /// read them at `read` failed.
-    pub(crate) fn new(person: &Listed, employments: Option<&[Employment]>, read: Timestamp) -> Result<Self, Fault> {
+    pub(crate) fn new(
+        person: &Listed,
+        employments: Option<&[Employment]>,
+        read: Timestamp,
+    ) -> Result<Self, Fault> {
         let packed = Packed::new(person, employments)?;
         let failed = employments.is_none();
         let odd = Odd { person: person.odd.clone(), employments: Vec::new() };
-        Ok(Self { id: person.id.clone(), packed, read, failed, asked: None, unconfirmed: false, unreadable: None, odd })
+        Ok(Self {
+            id: person.id.clone(),
+            packed,
+            read,
+            failed,
+            asked: None,
+            unconfirmed: false,
+            unreadable: None,
+            odd,
+        })
     }
 
     /// Reports whether both records give the same user and the same defects.
@@ -284,7 +297,8 @@ impl Records {
         for record in &odd {
             if !record.is_complete() {
                 defects.left_out += 1;
-                defects.add_example(|| format!("{}: employments, left out", person(Some(&record.id))));
+                defects
+                    .add_example(|| format!("{}: employments, left out", person(Some(&record.id))));
             }
         }
         // Persons without employments are not served, so that their other defects do not count.
@@ -292,7 +306,9 @@ impl Records {
         for record in &odd {
             if let Some(attribute) = &record.unreadable {
                 defects.kept += 1;
-                defects.add_example(|| format!("{}: {attribute}, as before", person(Some(&record.id))));
+                defects.add_example(|| {
+                    format!("{}: {attribute}, as before", person(Some(&record.id)))
+                });
             }
         }
         for record in &odd {
@@ -349,7 +365,8 @@ mod tests {
     #[test]
     fn records_are_read_back_as_they_were_written() {
         let person = json!({"id": "7", "email": "a@example.com", "employments": [{"id": "e"}]});
-        let employments = json!([{"id": "e", "status": "active", "employment_start_date": "2020-01-01"}]);
+        let employments =
+            json!([{"id": "e", "status": "active", "employment_start_date": "2020-01-01"}]);
         let employments: Vec<Employment> = serde_json::from_value(employments).unwrap();
         let listed = Listed::new(serde_json::from_value(person).unwrap()).unwrap();
         let read = "2026-01-01T00:00:00.5Z".parse().unwrap();
@@ -358,7 +375,10 @@ mod tests {
             asked: Some("2026-01-02T00:00:00Z".parse().unwrap()),
             unconfirmed: true,
             unreadable: Some("email".into()),
-            odd: Odd { person: vec!["created_at".into()], employments: vec!["position.title".into()] },
+            odd: Odd {
+                person: vec!["created_at".into()],
+                employments: vec!["position.title".into()],
+            },
             ..Record::new(&listed, Some(&employments), read).unwrap()
         };
         let names: Names = [(Kind::Team, "1".to_owned(), "Ä".to_owned())].into_iter().collect();
@@ -385,11 +405,18 @@ mod tests {
 
     #[test]
     fn the_same_users_are_made_of_the_same_records_only() {
-        let listed = |email: &str| Listed::new(serde_json::from_value(json!({"id": "7", "email": email})).unwrap());
-        let record = Record::new(&listed("a@example.com").unwrap(), Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
+        let listed = |email: &str| {
+            Listed::new(serde_json::from_value(json!({"id": "7", "email": email})).unwrap())
+        };
+        let record =
+            Record::new(&listed("a@example.com").unwrap(), Some(&[]), Timestamp::UNIX_EPOCH)
+                .unwrap();
         let employment: Employment = serde_json::from_value(json!({"id": "e"})).unwrap();
-        let employed = Record::new(&listed("a@example.com").unwrap(), Some(&[employment]), record.read).unwrap();
-        let renamed = Record::new(&listed("b@example.com").unwrap(), Some(&[]), record.read).unwrap();
+        let employed =
+            Record::new(&listed("a@example.com").unwrap(), Some(&[employment]), record.read)
+                .unwrap();
+        let renamed =
+            Record::new(&listed("b@example.com").unwrap(), Some(&[]), record.read).unwrap();
         let other = Record { id: "8".into(), ..record.clone() };
         let records = |people: &[&Record], name: &str| {
             let names = [(Kind::Team, "1".to_owned(), name.to_owned())].into_iter().collect();
@@ -402,7 +429,8 @@ mod tests {
         let left_out = UnreadableEntry { id: Some("9".to_owned()), attribute: "email" };
         let left_out = LeftOut { persons: vec![left_out], names: Vec::new() };
         let before = records(&[&record], "A");
-        let read_later = Record { read: Timestamp::MAX, asked: Some(Timestamp::MAX), ..record.clone() };
+        let read_later =
+            Record { read: Timestamp::MAX, asked: Some(Timestamp::MAX), ..record.clone() };
         assert!(records(&[&read_later], "A").make_the_same_as(&before));
         for changed in [
             records(&[&record], "B"),
@@ -414,37 +442,56 @@ mod tests {
             records(&[&Record { failed: true, ..record.clone() }], "A"),
             records(&[&Record { unconfirmed: true, ..record.clone() }], "A"),
             records(&[&Record { unreadable: Some("email".into()), ..record.clone() }], "A"),
-            records(&[&Record { odd: Odd { person: vec!["email".into()], ..Odd::default() }, ..record.clone() }], "A"),
+            records(
+                &[&Record {
+                    odd: Odd { person: vec!["email".into()], ..Odd::default() },
+                    ..record.clone()
+                }],
+                "A",
+            ),
             Records { left_out: left_out.clone(), ..records(&[&record], "A") },
         ] {
-            assert!(!changed.make_the_same_as(&before) && !before.make_the_same_as(&changed), "{changed:?}");
+            assert!(
+                !changed.make_the_same_as(&before) && !before.make_the_same_as(&changed),
+                "{changed:?}"
+            );
         }
     }
 
     #[test]
     fn a_record_that_is_another_persons_is_refused() {
         let listed = Listed::new(serde_json::from_value(json!({"id": "7"})).unwrap()).unwrap();
-        let record = Record { id: "8".into(), ..Record::new(&listed, None, Timestamp::UNIX_EPOCH).unwrap() };
-        let records = Records { people: [Arc::new(record)].into_iter().collect(), ..Records::default() };
+        let record =
+            Record { id: "8".into(), ..Record::new(&listed, None, Timestamp::UNIX_EPOCH).unwrap() };
+        let records =
+            Records { people: [Arc::new(record)].into_iter().collect(), ..Records::default() };
         assert!(Records::from_bytes(&records.to_bytes().unwrap()).is_err());
     }
 
     #[test]
     fn what_is_odd_is_counted_and_named_without_its_value() {
         let record = |id: &str, odd: Odd, unreadable: Option<&str>| {
-            let listed = Listed::new(serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap());
+            let listed = Listed::new(
+                serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap(),
+            );
             let record = Record::new(&listed.unwrap(), Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
             Arc::new(Record { odd, unreadable: unreadable.map(Box::from), ..record })
         };
-        let odd = Odd { person: vec!["created_at".into()], employments: vec!["position.title".into()] };
-        let people =
-            [record("10", odd, None), record("9", Odd::default(), Some("email")), record("8", Odd::default(), None)];
+        let odd =
+            Odd { person: vec!["created_at".into()], employments: vec!["position.title".into()] };
+        let people = [
+            record("10", odd, None),
+            record("9", Odd::default(), Some("email")),
+            record("8", Odd::default(), None),
+        ];
         let without_id = UnreadableEntry { id: None, attribute: "id" };
         let odd_id = UnreadableEntry { id: Some("A name".to_owned()), attribute: "status" };
         let names = OddNames { kind: Kind::Team, ids: vec!["3".to_owned()], unreadable: 1 };
         let left_out = LeftOut { persons: vec![without_id, odd_id], names: vec![names] };
         let incomplete = |id: &str| {
-            let listed = Listed::new(serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap());
+            let listed = Listed::new(
+                serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap(),
+            );
             let record = Record::new(&listed.unwrap(), None, Timestamp::UNIX_EPOCH).unwrap();
             let odd = Odd { person: vec!["created_at".into()], employments: Vec::new() };
             Arc::new(Record { odd, ..record })

@@ -92,7 +92,10 @@ struct DeletionCheck {
 impl Refresh<'_> {
     /// Runs a deletion check for each missing person. A person counts as deleted only if Personio
     /// does not know the id, since a listing can be incomplete for many reasons.
-    pub(crate) async fn confirmed(&self, mut missing: Vec<Arc<Record>>) -> Result<Confirmed, Error> {
+    pub(crate) async fn confirmed(
+        &self,
+        mut missing: Vec<Arc<Record>>,
+    ) -> Result<Confirmed, Error> {
         let later = missing.split_off(missing.len().min(CONFIRMATIONS));
         let mut confirmed = Confirmed::default();
         for record in later {
@@ -148,7 +151,8 @@ impl Refresh<'_> {
         let mut bytes: usize = kept.iter().map(|record| record.packed.size()).sum();
         let failures = Row::default();
         let recheck_end = self.clock.monotonic() + RECHECKS;
-        let answers = stream::iter(to_read).map(|to_read| self.answer(to_read, &failures, recheck_end));
+        let answers =
+            stream::iter(to_read).map(|to_read| self.answer(to_read, &failures, recheck_end));
         let mut answers = answers.buffer_unordered(self.client.max_concurrency());
         let mut read = Vec::new();
         while let Some(PersonAnswer { person, earlier, answer }) = answers.next().await {
@@ -226,12 +230,18 @@ impl Refresh<'_> {
 
     /// Creates the record of a listed person, with the employments that were read now or else the
     /// earlier ones.
-    fn record(&self, person: &Listed, earlier: Option<&Record>, read: Option<&Employments>) -> Result<Record, Fault> {
+    fn record(
+        &self,
+        person: &Listed,
+        earlier: Option<&Record>,
+        read: Option<&Employments>,
+    ) -> Result<Record, Fault> {
         let mut record = Record::new(person, read.map(|read| &*read.employments), self.now)?;
         if let Some(read) = read {
             record.odd.employments.clone_from(&read.odd);
         } else if let Some(earlier) = earlier {
-            let odd = Odd { person: record.odd.person, employments: earlier.odd.employments.clone() };
+            let odd =
+                Odd { person: record.odd.person, employments: earlier.odd.employments.clone() };
             let packed = earlier.packed.with_person(person);
             return Ok(Record { packed, read: earlier.read, odd, ..record });
         }
@@ -253,7 +263,9 @@ impl Confirmed {
             Some(Err(error)) if error.blocks_every_request() => return Err(error),
             // The check time moves a failed check to the end of the order, so that it does not
             // block the others.
-            Some(Err(_)) => self.leave(Arc::new(Record { asked: Some(now), ..Record::clone(&record) })),
+            Some(Err(_)) => {
+                self.leave(Arc::new(Record { asked: Some(now), ..Record::clone(&record) }))
+            }
             None => self.leave(record),
         }
         Ok(())
@@ -304,7 +316,11 @@ fn is_about_another(error: &Error) -> bool {
 }
 
 /// Checks employments that were read for a person against the listing and the earlier record.
-fn checked(read: Employments, person: &Listed, earlier: Option<&Record>) -> Result<Employments, Error> {
+fn checked(
+    read: Employments,
+    person: &Listed,
+    earlier: Option<&Record>,
+) -> Result<Employments, Error> {
     believed(read, &person.person()?, &known_employments(earlier)?)
 }
 
@@ -342,7 +358,8 @@ pub(crate) fn check_size(bytes: usize, limit: usize) -> Result<(), Error> {
     if bytes <= limit {
         return Ok(());
     }
-    let reason = format!("persons and employments take more than {limit} bytes, the limit of one load");
+    let reason =
+        format!("persons and employments take more than {limit} bytes, the limit of one load");
     Err(Error::Unreadable { endpoint: Endpoint::Persons, reason })
 }
 
@@ -354,7 +371,11 @@ pub(crate) fn check_size(bytes: usize, limit: usize) -> Result<(), Error> {
 /// - An employment names another person.
 /// - An employment in `known` has an unreadable date of those that decide when the person is
 ///   active.
-pub(crate) fn believed(read: Employments, person: &Person, known: &[Employment]) -> Result<Employments, Error> {
+pub(crate) fn believed(
+    read: Employments,
+    person: &Person,
+    known: &[Employment],
+) -> Result<Employments, Error> {
     if read.has_foreign {
         return Err(unreadable(ABOUT_ANOTHER));
     }
@@ -387,7 +408,8 @@ mod tests {
         let employments = |ids: &[&str]| -> Vec<Employment> {
             ids.iter().map(|id| serde_json::from_value(json!({"id": id})).unwrap()).collect()
         };
-        let answered = |ids: &[&str]| Employments { employments: employments(ids), ..Employments::default() };
+        let answered =
+            |ids: &[&str]| Employments { employments: employments(ids), ..Employments::default() };
         for (known, listed, read, is_believed) in [
             (["a", "b"].as_slice(), ["a", "b"].as_slice(), ["b", "a"].as_slice(), true),
             (&["a"], &["a"], &[], false),
@@ -399,7 +421,8 @@ mod tests {
             (&["a"], &["b"], &["b"], true),
         ] {
             let listed: Vec<_> = listed.iter().map(|id| json!({"id": id})).collect();
-            let person: Person = serde_json::from_value(json!({"id": "7", "employments": listed})).unwrap();
+            let person: Person =
+                serde_json::from_value(json!({"id": "7", "employments": listed})).unwrap();
             let result = believed(answered(read), &person, &employments(known));
             assert_eq!(result.is_ok(), is_believed, "{known:?} {listed:?} {read:?}");
             let is_empty = read.is_empty() && !person.employments.is_empty();
@@ -408,9 +431,15 @@ mod tests {
             assert!(is_about_another(&believed(foreign, &person, &[]).unwrap_err()));
         }
         let person: Person = serde_json::from_value(json!({"id": "7"})).unwrap();
-        for (known, undated, is_believed) in [(["a"], "a", false), (["a"], "b", true), (["b"], "a", true)] {
+        for (known, undated, is_believed) in
+            [(["a"], "a", false), (["a"], "b", true), (["b"], "a", true)]
+        {
             let read = Employments { undated: vec![undated.to_owned()], ..answered(&["a", "b"]) };
-            assert_eq!(believed(read, &person, &employments(&known)).is_ok(), is_believed, "{known:?} {undated}");
+            assert_eq!(
+                believed(read, &person, &employments(&known)).is_ok(),
+                is_believed,
+                "{known:?} {undated}"
+            );
         }
     }
 }

@@ -104,7 +104,9 @@ impl Known<'_> {
 
     /// Reports whether nothing indicates that the employments differ from those of the record.
     fn is_same(&self, record: &Record, person: &Listed) -> bool {
-        record.packed.knows_employments() && record.packed.is_of(person) && !self.marked.contains(&*person.id)
+        record.packed.knows_employments()
+            && record.packed.is_of(person)
+            && !self.marked.contains(&*person.id)
     }
 }
 
@@ -131,7 +133,11 @@ impl Plan {
 
 /// Splits off the records that stay without a recheck. The `turns` records that are rechecked
 /// remain in `records`, the one with the oldest read first.
-fn split_off_kept(records: &mut Vec<Arc<Record>>, turns: usize, now: Timestamp) -> Vec<Arc<Record>> {
+fn split_off_kept(
+    records: &mut Vec<Arc<Record>>,
+    turns: usize,
+    now: Timestamp,
+) -> Vec<Arc<Record>> {
     // Only the persons that are rechecked need an order.
     if turns < records.len() {
         records.select_nth_unstable_by(turns, |one, other| by_turn(one, other, now));
@@ -220,8 +226,7 @@ mod tests {
     }
 
     fn changed(id: usize, other: Value) -> Listed {
-        let mut person =
-            json!({"id": id, "email": format!("{id}@example.com"), "first_name": "A", "employments": [{"id": "e"}]});
+        let mut person = json!({"id": id, "email": format!("{id}@example.com"), "first_name": "A", "employments": [{"id": "e"}]});
         person.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
         Listed::new(serde_json::from_value(person).unwrap()).unwrap()
     }
@@ -254,9 +259,17 @@ mod tests {
         listed[5] = changed(6, json!({"employments": []}));
         let recheck = Recheck { every: HOUR, now: at(0), before: Some(at(0)) };
         let plan = plan(listed, &by_id(people), &["7", "77"], recheck);
-        assert_eq!(ids(&plan), ["3", "5", "6", "7", "9", "4", "2"], "who could not be read comes last");
+        assert_eq!(
+            ids(&plan),
+            ["3", "5", "6", "7", "9", "4", "2"],
+            "who could not be read comes last"
+        );
         let can_wait: Vec<bool> = plan.to_read.iter().map(|it| it.can_wait).collect();
-        assert_eq!(can_wait, [false, false, false, false, false, true, false], "only who is overdue can wait");
+        assert_eq!(
+            can_wait,
+            [false, false, false, false, false, true, false],
+            "only who is overdue can wait"
+        );
         assert_eq!(plan.kept.len(), 2);
     }
 
@@ -265,8 +278,11 @@ mod tests {
         let gleaned = by_id([record(person(1), at(0))]);
         let (people, marked) = (People::default(), HashSet::new());
         let known = Known { people: &people, gleaned: &gleaned, marked: &marked };
-        let plan =
-            Plan::new(vec![person(1), person(2)], &known, Recheck { every: HOUR, now: at(1), before: Some(at(0)) });
+        let plan = Plan::new(
+            vec![person(1), person(2)],
+            &known,
+            Recheck { every: HOUR, now: at(1), before: Some(at(0)) },
+        );
         assert_eq!(ids(&plan), ["2"]);
     }
 
@@ -301,18 +317,24 @@ mod tests {
                     *read.entry(person.id.clone()).or_insert(0) += 1;
                     records.insert(Arc::new(record(person, now)));
                 }
-                assert!(records.iter().all(|record| now.duration_since(record.read).as_secs() <= 3600));
+                assert!(
+                    records.iter().all(|record| now.duration_since(record.read).as_secs() <= 3600)
+                );
                 before = now;
             }
             if minutes < 45 {
-                assert!(read.len() == people && read.values().all(|times| (3..=5).contains(times)), "{read:?}");
+                assert!(
+                    read.len() == people && read.values().all(|times| (3..=5).contains(times)),
+                    "{read:?}"
+                );
             }
         }
     }
 
     #[test]
     fn a_clock_that_was_set_makes_nobody_wait_for_years() {
-        let people = by_id([record(person(1), at(60 * 24 * 365)), record(person(2), at(-60 * 24 * 365))]);
+        let people =
+            by_id([record(person(1), at(60 * 24 * 365)), record(person(2), at(-60 * 24 * 365))]);
         let recheck = Recheck { every: HOUR, now: at(0), before: Some(at(60 * 24 * 365)) };
         assert_eq!(ids(&plan(vec![person(1), person(2)], &people, &[], recheck)).len(), 2);
     }

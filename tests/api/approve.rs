@@ -20,7 +20,10 @@ async fn approve(base_url: &str, args: &[&str]) -> Ended {
 fn refuses(ended: &Ended, code: i32, reason: &str) {
     assert_eq!(ended.status.code(), Some(code), "{reason}: {ended:?}");
     assert!(ended.err.contains(reason) && ended.err.lines().count() == 1, "{reason}: {ended:?}");
-    assert!(ended.out.starts_with("Change ") && ended.out.lines().count() == 1, "{reason}: {ended:?}");
+    assert!(
+        ended.out.starts_with("Change ") && ended.out.lines().count() == 1,
+        "{reason}: {ended:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,8 +55,13 @@ async fn whoever_is_no_server_is_told_nothing() {
     Mock::given(method("GET")).and(path("/health/ready")).respond_with(ready).mount(&front).await;
     let ended = run(&["approve", "--listen", &front.address().to_string()], &[]).await;
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    assert!(ended.err.contains("accepts no approval from this user") && ended.err.lines().count() == 1, "{ended:?}");
-    run(&["approve", "--listen", "127.0.0.1:1"], &[]).await.complains(1, "127.0.0.1:1/health/ready does not answer");
+    assert!(
+        ended.err.contains("accepts no approval from this user") && ended.err.lines().count() == 1,
+        "{ended:?}"
+    );
+    run(&["approve", "--listen", "127.0.0.1:1"], &[])
+        .await
+        .complains(1, "127.0.0.1:1/health/ready does not answer");
 }
 
 /// Starts a `serve` that holds a change because most persons have gone, and returns its base URL.
@@ -63,7 +71,10 @@ async fn held(simulator: &Simulator, left: usize) -> (Program, String) {
     settings.push(("SCIM_CACHE_TTL", "1ms"));
     let program = Program::start(&["serve"], &settings);
     let base_url = program.base_url().await;
-    until("everybody is served", async || get(&format!("{base_url}/Users"), TOKEN).await.status == 200).await;
+    until("everybody is served", async || {
+        get(&format!("{base_url}/Users"), TOKEN).await.status == 200
+    })
+    .await;
     simulator.with_world(|world| world.persons.truncate(left));
     let ready = base_url.replace("/scim/v2", "/health/ready");
     until("the change is held back", async || {
@@ -89,13 +100,20 @@ async fn a_change_that_is_held_back_is_published() {
         assert_eq!(program.logged(&format!("a change is held back as {id}")), 1);
         let ended = approve(&base_url, &[if by_id { id.as_str() } else { "--yes" }]).await;
         assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
-        let [shown, published] = ended.out.lines().collect::<Vec<_>>()[..] else { panic!("{ended:?}") };
-        assert!(shown.starts_with(&format!("Change {id}: 40 of 60 users would lose something: 40 would disappear")));
+        let [shown, published] = ended.out.lines().collect::<Vec<_>>()[..] else {
+            panic!("{ended:?}")
+        };
+        assert!(shown.starts_with(&format!(
+            "Change {id}: 40 of 60 users would lose something: 40 would disappear"
+        )));
         assert_eq!(published, "Published: 20 users are served.");
         assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 20);
         let errors = program.log_at("ERROR");
         assert_eq!(errors.len(), 1, "once: {errors:?}");
-        assert!(errors[0]["message"].as_str().unwrap().contains("personio-scim approve"), "{errors:?}");
+        assert!(
+            errors[0]["message"].as_str().unwrap().contains("personio-scim approve"),
+            "{errors:?}"
+        );
     }
 }
 
@@ -128,7 +146,8 @@ async fn on_a_terminal_only_a_yes_publishes_what_is_shown() {
     ] {
         let id = held_id(&base_url).await;
         let served = get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"].clone();
-        let on_terminal = || run_on_terminal(&["approve", "--listen", &listen], "Publish it? [y/N] ", typed);
+        let on_terminal =
+            || run_on_terminal(&["approve", "--listen", &listen], "Publish it? [y/N] ", typed);
         let (code, seen) = tokio::task::block_in_place(on_terminal);
         assert_eq!(code, Some(0), "{typed:?}: {seen}");
         assert!(seen.starts_with(&format!("Change {id}: ")), "{typed:?}: {seen}");
@@ -157,7 +176,10 @@ async fn a_change_that_has_grown_is_held_back_again() {
     let shown = held_id(&base_url).await;
     let inactive = |person: &mut Person| {
         person.preferred_name = Some("Changed".to_owned());
-        person.employments.iter_mut().for_each(|employment| employment.status = Some("INACTIVE".to_owned()));
+        person
+            .employments
+            .iter_mut()
+            .for_each(|employment| employment.status = Some("INACTIVE".to_owned()));
     };
     simulator.with_world(|world| world.persons.iter_mut().for_each(inactive));
     until("it is another change", async || {
@@ -165,7 +187,11 @@ async fn a_change_that_has_grown_is_held_back_again() {
         held_id(&base_url).await != shown
     })
     .await;
-    refuses(&approve(&base_url, &[&shown]).await, 1, "not approved: the change that is held back is");
+    refuses(
+        &approve(&base_url, &[&shown]).await,
+        1,
+        "not approved: the change that is held back is",
+    );
     assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
     // The signal approves only the change that the log reported, which was smaller.
     program.signal("USR1");
@@ -188,7 +214,10 @@ async fn a_held_change_with_values_gained_since_is_another_change() {
         for person in world.persons.iter_mut().skip(1).take(5) {
             // Employments are read again when the person's record has changed.
             person.preferred_name = Some("Changed".to_owned());
-            person.employments.iter_mut().for_each(|employment| employment.supervisor = Some(boss.clone()));
+            person
+                .employments
+                .iter_mut()
+                .for_each(|employment| employment.supervisor = Some(boss.clone()));
         }
     });
     until("it is another change", async || {
@@ -196,7 +225,11 @@ async fn a_held_change_with_values_gained_since_is_another_change() {
         held_id(&base_url).await != shown
     })
     .await;
-    refuses(&approve(&base_url, &[&shown]).await, 1, "not approved: the change that is held back is");
+    refuses(
+        &approve(&base_url, &[&shown]).await,
+        1,
+        "not approved: the change that is held back is",
+    );
     assert_eq!(get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"], 60);
 }
 
@@ -204,9 +237,13 @@ async fn a_held_change_with_values_gained_since_is_another_change() {
 async fn it_is_shown_who_would_change_and_in_what_but_no_value() {
     let simulator = Setup::persons(60).simulator();
     let (_program, base_url) = held(&simulator, 20).await;
-    let persons: Vec<Value> =
-        get(&format!("{base_url}/Users"), TOKEN).await.json()["Resources"].as_array().unwrap().clone();
-    let left = simulator.with_world(|world| world.persons.iter().map(|person| person.id.clone()).collect::<Vec<_>>());
+    let persons: Vec<Value> = get(&format!("{base_url}/Users"), TOKEN).await.json()["Resources"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let left = simulator.with_world(|world| {
+        world.persons.iter().map(|person| person.id.clone()).collect::<Vec<_>>()
+    });
     let ended = approve(&base_url, &["--show", "--yes"]).await;
     assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
     for person in persons {
@@ -243,6 +280,8 @@ async fn the_signal_alone_publishes_it_too() {
     let simulator = Setup::persons(60).simulator();
     let (program, base_url) = held(&simulator, 20).await;
     program.signal("USR1");
-    until("it is published", async || get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"] == 20)
-        .await;
+    until("it is published", async || {
+        get(&format!("{base_url}/Users"), TOKEN).await.json()["totalResults"] == 20
+    })
+    .await;
 }

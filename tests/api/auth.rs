@@ -40,7 +40,8 @@ fn basic(user: &str, password: &str) -> String {
 /// Sends a GET with these headers.
 async fn get(bridge: &Bridge, path: &str, headers: &[(&str, &str)]) -> Answer {
     let request = bridge.http.get(format!("{}{path}", bridge.origin));
-    answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
+        .await
 }
 
 async fn with_token(bridge: &Bridge, path: &str, token: &str) -> Answer {
@@ -94,7 +95,10 @@ async fn every_client_comes_in_by_its_own_token_and_either_scheme() {
             if expected != 200 {
                 let detail = answer.scim_error(expected, None);
                 assert!(detail.contains("bearer token is"), "{header}: {detail}");
-                assert!(!answer.text.contains(OKTA) && !format!("{:?}", answer.headers).contains(OKTA), "{answer:?}");
+                assert!(
+                    !answer.text.contains(OKTA) && !format!("{:?}", answer.headers).contains(OKTA),
+                    "{answer:?}"
+                );
             }
             // Time passes so that no row is throttled.
             bridge.clock.pass(Duration::from_secs(60));
@@ -123,7 +127,8 @@ async fn a_refusal_names_the_slip_in_the_form_of_the_token() {
         (format!("Basic {wrong}"), Some("is not Base64")),
     ];
     for (header, slip) in &rows {
-        let detail = get(&bridge, "/Users", &[("Authorization", header)]).await.scim_error(401, None);
+        let detail =
+            get(&bridge, "/Users", &[("Authorization", header)]).await.scim_error(401, None);
         assert_eq!(detail.split_once(" (").is_some(), slip.is_some(), "{header}: {detail}");
         assert!(detail.contains(slip.unwrap_or("bearer token is")), "{header}: {detail}");
         assert!(!detail.contains(wrong), "{header}: {detail}");
@@ -133,31 +138,41 @@ async fn a_refusal_names_the_slip_in_the_form_of_the_token() {
     for _ in 0..6 {
         get(&bridge, "/Users", &[("Authorization", "Bearer a-guess-of-somebody")]).await;
     }
-    let slowed = get(&bridge, "/Users", &[("Authorization", &format!("Bearer Bearer {wrong}"))]).await;
+    let slowed =
+        get(&bridge, "/Users", &[("Authorization", &format!("Bearer Bearer {wrong}"))]).await;
     let detail = slowed.scim_error(429, None);
-    assert!(detail.starts_with("too many wrong tokens") && detail.contains("`Bearer` appears twice"), "{detail}");
+    assert!(
+        detail.starts_with("too many wrong tokens") && detail.contains("`Bearer` appears twice"),
+        "{detail}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_challenge_says_what_is_missing_and_bearer_comes_first() {
     let bridge = bridge(clients()).await;
-    let (plain, basic_challenge) = ("Bearer realm=\"scim\"", "Basic realm=\"scim\", charset=\"UTF-8\"");
+    let (plain, basic_challenge) =
+        ("Bearer realm=\"scim\"", "Basic realm=\"scim\", charset=\"UTF-8\"");
     let missing = get(&bridge, "/Users", &[]).await;
     assert_eq!(challenges(&missing), [plain, basic_challenge]);
     let wrong = with_token(&bridge, "/Users", "a-wrong-token-of-somebody").await;
     assert_eq!(challenges(&wrong).len(), 1, "{wrong:?}");
     assert!(
-        challenges(&wrong)[0].starts_with("Bearer realm=\"scim\", error=\"invalid_token\", error_description=\"the")
+        challenges(&wrong)[0]
+            .starts_with("Bearer realm=\"scim\", error=\"invalid_token\", error_description=\"the")
     );
     let wrong = get(&bridge, "/Users", &[("Authorization", &basic("okta", "wrong"))]).await;
     assert_eq!(challenges(&wrong).len(), 2, "{wrong:?}");
-    assert!(challenges(&wrong)[0].contains("invalid_token") && challenges(&wrong)[1] == basic_challenge, "{wrong:?}");
+    assert!(
+        challenges(&wrong)[0].contains("invalid_token") && challenges(&wrong)[1] == basic_challenge,
+        "{wrong:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_ends_at_its_moment() {
     let ends = Client { expires: "2026-11-24T00:00:00Z".parse().ok(), ..client("okta", OKTA) };
-    let bridge = bridge(Rules { clients: vec![ends, client("other", OTHER)], ..Rules::default() }).await;
+    let bridge =
+        bridge(Rules { clients: vec![ends, client("other", OTHER)], ..Rules::default() }).await;
     for (now, expected) in [
         (NOW, 200),
         ("2026-11-23T23:59:59Z", 200),
@@ -169,8 +184,14 @@ async fn a_token_ends_at_its_moment() {
         let answer = with_token(&bridge, "/Users", OKTA).await;
         assert_eq!(answer.status, expected, "{now}: {}", answer.text);
         if expected == 401 {
-            assert_eq!(answer.scim_error(401, None), "the token has expired; a new one is required");
-            assert!(challenges(&answer)[0].contains("error_description=\"the token has expired"), "{answer:?}");
+            assert_eq!(
+                answer.scim_error(401, None),
+                "the token has expired; a new one is required"
+            );
+            assert!(
+                challenges(&answer)[0].contains("error_description=\"the token has expired"),
+                "{answer:?}"
+            );
         }
         assert_eq!(with_token(&bridge, "/Users", OTHER).await.status, 200);
     }
@@ -181,7 +202,8 @@ async fn a_token_ends_at_its_moment() {
     }
     // The metrics name the client whose token has expired.
     let metrics = with_token(&bridge, "/metrics", OTHER).await.text;
-    let refused = "personio_scim_http_requests_total{route=\"/Users\",status=\"401\",client=\"okta\"} 22";
+    let refused =
+        "personio_scim_http_requests_total{route=\"/Users\",status=\"401\",client=\"okta\"} 22";
     assert!(metrics.lines().any(|line| line == refused), "{metrics}");
     let page = with_token(&bridge, "/status", OTHER).await.text;
     assert!(page.contains("okta"), "{page}");
@@ -189,7 +211,10 @@ async fn a_token_ends_at_its_moment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_good_from_its_networks_only() {
-    let near = Client { networks: Some(networks(&["203.0.113.0/24", "2001:db8::/32"])), ..client("okta", OKTA) };
+    let near = Client {
+        networks: Some(networks(&["203.0.113.0/24", "2001:db8::/32"])),
+        ..client("okta", OKTA)
+    };
     let here = Client { networks: Some(networks(&["127.0.0.0/8"])), ..client("other", OTHER) };
     let clients = || vec![near.clone(), here.clone(), client("client", TOKEN)];
     let direct = bridge(Rules { clients: clients(), ..Rules::default() }).await;
@@ -225,7 +250,10 @@ async fn a_token_is_good_from_its_networks_only() {
             let answer = get(bridge, "/Users", &headers).await;
             assert_eq!(answer.status, expected, "{token} {forwarded:?}: {}", answer.text);
             if expected == 403 {
-                assert_eq!(answer.scim_error(403, None), "this token is not accepted from this address");
+                assert_eq!(
+                    answer.scim_error(403, None),
+                    "this token is not accepted from this address"
+                );
             }
         }
     }
@@ -236,7 +264,8 @@ async fn wrong_tokens_are_slowed_and_right_ones_are_not() {
     let trusted_proxies = networks(&["127.0.0.1"]);
     let bridge = bridge(Rules { trusted_proxies, ..clients() }).await;
     let from = async |address: &str, token: &str| {
-        let headers = [("Authorization", &*format!("Bearer {token}")), ("X-Forwarded-For", address)];
+        let headers =
+            [("Authorization", &*format!("Bearer {token}")), ("X-Forwarded-For", address)];
         get(&bridge, "/Users", &headers).await
     };
     for guess in 0..5 {
@@ -253,7 +282,10 @@ async fn wrong_tokens_are_slowed_and_right_ones_are_not() {
         assert_eq!(from("203.0.113.7", OKTA).await.status, 200);
         assert_eq!(get(&bridge, "/Users", &[("X-Forwarded-For", "203.0.113.7")]).await.status, 401);
         assert_eq!(from(&format!("203.0.113.{}", 100 + round), "a-guess").await.status, 401);
-        assert_eq!(get(&bridge, "/health/live", &[("X-Forwarded-For", "203.0.113.7")]).await.status, 200);
+        assert_eq!(
+            get(&bridge, "/health/live", &[("X-Forwarded-For", "203.0.113.7")]).await.status,
+            200
+        );
         // Throttled requests do not extend the pause, and after the pause one guess is free.
         bridge.clock.pass(Duration::from_secs(wait) - Duration::from_millis(1));
         assert_eq!(from("203.0.113.7", "one-more-guess").await.header("retry-after"), "1");
@@ -302,7 +334,11 @@ async fn what_is_remembered_for_one_client_is_nothing_for_another() {
 async fn what_needs_no_token_still_needs_none() {
     let bridge = bridge(rules(Some("a-token-of-webhooks"))).await;
     for path in ["/health/live", "/health/ready", "/metrics"] {
-        assert_eq!(get(&bridge, path, &[("Authorization", "Bearer wrong")]).await.status, 200, "{path}");
+        assert_eq!(
+            get(&bridge, path, &[("Authorization", "Bearer wrong")]).await.status,
+            200,
+            "{path}"
+        );
     }
     let options = bridge.http.request(Method::OPTIONS, format!("{}/Users", bridge.origin));
     assert_eq!(answer(options).await.status, 401);
@@ -318,12 +354,14 @@ async fn each_client_walks_by_cursors_of_its_own() {
     let mut walks = [(OKTA, String::new()), (OTHER, String::new())];
     for _ in 0..2 {
         for (token, cursor) in &mut walks {
-            let answer = with_token(&bridge, &format!("/Users?count=2&cursor={cursor}"), token).await;
+            let answer =
+                with_token(&bridge, &format!("/Users?count=2&cursor={cursor}"), token).await;
             assert_eq!(answer.status, 200, "{}", answer.text);
             *cursor = answer.json()["nextCursor"].as_str().unwrap().to_owned();
         }
         assert_ne!(walks[0].1, walks[1].1);
     }
-    let foreign = with_token(&bridge, &format!("/Users?count=2&cursor={}", walks[0].1), OTHER).await;
+    let foreign =
+        with_token(&bridge, &format!("/Users?count=2&cursor={}", walks[0].1), OTHER).await;
     foreign.scim_error(400, Some("invalidCursor"));
 }

@@ -12,7 +12,11 @@ const EVERY: Duration = Duration::from_millis(100);
 
 fn setup(persons: usize) -> Setup {
     // The time to live is over at once, so requests would wait without the background refresh.
-    let mut setup = Setup { refresh_every: Some(EVERY), cache_ttl: Duration::from_nanos(1), ..Setup::persons(persons) };
+    let mut setup = Setup {
+        refresh_every: Some(EVERY),
+        cache_ttl: Duration::from_nanos(1),
+        ..Setup::persons(persons)
+    };
     setup.tuning.pause = EVERY;
     setup
 }
@@ -56,7 +60,10 @@ async fn nobody_waits_while_a_load_in_the_background_hangs() {
     let start = Instant::now();
     for user in &users {
         bridge.users("?count=1").await;
-        assert_eq!(&bridge.get(&format!("/Users/{}", user["id"].as_str().unwrap())).await.json(), user);
+        assert_eq!(
+            &bridge.get(&format!("/Users/{}", user["id"].as_str().unwrap())).await.json(),
+            user
+        );
     }
     assert_eq!(bridge.everybody().await, users);
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
@@ -76,7 +83,11 @@ async fn requests_begin_no_load_of_their_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn data_that_is_too_old_is_not_served_either() {
-    let setup = Setup { max_stale: Duration::from_secs(3600), refresh_wait: Duration::from_millis(100), ..setup(30) };
+    let setup = Setup {
+        max_stale: Duration::from_secs(3600),
+        refresh_wait: Duration::from_millis(100),
+        ..setup(30)
+    };
     let bridge = setup.start();
     bridge.ready().await;
     hang(&bridge).await;

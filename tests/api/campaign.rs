@@ -25,12 +25,15 @@ use personio_scim::clock::{Clock, SystemClock};
 use personio_scim::directory::Approval;
 use personio_scim::mapping::GroupKind;
 use personio_scim::scim::EXTENSION_USER as PERSONIO;
-use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, Person, Quirks, Termination, World};
+use personio_scim::simulator::{
+    Action, CustomAttribute, Endpoint, Fault, Person, Quirks, Termination, World,
+};
 use serde_json::{Value, json};
 use truth::Truth;
 
 use crate::harness::{
-    Answer, Bridge, NOW, SHORT, Setup, TOKEN, TestClock, by_id, encoded, http, ids, metric_in, until,
+    Answer, Bridge, NOW, SHORT, Setup, TOKEN, TestClock, by_id, encoded, http, ids, metric_in,
+    until,
 };
 use crate::process::{Program, get, settings};
 
@@ -130,7 +133,10 @@ struct Flap {
 }
 
 impl Drop for Campaign {
-    #[expect(clippy::print_stderr, reason = "whoever looks into a failure wants to know how to repeat it")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "whoever looks into a failure wants to know how to repeat it"
+    )]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let trail = self.trail[self.trail.len().saturating_sub(TRAIL)..].join("\n  ");
@@ -152,7 +158,8 @@ fn mark(person: &mut Person) {
     for employment in &mut person.employments {
         employment.weekly_working_hours = Some(HOURS);
         let termination = employment.termination.get_or_insert_with(Termination::default);
-        (termination.kind, termination.reason) = (Some(PRIVATE.to_owned()), Some(format!("Because {PRIVATE}.")));
+        (termination.kind, termination.reason) =
+            (Some(PRIVATE.to_owned()), Some(format!("Because {PRIVATE}.")));
     }
 }
 
@@ -185,7 +192,10 @@ fn is_bare(user: &Value) -> bool {
 
 impl Seen {
     fn inspect(&self, user: &Value) {
-        assert!(!is_bare(user) || !self.enriched.contains(user["id"].as_str().unwrap()), "lost its employment: {user}");
+        assert!(
+            !is_bare(user) || !self.enriched.contains(user["id"].as_str().unwrap()),
+            "lost its employment: {user}"
+        );
     }
 }
 
@@ -193,7 +203,10 @@ fn standings(users: &[Value]) -> BTreeMap<String, Standing> {
     let mut standings = BTreeMap::new();
     for user in users {
         let (id, name) = (user["id"].as_str().unwrap(), user["userName"].as_str().unwrap());
-        standings.insert(id.to_owned(), (user["active"] == true, name.to_owned(), user["emails"].is_array()));
+        standings.insert(
+            id.to_owned(),
+            (user["active"] == true, name.to_owned(), user["emails"].is_array()),
+        );
     }
     standings
 }
@@ -320,7 +333,9 @@ impl Campaign {
     }
 
     fn fail(&mut self) {
-        use Endpoint::{CostCenters, Employments, LegalEntities, OrgUnits, Person, Persons, Token, Workplaces};
+        use Endpoint::{
+            CostCenters, Employments, LegalEntities, OrgUnits, Person, Persons, Token, Workplaces,
+        };
         let endpoints = [
             Some(Persons),
             Some(Persons),
@@ -338,7 +353,8 @@ impl Campaign {
             Some(CostCenters),
             None,
         ];
-        let mut fault = Fault { endpoint: self.random.pick(&endpoints), ..Fault::everywhere(self.action()) };
+        let mut fault =
+            Fault { endpoint: self.random.pick(&endpoints), ..Fault::everywhere(self.action()) };
         if matches!(fault.endpoint, Some(Employments | Person)) && self.random.chance(40) {
             let id = self.somebody();
             fault = fault.person(id);
@@ -346,7 +362,8 @@ impl Campaign {
             fault = fault.skip(self.random.below(4));
         }
         // Each of these faults costs at least a second.
-        let is_costly = matches!(fault.action, Action::TooManyRequests { .. } | Action::Oversized(_));
+        let is_costly =
+            matches!(fault.action, Action::TooManyRequests { .. } | Action::Oversized(_));
         if is_costly || self.random.chance(40) {
             fault = fault.times(if is_costly { 1 } else { 1 + self.random.below(12) });
         }
@@ -361,14 +378,17 @@ impl Campaign {
         self.heal();
         let (page, entries) = self.random.pick(&[(1, 45), (1, 49), (2, 0), (2, 1)]);
         self.note("cut short", (page, entries));
-        self.bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::ShortListing(entries)).skip(page).times(1));
+        self.bridge
+            .simulator
+            .fail(Fault::on(Endpoint::Persons, Action::ShortListing(entries)).skip(page).times(1));
     }
 
     /// Makes a look-up fail, or return other names for most ids, when it is read again after a day.
     fn mistake_names(&mut self) {
         use Endpoint::{CostCenters, LegalEntities, OrgUnit, OrgUnits, Workplaces};
         self.heal();
-        let endpoint = self.random.pick(&[OrgUnits, OrgUnits, LegalEntities, CostCenters, Workplaces]);
+        let endpoint =
+            self.random.pick(&[OrgUnits, OrgUnits, LegalEntities, CostCenters, Workplaces]);
         let action = self.random.pick(&[
             Action::OtherNames,
             Action::OtherNames,
@@ -390,7 +410,8 @@ impl Campaign {
 
     /// Makes responses for some or all persons contain the employments of another person.
     fn mix_up_employments(&mut self) {
-        let action = Action::EmploymentsOf { person: self.somebody(), names_person: self.random.chance(50) };
+        let action =
+            Action::EmploymentsOf { person: self.somebody(), names_person: self.random.chance(50) };
         let mut fault = Fault::on(Endpoint::Employments, action);
         match self.random.below(3) {
             0 => fault = fault.person(self.somebody()),
@@ -434,7 +455,11 @@ impl Campaign {
             30..42 => Action::EmptyListing,
             42..52 => Action::Status(self.random.pick(&[500, 502, 503, 504])),
             52..60 => Action::Html(self.random.pick(&[200, 404, 502])),
-            60..68 => Action::Body(self.random.pick(&[400, 403, 500]), "application/problem+json", problem),
+            60..68 => Action::Body(
+                self.random.pick(&[400, 403, 500]),
+                "application/problem+json",
+                problem,
+            ),
             68..76 => Action::Reset,
             76..84 => Action::TruncatedJson,
             84..92 => Action::TruncatedBody,
@@ -443,18 +468,30 @@ impl Campaign {
             102..113 => Action::Status(403),
             113..120 => Action::NotFoundRoute,
             120..123 => Action::EndlessListing,
-            123..128 => Action::EmploymentsOf { person: self.somebody(), names_person: self.random.chance(50) },
-            128..132 => {
-                Action::Substitute { old: "\"id\":\"".to_owned(), new: b"\"\\ud83d\":1e400,\"id\":\"".to_vec() }
-            }
+            123..128 => Action::EmploymentsOf {
+                person: self.somebody(),
+                names_person: self.random.chance(50),
+            },
+            128..132 => Action::Substitute {
+                old: "\"id\":\"".to_owned(),
+                new: b"\"\\ud83d\":1e400,\"id\":\"".to_vec(),
+            },
             _ => self.odd_entries(),
         }
     }
 
     /// Returns a fault with odd values in a few entries or in all.
     fn odd_entries(&mut self) -> Action {
-        let attributes =
-            ["id", "email", "status", "last_name", "position", "org_units", "employment_start_date", "person"];
+        let attributes = [
+            "id",
+            "email",
+            "status",
+            "last_name",
+            "position",
+            "org_units",
+            "employment_start_date",
+            "person",
+        ];
         let values = [json!({"a": PRIVATE}), json!("\u{fffd}"), json!([]), json!(true)];
         Action::OddEntries {
             entries: self.random.pick(&[1, 5, 50]),
@@ -484,19 +521,22 @@ impl Campaign {
             quirks.hidden_attributes = vec![hidden.to_owned()];
             (quirks.overlap, quirks.awkward_cursors) = (shape == 1, shape == 1);
             (quirks.numeric_ids, quirks.null_instead_of_absent) = (shape == 2, shape == 2);
-            (quirks.repeating_cursor, quirks.lowercase_enums) = (shape == 3 && hidden.is_empty(), shape == 1);
+            (quirks.repeating_cursor, quirks.lowercase_enums) =
+                (shape == 3 && hidden.is_empty(), shape == 1);
         });
     }
 
     // ---- Real changes.
 
     fn somebody(&mut self) -> String {
-        let ids: Vec<String> = self.bridge.simulator.with_world(|world| ids_of(world).into_iter().collect());
+        let ids: Vec<String> =
+            self.bridge.simulator.with_world(|world| ids_of(world).into_iter().collect());
         self.random.pick(&ids)
     }
 
     fn change(&mut self) {
-        let (kind, id, other, step) = (self.random.below(60), self.somebody(), self.somebody(), self.step);
+        let (kind, id, other, step) =
+            (self.random.below(60), self.somebody(), self.somebody(), self.step);
         self.changes += 1;
         let number = 9_000_000 + self.changes;
         let unit = self.random.below(1000);
@@ -507,13 +547,21 @@ impl Campaign {
             let person = &mut world.persons[place];
             let standing = |person: &mut Person, of_person: &str, of_employment: &str| {
                 person.status = Some(of_person.to_owned());
-                person.employments.iter_mut().for_each(|it| it.status = Some(of_employment.to_owned()));
+                person
+                    .employments
+                    .iter_mut()
+                    .for_each(|it| it.status = Some(of_employment.to_owned()));
             };
             match kind {
                 0..6 => person.preferred_name = Some(format!("Preferred {step}")),
                 6..12 => person.last_name = Some(format!("Family {step}")),
-                12..22 => person.employments.iter_mut().for_each(|it| it.position = Some(format!("Title {step}"))),
-                22..28 => person.employments.iter_mut().for_each(|it| it.supervisor = Some(other.clone())),
+                12..22 => person
+                    .employments
+                    .iter_mut()
+                    .for_each(|it| it.position = Some(format!("Title {step}"))),
+                22..28 => {
+                    person.employments.iter_mut().for_each(|it| it.supervisor = Some(other.clone()))
+                }
                 28..38 => {
                     let unit = &world.org_units[unit % units];
                     let unit = vec![(unit.kind, unit.id.clone())];
@@ -524,8 +572,12 @@ impl Campaign {
                 46..50 => standing(person, "ACTIVE", "ACTIVE"),
                 50..53 => {
                     let mut hired = person.clone();
-                    (hired.id, hired.email) = (number.to_string(), Some(format!("{number}@example.com")));
-                    hired.employments.iter_mut().for_each(|it| it.id = format!("{}-{number}", it.id));
+                    (hired.id, hired.email) =
+                        (number.to_string(), Some(format!("{number}@example.com")));
+                    hired
+                        .employments
+                        .iter_mut()
+                        .for_each(|it| it.id = format!("{}-{number}", it.id));
                     world.persons.push(hired);
                 }
                 // These changes take something from a user. In a long outage they add up to a held
@@ -578,7 +630,11 @@ impl Campaign {
                 self.approved.extend(affected.iter().map(|user| user.id.to_string()));
                 if let Some(before) = before {
                     self.compared_approvals += 1;
-                    assert_eq!(before.changes(&after), before.shown(affected), "what was shown is what has changed");
+                    assert_eq!(
+                        before.changes(&after),
+                        before.shown(affected),
+                        "what was shown is what has changed"
+                    );
                 }
                 self.flap = None;
                 self.standings = standings(&after.users);
@@ -603,12 +659,20 @@ impl Campaign {
             1 => self.bridge.simulator.fail(employments(Action::EmptyListing)),
             2 => self.bridge.simulator.fail(employments(foreign)),
             3 => self.bridge.simulator.fail(Fault::on(Endpoint::OrgUnits, Action::Status(500))),
-            4 => self.bridge.simulator.set_quirks(|quirks| quirks.hidden_attributes = vec!["status".to_owned()]),
-            5 => self.bridge.simulator.set_quirks(|quirks| quirks.hidden_attributes = vec!["email".to_owned()]),
+            4 => self
+                .bridge
+                .simulator
+                .set_quirks(|quirks| quirks.hidden_attributes = vec!["status".to_owned()]),
+            5 => self
+                .bridge
+                .simulator
+                .set_quirks(|quirks| quirks.hidden_attributes = vec!["email".to_owned()]),
             _ => {}
         }
         // Listing persons takes longer than reading single users.
-        self.bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_millis(200))));
+        self.bridge
+            .simulator
+            .fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_millis(200))));
         let mut setup = setup(self.bridge.clock.clone(), World::empty());
         setup.tuning.pause = Duration::from_secs(1);
         let server = setup.start_with(self.bridge.simulator.clone());
@@ -632,12 +696,17 @@ impl Campaign {
                 users = answer.json()["Resources"].as_array().unwrap().clone();
             }
             // The next load reads the persons that this one could not read.
-            answer.status == 200 && server.health().await.1["parts"]["directory"].get("defects").is_none()
+            answer.status == 200
+                && server.health().await.1["parts"]["directory"].get("defects").is_none()
         })
         .await;
         let (users, alone) = (comparable(&users), comparable(&alone));
         for user in &alone {
-            assert_eq!(by_id(&users, user["id"].as_str().unwrap()), user, "read by id before the first load");
+            assert_eq!(
+                by_id(&users, user["id"].as_str().unwrap()),
+                user,
+                "read by id before the first load"
+            );
         }
     }
 
@@ -668,7 +737,11 @@ impl Campaign {
         if answer.status == 503 {
             answer.scim_error(503, None);
             let seconds = answer.header("retry-after").parse::<u64>();
-            assert!(seconds.is_ok_and(|seconds| (1..=600).contains(&seconds)), "{:?}", answer.headers);
+            assert!(
+                seconds.is_ok_and(|seconds| (1..=600).contains(&seconds)),
+                "{:?}",
+                answer.headers
+            );
             self.unavailable += 1;
             return None;
         }
@@ -678,7 +751,12 @@ impl Campaign {
     async fn get(&mut self, path: &str) -> Option<Value> {
         let answer = self.bridge.get(path).await;
         let page = self.checked(path, &answer);
-        assert!([200, 503].contains(&answer.status.as_u16()), "{path}: {} {}", answer.status, answer.text);
+        assert!(
+            [200, 503].contains(&answer.status.as_u16()),
+            "{path}: {} {}",
+            answer.status,
+            answer.text
+        );
         page
     }
 
@@ -706,7 +784,10 @@ impl Campaign {
             let path = format!("/Users?{}", encoded(&[position, ("count", "40")]));
             // A paging session may end early, but it must not continue on another snapshot.
             let Some(page) = self.get(&path).await else { return };
-            assert!(total.is_null() || total == page["totalResults"], "another snapshot: {total} {path}");
+            assert!(
+                total.is_null() || total == page["totalResults"],
+                "another snapshot: {total} {path}"
+            );
             total = page["totalResults"].clone();
             users.extend(page["Resources"].as_array().unwrap().iter().cloned());
             cursor = page["nextCursor"].clone();
@@ -739,7 +820,10 @@ impl Campaign {
             None if answer.status == 503 => {}
             None => {
                 assert_eq!(answer.status, 404, "{}", answer.text);
-                assert!(!self.seen.served.contains(&id) || !self.exists(&id), "{id} exists and was served");
+                assert!(
+                    !self.seen.served.contains(&id) || !self.exists(&id),
+                    "{id} exists and was served"
+                );
             }
         }
     }
@@ -755,7 +839,9 @@ impl Campaign {
                 answer => vec![Value::from(if answer.status == 404 { 404 } else { 503 })],
             };
             listed = match self.bridge.get(&filter).await {
-                answer if answer.status == 200 => comparable(answer.json()["Resources"].as_array().unwrap()),
+                answer if answer.status == 200 => {
+                    comparable(answer.json()["Resources"].as_array().unwrap())
+                }
                 _ => vec![Value::from(503)],
             };
             if listed.is_empty() {
@@ -795,7 +881,8 @@ impl Campaign {
         let served: BTreeSet<String> = users.iter().map(id).collect();
         assert_eq!(served.len(), users.len(), "somebody twice");
         let exist = self.bridge.simulator.with_world(|world| ids_of(world));
-        let missing: Vec<&String> = earlier.served.difference(&served).filter(|id| exist.contains(*id)).collect();
+        let missing: Vec<&String> =
+            earlier.served.difference(&served).filter(|id| exist.contains(*id)).collect();
         assert!(missing.is_empty(), "{} are missing: {missing:?}", missing.len());
         users.iter().for_each(|user| earlier.inspect(user));
         let mut wrong = self.truth.wrong(users);
@@ -832,7 +919,8 @@ impl Campaign {
     fn count_flapping(&mut self, most: usize) {
         let Some(flap) = &mut self.flap else { return };
         let left = self.bridge.simulator.with_world(|world| {
-            let left = world.persons.iter().filter(|person| person.status.as_deref() == Some("INACTIVE"));
+            let left =
+                world.persons.iter().filter(|person| person.status.as_deref() == Some("INACTIVE"));
             left.map(|person| person.id.clone()).collect::<BTreeSet<String>>()
         });
         for id in flap.called.iter().filter(|id| flap.active.contains(*id) && !left.contains(*id)) {
@@ -840,14 +928,22 @@ impl Campaign {
                 flap.harmed.insert(id.clone());
             }
         }
-        assert!(flap.harmed.len() <= most, "{} were inactive by turns: {:?}", flap.harmed.len(), flap.harmed);
+        assert!(
+            flap.harmed.len() <= most,
+            "{} were inactive by turns: {:?}",
+            flap.harmed.len(),
+            flap.harmed
+        );
     }
 
     /// Returns the numbers of succeeded loads, failed loads and held changes.
     async fn loads(&self) -> [u64; 3] {
         let metrics = self.bridge.get("/metrics").await.text;
-        let names =
-            ["loads_total{outcome=\"succeeded\"}", "loads_total{outcome=\"failed\"}", "changes_held_back_total"];
+        let names = [
+            "loads_total{outcome=\"succeeded\"}",
+            "loads_total{outcome=\"failed\"}",
+            "changes_held_back_total",
+        ];
         names.map(|name| metric_in(&metrics, name))
     }
 
@@ -857,7 +953,8 @@ impl Campaign {
         self.heal();
         // Look-ups are read again once a day, and employments every hour.
         self.bridge.clock.pass(25 * HOUR);
-        let fresh = setup(self.bridge.clock.clone(), World::empty()).start_with(self.bridge.simulator.clone());
+        let fresh = setup(self.bridge.clock.clone(), World::empty())
+            .start_with(self.bridge.simulator.clone());
         fresh.ready().await;
         let expected = comparable(&fresh.everybody().await);
         let mut before = self.loads().await[0];
@@ -880,8 +977,9 @@ impl Campaign {
             assert_eq!(by_id(&users, user["id"].as_str().unwrap()), user);
         }
         assert_eq!(users, expected, "everybody, in the same order");
-        let groups =
-            async |bridge: &Bridge| comparable(bridge.list("/Groups", &[]).await["Resources"].as_array().unwrap());
+        let groups = async |bridge: &Bridge| {
+            comparable(bridge.list("/Groups", &[]).await["Resources"].as_array().unwrap())
+        };
         assert_eq!(groups(&self.bridge).await, groups(&fresh).await);
     }
 }
@@ -901,7 +999,10 @@ async fn whatever_fails_nobody_is_lost_and_in_the_end_everything_is_as_it_should
         "{succeeded} loads, {failed} failed, {held_back} held back, {approvals} approvals of which {compared} compared, {unavailable} answers of 503, \
          {read_alone} users read alone"
     );
-    assert!(succeeded > 100 && failed > 50 && held_back > 3 && compared > 0 && read_alone > 0, "{told}");
+    assert!(
+        succeeded > 100 && failed > 50 && held_back > 3 && compared > 0 && read_alone > 0,
+        "{told}"
+    );
     campaign.settle().await;
     eprintln!("{told}, {} persons", campaign.seen.served.len());
 }
@@ -923,15 +1024,21 @@ async fn nobody_is_lost_while_the_log_is_stalled() {
     let everybody = ids_of(&world);
     let simulator = Setup::of(world).simulator();
     let upstream = simulator.base_url();
-    let listen = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let listen =
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let mut variables = settings(&upstream);
     variables.retain(|(name, _)| *name != "SCIM_LISTEN");
-    variables.extend([("SCIM_LISTEN", listen.as_str()), ("SCIM_CACHE_TTL", "1ms"), ("RUST_LOG", "trace")]);
+    variables.extend([
+        ("SCIM_LISTEN", listen.as_str()),
+        ("SCIM_CACHE_TTL", "1ms"),
+        ("RUST_LOG", "trace"),
+    ]);
     variables.push(("SCIM_PUBLIC_URL", "https://scim.example.com"));
     let program = Program::start_unread(&["serve"], &variables);
     let base_url = format!("http://{listen}/scim/v2");
     let health = format!("http://{listen}/health/ready");
-    let is_ready = async || http().get(&health).send().await.is_ok_and(|answer| answer.status() == 200);
+    let is_ready =
+        async || http().get(&health).send().await.is_ok_and(|answer| answer.status() == 200);
     until("the server is ready", is_ready).await;
     let (began, mut slowest, mut steps) = (Instant::now(), Duration::ZERO, 0);
     while steps < 40 || metric(&base_url, "personio_scim_log_lines_dropped_total").await < 100.0 {
@@ -980,7 +1087,9 @@ async fn few_who_are_missing_from_a_page_are_kept() {
     let bridge = Setup { cache_ttl: SHORT, max_change: MAX_CHANGE, ..Setup::persons(102) }.start();
     let before = bridge.everybody().await;
     for (page, entries) in [(1, 45), (2, 0), (2, 1)] {
-        bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::ShortListing(entries)).skip(page).times(1));
+        bridge
+            .simulator
+            .fail(Fault::on(Endpoint::Persons, Action::ShortListing(entries)).skip(page).times(1));
         bridge.simulator.reset_counts();
         assert_eq!(bridge.reloaded().await, before);
         assert!(bridge.simulator.requests(Endpoint::Person) > 0, "they are asked for");

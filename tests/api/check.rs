@@ -9,7 +9,8 @@ use jiff::tz::TimeZone;
 use personio_scim::clock::{Clock, SystemClock};
 use personio_scim::scim::{Discovery, Locations, Projection};
 use personio_scim::simulator::{
-    Action, CustomAttribute, Employment, Endpoint, Fault, Options, OrgUnitKind, Person, Simulator, Termination, World,
+    Action, CustomAttribute, Employment, Endpoint, Fault, Options, OrgUnitKind, Person, Simulator,
+    Termination, World,
 };
 use serde_json::{Value, json};
 
@@ -42,7 +43,10 @@ async fn report(simulator: &Simulator, code: i32, args: &[&str]) -> Value {
 #[track_caller]
 fn finding<'r>(report: &'r Value, step: &str) -> &'r Value {
     let findings = report["findings"].as_array().unwrap();
-    findings.iter().find(|finding| finding["step"] == step).unwrap_or_else(|| panic!("no {step}: {report:#}"))
+    findings
+        .iter()
+        .find(|finding| finding["step"] == step)
+        .unwrap_or_else(|| panic!("no {step}: {report:#}"))
 }
 
 fn custom(id: &str, label: &str, kind: &str, value: Value) -> CustomAttribute {
@@ -59,7 +63,9 @@ async fn a_personio_that_is_right_is_told_to_be_right_with_few_requests_that_onl
     assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{ended:?}");
     for ended in [&short, &ended] {
         assert!(
-            ended.out.starts_with("Everything that a server reads from Personio is right.\n\nok    network "),
+            ended.out.starts_with(
+                "Everything that a server reads from Personio is right.\n\nok    network "
+            ),
             "{}",
             ended.out
         );
@@ -67,9 +73,17 @@ async fn a_personio_that_is_right_is_told_to_be_right_with_few_requests_that_onl
         let widest = ended.out.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(widest <= 100, "{widest}: {}", ended.out);
     }
-    assert!(short.out.lines().count() < 30 && short.out.contains("--verbose shows"), "{}", short.out);
+    assert!(
+        short.out.lines().count() < 30 && short.out.contains("--verbose shows"),
+        "{}",
+        short.out
+    );
     for details in ["Status  ", "dynamic_777", "How person 1"] {
-        assert!(!short.out.contains(details) && ended.out.contains(details), "{details}: {}", short.out);
+        assert!(
+            !short.out.contains(details) && ended.out.contains(details),
+            "{details}: {}",
+            short.out
+        );
     }
     for part in [
         "ok    token           the credential is accepted; the token is valid for 24h;\n",
@@ -96,7 +110,11 @@ async fn a_personio_that_is_right_is_told_to_be_right_with_few_requests_that_onl
     // The simulator has only GET routes, except for the token.
     assert!(log.iter().all(|received| received.endpoint != Endpoint::Unknown), "{log:?}");
     assert_eq!(simulator.requests(Endpoint::Token), 1);
-    assert_eq!(simulator.requests(Endpoint::Persons), 6, "a page for each fifty persons: they are counted");
+    assert_eq!(
+        simulator.requests(Endpoint::Persons),
+        6,
+        "a page for each fifty persons: they are counted"
+    );
     assert_eq!(simulator.requests(Endpoint::Employments), 20);
 }
 
@@ -106,17 +124,28 @@ fn words(text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_company_larger_than_the_largest_page_is_a_warning_that_costs_no_more_pages_than_needed() {
+async fn a_company_larger_than_the_largest_page_is_a_warning_that_costs_no_more_pages_than_needed()
+{
     let simulator = Setup::persons(1100).simulator();
     let upstream = simulator.base_url();
-    for (max_results, pages, outcome) in [("1000", 21, Some("warn")), ("1100", 22, None), ("10000", 22, None)] {
+    for (max_results, pages, outcome) in
+        [("1000", 21, Some("warn")), ("1100", 22, None), ("10000", 22, None)]
+    {
         simulator.reset_counts();
         let mut variables = settings(&upstream).to_vec();
         variables.push(("SCIM_MAX_RESULTS", max_results));
         let ended = run(&["check", "--json"], &variables).await;
         let report: Value = serde_json::from_str(&ended.out).unwrap();
-        let found = report["findings"].as_array().unwrap().iter().find(|finding| finding["step"] == "page size");
-        assert_eq!(found.and_then(|found| found["outcome"].as_str()), outcome, "{max_results}: {report:#}");
+        let found = report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|finding| finding["step"] == "page size");
+        assert_eq!(
+            found.and_then(|found| found["outcome"].as_str()),
+            outcome,
+            "{max_results}: {report:#}"
+        );
         if let Some(found) = found {
             assert!(found["what"].as_str().unwrap().contains("1000 users"), "{found}");
             assert!(found["remedy"].as_str().unwrap().contains("SCIM_MAX_RESULTS"), "{found}");
@@ -136,19 +165,35 @@ async fn nothing_is_promised_where_nothing_would_be_served() {
     let ended = check(&simulator, &[]).await;
     assert_eq!(ended.err, "personio-scim: the check failed: employments\n");
     assert_eq!(words(&ended.out).matches("would serve nothing").count(), 1, "{}", ended.out);
-    assert!(ended.out.starts_with("A server would serve nothing, because of: employments.\n"), "{}", ended.out);
+    assert!(
+        ended.out.starts_with("A server would serve nothing, because of: employments.\n"),
+        "{}",
+        ended.out
+    );
     let (_, changes) = ended.out.split_once("What to change:").unwrap();
-    assert!(!changes.contains("\n  serve\n"), "what follows from another step is nothing to change: {changes}");
+    assert!(
+        !changes.contains("\n  serve\n"),
+        "what follows from another step is nothing to change: {changes}"
+    );
 }
 
+#[expect(clippy::too_many_lines, reason = "the cases are a table")]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_named_with_what_to_change() {
     use Action::{Html, NotFoundRoute, Reset, Status, TooManyRequests, WrongJson};
-    const CHANGE: &str = "In Personio, under Settings > Integrations > API credentials, allow the credential to";
+    const CHANGE: &str =
+        "In Personio, under Settings > Integrations > API credentials, allow the credential to";
     let allow = |right: &str| format!("{CHANGE} {right}.");
     let too_many = TooManyRequests { retry_after: None };
     let rows = [
-        (Endpoint::Token, Status(401), "token", "fail", "(HTTP 401)", "Check the client id".to_owned()),
+        (
+            Endpoint::Token,
+            Status(401),
+            "token",
+            "fail",
+            "(HTTP 401)",
+            "Check the client id".to_owned(),
+        ),
         (
             Endpoint::Token,
             NotFoundRoute,
@@ -182,7 +227,14 @@ async fn what_is_wrong_is_named_with_what_to_change() {
             allow("read persons (personio:persons:read)"),
         ),
         (Endpoint::Persons, Html(502), "persons", "fail", "answered 502", "Try again.".to_owned()),
-        (Endpoint::Persons, WrongJson, "persons", "fail", "cannot be read", "nothing in between".to_owned()),
+        (
+            Endpoint::Persons,
+            WrongJson,
+            "persons",
+            "fail",
+            "cannot be read",
+            "nothing in between".to_owned(),
+        ),
         (
             Endpoint::Persons,
             Action::EmptyListing,
@@ -191,7 +243,14 @@ async fn what_is_wrong_is_named_with_what_to_change() {
             "Personio returns none",
             "choose the persons".to_owned(),
         ),
-        (Endpoint::Persons, too_many, "persons", "fail", "limits the rate of requests", "try again later".to_owned()),
+        (
+            Endpoint::Persons,
+            too_many,
+            "persons",
+            "fail",
+            "limits the rate of requests",
+            "try again later".to_owned(),
+        ),
         (
             Endpoint::Employments,
             Status(403),
@@ -216,10 +275,25 @@ async fn what_is_wrong_is_named_with_what_to_change() {
             "(right missing), and `organization`",
             allow("read legal entities"),
         ),
-        (Endpoint::Workplaces, Status(403), "workplaces", "warn", "`office`", allow("read workplaces")),
-        (Endpoint::CostCenters, Status(412), "cost centres", "warn", "`costCenter`", allow("read cost centres")),
+        (
+            Endpoint::Workplaces,
+            Status(403),
+            "workplaces",
+            "warn",
+            "`office`",
+            allow("read workplaces"),
+        ),
+        (
+            Endpoint::CostCenters,
+            Status(412),
+            "cost centres",
+            "warn",
+            "`costCenter`",
+            allow("read cost centres"),
+        ),
     ];
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/commands.md")).unwrap();
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/commands.md")).unwrap();
     let page = words(&page);
     let simulator = Setup::persons(60).simulator();
     for (endpoint, action, step, outcome, what, remedy) in rows {
@@ -229,19 +303,31 @@ async fn what_is_wrong_is_named_with_what_to_change() {
         let code = i32::from(outcome == "fail");
         let report = report(&simulator, code, &[]).await;
         let found = finding(&report, step);
-        assert_eq!((&found["outcome"], &report["outcome"]), (&json!(outcome), &json!(outcome)), "{case}: {report:#}");
+        assert_eq!(
+            (&found["outcome"], &report["outcome"]),
+            (&json!(outcome), &json!(outcome)),
+            "{case}: {report:#}"
+        );
         assert!(found["what"].as_str().unwrap().contains(what), "{case}: {found}");
         assert!(found["remedy"].as_str().unwrap().contains(&remedy), "{case}: {found}");
         if step == "departments" {
-            let what = found["what"].as_str().unwrap().split(" (Personio's trace id").next().unwrap();
-            assert!(page.contains(what) && page.contains(&remedy), "docs/commands.md shows an example: {what}");
+            let what =
+                found["what"].as_str().unwrap().split(" (Personio's trace id").next().unwrap();
+            assert!(
+                page.contains(what) && page.contains(&remedy),
+                "docs/commands.md shows an example: {what}"
+            );
         }
     }
     simulator.heal();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
     let ended = check(&simulator, &[]).await;
     assert_eq!(ended.err, "personio-scim: the check failed: persons\n");
-    assert!(ended.out.starts_with("A server would serve nothing, because of: persons.\n"), "{}", ended.out);
+    assert!(
+        ended.out.starts_with("A server would serve nothing, because of: persons.\n"),
+        "{}",
+        ended.out
+    );
     assert!(ended.out.contains("\nfail  persons "), "{}", ended.out);
     let (_, changes) = ended.out.split_once("\nWhat to change:\n\n  persons\n    ").unwrap();
     let remedy = format!("-> {} ", allow("read persons (personio:persons:read)"));
@@ -266,7 +352,13 @@ async fn a_look_up_that_is_not_enabled_or_has_no_names_is_told_from_a_missing_ri
             "persons who have one lack its name, and `office` will be missing",
             "allow the credential to read workplaces",
         ),
-        (Endpoint::Workplaces, Action::Html(405), "workplaces", "something between", "nothing in between"),
+        (
+            Endpoint::Workplaces,
+            Action::Html(405),
+            "workplaces",
+            "something between",
+            "nothing in between",
+        ),
     ] {
         simulator.heal();
         simulator.fail(Fault::on(endpoint, action.clone()));
@@ -281,10 +373,30 @@ async fn a_look_up_that_is_not_enabled_or_has_no_names_is_told_from_a_missing_ri
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_can_be_read_one_by_one_are_right_and_those_that_cannot_are_a_warning() {
     let rows = [
-        (None, Action::NotFoundRoute, "ok", "the list cannot be read, but the names in use can be read one by one"),
-        (Some(Action::NotFoundRoute), Action::NotFoundRoute, "warn", "(not enabled), and `department`"),
-        (Some(Action::Status(403)), Action::NotFoundRoute, "warn", "(not enabled), and `department`"),
-        (None, Action::EmptyListing, "ok", "the list is empty, but the names in use can be read one by one"),
+        (
+            None,
+            Action::NotFoundRoute,
+            "ok",
+            "the list cannot be read, but the names in use can be read one by one",
+        ),
+        (
+            Some(Action::NotFoundRoute),
+            Action::NotFoundRoute,
+            "warn",
+            "(not enabled), and `department`",
+        ),
+        (
+            Some(Action::Status(403)),
+            Action::NotFoundRoute,
+            "warn",
+            "(not enabled), and `department`",
+        ),
+        (
+            None,
+            Action::EmptyListing,
+            "ok",
+            "the list is empty, but the names in use can be read one by one",
+        ),
         (Some(Action::NotFoundResource), Action::EmptyListing, "warn", "0 names can be read, but "),
         (Some(Action::NotFoundRoute), Action::EmptyListing, "warn", "0 names can be read, but "),
     ];
@@ -307,14 +419,19 @@ async fn names_that_can_be_read_one_by_one_are_right_and_those_that_cannot_are_a
 async fn one_person_who_cannot_be_read_is_a_warning() {
     let simulator = Setup::persons(60).simulator();
     // The oldest persons are listed first.
-    let first = simulator.with_world(|world| world.persons.iter().min_by_key(|it| it.created_at).unwrap().id.clone());
+    let first = simulator.with_world(|world| {
+        world.persons.iter().min_by_key(|it| it.created_at).unwrap().id.clone()
+    });
     simulator.fail(Fault::on(Endpoint::Employments, Action::Html(502)).person(first.as_str()));
     simulator.fail(Fault::on(Endpoint::Persons, Action::Html(502)).times(1));
     let report = report(&simulator, 0, &[]).await;
     let found = finding(&report, "employments");
     assert_eq!(found["outcome"], "warn", "{report:#}");
     assert!(
-        found["what"].as_str().unwrap().starts_with("the employments of 1 of 20 persons (a sample) cannot be read"),
+        found["what"]
+            .as_str()
+            .unwrap()
+            .starts_with("the employments of 1 of 20 persons (a sample) cannot be read"),
         "{found}"
     );
     assert_eq!(finding(&report, "persons")["outcome"], "ok", "it is tried again");
@@ -331,14 +448,24 @@ async fn attributes_that_nobody_has_are_named_and_those_that_matter_end_it() {
     let warned = report(&simulator, 0, &[]).await;
     let found = finding(&warned, "attributes");
     assert_eq!(found["what"], "none of the persons looked at has First name, Supervisor, Office");
-    assert!(found["remedy"].as_str().unwrap().contains("allow the credential to read First name, Supervisor, Office"));
+    assert!(
+        found["remedy"]
+            .as_str()
+            .unwrap()
+            .contains("allow the credential to read First name, Supervisor, Office")
+    );
     assert_eq!(warned["outcome"], "warn");
 
     hidden(&["email"]);
     let failed = report(&simulator, 1, &[]).await;
     let found = finding(&failed, "serve");
     assert_eq!(found["what"], "50 of 50 persons come without an e-mail address");
-    assert!(found["remedy"].as_str().unwrap().starts_with("Allow the API credential to read the attribute Email"));
+    assert!(
+        found["remedy"]
+            .as_str()
+            .unwrap()
+            .starts_with("Allow the API credential to read the attribute Email")
+    );
     let accepted = report(&simulator, 0, &["--max-change", "100%"]).await;
     assert_eq!(finding(&accepted, "serve")["outcome"], "warn");
     let required = file("[users]\nrequire = [\"email\"]\n");
@@ -362,15 +489,27 @@ async fn what_the_mapping_file_names_is_looked_for() {
          [[custom_attribute]]\nid = \"dynamic_3\"\nname = \"three\"\n",
     );
     let report = report(&simulator, 0, &["--config", mapping.path().to_str().unwrap()]).await;
-    let findings = report["findings"].as_array().unwrap().iter().filter(|finding| finding["step"] == "mapping");
-    let findings: Vec<_> = findings.map(|it| (it["outcome"].as_str().unwrap(), it["what"].as_str().unwrap())).collect();
+    let findings = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding["step"] == "mapping");
+    let findings: Vec<_> = findings
+        .map(|it| (it["outcome"].as_str().unwrap(), it["what"].as_str().unwrap()))
+        .collect();
     assert_eq!(
         findings,
         [
             ("ok", "dynamic_777 is served as employeeNumber, for 30 of the 30 persons looked at"),
-            ("warn", "dynamic_1 is not served as one: its name `Gehalt` is recognised as personal data"),
+            (
+                "warn",
+                "dynamic_1 is not served as one: its name `Gehalt` is recognised as personal data"
+            ),
             ("warn", "30 of 30 values of dynamic_2 cannot be served as floor"),
-            ("warn", "dynamic_3, to be served as three, is not among the attributes of the persons looked at"),
+            (
+                "warn",
+                "dynamic_3, to be served as three, is not among the attributes of the persons looked at"
+            ),
         ]
     );
     let standings = report["customAttributes"].as_array().unwrap();
@@ -389,7 +528,10 @@ async fn what_the_mapping_file_names_is_looked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_told_or_that_there_are_none() {
     for (options, part) in [
-        (Options::default(), "endpoints advertise a rate limit; the lowest: 30 requests a second, bursts of 100"),
+        (
+            Options::default(),
+            "endpoints advertise a rate limit; the lowest: 30 requests a second, bursts of 100",
+        ),
         (Options { rate: None, ..Options::default() }, "Personio advertises no rate limits"),
     ] {
         let simulator = Setup { options, ..Setup::persons(5) }.simulator();
@@ -414,7 +556,11 @@ async fn a_setting_that_is_wrong_ends_it_before_anything_is_asked() {
     // missing clients here.
     let upstream = simulator.base_url();
     for (name, value, part) in [
-        ("SCIM_BEARER_TOKEN", "short", "--bearer-token (SCIM_BEARER_TOKEN) is shorter than 16 characters"),
+        (
+            "SCIM_BEARER_TOKEN",
+            "short",
+            "--bearer-token (SCIM_BEARER_TOKEN) is shorter than 16 characters",
+        ),
         ("SCIM_LISTEN", "garbage", "--listen (SCIM_LISTEN)"),
         ("SCIM_CACHE_TTL", "x", "--cache-ttl (SCIM_CACHE_TTL)"),
         ("SCIM_MAX_STALE", "1s", "--max-stale (SCIM_MAX_STALE) is shorter than"),
@@ -429,9 +575,14 @@ async fn a_setting_that_is_wrong_ends_it_before_anything_is_asked() {
     assert_eq!(run(&["check"], &settings(&upstream)).await.status.code(), Some(0));
     let nowhere = run(&["check"], &settings("http://127.0.0.1:1")).await;
     assert_eq!(nowhere.status.code(), Some(1));
-    let refused = "\nfail  network  127.0.0.1 accepts no connection on port 1: connection refused\n";
+    let refused =
+        "\nfail  network  127.0.0.1 accepts no connection on port 1: connection refused\n";
     assert!(nowhere.out.contains(refused), "{}", nowhere.out);
-    assert!(nowhere.out.contains("It took 2 attempts, and nothing was written."), "{}", nowhere.out);
+    assert!(
+        nowhere.out.contains("It took 2 attempts, and nothing was written."),
+        "{}",
+        nowhere.out
+    );
     assert!(!nowhere.out.contains("HTTPS_PROXY"), "a proxy has no part in it: {}", nowhere.out);
 }
 
@@ -446,7 +597,11 @@ async fn a_server_without_clients_is_a_warning_that_names_the_setting() {
     let result = "Everything that a server reads from Personio is right. `serve` does not start yet: SCIM_BEARER_TOKEN is \
                   missing.";
     let text = words(&ended.out);
-    assert!(text.starts_with(result) && text.contains(&format!("{result} It took ")), "{}", ended.out);
+    assert!(
+        text.starts_with(result) && text.contains(&format!("{result} It took ")),
+        "{}",
+        ended.out
+    );
     assert!(ended.out.contains("\nwarn  clients "), "{}", ended.out);
     assert!(
         text.contains("-> Make a token with `personio-scim token new`, and set SCIM_BEARER_TOKEN"),
@@ -514,7 +669,8 @@ async fn a_proxy_without_a_connection_is_named_by_its_variable_and_without_its_p
         let part = part.unwrap_or("the name personio.invalid cannot be resolved");
         assert!(text.contains(part), "{variables:?}: {text}");
         let is_http = variables.iter().any(|(name, _)| *name == "HTTP_PROXY");
-        let hint = "HTTP_PROXY is not used for https:// addresses: behind a proxy, set HTTPS_PROXY.";
+        let hint =
+            "HTTP_PROXY is not used for https:// addresses: behind a proxy, set HTTPS_PROXY.";
         assert_eq!(text.contains(hint), is_http, "{variables:?}: {text}");
     }
 }
@@ -526,8 +682,16 @@ async fn the_settings_of_a_refused_credential_are_named_as_they_were_given() {
     let secret = file("wrong-secret");
     let path = secret.path().to_str().unwrap();
     for (args, secret, expected) in [
-        (&["check"][..], ("PERSONIO_CLIENT_SECRET", "wrong"), "(PERSONIO_CLIENT_ID, PERSONIO_CLIENT_SECRET)"),
-        (&["check"], ("PERSONIO_CLIENT_SECRET_FILE", path), "(PERSONIO_CLIENT_ID, PERSONIO_CLIENT_SECRET_FILE)"),
+        (
+            &["check"][..],
+            ("PERSONIO_CLIENT_SECRET", "wrong"),
+            "(PERSONIO_CLIENT_ID, PERSONIO_CLIENT_SECRET)",
+        ),
+        (
+            &["check"],
+            ("PERSONIO_CLIENT_SECRET_FILE", path),
+            "(PERSONIO_CLIENT_ID, PERSONIO_CLIENT_SECRET_FILE)",
+        ),
         (
             &["check", "--personio-client-id=demo", "--personio-client-secret-file", path],
             ("PERSONIO_CLIENT_SECRET", "demo-secret"),
@@ -551,7 +715,11 @@ async fn a_wrong_setting_is_json_as_well_where_json_is_asked_for() {
     let ended = run(&["check", "--json"], &variables).await;
     assert_eq!((ended.status.code(), ended.err.lines().count()), (Some(64), 1), "{ended:?}");
     let report: Value = serde_json::from_str(&ended.out).unwrap();
-    assert_eq!((&report["outcome"], &report["requests"]), (&json!("fail"), &json!(0)), "{report:#}");
+    assert_eq!(
+        (&report["outcome"], &report["requests"]),
+        (&json!("fail"), &json!(0)),
+        "{report:#}"
+    );
     let what = finding(&report, "settings")["what"].as_str().unwrap();
     assert_eq!(ended.err, format!("personio-scim: {what}\n"));
     assert!(what.starts_with("--cache-ttl (SCIM_CACHE_TTL): "), "{what}");
@@ -560,8 +728,10 @@ async fn a_wrong_setting_is_json_as_well_where_json_is_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn masked_values_have_a_legend_and_open_ones_have_none() {
     let simulator = Setup::persons(3).simulator();
-    let legend = "Values of persons are masked below: j…(26) is a text of 26 characters that begins with j";
-    for (args, expected) in [(&["--verbose"][..], true), (&["--show-values"], false), (&[], false)] {
+    let legend =
+        "Values of persons are masked below: j…(26) is a text of 26 characters that begins with j";
+    for (args, expected) in [(&["--verbose"][..], true), (&["--show-values"], false), (&[], false)]
+    {
         let ended = check(&simulator, args).await;
         assert_eq!(words(&ended.out).contains(legend), expected, "{args:?}: {}", ended.out);
     }
@@ -602,7 +772,9 @@ async fn no_value_is_shown_unasked_and_what_must_not_leave_never() {
             texts(&user, &mut values);
         }
         // Words that the report itself contains prove nothing.
-        values.retain(|value| value.len() > 7 && !["department", "INTERNAL", "EXTERNAL"].contains(&value.as_str()));
+        values.retain(|value| {
+            value.len() > 7 && !["department", "INTERNAL", "EXTERNAL"].contains(&value.as_str())
+        });
         assert!(values.len() > 100, "{values:?}");
         for value in &values {
             assert!(!masked.out.contains(value.as_str()), "{value}: {}", masked.out);
@@ -624,7 +796,8 @@ async fn status_and_dates_that_contradict_each_other_are_counted() {
     let simulator = Setup::persons(5).simulator();
     assert_eq!(finding(&report(&simulator, 0, &[]).await, "dates")["outcome"], "ok");
     simulator.with_world(|world| {
-        for (index, status, start) in [(0, "ACTIVE", "9999-01-01"), (1, "ONBOARDING", "2026-01-01")] {
+        for (index, status, start) in [(0, "ACTIVE", "9999-01-01"), (1, "ONBOARDING", "2026-01-01")]
+        {
             let employment = &mut world.persons[index].employments[0];
             employment.status = Some(status.to_owned());
             employment.employment_start_date = Some(start.parse().unwrap());
@@ -633,10 +806,12 @@ async fn status_and_dates_that_contradict_each_other_are_counted() {
     let found = report(&simulator, 0, &[]).await;
     let found = finding(&found, "dates");
     assert_eq!(found["outcome"], "warn");
-    let expected =
-        "of 5 persons, 1 is ACTIVE before the start date; 1 is still ONBOARDING more than 7 days after the start date";
+    let expected = "of 5 persons, 1 is ACTIVE before the start date; 1 is still ONBOARDING more than 7 days after the start date";
     assert_eq!(found["what"], expected);
-    assert!(found["remedy"].as_str().unwrap().starts_with("Correct status and dates in Personio."), "{found}");
+    assert!(
+        found["remedy"].as_str().unwrap().starts_with("Correct status and dates in Personio."),
+        "{found}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -644,7 +819,9 @@ async fn of_one_of_a_few_words_not_even_the_first_letter_is_shown() {
     let simulator = Setup::persons(20).simulator();
     let report = report(&simulator, 0, &["--sample", "20"]).await;
     let mut count = 0;
-    for row in report["persons"].as_array().unwrap().iter().flat_map(|rows| rows.as_array().unwrap()) {
+    for row in
+        report["persons"].as_array().unwrap().iter().flat_map(|rows| rows.as_array().unwrap())
+    {
         let expected = match row["attribute"].as_str().unwrap().rsplit(':').next().unwrap() {
             "active" => "…(true or false)",
             "userType" | "employmentStatus" | "employmentType" => "…(a word)",
@@ -688,7 +865,12 @@ fn varied() -> World {
     let today = now.to_zoned(TimeZone::UTC).date();
     let mut world = World::generate(20, 3, now);
     for person in &mut world.persons {
-        person.custom_attributes.push(custom("dynamic_900", "Badges", "LIST", json!(["red", " blue "])));
+        person.custom_attributes.push(custom(
+            "dynamic_900",
+            "Badges",
+            "LIST",
+            json!(["red", " blue "]),
+        ));
         person.custom_attributes.push(custom("dynamic_901", "Floor", "STRING", json!(" 7 ")));
         person.custom_attributes.push(custom("dynamic_902", "Remote", "STRING", json!("True")));
         person.custom_attributes.push(custom("dynamic_903", "Share", "DECIMAL", json!("0.50")));
@@ -699,10 +881,12 @@ fn varied() -> World {
     world.persons[0].email = None;
     world.persons[1].email = world.persons[2].email.clone();
     let person = &mut world.persons[3];
-    (person.email, person.first_name, person.last_name, person.preferred_name) = (None, None, None, None);
+    (person.email, person.first_name, person.last_name, person.preferred_name) =
+        (None, None, None, None);
     for (index, days) in [(4, 5), (5, 50)] {
         of(&mut world, index, &|it| {
-            (it.status, it.employment_start_date) = (Some("ONBOARDING".to_owned()), Some(today + days.days()));
+            (it.status, it.employment_start_date) =
+                (Some("ONBOARDING".to_owned()), Some(today + days.days()));
         });
     }
     for (index, status) in [(6, Some("ACTIVE")), (7, Some("INACTIVE")), (8, None)] {
@@ -712,7 +896,11 @@ fn varied() -> World {
     of(&mut world, 9, &|it| {
         let day = Some(today - 3.days());
         (it.employment_end_date, it.probation_end_date, it.contract_end_date) = (day, day, day);
-        it.termination = Some(Termination { termination_date: day, last_working_day: day, ..Termination::default() });
+        it.termination = Some(Termination {
+            termination_date: day,
+            last_working_day: day,
+            ..Termination::default()
+        });
     });
     of(&mut world, 10, &|it| {
         (it.office, it.supervisor, it.kind) =
@@ -737,18 +925,24 @@ struct Said {
 async fn said(simulator: &Simulator) -> Vec<Said> {
     let base = simulator.base_url();
     let form = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
-    let request =
-        http().post(format!("{base}/v2/auth/token")).header("Content-Type", "application/x-www-form-urlencoded");
-    let token: Value = serde_json::from_str(&request.body(form).send().await.unwrap().text().await.unwrap()).unwrap();
+    let request = http()
+        .post(format!("{base}/v2/auth/token"))
+        .header("Content-Type", "application/x-www-form-urlencoded");
+    let token: Value =
+        serde_json::from_str(&request.body(form).send().await.unwrap().text().await.unwrap())
+            .unwrap();
     let read = async |path: String| {
-        let request =
-            http().get(format!("{base}/v2/{path}?limit=50")).bearer_auth(token["access_token"].as_str().unwrap());
-        let text = request.timeout(Duration::from_secs(10)).send().await.unwrap().text().await.unwrap();
+        let request = http()
+            .get(format!("{base}/v2/{path}?limit=50"))
+            .bearer_auth(token["access_token"].as_str().unwrap());
+        let text =
+            request.timeout(Duration::from_secs(10)).send().await.unwrap().text().await.unwrap();
         serde_json::from_str::<Value>(&text).unwrap()["_data"].as_array().unwrap().clone()
     };
     let mut all = Vec::new();
     for person in read("persons".to_owned()).await {
-        let employments = read(format!("persons/{}/employments", person["id"].as_str().unwrap())).await;
+        let employments =
+            read(format!("persons/{}/employments", person["id"].as_str().unwrap())).await;
         all.push(Said { person, employments });
     }
     all
@@ -770,9 +964,12 @@ async fn every_attribute_that_is_served_is_explained_by_what_personio_says() {
     let simulator = Setup::of(varied()).simulator();
     let mapping = file(MAPPING);
     let config = ["--config", mapping.path().to_str().unwrap()];
-    let exported = run(&[&["export"], &config[..]].concat(), &settings(&simulator.base_url())).await;
-    let users: Vec<Value> = exported.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let report = report(&simulator, 0, &[&config[..], &["--sample", "20", "--show-values"]].concat()).await;
+    let exported =
+        run(&[&["export"], &config[..]].concat(), &settings(&simulator.base_url())).await;
+    let users: Vec<Value> =
+        exported.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let report =
+        report(&simulator, 0, &[&config[..], &["--sample", "20", "--show-values"]].concat()).await;
     let persons = report["persons"].as_array().unwrap();
     let said = said(&simulator).await;
     assert_eq!((persons.len(), users.len(), said.len()), (20, 20, 20));
@@ -780,35 +977,45 @@ async fn every_attribute_that_is_served_is_explained_by_what_personio_says() {
     let (mut attributes, mut sources) = (BTreeSet::new(), BTreeSet::new());
     for rows in persons {
         let rows = rows.as_array().unwrap();
-        let value = |name: &str| rows.iter().find(|row| row["attribute"] == name).map(|row| row["value"].clone());
+        let value = |name: &str| {
+            rows.iter().find(|row| row["attribute"] == name).map(|row| row["value"].clone())
+        };
         let id = value("id").unwrap();
         let mut served = Vec::new();
         leaves("", by_id(&users, id.as_str().unwrap()), &mut served);
         let told = |row: &Value| (text(&row["attribute"]), text(&row["value"]));
         let mut explained: Vec<_> = rows.iter().map(told).collect();
         // A person without a date of change in Personio gets the time of the load.
-        let is_late =
-            |(name, _): &(String, String)| name == "meta.lastModified" && value("meta.lastModified").is_none();
+        let is_late = |(name, _): &(String, String)| {
+            name == "meta.lastModified" && value("meta.lastModified").is_none()
+        };
         served.retain(|leaf| !is_late(leaf));
         explained.sort();
         served.sort();
-        let differences: Vec<_> = explained.iter().zip(&served).filter(|(one, other)| one != other).collect();
+        let differences: Vec<_> =
+            explained.iter().zip(&served).filter(|(one, other)| one != other).collect();
         assert!(
             differences.is_empty() && explained.len() == served.len(),
             "check explains what is served: {differences:#?}"
         );
 
         let said = said.iter().find(|said| said.person["id"] == id).unwrap();
-        let employment_id = value("urn:ietf:params:scim:schemas:extension:personio:2.0:User:employmentId");
-        let employment = employment_id.and_then(|id| said.employments.iter().find(|it| it["id"] == id));
+        let employment_id =
+            value("urn:ietf:params:scim:schemas:extension:personio:2.0:User:employmentId");
+        let employment =
+            employment_id.and_then(|id| said.employments.iter().find(|it| it["id"] == id));
         for row in rows {
             let (attribute, source) = (text(&row["attribute"]), row["source"].as_str());
             let source = source.unwrap_or_else(|| panic!("{attribute} is not explained: {row}"));
-            let path =
-                source.split([' ', ',']).find(|word| word.starts_with("person.") || word.starts_with("employment."));
+            let path = source
+                .split([' ', ','])
+                .find(|word| word.starts_with("person.") || word.starts_with("employment."));
             let is_path = path.is_some_and(|path| path == source);
             if is_path && !["active", "userType"].contains(&&*attribute) {
-                let known = at(said, employment, source).iter().map(|it| it.to_lowercase()).collect::<Vec<_>>();
+                let known = at(said, employment, source)
+                    .iter()
+                    .map(|it| it.to_lowercase())
+                    .collect::<Vec<_>>();
                 // The server writes timestamps with three digits of a second; Personio sends none.
                 let value = text(&row["value"]).to_lowercase().replace(".000z", "z");
                 assert!(known.contains(&value), "{row}: {known:?}");
@@ -828,7 +1035,12 @@ async fn every_attribute_that_is_served_is_explained_by_what_personio_says() {
         };
         assert!(attributes.contains(&name), "{name} is announced, and nobody here has it");
     }
-    for part in ["person.status", "no status that can be read", "`personio-` and person.id", "without a name"] {
+    for part in [
+        "person.status",
+        "no status that can be read",
+        "`personio-` and person.id",
+        "without a name",
+    ] {
         assert!(sources.iter().any(|source| source.contains(part)), "{part}: {sources:#?}");
     }
 }
@@ -862,25 +1074,42 @@ fn leaves(name: &str, value: &Value, all: &mut Vec<(String, String)>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn values_that_cannot_be_read_are_counted_and_named_and_never_shown() {
     let simulator = Setup::persons(30).simulator();
-    let ids = simulator.with_world(|world| world.persons.iter().map(|person| person.id.clone()).collect::<Vec<_>>());
+    let ids = simulator.with_world(|world| {
+        world.persons.iter().map(|person| person.id.clone()).collect::<Vec<_>>()
+    });
     let odd = |endpoint, attribute: &str, value: Value| {
-        Fault::on(endpoint, Action::OddEntries { entries: 1, attribute: attribute.to_owned(), value })
+        Fault::on(
+            endpoint,
+            Action::OddEntries { entries: 1, attribute: attribute.to_owned(), value },
+        )
     };
     for (endpoint, attribute, value, named) in [
         (Endpoint::Persons, "created_at", json!(MARKER), "created_at of person "),
         (Endpoint::Persons, "email", json!({"a": MARKER}), "email of a person who cannot be read"),
         (Endpoint::CostCenters, "name", json!([MARKER]), "name of CostCenter "),
-        (Endpoint::Employments, "position", json!({"title": {"a": MARKER}}), "employments.position.title of person "),
+        (
+            Endpoint::Employments,
+            "position",
+            json!({"title": {"a": MARKER}}),
+            "employments.position.title of person ",
+        ),
     ] {
         simulator.fail(odd(endpoint, attribute, value));
         let report = report(&simulator, 0, &[]).await;
         let values = finding(&report, "values");
         let what = values["what"].as_str().unwrap();
         assert!(what.contains(named), "{what}");
-        assert!(named.ends_with("read") || endpoint == Endpoint::CostCenters || ids.iter().any(|id| what.contains(id)));
+        assert!(
+            named.ends_with("read")
+                || endpoint == Endpoint::CostCenters
+                || ids.iter().any(|id| what.contains(id))
+        );
         assert!(!report.to_string().contains(MARKER), "{report}");
         simulator.heal();
     }
     let report = report(&simulator, 0, &[]).await;
-    assert!(report["findings"].as_array().unwrap().iter().all(|finding| finding["step"] != "values"), "{report}");
+    assert!(
+        report["findings"].as_array().unwrap().iter().all(|finding| finding["step"] != "values"),
+        "{report}"
+    );
 }

@@ -22,7 +22,11 @@ fn list(answer: &Answer) -> (u64, Vec<Value>) {
     let members: Vec<&String> = list.as_object().unwrap().keys().collect();
     assert_eq!(members, ["schemas", "totalResults", "startIndex", "itemsPerPage", "Resources"]);
     let resources = list["Resources"].as_array().unwrap().clone();
-    assert_eq!(list["itemsPerPage"].as_u64(), Some(resources.len() as u64), "the size of this page");
+    assert_eq!(
+        list["itemsPerPage"].as_u64(),
+        Some(resources.len() as u64),
+        "the size of this page"
+    );
     assert!(list["startIndex"].as_u64().is_some_and(|start| start >= 1));
     (list["totalResults"].as_u64().unwrap(), resources)
 }
@@ -30,23 +34,47 @@ fn list(answer: &Answer) -> (u64, Vec<Value>) {
 /// Asserts the attributes of a user that every client reads.
 #[track_caller]
 fn user(user: &Value) {
-    assert!(user["id"].is_string() && user["userName"].is_string() && user["externalId"].is_string(), "{user}");
-    assert!(user["name"].is_object() && user["active"].is_boolean() && user["displayName"].is_string(), "{user}");
-    assert!(user.get("emails").is_none_or(|emails| emails[0]["value"].is_string() && emails[0]["primary"] == true));
-    assert!(user["meta"]["location"].as_str().is_some_and(|location| location.ends_with(user["id"].as_str().unwrap())));
+    assert!(
+        user["id"].is_string() && user["userName"].is_string() && user["externalId"].is_string(),
+        "{user}"
+    );
+    assert!(
+        user["name"].is_object() && user["active"].is_boolean() && user["displayName"].is_string(),
+        "{user}"
+    );
+    assert!(
+        user.get("emails")
+            .is_none_or(|emails| emails[0]["value"].is_string() && emails[0]["primary"] == true)
+    );
+    assert!(
+        user["meta"]["location"]
+            .as_str()
+            .is_some_and(|location| location.ends_with(user["id"].as_str().unwrap()))
+    );
 }
 
 async fn asked(bridge: &Bridge, path: &str, headers: &[(&str, &str)]) -> Answer {
     let request = bridge.request(Method::GET, &format!("/scim/v2{path}"));
-    answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
+        .await
 }
 
 /// Returns all users page by page. The number of the first resource is appended to `path`.
-async fn walk(bridge: &Bridge, path: &str, first: usize, step: usize, headers: &[(&str, &str)]) -> Vec<Value> {
+async fn walk(
+    bridge: &Bridge,
+    path: &str,
+    first: usize,
+    step: usize,
+    headers: &[(&str, &str)],
+) -> Vec<Value> {
     let mut walked = Vec::new();
     loop {
-        let (total, page) = list(&asked(bridge, &format!("{path}{}", first + walked.len()), headers).await);
-        assert!(page.len() == step || walked.len() + page.len() == total as usize, "no short pages");
+        let (total, page) =
+            list(&asked(bridge, &format!("{path}{}", first + walked.len()), headers).await);
+        assert!(
+            page.len() == step || walked.len() + page.len() == total as usize,
+            "no short pages"
+        );
         page.iter().for_each(user);
         walked.extend(page);
         if walked.len() >= total as usize {
@@ -72,7 +100,9 @@ async fn conductorone_synchronises_everybody_one_by_one() {
     // Every GET of this client has a body.
     let get = async |path: &str| {
         let request = bridge.request(Method::GET, &format!("/scim/v2{path}"));
-        let request = request.header("Accept", "application/scim+json").header("Content-Type", "application/json");
+        let request = request
+            .header("Accept", "application/scim+json")
+            .header("Content-Type", "application/json");
         answer(request.body("null\n")).await
     };
     assert_eq!(list(&get("/Users?count=1&startIndex=1").await).0, 250);
@@ -87,7 +117,11 @@ async fn conductorone_synchronises_everybody_one_by_one() {
         assert_eq!(&alone.json(), known);
     }
     assert_eq!(walked.len(), 250);
-    assert_eq!(upstream(&bridge), cost, "a whole synchronisation costs Personio nothing beyond the load");
+    assert_eq!(
+        upstream(&bridge),
+        cost,
+        "a whole synchronisation costs Personio nothing beyond the load"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,14 +130,31 @@ async fn okta_imports_in_steps_of_a_hundred() {
     let headers = [("Accept", "application/scim+json")];
     assert_eq!(list(&asked(&bridge, "/Users?startIndex=1&count=2", &headers).await).1.len(), 2);
     let walked = walk(&bridge, "/Users?count=100&startIndex=", 1, 100, &headers).await;
-    assert_eq!(walk(&bridge, "/Users?count=100&startIndex=", 1, 100, &headers).await, walked, "the same order always");
+    assert_eq!(
+        walk(&bridge, "/Users?count=100&startIndex=", 1, 100, &headers).await,
+        walked,
+        "the same order always"
+    );
     let name = walked[120]["userName"].as_str().unwrap();
-    let query = encoded(&[("filter", &format!("userName eq \"{name}\"")), ("startIndex", "1"), ("count", "100")]);
-    assert_eq!(list(&asked(&bridge, &format!("/Users?{query}"), &headers).await), (1, vec![walked[120].clone()]));
+    let query = encoded(&[
+        ("filter", &format!("userName eq \"{name}\"")),
+        ("startIndex", "1"),
+        ("count", "100"),
+    ]);
+    assert_eq!(
+        list(&asked(&bridge, &format!("/Users?{query}"), &headers).await),
+        (1, vec![walked[120].clone()])
+    );
     list(&asked(&bridge, "/Groups?startIndex=1&count=100", &headers).await);
     // The client looks up the URNs that it does not know.
-    let announced: HashSet<Value> = schemas(&bridge).await.iter().map(|schema| schema["id"].clone()).collect();
-    assert!(walked.iter().flat_map(|user| user["schemas"].as_array().unwrap()).all(|urn| announced.contains(urn)));
+    let announced: HashSet<Value> =
+        schemas(&bridge).await.iter().map(|schema| schema["id"].clone()).collect();
+    assert!(
+        walked
+            .iter()
+            .flat_map(|user| user["schemas"].as_array().unwrap())
+            .all(|urn| announced.contains(urn))
+    );
 }
 
 async fn schemas(bridge: &Bridge) -> Vec<Value> {
@@ -121,20 +172,28 @@ async fn sailpoint_discovers_then_asks_for_what_has_changed() {
         assert_eq!(asked(&bridge, &format!("/Schemas/{id}"), &[]).await.json(), schema);
     }
     assert_eq!(list(&asked(&bridge, "/ResourceTypes", &[]).await).0, 2);
-    let query = "/Users?attributes=userName,name,active,emails,meta.lastModified&count=50&startIndex=";
+    let query =
+        "/Users?attributes=userName,name,active,emails,meta.lastModified&count=50&startIndex=";
     let mut everybody = Vec::new();
     for start in [1, 51, 101] {
         everybody.extend(list(&asked(&bridge, &format!("{query}{start}"), &[]).await).1);
     }
-    let mut moments: Vec<&str> = everybody.iter().map(|user| user["meta"]["lastModified"].as_str().unwrap()).collect();
+    let mut moments: Vec<&str> =
+        everybody.iter().map(|user| user["meta"]["lastModified"].as_str().unwrap()).collect();
     moments.sort_unstable();
     // Every notation of the time of the middle user, with and without a fraction of a second and a
     // zone, finds the same users.
     let since = moments[60].trim_end_matches(".000Z");
     let changed = moments.iter().filter(|moment| **moment > moments[60]).count() as u64;
-    for written in [format!("{since}Z"), since.to_owned(), format!("{since}.000Z"), format!("{since}.0000000+00:00")] {
+    for written in [
+        format!("{since}Z"),
+        since.to_owned(),
+        format!("{since}.000Z"),
+        format!("{since}.0000000+00:00"),
+    ] {
         let filter = format!("userName pr and meta.lastModified gt \"{written}\"");
-        let answer = asked(&bridge, &format!("/Users?{}", encoded(&[("filter", &filter)])), &[]).await;
+        let answer =
+            asked(&bridge, &format!("/Users?{}", encoded(&[("filter", &filter)])), &[]).await;
         assert_eq!(list(&answer).0, changed, "{filter}");
     }
 }
@@ -176,14 +235,22 @@ async fn midpoint_reads_the_schemas_then_finds_accounts_and_groups() {
     let query = encoded(&[("filter", &format!("displayName eq \"{shown}\""))]).replace("%20", "+");
     assert!(list(&asked(&bridge, &format!("/Users?{query}"), &[]).await).1.contains(one));
     let member = one["id"].as_str().unwrap();
-    let groups: Vec<&str> =
-        one["groups"].as_array().unwrap().iter().map(|group| group["value"].as_str().unwrap()).collect();
+    let groups: Vec<&str> = one["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| group["value"].as_str().unwrap())
+        .collect();
     for group in &groups {
         let filter = format!("id eq \"{group}\" and members eq \"{member}\"");
-        let answer = asked(&bridge, &format!("/Groups?{}", encoded(&[("filter", &filter)])), &[]).await;
+        let answer =
+            asked(&bridge, &format!("/Groups?{}", encoded(&[("filter", &filter)])), &[]).await;
         assert_eq!(ids(&answer.json()), [*group]);
     }
-    let query = encoded(&[("filter", &format!("members.value eq \"{member}\"")), ("excludedAttributes", "members")]);
+    let query = encoded(&[
+        ("filter", &format!("members.value eq \"{member}\"")),
+        ("excludedAttributes", "members"),
+    ]);
     let found = asked(&bridge, &format!("/Groups?{query}"), &[]).await.json();
     assert_eq!(ids(&found), groups);
     assert!(found["Resources"][0].get("members").is_none());
@@ -193,17 +260,28 @@ async fn midpoint_reads_the_schemas_then_finds_accounts_and_groups() {
 async fn syncope_stops_at_the_first_short_page() {
     let bridge = Setup::persons(120).start();
     let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
-    let answer = asked(&bridge, "/Users?startIndex=1&count=1&attributes=userName,id,name", &headers).await;
+    let answer =
+        asked(&bridge, "/Users?startIndex=1&count=1&attributes=userName,id,name", &headers).await;
     assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
     let (total, first) = list(&answer);
     let mut members: Vec<&str> = first[0].as_object().unwrap().keys().map(String::as_str).collect();
     members.sort_unstable();
-    assert_eq!((total, members.as_slice()), (120, ["id", "name", "schemas", "userName"].as_slice()));
+    assert_eq!(
+        (total, members.as_slice()),
+        (120, ["id", "name", "schemas", "userName"].as_slice())
+    );
     let walked = walk(&bridge, "/Users?count=50&startIndex=", 1, 50, &headers).await;
     let name = walked[7]["userName"].as_str().unwrap().to_uppercase();
     let query = encoded(&[("filter", &format!("username eq \"{name}\""))]);
-    assert_eq!(list(&asked(&bridge, &format!("/Users?{query}"), &headers).await).1, [walked[7].clone()]);
-    assert_eq!(list(&asked(&bridge, "/Users", &headers).await).1.len(), 120, "without paging everybody");
+    assert_eq!(
+        list(&asked(&bridge, &format!("/Users?{query}"), &headers).await).1,
+        [walked[7].clone()]
+    );
+    assert_eq!(
+        list(&asked(&bridge, "/Users", &headers).await).1.len(),
+        120,
+        "without paging everybody"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,7 +317,8 @@ async fn sap_cloud_identity_reads_everybody_then_what_has_changed() {
     // SAP Identity Provisioning sends the token as the password of a technical user.
     let get = async |query: String| {
         let request = http().get(format!("{}/scim/v2/Users?{query}", bridge.origin));
-        answer(request.basic_auth("scim", Some(TOKEN)).header("Accept", "application/scim+json")).await
+        answer(request.basic_auth("scim", Some(TOKEN)).header("Accept", "application/scim+json"))
+            .await
     };
     let mut everybody = Vec::new();
     for start in [1, 101, 201] {
@@ -249,17 +328,20 @@ async fn sap_cloud_identity_reads_everybody_then_what_has_changed() {
     }
     everybody.iter().for_each(user);
     // Values that a value mapping of the transformation must contain.
-    let types: HashSet<&str> = everybody.iter().filter_map(|user| user["userType"].as_str()).collect();
+    let types: HashSet<&str> =
+        everybody.iter().filter_map(|user| user["userType"].as_str()).collect();
     assert!(types.is_subset(&HashSet::from(["Employee", "Contractor"])), "{types:?}");
     // Delta read: users modified after the last successful job.
     let modified = |user: &Value| user["meta"]["lastModified"].as_str().unwrap().to_owned();
     let mut times: Vec<String> = everybody.iter().map(modified).collect();
     times.sort_unstable();
     let last_job = &times[200];
-    let later: Vec<Value> = everybody.iter().filter(|user| modified(user) > *last_job).cloned().collect();
+    let later: Vec<Value> =
+        everybody.iter().filter(|user| modified(user) > *last_job).cloned().collect();
     assert!(!later.is_empty() && later.len() < 50);
     let filter = format!("meta.lastModified gt \"{last_job}\"");
-    let (total, changed) = list(&get(encoded(&[("filter", &filter), ("startIndex", "1"), ("count", "100")])).await);
+    let (total, changed) =
+        list(&get(encoded(&[("filter", &filter), ("startIndex", "1"), ("count", "100")])).await);
     assert_eq!((total as usize, changed), (later.len(), later));
 }
 
@@ -270,7 +352,8 @@ async fn entra_tests_the_connection_and_matches() {
     let bridge = setup.start();
     let everybody = list(&asked(&bridge, "/Users", &[]).await).1;
     let one = everybody.iter().find(|user| user.get("emails").is_some()).unwrap();
-    let (name, mail) = (one["userName"].as_str().unwrap(), one["emails"][0]["value"].as_str().unwrap());
+    let (name, mail) =
+        (one["userName"].as_str().unwrap(), one["emails"][0]["value"].as_str().unwrap());
     let external = one["externalId"].as_str().unwrap();
     for (filter, found) in [
         ("userName eq \"b7d1bb2c-5a4f-4b4c-a5d1-nobody\"".to_owned(), vec![]),
@@ -278,7 +361,11 @@ async fn entra_tests_the_connection_and_matches() {
         (format!("externalId eq \"{external}\""), vec![one.clone()]),
         (format!("emails[type eq \"work\"].value eq \"{mail}\""), vec![one.clone()]),
         (format!("emails[type eq \"home\"].value eq \"{mail}\""), vec![]),
-        ("meta.lastModified gt \"0001-01-01T00:00:00.0000000Z\" and userName eq \"nobody\"".to_owned(), vec![]),
+        (
+            "meta.lastModified gt \"0001-01-01T00:00:00.0000000Z\" and userName eq \"nobody\""
+                .to_owned(),
+            vec![],
+        ),
     ] {
         let query = encoded(&[("filter", &filter)]);
         // The inbound client writes `startindex`.
@@ -292,9 +379,18 @@ async fn entra_tests_the_connection_and_matches() {
         ("excludedAttributes", "members"),
         ("filter", &format!("displayName eq {}", groups[0]["displayName"])),
     ]);
-    assert!(list(&asked(&bridge, &format!("/Groups?{query}"), &[]).await).1.iter().any(|group| group["id"] == id));
     assert!(
-        asked(&bridge, &format!("/Groups/{id}?excludedAttributes=members"), &[]).await.json().get("members").is_none()
+        list(&asked(&bridge, &format!("/Groups?{query}"), &[]).await)
+            .1
+            .iter()
+            .any(|group| group["id"] == id)
+    );
+    assert!(
+        asked(&bridge, &format!("/Groups/{id}?excludedAttributes=members"), &[])
+            .await
+            .json()
+            .get("members")
+            .is_none()
     );
 }
 
@@ -311,8 +407,18 @@ async fn a_script_searches_without_names_in_the_url() {
             "count": 10,
         })
     };
-    let found = bridge.post("/scim/v2/Users/.search/", &search(format!("name.familyName eq \"{name}\""))).await;
-    assert!(list(&found).1.iter().any(|user| user["id"] == everybody[5]["id"] && user.get("name").is_none()));
-    let said = bridge.post("/scim/v2/Users/.search", &search("name.familyName = x".to_owned())).await;
-    assert!(said.scim_error(400, Some("invalidFilter")).contains("character 17: expected an operator"));
+    let found = bridge
+        .post("/scim/v2/Users/.search/", &search(format!("name.familyName eq \"{name}\"")))
+        .await;
+    assert!(
+        list(&found)
+            .1
+            .iter()
+            .any(|user| user["id"] == everybody[5]["id"] && user.get("name").is_none())
+    );
+    let said =
+        bridge.post("/scim/v2/Users/.search", &search("name.familyName = x".to_owned())).await;
+    assert!(
+        said.scim_error(400, Some("invalidFilter")).contains("character 17: expected an operator")
+    );
 }

@@ -26,8 +26,12 @@ impl Raw {
         let mut decoded = Vec::new();
         match self.header("content-encoding") {
             "" => decoded.extend_from_slice(&self.body),
-            "gzip" => drop(flate2::read::GzDecoder::new(&self.body[..]).read_to_end(&mut decoded).unwrap()),
-            "br" => drop(brotli::Decompressor::new(&self.body[..], 4096).read_to_end(&mut decoded).unwrap()),
+            "gzip" => drop(
+                flate2::read::GzDecoder::new(&self.body[..]).read_to_end(&mut decoded).unwrap(),
+            ),
+            "br" => drop(
+                brotli::Decompressor::new(&self.body[..], 4096).read_to_end(&mut decoded).unwrap(),
+            ),
             "zstd" => decoded = zstd::decode_all(&self.body[..]).unwrap(),
             other => panic!("{other}"),
         }
@@ -62,7 +66,8 @@ async fn each_client_gets_the_coding_that_it_likes_best_and_the_same_content() {
     ] {
         let plain = get(&bridge, path, &[]).await;
         assert_eq!((plain.status, plain.header("content-encoding")), (200, ""), "{path}");
-        let vary = if path == "/openapi.json" { "Accept-Encoding" } else { "Accept, Accept-Encoding" };
+        let vary =
+            if path == "/openapi.json" { "Accept-Encoding" } else { "Accept, Accept-Encoding" };
         assert_eq!(plain.header("vary"), vary, "{path}");
         for (accept, coding) in [
             ("gzip", "gzip"),
@@ -82,13 +87,28 @@ async fn each_client_gets_the_coding_that_it_likes_best_and_the_same_content() {
             // The second response comes from the response cache.
             for _ in 0..2 {
                 let coded = get(&bridge, path, &[("Accept-Encoding", accept)]).await;
-                assert_eq!((coded.status, coded.header("content-encoding")), (200, coding), "{path} {accept}");
-                assert_eq!(coded.header("content-length"), coded.body.len().to_string(), "{path} {accept}");
+                assert_eq!(
+                    (coded.status, coded.header("content-encoding")),
+                    (200, coding),
+                    "{path} {accept}"
+                );
+                assert_eq!(
+                    coded.header("content-length"),
+                    coded.body.len().to_string(),
+                    "{path} {accept}"
+                );
                 assert_eq!(coded.header("vary"), vary, "{path} {accept}");
-                assert_eq!(coded.header("etag"), plain.header("etag"), "weak, so that it is that of all codings");
+                assert_eq!(
+                    coded.header("etag"),
+                    plain.header("etag"),
+                    "weak, so that it is that of all codings"
+                );
                 assert_eq!(coded.header("content-type"), plain.header("content-type"));
                 assert!(coded.decoded() == plain.body, "{path} {accept}");
-                assert!(coding.is_empty() || coded.body.len() < plain.body.len(), "{path} {accept}");
+                assert!(
+                    coding.is_empty() || coded.body.len() < plain.body.len(),
+                    "{path} {accept}"
+                );
             }
         }
     }
@@ -99,15 +119,24 @@ async fn what_is_known_is_not_sent_in_any_coding() {
     let bridge = Setup::persons(20).start();
     let tag = get(&bridge, "/Users", &[]).await.header("etag").to_owned();
     let known = get(&bridge, "/Users", &[("If-None-Match", &tag), ("Accept-Encoding", "br")]).await;
-    assert_eq!((known.status, &known.body[..], known.header("content-encoding")), (304, &b""[..], ""));
-    assert_eq!((known.header("etag"), known.header("vary")), (tag.as_str(), "Accept, Accept-Encoding"));
+    assert_eq!(
+        (known.status, &known.body[..], known.header("content-encoding")),
+        (304, &b""[..], "")
+    );
+    assert_eq!(
+        (known.header("etag"), known.header("vary")),
+        (tag.as_str(), "Accept, Accept-Encoding")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_is_compressed_and_a_head_has_no_body() {
     let bridge = Setup::persons(20).start();
     let body = json!({"schemas": [SEARCH_REQUEST]}).to_string();
-    let search = bridge.request(Method::POST, "/Users/.search").body(body).header("Content-Type", "application/json");
+    let search = bridge
+        .request(Method::POST, "/Users/.search")
+        .body(body)
+        .header("Content-Type", "application/json");
     let found = raw(search.header("Accept-Encoding", "gzip")).await;
     assert_eq!((found.status, found.header("content-encoding")), (200, "gzip"));
     assert!(found.decoded() == get(&bridge, "/Users", &[]).await.body);
@@ -132,7 +161,8 @@ async fn what_would_not_become_smaller_is_sent_as_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_change_nobody_gets_an_answer_of_before() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
-    let paths = ["/Users", "/Users?filter=displayName+eq+%22New%22", "/Users?sortBy=displayName&count=5"];
+    let paths =
+        ["/Users", "/Users?filter=displayName+eq+%22New%22", "/Users?sortBy=displayName&count=5"];
     let codings = ["", "gzip", "zstd"];
     for (path, coding) in paths.iter().flat_map(|path| codings.map(|coding| (path, coding))) {
         let before = get(&bridge, path, &[("Accept-Encoding", coding)]).await;

@@ -73,7 +73,8 @@ const HOW: &[(&str, How)] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_in_the_documents_runs_as_it_is_written() {
-    let bridge = Setup { webhook_token: Some("a-token-of-the-webhooks"), ..Setup::persons(60) }.start();
+    let bridge =
+        Setup { webhook_token: Some("a-token-of-the-webhooks"), ..Setup::persons(60) }.start();
     bridge.ready().await;
     let mut used = vec![false; HOW.len()];
     for (document, count) in DOCUMENTS {
@@ -95,7 +96,8 @@ async fn every_command_in_the_documents_runs_as_it_is_written() {
                 Sets => before += &format!("{text}\n"),
                 Says(what) => place.says(&format!("{before}{text}"), what).await,
                 Serves(what) => {
-                    let asked = commands.next_if(|next| how(next).is_some_and(|how| matches!(how, Asks(_))));
+                    let asked = commands
+                        .next_if(|next| how(next).is_some_and(|how| matches!(how, Asks(_))));
                     used.iter_mut().zip(HOW).for_each(|(used, (start, _))| {
                         *used |= asked.as_ref().is_some_and(|asked| asked.starts_with(start));
                     });
@@ -105,7 +107,8 @@ async fn every_command_in_the_documents_runs_as_it_is_written() {
             }
         }
     }
-    let unused: Vec<&str> = HOW.iter().zip(used).filter(|(_, used)| !used).map(|(row, _)| row.0).collect();
+    let unused: Vec<&str> =
+        HOW.iter().zip(used).filter(|(_, used)| !used).map(|(row, _)| row.0).collect();
     assert!(unused.is_empty(), "no document has {unused:?} any more");
 }
 
@@ -160,7 +163,12 @@ fn commands(document: &str) -> Vec<String> {
 }
 
 fn is_whole(command: &str) -> bool {
-    Command::new("bash").args(["-n", "-c", command]).stderr(Stdio::null()).status().unwrap().success()
+    Command::new("bash")
+        .args(["-n", "-c", command])
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
+        .success()
 }
 
 /// Working directory, and the variables that a reader of the documents sets.
@@ -172,7 +180,10 @@ struct Place {
 impl Place {
     fn for_commands(bridge: &Bridge) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_personio-scim")).parent().unwrap();
-        #[expect(clippy::disallowed_methods, reason = "curl and openssl are where the one who runs this has them")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "curl and openssl are where the one who runs this has them"
+        )]
         let path = std::env::var("PATH").unwrap();
         let variables = vec![
             ("PATH", format!("{}:{path}", program.display())),
@@ -209,9 +220,11 @@ impl Place {
     /// that the next command of the document works.
     async fn serves(&self, script: &str, what: &str, asked: Option<&str>) {
         let (out, err) = (self.folder.path().join("out"), self.folder.path().join("err"));
-        let mut child = self.start(&format!("exec >{} 2>{}\n{script}", out.display(), err.display()));
+        let mut child =
+            self.start(&format!("exec >{} 2>{}\n{script}", out.display(), err.display()));
         let mut origin = None;
-        let printed = || [&out, &err].map(|file| fs::read_to_string(file).unwrap_or_default()).concat();
+        let printed =
+            || [&out, &err].map(|file| fs::read_to_string(file).unwrap_or_default()).concat();
         until(script, async || {
             let text = printed();
             origin = text

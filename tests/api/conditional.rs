@@ -27,18 +27,25 @@ async fn a_user_who_is_known_is_not_sent_again() {
             (304, "", tag.as_str()),
             "{known}"
         );
-        assert_eq!(again.header("content-location"), first.header("content-location"), "RFC 9110 §15.4.5");
+        assert_eq!(
+            again.header("content-location"),
+            first.header("content-location"),
+            "RFC 9110 §15.4.5"
+        );
     }
     for other in ["W/\"other\"", "", "no tag", "\"\""] {
         assert_eq!(ask(&bridge, &path, other).await.status, 200, "{other}");
     }
     let head = answer(bridge.request(Method::HEAD, &path)).await;
-    assert_eq!((head.status.as_u16(), head.header("etag"), head.text.as_str()), (200, tag.as_str(), ""));
+    assert_eq!(
+        (head.status.as_u16(), head.header("etag"), head.text.as_str()),
+        (200, tag.as_str(), "")
+    );
     assert_eq!(ask(&bridge, "/Users/1", "*").await.status, 404);
 
-    bridge
-        .simulator
-        .with_world(|world| world.persons.iter_mut().for_each(|person| person.preferred_name = Some("New".into())));
+    bridge.simulator.with_world(|world| {
+        world.persons.iter_mut().for_each(|person| person.preferred_name = Some("New".into()))
+    });
     bridge.reloaded().await;
     assert_eq!(ask(&bridge, &path, &tag).await.status, 200, "what has changed is sent");
 }
@@ -54,7 +61,11 @@ async fn a_list_is_sent_again_only_when_something_in_the_directory_has_changed()
 
     bridge.reloaded().await;
     let again = ask(&bridge, path, &tag).await;
-    assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""), "a refresh without changes");
+    assert_eq!(
+        (again.status.as_u16(), again.text.as_str()),
+        (304, ""),
+        "a refresh without changes"
+    );
     for other in [
         "/Users?filter=active+eq+true&count=6",
         "/Users?filter=active+eq+true&count=5&startIndex=2",
@@ -100,7 +111,9 @@ async fn head_has_the_headers_of_get() {
     setup.policy.groups = vec![GroupKind::Department];
     let bridge = setup.start();
     let (users, groups) = (bridge.list("/Users", &[]).await, bridge.list("/Groups", &[]).await);
-    let of = |path: &str, list: &serde_json::Value| format!("{path}/{}", list["Resources"][0]["id"].as_str().unwrap());
+    let of = |path: &str, list: &serde_json::Value| {
+        format!("{path}/{}", list["Resources"][0]["id"].as_str().unwrap())
+    };
     let (user, group) = (of("/Users", &users), of("/Groups", &groups));
     for path in [
         "/",
@@ -112,7 +125,8 @@ async fn head_has_the_headers_of_get() {
         "/Users?count=7",
         "/Users?sortBy=title&cursor=&count=7",
     ] {
-        let (get, head) = (bridge.get(path).await, answer(bridge.request(Method::HEAD, path)).await);
+        let (get, head) =
+            (bridge.get(path).await, answer(bridge.request(Method::HEAD, path)).await);
         assert_eq!((head.status, head.text.as_str()), (get.status, ""), "{path}");
         let [get, head] = [get, head].map(|mut answer| {
             answer.headers.remove("date");
@@ -136,6 +150,7 @@ async fn a_first_page_that_is_known_begins_a_walk_too() {
     assert_eq!(answer(request.header("If-None-Match", &now)).await.status, 304);
     bridge.simulator.with_world(|world| world.persons.truncate(50));
     assert_eq!(bridge.reloaded().await.len(), 50);
-    let request = bridge.request(Method::GET, "/Users?count=20&startIndex=21").header("User-Agent", "other");
+    let request =
+        bridge.request(Method::GET, "/Users?count=20&startIndex=21").header("User-Agent", "other");
     assert_eq!(answer(request).await.json()["totalResults"], 60);
 }

@@ -22,7 +22,9 @@ impl Connection {
     }
 
     fn ask(&mut self, line: &str, headers: &str, body: &str) {
-        let head = format!("{line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n{headers}\r\n\r\n");
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n{headers}\r\n\r\n"
+        );
         self.0.write_all(format!("{head}{body}").as_bytes()).unwrap();
     }
 
@@ -41,8 +43,10 @@ impl Connection {
             head.push(byte[0]);
         }
         let head = String::from_utf8(head).unwrap().to_lowercase();
-        let length =
-            head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |l| l.parse().unwrap());
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .map_or(0, |l| l.parse().unwrap());
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).unwrap();
         (head, String::from_utf8(body).unwrap())
@@ -55,7 +59,9 @@ async fn a_get_with_a_body_is_answered_and_the_connection_goes_on() {
     let users = bridge.get("/scim/v2/Users").await.text;
     let mut connection = Connection::to(&bridge);
     for _ in 0..3 {
-        for path in ["/scim/v2/Users", "/scim/v2/Groups?count=100&startIndex=1", "/Users/1", "/nothing"] {
+        for path in
+            ["/scim/v2/Users", "/scim/v2/Groups?count=100&startIndex=1", "/Users/1", "/nothing"]
+        {
             connection.send(path, "Content-Type: application/json\r\nContent-Length: 5", "null\n");
             let (status, body) = connection.answer();
             assert_eq!(status, if path.contains("v2") { 200 } else { 404 }, "{path}: {body}");
@@ -74,9 +80,11 @@ async fn a_get_with_a_body_is_answered_and_the_connection_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_byte_order_mark_before_a_body_is_ignored() {
-    let bridge = Setup { webhook_token: Some("a-webhook-token-for-tests"), ..Setup::persons(3) }.start();
+    let bridge =
+        Setup { webhook_token: Some("a-webhook-token-for-tests"), ..Setup::persons(3) }.start();
     bridge.everybody().await;
-    let search = r#"{"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 2}"#;
+    let search =
+        r#"{"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 2}"#;
     let notice = r#"{"event_name": "person.updated"}"#;
     let bearer = format!("Bearer {TOKEN}");
     for (path, token, body, statuses) in [
@@ -84,7 +92,8 @@ async fn a_byte_order_mark_before_a_body_is_ignored() {
         ("/webhooks/personio", "a-webhook-token-for-tests", notice, [202, 202, 400]),
     ] {
         for (marks, status) in statuses.into_iter().enumerate() {
-            let request = bridge.http.post(format!("{}{path}", bridge.origin)).header("Authorization", token);
+            let request =
+                bridge.http.post(format!("{}{path}", bridge.origin)).header("Authorization", token);
             let request = request.header("Content-Type", "application/json");
             let answer = answer(request.body(format!("{}{body}", "\u{feff}".repeat(marks)))).await;
             assert_eq!(answer.status, status, "{path} {marks}: {}", answer.text);
@@ -106,14 +115,17 @@ async fn an_upgrade_that_is_not_offered_is_answered_at_once() {
 async fn a_search_that_offers_an_upgrade_keeps_its_body() {
     let bridge = Setup::persons(3).start();
     bridge.everybody().await;
-    let body = r#"{"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 2}"#;
+    let body =
+        r#"{"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 2}"#;
     let length = format!("Content-Length: {}", body.len());
     let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
     // Offers as Java's HttpClient and `curl --http2` send them.
     let h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAA";
     let websocket = "Connection: Upgrade\r\nUpgrade: websocket";
     for upgrade in [h2c, websocket, "Upgrade: h2c", "Upgrade: HTTP/2.0, websocket"] {
-        for (headers, body) in [(length.as_str(), body), ("Transfer-Encoding: chunked", chunked.as_str())] {
+        for (headers, body) in
+            [(length.as_str(), body), ("Transfer-Encoding: chunked", chunked.as_str())]
+        {
             let mut connection = Connection::to(&bridge);
             connection.ask("POST /Users/.search", &format!("{upgrade}\r\n{headers}"), body);
             let (head, answer) = connection.parts();
@@ -164,7 +176,8 @@ async fn only_what_is_no_http_or_too_large_a_head_is_turned_away_with_nothing() 
         format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n{headers}\r\n")
     };
     let header = |kilobytes: usize| format!("X: {}\r\n", "x".repeat(kilobytes * 1000));
-    let lines = |count: usize| (0..count).map(|number| format!("X-{number}: x\r\n")).collect::<String>();
+    let lines =
+        |count: usize| (0..count).map(|number| format!("X-{number}: x\r\n")).collect::<String>();
     let path = |kilobytes: usize| format!("/Users?x={}", "x".repeat(kilobytes * 1000));
     for (what, bytes, status) in [
         ("garbage", "garbage\r\n\r\n".to_owned(), 400),
@@ -195,7 +208,10 @@ async fn what_has_no_path_is_answered_with_a_scim_error() {
     let mut connection = Connection::to(&bridge);
     connection.ask("OPTIONS *", "Content-Length: 0", "");
     let (status, body) = connection.answer();
-    assert!(status == 404 && body.contains("urn:ietf:params:scim:api:messages:2.0:Error"), "{status} {body}");
+    assert!(
+        status == 404 && body.contains("urn:ietf:params:scim:api:messages:2.0:Error"),
+        "{status} {body}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,7 +222,10 @@ async fn a_body_that_is_too_large_is_refused() {
     connection.send("/Users", "Content-Length: 1100000", &" ".repeat(1_100_000));
     let (status, body) = connection.answer();
     assert_eq!(status, 413, "{body}");
-    assert!(body.contains("urn:ietf:params:scim:api:messages:2.0:Error") && body.contains("\"413\""), "{body}");
+    assert!(
+        body.contains("urn:ietf:params:scim:api:messages:2.0:Error") && body.contains("\"413\""),
+        "{body}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

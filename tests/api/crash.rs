@@ -67,7 +67,10 @@ async fn whoever_is_killed_while_writing_serves_everybody_at_once_when_started_a
             tokio::time::sleep(Duration::from_millis(kill * 37 % 400)).await;
         } else {
             let watched = folder.path().to_owned();
-            assert!(tokio::task::spawn_blocking(move || until_it_writes(&watched)).await.unwrap(), "it writes");
+            assert!(
+                tokio::task::spawn_blocking(move || until_it_writes(&watched)).await.unwrap(),
+                "it writes"
+            );
             tokio::time::sleep(Duration::from_micros(kill % 5 * 300)).await;
         }
         program.signal("KILL");
@@ -79,7 +82,9 @@ async fn whoever_is_killed_while_writing_serves_everybody_at_once_when_started_a
         program = Program::start(&["serve"], &variables);
         let url = program.base_url().await;
         let log = program.log();
-        let told = |part: &str| log.iter().any(|line| line["message"].as_str().is_some_and(|it| it.contains(part)));
+        let told = |part: &str| {
+            log.iter().any(|line| line["message"].as_str().is_some_and(|it| it.contains(part)))
+        };
         assert!(told(&format!("the state file holds {PERSONS} users")), "{log:?}");
         assert!(!told("set aside") && !told("cannot be"), "{log:?}");
         let page = get(&format!("{url}/Users?count=0"), TOKEN).await.json();

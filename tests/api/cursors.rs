@@ -11,7 +11,10 @@ async fn walk(bridge: &Bridge, path: &str, parameters: &[(&str, &str)]) -> Vec<V
     let mut pages = vec![bridge.list(path, &[parameters, &[("cursor", "")]].concat()).await];
     while let Some(next) = pages.last().unwrap().get("nextCursor") {
         let next = next.as_str().unwrap().to_owned();
-        assert!(next.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)), "{next}");
+        assert!(
+            next.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)),
+            "{next}"
+        );
         pages.push(bridge.list(path, &[parameters, &[("cursor", &next)]].concat()).await);
     }
     pages
@@ -29,18 +32,27 @@ async fn a_walk_by_cursors_sees_everybody_once_in_order() {
     for (path, parameters) in [
         ("/Users", vec![]),
         ("/Users", vec![("filter", "active eq true")]),
-        ("/Users", vec![("sortBy", "userName"), ("sortOrder", "descending"), ("attributes", "userName")]),
+        (
+            "/Users",
+            vec![("sortBy", "userName"), ("sortOrder", "descending"), ("attributes", "userName")],
+        ),
         ("/Users", vec![("filter", "userName eq \"nobody\"")]),
         ("/Groups", vec![]),
         ("/Groups", vec![("filter", "id sw \"office-\""), ("sortBy", "displayName")]),
         ("/", vec![]),
         ("/", vec![("sortBy", "displayName"), ("excludedAttributes", "members")]),
     ] {
-        let whole = bridge.list(path, &[parameters.as_slice(), &[("count", "1000")]].concat()).await;
+        let whole =
+            bridge.list(path, &[parameters.as_slice(), &[("count", "1000")]].concat()).await;
         for (text, size) in [("1", 1), ("7", 7), ("30", 30), ("60", 60), ("100", 100)] {
-            let pages = walk(&bridge, path, &[parameters.as_slice(), &[("count", text)]].concat()).await;
+            let pages =
+                walk(&bridge, path, &[parameters.as_slice(), &[("count", text)]].concat()).await;
             assert_eq!(all(&pages), ids(&whole), "{path} {parameters:?} {size}");
-            assert_eq!(pages.len(), ids(&whole).len().div_ceil(size).max(1), "no page without anybody after the last");
+            assert_eq!(
+                pages.len(),
+                ids(&whole).len().div_ceil(size).max(1),
+                "no page without anybody after the last"
+            );
             for page in &pages {
                 assert_eq!(page["totalResults"], whole["totalResults"]);
                 assert_eq!(page["itemsPerPage"], ids(page).len());
@@ -59,7 +71,9 @@ async fn a_walk_by_cursors_stays_on_its_snapshot() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
     let users = bridge.everybody().await;
     let first = bridge.list("/Users", &[("cursor", ""), ("count", "20")]).await;
-    bridge.simulator.with_world(|world| world.persons.retain(|person| person.id != users[3]["id"].as_str().unwrap()));
+    bridge.simulator.with_world(|world| {
+        world.persons.retain(|person| person.id != users[3]["id"].as_str().unwrap())
+    });
     assert_eq!(bridge.reloaded().await.len(), 59);
     let next = first["nextCursor"].as_str().unwrap();
     let second = bridge.list("/Users", &[("cursor", next), ("count", "20")]).await;
@@ -73,7 +87,9 @@ async fn a_walk_by_cursors_stays_on_its_snapshot() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_of_another_query_is_refused() {
     let bridge = Setup::persons(60).start();
-    let page = bridge.list("/Users", &[("cursor", ""), ("count", "20"), ("filter", "active eq true")]).await;
+    let page = bridge
+        .list("/Users", &[("cursor", ""), ("count", "20"), ("filter", "active eq true")])
+        .await;
     let next = page["nextCursor"].as_str().unwrap();
     let forged = format!("{}{}", if next.starts_with('0') { '1' } else { '0' }, &next[1..]);
     let cut = &next[..next.len() - 2];
@@ -97,7 +113,10 @@ async fn a_cursor_of_another_query_is_refused() {
     bridge.get(&format!("{path}&count=19")).await.scim_error(400, Some("invalidCount"));
     bridge.get(&format!("{path}&startIndex=2")).await.scim_error(400, Some("invalidValue"));
     for count in ["10001", "x", "", "99999999999999999999"] {
-        bridge.get(&format!("/Users?cursor=&count={count}")).await.scim_error(400, Some("invalidCount"));
+        bridge
+            .get(&format!("/Users?cursor=&count={count}"))
+            .await
+            .scim_error(400, Some("invalidCount"));
     }
     bridge.get(&format!("{path}&count=0")).await.scim_error(400, Some("invalidCount"));
 }
@@ -107,7 +126,11 @@ async fn a_count_of_zero_asks_for_the_total_only() {
     let bridge = Setup::persons(60).start();
     for count in ["0", "-1", "-99999999999999999999"] {
         let page = bridge.list("/Users", &[("cursor", ""), ("count", count)]).await;
-        assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(60), &json!(0)), "{count}");
+        assert_eq!(
+            (&page["totalResults"], &page["itemsPerPage"]),
+            (&json!(60), &json!(0)),
+            "{count}"
+        );
         assert!(ids(&page).is_empty() && page.get("nextCursor").is_none(), "{count}: {page}");
     }
 }
@@ -128,7 +151,9 @@ async fn a_cursor_expires_with_its_snapshot() {
         let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
         let page = bridge.list("/Users", &[("cursor", ""), ("count", "10")]).await;
         for name in 0..newer {
-            bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some(name.to_string()));
+            bridge
+                .simulator
+                .with_world(|world| world.persons[0].preferred_name = Some(name.to_string()));
             bridge.reloaded().await;
             // The server retains only snapshots that have a paging session.
             bridge.list("/Users", &[("cursor", ""), ("count", "10")]).await;
@@ -155,7 +180,11 @@ async fn a_walk_by_cursors_may_begin_with_a_search() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_walk_by_cursors_outlives_a_restart_that_loads_the_same() {
-    let setup = || Setup { cache_ttl: SHORT, public_url: Some("https://scim.example.com"), ..Setup::persons(60) };
+    let setup = || Setup {
+        cache_ttl: SHORT,
+        public_url: Some("https://scim.example.com"),
+        ..Setup::persons(60)
+    };
     let first = setup().start();
     let whole = first.everybody().await;
     let page = first.list("/Users", &[("cursor", ""), ("count", "20")]).await;

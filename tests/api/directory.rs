@@ -12,7 +12,9 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, TOKEN, answer, by_id, loads, stamp, until};
+use crate::harness::{
+    Bridge, NOW, PAUSE_OVER, SHORT, Setup, TOKEN, answer, by_id, loads, stamp, until,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fresh_data_costs_nothing() {
@@ -44,7 +46,9 @@ async fn old_data_is_refreshed_once_for_all_who_ask() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_waits_only_so_long_and_then_gets_what_there_is() {
-    let bridge = Setup { cache_ttl: SHORT, refresh_wait: Duration::from_secs(1), ..Setup::persons(3) }.start();
+    let bridge =
+        Setup { cache_ttl: SHORT, refresh_wait: Duration::from_secs(1), ..Setup::persons(3) }
+            .start();
     let users = bridge.everybody().await;
     // On a busy machine the data of the first load may already be stale.
     let before = loads(&bridge);
@@ -56,7 +60,8 @@ async fn a_request_waits_only_so_long_and_then_gets_what_there_is() {
     // The test clock stands still, so the test advances it by the time that has passed since the
     // refresh began.
     bridge.clock.pass(Duration::from_secs(1));
-    let page: Value = serde_json::from_str(&asked.await.unwrap().unwrap().text().await.unwrap()).unwrap();
+    let page: Value =
+        serde_json::from_str(&asked.await.unwrap().unwrap().text().await.unwrap()).unwrap();
     assert_eq!(page["Resources"], Value::Array(users.clone()));
     assert!(start.elapsed() >= Duration::from_secs(1), "it waited");
     assert_eq!(bridge.everybody().await, users);
@@ -73,7 +78,10 @@ async fn a_failed_refresh_keeps_the_old_data_and_is_followed_by_a_pause() {
     bridge.simulator.reset_counts();
     for _ in 0..20 {
         assert_eq!(bridge.everybody().await, users);
-        assert_eq!(bridge.get(&format!("/Users/{}", users[0]["id"].as_str().unwrap())).await.status, 200);
+        assert_eq!(
+            bridge.get(&format!("/Users/{}", users[0]["id"].as_str().unwrap())).await.status,
+            200
+        );
     }
     assert!(bridge.simulator.log().is_empty(), "an outage is not made worse by those who ask");
     bridge.clock.pass(PAUSE_OVER);
@@ -83,7 +91,8 @@ async fn a_failed_refresh_keeps_the_old_data_and_is_followed_by_a_pause() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn data_that_is_too_old_is_not_served() {
-    let setup = Setup { cache_ttl: SHORT, max_stale: Duration::from_secs(3600), ..Setup::persons(30) };
+    let setup =
+        Setup { cache_ttl: SHORT, max_stale: Duration::from_secs(3600), ..Setup::persons(30) };
     let bridge = setup.start();
     let users = bridge.everybody().await;
     bridge.simulator.fail(Fault::everywhere(Action::Status(500)));
@@ -92,7 +101,11 @@ async fn data_that_is_too_old_is_not_served() {
     bridge.clock.pass(Duration::from_secs(1));
     let answer = bridge.get("/Users").await;
     answer.scim_error(503, None);
-    assert!((1..=15).contains(&answer.header("retry-after").parse::<u64>().unwrap()), "{:?}", answer.headers);
+    assert!(
+        (1..=15).contains(&answer.header("retry-after").parse::<u64>().unwrap()),
+        "{:?}",
+        answer.headers
+    );
     bridge.get(&format!("/Users/{}", users[0]["id"].as_str().unwrap())).await.scim_error(503, None);
     assert_eq!(bridge.health().await.0, 503);
     bridge.simulator.heal();
@@ -106,7 +119,10 @@ async fn a_list_that_is_asked_for_too_early_hears_how_far_the_load_is() {
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Employments, Action::Hang).skip(25));
     let bridge = setup.start_with(simulator);
-    until("25 employments were read", async || bridge.simulator.requests(Endpoint::Employments) > 40).await;
+    until("25 employments were read", async || {
+        bridge.simulator.requests(Endpoint::Employments) > 40
+    })
+    .await;
     let answer = bridge.get("/Users").await;
     let detail = answer.scim_error(503, None);
     assert!(detail.contains("25 of 60 persons read"), "{detail}");
@@ -153,9 +169,23 @@ async fn while_there_is_no_snapshot_one_person_alone_is_fetched() {
     assert_eq!(asked, [2, 1, 2]);
     for answer in answers {
         let user = answer.json();
-        let members = ["id", "externalId", "userName", "name", "displayName", "title", "active", "emails", "userType"];
+        let members = [
+            "id",
+            "externalId",
+            "userName",
+            "name",
+            "displayName",
+            "title",
+            "active",
+            "emails",
+            "userType",
+        ];
         for member in members.into_iter().chain([ENTERPRISE, PERSONIO]) {
-            assert_eq!(without_addresses(&user)[member], without_addresses(managed)[member], "{member}");
+            assert_eq!(
+                without_addresses(&user)[member],
+                without_addresses(managed)[member],
+                "{member}"
+            );
         }
     }
     bridge.get("/Users/1").await.scim_error(404, None);
@@ -196,7 +226,10 @@ async fn many_single_users_do_not_crowd_out_the_load() {
     let answers = join_all(ids.iter().map(ask)).await;
     assert!(answers.iter().all(|status| *status == 200));
     let most = bridge.simulator.max_in_flight();
-    assert!(most <= 4 * 2 + 6, "four at once, two requests each, and what the load itself asks: {most}");
+    assert!(
+        most <= 4 * 2 + 6,
+        "four at once, two requests each, and what the load itself asks: {most}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,12 +238,19 @@ async fn what_cannot_be_an_id_is_asked_for_nowhere() {
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
     let bridge = setup.start_with(simulator);
-    for id in ["..%2F1", "a%20b", "1%2F2", "%00", "%F0%9F%A6%80", &"9".repeat(65), "1%3Fx=1", "1;2"] {
+    for id in ["..%2F1", "a%20b", "1%2F2", "%00", "%F0%9F%A6%80", &"9".repeat(65), "1%3Fx=1", "1;2"]
+    {
         let answer = bridge.get(&format!("/scim/v2/Users/{id}")).await;
         answer.scim_error(503, None);
-        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1, "a list may hold such an id");
+        assert!(
+            answer.header("retry-after").parse::<u64>().unwrap() >= 1,
+            "a list may hold such an id"
+        );
     }
-    assert_eq!(bridge.simulator.requests(Endpoint::Person) + bridge.simulator.requests(Endpoint::Unknown), 0);
+    assert_eq!(
+        bridge.simulator.requests(Endpoint::Person) + bridge.simulator.requests(Endpoint::Unknown),
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,7 +258,9 @@ async fn meta_moves_exactly_when_something_emitted_does() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
     let first = bridge.everybody().await;
     bridge.clock.pass(Duration::from_secs(600));
-    bridge.simulator.with_world(|world| world.persons.iter_mut().for_each(|person| person.gender = Some("x".into())));
+    bridge.simulator.with_world(|world| {
+        world.persons.iter_mut().for_each(|person| person.gender = Some("x".into()))
+    });
     assert_eq!(bridge.reloaded().await, first, "nothing that is emitted has changed");
 
     let manager = |user: &Value| user[ENTERPRISE]["manager"]["value"].as_str().map(str::to_owned);
@@ -234,7 +276,11 @@ async fn meta_moves_exactly_when_something_emitted_does() {
         assert_eq!(before["id"], after["id"], "the order stays");
         let is_touched = after["id"] == boss.as_str() || manager(after).as_deref() == Some(&boss);
         assert_eq!(before["meta"]["version"] != after["meta"]["version"], is_touched, "{after}");
-        let expected = if is_touched { Value::from(now.as_str()) } else { before["meta"]["lastModified"].clone() };
+        let expected = if is_touched {
+            Value::from(now.as_str())
+        } else {
+            before["meta"]["lastModified"].clone()
+        };
         assert_eq!(after["meta"]["lastModified"], expected);
         if is_touched && after["id"] != boss.as_str() {
             assert_eq!(after[ENTERPRISE]["manager"]["displayName"], "The Boss");
@@ -243,7 +289,9 @@ async fn meta_moves_exactly_when_something_emitted_does() {
 
     // A renamed department changes its members once look-ups are read again.
     bridge.clock.pass(Duration::from_secs(24 * 3600));
-    bridge.simulator.with_world(|world| world.org_units.iter_mut().for_each(|unit| unit.name.push_str(" (new)")));
+    bridge.simulator.with_world(|world| {
+        world.org_units.iter_mut().for_each(|unit| unit.name.push_str(" (new)"))
+    });
     let third = bridge.reloaded().await;
     for (before, after) in second.iter().zip(&third) {
         let is_member = after[ENTERPRISE]["department"].is_string();
@@ -260,7 +308,10 @@ async fn only_who_is_gone_disappears() {
         world.persons.retain(|person| person.id != gone);
         let person = world.persons.iter_mut().find(|person| person.id == left).unwrap();
         person.status = Some("INACTIVE".to_owned());
-        person.employments.iter_mut().for_each(|employment| employment.status = Some("INACTIVE".to_owned()));
+        person
+            .employments
+            .iter_mut()
+            .for_each(|employment| employment.status = Some("INACTIVE".to_owned()));
     });
     let now = bridge.reloaded().await;
     assert_eq!(now.len(), 59);
@@ -272,8 +323,11 @@ async fn only_who_is_gone_disappears() {
 async fn a_walk_through_pages_sees_one_snapshot() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
     let users = bridge.everybody().await;
-    let mut walked = bridge.users("?startIndex=1&count=20").await["Resources"].as_array().unwrap().clone();
-    bridge.simulator.with_world(|world| world.persons.retain(|person| person.id != users[3]["id"].as_str().unwrap()));
+    let mut walked =
+        bridge.users("?startIndex=1&count=20").await["Resources"].as_array().unwrap().clone();
+    bridge.simulator.with_world(|world| {
+        world.persons.retain(|person| person.id != users[3]["id"].as_str().unwrap())
+    });
     assert_eq!(bridge.reloaded().await.len(), 59, "another client sees the new snapshot");
     for start in [21, 41] {
         let page = bridge.users(&format!("?startIndex={start}&count=20")).await;
@@ -281,7 +335,11 @@ async fn a_walk_through_pages_sees_one_snapshot() {
         walked.extend(page["Resources"].as_array().unwrap().clone());
     }
     assert_eq!(walked, users, "nobody twice, nobody missing");
-    assert_eq!(bridge.users("?startIndex=1&count=20").await["totalResults"], 59, "a new walk sees the new one");
+    assert_eq!(
+        bridge.users("?startIndex=1&count=20").await["totalResults"],
+        59,
+        "a new walk sees the new one"
+    );
     assert_eq!(bridge.users("?startIndex=21&count=20").await["totalResults"], 59);
 
     // A client that never requests a first page starts no paging session.
@@ -352,7 +410,11 @@ async fn walks_side_by_side_keep_their_own_data() {
     page_of(&bridge, Method::HEAD, "one", "?count=20").await;
     page_of(&bridge, Method::HEAD, "two", "?count=20").await;
     for start in [21, 41] {
-        assert_eq!(get("one", &format!("?count=20&startIndex={start}")).await, 60, "neither another nor HEAD moves it");
+        assert_eq!(
+            get("one", &format!("?count=20&startIndex={start}")).await,
+            60,
+            "neither another nor HEAD moves it"
+        );
         assert_eq!(get("two", &format!("?count=20&startIndex={start}")).await, 59);
         assert_eq!(get("one", &format!("?count=25&filter=id+pr&startIndex={start}")).await, 59);
         assert_eq!(get("three", &format!("?count=20&startIndex={start}")).await, 58);
@@ -373,7 +435,11 @@ async fn groups_are_modified_when_they_are_first_seen() {
         "what changed while nobody looked is not known"
     );
     assert_eq!(bridge.list("/Groups", &[("filter", &earlier)]).await["totalResults"], 0);
-    assert_eq!(bridge.list("/Users", &[("filter", &since)]).await["totalResults"], 0, "of users Personio says it");
+    assert_eq!(
+        bridge.list("/Users", &[("filter", &since)]).await["totalResults"],
+        0,
+        "of users Personio says it"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -382,8 +448,9 @@ async fn what_takes_long_is_answered_as_what_does_not() {
     bridge.ready().await;
     let users = bridge.everybody().await;
     let some = &users[700];
-    let sieve =
-        |holds: &dyn Fn(&Value) -> bool| -> Vec<Value> { users.iter().filter(|user| holds(user)).cloned().collect() };
+    let sieve = |holds: &dyn Fn(&Value) -> bool| -> Vec<Value> {
+        users.iter().filter(|user| holds(user)).cloned().collect()
+    };
     for (filter, expected) in [
         ("active eq false".to_owned(), sieve(&|user| user["active"] == false)),
         (format!("id eq {}", some["id"]), vec![some.clone()]),
@@ -393,8 +460,14 @@ async fn what_takes_long_is_answered_as_what_does_not() {
         let page = bridge.list("/Users", &[("filter", &filter)]).await;
         assert_eq!(page["Resources"], Value::from(expected), "{filter}");
     }
-    let mut pages = bridge.list("/Users", &[("count", "1000")]).await["Resources"].as_array().unwrap().clone();
-    pages.extend(bridge.list("/Users", &[("startIndex", "1001")]).await["Resources"].as_array().unwrap().clone());
+    let mut pages =
+        bridge.list("/Users", &[("count", "1000")]).await["Resources"].as_array().unwrap().clone();
+    pages.extend(
+        bridge.list("/Users", &[("startIndex", "1001")]).await["Resources"]
+            .as_array()
+            .unwrap()
+            .clone(),
+    );
     assert_eq!(pages, users);
 }
 
@@ -411,7 +484,10 @@ async fn hanging(persons: usize) -> Bridge {
 
 /// Starts a server as [`hanging`] does, with a further fault from the beginning.
 async fn hanging_with(persons: usize, fault: Option<Fault>) -> Bridge {
-    let setup = Setup { public_url: Some("https://scim.example.com"), ..never_loading(Setup::persons(persons)) };
+    let setup = Setup {
+        public_url: Some("https://scim.example.com"),
+        ..never_loading(Setup::persons(persons))
+    };
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).times(1));
     fault.into_iter().for_each(|fault| simulator.fail(fault));
@@ -431,7 +507,10 @@ fn without_addresses(user: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_alone_is_as_in_the_list_and_costs_a_few_requests_once() {
-    let users = Setup { public_url: Some("https://scim.example.com"), ..Setup::persons(40) }.start().everybody().await;
+    let users = Setup { public_url: Some("https://scim.example.com"), ..Setup::persons(40) }
+        .start()
+        .everybody()
+        .await;
     let bridge = hanging(40).await;
     for user in &users {
         let path = format!("/Users/{}", user["id"].as_str().unwrap());
@@ -442,7 +521,10 @@ async fn everybody_alone_is_as_in_the_list_and_costs_a_few_requests_once() {
         let count = |endpoint| bridge.simulator.requests(endpoint);
         let has_manager = user.pointer(&format!("/{ENTERPRISE}/manager")).is_some();
         let persons = 1 + usize::from(has_manager);
-        assert_eq!((count(Endpoint::Persons), count(Endpoint::Person), count(Endpoint::Employments)), (1, persons, 1));
+        assert_eq!(
+            (count(Endpoint::Persons), count(Endpoint::Person), count(Endpoint::Employments)),
+            (1, persons, 1)
+        );
     }
 }
 
@@ -466,8 +548,11 @@ async fn once_the_snapshot_is_there_single_users_come_from_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_failure_about_one_person_is_remembered() {
     let bridge = hanging(5).await;
-    let path = format!("/Users/{}", bridge.simulator.with_world(|world| world.persons[0].id.clone()));
-    for action in [Action::Reset, Action::Status(403), Action::TruncatedJson, Action::Oversized(17 << 20)] {
+    let path =
+        format!("/Users/{}", bridge.simulator.with_world(|world| world.persons[0].id.clone()));
+    for action in
+        [Action::Reset, Action::Status(403), Action::TruncatedJson, Action::Oversized(17 << 20)]
+    {
         bridge.simulator.fail(Fault::on(Endpoint::Person, action.clone()));
         let answer = bridge.get(&path).await;
         answer.scim_error(503, None);
@@ -479,7 +564,8 @@ async fn no_failure_about_one_person_is_remembered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_alone_who_cannot_be_read_whole_is_not_served() {
-    let [employments, units, persons] = [Endpoint::Employments, Endpoint::OrgUnits, Endpoint::Persons];
+    let [employments, units, persons] =
+        [Endpoint::Employments, Endpoint::OrgUnits, Endpoint::Persons];
     for (endpoint, action) in [
         (employments, Action::Status(502)),
         (employments, Action::NotFoundResource),
@@ -493,13 +579,17 @@ async fn a_person_alone_who_cannot_be_read_whole_is_not_served() {
     ] {
         let bridge = hanging_with(12, Some(Fault::on(endpoint, action.clone()))).await;
         let person = bridge.simulator.with_world(|world| {
-            let in_unit =
-                |person: &&Person| person.employments.iter().any(|employment| !employment.org_units.is_empty());
+            let in_unit = |person: &&Person| {
+                person.employments.iter().any(|employment| !employment.org_units.is_empty())
+            };
             world.persons.iter().find(in_unit).unwrap().id.clone()
         });
         let answer = bridge.get(&format!("/Users/{person}")).await;
         answer.scim_error(503, None);
-        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1, "{endpoint:?}: {action:?}");
+        assert!(
+            answer.header("retry-after").parse::<u64>().unwrap() >= 1,
+            "{endpoint:?}: {action:?}"
+        );
     }
 }
 
@@ -534,15 +624,29 @@ async fn a_person_alone_is_served_only_as_the_list_would() {
         ("no address", |world| world.persons[0].email = None, 503),
         (
             "an address of two persons",
-            |world| world.persons[0].email = world.persons[1].email.as_ref().map(|email| email.to_uppercase()),
+            |world| {
+                world.persons[0].email =
+                    world.persons[1].email.as_ref().map(|email| email.to_uppercase())
+            },
             503,
         ),
-        ("an address like a fallback", |world| world.persons[0].email = Some("personio-7@example.com".into()), 503),
-        ("an address with a comma", |world| world.persons[0].email = Some("a,b@example.com".into()), 503),
+        (
+            "an address like a fallback",
+            |world| world.persons[0].email = Some("personio-7@example.com".into()),
+            503,
+        ),
+        (
+            "an address with a comma",
+            |world| world.persons[0].email = Some("a,b@example.com".into()),
+            503,
+        ),
         (
             "a supervisor who does not exist",
             |world| {
-                world.persons[0].employments.iter_mut().for_each(|employment| employment.supervisor = Some("1".into()));
+                world.persons[0]
+                    .employments
+                    .iter_mut()
+                    .for_each(|employment| employment.supervisor = Some("1".into()));
             },
             200,
         ),
@@ -559,7 +663,8 @@ async fn a_person_alone_is_served_only_as_the_list_would() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_id_a_list_shows_is_read_by_its_location() {
     let mut setup = Setup::persons(8);
-    let ids = ["a b", "ä-1", "1;2", "1?x=1", "50%", "a/b", "1+1", &"9".repeat(200)].map(str::to_owned);
+    let ids =
+        ["a b", "ä-1", "1;2", "1?x=1", "50%", "a/b", "1+1", &"9".repeat(200)].map(str::to_owned);
     for (person, id) in setup.world.persons.iter_mut().zip(&ids) {
         person.id.clone_from(id);
     }
@@ -583,7 +688,8 @@ async fn a_person_alone_does_not_lose_an_employment_that_was_known() {
     // The loaded data is too old to be served, and no new load succeeds.
     bridge.clock.pass(Duration::from_secs(48 * 3600));
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
-    let actions = [Action::Status(502), Action::Status(403), Action::WrongJson, Action::EmptyListing];
+    let actions =
+        [Action::Status(502), Action::Status(403), Action::WrongJson, Action::EmptyListing];
     for (user, action) in employed.zip(actions) {
         let id = user["id"].as_str().unwrap();
         bridge.simulator.fail(Fault::on(Endpoint::Employments, action).person(id));
@@ -609,9 +715,11 @@ async fn a_list_hears_of_the_listing_too() {
 /// Returns the response to a request target sent byte by byte; client libraries would not send
 /// it.
 async fn raw(bridge: &Bridge, target: &str) -> String {
-    let mut stream = TcpStream::connect(bridge.origin.strip_prefix("http://").unwrap()).await.unwrap();
-    let head =
-        format!("GET {target} HTTP/1.1\r\nHost: scim\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n");
+    let mut stream =
+        TcpStream::connect(bridge.origin.strip_prefix("http://").unwrap()).await.unwrap();
+    let head = format!(
+        "GET {target} HTTP/1.1\r\nHost: scim\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -637,12 +745,16 @@ async fn what_no_library_would_send_is_asked_for_nowhere_either() {
     ] {
         for base in ["/scim/v2/Users", "/Users"] {
             let answer = raw(&bridge, &format!("{base}/{id}")).await;
-            let is_refused = ["HTTP/1.1 404 ", "HTTP/1.1 503 "].iter().any(|status| answer.starts_with(status));
+            let is_refused =
+                ["HTTP/1.1 404 ", "HTTP/1.1 503 "].iter().any(|status| answer.starts_with(status));
             assert!(is_refused, "{id}: {answer}");
             assert!(answer.contains(ERROR), "{id}: {answer}");
         }
     }
-    assert_eq!(bridge.simulator.requests(Endpoint::Person) + bridge.simulator.requests(Endpoint::Unknown), 0);
+    assert_eq!(
+        bridge.simulator.requests(Endpoint::Person) + bridge.simulator.requests(Endpoint::Unknown),
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -650,7 +762,11 @@ async fn who_is_new_takes_the_place_of_the_creation_and_is_modified_now() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
     let users = bridge.everybody().await;
     let created = users[30]["meta"]["created"].as_str().unwrap();
-    let newcomer = Person { id: "1".to_owned(), created_at: Some(created.parse().unwrap()), ..Person::default() };
+    let newcomer = Person {
+        id: "1".to_owned(),
+        created_at: Some(created.parse().unwrap()),
+        ..Person::default()
+    };
     bridge.simulator.with_world(|world| {
         world.persons.reverse();
         world.persons.push(newcomer);
@@ -659,7 +775,11 @@ async fn who_is_new_takes_the_place_of_the_creation_and_is_modified_now() {
     let mut seen = bridge.reloaded().await;
     let now = stamp(personio_scim::clock::Clock::now(&bridge.clock));
     let user = seen.remove(30);
-    assert_eq!((&user["id"], &user["meta"]["lastModified"]), (&"1".into(), &now.into()), "it must not be missed");
+    assert_eq!(
+        (&user["id"], &user["meta"]["lastModified"]),
+        (&"1".into(), &now.into()),
+        "it must not be missed"
+    );
     assert_eq!(seen, users, "the order of the others, and all they are");
 }
 
@@ -677,13 +797,17 @@ async fn meta_moves_for_each_kind_of_change_of_one_person_and_of_nobody_else() {
         ("title", |it| it.employments.iter_mut().for_each(|it| it.position = Some("T".into()))),
         ("name", |it| it.last_name = Some("Neu".into())),
         ("address", |it| it.email = None),
-        ("status", |it| it.employments.iter_mut().for_each(|it| it.status = Some("SABBATICAL".into()))),
+        ("status", |it| {
+            it.employments.iter_mut().for_each(|it| it.status = Some("SABBATICAL".into()))
+        }),
         ("manager", |it| it.employments.iter_mut().for_each(|it| it.supervisor = None)),
         ("cost centre", |it| it.employments.iter_mut().for_each(|it| it.cost_centers.clear())),
     ];
     for (what, change) in changes {
         bridge.clock.pass(Duration::from_secs(60));
-        bridge.simulator.with_world(|world| change(world.persons.iter_mut().find(|it| it.id == id).unwrap()));
+        bridge
+            .simulator
+            .with_world(|world| change(world.persons.iter_mut().find(|it| it.id == id).unwrap()));
         let after = bridge.reloaded().await;
         let now = Value::from(stamp(personio_scim::clock::Clock::now(&bridge.clock)));
         for (earlier, later) in before.iter().zip(&after) {

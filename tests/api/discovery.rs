@@ -31,9 +31,14 @@ fn alone() -> Bridge {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_says_what_it_can_do() {
     let config = alone().get("/scim/v2/ServiceProviderConfig").await.json();
-    for (block, supported) in
-        [("patch", false), ("bulk", false), ("filter", true), ("changePassword", false), ("sort", true), ("etag", true)]
-    {
+    for (block, supported) in [
+        ("patch", false),
+        ("bulk", false),
+        ("filter", true),
+        ("changePassword", false),
+        ("sort", true),
+        ("etag", true),
+    ] {
         assert_eq!(config[block]["supported"], supported, "{block}");
     }
     assert!(config["bulk"]["maxOperations"].is_u64() && config["bulk"]["maxPayloadSize"].is_u64());
@@ -41,7 +46,10 @@ async fn the_server_says_what_it_can_do() {
     // Some clients read only the first scheme.
     for (place, expected) in ["oauthbearertoken", "httpbasic"].into_iter().enumerate() {
         let scheme = &config["authenticationSchemes"][place];
-        assert!(["type", "name", "description"].iter().all(|member| scheme[*member].is_string()), "{scheme}");
+        assert!(
+            ["type", "name", "description"].iter().all(|member| scheme[*member].is_string()),
+            "{scheme}"
+        );
         assert_eq!((&scheme["type"], &scheme["primary"]), (&json!(expected), &json!(place == 0)));
     }
     let pagination = json!({
@@ -53,7 +61,10 @@ async fn the_server_says_what_it_can_do() {
         "cursorTimeout": WALK_PAUSE.as_secs(),
     });
     assert_eq!(config["pagination"], pagination);
-    assert_eq!(config["meta"]["location"], "https://idp.example.com/hr/scim/v2/ServiceProviderConfig");
+    assert_eq!(
+        config["meta"]["location"],
+        "https://idp.example.com/hr/scim/v2/ServiceProviderConfig"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +72,8 @@ async fn the_block_pagination_can_be_left_out_and_cursors_go_on_working() {
     let bridge = Setup { announces_pagination: false, ..Setup::persons(3) }.start();
     let with = Setup::persons(3).start().get("/scim/v2/ServiceProviderConfig").await.json();
     let without = bridge.get("/scim/v2/ServiceProviderConfig").await.json();
-    let names = |document: &Value| document.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let names =
+        |document: &Value| document.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let mut others = names(&with);
     others.retain(|name| name != "pagination");
     assert_eq!(names(&without), others);
@@ -74,20 +86,39 @@ async fn the_block_pagination_can_be_left_out_and_cursors_go_on_working() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_name_everything_and_each_document_answers_by_its_id() {
     let bridge = alone();
-    for (path, ids) in [("ResourceTypes", ["User", "Group"].as_slice()), ("Schemas", URNS.as_slice())] {
+    for (path, ids) in
+        [("ResourceTypes", ["User", "Group"].as_slice()), ("Schemas", URNS.as_slice())]
+    {
         for prefix in ["/scim/v2/", "/"] {
             // These endpoints ignore paging (RFC 7644 §4).
-            let list = bridge.get(&format!("{prefix}{path}?startIndex=2&count=1&sortBy=id")).await.json();
-            assert_eq!((&list["totalResults"], &list["itemsPerPage"]), (&json!(ids.len()), &json!(ids.len())));
+            let list =
+                bridge.get(&format!("{prefix}{path}?startIndex=2&count=1&sortBy=id")).await.json();
+            assert_eq!(
+                (&list["totalResults"], &list["itemsPerPage"]),
+                (&json!(ids.len()), &json!(ids.len()))
+            );
             let documents = list["Resources"].as_array().unwrap();
-            assert_eq!(documents.iter().map(|document| document["id"].as_str().unwrap()).collect::<Vec<_>>(), ids);
+            assert_eq!(
+                documents
+                    .iter()
+                    .map(|document| document["id"].as_str().unwrap())
+                    .collect::<Vec<_>>(),
+                ids
+            );
             for document in documents {
                 let id = document["id"].as_str().unwrap();
                 assert_eq!(&bridge.get(&format!("{prefix}{path}/{id}")).await.json(), document);
                 bridge.get(&format!("{prefix}{path}/{id}?filter=x")).await.scim_error(403, None);
                 // UnboundID's SDK reads this list without checking that it exists.
-                assert_eq!(document["schemaExtensions"].is_array(), path == "ResourceTypes", "{id}");
-                assert_eq!(document["meta"]["location"], format!("https://idp.example.com/hr/scim/v2/{path}/{id}"));
+                assert_eq!(
+                    document["schemaExtensions"].is_array(),
+                    path == "ResourceTypes",
+                    "{id}"
+                );
+                assert_eq!(
+                    document["meta"]["location"],
+                    format!("https://idp.example.com/hr/scim/v2/{path}/{id}")
+                );
             }
         }
         bridge.get(&format!("/{path}/nothing")).await.scim_error(404, None);
@@ -102,7 +133,8 @@ async fn whatever_a_user_has_is_described() {
     let bridge = Setup::persons(300).start();
     let schemas = bridge.get("/Schemas").await.json();
     let attributes = |urn: &str| -> Vec<Value> {
-        let schema = schemas["Resources"].as_array().unwrap().iter().find(|schema| schema["id"] == urn);
+        let schema =
+            schemas["Resources"].as_array().unwrap().iter().find(|schema| schema["id"] == urn);
         schema.unwrap()["attributes"].as_array().unwrap().clone()
     };
     let core = attributes(URNS[0]);
@@ -121,7 +153,12 @@ async fn whatever_a_user_has_is_described() {
 async fn the_core_schema_announces_what_is_served_and_no_more() {
     let schema = alone().get(&format!("/Schemas/{}", URNS[0])).await.json();
     let names = |attributes: &Value| -> Vec<String> {
-        attributes.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+        attributes
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["name"].as_str().unwrap().to_owned())
+            .collect()
     };
     let core = &schema["attributes"];
     assert_eq!(
@@ -135,7 +172,9 @@ async fn the_core_schema_announces_what_is_served_and_no_more() {
 /// Asserts that every member of `object` is an announced attribute of the right type.
 fn check(attributes: &[Value], object: &Value) {
     for (name, value) in object.as_object().unwrap() {
-        let Some(attribute) = attributes.iter().find(|attribute| attribute["name"] == name.as_str()) else {
+        let Some(attribute) =
+            attributes.iter().find(|attribute| attribute["name"] == name.as_str())
+        else {
             panic!("{name} is not described");
         };
         assert_eq!(attribute["multiValued"] == true, value.is_array(), "{name}");
@@ -154,18 +193,31 @@ fn check(attributes: &[Value], object: &Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn personal_attributes_of_the_core_schema_are_not_announced() {
     let schemas = alone().get("/Schemas").await.text;
-    for name in
-        ["phoneNumbers", "addresses", "photos", "ims", "password", "birth", "gender", "salary", "x509Certificates"]
-    {
-        assert!(!schemas.to_lowercase().contains(&format!("\"name\":\"{}", name.to_lowercase())), "{name}");
+    for name in [
+        "phoneNumbers",
+        "addresses",
+        "photos",
+        "ims",
+        "password",
+        "birth",
+        "gender",
+        "salary",
+        "x509Certificates",
+    ] {
+        assert!(
+            !schemas.to_lowercase().contains(&format!("\"name\":\"{}", name.to_lowercase())),
+            "{name}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn addresses_come_from_the_settings_and_never_from_the_host_header() {
     let bridge = public();
-    let request =
-        bridge.request(Method::GET, "/Users").header("host", "evil.example").header("x-forwarded-host", "evil.example");
+    let request = bridge
+        .request(Method::GET, "/Users")
+        .header("host", "evil.example")
+        .header("x-forwarded-host", "evil.example");
     let page = answer(request).await;
     assert!(!page.text.contains("evil.example"));
     let user = &page.json()["Resources"][0];

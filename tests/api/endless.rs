@@ -48,7 +48,11 @@ async fn employments_without_end_are_unreadable() {
     bridge.simulator.reset_counts();
     bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::EndlessListing).person(id));
     assert_eq!(bridge.reloaded().await, users);
-    assert_eq!(bridge.simulator.requests(Endpoint::Employments), 11 + 3, "three pages, then the limit");
+    assert_eq!(
+        bridge.simulator.requests(Endpoint::Employments),
+        11 + 3,
+        "three pages, then the limit"
+    );
     assert_eq!(bridge.health().await.1["parts"]["directory"]["outdated"], 1);
 
     let mut setup = Setup::persons(12);
@@ -83,13 +87,22 @@ async fn a_text_that_is_too_long_is_absent_and_counted() {
         assert!(seen.len() == users.len() && seen.iter().all(|user| user["title"].is_null()));
         let defects = bridge.health().await.1["parts"]["directory"]["defects"].clone();
         assert!(defects["oddValues"].as_u64().unwrap() >= 12, "{defects}");
-        assert!(defects["examples"].to_string().contains("employments.position.title"), "{defects}");
+        assert!(
+            defects["examples"].to_string().contains("employments.position.title"),
+            "{defects}"
+        );
         bridge.simulator.heal();
     }
     let value = json!({"title": "x".repeat(65_536)});
     let action = Action::OddEntries { entries: 1, attribute: "position".to_owned(), value };
     bridge.simulator.fail(Fault::on(Endpoint::Employments, action));
-    assert!(bridge.reloaded().await.iter().any(|user| user["title"].as_str().is_some_and(|it| it.len() == 65_536)));
+    assert!(
+        bridge
+            .reloaded()
+            .await
+            .iter()
+            .any(|user| user["title"].as_str().is_some_and(|it| it.len() == 65_536))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,13 +148,19 @@ async fn an_employment_of_two_persons_is_nobodys_and_without_ids_in_the_list_onl
         let employments = setup.world.persons[5].employments.clone();
         setup.world.persons[7].employments = employments;
         if hides_references {
-            setup.options.quirks.hidden_attributes = vec!["employments".to_owned(), "person".to_owned()];
+            setup.options.quirks.hidden_attributes =
+                vec!["employments".to_owned(), "person".to_owned()];
         }
         let ids = [5, 7].map(|position| setup.world.persons[position].id.clone());
         let users = setup.start().everybody().await;
         let of_both = users.iter().filter(|user| ids.iter().any(|id| user["id"] == id.as_str()));
-        let employed: Vec<bool> = of_both.map(|user| user[PERSONIO]["employmentId"].is_string()).collect();
-        assert_eq!(employed, vec![true; usize::from(hides_references)], "hidden: {hides_references}");
+        let employed: Vec<bool> =
+            of_both.map(|user| user[PERSONIO]["employmentId"].is_string()).collect();
+        assert_eq!(
+            employed,
+            vec![true; usize::from(hides_references)],
+            "hidden: {hides_references}"
+        );
     }
 }
 

@@ -37,7 +37,9 @@ async fn without_the_token_nothing_is_said() {
         for prefix in ["", "/scim/v2"] {
             for authorization in &wrong {
                 for method in [Method::GET, Method::POST, Method::HEAD] {
-                    let mut request = bridge.http.request(method.clone(), format!("{}{prefix}{path}", bridge.origin));
+                    let mut request = bridge
+                        .http
+                        .request(method.clone(), format!("{}{prefix}{path}", bridge.origin));
                     if let Some(authorization) = authorization {
                         request = request.header("Authorization", authorization);
                     }
@@ -45,7 +47,11 @@ async fn without_the_token_nothing_is_said() {
                     // Time passes so that wrong tokens are not throttled.
                     bridge.clock.pass(Duration::from_secs(60));
                     if method == Method::HEAD {
-                        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (401, ""), "{path}");
+                        assert_eq!(
+                            (answer.status.as_u16(), answer.text.as_str()),
+                            (401, ""),
+                            "{path}"
+                        );
                     } else {
                         answer.scim_error(401, None);
                     }
@@ -54,8 +60,10 @@ async fn without_the_token_nothing_is_said() {
             }
         }
     }
-    let lower =
-        bridge.http.get(format!("{}/Schemas", bridge.origin)).header("Authorization", format!("bearer {TOKEN}"));
+    let lower = bridge
+        .http
+        .get(format!("{}/Schemas", bridge.origin))
+        .header("Authorization", format!("bearer {TOKEN}"));
     assert_eq!(answer(lower).await.status, 200, "the name of a scheme has no case");
 }
 
@@ -65,7 +73,9 @@ async fn writes_are_refused_wherever_something_exists() {
     for path in RESOURCES.into_iter().chain([""]).filter(|path| *path != "/nothing") {
         for prefix in ["", "/scim/v2"] {
             for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-                let request = bridge.request(method.clone(), &format!("{prefix}{path}")).body("{\"active\": false}");
+                let request = bridge
+                    .request(method.clone(), &format!("{prefix}{path}"))
+                    .body("{\"active\": false}");
                 let answer = answer(request.header("Content-Type", "application/scim+json")).await;
                 answer.scim_error(405, None);
                 assert_eq!(answer.header("allow"), "GET, HEAD", "{method} {path}");
@@ -77,7 +87,9 @@ async fn writes_are_refused_wherever_something_exists() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_exist_is_a_scim_error_too() {
     let bridge = Setup::persons(3).start();
-    for path in ["/nothing", "/scim/v2/Nothing", "/scim/v1/Users", "/users", "/Users/1/2", "/health"] {
+    for path in
+        ["/nothing", "/scim/v2/Nothing", "/scim/v1/Users", "/users", "/Users/1/2", "/health"]
+    {
         bridge.get(path).await.scim_error(404, None);
     }
     for (path, route) in [
@@ -93,7 +105,8 @@ async fn what_does_not_exist_is_a_scim_error_too() {
         let detail = bridge.get(path).await.scim_error(404, None);
         assert_eq!(detail, format!("no such path; did you mean {route}?"), "{path}");
     }
-    for path in ["/scim/v2/nothing", "/scim/v2/ann-example?filter=Users%20pr", "/webhooks/personio"] {
+    for path in ["/scim/v2/nothing", "/scim/v2/ann-example?filter=Users%20pr", "/webhooks/personio"]
+    {
         let detail = bridge.get(path).await.scim_error(404, None);
         assert_eq!(detail, "no such path; SCIM is under /scim/v2", "{path}");
     }
@@ -109,7 +122,9 @@ async fn every_answer_carries_an_id_of_its_own() {
         let answered = bridge.get(path).await;
         assert!(ids.insert(answered.header("x-request-id").to_owned()), "{path}");
     }
-    let refused = answer(bridge.http.get(format!("{}/Users", bridge.origin)).header("x-request-id", "mine")).await;
+    let refused =
+        answer(bridge.http.get(format!("{}/Users", bridge.origin)).header("x-request-id", "mine"))
+            .await;
     assert!(ids.insert(refused.header("x-request-id").to_owned()));
     assert!(ids.iter().all(|id| id.len() == 36), "{ids:?}");
 }

@@ -12,7 +12,11 @@ use crate::harness::{Setup, TOKEN};
 use crate::process::{Ended, get, run, serve};
 
 fn settings(upstream: &str) -> [(&str, &str); 3] {
-    [("PERSONIO_CLIENT_ID", "demo"), ("PERSONIO_CLIENT_SECRET", "demo-secret"), ("PERSONIO_BASE_URL", upstream)]
+    [
+        ("PERSONIO_CLIENT_ID", "demo"),
+        ("PERSONIO_CLIENT_SECRET", "demo-secret"),
+        ("PERSONIO_BASE_URL", upstream),
+    ]
 }
 
 async fn export(simulator: &Simulator, args: &[&str]) -> Ended {
@@ -26,7 +30,8 @@ async fn a_file_is_named_with_its_users_and_a_missing_folder_is_named_before_any
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     for (count, words) in [("100", "20 users"), ("1", "1 user")] {
         let file = path("people.csv");
-        let ended = export(&simulator, &["--format", "csv", "--output", &file, "--count", count]).await;
+        let ended =
+            export(&simulator, &["--format", "csv", "--output", &file, "--count", count]).await;
         assert_eq!((ended.status.code(), ended.out.as_str()), (Some(0), ""), "{ended:?}");
         assert!(ended.err.ends_with(&format!("{words} written to {file}\n")), "{ended:?}");
     }
@@ -37,7 +42,10 @@ async fn a_file_is_named_with_its_users_and_a_missing_folder_is_named_before_any
     assert_eq!(simulator.log().len(), 0);
 
     let ended = export(&simulator, &["--attributes", "usrName"]).await;
-    assert!(ended.err.contains("no attribute `usrName`: it is ignored; did you mean `userName`?"), "{ended:?}");
+    assert!(
+        ended.err.contains("no attribute `usrName`: it is ignored; did you mean `userName`?"),
+        "{ended:?}"
+    );
 }
 
 /// Returns the printed lines and asserts success without messages.
@@ -57,7 +65,16 @@ async fn each_line_is_the_user_that_a_server_serves() {
         ("", vec![]),
         (
             "?filter=active%20eq%20true&sortBy=userName&sortOrder=descending&count=5",
-            vec!["--filter", "active eq true", "--sort-by", "userName", "--sort-order", "descending", "--count", "5"],
+            vec![
+                "--filter",
+                "active eq true",
+                "--sort-by",
+                "userName",
+                "--sort-order",
+                "descending",
+                "--count",
+                "5",
+            ],
         ),
         ("?attributes=userName,emails.value", vec!["--attributes", "userName,emails.value"]),
         ("?excludedAttributes=meta,name", vec!["--excluded-attributes", "meta,name"]),
@@ -65,7 +82,8 @@ async fn each_line_is_the_user_that_a_server_serves() {
         let list = get(&format!("{base_url}/Users{query}"), TOKEN).await.json();
         let args = [args, vec!["--public-url", public_url]].concat();
         let exported = export(&simulator, &args).await;
-        let users: Vec<Value> = lines(&exported).into_iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let users: Vec<Value> =
+            lines(&exported).into_iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!(users.len() >= 5);
         assert_eq!(Value::from(users), list["Resources"], "{query}");
         let exported = export(&simulator, &[args, vec!["--format", "json"]].concat()).await;
@@ -83,8 +101,16 @@ async fn a_table_has_the_columns_that_are_asked_for_and_carries_nothing_out() {
     let attributes = "name.familyName,name.givenName,emails.value,\
                       urn:ietf:params:scim:schemas:extension:personio:2.0:User:orgUnits.display";
     let exported = export(&simulator, &["--format", "csv", "--attributes", attributes]).await;
-    assert_eq!(lines(&exported)[0], "id,name.familyName,name.givenName,emails.value,orgUnits.display");
-    assert_eq!(exported.out.matches("\r\n").count(), 21, "RFC 4180 ends lines with CR LF: {:?}", exported.out);
+    assert_eq!(
+        lines(&exported)[0],
+        "id,name.familyName,name.givenName,emails.value,orgUnits.display"
+    );
+    assert_eq!(
+        exported.out.matches("\r\n").count(),
+        21,
+        "RFC 4180 ends lines with CR LF: {:?}",
+        exported.out
+    );
     let mut rows = csv::Reader::from_reader(exported.out.as_bytes());
     let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
     let id = simulator.with_world(|world| world.persons[0].id.clone());
@@ -92,12 +118,17 @@ async fn a_table_has_the_columns_that_are_asked_for_and_carries_nothing_out() {
     assert_eq!((&row[1], &row[2]), ("'=HYPERLINK(\"x\")", "Ann, \"A\""));
     assert!(rows.iter().any(|row| row[4].contains(';')), "department and team: {rows:?}");
 
-    let exported = export(&simulator, &["--format", "csv", "--excluded-attributes", "emails,title"]).await;
+    let exported =
+        export(&simulator, &["--format", "csv", "--excluded-attributes", "emails,title"]).await;
     let heading: Vec<&str> = lines(&exported)[0].split(',').collect();
-    for name in ["id", "userName", "active", "department", "manager.value", "hireDate", "meta.lastModified"] {
+    for name in
+        ["id", "userName", "active", "department", "manager.value", "hireDate", "meta.lastModified"]
+    {
         assert!(heading.contains(&name), "{name}: {heading:?}");
     }
-    for name in ["emails.value", "title", "schemas", "manager.$ref", "meta.version", "orgUnits.type"] {
+    for name in
+        ["emails.value", "title", "schemas", "manager.$ref", "meta.version", "orgUnits.type"]
+    {
         assert!(!heading.contains(&name), "{name}: {heading:?}");
     }
 }
@@ -109,14 +140,26 @@ async fn what_is_wrong_with_a_query_is_said_before_anything_is_asked() {
         (vec!["--filter", "userName eq"], "(invalidFilter)"),
         (vec!["--filter", "department pr"], "User:department`? (invalidFilter)"),
         (vec!["--filter", ""], "(invalidFilter)"),
-        (vec!["--sort-by", "nobody"], "sortBy: there is no attribute `nobody` in User (invalidPath)"),
+        (
+            vec!["--sort-by", "nobody"],
+            "sortBy: there is no attribute `nobody` in User (invalidPath)",
+        ),
         (vec!["--sort-order", "up"], "sortOrder must be ascending or descending (invalidValue)"),
-        (vec!["--attributes", "id", "--excluded-attributes", "id"], "exclude each other (invalidValue)"),
+        (
+            vec!["--attributes", "id", "--excluded-attributes", "id"],
+            "exclude each other (invalidValue)",
+        ),
         (vec!["--count", "many"], "(invalidValue)"),
         (vec!["--format", "xml"], "xml"),
-        (vec!["--output", "/missing/people.csv"], "--output: /missing/people.csv: there is no folder /missing"),
+        (
+            vec!["--output", "/missing/people.csv"],
+            "--output: /missing/people.csv: there is no folder /missing",
+        ),
         (vec!["--output", "/"], "--output: /: is a folder"),
-        (vec!["--config", "/missing/mapping.toml"], "--config (SCIM_CONFIG): /missing/mapping.toml"),
+        (
+            vec!["--config", "/missing/mapping.toml"],
+            "--config (SCIM_CONFIG): /missing/mapping.toml",
+        ),
     ] {
         export(&simulator, &args).await.complains(64, part);
     }
@@ -137,14 +180,21 @@ async fn a_file_appears_when_it_is_complete_and_a_failure_leaves_the_old_one() {
     assert_eq!((ended.status.code(), ended.out.as_str(), ended.err), (Some(0), "", said));
     let written = fs::read_to_string(&path).unwrap();
     assert_eq!(written.lines().count(), 30);
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "only its owner reads it");
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600,
+        "only its owner reads it"
+    );
 
     let hidden = |attribute: &str| {
         simulator.set_quirks(|quirks| quirks.hidden_attributes = vec![attribute.to_owned()]);
     };
     hidden("email");
     let flawed = export(&simulator, &output).await;
-    flawed.complains(1, "30 of 30 persons come without an e-mail address: allow the API credential to read");
+    flawed.complains(
+        1,
+        "30 of 30 persons come without an e-mail address: allow the API credential to read",
+    );
     assert!(lines(&export(&simulator, &["--max-change", "100%", "--count", "1"]).await).len() == 1);
     hidden("");
     simulator.fail(Fault::on(Endpoint::Persons, Action::Status(401)));

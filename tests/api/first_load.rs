@@ -21,7 +21,9 @@ fn email(person: &mut Person) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_company_that_mostly_lacks_what_matters_is_not_served_and_the_attribute_is_named() {
-    for (what, attribute) in [(status as fn(&mut Person), "attribute Status"), (email, "attribute Email")] {
+    for (what, attribute) in
+        [(status as fn(&mut Person), "attribute Status"), (email, "attribute Email")]
+    {
         let bridge = Setup { max_change: 0.2, ..Setup::of(without(what, 45)) }.start();
         let failure = bridge.failure().await;
         assert!(failure.contains(attribute), "{failure}");

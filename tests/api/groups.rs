@@ -16,7 +16,8 @@ fn with_groups(persons: usize, kinds: &[GroupKind]) -> Setup {
     setup
 }
 
-const ALL: [GroupKind; 4] = [GroupKind::Department, GroupKind::Team, GroupKind::LegalEntity, GroupKind::Office];
+const ALL: [GroupKind; 4] =
+    [GroupKind::Department, GroupKind::Team, GroupKind::LegalEntity, GroupKind::Office];
 
 async fn groups(bridge: &Bridge) -> Vec<Value> {
     bridge.list("/Groups", &[]).await["Resources"].as_array().unwrap().clone()
@@ -56,20 +57,28 @@ async fn members_and_memberships_say_the_same() {
         assert_eq!(group["schemas"], json!([GROUP]));
         assert_eq!(group["meta"]["resourceType"], "Group");
         assert_eq!(group["externalId"], id.split_once('-').unwrap().1, "the unit's id in Personio");
-        assert_eq!((&group["meta"]["created"], &group["meta"]["lastModified"]), (&json!(NOW_STAMP), &json!(NOW_STAMP)));
+        assert_eq!(
+            (&group["meta"]["created"], &group["meta"]["lastModified"]),
+            (&json!(NOW_STAMP), &json!(NOW_STAMP))
+        );
         let alone = bridge.get(&format!("/Groups/{id}")).await;
         assert_eq!(&alone.json(), group);
         assert_eq!(alone.header("etag"), group["meta"]["version"].as_str().unwrap());
         assert_eq!(alone.header("content-location"), group["meta"]["location"].as_str().unwrap());
         assert!(alone.header("content-location").ends_with(&format!("/scim/v2/Groups/{id}")));
     }
-    let left = users.iter().find(|user| user["active"] == false && user.get("groups").is_some()).unwrap();
+    let left =
+        users.iter().find(|user| user["active"] == false && user.get("groups").is_some()).unwrap();
     let group = groups.iter().find(|group| group["id"] == left["groups"][0]["value"]).unwrap();
-    assert!(group["members"].as_array().unwrap().iter().any(|member| member["value"] == left["id"]), "leavers too");
+    assert!(
+        group["members"].as_array().unwrap().iter().any(|member| member["value"] == left["id"]),
+        "leavers too"
+    );
     for user in &users {
         let office = user[EXTENSION]["office"].as_str();
         let group = user["groups"].as_array().into_iter().flatten();
-        let mut offices = group.filter(|group| group["value"].as_str().unwrap().starts_with("office-"));
+        let mut offices =
+            group.filter(|group| group["value"].as_str().unwrap().starts_with("office-"));
         assert_eq!(offices.next().map(|group| group["display"].as_str().unwrap()), office);
     }
 }
@@ -99,9 +108,12 @@ async fn groups_are_found_by_their_members_names_and_ids() {
     let bridge = with_groups(200, &ALL).start();
     let all = groups(&bridge).await;
     let group = &all[1];
-    let (id, member) = (group["id"].as_str().unwrap(), group["members"][0]["value"].as_str().unwrap());
+    let (id, member) =
+        (group["id"].as_str().unwrap(), group["members"][0]["value"].as_str().unwrap());
     let having = |member: &str| -> Vec<String> {
-        let has = |group: &&Value| group["members"].as_array().unwrap().iter().any(|one| one["value"] == member);
+        let has = |group: &&Value| {
+            group["members"].as_array().unwrap().iter().any(|one| one["value"] == member)
+        };
         all.iter().filter(has).map(|group| group["id"].as_str().unwrap().to_owned()).collect()
     };
     for filter in ["members eq", "members.value eq", "MEMBERS.VALUE EQ"] {
@@ -115,21 +127,39 @@ async fn groups_are_found_by_their_members_names_and_ids() {
         (format!("id eq \"{id}\" and members eq \"1\""), vec![]),
         (format!("id eq \"{id}\""), vec![id]),
         (
-            format!("displayName eq {} and id sw \"department\"", group["displayName"].to_string().to_uppercase()),
+            format!(
+                "displayName eq {} and id sw \"department\"",
+                group["displayName"].to_string().to_uppercase()
+            ),
             vec![id],
         ),
-        (format!("members[value eq \"{member}\" and type eq \"user\"] and id eq \"{id}\""), vec![id]),
+        (
+            format!("members[value eq \"{member}\" and type eq \"user\"] and id eq \"{id}\""),
+            vec![id],
+        ),
         (format!("members[$ref ew \"/Users/{member}\"] and id eq \"{id}\""), vec![id]),
     ] {
-        assert_eq!(ids(&bridge.list("/Groups", &[("filter", &filter)]).await), expected, "{filter}");
+        assert_eq!(
+            ids(&bridge.list("/Groups", &[("filter", &filter)]).await),
+            expected,
+            "{filter}"
+        );
     }
-    let of_user = bridge.list("/Users", &[("filter", &format!("groups eq \"{id}\"")), ("attributes", "id")]).await;
-    let members: Vec<&str> =
-        group["members"].as_array().unwrap().iter().map(|one| one["value"].as_str().unwrap()).collect();
+    let of_user = bridge
+        .list("/Users", &[("filter", &format!("groups eq \"{id}\"")), ("attributes", "id")])
+        .await;
+    let members: Vec<&str> = group["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["value"].as_str().unwrap())
+        .collect();
     assert_eq!(ids(&of_user), members);
 
     let without = bridge.list("/Groups", &[("excludedAttributes", "members")]).await;
-    assert!(without["Resources"].as_array().unwrap().iter().all(|group| group.get("members").is_none()));
+    assert!(
+        without["Resources"].as_array().unwrap().iter().all(|group| group.get("members").is_none())
+    );
     let one = bridge.get(&format!("/Groups/{id}?excludedAttributes=members")).await.json();
     assert!(one.get("members").is_none() && one["displayName"] == group["displayName"]);
 }
@@ -182,9 +212,16 @@ async fn a_person_is_in_every_unit_and_a_group_without_a_readable_name_is_called
 
 /// Returns the names of the org units of the simulated company, by the ids of their groups.
 fn unit_names(world: &World) -> BTreeMap<String, String> {
-    let units = world.org_units.iter().map(|unit| (format!("{}-{}", unit.kind.as_str(), unit.id), &unit.name));
-    let entities = world.legal_entities.iter().map(|entity| (format!("legalEntity-{}", entity.id), &entity.name));
-    let offices = world.workplaces.iter().map(|office| (format!("office-{}", office.id), &office.name));
+    let units = world
+        .org_units
+        .iter()
+        .map(|unit| (format!("{}-{}", unit.kind.as_str(), unit.id), &unit.name));
+    let entities = world
+        .legal_entities
+        .iter()
+        .map(|entity| (format!("legalEntity-{}", entity.id), &entity.name));
+    let offices =
+        world.workplaces.iter().map(|office| (format!("office-{}", office.id), &office.name));
     units.chain(entities).chain(offices).map(|(id, name)| (id, name.clone())).collect()
 }
 
@@ -195,7 +232,9 @@ async fn groups_and_memberships_are_called_what_the_company_calls_them() {
     let bridge = setup.start();
     let groups = groups(&bridge).await;
     for word in ["department", "team", "legalEntity", "office"] {
-        let found = groups.iter().filter(|group| group["id"].as_str().unwrap().split('-').next() == Some(word));
+        let found = groups
+            .iter()
+            .filter(|group| group["id"].as_str().unwrap().split('-').next() == Some(word));
         assert!(found.count() > 1, "{word}");
     }
     for group in &groups {
@@ -209,8 +248,9 @@ async fn groups_and_memberships_are_called_what_the_company_calls_them() {
             assert_eq!(membership["display"], group["displayName"]);
         }
         let of_kind = |word: &str, member: &str| -> Vec<String> {
-            let values =
-                memberships.iter().filter(|one| one["value"].as_str().unwrap().split('-').next() == Some(word));
+            let values = memberships
+                .iter()
+                .filter(|one| one["value"].as_str().unwrap().split('-').next() == Some(word));
             values.map(|one| one[member].as_str().unwrap().to_owned()).collect()
         };
         for word in ["department", "team"] {
@@ -222,7 +262,11 @@ async fn groups_and_memberships_are_called_what_the_company_calls_them() {
             assert_eq!(of_kind(word, "value"), ids, "{user}");
         }
         let entity = of_kind("legalEntity", "display");
-        assert_eq!(entity.first().map(String::as_str), user[ENTERPRISE]["organization"].as_str(), "{user}");
+        assert_eq!(
+            entity.first().map(String::as_str),
+            user[ENTERPRISE]["organization"].as_str(),
+            "{user}"
+        );
         assert!(entity.len() <= 1);
     }
 }
@@ -232,7 +276,11 @@ async fn units_are_in_the_order_of_their_numbers_and_not_of_their_letters() {
     let mut world = World::generate(6, 1, NOW.parse().unwrap());
     let units = ["100", "9", "10"];
     world.org_units = ["9", "10", "100"]
-        .map(|id| OrgUnit { id: id.to_owned(), name: format!("Unit {id}"), kind: OrgUnitKind::Department })
+        .map(|id| OrgUnit {
+            id: id.to_owned(),
+            name: format!("Unit {id}"),
+            kind: OrgUnitKind::Department,
+        })
         .to_vec();
     for (person, unit) in world.persons.iter_mut().zip(units.into_iter().cycle()) {
         for employment in &mut person.employments {
@@ -262,7 +310,8 @@ async fn who_is_not_served_is_in_no_group() {
         }
     }
     assert!(!world.persons[3].employments.is_empty());
-    for (require_email, expected) in [(false, &["department-1001", "team-2001"][..]), (true, &["department-1001"][..])]
+    for (require_email, expected) in
+        [(false, &["department-1001", "team-2001"][..]), (true, &["department-1001"][..])]
     {
         let mut setup = Setup::of(world.clone());
         setup.policy.groups = ALL[..2].to_vec();
@@ -271,7 +320,10 @@ async fn who_is_not_served_is_in_no_group() {
         let list = bridge.list("/Groups", &[]).await;
         assert_eq!(ids(&list), expected);
         let members = list["Resources"][0]["members"].as_array().unwrap();
-        assert_eq!(members.iter().any(|member| member["value"] == left_out.as_str()), !require_email);
+        assert_eq!(
+            members.iter().any(|member| member["value"] == left_out.as_str()),
+            !require_email
+        );
         let gone = bridge.get("/Groups/team-2001").await;
         assert_eq!(gone.status.as_u16(), if require_email { 404 } else { 200 });
     }
@@ -284,7 +336,11 @@ async fn a_unit_that_is_renamed_stays_the_same_group() {
     let (users, before) = (bridge.everybody().await, groups(&bridge).await);
     let id = before[0]["id"].as_str().unwrap();
     bridge.simulator.with_world(|world| {
-        let unit = world.org_units.iter_mut().find(|unit| format!("department-{}", unit.id) == id).unwrap();
+        let unit = world
+            .org_units
+            .iter_mut()
+            .find(|unit| format!("department-{}", unit.id) == id)
+            .unwrap();
         unit.name = "Renamed".into();
     });
     // Look-ups are read again after a day.
@@ -297,7 +353,9 @@ async fn a_unit_that_is_renamed_stays_the_same_group() {
     assert_ne!(after[0]["meta"]["version"], before[0]["meta"]["version"]);
     assert_eq!(after[1..], before[1..]);
     for (now, then) in bridge.everybody().await.iter().zip(&users) {
-        let is_member = then["groups"].as_array().is_some_and(|groups| groups.iter().any(|one| one["value"] == id));
+        let is_member = then["groups"]
+            .as_array()
+            .is_some_and(|groups| groups.iter().any(|one| one["value"] == id));
         assert_eq!(now["meta"]["version"] != then["meta"]["version"], is_member, "{now}");
     }
 }
@@ -309,7 +367,9 @@ async fn a_group_by_its_id_costs_personio_nothing() {
     let bridge = setup.start();
     let id = groups(&bridge).await[0]["id"].as_str().unwrap().to_owned();
     bridge.simulator.reset_counts();
-    for path in [format!("/Groups/{id}"), "/Groups/department-0".to_owned(), "/Groups/%20".to_owned()] {
+    for path in
+        [format!("/Groups/{id}"), "/Groups/department-0".to_owned(), "/Groups/%20".to_owned()]
+    {
         bridge.get(&path).await;
     }
     assert!(bridge.simulator.log().is_empty(), "{:?}", bridge.simulator.log());
@@ -318,9 +378,16 @@ async fn a_group_by_its_id_costs_personio_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn moments_are_told_to_the_millisecond_and_not_too_early() {
-    let mut setup = Setup { clock: TestClock::at("2026-11-23T10:00:00.123000001Z"), ..Setup::persons(12) };
+    let mut setup =
+        Setup { clock: TestClock::at("2026-11-23T10:00:00.123000001Z"), ..Setup::persons(12) };
     setup.policy.groups = vec![GroupKind::Department];
     let groups = groups(&setup.start()).await;
-    assert!(groups.iter().all(|group| group["meta"]["lastModified"] == "2026-11-23T10:00:00.124Z"), "{groups:?}");
-    assert!(groups.iter().all(|group| group["meta"]["created"] == "2026-11-23T10:00:00.124Z"), "{groups:?}");
+    assert!(
+        groups.iter().all(|group| group["meta"]["lastModified"] == "2026-11-23T10:00:00.124Z"),
+        "{groups:?}"
+    );
+    assert!(
+        groups.iter().all(|group| group["meta"]["created"] == "2026-11-23T10:00:00.124Z"),
+        "{groups:?}"
+    );
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use personio_scim::mapping::GroupKind;
 use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
 use personio_scim::simulator::{
-    Action, CustomAttribute, Employment, Endpoint, Fault, Named, OrgUnit, OrgUnitKind, Person, Quirks, World,
+    Action, CustomAttribute, Employment, Endpoint, Fault, Named, OrgUnit, OrgUnitKind, Person,
+    Quirks, World,
 };
 use serde_json::Value;
 
@@ -16,7 +17,8 @@ use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, loads, metric, stamp
 /// Starts a server with this company and the default threshold, and waits for its first load.
 async fn guarded_world(world: World) -> (Bridge, Vec<Value>) {
     let patient = Duration::from_secs(60);
-    let mut setup = Setup { cache_ttl: SHORT, refresh_wait: patient, max_change: 0.2, ..Setup::of(world) };
+    let mut setup =
+        Setup { cache_ttl: SHORT, refresh_wait: patient, max_change: 0.2, ..Setup::of(world) };
     setup.max_stale = Duration::from_secs(100 * 3600);
     setup.policy.groups = vec![GroupKind::Department, GroupKind::LegalEntity];
     setup.policy.employee_number = Some("dynamic_1".to_owned());
@@ -39,7 +41,10 @@ fn company(persons: usize) -> World {
     let kinds = [OrgUnitKind::Department, OrgUnitKind::Team];
     let unit = |kind: OrgUnitKind| {
         let name = format!("{} one", kind.as_str());
-        [OrgUnit { id: "u1".to_owned(), name, kind }, OrgUnit { id: "u2".to_owned(), name: "Two".to_owned(), kind }]
+        [
+            OrgUnit { id: "u1".to_owned(), name, kind },
+            OrgUnit { id: "u2".to_owned(), name: "Two".to_owned(), kind },
+        ]
     };
     world.org_units = kinds.into_iter().flat_map(unit).collect();
     world.cost_centers = vec![named("c1", "Costs one"), named("c2", "Costs two")];
@@ -53,7 +58,9 @@ fn company(persons: usize) -> World {
         }];
         person.status = Some("ACTIVE".to_owned());
         if person.employments.is_empty() {
-            person.employments.push(Employment { id: format!("e{}", person.id), ..Employment::default() });
+            person
+                .employments
+                .push(Employment { id: format!("e{}", person.id), ..Employment::default() });
         }
         for employment in &mut person.employments {
             employment.status = Some("ACTIVE".to_owned());
@@ -90,11 +97,16 @@ const HARMS: [(&str, Harm); 24] = [
     ("disappeared", |bridge| bridge.simulator.with_world(|world| world.persons.truncate(40))),
     ("deactivated", |bridge| {
         everybody(bridge, |person| {
-            person.employments.iter_mut().for_each(|employment| employment.status = Some("INACTIVE".into()));
+            person
+                .employments
+                .iter_mut()
+                .for_each(|employment| employment.status = Some("INACTIVE".into()));
         });
     }),
     ("withoutEmail", |bridge| {
-        bridge.simulator.set_quirks(|quirks: &mut Quirks| quirks.hidden_attributes = vec!["email".to_owned()]);
+        bridge
+            .simulator
+            .set_quirks(|quirks: &mut Quirks| quirks.hidden_attributes = vec!["email".to_owned()]);
     }),
     ("renamed", |bridge| {
         everybody(bridge, |person| {
@@ -116,10 +128,14 @@ const HARMS: [(&str, Harm); 24] = [
     ("otherDepartment", |bridge| {
         employments(bridge, |it| it.org_units = vec![(OrgUnitKind::Department, "u2".to_owned())]);
     }),
-    ("otherDivision", |bridge| employments(bridge, |it| it.org_units = vec![(OrgUnitKind::Team, "u2".to_owned())])),
+    ("otherDivision", |bridge| {
+        employments(bridge, |it| it.org_units = vec![(OrgUnitKind::Team, "u2".to_owned())])
+    }),
     // Look-ups are read again after a day.
     ("renamedGroup", |bridge| {
-        bridge.simulator.with_world(|world| world.org_units.iter_mut().for_each(|unit| unit.name.push('!')));
+        bridge
+            .simulator
+            .with_world(|world| world.org_units.iter_mut().for_each(|unit| unit.name.push('!')));
         bridge.clock.pass(Duration::from_secs(25 * 3600));
     }),
     ("withoutManager", |bridge| employments(bridge, |it| it.supervisor = None)),
@@ -127,18 +143,28 @@ const HARMS: [(&str, Harm); 24] = [
         let other = bridge.simulator.with_world(|world| world.persons[1].id.clone());
         employments(bridge, |it| it.supervisor = Some(other.clone()));
     }),
-    ("withoutEmployeeNumber", |bridge| everybody(bridge, |person| person.custom_attributes.clear())),
+    ("withoutEmployeeNumber", |bridge| {
+        everybody(bridge, |person| person.custom_attributes.clear())
+    }),
     ("otherEmployeeNumber", |bridge| {
-        everybody(bridge, |person| person.custom_attributes[0].value = format!("M{}", person.id).into());
+        everybody(bridge, |person| {
+            person.custom_attributes[0].value = format!("M{}", person.id).into()
+        });
     }),
     ("withoutCostCenter", |bridge| employments(bridge, |it| it.cost_centers.clear())),
-    ("otherCostCenter", |bridge| employments(bridge, |it| it.cost_centers = vec![("c2".to_owned(), 1.0)])),
+    ("otherCostCenter", |bridge| {
+        employments(bridge, |it| it.cost_centers = vec![("c2".to_owned(), 1.0)])
+    }),
     ("withoutOrganization", |bridge| employments(bridge, |it| it.legal_entity = None)),
-    ("otherOrganization", |bridge| employments(bridge, |it| it.legal_entity = Some("l2".to_owned()))),
+    ("otherOrganization", |bridge| {
+        employments(bridge, |it| it.legal_entity = Some("l2".to_owned()))
+    }),
     ("withoutName", |bridge| {
         everybody(bridge, |person| (person.first_name, person.last_name) = (None, None));
     }),
-    ("otherName", |bridge| everybody(bridge, |person| person.first_name = Some("Somebody".to_owned()))),
+    ("otherName", |bridge| {
+        everybody(bridge, |person| person.first_name = Some("Somebody".to_owned()))
+    }),
     ("new", |bridge| {
         bridge.simulator.with_world(|world| {
             world.persons.extend((1..=40).map(|id| Person {
@@ -167,7 +193,11 @@ async fn many_who_become_active_at_once_are_held_back() {
         assert_eq!(active, 12.min(persons), "of {}", users.len());
         assert_eq!(bridge.directory().held_back().is_some(), held, "{persons}");
     }
-    assert_eq!(directory(&bridge).await["heldBack"]["activated"], 13, "with those within two hours");
+    assert_eq!(
+        directory(&bridge).await["heldBack"]["activated"],
+        13,
+        "with those within two hours"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,8 +214,13 @@ async fn many_users_who_join_a_group_at_once_are_held_back() {
                 person.employments.iter_mut().for_each(|it| it.org_units = vec![unit.clone()]);
             }
         });
-        let joined =
-            bridge.reloaded().await.iter().zip(&users).filter(|(now, was)| now["groups"] != was["groups"]).count();
+        let joined = bridge
+            .reloaded()
+            .await
+            .iter()
+            .zip(&users)
+            .filter(|(now, was)| now["groups"] != was["groups"])
+            .count();
         assert_eq!(joined, 12.min(persons));
         assert_eq!(bridge.directory().held_back().is_some(), held, "{persons}");
     }
@@ -196,11 +231,16 @@ async fn many_users_who_join_a_group_at_once_are_held_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_company_is_guarded_and_can_grow() {
-    for (persons, deactivated, held) in [(10, 10, true), (10, 6, true), (10, 5, false), (3, 2, true), (2, 2, false)] {
+    for (persons, deactivated, held) in
+        [(10, 10, true), (10, 6, true), (10, 5, false), (3, 2, true), (2, 2, false)]
+    {
         let (bridge, _) = guarded(persons).await;
         bridge.simulator.with_world(|world| {
             for person in world.persons.iter_mut().take(deactivated) {
-                person.employments.iter_mut().for_each(|it| it.status = Some("INACTIVE".to_owned()));
+                person
+                    .employments
+                    .iter_mut()
+                    .for_each(|it| it.status = Some("INACTIVE".to_owned()));
             }
         });
         bridge.reloaded().await;
@@ -213,7 +253,11 @@ async fn a_small_company_is_guarded_and_can_grow() {
     });
     assert_eq!(bridge.reloaded().await.len(), 30, "{:?}", bridge.directory().held_back());
     bridge.simulator.with_world(|world| world.persons.truncate(28));
-    assert_eq!(bridge.reloaded().await.len(), 28, "losses are compared with the largest number of users");
+    assert_eq!(
+        bridge.reloaded().await.len(),
+        28,
+        "losses are compared with the largest number of users"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,11 +269,17 @@ async fn others_in_each_refresh_add_up_also_if_they_are_as_before_again() {
         bridge.simulator.with_world(|world| {
             world.persons.clone_from(&right);
             for person in world.persons.iter_mut().skip(turn * 19).take(19) {
-                person.employments.iter_mut().for_each(|it| it.status = Some("INACTIVE".to_owned()));
+                person
+                    .employments
+                    .iter_mut()
+                    .for_each(|it| it.status = Some("INACTIVE".to_owned()));
             }
         });
         let now = bridge.reloaded().await;
-        let lost = now.iter().zip(&users).filter(|(now, was)| was["active"] == true && now["active"] == false);
+        let lost = now
+            .iter()
+            .zip(&users)
+            .filter(|(now, was)| was["active"] == true && now["active"] == false);
         harmed.extend(lost.map(|(now, _)| now["id"].as_str().unwrap().to_owned()));
     }
     assert!(harmed.len() <= 20, "{} of 100 were inactive at some time", harmed.len());
@@ -261,7 +311,10 @@ async fn each_kind_of_mass_change_is_held_back_until_it_is_approved() {
         let now = stamp(personio_scim::clock::Clock::now(&bridge.clock));
         let resources = after["Resources"].as_array().unwrap();
         if number != "disappeared" {
-            assert!(resources.iter().any(|user| user["meta"]["lastModified"] == now), "dated to when it can be seen");
+            assert!(
+                resources.iter().any(|user| user["meta"]["lastModified"] == now),
+                "dated to when it can be seen"
+            );
         }
     }
 }
@@ -309,11 +362,17 @@ async fn a_look_up_that_gives_other_names_to_most_ids_is_held_back() {
         let approved = bridge.everybody().await;
         let name = |user: &Value| {
             let enterprise = &user[ENTERPRISE];
-            ["department", "division", "organization", "costCenter"].map(|name| enterprise[name].clone())
+            ["department", "division", "organization", "costCenter"]
+                .map(|name| enterprise[name].clone())
         };
         for (user, was) in approved.iter().zip(&users) {
-            let others = name(user).iter().zip(name(was)).filter(|(now, was)| **now != *was).count();
-            assert_eq!(others, kinds.iter().filter(|kind| **kind != group).count(), "{endpoint:?}: {user}");
+            let others =
+                name(user).iter().zip(name(was)).filter(|(now, was)| **now != *was).count();
+            assert_eq!(
+                others,
+                kinds.iter().filter(|kind| **kind != group).count(),
+                "{endpoint:?}: {user}"
+            );
         }
         assert_eq!(bridge.reloaded().await, approved, "{endpoint:?}");
         assert!(bridge.directory().held_back().is_none(), "{endpoint:?}");
@@ -325,7 +384,11 @@ async fn a_look_up_that_gives_other_names_to_most_ids_is_held_back() {
 fn company_of_departments() -> World {
     let mut world = company(200);
     let kind = OrgUnitKind::Department;
-    let small = (0..40).map(|number| OrgUnit { id: format!("s{number}"), name: format!("Small {number}"), kind });
+    let small = (0..40).map(|number| OrgUnit {
+        id: format!("s{number}"),
+        name: format!("Small {number}"),
+        kind,
+    });
     world.org_units = small.collect();
     world.org_units.push(OrgUnit { id: "u1".to_owned(), name: "One".to_owned(), kind });
     for (number, person) in world.persons.iter_mut().enumerate() {
@@ -339,7 +402,9 @@ fn company_of_departments() -> World {
 async fn many_groups_that_vanish_or_get_another_name_are_held_back() {
     // With the legal entity there are 42 groups. A change of 10 groups is within bounds; 11 are
     // more than a fifth. The number of affected users is always within bounds.
-    for (gone, renamed, is_held) in [(10, 0, false), (11, 0, true), (0, 10, false), (0, 11, true), (6, 5, true)] {
+    for (gone, renamed, is_held) in
+        [(10, 0, false), (11, 0, true), (0, 10, false), (0, 11, true), (6, 5, true)]
+    {
         let text = format!("{gone} gone, {renamed} renamed");
         let (bridge, _) = guarded_world(company_of_departments()).await;
         let groups = async || bridge.list("/Groups", &[]).await["Resources"].clone();
@@ -361,13 +426,18 @@ async fn many_groups_that_vanish_or_get_another_name_are_held_back() {
             let numbers = serde_json::json!({"of": 42, "gone": gone, "renamed": renamed});
             assert_eq!(told["heldBack"]["groups"], numbers, "{text}");
             assert_eq!(told["heldBack"]["users"], gone + renamed, "{text}");
-            let words = format!("of 42 groups {gone} would disappear and {renamed} would have another name");
+            let words = format!(
+                "of 42 groups {gone} would disappear and {renamed} would have another name"
+            );
             assert!(told["detail"].as_str().unwrap().contains(&words), "{told}");
             bridge.approve().await;
         }
         let after = groups().await;
         let after = after.as_array().unwrap();
-        let marked = after.iter().filter(|group| group["displayName"].as_str().unwrap().ends_with('!')).count();
+        let marked = after
+            .iter()
+            .filter(|group| group["displayName"].as_str().unwrap().ends_with('!'))
+            .count();
         assert_eq!((after.len(), marked), (42 - gone, renamed), "{text}");
     }
 }
@@ -382,7 +452,10 @@ async fn addresses_that_go_over_to_others_count_as_other_names() {
         for (leaver, newcomer) in leavers.iter_mut().skip(20).zip(newcomers).take(7) {
             newcomer.email.clone_from(&leaver.email);
             newcomer.employments[0].status = Some("ACTIVE".into());
-            leaver.employments.iter_mut().for_each(|employment| employment.status = Some("INACTIVE".into()));
+            leaver
+                .employments
+                .iter_mut()
+                .for_each(|employment| employment.status = Some("INACTIVE".into()));
         }
     });
     assert_eq!(bridge.reloaded().await, users);
@@ -420,7 +493,9 @@ async fn a_later_load_within_bounds_releases_it() {
 }
 
 fn is_left(bridge: &Bridge, user: &Value) -> bool {
-    bridge.simulator.with_world(|world| world.persons.iter().any(|person| user["id"] == person.id.as_str()))
+    bridge
+        .simulator
+        .with_world(|world| world.persons.iter().any(|person| user["id"] == person.id.as_str()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -439,15 +514,25 @@ async fn many_cannot_go_a_few_at_a_time_as_they_are_confirmed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_in_small_parts_adds_up() {
     let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
-    let setup = Setup { cache_ttl: SHORT, max_change: 0.2, employment_recheck: hour, ..Setup::persons(120) };
+    let setup = Setup {
+        cache_ttl: SHORT,
+        max_change: 0.2,
+        employment_recheck: hour,
+        ..Setup::persons(120)
+    };
     let bridge = setup.start();
-    let active = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
+    let active = async || {
+        bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap()
+    };
     bridge.everybody().await;
     let before = active().await;
     // No person record changes, so each refresh reads a twelfth of the employments every five
     // minutes.
     everybody(&bridge, |person| {
-        person.employments.iter_mut().for_each(|employment| employment.status = Some("INACTIVE".into()));
+        person
+            .employments
+            .iter_mut()
+            .for_each(|employment| employment.status = Some("INACTIVE".into()));
     });
     for _ in 0..24 {
         bridge.clock.pass(5 * minute);
@@ -460,7 +545,10 @@ async fn what_comes_in_small_parts_adds_up() {
     assert_eq!(active().await, 0);
     bridge.clock.pass(5 * minute);
     bridge.reloaded().await;
-    assert!(directory(&bridge).await.get("heldBack").is_none(), "what was approved is what is compared with");
+    assert!(
+        directory(&bridge).await.get("heldBack").is_none(),
+        "what was approved is what is compared with"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -476,7 +564,8 @@ async fn a_truncated_list_changes_nothing_even_if_nobody_can_be_confirmed() {
 async fn what_is_held_back_does_not_make_old_data_good_for_ever() {
     const TTL: Duration = Duration::from_secs(2);
     let hour = Duration::from_secs(3600);
-    let bridge = Setup { cache_ttl: TTL, max_change: 0.2, max_stale: hour, ..Setup::persons(60) }.start();
+    let bridge =
+        Setup { cache_ttl: TTL, max_change: 0.2, max_stale: hour, ..Setup::persons(60) }.start();
     let users = bridge.everybody().await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     bridge.clock.pass(hour);
@@ -487,7 +576,11 @@ async fn what_is_held_back_does_not_make_old_data_good_for_ever() {
     let detail = bridge.get("/Users").await.scim_error(503, None);
     assert!(detail.contains("held back"), "{detail}");
     let (status, health) = bridge.health().await;
-    assert_eq!((status, &health["parts"]["personio"]["status"]), (503, &"ok".into()), "no load has failed: {health}");
+    assert_eq!(
+        (status, &health["parts"]["personio"]["status"]),
+        (503, &"ok".into()),
+        "no load has failed: {health}"
+    );
     assert_eq!(health["parts"]["directory"]["heldBack"]["disappeared"], 40, "it can be approved");
     bridge.simulator.reset_counts();
     bridge.get("/Users").await.scim_error(503, None);
@@ -498,7 +591,8 @@ async fn what_is_held_back_does_not_make_old_data_good_for_ever() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_are_not_made_to_wait_and_loads_keep_their_rhythm() {
-    let bridge = Setup { max_change: 0.2, cache_ttl: Duration::from_secs(2), ..Setup::persons(60) }.start();
+    let bridge =
+        Setup { max_change: 0.2, cache_ttl: Duration::from_secs(2), ..Setup::persons(60) }.start();
     bridge.everybody().await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     tokio::time::sleep(Duration::from_millis(2010)).await;
@@ -542,7 +636,10 @@ async fn after_an_approval_nothing_is_amiss() {
     bridge.reloaded().await;
     bridge.approve().await;
     let (status, health) = bridge.health().await;
-    assert_eq!((status, &health["status"], &health["parts"]["personio"]["status"]), (200, &"ok".into(), &"ok".into()));
+    assert_eq!(
+        (status, &health["status"], &health["parts"]["personio"]["status"]),
+        (200, &"ok".into(), &"ok".into())
+    );
     assert_eq!(metric(&bridge, "change_is_held_back").await, 0);
     assert_eq!(metric(&bridge, "loads_total{outcome=\"failed\"}").await, 0);
 }

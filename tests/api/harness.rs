@@ -110,7 +110,10 @@ impl Setup {
     pub fn of(world: World) -> Self {
         Self {
             world,
-            options: Options { rate: Some(Rate { per_second: 1e6, burst: 1e6 }), ..Options::default() },
+            options: Options {
+                rate: Some(Rate { per_second: 1e6, burst: 1e6 }),
+                ..Options::default()
+            },
             max_concurrency: 16,
             policy: Policy::default(),
             cache_ttl: Duration::from_secs(3600),
@@ -145,7 +148,8 @@ impl Setup {
     /// server.
     pub fn simulator(&self) -> Simulator {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (simulator, server) = Simulator::start(listener, self.world.clone(), self.options.clone()).unwrap();
+        let (simulator, server) =
+            Simulator::start(listener, self.world.clone(), self.options.clone()).unwrap();
         tokio::spawn(server);
         simulator
     }
@@ -197,11 +201,13 @@ impl Setup {
                 told: self.told,
             },
         };
-        let application = Application::build(config.clone(), Arc::new(self.clock.clone()), self.tuning).unwrap();
+        let application =
+            Application::build(config.clone(), Arc::new(self.clock.clone()), self.tuning).unwrap();
         let (directory, live) = (application.directory(), application.live());
         let scheme = if config.scim.tls.is_some() { "https" } else { "http" };
         let origin = format!("{scheme}://{}", application.address());
-        let metrics_origin = application.metrics_address().map(|address| format!("http://{address}"));
+        let metrics_origin =
+            application.metrics_address().map(|address| format!("http://{address}"));
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(application.run(async {
             let _ = stopped.await;
@@ -223,14 +229,18 @@ impl Setup {
 /// Returns authentication rules with one client, whose token is [`TOKEN`].
 pub fn rules(webhook_token: Option<&str>) -> Rules {
     let caller = Caller::named("client").unwrap();
-    let client = Client { caller, token: Token::of(TOKEN.as_bytes()), expires: None, networks: None };
+    let client =
+        Client { caller, token: Token::of(TOKEN.as_bytes()), expires: None, networks: None };
     let webhook_token = webhook_token.map(|token| Token::of(token.as_bytes()));
     Rules { clients: vec![client], webhook_token, ..Rules::default() }
 }
 
 /// Creates an HTTP client without proxies, redirects or certificates.
 pub fn http() -> reqwest::Client {
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).redirect(reqwest::redirect::Policy::none());
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .redirect(reqwest::redirect::Policy::none());
     client.timeout(Duration::from_secs(30)).build().unwrap()
 }
 
@@ -271,7 +281,11 @@ impl Answer {
     #[track_caller]
     pub fn scim_error(&self, status: u16, scim_type: Option<&str>) -> String {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
-        assert!(self.header("content-type").starts_with("application/scim+json"), "{:?}", self.headers);
+        assert!(
+            self.header("content-type").starts_with("application/scim+json"),
+            "{:?}",
+            self.headers
+        );
         let body = self.json();
         assert_eq!(body["schemas"], serde_json::json!([ERROR]));
         assert_eq!(body["status"], status.to_string());
@@ -296,7 +310,9 @@ impl Bridge {
 
     /// Builds a request with the token to a path such as `/scim/v2/Users`.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.origin)).header("Authorization", format!("Bearer {TOKEN}"))
+        self.http
+            .request(method, format!("{}{path}", self.origin))
+            .header("Authorization", format!("Bearer {TOKEN}"))
     }
 
     /// Sends a GET with the token.
@@ -320,7 +336,8 @@ impl Bridge {
 
     /// Sends a POST with the token.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
-        let request = self.request(Method::POST, path).header("Content-Type", "application/scim+json");
+        let request =
+            self.request(Method::POST, path).header("Content-Type", "application/scim+json");
         answer(request.body(body.to_string())).await
     }
 
@@ -338,7 +355,12 @@ pub fn encoded(parameters: &[(&str, &str)]) -> String {
 /// Returns the ids on a page, in their order.
 #[track_caller]
 pub fn ids(page: &Value) -> Vec<&str> {
-    page["Resources"].as_array().unwrap().iter().map(|resource| resource["id"].as_str().unwrap()).collect()
+    page["Resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|resource| resource["id"].as_str().unwrap())
+        .collect()
 }
 
 /// Sends a request and reads the whole response.
@@ -426,10 +448,21 @@ pub async fn first_page(bridge: &Bridge) -> String {
     let page = bridge.http.get(format!("{}/v2/persons?limit=50", bridge.simulator.base_url()));
     let token = bridge.http.post(format!("{}/v2/auth/token", bridge.simulator.base_url()));
     let credential = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
-    let token =
-        token.header("Content-Type", "application/x-www-form-urlencoded").body(credential).send().await.unwrap();
+    let token = token
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(credential)
+        .send()
+        .await
+        .unwrap();
     let token: Value = serde_json::from_str(&token.text().await.unwrap()).unwrap();
-    let page = page.bearer_auth(token["access_token"].as_str().unwrap()).send().await.unwrap().text().await.unwrap();
+    let page = page
+        .bearer_auth(token["access_token"].as_str().unwrap())
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     let mut page: Value = serde_json::from_str(&page).unwrap();
     page["_meta"]["links"].as_object_mut().unwrap().remove("next");
     page.to_string()

@@ -25,21 +25,30 @@ async fn readiness_follows_the_snapshot_and_liveness_does_not() {
 
     bridge.simulator.heal();
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
-    until("the hanging load has failed", async || bridge.health().await.1["parts"]["personio"]["status"] == "down")
-        .await;
+    until("the hanging load has failed", async || {
+        bridge.health().await.1["parts"]["personio"]["status"] == "down"
+    })
+    .await;
     assert_eq!(bridge.get("/health/live").await.status, 200, "a restart would not mend it");
 
     bridge.simulator.heal();
     bridge.clock.pass(PAUSE_OVER);
     bridge.ready().await;
     let (status, body) = bridge.health().await;
-    assert_eq!((status, &body["status"], &body["parts"]["directory"]["users"]), (200, &json!("ok"), &json!(30)));
+    assert_eq!(
+        (status, &body["status"], &body["parts"]["directory"]["users"]),
+        (200, &json!("ok"), &json!(30))
+    );
 
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(500)));
     bridge.reloaded().await;
     let failure = bridge.failure().await;
     let (status, body) = bridge.health().await;
-    assert_eq!((status, &body["status"]), (200, &json!("degraded")), "there is still something to serve");
+    assert_eq!(
+        (status, &body["status"]),
+        (200, &json!("degraded")),
+        "there is still something to serve"
+    );
     assert!(failure.contains("500") && failure.contains("/v2/persons"), "{failure}");
     let text = body.to_string();
     let names = bridge.simulator.with_world(|world| world.persons.clone());
@@ -67,11 +76,23 @@ async fn each_part_says_since_when_it_is_not_well() {
         part("personio").await["detail"].as_str().unwrap().contains(" 0 s")
     })
     .await;
-    let (token, personio, directory) = (part("token").await, part("personio").await, part("directory").await);
+    let (token, personio, directory) =
+        (part("token").await, part("personio").await, part("directory").await);
     assert_eq!((&token["status"], &token["sinceSeconds"]), (&json!("down"), &json!(16)), "{token}");
-    assert!(token["detail"].as_str().unwrap().contains("check the client id and the client secret"), "{token}");
-    assert_eq!((&personio["status"], &personio["sinceSeconds"]), (&json!("down"), &json!(16)), "{personio}");
-    assert_eq!((&directory["status"], &directory["sinceSeconds"]), (&json!("down"), &json!(16)), "{directory}");
+    assert!(
+        token["detail"].as_str().unwrap().contains("check the client id and the client secret"),
+        "{token}"
+    );
+    assert_eq!(
+        (&personio["status"], &personio["sinceSeconds"]),
+        (&json!("down"), &json!(16)),
+        "{personio}"
+    );
+    assert_eq!(
+        (&directory["status"], &directory["sinceSeconds"]),
+        (&json!("down"), &json!(16)),
+        "{directory}"
+    );
 
     bridge.simulator.heal();
     bridge.clock.pass(PAUSE_OVER);

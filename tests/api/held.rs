@@ -57,7 +57,11 @@ async fn who_was_wrongly_inactive_is_not_deactivated_once_personio_is_right_agai
     for load in 1..=12 {
         bridge.clock.pass(Duration::from_secs(300));
         let now = bridge.reloaded().await;
-        let lost = now.iter().zip(&users).filter(|(now, was)| was["active"] == true && now["active"] == false).count();
+        let lost = now
+            .iter()
+            .zip(&users)
+            .filter(|(now, was)| was["active"] == true && now["active"] == false)
+            .count();
         assert_eq!(lost, 0, "{} minutes after Personio is right again", load * 5);
     }
 }
@@ -75,10 +79,13 @@ async fn it_is_no_last_good_enrichment() {
     assert!(bridge.directory().held_back().is_some());
     bridge.simulator.with_world(|world| world.persons = before.clone());
     for person in before.iter().take(10) {
-        bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Status(500)).person(&person.id));
+        bridge
+            .simulator
+            .fail(Fault::on(Endpoint::Employments, Action::Status(500)).person(&person.id));
     }
     let now = bridge.reloaded().await;
-    let bare: Vec<_> = now.iter().filter(|user| user.get(PERSONIO).is_none()).map(|user| &user["id"]).collect();
+    let bare: Vec<_> =
+        now.iter().filter(|user| user.get(PERSONIO).is_none()).map(|user| &user["id"]).collect();
     assert!(bare.is_empty(), "{bare:?}");
 }
 
@@ -91,7 +98,9 @@ async fn who_was_gone_then_is_asked_for_again() {
     assert_eq!(bridge.reloaded().await, users);
     assert!(bridge.directory().held_back().is_some());
     bridge.simulator.with_world(|world| world.persons.extend(gone));
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
+    bridge
+        .simulator
+        .fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
     bridge.simulator.reset_counts();
     let now = bridge.reloaded().await;
     assert_eq!(now.len(), 60, "asked for {}", bridge.simulator.requests(Endpoint::Person));
@@ -173,7 +182,11 @@ async fn who_is_new_meanwhile_is_read_once() {
         bridge.simulator.reset_counts();
         assert_eq!(bridge.reloaded().await, users, "{loads} is held back");
         let asked = |endpoint| bridge.simulator.requests(endpoint);
-        assert_eq!((asked(Endpoint::Person), asked(Endpoint::Employments)), (30, employments), "in {loads}");
+        assert_eq!(
+            (asked(Endpoint::Person), asked(Endpoint::Employments)),
+            (30, employments),
+            "in {loads}"
+        );
     }
     bridge.approve().await;
     bridge.simulator.reset_counts();
@@ -222,7 +235,9 @@ async fn who_was_missing_and_is_there_again_counts_like_everybody() {
     bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
     bridge.reloaded().await;
     bridge.approve().await;
-    let active = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
+    let active = async || {
+        bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap()
+    };
     let was = active().await;
     bridge.simulator.with_world(|world| {
         world.persons = before;
@@ -246,7 +261,9 @@ async fn who_was_missing_for_long_and_is_there_again_counts_like_everybody() {
     assert_eq!(bridge.reloaded().await.len(), 60);
     bridge.clock.pass(2 * HOUR + Duration::from_secs(1));
     bridge.reloaded().await;
-    let active = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
+    let active = async || {
+        bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap()
+    };
     let was = active().await;
     bridge.simulator.with_world(|world| {
         world.persons = before;
@@ -317,7 +334,12 @@ async fn who_was_approved_to_go_does_not_come_back_by_a_load_under_way() {
         left()
     });
     let back = left().into_iter().filter(|id| !approved.contains(id)).count();
-    assert_eq!(back, 0, "of {} who were gone when it was approved are there again", 300 - approved.len());
+    assert_eq!(
+        back,
+        0,
+        "of {} who were gone when it was approved are there again",
+        300 - approved.len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -333,9 +355,13 @@ async fn who_was_approved_to_be_inactive_is_not_active_again_by_a_load_under_way
     bridge.reloaded().await;
     assert!(bridge.directory().held_back().is_some());
     bridge.simulator.reset_counts();
-    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(1500))).times(1));
+    bridge.simulator.fail(
+        Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(1500))).times(1),
+    );
     bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Status(500)));
-    let count = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
+    let count = async || {
+        bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap()
+    };
     tokio::join!(bridge.reloaded(), async {
         until("employments", async || bridge.simulator.requests(Endpoint::Employments) > 0).await;
         bridge.approve().await;
@@ -368,10 +394,16 @@ async fn who_was_approved_to_come_is_not_lost_by_a_load_under_way() {
     bridge.simulator.with_world(|world| {
         world.persons.extend(new);
     });
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
+    bridge
+        .simulator
+        .fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
     approve_in_flight(&bridge).await;
     let (snapshot, _) = bridge.directory().state().snapshot.unwrap();
-    assert!(snapshot.users().find("1").is_some(), "1 exists and was published, {}", snapshot.users().all().len());
+    assert!(
+        snapshot.users().find("1").is_some(),
+        "1 exists and was published, {}",
+        snapshot.users().all().len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -393,17 +425,22 @@ async fn many_do_not_go_at_once_for_having_been_missing_little_by_little() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_failed_load_has_read_is_known_while_the_next_is_under_way() {
-    let setup = Setup { refresh_wait: Duration::from_millis(3000), max_concurrency: 1, ..guarded(40) };
+    let setup =
+        Setup { refresh_wait: Duration::from_millis(3000), max_concurrency: 1, ..guarded(40) };
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Employments, Action::Status(403)).skip(10));
     let bridge = setup.start_with(simulator);
     bridge.failure().await;
-    let of = |path: &str| Some(path.strip_prefix("/v2/persons/")?.strip_suffix("/employments")?.to_owned());
+    let of = |path: &str| {
+        Some(path.strip_prefix("/v2/persons/")?.strip_suffix("/employments")?.to_owned())
+    };
     let id = bridge.simulator.log().iter().find_map(|request| of(&request.path)).unwrap();
     bridge.simulator.heal();
     bridge.clock.pass(PAUSE_OVER);
     bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Status(500)).person(&id));
-    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(400))));
+    bridge
+        .simulator
+        .fail(Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(400))));
     bridge.simulator.reset_counts();
     let (_, ()) = tokio::join!(bridge.get("/Users"), async {
         until("employments", async || bridge.simulator.requests(Endpoint::Employments) > 0).await;

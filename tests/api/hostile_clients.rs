@@ -9,7 +9,10 @@
     clippy::print_stdout,
     reason = "a test that meets something unexpected fails by panicking, and tells what it measured"
 )]
-#![expect(clippy::disallowed_methods, reason = "benches/load says by variables which program is tested, and how")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "benches/load says by variables which program is tested, and how"
+)]
 
 mod hostile;
 
@@ -62,7 +65,8 @@ const ATTACK: Duration = Duration::from_millis(1500);
 /// Asserts that both return to their earlier values, and that right clients are answered during the
 /// attack and after it.
 fn survive(server: &Server, attack: &Attack, before: Figures) -> Figures {
-    let connections = if attack.has_token { Connections::KeptAndRefused } else { Connections::KeptAndNew };
+    let connections =
+        if attack.has_token { Connections::KeptAndRefused } else { Connections::KeptAndNew };
     let right = RightClient::start(&server.peer, connections);
     let ended = AtomicBool::new(false);
     let most = std::thread::scope(|scope| {
@@ -105,7 +109,8 @@ fn nothing_that_strangers_do_keeps_right_clients_from_their_answers() {
     let after = server.program.figures();
     assert!(after.memory < before.memory + MEMORY_MARGIN, "{before} became {after}");
     for reason in ["too many", "too many from one address", "too many with a token"] {
-        let closed = server.metric(&format!("personio_scim_connections_closed_total{{reason=\"{reason}\"}}"));
+        let closed = server
+            .metric(&format!("personio_scim_connections_closed_total{{reason=\"{reason}\"}}"));
         assert!(closed > 50.0, "{reason}: {closed}");
     }
     assert!((server.metric("personio_scim_open_files_limit") - OPEN_FILES as f64).abs() < 0.5);
@@ -170,13 +175,18 @@ fn thousands_of_idle_connections_take_little_and_are_answered_on() {
     wait_for("descriptors return", Duration::from_secs(15), || {
         (server.program.open_files() <= before.open_files + FILES_MARGIN).then_some(())
     });
-    println!("{count} idle connections: {told}; {before}, at most {most}, then {}", server.program.figures());
+    println!(
+        "{count} idle connections: {told}; {before}, at most {most}, then {}",
+        server.program.figures()
+    );
 }
 
 #[test]
 fn a_body_that_nobody_needs_is_not_waited_for() {
     let server = Server::start(1024, &[]);
-    for (path, status) in [("/health/live", 200), ("/scim/v2/Users", 401), ("/nothing", 401), ("/metrics", 200)] {
+    for (path, status) in
+        [("/health/live", 200), ("/scim/v2/Users", 401), ("/nothing", 401), ("/metrics", 200)]
+    {
         for (headers, body) in [
             ("Transfer-Encoding: chunked", "5\r\nhello\r\n"),
             ("Transfer-Encoding: chunked", ""),
@@ -198,12 +208,14 @@ fn a_body_that_nobody_needs_is_not_waited_for() {
         // A small body that has already arrived does not cost the connection.
         let mut stream = server.connect();
         for _ in 0..3 {
-            for (headers, body) in
-                [("Content-Length: 5", "null\n"), ("Transfer-Encoding: chunked", "5\r\nnull\n\r\n0\r\n\r\n")]
-            {
+            for (headers, body) in [
+                ("Content-Length: 5", "null\n"),
+                ("Transfer-Encoding: chunked", "5\r\nnull\n\r\n0\r\n\r\n"),
+            ] {
                 let request = [&get(path, &format!("{headers}\r\n")), body.as_bytes()].concat();
                 stream.write_all(&request).unwrap();
-                let answer = read_answer(&mut stream).unwrap_or_else(|error| panic!("{path} {headers}: {error}"));
+                let answer = read_answer(&mut stream)
+                    .unwrap_or_else(|error| panic!("{path} {headers}: {error}"));
                 assert_eq!(answer.status, status, "{path} {headers}");
             }
         }
@@ -234,25 +246,42 @@ fn each_wait_for_a_peer_has_an_end() {
     let mut idle = server.connect();
     assert_eq!(ask(&mut idle, "/health/live").unwrap().status, 200);
     let mut slow_body = server.connect();
-    let search = format!("POST /scim/v2/Users/.search HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n");
+    let search = format!(
+        "POST /scim/v2/Users/.search HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+    );
     slow_body.write_all(format!("{search}Content-Length: 100\r\n\r\n{{").as_bytes()).unwrap();
     let stranger = slow_reader("");
     let known = slow_reader(&format!("Authorization: Bearer {TOKEN}\r\n"));
 
     let late = until_closed(&mut first_head, Duration::from_secs(10));
     assert!(late.starts_with("HTTP/1.1 408 "), "{late}");
-    assert_eq!(until_closed(&mut second_head, Duration::from_secs(10)), "", "a later head has the same time");
+    assert_eq!(
+        until_closed(&mut second_head, Duration::from_secs(10)),
+        "",
+        "a later head has the same time"
+    );
     let late = until_closed(&mut slow_body, Duration::from_secs(20));
     assert!(late.starts_with("HTTP/1.1 408 "), "{late}");
     // The server closes both slow readers, although they never read.
     let reader = "personio_scim_connections_closed_total{reason=\"answer not read\"}";
-    wait_for("slow readers are disconnected", Duration::from_secs(40), || (server.metric(reader) >= 2.0).then_some(()));
+    wait_for("slow readers are disconnected", Duration::from_secs(40), || {
+        (server.metric(reader) >= 2.0).then_some(())
+    });
     drop((stranger, known));
-    assert_eq!(ask(&mut idle, "/health/live").unwrap().status, 200, "between two requests there is more time");
+    assert_eq!(
+        ask(&mut idle, "/health/live").unwrap().status,
+        200,
+        "between two requests there is more time"
+    );
     let asked = Instant::now();
-    assert!(server.metric("personio_scim_connections_closed_total{reason=\"request too slow\"}") >= 2.0);
+    assert!(
+        server.metric("personio_scim_connections_closed_total{reason=\"request too slow\"}") >= 2.0
+    );
     assert_eq!(until_closed(&mut idle, Duration::from_secs(95)), "");
-    assert!(asked.elapsed() > Duration::from_secs(60), "clients that poll once a minute keep theirs");
+    assert!(
+        asked.elapsed() > Duration::from_secs(60),
+        "clients that poll once a minute keep theirs"
+    );
 }
 
 #[test]
@@ -272,16 +301,23 @@ fn strangers_from_one_address_displace_each_other_and_nobody_else() {
     let mut open = 0;
     for stream in &mut strangers {
         let asked = stream.write_all(&get("/health/live", ""));
-        open += usize::from(asked.is_ok() && read_answer(stream).is_ok_and(|answer| answer.status == 200));
+        open += usize::from(
+            asked.is_ok() && read_answer(stream).is_ok_and(|answer| answer.status == 200),
+        );
     }
     assert_eq!(open, 10, "the others have made room");
     for stream in &mut known {
-        assert_eq!(ask(stream, "/scim/v2/Users?count=0").unwrap().status, 200, "who has a token is not displaced");
+        assert_eq!(
+            ask(stream, "/scim/v2/Users?count=0").unwrap().status,
+            200,
+            "who has a token is not displaced"
+        );
     }
     let exempt = tempfile::NamedTempFile::new().unwrap();
     fs::write(exempt.path(), "trusted_proxies = [\"127.0.0.1\"]\n").unwrap();
     let config = exempt.path().to_str().unwrap();
-    let server = Server::start(1024, &[("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "10"), ("SCIM_CONFIG", config)]);
+    let server =
+        Server::start(1024, &[("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "10"), ("SCIM_CONFIG", config)]);
     let mut behind_proxy: Vec<TcpStream> = (0..50).map(|_| server.connect()).collect();
     for stream in &mut behind_proxy {
         stream.write_all(&get("/health/live", "")).unwrap();
@@ -300,14 +336,20 @@ fn clients_beyond_the_limit_get_503_and_take_no_room_from_health() {
     let requests = [
         get("/scim/v2/Users", &format!("Authorization: Bearer {TOKEN}\r\n")),
         get("/scim/v2/Users", &search),
-        String::from_utf8(get("/scim/v2/.search", &search)).unwrap().replace("GET", "POST").into_bytes(),
+        String::from_utf8(get("/scim/v2/.search", &search))
+            .unwrap()
+            .replace("GET", "POST")
+            .into_bytes(),
     ];
     for request in &requests {
         let mut one_more = server.connect();
         one_more.write_all(request).unwrap();
         let answer = until_closed(&mut one_more, Duration::from_secs(5)).to_lowercase();
         assert!(answer.starts_with("http/1.1 503 "), "{answer}");
-        assert!(answer.contains("connection: close\r\n") && answer.contains("retry-after: 10\r\n"), "{answer}");
+        assert!(
+            answer.contains("connection: close\r\n") && answer.contains("retry-after: 10\r\n"),
+            "{answer}"
+        );
         assert_eq!(answer.matches("http/1.1 ").count(), 1, "{answer}");
     }
     // Health is requested on new connections while attackers connect and never read or close. They
@@ -319,9 +361,11 @@ fn clients_beyond_the_limit_get_503_and_take_no_room_from_health() {
             scope.spawn(move || {
                 let mut held = Vec::new();
                 while !ended.load(Relaxed) {
-                    let source = Ipv4Addr::new(127, 0, number as u8 + 2, (held.len() % 250 + 1) as u8);
+                    let source =
+                        Ipv4Addr::new(127, 0, number as u8 + 2, (held.len() % 250 + 1) as u8);
                     let Some(mut stream) = connect_from(source, address) else { continue };
-                    let _ = stream.write(if held.len() % 4 == 0 { b"" } else { request.as_slice() });
+                    let _ =
+                        stream.write(if held.len() % 4 == 0 { b"" } else { request.as_slice() });
                     held.push(stream);
                     if held.len() == 200 {
                         held.clear();
@@ -334,7 +378,8 @@ fn clients_beyond_the_limit_get_503_and_take_no_room_from_health() {
             for path in ["/health/live", "/health/ready", "/metrics"] {
                 let mut stream = server.connect();
                 stream.write_all(&get(path, "")).unwrap();
-                let answer = read_answer(&mut stream).unwrap_or_else(|error| panic!("{path}, {number}: {error}"));
+                let answer = read_answer(&mut stream)
+                    .unwrap_or_else(|error| panic!("{path}, {number}: {error}"));
                 assert_eq!(answer.status, 200, "{path}");
             }
         }
@@ -342,7 +387,8 @@ fn clients_beyond_the_limit_get_503_and_take_no_room_from_health() {
             assert_eq!(ask(stream, "/scim/v2/Users?count=0").unwrap().status, 200);
         }
     });
-    let refused = server.metric("personio_scim_connections_closed_total{reason=\"too many with a token\"}");
+    let refused =
+        server.metric("personio_scim_connections_closed_total{reason=\"too many with a token\"}");
     assert!(refused > 100.0, "{refused}");
     drop(known);
     wait_for("there is room again", Duration::from_secs(10), || {
@@ -407,7 +453,11 @@ fn a_log_that_nobody_reads_stops_nothing() {
     Command::new("kill").args(["-TERM", &program.child.id().to_string()]).status().unwrap();
     let status = wait_for("it ends", Duration::from_secs(30), || program.child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
-    assert!(began.elapsed() < Duration::from_secs(10), "the end does not wait for the log: {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "the end does not wait for the log: {:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
@@ -448,13 +498,17 @@ fn many_different_queries_cost_no_more_memory_than_a_few() {
     let config = tempfile::NamedTempFile::new().unwrap();
     fs::write(config.path(), "trusted_proxies = [\"127.0.0.1\"]\n").unwrap();
     let server = Server::start(1024, &[("SCIM_CONFIG", config.path().to_str().unwrap())]);
-    let attributes = ["userName", "title", "name.familyName", "emails.value", "meta.lastModified", "active"];
+    let attributes =
+        ["userName", "title", "name.familyName", "emails.value", "meta.lastModified", "active"];
     let run = |numbers: std::ops::Range<usize>| {
         let mut stream = server.connect();
         for number in numbers {
             let attribute = attributes[number % attributes.len()];
             let filter = format!("filter={attribute}+pr+and+not+(title+co+%22{number}%22)");
-            let query = format!("/scim/v2/Users?{filter}&sortBy={attribute}&count=5&startIndex={}", number % 2 * 5 + 1);
+            let query = format!(
+                "/scim/v2/Users?{filter}&sortBy={attribute}&count=5&startIndex={}",
+                number % 2 * 5 + 1
+            );
             assert_eq!(ask(&mut stream, &query).unwrap().status, 200, "{query}");
         }
     };
@@ -476,8 +530,10 @@ fn many_different_queries_cost_no_more_memory_than_a_few() {
 #[ignore = "takes minutes; benches/load/soak runs it"]
 fn soak() {
     let minutes: u64 = std::env::var(SOAK_VARIABLE).map_or(1, |minutes| minutes.parse().unwrap());
-    let server =
-        Server::start(OPEN_FILES, &[("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "64"), ("SCIM_REFRESH_EVERY", "10s")]);
+    let server = Server::start(
+        OPEN_FILES,
+        &[("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "64"), ("SCIM_REFRESH_EVERY", "10s")],
+    );
     // All code has run once, and the caches are filled.
     let right = RightClient::start(&server.peer, Connections::KeptAndNew);
     right.wait_for_answers(PERSONS);
@@ -485,7 +541,8 @@ fn soak() {
     let before = server.program.figures();
     println!("at the start: {before}");
     let ended = AtomicBool::new(false);
-    let rights: Vec<_> = (0..3).map(|_| RightClient::start(&server.peer, Connections::KeptAndRefused)).collect();
+    let rights: Vec<_> =
+        (0..3).map(|_| RightClient::start(&server.peer, Connections::KeptAndRefused)).collect();
     std::thread::scope(|scope| {
         for seed in 0..2 {
             let (ended, server) = (&ended, &server);
@@ -521,9 +578,11 @@ fn attack_at_random(server: &Server, seed: u64, ended: &AtomicBool) {
     let (attacks, mut random) = (attacks(), seed);
     while !ended.load(Relaxed) {
         // Knuth's MMIX generator: its upper bits are random enough.
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let choice = (random >> 33) as usize;
-        let (attack, time) = (&attacks[choice % attacks.len()], Duration::from_millis(1000 + (random >> 52)));
+        let (attack, time) =
+            (&attacks[choice % attacks.len()], Duration::from_millis(1000 + (random >> 52)));
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| attack.run(server.address, &is_over));
@@ -538,7 +597,8 @@ fn attack_at_random(server: &Server, seed: u64, ended: &AtomicBool) {
 fn wrong_tokens_from_many_addresses_cost_no_more_memory_than_a_few() {
     // The throttle remembers up to 10,000 addresses. The release binary is fast enough for more
     // requests.
-    let (first, all) = if std::env::var(PROGRAM_VARIABLE).is_ok() { (10_000, 100_000) } else { (10_000, 20_000) };
+    let (first, all) =
+        if std::env::var(PROGRAM_VARIABLE).is_ok() { (10_000, 100_000) } else { (10_000, 20_000) };
     let config = tempfile::NamedTempFile::new().unwrap();
     fs::write(config.path(), "trusted_proxies = [\"127.0.0.1\"]\n").unwrap();
     let server = Server::start(1024, &[("SCIM_CONFIG", config.path().to_str().unwrap())]);
@@ -546,7 +606,8 @@ fn wrong_tokens_from_many_addresses_cost_no_more_memory_than_a_few() {
         let mut stream = server.connect();
         for number in numbers {
             let address = Ipv4Addr::from_bits(0x0a00_0000 + number as u32);
-            let guess = format!("Authorization: Bearer wrong-{number}\r\nX-Forwarded-For: {address}\r\n");
+            let guess =
+                format!("Authorization: Bearer wrong-{number}\r\nX-Forwarded-For: {address}\r\n");
             stream.write_all(&get("/scim/v2/Users", &guess)).unwrap();
             assert_eq!(read_answer(&mut stream).unwrap().status, 401);
         }
@@ -564,7 +625,8 @@ fn wrong_tokens_from_many_addresses_cost_no_more_memory_than_a_few() {
 #[test]
 fn a_flood_of_webhooks_is_a_few_loads_and_little_memory() {
     let count = if std::env::var(PROGRAM_VARIABLE).is_ok() { 100_000 } else { 10_000 };
-    let server = Server::start(1024, &[("SCIM_WEBHOOK_TOKEN", WEBHOOK_TOKEN), ("SCIM_REFRESH_EVERY", "1h")]);
+    let server =
+        Server::start(1024, &[("SCIM_WEBHOOK_TOKEN", WEBHOOK_TOKEN), ("SCIM_REFRESH_EVERY", "1h")]);
     let loads = "personio_scim_loads_total{outcome=\"succeeded\"}";
     let (before, began) = (server.program.figures(), Instant::now());
     let right = RightClient::start(&server.peer, Connections::KeptAndNew);
@@ -575,8 +637,13 @@ fn a_flood_of_webhooks_is_a_few_loads_and_little_memory() {
             "payload": {"id": format!("{number:x>64}")},
         });
         let body = notice.to_string();
-        let head = format!("POST /webhooks/personio HTTP/1.1\r\nHost: x\r\nAuthorization: {WEBHOOK_TOKEN}\r\n");
-        let rest = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let head = format!(
+            "POST /webhooks/personio HTTP/1.1\r\nHost: x\r\nAuthorization: {WEBHOOK_TOKEN}\r\n"
+        );
+        let rest = format!(
+            "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         stream.write_all(format!("{head}{rest}").as_bytes()).unwrap();
         assert_eq!(read_answer(&mut stream).unwrap().status, 202);
     }

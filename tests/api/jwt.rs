@@ -5,7 +5,8 @@ use std::time::Duration;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
+    RsaKeyPair,
 };
 use aws_lc_rs::{hmac, rsa};
 use base64::Engine;
@@ -64,7 +65,9 @@ impl Signer {
                 let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
                 json!({"kty": "EC", "crv": "P-256", "x": encoded(x), "y": encoded(y)})
             }
-            Self::Ed(pair) => json!({"kty": "OKP", "crv": "Ed25519", "x": encoded(pair.public_key())}),
+            Self::Ed(pair) => {
+                json!({"kty": "OKP", "crv": "Ed25519", "x": encoded(pair.public_key())})
+            }
         }
     }
 
@@ -72,7 +75,8 @@ impl Signer {
         match self {
             Self::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).unwrap();
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+                    .unwrap();
                 signature
             }
             Self::Ec(pair) => pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec(),
@@ -108,7 +112,8 @@ fn seconds(now: &str) -> i64 {
 /// Returns the claims of a valid token, with some changes.
 fn claims(changes: &Value) -> Value {
     let now = seconds(NOW);
-    let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "somebody", "iat": now, "exp": now + 600});
+    let claims =
+        json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "somebody", "iat": now, "exp": now + 600});
     with(claims, changes)
 }
 
@@ -120,7 +125,10 @@ async fn issuer(keys: &[(&str, &Signer)]) -> MockServer {
 }
 
 async fn publish(server: &MockServer, keys: &[(&str, &Signer)]) {
-    let keys = keys.iter().map(|(id, key)| with(key.jwk(), &json!({"kid": id, "use": "sig"}))).collect::<Vec<_>>();
+    let keys = keys
+        .iter()
+        .map(|(id, key)| with(key.jwk(), &json!({"kid": id, "use": "sig"})))
+        .collect::<Vec<_>>();
     respond(server, ResponseTemplate::new(200).set_body_json(json!({"keys": keys}))).await;
 }
 
@@ -150,7 +158,8 @@ fn rule(server: &MockServer) -> Issuer {
 }
 
 async fn bridge(issuers: Vec<Issuer>) -> Bridge {
-    let bridge = Setup { rules: Some(Rules { issuers, ..rules(None) }), ..Setup::persons(5) }.start();
+    let bridge =
+        Setup { rules: Some(Rules { issuers, ..rules(None) }), ..Setup::persons(5) }.start();
     bridge.ready().await;
     bridge
 }
@@ -172,7 +181,8 @@ async fn a_token_of_each_algorithm_is_accepted_and_the_keys_are_read_once() {
         let accepted = ask(&bridge, &token).await;
         assert_eq!(accepted.status, 200, "{}: {}", key.algorithm(), accepted.text);
         let basic = format!("Basic {}", STANDARD.encode(format!("x:{token}")));
-        let request = bridge.http.get(format!("{}/Users", bridge.origin)).header("Authorization", basic);
+        let request =
+            bridge.http.get(format!("{}/Users", bridge.origin)).header("Authorization", basic);
         assert_eq!(answer(request).await.status, 200);
         // Without a key id, any key of the issuer may match.
         let nameless = key.token_with(&json!({"alg": key.algorithm()}), &claims(&json!({})));
@@ -189,7 +199,8 @@ async fn what_a_token_says_decides() {
     let bridge = bridge(vec![scoped]).await;
     let now = seconds(NOW);
     let unknown = "the bearer token is not valid";
-    let (expired, early) = ("the token has expired; a new one is required", "the token is not valid yet");
+    let (expired, early) =
+        ("the token has expired; a new one is required", "the token is not valid yet");
     let scope = "the token does not have the scope that is required here";
     for (changes, status, detail) in [
         (json!({"scope": "scim.read"}), 200, ""),
@@ -227,7 +238,10 @@ async fn what_a_token_says_decides() {
             assert_eq!(answer.scim_error(status, None), detail, "{changes}");
         }
         if status == 403 {
-            assert!(answer.header("www-authenticate").contains("error=\"insufficient_scope\""), "{answer:?}");
+            assert!(
+                answer.header("www-authenticate").contains("error=\"insufficient_scope\""),
+                "{answer:?}"
+            );
         }
         reset(&bridge);
     }
@@ -262,7 +276,8 @@ async fn only_a_signature_by_a_known_key_is_one() {
     let jwk = |key: &Signer| key.jwk();
     let modulus = URL_SAFE_NO_PAD.decode(jwk(&rsa)["n"].as_str().unwrap()).unwrap();
     let point = URL_SAFE_NO_PAD.decode(jwk(&ed)["x"].as_str().unwrap()).unwrap();
-    let unsigned = format!("{}.{}.", encoded(json!({"alg": "none"}).to_string()), encoded(good.to_string()));
+    let unsigned =
+        format!("{}.{}.", encoded(json!({"alg": "none"}).to_string()), encoded(good.to_string()));
     let valid = ed.token("d", &good);
     let (message, signature) = valid.rsplit_once('.').unwrap();
     let altered = claims(&json!({"sub": "root"})).to_string();
@@ -273,15 +288,31 @@ async fn only_a_signature_by_a_known_key_is_one() {
         ("good, of the narrow one", rsa.token("r", &narrow), 200),
         ("an algorithm that the narrow one does not allow", ed.token("d", &narrow), 401),
         ("none", unsigned.clone(), 401),
-        ("None", unsigned.replace(&encoded(r#"{"alg":"none"}"#), &encoded(r#"{"alg":"None"}"#)), 401),
+        (
+            "None",
+            unsigned.replace(&encoded(r#"{"alg":"none"}"#), &encoded(r#"{"alg":"None"}"#)),
+            401,
+        ),
         ("none with a signature", format!("{unsigned}{signature}"), 401),
         ("the RSA key as a secret", symmetric(&modulus, "HS256", "r"), 401),
         ("the Ed25519 key as a secret", symmetric(&point, "HS256", "d"), 401),
-        ("the document as a secret", symmetric(jwk(&rsa).to_string().as_bytes(), "HS256", "r"), 401),
+        (
+            "the document as a secret",
+            symmetric(jwk(&rsa).to_string().as_bytes(), "HS256", "r"),
+            401,
+        ),
         ("a key of another kind", ed.token_with(&json!({"alg": "EdDSA", "kid": "r"}), &good), 401),
-        ("another algorithm than the key's", rsa.token_with(&json!({"alg": "RS512", "kid": "r"}), &good), 401),
+        (
+            "another algorithm than the key's",
+            rsa.token_with(&json!({"alg": "RS512", "kid": "r"}), &good),
+            401,
+        ),
         ("PS256", rsa.token_with(&json!({"alg": "PS256", "kid": "r"}), &good), 401),
-        ("ES256 said, Ed25519 meant", ed.token_with(&json!({"alg": "ES256", "kid": "e"}), &good), 401),
+        (
+            "ES256 said, Ed25519 meant",
+            ed.token_with(&json!({"alg": "ES256", "kid": "e"}), &good),
+            401,
+        ),
         ("a stranger", stranger.token("d", &good), 401),
         ("a stranger without an id", stranger.token_with(&json!({"alg": "EdDSA"}), &good), 401),
         (
@@ -289,7 +320,11 @@ async fn only_a_signature_by_a_known_key_is_one() {
             stranger.token_with(&json!({"alg": "EdDSA", "kid": "d", "jwk": stranger.jwk()}), &good),
             401,
         ),
-        ("a stranger's address", stranger.token_with(&json!({"alg": "EdDSA", "kid": "x", "jku": evil}), &good), 401),
+        (
+            "a stranger's address",
+            stranger.token_with(&json!({"alg": "EdDSA", "kid": "x", "jku": evil}), &good),
+            401,
+        ),
         (
             "a stranger's certificate",
             stranger.token_with(&json!({"alg": "EdDSA", "kid": "x", "x5u": evil}), &good),
@@ -297,7 +332,10 @@ async fn only_a_signature_by_a_known_key_is_one() {
         ),
         (
             "what is critical",
-            ed.token_with(&json!({"alg": "EdDSA", "kid": "d", "crit": ["b64"], "b64": true}), &good),
+            ed.token_with(
+                &json!({"alg": "EdDSA", "kid": "d", "crit": ["b64"], "b64": true}),
+                &good,
+            ),
             401,
         ),
         ("other claims", format!("{header}.{}.{signature}", encoded(altered)), 401),
@@ -330,7 +368,8 @@ async fn keys_that_are_not_for_this_are_not_used() {
         (json!({"kid": "another"}), 401),
     ] {
         let server = MockServer::start().await;
-        let oddities = [json!({"kty": "oct", "k": "c2VjcmV0", "kid": "d"}), json!({"kty": "PQ"}), json!(7)];
+        let oddities =
+            [json!({"kty": "oct", "k": "c2VjcmV0", "kid": "d"}), json!({"kty": "PQ"}), json!(7)];
         let mut keys = vec![with(with(key.jwk(), &json!({"kid": "d"})), &marks), other.jwk()];
         keys.extend(oddities);
         respond(&server, ResponseTemplate::new(200).set_body_json(json!({"keys": keys}))).await;
@@ -350,7 +389,11 @@ async fn keys_of_an_issuer_beyond_a_hundred_are_not_kept() {
     respond(&server, ResponseTemplate::new(200).set_body_json(json!({"keys": keys}))).await;
     let bridge = bridge(vec![rule(&server)]).await;
     for (id, expected) in [("1", 200), ("100", 200), ("101", 401)] {
-        assert_eq!(ask(&bridge, &key.token(id, &claims(&json!({})))).await.status, expected, "{id}");
+        assert_eq!(
+            ask(&bridge, &key.token(id, &claims(&json!({})))).await.status,
+            expected,
+            "{id}"
+        );
     }
 }
 
@@ -370,10 +413,14 @@ async fn an_unknown_key_costs_one_question_and_a_storm_of_them_few() {
     assert_eq!(ask(&bridge, &old.token("old", &good)).await.status, 401, "it is withdrawn");
     assert_eq!(fetches(&server).await, 3);
     // Tokens with unknown key ids, first all at once and then one by one.
-    let garbage: Vec<String> = (0..40).map(|number| old.token(&format!("garbage-{number}"), &good)).collect();
+    let garbage: Vec<String> =
+        (0..40).map(|number| old.token(&format!("garbage-{number}"), &good)).collect();
     let storm = futures_util::future::join_all(garbage.iter().map(|token| ask(&bridge, token)));
     let stormed = storm.await;
-    assert!(stormed.iter().all(|answer| [401, 429, 503].contains(&answer.status.as_u16())), "{stormed:?}");
+    assert!(
+        stormed.iter().all(|answer| [401, 429, 503].contains(&answer.status.as_u16())),
+        "{stormed:?}"
+    );
     let burst = 4;
     assert!(fetches(&server).await <= 1 + burst, "{}", fetches(&server).await);
     for token in &garbage {
@@ -411,7 +458,11 @@ async fn a_new_key_is_found_although_a_stranger_has_named_keys_that_do_not_exist
     let good = claims(&json!({"exp": seconds(NOW) + 90_000}));
     assert_eq!(ask(&bridge, &old.token("old", &good)).await.status, 200);
     // Repeated requests with a single unknown key id.
-    assert_eq!(ask(&bridge, &old.token("nonsense", &good)).await.status, 401, "the issuer was asked");
+    assert_eq!(
+        ask(&bridge, &old.token("nonsense", &good)).await.status,
+        401,
+        "the issuer was asked"
+    );
     for _ in 0..20 {
         let repeated = ask(&bridge, &old.token("nonsense", &good)).await;
         assert_eq!((repeated.status.as_u16(), repeated.header("retry-after")), (503, "30"));
@@ -425,7 +476,10 @@ async fn a_new_key_is_found_although_a_stranger_has_named_keys_that_do_not_exist
     }
     publish(&server, &[("newest", &newest)]).await;
     let early = ask(&bridge, &newest.token("newest", &good)).await;
-    assert!(early.scim_error(503, None).contains("the key of this token is not known yet"), "{early:?}");
+    assert!(
+        early.scim_error(503, None).contains("the key of this token is not known yet"),
+        "{early:?}"
+    );
     assert_eq!(early.header("retry-after"), "30");
     assert_eq!(ask(&bridge, &new.token("new", &good)).await.status, 200, "known keys go on");
     bridge.clock.pass(Duration::from_secs(30));
@@ -443,11 +497,16 @@ async fn a_key_replaced_under_the_same_id_or_without_ids_is_found_or_asked_for_l
         let server = MockServer::start().await;
         respond(&server, publish_key(&old)).await;
         // The same issuer serves two audiences with the same keys.
-        let second =
-            Issuer { caller: Caller::named("second").unwrap(), audience: "api://second".to_owned(), ..rule(&server) };
+        let second = Issuer {
+            caller: Caller::named("second").unwrap(),
+            audience: "api://second".to_owned(),
+            ..rule(&server)
+        };
         let bridge = bridge(vec![rule(&server), second]).await;
         let good = claims(&json!({"exp": seconds(NOW) + 90_000}));
-        let token = |key: &Signer| key.token_with(&with(json!({"alg": "EdDSA"}), &json!({"kid": id})), &good);
+        let token = |key: &Signer| {
+            key.token_with(&with(json!({"alg": "EdDSA"}), &json!({"kid": id})), &good)
+        };
         assert_eq!(ask(&bridge, &token(&old)).await.status, 200, "{id:?}");
         bridge.clock.pass(Duration::from_secs(31));
         // A wrong signature is certain after a fetch, and not before the next one is allowed.
@@ -455,9 +514,16 @@ async fn a_key_replaced_under_the_same_id_or_without_ids_is_found_or_asked_for_l
         assert_eq!(fetches(&server).await, 2, "{id:?}");
         respond(&server, publish_key(&new)).await;
         let early = ask(&bridge, &token(&new)).await;
-        assert!(early.scim_error(503, None).contains("the key of this token is not known yet"), "{id:?} {early:?}");
+        assert!(
+            early.scim_error(503, None).contains("the key of this token is not known yet"),
+            "{id:?} {early:?}"
+        );
         assert_eq!(early.header("retry-after"), "30", "{id:?}");
-        assert_eq!(ask(&bridge, &token(&old)).await.status, 200, "{id:?}: it is known until the next fetch");
+        assert_eq!(
+            ask(&bridge, &token(&old)).await.status,
+            200,
+            "{id:?}: it is known until the next fetch"
+        );
         bridge.clock.pass(Duration::from_secs(30));
         assert_eq!(ask(&bridge, &token(&new)).await.status, 200, "{id:?}");
         assert_eq!(fetches(&server).await, 3, "{id:?}");
@@ -467,7 +533,10 @@ async fn a_key_replaced_under_the_same_id_or_without_ids_is_found_or_asked_for_l
         respond(&server, ResponseTemplate::new(500)).await;
         bridge.clock.pass(Duration::from_secs(31));
         let unchecked = ask(&bridge, &token(&stranger)).await;
-        assert!(unchecked.scim_error(503, None).contains("its issuer does not answer"), "{id:?} {unchecked:?}");
+        assert!(
+            unchecked.scim_error(503, None).contains("its issuer does not answer"),
+            "{id:?} {unchecked:?}"
+        );
     }
 }
 
@@ -490,14 +559,21 @@ async fn while_an_issuer_is_down_known_keys_stay_good_for_a_day_and_others_canno
         let before = fetches(&server).await;
         assert_eq!(ask(&bridge, &key.token("d", &good)).await.status, 200, "{what}");
         let unknown = ask(&bridge, &other.token("other", &good)).await;
-        assert!(unknown.scim_error(503, None).contains("its issuer does not answer"), "{what}: {unknown:?}");
+        assert!(
+            unknown.scim_error(503, None).contains("its issuer does not answer"),
+            "{what}: {unknown:?}"
+        );
         assert_eq!(unknown.header("retry-after"), "30", "{what}");
         // Unverifiable tokens are not guesses, so the address is not throttled.
         for _ in 0..10 {
             assert_eq!(ask(&bridge, &other.token("other", &good)).await.status, 503, "{what}");
         }
         assert_eq!(fetches(&server).await, before + 1, "{what}");
-        assert_eq!(ask(&bridge, TOKEN).await.status, 200, "whoever has a token of their own is not concerned");
+        assert_eq!(
+            ask(&bridge, TOKEN).await.status,
+            200,
+            "whoever has a token of their own is not concerned"
+        );
     }
     bridge.clock.pass(Duration::from_secs(10 * 3600));
     assert_eq!(ask(&bridge, &key.token("d", &good)).await.status, 503, "after a day");

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use personio_scim::scim::USER;
 use personio_scim::scim::filter::{CompareOp, Filter, Limits, Literal, Path, Test};
 use personio_scim::scim::{
-    AttributeType, CustomAttribute, Discovery, ENTERPRISE_USER, EXTENSION_USER, ListQuery, Locations, Paging,
-    Projection, Resource, ResourceType, Resources, SearchRequest,
+    AttributeType, CustomAttribute, Discovery, ENTERPRISE_USER, EXTENSION_USER, ListQuery,
+    Locations, Paging, Projection, Resource, ResourceType, Resources, SearchRequest,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 fn user_type() -> Arc<ResourceType> {
-    let discovery = Discovery::new(&Locations::new("https://scim.example.com/scim/v2"), 1000, &[]).unwrap();
+    let discovery =
+        Discovery::new(&Locations::new("https://scim.example.com/scim/v2"), 1000, &[]).unwrap();
     discovery.compiled().unwrap().user
 }
 
@@ -70,12 +71,14 @@ fn test() -> impl Strategy<Value = Test> {
 fn filter() -> impl Strategy<Value = Filter> {
     let plain = (path(), test()).prop_map(|(path, test)| Filter::Test(Path::new(&path), test));
     let member = prop::sample::select(vec!["value", "type", "primary", "display", "$ref"]);
-    let inner = (member.clone(), test()).prop_map(|(name, test)| Filter::Test(Path::new(name), test));
+    let inner =
+        (member.clone(), test()).prop_map(|(name, test)| Filter::Test(Path::new(name), test));
     let inner = inner.prop_recursive(2, 6, 3, combined);
     let holder = prop::sample::select(vec!["emails", "groups", "name", "title"]);
     let last = prop::option::of((member, test()).prop_map(|(name, test)| (Path::new(name), test)));
-    let element = (holder, inner, last)
-        .prop_map(|(holder, inner, last)| Filter::Element(Path::new(holder), Box::new(inner), last));
+    let element = (holder, inner, last).prop_map(|(holder, inner, last)| {
+        Filter::Element(Path::new(holder), Box::new(inner), last)
+    });
     prop_oneof![3 => plain, 1 => element].prop_recursive(4, 24, 4, combined)
 }
 
@@ -91,16 +94,26 @@ fn meaningful() -> impl Strategy<Value = Filter> {
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
         "urn:ietf:params:scim:schemas:extension:personio:2.0:User:orgUnits.value",
     ]);
-    let words = || prop::sample::select(vec!["Anna", "anna", "Ü", "a", "7", "a\"b"]).prop_map(Value::from);
+    let words =
+        || prop::sample::select(vec!["Anna", "anna", "Ü", "a", "7", "a\"b"]).prop_map(Value::from);
     let any_operator = || prop::sample::select(CompareOp::ALL.to_vec());
     let equality = || prop::sample::select(vec![CompareOp::Eq, CompareOp::Ne]);
     let compare = |(path, operator, value): (&'static str, CompareOp, Value)| {
         Filter::Test(Path::new(path), Test::Compare(operator, Literal::new(value)))
     };
     let flags = prop::sample::select(vec!["active", "emails.primary"]);
-    let moments =
-        prop::sample::select(vec!["2026-01-01T01:00:00+01:00", "2025-06-30", "2025-06-30T12:00:00.4999999999Z"]);
-    let orders = prop::sample::select(vec![CompareOp::Eq, CompareOp::Ne, CompareOp::Gt, CompareOp::Ge, CompareOp::Le]);
+    let moments = prop::sample::select(vec![
+        "2026-01-01T01:00:00+01:00",
+        "2025-06-30",
+        "2025-06-30T12:00:00.4999999999Z",
+    ]);
+    let orders = prop::sample::select(vec![
+        CompareOp::Eq,
+        CompareOp::Ne,
+        CompareOp::Gt,
+        CompareOp::Ge,
+        CompareOp::Le,
+    ]);
     let leaf = prop_oneof![
         4 => (text.clone(), any_operator(), words()).prop_map(compare),
         1 => (flags, equality(), any::<bool>().prop_map(Value::from)).prop_map(compare),
@@ -109,12 +122,15 @@ fn meaningful() -> impl Strategy<Value = Filter> {
         1 => prop::sample::select(vec!["name", "emails", "meta.created"])
             .prop_map(|path| Filter::Test(Path::new(path), Test::Present)),
     ];
-    let member = (any_operator(), words())
-        .prop_map(|(operator, value)| Filter::Test(Path::new("value"), Test::Compare(operator, Literal::new(value))));
-    let primary = any::<bool>()
-        .prop_map(|value| Filter::Test(Path::new("primary"), Test::Compare(CompareOp::Eq, Literal::new(value.into()))));
+    let member = (any_operator(), words()).prop_map(|(operator, value)| {
+        Filter::Test(Path::new("value"), Test::Compare(operator, Literal::new(value)))
+    });
+    let primary = any::<bool>().prop_map(|value| {
+        Filter::Test(Path::new("primary"), Test::Compare(CompareOp::Eq, Literal::new(value.into())))
+    });
     let element = prop_oneof![member, primary].prop_recursive(2, 6, 3, combined);
-    let element = element.prop_map(|inner| Filter::Element(Path::new("emails"), Box::new(inner), None));
+    let element =
+        element.prop_map(|inner| Filter::Element(Path::new("emails"), Box::new(inner), None));
     prop_oneof![4 => leaf, 1 => element].prop_recursive(3, 12, 3, combined)
 }
 
@@ -128,11 +144,25 @@ fn combined(inner: BoxedStrategy<Filter>) -> impl Strategy<Value = Filter> {
 
 /// Generates users with some of the attributes. Not every value has the announced type.
 fn user() -> impl Strategy<Value = Value> {
-    let text =
-        || prop::option::of(prop::sample::select(vec!["Anna", "anna", "ANNA", "Ülkü", "ülkü", "", "a\"b\\c\n", "7"]));
+    let text = || {
+        prop::option::of(prop::sample::select(vec![
+            "Anna",
+            "anna",
+            "ANNA",
+            "Ülkü",
+            "ülkü",
+            "",
+            "a\"b\\c\n",
+            "7",
+        ]))
+    };
     let odd = prop_oneof![9 => Just(None), 1 => literal().prop_map(Some), 1 => Just(Some(json!([{"value": null}, 3, [], {}])))];
     let texts = (text(), text(), text(), text(), text());
-    let moment = prop::option::of(prop::sample::select(vec!["2026-01-01T00:00:00Z", "2025-06-30T12:00:00.5Z", "soon"]));
+    let moment = prop::option::of(prop::sample::select(vec![
+        "2026-01-01T00:00:00Z",
+        "2025-06-30T12:00:00.5Z",
+        "soon",
+    ]));
     let emails = prop::collection::vec((text(), any::<bool>()), 0..3);
     (0u32..40, texts, prop::option::of(any::<bool>()), moment, emails, odd).prop_map(
         |(id, (user_name, title, family, department, unit), active, moment, emails, odd)| {
@@ -143,10 +173,15 @@ fn user() -> impl Strategy<Value = Value> {
             user.insert("title".into(), odd.unwrap_or(json!(title)));
             user.insert("name".into(), json!({"familyName": family}));
             user.insert("active".into(), json!(active));
-            let emails = emails.into_iter().map(|(value, primary)| json!({"value": value, "primary": primary}));
+            let emails = emails
+                .into_iter()
+                .map(|(value, primary)| json!({"value": value, "primary": primary}));
             user.insert("emails".into(), emails.collect());
             user.insert(ENTERPRISE_USER.into(), json!({"department": department}));
-            user.insert(EXTENSION_USER.into(), json!({"orgUnits": [{"value": unit}], "secret": "not announced"}));
+            user.insert(
+                EXTENSION_USER.into(),
+                json!({"orgUnits": [{"value": unit}], "secret": "not announced"}),
+            );
             user.insert("meta".into(), json!({"created": moment, "version": "W/\"1\""}));
             user.insert("phoneNumbers".into(), json!([{"value": "not announced"}]));
             Value::Object(user)
@@ -156,7 +191,17 @@ fn user() -> impl Strategy<Value = Value> {
 
 /// Generates users whose attributes need not have the announced type.
 fn odd_user() -> impl Strategy<Value = Value> {
-    let members = ["value", "type", "primary", "familyName", "created", "department", "manager", "orgUnits", "$ref"];
+    let members = [
+        "value",
+        "type",
+        "primary",
+        "familyName",
+        "created",
+        "department",
+        "manager",
+        "orgUnits",
+        "$ref",
+    ];
     let odd = literal().prop_recursive(3, 8, 3, move |inner| {
         let member = prop::sample::select(members.to_vec()).prop_map(str::to_owned);
         prop_oneof![
@@ -180,12 +225,16 @@ fn odd_user() -> impl Strategy<Value = Value> {
         ENTERPRISE_USER,
         EXTENSION_USER,
     ];
-    prop::collection::vec(odd, names.len())
-        .prop_map(move |values| names.into_iter().map(str::to_owned).zip(values).collect::<Map<_, _>>().into())
+    prop::collection::vec(odd, names.len()).prop_map(move |values| {
+        names.into_iter().map(str::to_owned).zip(values).collect::<Map<_, _>>().into()
+    })
 }
 
 fn resources(kind: &Arc<ResourceType>, users: &[Value]) -> Resources {
-    Resources::new(kind, users.iter().map(|user| Arc::new(Resource::new(kind, user).unwrap())).collect())
+    Resources::new(
+        kind,
+        users.iter().map(|user| Arc::new(Resource::new(kind, user).unwrap())).collect(),
+    )
 }
 
 fn asked(kind: &ResourceType, request: &SearchRequest, paging: Paging) -> Option<ListQuery> {
@@ -396,7 +445,8 @@ fn of_several_values_the_primary_one_is_sorted_by_or_else_the_first() {
     ] {
         let (sort_by, sort_order) = (Some(sort_by.to_owned()), Some(order.to_owned()));
         let request = SearchRequest { sort_by, sort_order, ..SearchRequest::default() };
-        let (_, list) = listed(&asked(&kind, &request, Paging::after(0, EVERYTHING)).unwrap(), &users);
+        let (_, list) =
+            listed(&asked(&kind, &request, Paging::after(0, EVERYTHING)).unwrap(), &users);
         let ids: Vec<&str> = list.iter().map(|user| user["id"].as_str().unwrap()).collect();
         assert_eq!(ids, expected, "{order}");
     }
@@ -405,7 +455,8 @@ fn of_several_values_the_primary_one_is_sorted_by_or_else_the_first() {
 #[test]
 fn values_are_sorted_by_their_type() {
     let custom = [("level", AttributeType::Integer), ("rate", AttributeType::Decimal)];
-    let custom = custom.map(|(name, kind)| CustomAttribute { name: name.into(), kind, multi_valued: false });
+    let custom =
+        custom.map(|(name, kind)| CustomAttribute { name: name.into(), kind, multi_valued: false });
     let locations = Locations::new("https://scim.example.com/scim/v2");
     let kind = Discovery::new(&locations, 1000, &custom).unwrap().compiled().unwrap().user;
     for (way, ascending) in [
@@ -415,12 +466,16 @@ fn values_are_sorted_by_their_type() {
         (&["externalId"], json!(["A", "B", "a", "b"])),
         (&["title"], json!(["a", "B", "c", "Ü"])),
         // As text, the second value sorts first.
-        (&["meta", "lastModified"], json!(["2026-05-13T04:42:34Z", "2026-05-13T04:42:34.5Z", "2026-05-13T04:42:35Z"])),
+        (
+            &["meta", "lastModified"],
+            json!(["2026-05-13T04:42:34Z", "2026-05-13T04:42:34.5Z", "2026-05-13T04:42:35Z"]),
+        ),
     ] {
         let ascending = ascending.as_array().unwrap();
         let expected: Vec<String> = (0..ascending.len()).map(|place| place.to_string()).collect();
         let users = ascending.iter().zip(&expected).map(|(value, id)| {
-            let mut user = way.iter().rev().fold(value.clone(), |value, name| json!({*name: value}));
+            let mut user =
+                way.iter().rev().fold(value.clone(), |value, name| json!({*name: value}));
             user["id"] = id.as_str().into();
             user
         });
@@ -430,10 +485,15 @@ fn values_are_sorted_by_their_type() {
             let (sort_by, sort_order) =
                 (Some(way.join(if way[0] == "meta" { "." } else { ":" })), Some(order.to_owned()));
             let request = SearchRequest { sort_by, sort_order, ..SearchRequest::default() };
-            let (_, list) = listed(&asked(&kind, &request, Paging::after(0, EVERYTHING)).unwrap(), &users);
+            let (_, list) =
+                listed(&asked(&kind, &request, Paging::after(0, EVERYTHING)).unwrap(), &users);
             list.iter().map(|user| user["id"].as_str().unwrap().to_owned()).collect()
         };
         assert_eq!(sorted("ascending"), expected, "{way:?}");
-        assert_eq!(sorted("descending"), expected.iter().rev().cloned().collect::<Vec<_>>(), "{way:?}");
+        assert_eq!(
+            sorted("descending"),
+            expected.iter().rev().cloned().collect::<Vec<_>>(),
+            "{way:?}"
+        );
     }
 }

@@ -11,8 +11,13 @@ use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id, first_page, metric
 const HOUR: Duration = Duration::from_secs(3600);
 
 async fn settled(persons: usize) -> (Bridge, Vec<Value>) {
-    let bridge =
-        Setup { cache_ttl: SHORT, refresh_wait: HOUR, employment_recheck: HOUR, ..Setup::persons(persons) }.start();
+    let bridge = Setup {
+        cache_ttl: SHORT,
+        refresh_wait: HOUR,
+        employment_recheck: HOUR,
+        ..Setup::persons(persons)
+    }
+    .start();
     let users = bridge.everybody().await;
     bridge.simulator.reset_counts();
     (bridge, users)
@@ -70,7 +75,9 @@ async fn who_is_only_missing_from_the_list_stays() {
     let (bridge, users) = settled(60).await;
     // The listing ends after one page. The other ten persons are missing from it, but exist.
     let page = first_page(&bridge).await;
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
+    bridge
+        .simulator
+        .fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
     for _ in 0..3 {
         bridge.simulator.reset_counts();
         assert_eq!(bridge.reloaded().await, users);
@@ -117,7 +124,11 @@ async fn those_who_cannot_be_told_do_not_hide_who_is_gone() {
     for _ in 0..6 {
         left = bridge.reloaded().await;
     }
-    assert!(left.len() == 119 && left.iter().all(|user| user["id"] != gone.as_str()), "{}", left.len());
+    assert!(
+        left.len() == 119 && left.iter().all(|user| user["id"] != gone.as_str()),
+        "{}",
+        left.len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,7 +153,11 @@ async fn it_is_told_how_many_are_neither_there_nor_gone() {
         let (status, health) = bridge.health().await;
         let unconfirmed = metric(&bridge, "unconfirmed_users").await;
         let parts = &health["parts"];
-        assert_eq!((status, &parts["directory"]["unconfirmed"]), (200, &unconfirmed.into()), "{health}");
+        assert_eq!(
+            (status, &parts["directory"]["unconfirmed"]),
+            (200, &unconfirmed.into()),
+            "{health}"
+        );
         (parts["personio"]["status"].clone(), parts["directory"]["unconfirmed"].clone())
     };
     assert_eq!(told().await, ("degraded".into(), 15.into()));
@@ -164,9 +179,15 @@ async fn who_exists_and_is_not_listed_is_read_like_everybody() {
     bridge.everybody().await;
     let page = first_page(&bridge).await;
     let listed: Value = serde_json::from_str(&page).unwrap();
-    let ids: Vec<String> =
-        listed["_data"].as_array().unwrap().iter().map(|it| it["id"].to_string().replace('"', "")).collect();
-    bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
+    let ids: Vec<String> = listed["_data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["id"].to_string().replace('"', ""))
+        .collect();
+    bridge
+        .simulator
+        .fail(Fault::on(Endpoint::Persons, Action::Body(200, "application/json", page)));
     let mut unlisted = Vec::new();
     bridge.simulator.with_world(|world| {
         for person in world.persons.iter_mut().filter(|person| !ids.contains(&person.id)) {

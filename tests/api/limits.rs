@@ -21,14 +21,19 @@ async fn a_cold_load_makes_use_of_the_limit_and_hardly_ever_exceeds_it() {
     let ideal = Duration::from_secs_f64((500.0 - rate.burst) / rate.per_second);
     let bridge = setup.start();
     let asked = async |count| {
-        until("so many employments are asked for", async || bridge.simulator.requests(Endpoint::Employments) >= count)
-            .await;
+        until("so many employments are asked for", async || {
+            bridge.simulator.requests(Endpoint::Employments) >= count
+        })
+        .await;
         Instant::now()
     };
     let first = asked(1).await;
     let spent = asked(500).await - first;
     assert!(spent <= ideal.mul_f64(1.15), "{spent:?}, at best {ideal:?}");
-    assert!(spent >= ideal.mul_f64(0.9), "{spent:?}, at best {ideal:?}: the limit is not what this test thinks");
+    assert!(
+        spent >= ideal.mul_f64(0.9),
+        "{spent:?}, at best {ideal:?}: the limit is not what this test thinks"
+    );
     bridge.ready().await;
     assert_eq!(bridge.everybody().await.len(), 500);
     let throttled = bridge.simulator.throttled();
@@ -52,7 +57,9 @@ async fn without_a_limit_as_many_requests_are_in_flight_as_configured() {
 async fn a_storm_of_429_passes_and_costs_nobody_an_employment() {
     // Without advertised limits the rate stays low for long after many 429 responses, so this row
     // has fewer of them.
-    for (rate, persons, refused) in [(Some(Rate { per_second: 1e6, burst: 1e6 }), 60, 24), (None, 20, 8)] {
+    for (rate, persons, refused) in
+        [(Some(Rate { per_second: 1e6, burst: 1e6 }), 60, 24), (None, 20, 8)]
+    {
         let mut setup = Setup::persons(persons);
         setup.options.rate = rate;
         setup.tuning.retry = Retry { times: 4, first_wait: Duration::from_millis(5) };
@@ -62,9 +69,9 @@ async fn a_storm_of_429_passes_and_costs_nobody_an_employment() {
         let bridge = setup.start_with(simulator);
         until("the storm has passed", async || bridge.health().await.0 == 200).await;
         let users = bridge.everybody().await;
-        let employed = bridge
-            .simulator
-            .with_world(|world| world.persons.iter().filter(|person| !person.employments.is_empty()).count());
+        let employed = bridge.simulator.with_world(|world| {
+            world.persons.iter().filter(|person| !person.employments.is_empty()).count()
+        });
         assert_eq!(users.iter().filter(|user| user[PERSONIO].is_object()).count(), employed);
         assert_eq!(
             (bridge.simulator.requests(Endpoint::Employments), bridge.simulator.throttled()),

@@ -53,7 +53,8 @@ async fn what_is_no_number_or_is_there_twice_is_refused() {
         ("?sortBy=id&SortBy=id", "sortBy is given more than once"),
     ] {
         for path in ["/scim/v2/Users", "/Groups"] {
-            let said = bridge.get(&format!("{path}{query}")).await.scim_error(400, Some("invalidValue"));
+            let said =
+                bridge.get(&format!("{path}{query}")).await.scim_error(400, Some("invalidValue"));
             assert!(said.contains(detail), "{query}: {said}");
         }
     }
@@ -80,7 +81,11 @@ async fn parameters_in_capitals_do_what_they_do_in_small_letters() {
             .map(|(name, value)| format!("{}={value}", name.to_uppercase()))
             .collect();
         let answered = bridge.get(&format!("/Users?COUNT=5&{}", shouted.join("&"))).await.json();
-        assert_eq!(answered, bridge.get(&format!("/Users?count=5&{query}")).await.json(), "{query}");
+        assert_eq!(
+            answered,
+            bridge.get(&format!("/Users?count=5&{query}")).await.json(),
+            "{query}"
+        );
         assert_ne!(answered, plain, "{query}");
     }
 }
@@ -115,12 +120,14 @@ async fn parameters_that_mean_nothing_are_ignored_and_names_have_no_case() {
 async fn pages_of_every_size_give_everybody_once_in_one_order() {
     let bridge = Setup::persons(120).start();
     let users = bridge.everybody().await;
-    let created: Vec<_> = users.iter().map(|user| user["meta"]["created"].as_str().unwrap()).collect();
+    let created: Vec<_> =
+        users.iter().map(|user| user["meta"]["created"].as_str().unwrap()).collect();
     assert!(created.is_sorted(), "by creation");
     for size in [1, 7, 50, 100, 120, 200] {
         let mut walked: Vec<Value> = Vec::new();
         loop {
-            let page = bridge.users(&format!("?startIndex={}&count={size}", walked.len() + 1)).await;
+            let page =
+                bridge.users(&format!("?startIndex={}&count={size}", walked.len() + 1)).await;
             let rows = page["Resources"].as_array().unwrap();
             assert_eq!(rows.len(), (120 - walked.len()).min(size), "no short pages");
             if rows.is_empty() {
@@ -146,14 +153,19 @@ async fn the_order_survives_a_refresh_whatever_the_order_upstream() {
         let persons: Vec<Value> = ids.iter().map(|id| person(id)).collect();
         ResponseTemplate::new(200).set_body_json(json!({"_data": persons, "_meta": {"links": {}}}))
     };
-    let orders = [page(&["7", "100", "9", "40", "10"]), page(&["10", "40", "9", "100", "7"]), page(&expected)];
+    let orders = [
+        page(&["7", "100", "9", "40", "10"]),
+        page(&["10", "40", "9", "100", "7"]),
+        page(&expected),
+    ];
     let loads = Arc::new(AtomicUsize::new(0));
     let asked = Arc::clone(&loads);
 
     // The simulator always lists in the same order, so this test uses a mock upstream.
     let upstream = MockServer::start().await;
     let token = json!({"access_token": "papi-x", "token_type": "Bearer", "expires_in": 86_400});
-    let nothing = ResponseTemplate::new(200).set_body_json(json!({"_data": [], "_meta": {"links": {}}}));
+    let nothing =
+        ResponseTemplate::new(200).set_body_json(json!({"_data": [], "_meta": {"links": {}}}));
     Mock::given(path("/v2/auth/token"))
         .respond_with(ResponseTemplate::new(200).set_body_json(token))
         .mount(&upstream)
@@ -195,7 +207,10 @@ async fn a_page_is_never_larger_than_the_cap() {
 async fn every_user_has_what_clients_read_without_asking() {
     let bridge = Setup::persons(300).start();
     for user in bridge.everybody().await {
-        assert!(user["name"].is_object() && user["active"].is_boolean() && user["userName"].is_string(), "{user}");
+        assert!(
+            user["name"].is_object() && user["active"].is_boolean() && user["userName"].is_string(),
+            "{user}"
+        );
     }
 }
 
@@ -216,7 +231,9 @@ async fn groups_are_an_empty_list() {
 async fn head_answers_as_get_without_a_body() {
     let bridge = Setup::persons(3).start();
     bridge.everybody().await;
-    for (path, status) in [("/scim/v2/Users", 200), ("/Users/1", 404), ("/Schemas", 200), ("/health/live", 200)] {
+    for (path, status) in
+        [("/scim/v2/Users", 200), ("/Users/1", 404), ("/Schemas", 200), ("/health/live", 200)]
+    {
         let get = bridge.get(path).await;
         let head = answer(bridge.request(Method::HEAD, path)).await;
         assert_eq!((head.status.as_u16(), head.text.as_str()), (status, ""), "{path}");
@@ -230,7 +247,13 @@ async fn head_answers_as_get_without_a_body() {
 async fn slashes_at_the_end_and_any_accept_are_fine() {
     let bridge = Setup::persons(3).start();
     let id = bridge.everybody().await[0]["id"].as_str().unwrap().to_owned();
-    for path in ["/Users/", "/scim/v2/Users/?count=1", &format!("/scim/v2/Users/{id}/"), "/Groups/", "/Schemas/"] {
+    for path in [
+        "/Users/",
+        "/scim/v2/Users/?count=1",
+        &format!("/scim/v2/Users/{id}/"),
+        "/Groups/",
+        "/Schemas/",
+    ] {
         for accept in ["application/scim+json", "application/json", "*/*", "text/html", ""] {
             let answer = answer(bridge.request(Method::GET, path).header("accept", accept)).await;
             assert_eq!(answer.status, 200, "{path} {accept}");

@@ -34,36 +34,50 @@ async fn the_help_of_every_command_has_an_example() {
         let args: Vec<&str> = way.iter().map(String::as_str).chain(["--help"]).collect();
         let help = run(&args, &[]).await;
         assert_eq!((help.status.code(), help.err.as_str()), (Some(0), ""), "{way:?}");
-        let (_, example) = help.out.split_once("\nExample").unwrap_or_else(|| panic!("{way:?}: {}", help.out));
+        let (_, example) =
+            help.out.split_once("\nExample").unwrap_or_else(|| panic!("{way:?}: {}", help.out));
         let called = format!("personio-scim {}", way.join(" "));
-        assert!(example.contains(called.trim_end()), "the example of {way:?} does not show it: {example}");
+        assert!(
+            example.contains(called.trim_end()),
+            "the example of {way:?} does not show it: {example}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_is_named_where_one_is_missing_and_told() {
     let complaint = run(&[], &[]).await.err;
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/commands.md")).unwrap();
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/commands.md")).unwrap();
     for command in Args::command().get_subcommands() {
         let name = command.get_name();
         assert!(complaint.contains(name), "{name}: {complaint}");
-        assert!(page.contains(&format!("\n| `personio-scim {name}")), "docs/commands.md has no row for {name}");
+        assert!(
+            page.contains(&format!("\n| `personio-scim {name}")),
+            "docs/commands.md has no row for {name}"
+        );
     }
 }
 
 #[test]
 fn every_setting_and_every_flag_is_told() {
-    let page = |page: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+    let page = |page: &str| {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap()
+    };
     let settings = page("docs/settings.md");
     let pages = ["README.md", "docs/commands.md"].map(page).concat() + &settings;
     let args = Args::command();
     let mut known = 0;
     for arg in args.get_subcommands().flat_map(clap::Command::get_arguments) {
         let variable = arg.get_env().map(|name| format!("`{}`", name.to_str().unwrap()));
-        let flag = arg.get_long().filter(|flag| !["help", "version"].contains(flag)).map(|flag| format!("--{flag}"));
+        let flag = arg
+            .get_long()
+            .filter(|flag| !["help", "version"].contains(flag))
+            .map(|flag| format!("--{flag}"));
         for name in [variable, flag].into_iter().flatten() {
             // A flag may be shown with a value.
-            let is_named = [" ", "`", ",", "\n"].iter().any(|end| pages.contains(&format!("{name}{end}")));
+            let is_named =
+                [" ", "`", ",", "\n"].iter().any(|end| pages.contains(&format!("{name}{end}")));
             assert!(settings.contains(&name) || (is_named && !name.starts_with('`')), "{name}");
             known += 1;
         }
@@ -82,7 +96,8 @@ async fn completions_and_manual_pages_know_every_command() {
     for command in Args::command().get_subcommands() {
         let name = command.get_name();
         assert!(man.out.contains(&format!("personio\\-scim\\-{name}(1)")), "{name}: {}", man.out);
-        let page = std::fs::read_to_string(folder.path().join(format!("personio-scim-{name}.1"))).unwrap();
+        let page =
+            std::fs::read_to_string(folder.path().join(format!("personio-scim-{name}.1"))).unwrap();
         assert!(page.contains(".TH"), "{name}");
     }
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
@@ -116,7 +131,8 @@ async fn a_new_token_comes_with_its_hash_and_is_never_the_same() {
     assert_eq!(get(&format!("{base_url}/Schemas"), token).await.status.as_u16(), 200);
     assert_eq!(lines.lines().nth(1).unwrap(), format!("token_sha256 = \"{}\"", hash(token)));
 
-    let json: Value = serde_json::from_str(&run(&["token", "new", "--json"], &[]).await.out).unwrap();
+    let json: Value =
+        serde_json::from_str(&run(&["token", "new", "--json"], &[]).await.out).unwrap();
     assert_ne!(json["token"], token);
     assert_eq!(json["token_sha256"], hash(json["token"].as_str().unwrap()));
 }
@@ -126,7 +142,12 @@ fn a_token_on_standard_input_is_hashed_without_the_end_of_its_line() {
     let hashed = |args: &[&str], input: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
         let command = command.args(["token", "hash"]).args(args).env_clear();
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let ended = child.wait_with_output().unwrap();
         let [out, err] = [ended.stdout, ended.stderr].map(|text| String::from_utf8(text).unwrap());

@@ -5,9 +5,12 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use personio_scim::mapping::Custom;
 use personio_scim::scim::{
-    AttributeType, CustomAttribute as Served, ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO,
+    AttributeType, CustomAttribute as Served, ENTERPRISE_USER as ENTERPRISE,
+    EXTENSION_USER as PERSONIO,
 };
-use personio_scim::simulator::{CustomAttribute, Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, World};
+use personio_scim::simulator::{
+    CustomAttribute, Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, World,
+};
 use serde_json::{Value, json};
 
 use crate::harness::{SHORT, Setup, TOKEN, TestClock, by_id};
@@ -19,7 +22,12 @@ fn person(id: &str, custom_attributes: Vec<CustomAttribute>) -> Person {
 }
 
 fn attribute(id: &str, value: Value) -> CustomAttribute {
-    CustomAttribute { id: id.to_owned(), kind: "STRING".to_owned(), value, ..CustomAttribute::default() }
+    CustomAttribute {
+        id: id.to_owned(),
+        kind: "STRING".to_owned(),
+        value,
+        ..CustomAttribute::default()
+    }
 }
 
 fn starting(status: &str, start: Option<&str>) -> World {
@@ -29,7 +37,10 @@ fn starting(status: &str, start: Option<&str>) -> World {
         employment_start_date: start.map(|day| day.parse().unwrap()),
         ..Employment::default()
     };
-    World { persons: vec![Person { employments: vec![employment], ..person("1", Vec::new()) }], ..World::empty() }
+    World {
+        persons: vec![Person { employments: vec![employment], ..person("1", Vec::new()) }],
+        ..World::empty()
+    }
 }
 
 fn of(persons: Vec<Person>) -> World {
@@ -77,14 +88,18 @@ async fn somebody_who_starts_soon_is_active_from_midnight_in_the_companys_time_z
             setup.policy.time_zone = TimeZone::get(zone).unwrap();
         }
         let users = setup.start().everybody().await;
-        assert_eq!(users[0]["active"], active, "{zone:?}, {days:?} days, {status}, {start:?} at {now}");
+        assert_eq!(
+            users[0]["active"], active,
+            "{zone:?}, {days:?} days, {status}, {start:?} at {now}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_day_comes_while_the_server_runs_and_moves_last_modified() {
     let clock = TestClock::at("2026-12-06T22:59:30Z");
-    let mut setup = Setup { clock, cache_ttl: SHORT, ..Setup::of(starting("ONBOARDING", Some("2026-12-10"))) };
+    let mut setup =
+        Setup { clock, cache_ttl: SHORT, ..Setup::of(starting("ONBOARDING", Some("2026-12-10"))) };
     setup.policy.active_before_start_days = Some(3);
     let bridge = setup.start();
     let before = bridge.everybody().await[0].clone();
@@ -101,7 +116,8 @@ async fn the_team_is_the_division_only_if_the_company_says_so() {
     let unit = |kind, name: &str| OrgUnit { id: "7".to_owned(), name: name.to_owned(), kind };
     let mut world = starting("ACTIVE", None);
     world.persons[0].employments[0].org_units = vec![(OrgUnitKind::Team, "7".to_owned())];
-    world.org_units = vec![unit(OrgUnitKind::Department, "Research"), unit(OrgUnitKind::Team, "Rockets")];
+    world.org_units =
+        vec![unit(OrgUnitKind::Department, "Research"), unit(OrgUnitKind::Team, "Rockets")];
     world.legal_entities = vec![Named { id: "7".to_owned(), name: "Beispiel GmbH".to_owned() }];
     for (team_is_division, division) in [(false, None), (true, Some(&json!("Rockets")))] {
         let mut setup = Setup::of(world.clone());
@@ -131,15 +147,17 @@ async fn the_employee_number_comes_from_the_attribute_that_the_company_names() {
                 global_id: global_id.map(str::to_owned),
                 ..attribute(own_id, value.clone())
             });
-            let others = [attribute("dynamic_776", json!("X-1")), attribute("dynamic_7777", json!("X-2"))];
+            let others =
+                [attribute("dynamic_776", json!("X-1")), attribute("dynamic_7777", json!("X-2"))];
             person(&(index + 1).to_string(), named.chain(others).collect())
         });
         let mut setup = Setup::of(of(persons.collect()));
         setup.policy.employee_number = Some("dynamic_777".to_owned());
         let users = setup.start().everybody().await;
         for (index, (value, expected)) in rows.iter().enumerate() {
-            let number =
-                by_id(&users, &(index + 1).to_string()).get(ENTERPRISE).and_then(|own| own.get("employeeNumber"));
+            let number = by_id(&users, &(index + 1).to_string())
+                .get(ENTERPRISE)
+                .and_then(|own| own.get("employeeNumber"));
             assert_eq!(number.and_then(Value::as_str), *expected, "{value:?}");
         }
     }
@@ -157,7 +175,10 @@ async fn people_without_an_address_are_left_out_and_counted_if_the_company_says_
         let (status, health) = bridge.health().await;
         let directory = &health["parts"]["directory"];
         assert_eq!(status, 200);
-        assert_eq!((&directory["users"], &directory["leftOutWithoutEmail"]), (&json!(users), &json!(left_out)));
+        assert_eq!(
+            (&directory["users"], &directory["leftOutWithoutEmail"]),
+            (&json!(users), &json!(left_out))
+        );
         let answer = bridge.get("/scim/v2/Users/2").await;
         assert_eq!(answer.status.as_u16(), if require_email { 404 } else { 200 });
         assert_eq!(bridge.simulator.requests(Endpoint::Person), 0);
@@ -206,13 +227,18 @@ async fn custom_attributes_are_served_with_their_type_and_others_not_at_all() {
         let own = if index % 2 == 0 { by_id } else { format!("dynamic_9{index}") };
         CustomAttribute { global_id: Some(by_global_id), ..attribute(&own, row.2.clone()) }
     });
-    let others = [attribute("dynamic_not_named", json!("never")), attribute("Dynamic_0", json!("never"))];
-    let mut setup = Setup::of(of(vec![person("1", attributes.chain(others).collect()), person("2", Vec::new())]));
+    let others =
+        [attribute("dynamic_not_named", json!("never")), attribute("Dynamic_0", json!("never"))];
+    let mut setup = Setup::of(of(vec![
+        person("1", attributes.chain(others).collect()),
+        person("2", Vec::new()),
+    ]));
     setup.policy.custom = rows
         .iter()
         .enumerate()
         .map(|(index, (kind, multi_valued, ..))| {
-            let id = if index % 2 == 0 { format!("dynamic_{index}") } else { format!("level_{index}") };
+            let id =
+                if index % 2 == 0 { format!("dynamic_{index}") } else { format!("level_{index}") };
             serve(&id, &format!("own{index}"), *kind, *multi_valued)
         })
         .collect();
@@ -232,15 +258,23 @@ async fn custom_attributes_are_served_with_their_type_and_others_not_at_all() {
     assert!(all["Resources"].as_array().unwrap().contains(&schema), "alone as in the list");
     for (index, (kind, multi_valued, ..)) in rows.iter().enumerate() {
         let name = format!("own{index}");
-        let described: Vec<&Value> =
-            schema["attributes"].as_array().unwrap().iter().filter(|own| own["name"] == name.as_str()).collect();
-        let [described] = described.as_slice() else { panic!("{name} is described {} times", described.len()) };
+        let described: Vec<&Value> = schema["attributes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|own| own["name"] == name.as_str())
+            .collect();
+        let [described] = described.as_slice() else {
+            panic!("{name} is described {} times", described.len())
+        };
         let word = match kind {
             Text => "string",
             Boolean => "boolean",
             Decimal => "decimal",
             Integer => "integer",
-            AttributeType::DateTime | AttributeType::Reference | AttributeType::Complex => panic!("no choice"),
+            AttributeType::DateTime | AttributeType::Reference | AttributeType::Complex => {
+                panic!("no choice")
+            }
         };
         assert!(described["description"].as_str().is_some_and(|text| !text.is_empty()));
         for (characteristic, expected) in [
@@ -279,12 +313,17 @@ multi_valued = true
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mapping_file_is_obeyed_and_what_turns_out_personal_is_warned_of_once() {
-    let born =
-        |label: &str| CustomAttribute { label: Some(label.to_owned()), ..attribute("dynamic_9", json!("1970-01-01")) };
-    let level =
-        |value: Value| CustomAttribute { global_id: Some("level".to_owned()), ..attribute("dynamic_10", value) };
+    let born = |label: &str| CustomAttribute {
+        label: Some(label.to_owned()),
+        ..attribute("dynamic_9", json!("1970-01-01"))
+    };
+    let level = |value: Value| CustomAttribute {
+        global_id: Some("level".to_owned()),
+        ..attribute("dynamic_10", value)
+    };
     let mut world = starting("ONBOARDING", Some("2090-01-01"));
-    world.org_units = vec![OrgUnit { id: "7".to_owned(), name: "Rockets".to_owned(), kind: OrgUnitKind::Team }];
+    world.org_units =
+        vec![OrgUnit { id: "7".to_owned(), name: "Rockets".to_owned(), kind: OrgUnitKind::Team }];
     world.persons[0].employments[0].org_units = vec![(OrgUnitKind::Team, "7".to_owned())];
     world.persons[0].custom_attributes = vec![
         born("Geburtsdatum"),
@@ -295,7 +334,10 @@ async fn a_mapping_file_is_obeyed_and_what_turns_out_personal_is_warned_of_once(
     world.persons.push(person("2", vec![born("Geburtsdatum"), level(json!("high"))]));
     world.persons.push(person("3", vec![born("Date of birth"), level(json!("low"))]));
     // One person has the address of the first one, and one has no address.
-    world.persons.push(Person { email: Some("P1@example.com".to_owned()), ..person("4", vec![born("Geburtstag")]) });
+    world.persons.push(Person {
+        email: Some("P1@example.com".to_owned()),
+        ..person("4", vec![born("Geburtstag")])
+    });
     world.persons.push(Person { email: None, ..person("5", Vec::new()) });
 
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -320,7 +362,10 @@ async fn a_mapping_file_is_obeyed_and_what_turns_out_personal_is_warned_of_once(
     let first = by_id(users, "1");
     assert_eq!(first["active"], true);
     assert_eq!(first[ENTERPRISE], json!({"employeeNumber": "P-1", "division": "Rockets"}));
-    assert_eq!((&first[PERSONIO]["level"], &first[PERSONIO]["skills"]), (&json!(3), &json!(["Go", "Rust"])));
+    assert_eq!(
+        (&first[PERSONIO]["level"], &first[PERSONIO]["skills"]),
+        (&json!(3), &json!(["Go", "Rust"]))
+    );
     assert_eq!(by_id(users, "4")["userName"], "personio-4");
     assert!(!page.to_string().contains("1970"), "{page}");
     assert!(!page.to_string().contains("secret"), "{page}");
@@ -333,8 +378,15 @@ async fn a_mapping_file_is_obeyed_and_what_turns_out_personal_is_warned_of_once(
     }
     let warnings: Vec<Value> = program.log_at("WARN");
     let about = |id: &str| warnings.iter().filter(|event| event["custom_attribute"] == id).count();
-    assert_eq!((about("dynamic_9"), about("level"), about("dynamic_11")), (1, 1, 0), "{warnings:#?}");
-    assert!(warnings.iter().any(|event| event["shared"] == 1), "a shared address is told: {warnings:#?}");
+    assert_eq!(
+        (about("dynamic_9"), about("level"), about("dynamic_11")),
+        (1, 1, 0),
+        "{warnings:#?}"
+    );
+    assert!(
+        warnings.iter().any(|event| event["shared"] == 1),
+        "a shared address is told: {warnings:#?}"
+    );
     let log = Value::from(program.log()).to_string();
     for private in ["example.com", "1970", "Geburt", "birth", "Rust", "high"] {
         assert!(!log.contains(private), "{private} is in the log: {log}");

@@ -38,8 +38,11 @@ fn row(method: Method, path: &str, status: u16) -> Row {
 }
 
 async fn send(bridge: &Bridge, row: &Row, accept: Option<&str>) -> Answer {
-    let mut request = bridge.http.request(row.method.clone(), format!("{}{}", bridge.origin, row.path));
-    request = request.header("Authorization", &row.authorization).header("Content-Type", row.content_type);
+    let mut request =
+        bridge.http.request(row.method.clone(), format!("{}{}", bridge.origin, row.path));
+    request = request
+        .header("Authorization", &row.authorization)
+        .header("Content-Type", row.content_type);
     if let Some(accept) = accept {
         request = request.header("Accept", accept);
     }
@@ -95,13 +98,17 @@ async fn every_answer_has_the_media_type_that_the_client_prefers() {
         row(get.clone(), "/scim/v2/nothing", 404),
         row(get.clone(), "/nothing", 404),
         row(Method::DELETE, &format!("/scim/v2/Users/{id}"), 405),
-        Row { body: vec![b' '; 1024 * 1024 + 1], ..row(post.clone(), "/scim/v2/Users/.search", 413) },
+        Row {
+            body: vec![b' '; 1024 * 1024 + 1],
+            ..row(post.clone(), "/scim/v2/Users/.search", 413)
+        },
         Row { content_type: "text/plain", ..row(post, "/scim/v2/Users/.search", 415) },
         row(get.clone(), "/scim/v2/Me", 501),
     ];
     check(&bridge, &rows).await;
     for _ in 0..5 {
-        send(&bridge, &Row { authorization: wrong(), ..row(get.clone(), "/Users", 401) }, None).await;
+        send(&bridge, &Row { authorization: wrong(), ..row(get.clone(), "/Users", 401) }, None)
+            .await;
     }
     check(&bridge, &[Row { authorization: wrong(), ..row(get, "/Users", 429) }]).await;
 }
@@ -112,7 +119,11 @@ async fn an_answer_of_503_has_the_media_type_that_the_client_prefers() {
     let simulator = setup.simulator();
     simulator.fail(Fault::everywhere(Action::Hang));
     let bridge = setup.start_with(simulator);
-    check(&bridge, &[row(Method::GET, "/scim/v2/Users", 503), row(Method::GET, "/scim/v2/Users/1", 503)]).await;
+    check(
+        &bridge,
+        &[row(Method::GET, "/scim/v2/Users", 503), row(Method::GET, "/scim/v2/Users/1", 503)],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,9 +142,13 @@ async fn entity_tags_and_content_codings_are_those_of_both_media_types() {
     }
     // The response cache holds the bytes for both media types.
     for (accept, media_type) in [("application/scim+json", SCIM_JSON), ("application/json", JSON)] {
-        let request = bridge.request(Method::GET, "/scim/v2/Users?count=50").header("Accept", accept);
+        let request =
+            bridge.request(Method::GET, "/scim/v2/Users?count=50").header("Accept", accept);
         let coded = answer(request.header("Accept-Encoding", "br")).await;
-        assert_eq!((coded.header("content-type"), coded.header("content-encoding")), (media_type, "br"));
+        assert_eq!(
+            (coded.header("content-type"), coded.header("content-encoding")),
+            (media_type, "br")
+        );
     }
 }
 
@@ -149,7 +164,11 @@ async fn what_is_not_scim_has_one_media_type() {
     ] {
         for accept in ["application/scim+json", "application/json"] {
             let answer = answer(bridge.request(Method::GET, path).header("Accept", accept)).await;
-            assert_eq!((answer.header("content-type"), answer.header("vary")), (media_type, vary), "{path} {accept}");
+            assert_eq!(
+                (answer.header("content-type"), answer.header("vary")),
+                (media_type, vary),
+                "{path} {accept}"
+            );
         }
     }
 }

@@ -15,7 +15,8 @@ const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 /// Parses the samples by name and labels, and asserts the format of every line.
 fn samples(text: &str) -> BTreeMap<String, f64> {
     let lines = text.strip_suffix("# EOF\n").unwrap_or_else(|| panic!("no end: {text}"));
-    let (mut family, mut described, mut samples) = (String::new(), BTreeSet::new(), BTreeMap::new());
+    let (mut family, mut described, mut samples) =
+        (String::new(), BTreeSet::new(), BTreeMap::new());
     for line in lines.lines() {
         if let Some(rest) = line.strip_prefix("# ") {
             let words: Vec<&str> = rest.splitn(3, ' ').collect();
@@ -26,7 +27,10 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
             let (name, value) = line.rsplit_once(' ').unwrap();
             assert!(name.starts_with(&family), "{line} is not of {family}");
             assert!(described.contains(&("TYPE".to_owned(), family.clone())), "{line} has no type");
-            assert!(samples.insert(name.to_owned(), value.parse().unwrap()).is_none(), "twice: {line}");
+            assert!(
+                samples.insert(name.to_owned(), value.parse().unwrap()).is_none(),
+                "twice: {line}"
+            );
         }
     }
     samples
@@ -36,13 +40,17 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 async fn scrape(bridge: &Bridge) -> BTreeMap<String, f64> {
     let answer = answer(bridge.http.get(format!("{}/metrics", bridge.origin))).await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(
+        answer.header("content-type"),
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
     samples(&answer.text)
 }
 
 /// Returns the names of the samples that exist from the start, independent of requests and loads.
 fn plain(samples: &BTreeMap<String, f64>) -> BTreeSet<&str> {
-    let busy = ["http_", "upstream_", "load_seconds_", "last_load_"].map(|name| format!("personio_scim_{name}"));
+    let busy = ["http_", "upstream_", "load_seconds_", "last_load_"]
+        .map(|name| format!("personio_scim_{name}"));
     let names = samples.keys().map(String::as_str);
     names.filter(|name| !busy.iter().any(|busy| name.starts_with(busy))).collect()
 }
@@ -134,7 +142,8 @@ async fn webhooks_are_counted() {
     }
     let now = scrape(&bridge).await;
     assert_eq!((now[ALWAYS[6]], now[ALWAYS[7]]), (2.0, 3.0));
-    until("the load that followed is counted", async || scrape(&bridge).await[ALWAYS[3]] >= 2.0).await;
+    until("the load that followed is counted", async || scrape(&bridge).await[ALWAYS[3]] >= 2.0)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,12 +175,18 @@ async fn requests_are_counted_by_route_status_and_client() {
     let samples = samples(&text);
     let count = |route: &str, status: u16, client: &str| {
         let labels = format!("{{route=\"{route}\",status=\"{status}\",client=\"{client}\"}}");
-        samples.get(&format!("personio_scim_http_requests_total{labels}")).copied().unwrap_or_default()
+        samples
+            .get(&format!("personio_scim_http_requests_total{labels}"))
+            .copied()
+            .unwrap_or_default()
     };
     assert_eq!(count("/scim/v2/Users", 200, "client"), 2.0);
     assert_eq!(count("/scim/v2/Users", 400, "client"), 1.0);
     assert_eq!(count("/scim/v2/Users", 401, "none"), 1.0);
-    assert_eq!((count("/scim/v2/Users/{id}", 200, "client"), count("/scim/v2/Users/{id}", 404, "client")), (1.0, 1.0));
+    assert_eq!(
+        (count("/scim/v2/Users/{id}", 200, "client"), count("/scim/v2/Users/{id}", 404, "client")),
+        (1.0, 1.0)
+    );
     let times = "personio_scim_http_request_seconds_count{route=\"/scim/v2/Users/{id}\"}";
     assert_eq!(samples[times], 2.0);
     for secret in ["example.com", "nobody", "Nothing", "SOMEBODY", "filter"] {
@@ -190,14 +205,24 @@ async fn what_personio_is_asked_is_counted_and_what_a_load_costs() {
     let samples = scrape(&bridge).await;
     let upstream = |route: &str, status: &str| {
         let labels = format!("{{endpoint=\"{route}\",status=\"{status}\"}}");
-        samples.get(&format!("personio_scim_upstream_requests_total{labels}")).copied().unwrap_or_default()
+        samples
+            .get(&format!("personio_scim_upstream_requests_total{labels}"))
+            .copied()
+            .unwrap_or_default()
     };
     assert_eq!((upstream("/v2/persons", "200"), upstream("/v2/persons", "503")), (2.0, 1.0));
     assert_eq!(upstream("/v2/persons/{id}/employments", "200"), 60.0);
-    assert_eq!((upstream("/v2/auth/token", "200"), upstream("/v2/workplaces", "no answer")), (1.0, 1.0));
+    assert_eq!(
+        (upstream("/v2/auth/token", "200"), upstream("/v2/workplaces", "no answer")),
+        (1.0, 1.0)
+    );
     let retries = "personio_scim_upstream_retries_total{endpoint=\"/v2/persons\"}";
     assert_eq!(samples[retries], 1.0);
-    let all: f64 = samples.iter().filter(|(name, _)| name.contains("upstream_requests_total")).map(|(_, n)| n).sum();
+    let all: f64 = samples
+        .iter()
+        .filter(|(name, _)| name.contains("upstream_requests_total"))
+        .map(|(_, n)| n)
+        .sum();
     assert_eq!(samples["personio_scim_upstream_wait_seconds_count"], all);
     assert_eq!(samples["personio_scim_load_seconds_count"], 1.0);
     let now = bridge.clock.now().as_second() as f64;
@@ -213,7 +238,9 @@ async fn what_was_there_and_what_had_to_be_fetched_is_counted() {
     let hits = async |cache: &str| {
         let samples = scrape(&bridge).await;
         let of = |outcome: &str| {
-            samples[&format!("personio_scim_cache_requests_total{{cache=\"{cache}\",outcome=\"{outcome}\"}}")]
+            samples[&format!(
+                "personio_scim_cache_requests_total{{cache=\"{cache}\",outcome=\"{outcome}\"}}"
+            )]
         };
         (of("hit"), of("miss"))
     };
@@ -235,7 +262,9 @@ async fn what_was_there_and_what_had_to_be_fetched_is_counted() {
     }
     let samples = scrape(&bridge).await;
     let single = |outcome: &str| {
-        samples[&format!("personio_scim_cache_requests_total{{cache=\"single\",outcome=\"{outcome}\"}}")]
+        samples[&format!(
+            "personio_scim_cache_requests_total{{cache=\"single\",outcome=\"{outcome}\"}}"
+        )]
     };
     assert_eq!((single("hit"), single("miss")), (1.0, 1.0));
 }
@@ -259,8 +288,12 @@ async fn every_metric_is_told_and_no_other() {
             _ => name.to_owned(),
         })
         .collect();
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
-    let told: BTreeSet<String> =
-        page.split('`').filter(|word| word.starts_with("personio_scim_")).map(str::to_owned).collect();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"))
+        .unwrap();
+    let told: BTreeSet<String> = page
+        .split('`')
+        .filter(|word| word.starts_with("personio_scim_"))
+        .map(str::to_owned)
+        .collect();
     assert_eq!(told, names);
 }

@@ -60,7 +60,8 @@ fn employment(id: &str, status: &str, start: Date, end: Option<Date>) -> Employm
 
 /// Returns a person with this last working day and the status ACTIVE.
 fn leaver(id: &str, email: &str, last: Date) -> Person {
-    let mut person = person(id, email, vec![employment(&format!("e{id}"), "ACTIVE", date(2020, 1, 1), None)]);
+    let mut person =
+        person(id, email, vec![employment(&format!("e{id}"), "ACTIVE", date(2020, 1, 1), None)]);
     person.employments[0].termination = Some(Termination {
         termination_date: Some(date(2026, 11, 30)),
         last_working_day: Some(last),
@@ -76,7 +77,9 @@ async fn one(bridge: &Bridge, id: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn at_midnight_of_the_company_somebody_becomes_active_without_a_request() {
     // 24 November is the fourteenth day before the start.
-    for (zone, now) in [("Europe/Berlin", "2026-11-23T22:59:58Z"), ("America/New_York", "2026-11-24T04:59:58Z")] {
+    for (zone, now) in
+        [("Europe/Berlin", "2026-11-23T22:59:58Z"), ("America/New_York", "2026-11-24T04:59:58Z")]
+    {
         let bridge = setup(zone, now).start();
         let (before, other) = (one(&bridge, "1").await, one(&bridge, "2").await);
         assert_eq!(before["active"], false);
@@ -105,7 +108,11 @@ async fn midnight_makes_data_no_younger() {
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
     bridge.clock.pass(Duration::from_secs(2 * 3600));
     tokio::time::sleep(2 * SHORT).await;
-    assert_eq!(one(&bridge, "1").await["active"], true, "midnight comes while Personio is down, too");
+    assert_eq!(
+        one(&bridge, "1").await["active"],
+        true,
+        "midnight comes while Personio is down, too"
+    );
     bridge.clock.pass(Duration::from_secs(1));
     bridge.get("/Users").await.scim_error(503, None);
 }
@@ -121,14 +128,17 @@ async fn a_walk_goes_on_in_the_day_in_which_it_began() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_set_back_and_forth_leaves_dates_of_change_in_order() {
-    let bridge = Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T23:30:00Z") }.start();
+    let bridge =
+        Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T23:30:00Z") }.start();
     let first = one(&bridge, "1").await;
     assert_eq!(first["active"], true);
     bridge.clock.set("2026-11-23T10:00:00Z");
     tokio::time::sleep(2 * SHORT).await;
     let second = one(&bridge, "1").await;
     assert_eq!(second["active"], false, "a load goes by the day that the clock says");
-    let moment = |user: &Value| user["meta"]["lastModified"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let moment = |user: &Value| {
+        user["meta"]["lastModified"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap()
+    };
     assert!(moment(&second) > moment(&first), "{second}");
     bridge.clock.set("2026-11-24T10:00:00Z");
     let third = one(&bridge, "1").await;
@@ -174,7 +184,11 @@ async fn midnight_comes_for_what_is_served_while_a_change_is_held_back() {
     assert_eq!(one(&bridge, "1").await["active"], true, "by the date that is served");
     assert_eq!(bridge.users("?filter=active+eq+true&count=0").await["totalResults"], 52);
     let held = bridge.directory().held_back().expect("it is still held back");
-    assert_eq!(held.losses.number(Kind::Deactivated), 21, "the newcomer too, who has become active meanwhile");
+    assert_eq!(
+        held.losses.number(Kind::Deactivated),
+        21,
+        "the newcomer too, who has become active meanwhile"
+    );
     bridge.approve().await;
     assert_eq!(one(&bridge, "1").await["active"], false, "by the date that was held back");
     assert_eq!(bridge.users("?filter=active+eq+true&count=0").await["totalResults"], 31);
@@ -191,15 +205,24 @@ async fn what_was_held_back_over_midnight_is_published_as_of_today() {
     let shown = bridge.directory().held_back().unwrap().id;
     bridge.clock.pass(Duration::from_secs(26 * 3600));
     let approval = bridge.directory().approve(&shown.to_string()).await;
-    assert!(matches!(approval, Approval::Another(_)), "another day makes it another change: {approval:?}");
+    assert!(
+        matches!(approval, Approval::Another(_)),
+        "another day makes it another change: {approval:?}"
+    );
     bridge.approve().await;
-    assert_eq!(bridge.users("?filter=active+eq+true&count=0").await["totalResults"], 32, "the newcomer is one of them");
+    assert_eq!(
+        bridge.users("?filter=active+eq+true&count=0").await["totalResults"],
+        32,
+        "the newcomer is one of them"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nobody_waits_for_loads_nobody_waits_for_midnight_either() {
-    let setup =
-        Setup { refresh_every: Some(Duration::from_secs(3600)), ..setup("Europe/Berlin", "2026-11-23T22:59:59Z") };
+    let setup = Setup {
+        refresh_every: Some(Duration::from_secs(3600)),
+        ..setup("Europe/Berlin", "2026-11-23T22:59:59Z")
+    };
     let bridge = setup.start();
     bridge.ready().await;
     assert_eq!(one(&bridge, "1").await["active"], false);
@@ -234,7 +257,9 @@ async fn all_who_ask_at_midnight_see_the_same_day_once_one_has_seen_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn approvals_loads_and_midnight_at_the_same_time_leave_what_upstream_says() {
     let bridge = holding_back().await;
-    let active = async || bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap();
+    let active = async || {
+        bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap()
+    };
     let ask = async || {
         for _ in 0..20 {
             // The count before the approval and after it, each on either day.
@@ -262,7 +287,8 @@ async fn approvals_loads_and_midnight_at_the_same_time_leave_what_upstream_says(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn midnight_comes_again_if_the_clock_was_set_back() {
-    let bridge = Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T22:59:59Z") }.start();
+    let bridge =
+        Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T22:59:59Z") }.start();
     assert_eq!(by_id(&bridge.everybody().await, "1")["active"], false);
     bridge.clock.pass(Duration::from_secs(1));
     assert_eq!(by_id(&bridge.everybody().await, "1")["active"], true);
@@ -277,7 +303,8 @@ async fn midnight_comes_again_if_the_clock_was_set_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn midnight_does_not_hide_a_failure() {
-    let bridge = Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T22:59:50Z") }.start();
+    let bridge =
+        Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T22:59:50Z") }.start();
     bridge.everybody().await;
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
     bridge.reloaded().await;
@@ -298,7 +325,9 @@ async fn a_change_of_employment_that_begins_at_midnight_needs_no_word_of_personi
         ],
     );
     let left = employment("left", "INACTIVE", date(2020, 1, 1), Some(date(2026, 11, 22)));
-    let bridge = company(vec![changes, person("2", "2@example.com", vec![left])], "2026-11-23T22:59:59Z").start();
+    let bridge =
+        company(vec![changes, person("2", "2@example.com", vec![left])], "2026-11-23T22:59:59Z")
+            .start();
     assert_eq!(one(&bridge, "1").await["active"], false, "Monday is no weekend");
     bridge.simulator.reset_counts();
     bridge.clock.pass(Duration::from_secs(1));
@@ -331,7 +360,10 @@ async fn at_midnight_after_the_last_working_day_people_are_inactive_where_the_co
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_goes_over_at_midnight_to_the_one_who_takes_it_over() {
     let begins = vec![employment("e900", "ONBOARDING", date(2026, 11, 24), None)];
-    let persons = vec![leaver("1", "desk@example.com", date(2026, 11, 23)), person("900", "DESK@example.com", begins)];
+    let persons = vec![
+        leaver("1", "desk@example.com", date(2026, 11, 23)),
+        person("900", "DESK@example.com", begins),
+    ];
     let mut setup = company(persons, "2026-11-23T22:59:59Z");
     setup.policy.active_until = Some(ActiveUntil::LastWorkingDay);
     let bridge = setup.start();
@@ -349,11 +381,13 @@ async fn an_address_goes_over_at_midnight_to_the_one_who_takes_it_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn midnight_makes_nothing_again_where_nobody_depends_on_the_date() {
     let works = |id: &str| {
-        let next = employment(&format!("n{id}"), "INACTIVE", date(2010, 1, 1), Some(date(2012, 1, 1)));
+        let next =
+            employment(&format!("n{id}"), "INACTIVE", date(2010, 1, 1), Some(date(2012, 1, 1)));
         let own = employment(&format!("e{id}"), "ACTIVE", date(2020, 1, 1), None);
         person(id, &format!("{id}@example.com"), vec![own, next])
     };
-    let begins = person("3", "3@example.com", vec![employment("e3", "ONBOARDING", date(2026, 12, 8), None)]);
+    let begins =
+        person("3", "3@example.com", vec![employment("e3", "ONBOARDING", date(2026, 12, 8), None)]);
     let mut setup = company(vec![works("1"), works("2"), begins], "2026-11-22T22:59:59Z");
     setup.policy.active_before_start_days = Some(14);
     setup.policy.active_until = Some(ActiveUntil::LastWorkingDay);

@@ -99,7 +99,13 @@ async fn an_odd_value_costs_one_person_that_value() {
         (Endpoint::Persons, surrogate, "/displayName", json!("Ann \u{fffd}"), "preferred_name"),
         (Endpoint::Persons, b"\"J\xf6rg\"", "/displayName", json!("J\u{fffd}rg"), "preferred_name"),
         (Endpoint::Persons, b"\"Ann\nLee\"", "/displayName", json!("Ann Lee"), ""),
-        (Endpoint::Employments, surrogate, "/title", json!("Ann \u{fffd}"), "employments.position.title"),
+        (
+            Endpoint::Employments,
+            surrogate,
+            "/title",
+            json!("Ann \u{fffd}"),
+            "employments.position.title",
+        ),
         (Endpoint::Employments, b"1e400", "/title", Value::Null, "employments.position.title"),
         (Endpoint::Employments, br#"{"a":1}"#, "/title", Value::Null, "employments.position.title"),
         (Endpoint::Employments, &deep(), "/title", Value::Null, "employments.position.title"),
@@ -113,8 +119,15 @@ async fn an_odd_value_costs_one_person_that_value() {
         *user = by_id(&seen, &id).clone();
         assert_eq!(seen, expected_users, "nobody else: {text}");
         let (left_out, kept, values, examples) = defects(&bridge).await;
-        assert_eq!((left_out, kept, values), (0, 0, u64::from(!noted.is_empty())), "{text}: {examples}");
-        assert!(noted.is_empty() || examples.contains(&format!("person {id}: {noted}\"")), "{text}: {examples}");
+        assert_eq!(
+            (left_out, kept, values),
+            (0, 0, u64::from(!noted.is_empty())),
+            "{text}: {examples}"
+        );
+        assert!(
+            noted.is_empty() || examples.contains(&format!("person {id}: {noted}\"")),
+            "{text}: {examples}"
+        );
         assert_eq!(bridge.health().await.1["status"], "ok", "{text}");
         bridge.simulator.heal();
     }
@@ -161,8 +174,14 @@ async fn a_person_who_cannot_be_read_stays_as_before_and_a_new_one_is_left_out()
         assert_eq!(bridge.simulator.requests(Endpoint::Person), 0, "{text}: nobody is missing");
         let (left_out, kept, _, examples) = defects(&bridge).await;
         assert_eq!((left_out, kept), (1, 1), "{text}: {examples}");
-        assert!(examples.contains(&format!("person 9000001: {attribute}, left out")), "{text}: {examples}");
-        assert!(examples.contains(&format!("person {id}: {attribute}, as before")), "{text}: {examples}");
+        assert!(
+            examples.contains(&format!("person 9000001: {attribute}, left out")),
+            "{text}: {examples}"
+        );
+        assert!(
+            examples.contains(&format!("person {id}: {attribute}, as before")),
+            "{text}: {examples}"
+        );
         assert!(!examples.contains("example.com"), "{examples}");
         assert_eq!(bridge.health().await.1["parts"]["directory"]["outdated"], 1, "{text}");
         bridge.simulator.heal();
@@ -176,7 +195,8 @@ async fn whose_id_cannot_be_read_is_asked_for_and_stays() {
     let (world, _) = company();
     let (bridge, users) = restless(world).await;
     for value in [json!({}), json!("7\u{fffd}"), json!(""), Value::Null] {
-        let action = Action::OddEntries { entries: 3, attribute: "id".to_owned(), value: value.clone() };
+        let action =
+            Action::OddEntries { entries: 3, attribute: "id".to_owned(), value: value.clone() };
         bridge.simulator.fail(Fault::on(Endpoint::Persons, action).times(1));
         bridge.simulator.reset_counts();
         assert_eq!(bridge.reloaded().await, users, "{value}");
@@ -193,16 +213,27 @@ async fn many_persons_who_cannot_be_read_fail_the_load() {
     {
         let setup = Setup::persons(persons);
         let simulator = setup.simulator();
-        let action = Action::OddEntries { entries: unreadable, attribute: "email".to_owned(), value: json!({}) };
+        let action = Action::OddEntries {
+            entries: unreadable,
+            attribute: "email".to_owned(),
+            value: json!({}),
+        };
         simulator.fail(Fault::on(Endpoint::Persons, action));
         let bridge = setup.start_with(simulator);
         let answer = bridge.get("/Users").await;
-        assert_eq!(answer.status.as_u16(), if is_served { 200 } else { 503 }, "{unreadable} of {persons}");
+        assert_eq!(
+            answer.status.as_u16(),
+            if is_served { 200 } else { 503 },
+            "{unreadable} of {persons}"
+        );
         if is_served {
             assert_eq!(answer.json()["totalResults"], persons - unreadable);
         } else {
             let failure = bridge.failure().await;
-            assert!(failure.contains(&format!("{unreadable} of {persons} entries cannot be read")), "{failure}");
+            assert!(
+                failure.contains(&format!("{unreadable} of {persons} entries cannot be read")),
+                "{failure}"
+            );
         }
     }
 }
@@ -222,17 +253,26 @@ async fn an_employment_whose_status_or_date_cannot_be_read_stays_as_before() {
         ("termination", json!({"last_working_day": "0000-00-00"})),
         ("person", json!("x")),
     ] {
-        let action = Action::OddEntries { entries: 1, attribute: attribute.to_owned(), value: value.clone() };
+        let action = Action::OddEntries {
+            entries: 1,
+            attribute: attribute.to_owned(),
+            value: value.clone(),
+        };
         bridge.simulator.fail(Fault::on(Endpoint::Employments, action).person(&id));
         assert_eq!(bridge.reloaded().await, users, "{attribute} {value}");
-        assert_eq!(bridge.health().await.1["parts"]["directory"]["outdated"], 1, "{attribute} {value}");
+        assert_eq!(
+            bridge.health().await.1["parts"]["directory"]["outdated"],
+            1,
+            "{attribute} {value}"
+        );
         bridge.simulator.heal();
     }
 }
 
 /// Returns faults that make the employments of one person unreadable.
 fn unreadable_employments(other_person: &str) -> [Action; 9] {
-    let status = Action::OddEntries { entries: 1, attribute: "status".to_owned(), value: json!({}) };
+    let status =
+        Action::OddEntries { entries: 1, attribute: "status".to_owned(), value: json!({}) };
     [
         Action::Status(500),
         Action::Status(403),
@@ -249,9 +289,14 @@ fn unreadable_employments(other_person: &str) -> [Action; 9] {
 /// Asserts that the list, a filter and a read by id agree on the presence of this user.
 async fn is_served(bridge: &Bridge, id: &str, is_expected: bool, text: &str) {
     let listed = bridge.everybody().await.iter().any(|user| user["id"] == id);
-    let by_filter = bridge.list("/Users", &[("filter", &format!("id eq \"{id}\""))]).await["totalResults"] == 1;
+    let by_filter =
+        bridge.list("/Users", &[("filter", &format!("id eq \"{id}\""))]).await["totalResults"] == 1;
     let by_id = bridge.get(&format!("/Users/{id}")).await;
-    assert_eq!((listed, by_filter, by_id.status == 200), (is_expected, is_expected, is_expected), "{text}");
+    assert_eq!(
+        (listed, by_filter, by_id.status == 200),
+        (is_expected, is_expected, is_expected),
+        "{text}"
+    );
     if !is_expected {
         by_id.scim_error(404, None);
     }
@@ -279,7 +324,10 @@ async fn a_new_person_whose_employments_cannot_be_read_is_left_out_and_counted()
             is_served(&bridge, id, false, &format!("{action:?}")).await;
             let (left_out, kept, _, examples) = defects(&bridge).await;
             assert_eq!((left_out, kept), (1, 0), "{action:?}: {examples}");
-            assert!(examples.contains("person 9000001: employments, left out"), "{action:?}: {examples}");
+            assert!(
+                examples.contains("person 9000001: employments, left out"),
+                "{action:?}: {examples}"
+            );
             assert!(!examples.contains("example.com"), "{examples}");
         }
         bridge.simulator.heal();
@@ -296,7 +344,8 @@ async fn at_the_first_load_a_person_whose_employments_cannot_be_read_is_left_out
     let other_person = world.persons[20].id.clone();
     let actions = unreadable_employments(&other_person);
     let setup = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::of(world) };
-    let ids: Vec<String> = setup.world.persons.iter().take(actions.len()).map(|person| person.id.clone()).collect();
+    let ids: Vec<String> =
+        setup.world.persons.iter().take(actions.len()).map(|person| person.id.clone()).collect();
     let simulator = setup.simulator();
     for (action, id) in actions.iter().zip(&ids) {
         simulator.fail(Fault::on(Endpoint::Employments, action.clone()).person(id));
@@ -319,14 +368,19 @@ async fn an_odd_name_of_a_unit_costs_nobody_else_a_department() {
     let (mut world, _) = company();
     let unit = world.org_units.iter_mut().find(|unit| unit.kind.as_str() == "department").unwrap();
     unit.name = PLACEHOLDER.to_owned();
-    let count =
-        |users: &[Value], name: &str| users.iter().filter(|user| user[ENTERPRISE]["department"] == name).count();
-    let named = |users: &[Value]| users.iter().filter(|user| user[ENTERPRISE]["department"].is_string()).count();
+    let count = |users: &[Value], name: &str| {
+        users.iter().filter(|user| user[ENTERPRISE]["department"] == name).count()
+    };
+    let named = |users: &[Value]| {
+        users.iter().filter(|user| user[ENTERPRISE]["department"].is_string()).count()
+    };
     let usual = Setup::of(world.clone()).start().everybody().await;
     let of_unit = count(&usual, PLACEHOLDER);
     assert!(of_unit > 0 && named(&usual) > of_unit);
     let surrogate: &[u8] = br#""Sales \ud83d""#;
-    for (value, expected) in [(surrogate, Some("Sales \u{fffd}")), (b"1e400", None), (br#"{"a":1}"#, None)] {
+    for (value, expected) in
+        [(surrogate, Some("Sales \u{fffd}")), (b"1e400", None), (br#"{"a":1}"#, None)]
+    {
         let setup = Setup::of(world.clone());
         let simulator = setup.simulator();
         // Org units that the list does not name are requested one by one.
@@ -336,7 +390,9 @@ async fn an_odd_name_of_a_unit_costs_nobody_else_a_department() {
         let bridge = setup.start_with(simulator);
         let users = bridge.everybody().await;
         match expected {
-            Some(name) => assert_eq!((count(&users, name), named(&users)), (of_unit, named(&usual))),
+            Some(name) => {
+                assert_eq!((count(&users, name), named(&users)), (of_unit, named(&usual)))
+            }
             None => assert_eq!(named(&users), named(&usual) - of_unit),
         }
         let (_, _, values, examples) = defects(&bridge).await;
@@ -357,7 +413,10 @@ async fn text_is_normalised_and_invisible_characters_are_removed() {
     let user = by_id(&users, &id);
     assert_eq!(user["userName"], "j\u{f6}rg@example.com");
     assert_eq!(user["emails"][0]["value"], "j\u{f6}rg@example.com");
-    assert_eq!(user["name"], json!({"formatted": "J\u{f6}rg Peter", "givenName": "J\u{f6}rg Peter"}));
+    assert_eq!(
+        user["name"],
+        json!({"formatted": "J\u{f6}rg Peter", "givenName": "J\u{f6}rg Peter"})
+    );
     assert_eq!(user["title"], "Head of  Sales");
 }
 
@@ -372,7 +431,11 @@ async fn a_time_without_a_zone_is_utc() {
     ] {
         let setup = Setup::persons(1);
         let simulator = setup.simulator();
-        let action = Action::OddEntries { entries: 1, attribute: "created_at".to_owned(), value: json!(time) };
+        let action = Action::OddEntries {
+            entries: 1,
+            attribute: "created_at".to_owned(),
+            value: json!(time),
+        };
         simulator.fail(Fault::on(Endpoint::Persons, action));
         let bridge = setup.start_with(simulator);
         let created = bridge.everybody().await[0]["meta"]["created"].clone();

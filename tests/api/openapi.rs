@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::harness::{Bridge, Setup, TOKEN, answer};
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
-const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+const METHODS: [Method; 6] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
 /// Returns the setup of a company in which every optional feature is switched on.
 fn everything() -> Setup {
@@ -63,14 +64,20 @@ fn request(bridge: &Bridge, method: &Method, address: &str) -> reqwest::RequestB
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_lists_the_routes_that_there_are_and_no_other_ones() {
-    let sources = [include_str!("../../src/server/mod.rs"), include_str!("../../src/server/handlers/webhook.rs")];
+    let sources = [
+        include_str!("../../src/server/mod.rs"),
+        include_str!("../../src/server/handlers/webhook.rs"),
+    ];
     let mut routes = BTreeSet::new();
     for call in ["resource(\"", "search(\""] {
         let calls = sources.iter().flat_map(|source| source.split(call).skip(1));
         routes.extend(calls.map(|call| call.split('"').next().unwrap()));
     }
     // The empty path is the SCIM root, which the server also serves at `/`.
-    assert!(routes.remove("") && routes.len() > 15, "the routes are not found any more: {routes:?}");
+    assert!(
+        routes.remove("") && routes.len() > 15,
+        "the routes are not found any more: {routes:?}"
+    );
     assert_eq!(paths(&document(&everything().start()).await), routes);
 }
 
@@ -84,23 +91,41 @@ async fn every_path_answers_to_the_methods_it_lists_and_to_no_other_ones() {
     let group = id(bridge.list("/Groups", &[("count", "1")]).await);
     for path in paths(&document) {
         let item = &document["paths"][path];
-        let at_the_root_only =
-            ["/openapi.json", "/health/live", "/health/ready", "/metrics", "/status", "/webhooks/personio"];
+        let at_the_root_only = [
+            "/openapi.json",
+            "/health/live",
+            "/health/ready",
+            "/metrics",
+            "/status",
+            "/webhooks/personio",
+        ];
         let addresses = addresses(&document, path);
         assert_eq!(addresses.len(), if at_the_root_only.contains(&path) { 1 } else { 2 }, "{path}");
         for address in addresses {
             let address = address.replace("/Users/{id}", &format!("/Users/{user}"));
             let address = address.replace("/Groups/{id}", &format!("/Groups/{group}"));
-            let address = address.replace("/ResourceTypes/{id}", "/ResourceTypes/User").replace("{urn}", EXTENSION);
+            let address = address
+                .replace("/ResourceTypes/{id}", "/ResourceTypes/User")
+                .replace("{urn}", EXTENSION);
             for method in &METHODS {
                 let status = answer(request(&bridge, method, &address)).await.status.as_u16();
                 let operation = &item[method.as_str().to_lowercase()];
                 let not_implemented = path == "/Me" || path == "/Bulk";
                 if operation.is_null() {
-                    assert_eq!(status, if not_implemented { 501 } else { 405 }, "{method} {address} is not listed");
+                    assert_eq!(
+                        status,
+                        if not_implemented { 501 } else { 405 },
+                        "{method} {address} is not listed"
+                    );
                 } else {
-                    assert!((200..300).contains(&status) || not_implemented, "{method} {address}: {status}");
-                    assert!(operation["responses"][status.to_string()].is_object(), "{method} {address}: {status}");
+                    assert!(
+                        (200..300).contains(&status) || not_implemented,
+                        "{method} {address}: {status}"
+                    );
+                    assert!(
+                        operation["responses"][status.to_string()].is_object(),
+                        "{method} {address}: {status}"
+                    );
                 }
             }
         }
@@ -116,10 +141,18 @@ async fn without_data_every_answer_is_described_too() {
     let document = document(&bridge).await;
     let mut unavailable = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
-        for (method, operation) in item.as_object().unwrap().iter().filter(|(name, _)| *name != "servers") {
+        for (method, operation) in
+            item.as_object().unwrap().iter().filter(|(name, _)| *name != "servers")
+        {
             let method: Method = method.to_uppercase().parse().unwrap();
-            let status = answer(request(&bridge, &method, &addresses(&document, path)[0])).await.status.as_u16();
-            assert!(operation["responses"][status.to_string()].is_object(), "{method} {path}: {status}");
+            let status = answer(request(&bridge, &method, &addresses(&document, path)[0]))
+                .await
+                .status
+                .as_u16();
+            assert!(
+                operation["responses"][status.to_string()].is_object(),
+                "{method} {path}: {status}"
+            );
             unavailable += usize::from(status == 503);
         }
     }
@@ -134,7 +167,9 @@ async fn every_reference_leads_somewhere_and_nothing_is_described_for_nobody() {
                 found.extend(members.get("$ref").and_then(Value::as_str));
                 members.values().for_each(|member| references(member, found));
             }
-            Value::Array(elements) => elements.iter().for_each(|element| references(element, found)),
+            Value::Array(elements) => {
+                elements.iter().for_each(|element| references(element, found))
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
@@ -143,11 +178,17 @@ async fn every_reference_leads_somewhere_and_nothing_is_described_for_nobody() {
         let mut found = BTreeSet::new();
         references(&document, &mut found);
         for reference in &found {
-            assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
+            assert!(
+                document.pointer(reference.strip_prefix('#').unwrap()).is_some(),
+                "{reference}"
+            );
         }
         for (kind, all) in document["components"].as_object().unwrap() {
             for name in all.as_object().unwrap().keys().filter(|_| kind != "securitySchemes") {
-                assert!(found.contains(&*format!("#/components/{kind}/{name}")), "{kind}/{name} is not used");
+                assert!(
+                    found.contains(&*format!("#/components/{kind}/{name}")),
+                    "{kind}/{name} is not used"
+                );
             }
         }
     }
@@ -155,9 +196,13 @@ async fn every_reference_leads_somewhere_and_nothing_is_described_for_nobody() {
 
 /// Collects the attributes of a JSON Schema of a resource, with their types.
 fn described(path: &str, schema: &Value, found: &mut BTreeSet<(String, String)>) {
-    let (schema, many) = if schema["type"] == "array" { (&schema["items"], "[]") } else { (schema, "") };
+    let (schema, many) =
+        if schema["type"] == "array" { (&schema["items"], "[]") } else { (schema, "") };
     let kind = schema["type"].as_str().unwrap();
-    found.insert((path.to_owned(), format!("{kind}{many} {}", schema["format"].as_str().unwrap_or_default())));
+    found.insert((
+        path.to_owned(),
+        format!("{kind}{many} {}", schema["format"].as_str().unwrap_or_default()),
+    ));
     if kind == "object" {
         assert_eq!(schema["additionalProperties"], false, "{path}");
         for (name, member) in schema["properties"].as_object().unwrap() {
@@ -190,7 +235,8 @@ fn announced(path: &str, definition: &Value, found: &mut BTreeSet<(String, Strin
 async fn users_and_groups_consist_of_what_the_schemas_announce() {
     let bridge = everything().start();
     let document = document(&bridge).await;
-    let common: Value = serde_json::from_str(include_str!("../../scim-schemas/common.json")).unwrap();
+    let common: Value =
+        serde_json::from_str(include_str!("../../scim-schemas/common.json")).unwrap();
     for kind in ["User", "Group"] {
         let mut expected = BTreeSet::new();
         announced("", &common, &mut expected);
@@ -199,16 +245,27 @@ async fn users_and_groups_consist_of_what_the_schemas_announce() {
         announced("", &bridge.get(&format!("/Schemas/{core}")).await.json(), &mut expected);
         for extension in resource_type["schemaExtensions"].as_array().into_iter().flatten() {
             let urn = extension["schema"].as_str().unwrap();
-            announced(&format!("/{urn}"), &bridge.get(&format!("/Schemas/{urn}")).await.json(), &mut expected);
+            announced(
+                &format!("/{urn}"),
+                &bridge.get(&format!("/Schemas/{urn}")).await.json(),
+                &mut expected,
+            );
         }
         let schema = &document["components"]["schemas"][kind];
         let mut found = BTreeSet::new();
         described("", schema, &mut found);
         assert_eq!(found, expected);
-        assert_eq!(schema["required"], json!(["schemas", "id"]), "of everything else a client may ask for a part");
+        assert_eq!(
+            schema["required"],
+            json!(["schemas", "id"]),
+            "of everything else a client may ask for a part"
+        );
         let custom = &schema["properties"][EXTENSION]["properties"];
         assert_eq!(custom["staffNumber"]["type"].as_str(), (kind == "User").then_some("integer"));
-        assert_eq!(custom["shirtSizes"]["items"]["type"].as_str(), (kind == "User").then_some("string"));
+        assert_eq!(
+            custom["shirtSizes"]["items"]["type"].as_str(),
+            (kind == "User").then_some("string")
+        );
     }
 }
 
@@ -217,17 +274,27 @@ async fn webhooks_are_described_where_there_are_any() {
     for webhook_token in [None, Some(WEBHOOK_TOKEN)] {
         let document = document(&Setup { webhook_token, ..Setup::persons(3) }.start()).await;
         assert_eq!(document["paths"]["/webhooks/personio"].is_object(), webhook_token.is_some());
-        assert_eq!(document["components"]["securitySchemes"]["webhook"].is_object(), webhook_token.is_some());
+        assert_eq!(
+            document["components"]["securitySchemes"]["webhook"].is_object(),
+            webhook_token.is_some()
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn addresses_and_limits_are_those_of_the_server() {
-    let setup = Setup { public_url: Some("https://idp.example.com/hr/"), max_results: 1234, ..Setup::persons(3) };
+    let setup = Setup {
+        public_url: Some("https://idp.example.com/hr/"),
+        max_results: 1234,
+        ..Setup::persons(3)
+    };
     let document = document(&setup.start()).await;
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     for (path, expected) in [
-        ("/Users", &["https://idp.example.com/hr/scim/v2/Users", "https://idp.example.com/hr/Users"][..]),
+        (
+            "/Users",
+            &["https://idp.example.com/hr/scim/v2/Users", "https://idp.example.com/hr/Users"][..],
+        ),
         ("/health/live", &["https://idp.example.com/hr/health/live"]),
     ] {
         assert_eq!(addresses(&document, path), expected);
@@ -235,10 +302,15 @@ async fn addresses_and_limits_are_those_of_the_server() {
     let components = &document["components"];
     assert_eq!(components["schemas"]["Page"]["properties"]["itemsPerPage"]["maximum"], 1234);
     assert_eq!(components["schemas"]["Page"]["properties"]["Resources"]["maxItems"], 1234);
-    for filter in [&components["parameters"]["filter"], &components["schemas"]["SearchRequest"]["properties"]["filter"]]
-    {
+    for filter in [
+        &components["parameters"]["filter"],
+        &components["schemas"]["SearchRequest"]["properties"]["filter"],
+    ] {
         let description = filter["description"].as_str().unwrap();
-        assert!(description.contains("at most 10240 bytes, and at most 50 parentheses"), "{description}");
+        assert!(
+            description.contains("at most 10240 bytes, and at most 50 parentheses"),
+            "{description}"
+        );
     }
 }
 

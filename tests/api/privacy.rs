@@ -48,7 +48,11 @@ pub fn mark(person: &mut Person) {
         attribute.value = json!(PRIVATE);
     }
     // The server requests the first two attributes and refuses them because of their labels.
-    let values = [json!(PRIVATE), json!([PRIVATE]), json!({"inner": {PRIVATE: [PRIVATE, {"deep": PRIVATE}]}})];
+    let values = [
+        json!(PRIVATE),
+        json!([PRIVATE]),
+        json!({"inner": {PRIVATE: [PRIVATE, {"deep": PRIVATE}]}}),
+    ];
     let labels = ["Gehalt", "IBAN", "Notiz"];
     for ((value, label), number) in values.into_iter().zip(labels).zip(900..) {
         person.custom_attributes.push(CustomAttribute {
@@ -121,7 +125,9 @@ impl Program {
         let mut address = None;
         until("the program listens", async || {
             let log = program.log();
-            address = log.split_once("listening on ").and_then(|(_, rest)| Some(rest.split_once(';')?.0.to_owned()));
+            address = log
+                .split_once("listening on ")
+                .and_then(|(_, rest)| Some(rest.split_once(';')?.0.to_owned()));
             address.is_some()
         })
         .await;
@@ -184,22 +190,40 @@ impl Program {
             self.get(&format!("/scim/v2{path}")).await;
             self.get(path).await;
         }
-        for path in ["/health/live", "/health/ready", "/health/SENTMARKER", "/health/ready?x=SENTMARKER", "/"] {
+        for path in [
+            "/health/live",
+            "/health/ready",
+            "/health/SENTMARKER",
+            "/health/ready?x=SENTMARKER",
+            "/",
+        ] {
             let request = http().get(format!("{}{path}", self.origin));
             self.ask(request).await;
         }
         for token in ["Bearer SENTMARKER", "Basic SENTMARKER", "SENTMARKER"] {
-            let request = http().get(format!("{}/scim/v2/Users", self.origin)).header("Authorization", token);
+            let request =
+                http().get(format!("{}/scim/v2/Users", self.origin)).header("Authorization", token);
             self.ask(request).await;
         }
-        let headers = ["X-Request-Id", "Cookie", "User-Agent", "If-None-Match", "Accept", "Host", "Traceparent"];
+        let headers = [
+            "X-Request-Id",
+            "Cookie",
+            "User-Agent",
+            "If-None-Match",
+            "Accept",
+            "Host",
+            "Traceparent",
+        ];
         for header in headers {
-            let request = http().get(format!("{}/scim/v2/Users?count=1", self.origin)).bearer_auth(TOKEN);
+            let request =
+                http().get(format!("{}/scim/v2/Users?count=1", self.origin)).bearer_auth(TOKEN);
             self.ask(request.header(header, SENT)).await;
         }
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
             let body = json!({"userName": SENT}).to_string();
-            let request = http().request(method, format!("{}/scim/v2/Users/1", self.origin)).bearer_auth(TOKEN);
+            let request = http()
+                .request(method, format!("{}/scim/v2/Users/1", self.origin))
+                .bearer_auth(TOKEN);
             self.ask(request.header("Content-Type", SENT).body(body)).await;
         }
         self.search().await;
@@ -224,12 +248,24 @@ impl Program {
                 let query = url::form_urlencoded::Serializer::new(String::new())
                     .append_pair(name, value.as_str().unwrap_or_default())
                     .finish();
-                http().get(format!("{}/Users?{query}", self.origin)).bearer_auth(TOKEN).send().await.unwrap();
+                http()
+                    .get(format!("{}/Users?{query}", self.origin))
+                    .bearer_auth(TOKEN)
+                    .send()
+                    .await
+                    .unwrap();
             }
             body["schemas"] = json!([SEARCH_REQUEST]);
             for body in [body.to_string(), format!("{{\"SENTMARKER\": {body} SENTMARKER")] {
-                let request = http().post(format!("{}/scim/v2/Users/.search", self.origin)).bearer_auth(TOKEN);
-                request.header("Content-Type", "application/scim+json").body(body).send().await.unwrap();
+                let request = http()
+                    .post(format!("{}/scim/v2/Users/.search", self.origin))
+                    .bearer_auth(TOKEN);
+                request
+                    .header("Content-Type", "application/scim+json")
+                    .body(body)
+                    .send()
+                    .await
+                    .unwrap();
             }
         }
     }
@@ -245,7 +281,9 @@ impl Program {
         ];
         for token in [WEBHOOK_TOKEN, SENT] {
             for notice in &notices {
-                let request = http().post(format!("{}/webhooks/personio", self.origin)).header("Authorization", token);
+                let request = http()
+                    .post(format!("{}/webhooks/personio", self.origin))
+                    .header("Authorization", token);
                 self.ask(request.body(notice.clone())).await;
             }
         }
@@ -284,11 +322,17 @@ impl Program {
         assert!(log.contains("\"level\":\"TRACE\""), "the log is not at its loudest");
         for marker in [PRIVATE, &HOURS.to_string(), SENT, SECRET, "papi-", TOKEN, WEBHOOK_TOKEN] {
             let at = self.answers.find(marker);
-            assert!(at.is_none(), "{marker} was answered: {}", &self.answers[at.unwrap_or(0).saturating_sub(200)..]);
+            assert!(
+                at.is_none(),
+                "{marker} was answered: {}",
+                &self.answers[at.unwrap_or(0).saturating_sub(200)..]
+            );
         }
         let mut found = String::new();
         for line in log.lines() {
-            for marker in [PRIVATE, &HOURS.to_string(), SENT, SECRET, "papi-", TOKEN, WEBHOOK_TOKEN, NAME] {
+            for marker in
+                [PRIVATE, &HOURS.to_string(), SENT, SECRET, "papi-", TOKEN, WEBHOOK_TOKEN, NAME]
+            {
                 if line.to_lowercase().contains(&marker.to_lowercase()) {
                     writeln!(found, "{marker} in {line:.600}").unwrap();
                 }
@@ -312,8 +356,14 @@ async fn what_must_not_leave_is_in_no_answer_and_no_log() {
     simulator.revoke_tokens();
     program.ask_everything(&ids).await;
     assert!(program.answers.to_lowercase().contains(NAME), "names are served");
-    assert!(program.answers.contains("terminationDate"), "what is about a termination and may leave is served");
-    assert!(upstream_answers(&simulator).await.contains(PRIVATE), "the simulator knows what must not leave");
+    assert!(
+        program.answers.contains("terminationDate"),
+        "what is about a termination and may leave is served"
+    );
+    assert!(
+        upstream_answers(&simulator).await.contains(PRIVATE),
+        "the simulator knows what must not leave"
+    );
     program.assert_silent();
 }
 
@@ -321,7 +371,8 @@ async fn what_must_not_leave_is_in_no_answer_and_no_log() {
 async fn upstream_answers(simulator: &Simulator) -> String {
     let form = format!("grant_type=client_credentials&client_id=demo&client_secret={SECRET}");
     let request = http().post(format!("{}/v2/auth/token", simulator.base_url())).body(form);
-    let token = answer(request.header("Content-Type", "application/x-www-form-urlencoded")).await.json();
+    let token =
+        answer(request.header("Content-Type", "application/x-www-form-urlencoded")).await.json();
     let token = token["access_token"].as_str().unwrap();
     answer(http().get(format!("{}/v2/persons", simulator.base_url())).bearer_auth(token)).await.text
 }
@@ -341,12 +392,28 @@ fn malformed() -> Vec<(u16, &'static str, String)> {
         (200, "application/json", format!("\"{PRIVATE}\"")),
         (200, "application/json", json!({"_data": PRIVATE}).to_string()),
         (200, "application/json", json!({"_data": [{"id": {PRIVATE: "Namemarker"}}]}).to_string()),
-        (200, "application/json", json!({"_data": [{"id": "7", "email": {"Namemarker": PRIVATE}}]}).to_string()),
-        (200, "application/json", json!({"id": "7", "status": [PRIVATE], "email": ["Namemarker"]}).to_string()),
+        (
+            200,
+            "application/json",
+            json!({"_data": [{"id": "7", "email": {"Namemarker": PRIVATE}}]}).to_string(),
+        ),
+        (
+            200,
+            "application/json",
+            json!({"id": "7", "status": [PRIVATE], "email": ["Namemarker"]}).to_string(),
+        ),
         (200, "application/json", next.to_string()),
         (200, "application/json", json!({"access_token": {"papi-x": PRIVATE}}).to_string()),
-        (200, "application/json", json!({"access_token": "papi-x", "token_type": PRIVATE}).to_string()),
-        (200, "application/json", json!({"access_token": "papi-x", "expires_in": "Namemarker"}).to_string()),
+        (
+            200,
+            "application/json",
+            json!({"access_token": "papi-x", "token_type": PRIVATE}).to_string(),
+        ),
+        (
+            200,
+            "application/json",
+            json!({"access_token": "papi-x", "expires_in": "Namemarker"}).to_string(),
+        ),
         (200, "application/json", json!({"access_token": format!("papi-{PRIVATE}\n")}).to_string()),
     ];
     for status in [302, 400, 401, 403, 404, 409, 500, 503] {
@@ -395,9 +462,11 @@ async fn a_failed_load_tells_what_happened_and_quotes_nothing() {
             let mut program = Program::start(&simulator).await;
             let ended = async || {
                 let health = program.health().await;
-                health.contains("\"down\",\"detail\":\"the last load failed") || health.contains("\"status\":\"ok\"")
+                health.contains("\"down\",\"detail\":\"the last load failed")
+                    || health.contains("\"status\":\"ok\"")
             };
-            until(&format!("the load has ended with {status} {body} from {endpoint:?}"), ended).await;
+            until(&format!("the load has ended with {status} {body} from {endpoint:?}"), ended)
+                .await;
             program.get("/scim/v2/Users").await;
             program.assert_silent();
             let quoted = program.answers.to_lowercase().contains(NAME);

@@ -75,7 +75,10 @@ impl Ended {
     pub fn complains(&self, code: i32, part: &str) {
         assert_eq!(self.status.code(), Some(code), "{part}: {self:?}");
         assert_eq!(self.err.lines().count(), 1, "{part}: {self:?}");
-        assert!(self.err.starts_with("personio-scim: ") && self.err.ends_with('\n'), "{part}: {self:?}");
+        assert!(
+            self.err.starts_with("personio-scim: ") && self.err.ends_with('\n'),
+            "{part}: {self:?}"
+        );
         assert!(self.err.contains(part), "{part}: {self:?}");
         assert_eq!(self.out, "", "{part}");
     }
@@ -88,8 +91,14 @@ impl Program {
     pub fn start(args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
         command.args(args).env_clear().envs(variables.iter().copied());
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (out, err) = (Output::of(child.stdout.take().unwrap()), Output::of(child.stderr.take().unwrap()));
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (out, err) =
+            (Output::of(child.stdout.take().unwrap()), Output::of(child.stderr.take().unwrap()));
         Self { child, out, err }
     }
 
@@ -97,7 +106,12 @@ impl Program {
     pub fn start_unread(args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
         command.args(args).env_clear().envs(variables.iter().copied());
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let out = Output::of(child.stdout.take().unwrap());
         Self { child, out, err: Output { text: Arc::default(), reader: None } }
     }
@@ -114,7 +128,10 @@ impl Program {
     }
 
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 
@@ -130,7 +147,9 @@ impl Program {
         let lines = self.err.so_far();
         // The last line may be incomplete, because lines are written in batches.
         let lines = &lines[..lines.rfind('\n').map_or(0, |end| end + 1)];
-        let parse = |line| serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let parse = |line| {
+            serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        };
         let lines: Vec<Value> = lines.lines().map(parse).collect();
         assert!(lines.iter().all(Value::is_object), "{lines:?}");
         lines
@@ -158,7 +177,8 @@ impl Program {
     pub async fn base_url(&self) -> String {
         let mut base_url = None;
         until("the server listens", async || {
-            base_url = self.log().iter().find_map(|line| Some(line["base_url"].as_str()?.to_owned()));
+            base_url =
+                self.log().iter().find_map(|line| Some(line["base_url"].as_str()?.to_owned()));
             base_url.is_some()
         })
         .await;
@@ -170,7 +190,9 @@ impl Program {
         let mut found = None;
         until(label, async || {
             let out = self.out.so_far();
-            found = out.lines().find_map(|line| Some(line.trim().strip_prefix(label)?.trim().to_owned()));
+            found = out
+                .lines()
+                .find_map(|line| Some(line.trim().strip_prefix(label)?.trim().to_owned()));
             found.is_some()
         })
         .await;
@@ -196,7 +218,8 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn open() -> Self {
-        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        let screen =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&screen).unwrap();
         unlockpt(&screen).unwrap();
         let name = ptsname(&screen, Vec::new()).unwrap().into_string().unwrap();
@@ -269,7 +292,9 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
     let unknown_key = file("active_before_start_day = 3\n");
     let personal = file("[[custom_attribute]]\nid = \"date_of_birth\"\nname = \"cake\"\n");
     let shared = file(&format!("[[client]]\nname = \"okta\"\ntoken = \"{TOKEN}\"\n"));
-    let nowhere = file("[[client]]\nname = \"okta\"\ntoken = \"a-secret-of-okta\"\nnetworks = [\"nowhere\"]\n");
+    let nowhere = file(
+        "[[client]]\nname = \"okta\"\ntoken = \"a-secret-of-okta\"\nnetworks = [\"nowhere\"]\n",
+    );
     let secret = file("a-secret-in-a-file");
     let path = |file: &NamedTempFile| file.path().to_str().unwrap().to_owned();
     let (unknown_key, personal, secret) = (path(&unknown_key), path(&personal), path(&secret));
@@ -289,17 +314,53 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
     type Row<'r> = (&'r [&'r str], &'r [(&'r str, Option<&'r str>)], &'r str);
     let rows: &[Row<'_>] = &[
         (&["serve"], &[("PERSONIO_CLIENT_ID", None)], "--personio-client-id (PERSONIO_CLIENT_ID)"),
-        (&["serve"], &[("PERSONIO_CLIENT_ID", Some(" "))], "--personio-client-id (PERSONIO_CLIENT_ID)"),
-        (&["serve"], &[("PERSONIO_CLIENT_SECRET", None)], "--personio-client-secret (PERSONIO_CLIENT_SECRET)"),
-        (&["serve"], &[("PERSONIO_CLIENT_SECRET", Some(""))], "--personio-client-secret (PERSONIO_CLIENT_SECRET)"),
+        (
+            &["serve"],
+            &[("PERSONIO_CLIENT_ID", Some(" "))],
+            "--personio-client-id (PERSONIO_CLIENT_ID)",
+        ),
+        (
+            &["serve"],
+            &[("PERSONIO_CLIENT_SECRET", None)],
+            "--personio-client-secret (PERSONIO_CLIENT_SECRET)",
+        ),
+        (
+            &["serve"],
+            &[("PERSONIO_CLIENT_SECRET", Some(""))],
+            "--personio-client-secret (PERSONIO_CLIENT_SECRET)",
+        ),
         (&["serve"], &[("SCIM_BEARER_TOKEN", None)], "--bearer-token (SCIM_BEARER_TOKEN)"),
-        (&["serve"], &[("SCIM_BEARER_TOKEN", Some("tooshort-secret"))], "--bearer-token (SCIM_BEARER_TOKEN)"),
-        (&["serve", "--bearer-token", "two words of secret"], &[], "--bearer-token (SCIM_BEARER_TOKEN)"),
-        (&["serve"], &[("SCIM_WEBHOOK_TOKEN", Some("tooshort-secret"))], "--webhook-token (SCIM_WEBHOOK_TOKEN)"),
-        (&["serve", "--webhook-token", "two words of secret"], &[], "--webhook-token (SCIM_WEBHOOK_TOKEN)"),
+        (
+            &["serve"],
+            &[("SCIM_BEARER_TOKEN", Some("tooshort-secret"))],
+            "--bearer-token (SCIM_BEARER_TOKEN)",
+        ),
+        (
+            &["serve", "--bearer-token", "two words of secret"],
+            &[],
+            "--bearer-token (SCIM_BEARER_TOKEN)",
+        ),
+        (
+            &["serve"],
+            &[("SCIM_WEBHOOK_TOKEN", Some("tooshort-secret"))],
+            "--webhook-token (SCIM_WEBHOOK_TOKEN)",
+        ),
+        (
+            &["serve", "--webhook-token", "two words of secret"],
+            &[],
+            "--webhook-token (SCIM_WEBHOOK_TOKEN)",
+        ),
         (&["serve", "--webhook-token", ""], &[], "--webhook-token (SCIM_WEBHOOK_TOKEN) is empty"),
-        (&["serve", "--webhook-token", TOKEN], &[], "(SCIM_WEBHOOK_TOKEN) is the same as --bearer-token"),
-        (&["serve"], &[("SCIM_WEBHOOK_TOKEN_FILE", Some(&missing))], "--webhook-token-file (SCIM_WEBHOOK_TOKEN_FILE)"),
+        (
+            &["serve", "--webhook-token", TOKEN],
+            &[],
+            "(SCIM_WEBHOOK_TOKEN) is the same as --bearer-token",
+        ),
+        (
+            &["serve"],
+            &[("SCIM_WEBHOOK_TOKEN_FILE", Some(&missing))],
+            "--webhook-token-file (SCIM_WEBHOOK_TOKEN_FILE)",
+        ),
         (
             &["serve", "--status-page", "yes"],
             &[],
@@ -311,8 +372,16 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
             "--metrics-listen (SCIM_METRICS_LISTEN): invalid address `9090`",
         ),
         (&["serve", "--cache-ttl", "5"], &[], "--cache-ttl (SCIM_CACHE_TTL): invalid duration `5`"),
-        (&["serve"], &[("SCIM_CACHE_TTL", Some("0s"))], "--cache-ttl (SCIM_CACHE_TTL): invalid duration `0s`"),
-        (&["serve", "--refresh-wait", "soon"], &[], "--refresh-wait (SCIM_REFRESH_WAIT): invalid duration `soon`"),
+        (
+            &["serve"],
+            &[("SCIM_CACHE_TTL", Some("0s"))],
+            "--cache-ttl (SCIM_CACHE_TTL): invalid duration `0s`",
+        ),
+        (
+            &["serve", "--refresh-wait", "soon"],
+            &[],
+            "--refresh-wait (SCIM_REFRESH_WAIT): invalid duration `soon`",
+        ),
         (
             &["serve", "--employment-recheck", "0s"],
             &[],
@@ -323,17 +392,57 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
             &[],
             "--max-change (SCIM_MAX_CHANGE): invalid share `many`: expected 0% to 100%",
         ),
-        (&["serve"], &[("SCIM_MAX_CHANGE", Some("101%"))], "--max-change (SCIM_MAX_CHANGE): invalid share `101%`"),
+        (
+            &["serve"],
+            &[("SCIM_MAX_CHANGE", Some("101%"))],
+            "--max-change (SCIM_MAX_CHANGE): invalid share `101%`",
+        ),
         (&["serve", "--max-change=-1"], &[], "--max-change (SCIM_MAX_CHANGE): invalid share `-1`"),
-        (&["serve", "--max-change", "NaN%"], &[], "--max-change (SCIM_MAX_CHANGE): invalid share `NaN%`"),
-        (&["serve", "--refresh-every", "often"], &[], "--refresh-every (SCIM_REFRESH_EVERY): invalid duration `often`"),
-        (&["serve", "--refresh-every", ""], &[], "--refresh-every (SCIM_REFRESH_EVERY): invalid duration ``"),
-        (&["serve"], &[("SCIM_REFRESH_EVERY", Some("9s"))], "--refresh-every (SCIM_REFRESH_EVERY) is shorter than 10s"),
-        (&["serve", "--refresh-every", "24h"], &[], "(SCIM_REFRESH_EVERY) is not shorter than --max-stale"),
-        (&["serve", "--max-stale=-1h"], &[], "--max-stale (SCIM_MAX_STALE): invalid duration `-1h`"),
-        (&["serve", "--cache-ttl", "2h", "--max-stale", "1h"], &[], "--max-stale (SCIM_MAX_STALE) is shorter"),
-        (&["serve", "--max-results", "10"], &[], "--max-results (SCIM_MAX_RESULTS): invalid number `10`"),
-        (&["serve", "--max-results", "many"], &[], "--max-results (SCIM_MAX_RESULTS): invalid number `many`"),
+        (
+            &["serve", "--max-change", "NaN%"],
+            &[],
+            "--max-change (SCIM_MAX_CHANGE): invalid share `NaN%`",
+        ),
+        (
+            &["serve", "--refresh-every", "often"],
+            &[],
+            "--refresh-every (SCIM_REFRESH_EVERY): invalid duration `often`",
+        ),
+        (
+            &["serve", "--refresh-every", ""],
+            &[],
+            "--refresh-every (SCIM_REFRESH_EVERY): invalid duration ``",
+        ),
+        (
+            &["serve"],
+            &[("SCIM_REFRESH_EVERY", Some("9s"))],
+            "--refresh-every (SCIM_REFRESH_EVERY) is shorter than 10s",
+        ),
+        (
+            &["serve", "--refresh-every", "24h"],
+            &[],
+            "(SCIM_REFRESH_EVERY) is not shorter than --max-stale",
+        ),
+        (
+            &["serve", "--max-stale=-1h"],
+            &[],
+            "--max-stale (SCIM_MAX_STALE): invalid duration `-1h`",
+        ),
+        (
+            &["serve", "--cache-ttl", "2h", "--max-stale", "1h"],
+            &[],
+            "--max-stale (SCIM_MAX_STALE) is shorter",
+        ),
+        (
+            &["serve", "--max-results", "10"],
+            &[],
+            "--max-results (SCIM_MAX_RESULTS): invalid number `10`",
+        ),
+        (
+            &["serve", "--max-results", "many"],
+            &[],
+            "--max-results (SCIM_MAX_RESULTS): invalid number `many`",
+        ),
         (
             &["serve", "--announce-pagination", "no"],
             &[],
@@ -344,25 +453,57 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
             &[],
             "--max-filter-length (SCIM_MAX_FILTER_LENGTH): invalid number `99`",
         ),
-        (&["serve", "--max-filter-length=1MB"], &[], "invalid number `1MB`: expected 100 to 100000"),
-        (&["serve", "--max-filter-depth", "0"], &[], "--max-filter-depth (SCIM_MAX_FILTER_DEPTH): invalid number `0`"),
-        (&["serve"], &[("SCIM_MAX_FILTER_DEPTH", Some("251"))], "invalid number `251`: expected 1 to 250"),
+        (
+            &["serve", "--max-filter-length=1MB"],
+            &[],
+            "invalid number `1MB`: expected 100 to 100000",
+        ),
+        (
+            &["serve", "--max-filter-depth", "0"],
+            &[],
+            "--max-filter-depth (SCIM_MAX_FILTER_DEPTH): invalid number `0`",
+        ),
+        (
+            &["serve"],
+            &[("SCIM_MAX_FILTER_DEPTH", Some("251"))],
+            "invalid number `251`: expected 1 to 250",
+        ),
         (
             &["serve"],
             &[("PERSONIO_BASE_URL", Some("personio"))],
             "--personio-base-url (PERSONIO_BASE_URL): invalid URL `personio`",
         ),
-        (&["serve", "--personio-base-url", "http://api.personio.de"], &[], "(PERSONIO_BASE_URL): plain http"),
-        (&["serve", "--personio-base-url", "https://api.personio.de/v2"], &[], "(PERSONIO_BASE_URL): leave out /v2"),
-        (&["serve", "--personio-base-url", "https://me:secret@x.example"], &[], "--personio-base-url"),
+        (
+            &["serve", "--personio-base-url", "http://api.personio.de"],
+            &[],
+            "(PERSONIO_BASE_URL): plain http",
+        ),
+        (
+            &["serve", "--personio-base-url", "https://api.personio.de/v2"],
+            &[],
+            "(PERSONIO_BASE_URL): leave out /v2",
+        ),
+        (
+            &["serve", "--personio-base-url", "https://me:secret@x.example"],
+            &[],
+            "--personio-base-url",
+        ),
         (&["serve", "--personio-app-id", "a b"], &[], "--personio-app-id (PERSONIO_APP_ID)"),
         (
             &["serve", "--personio-max-concurrency", "257"],
             &[],
             "--personio-max-concurrency (PERSONIO_MAX_CONCURRENCY): invalid number `257`: expected 1 to 256",
         ),
-        (&["serve"], &[("PERSONIO_MAX_CONCURRENCY", Some("0"))], "(PERSONIO_MAX_CONCURRENCY): invalid number `0`"),
-        (&["serve", "--public-url", "https://x.example/scim/v2"], &[], "--public-url (SCIM_PUBLIC_URL)"),
+        (
+            &["serve"],
+            &[("PERSONIO_MAX_CONCURRENCY", Some("0"))],
+            "(PERSONIO_MAX_CONCURRENCY): invalid number `0`",
+        ),
+        (
+            &["serve", "--public-url", "https://x.example/scim/v2"],
+            &[],
+            "--public-url (SCIM_PUBLIC_URL)",
+        ),
         (&["serve", "--listen", "8080"], &[], "--listen (SCIM_LISTEN): invalid address `8080`"),
         (
             &["serve"],
@@ -371,7 +512,11 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         ),
         (&["serve", "--cache-tll", "5m"], &[], "'--cache-tll' found; did you mean `--cache-ttl`?"),
         (&["serve", "--port", "8080"], &[], "'--port' found; did you mean `--listen`?"),
-        (&["serve", "--persons", "5"], &[], "'--persons' found; it is a flag of `demo`, `simulator`"),
+        (
+            &["serve", "--persons", "5"],
+            &[],
+            "'--persons' found; it is a flag of `demo`, `simulator`",
+        ),
         (&["export", "--format", "cvs"], &[], "did you mean `csv`?"),
         (&["serve", "--cache-ttl"], &[], "--cache-ttl"),
         (&["sevre"], &[], "'sevre'; did you mean `serve`?"),
@@ -388,8 +533,16 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
             &[],
             "(SCIM_LOG_FORMAT): invalid value `xml`: expected one of auto, text, json",
         ),
-        (&["serve"], &[("RUST_LOG", Some("verbose"))], "RUST_LOG: invalid level `verbose`: expected off, error, warn"),
-        (&["serve"], &[("RUST_LOG", Some("personio-scim=debug"))], "RUST_LOG: `personio-scim=debug`"),
+        (
+            &["serve"],
+            &[("RUST_LOG", Some("verbose"))],
+            "RUST_LOG: invalid level `verbose`: expected off, error, warn",
+        ),
+        (
+            &["serve"],
+            &[("RUST_LOG", Some("personio-scim=debug"))],
+            "RUST_LOG: `personio-scim=debug`",
+        ),
         (&[], &[], "a command is required"),
         (
             &["serve"],
@@ -402,16 +555,28 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
             "SCIM_BEARER_TOKN (did you mean SCIM_BEARER_TOKEN?)",
         ),
         (&["serve"], &[("SCIM_PORT", Some("8080"))], "SCIM_PORT (did you mean SCIM_LISTEN?)"),
-        (&["serve"], &[("PERSONIO_SECRET", Some("a-secret"))], "(did you mean PERSONIO_CLIENT_SECRET?)"),
         (
             &["serve"],
-            &[("PERSONIO_CLIENT_ID", None), ("PERSONIO_CLIENT_SECRET", Some("")), ("SCIM_BEARER_TOKEN", None)],
+            &[("PERSONIO_SECRET", Some("a-secret"))],
+            "(did you mean PERSONIO_CLIENT_SECRET?)",
+        ),
+        (
+            &["serve"],
+            &[
+                ("PERSONIO_CLIENT_ID", None),
+                ("PERSONIO_CLIENT_SECRET", Some("")),
+                ("SCIM_BEARER_TOKEN", None),
+            ],
             "--personio-client-id (PERSONIO_CLIENT_ID), --personio-client-secret (PERSONIO_CLIENT_SECRET) and --bearer-token \
              (SCIM_BEARER_TOKEN) are required. The token is your choice: make one with `personio-scim token new`",
         ),
         (
             &["check"],
-            &[("PERSONIO_CLIENT_ID", None), ("PERSONIO_CLIENT_SECRET", None), ("SCIM_BEARER_TOKEN", None)],
+            &[
+                ("PERSONIO_CLIENT_ID", None),
+                ("PERSONIO_CLIENT_SECRET", None),
+                ("SCIM_BEARER_TOKEN", None),
+            ],
             "--personio-client-id (PERSONIO_CLIENT_ID) and --personio-client-secret (PERSONIO_CLIENT_SECRET) are required\n",
         ),
         (
@@ -450,7 +615,11 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
             &[],
             "custom_attribute `cake`: its id `date_of_birth` is recognised as personal data",
         ),
-        (&["serve", "--config", &nowhere], &[], "client `okta`: networks: invalid network `nowhere`"),
+        (
+            &["serve", "--config", &nowhere],
+            &[],
+            "client `okta`: networks: invalid network `nowhere`",
+        ),
         (&["serve", "--config", &shared], &[], "is the same as the token of the client `okta`"),
         (
             &["serve", "--config", &shared],
@@ -465,12 +634,26 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
             "--bearer-token and --bearer-token-file",
         ),
         (
-            &["serve", "--personio-client-secret", "a-secret", "--personio-client-secret-file", &secret],
+            &[
+                "serve",
+                "--personio-client-secret",
+                "a-secret",
+                "--personio-client-secret-file",
+                &secret,
+            ],
             &[],
             "--personio-client-secret and --personio-client-secret-file",
         ),
-        (&["serve"], &[("SCIM_BEARER_TOKEN_FILE", Some(&secret))], "SCIM_BEARER_TOKEN, SCIM_BEARER_TOKEN_FILE"),
-        (&["serve", "--bearer-token-file", &missing], &[], "--bearer-token-file (SCIM_BEARER_TOKEN_FILE)"),
+        (
+            &["serve"],
+            &[("SCIM_BEARER_TOKEN_FILE", Some(&secret))],
+            "SCIM_BEARER_TOKEN, SCIM_BEARER_TOKEN_FILE",
+        ),
+        (
+            &["serve", "--bearer-token-file", &missing],
+            &[],
+            "--bearer-token-file (SCIM_BEARER_TOKEN_FILE)",
+        ),
         (
             &["serve"],
             &[("PERSONIO_CLIENT_SECRET", None), ("PERSONIO_CLIENT_SECRET_FILE", Some(&missing))],
@@ -487,7 +670,11 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
             &[("SCIM_STATE_KEY", Some(short_key))],
             "--state-key (SCIM_STATE_KEY) is shorter than 32 characters; make one with `openssl rand -hex 32`",
         ),
-        (&["serve", "--state-file", &state, "--state-key-file", &secret], &[], "is shorter than 32 characters"),
+        (
+            &["serve", "--state-file", &state, "--state-key-file", &secret],
+            &[],
+            "is shorter than 32 characters",
+        ),
         (
             &["serve", "--state-file", &state, "--state-key-file", &missing],
             &[],
@@ -501,14 +688,26 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         (&["serve", "--state-file", &slash], &key, "invalid path `"),
         (&["serve", "--state-file", ".."], &key, "invalid path `"),
         (&["serve", "--state-file", ""], &key, "--state-file (SCIM_STATE_FILE): invalid path ``"),
-        (&["approve", "--listen", "nowhere"], &[], "--listen (SCIM_LISTEN): invalid address `nowhere`"),
+        (
+            &["approve", "--listen", "nowhere"],
+            &[],
+            "--listen (SCIM_LISTEN): invalid address `nowhere`",
+        ),
         (&["serve"], &[("RUST_LOG", Some("personio_scim=loud"))], "RUST_LOG"),
-        (&["simulator", "--listen", &listen], &[("RUST_LOG", Some("personio_scim=loud"))], "RUST_LOG"),
+        (
+            &["simulator", "--listen", &listen],
+            &[("RUST_LOG", Some("personio_scim=loud"))],
+            "RUST_LOG",
+        ),
         (&["demo", "--persons", "0"], &[], "--persons"),
         (&["demo", "--seed", "one"], &[], "--seed"),
         (&["simulator", "--rate", "0"], &[], "--rate"),
         (&["simulator", "--listen", "nowhere"], &[], "--listen"),
-        (&["healthcheck", "--listen", "nowhere"], &[], "--listen (SCIM_LISTEN): invalid address `nowhere`"),
+        (
+            &["healthcheck", "--listen", "nowhere"],
+            &[],
+            "--listen (SCIM_LISTEN): invalid address `nowhere`",
+        ),
     ];
     let mut failures = Vec::new();
     for (args, changes, part) in rows {
@@ -529,7 +728,11 @@ async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "trying out a folder leaves nothing in it");
+    assert_eq!(
+        std::fs::read_dir(folder).unwrap().count(),
+        0,
+        "trying out a folder leaves nothing in it"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -542,7 +745,10 @@ async fn a_taken_port_is_exit_code_1_and_one_line_that_names_the_setting() {
     for ended in [serve, demo, simulator] {
         ended.complains(1, "--listen");
         ended.complains(1, &listen);
-        ended.complains(1, "another program listens there, perhaps a personio-scim that still runs: stop it");
+        ended.complains(
+            1,
+            "another program listens there, perhaps a personio-scim that still runs: stop it",
+        );
     }
 }
 
@@ -553,7 +759,8 @@ async fn an_empty_variable_counts_as_not_set_whichever_it_is() {
     let listen = taken.local_addr().unwrap().to_string();
     let args = Args::command();
     let serve = args.find_subcommand("serve").unwrap();
-    let names: Vec<&str> = serve.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
+    let names: Vec<&str> =
+        serve.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
     assert!(names.len() > 30, "{names:?}");
     for name in names {
         for value in ["", " "] {
@@ -561,7 +768,8 @@ async fn an_empty_variable_counts_as_not_set_whichever_it_is() {
             variables.retain(|(other, _)| *other != name && *other != "SCIM_LISTEN");
             variables.push((name, value));
             let ended = run(&["serve", "--listen", &listen], &variables).await;
-            if ["PERSONIO_CLIENT_ID", "PERSONIO_CLIENT_SECRET", "SCIM_BEARER_TOKEN"].contains(&name) {
+            if ["PERSONIO_CLIENT_ID", "PERSONIO_CLIENT_SECRET", "SCIM_BEARER_TOKEN"].contains(&name)
+            {
                 ended.complains(64, &format!("({name}) is required"));
             } else {
                 ended.complains(1, "another program listens there");
@@ -569,7 +777,9 @@ async fn an_empty_variable_counts_as_not_set_whichever_it_is() {
         }
     }
     // The request goes to the default address, and the help still names the variable.
-    run(&["healthcheck"], &[("SCIM_LISTEN", ""), ("SCIM_TLS_CERT", "")]).await.complains(1, "http://127.0.0.1:8080/");
+    run(&["healthcheck"], &[("SCIM_LISTEN", ""), ("SCIM_TLS_CERT", "")])
+        .await
+        .complains(1, "http://127.0.0.1:8080/");
     let help = run(&["serve", "--help"], &[("SCIM_CACHE_TTL", "")]).await;
     assert!(help.out.contains("SCIM_CACHE_TTL"), "{}", help.out);
 }
@@ -604,9 +814,14 @@ async fn a_server_that_others_reach_without_tls_warns_of_it() {
         match expected {
             None => assert!(warnings.is_empty(), "{listen} {public_url}: {warnings:?}"),
             Some(part) => {
-                let [warning] = &warnings[..] else { panic!("{listen} {public_url}: {warnings:?}") };
+                let [warning] = &warnings[..] else {
+                    panic!("{listen} {public_url}: {warnings:?}")
+                };
                 let message = warning["message"].as_str().unwrap();
-                assert!(message.contains(part) && message.contains("--tls-cert (SCIM_TLS_CERT)"), "{message}");
+                assert!(
+                    message.contains(part) && message.contains("--tls-cert (SCIM_TLS_CERT)"),
+                    "{message}"
+                );
             }
         }
     }
@@ -622,13 +837,21 @@ async fn a_company_larger_than_the_largest_page_is_warned_of_in_the_log_and_on_t
         variables.push(("SCIM_MAX_RESULTS", max_results));
         let program = Program::start(&["serve"], &variables);
         let origin = program.base_url().await.replace("/scim/v2", "");
-        let is_served = |line: &Value| line["message"].as_str().is_some_and(|text| text.contains("users are served"));
+        let is_served = |line: &Value| {
+            line["message"].as_str().is_some_and(|text| text.contains("users are served"))
+        };
         until("users are served", async || program.log().iter().any(is_served)).await;
         let log = program.log();
         assert!(log[0]["message"].as_str().unwrap().contains("until that is done"), "{log:?}");
         let words = "1100 users are more than the largest page holds, 1000: a client that does not page reads a part";
-        let is_about = |line: &Value| line["level"] == "WARN" && line["message"].as_str().unwrap().starts_with(words);
-        assert_eq!(log.iter().filter(|line| is_about(line)).count(), usize::from(is_warned), "{log:?}");
+        let is_about = |line: &Value| {
+            line["level"] == "WARN" && line["message"].as_str().unwrap().starts_with(words)
+        };
+        assert_eq!(
+            log.iter().filter(|line| is_about(line)).count(),
+            usize::from(is_warned),
+            "{log:?}"
+        );
         let page = get(&format!("{origin}/status"), TOKEN).await.text;
         assert_eq!(page.contains("more users than the largest page holds"), is_warned, "{page}");
     }
@@ -642,7 +865,12 @@ async fn a_server_whose_terminal_is_closed_ends_and_one_without_a_terminal_reads
     let upstream = simulator.base_url();
     let Terminal { screen, end } = Terminal::open();
     let mut command = Command::new(env!("CARGO_BIN_EXE_personio-scim"));
-    command.arg("serve").env_clear().envs(settings(&upstream)).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .arg("serve")
+        .env_clear()
+        .envs(settings(&upstream))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     let mut child = command.stderr(end).spawn().unwrap();
     drop(command);
     let mut reader = BufReader::new(screen);
@@ -652,7 +880,8 @@ async fn a_server_whose_terminal_is_closed_ends_and_one_without_a_terminal_reads
         assert!(reader.read_line(&mut line).unwrap() > 0);
     }
     drop(reader);
-    let hang_up = |pid: u32| Command::new("kill").args(["-HUP", &pid.to_string()]).status().unwrap();
+    let hang_up =
+        |pid: u32| Command::new("kill").args(["-HUP", &pid.to_string()]).status().unwrap();
     assert!(hang_up(child.id()).success());
     let mut status = None;
     until("the program has ended", async || {
@@ -665,7 +894,9 @@ async fn a_server_whose_terminal_is_closed_ends_and_one_without_a_terminal_reads
     let service = serve(&simulator);
     service.base_url().await;
     service.signal("HUP");
-    let is_read = |line: &Value| line["message"].as_str().is_some_and(|text| text.contains("settings were read again"));
+    let is_read = |line: &Value| {
+        line["message"].as_str().is_some_and(|text| text.contains("settings were read again"))
+    };
     until("the settings are read again", async || service.log().iter().any(is_read)).await;
 }
 
@@ -695,7 +926,11 @@ async fn help_and_version_are_plain_text_on_standard_output() {
         let ended = run(args, &variables).await;
         assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""), "{args:?}");
         assert!(ended.out.contains(part), "{args:?}: {}", ended.out);
-        assert!(!ended.out.contains('\x1b') && !ended.out.contains(TOKEN), "{args:?}: {}", ended.out);
+        assert!(
+            !ended.out.contains('\x1b') && !ended.out.contains(TOKEN),
+            "{args:?}: {}",
+            ended.out
+        );
     }
 }
 
@@ -704,7 +939,8 @@ async fn secrets_come_from_files_that_end_with_a_new_line() {
     let simulator = Setup::persons(30).simulator();
     let upstream = simulator.base_url();
     let (token, secret) = (file(&format!("{TOKEN}\n")), file("demo-secret\r\n"));
-    let (folder, key) = (tempfile::tempdir().unwrap(), file("a key that is long enough, in a file\n"));
+    let (folder, key) =
+        (tempfile::tempdir().unwrap(), file("a key that is long enough, in a file\n"));
     let state = folder.path().join("state");
     let variables = [
         ("PERSONIO_CLIENT_ID", "demo"),
@@ -725,7 +961,12 @@ async fn secrets_come_from_files_that_end_with_a_new_line() {
     let program = Program::start(&["serve"], &variables);
     let base_url = program.base_url().await;
     let users = get(&format!("{base_url}/Users"), TOKEN).await;
-    assert_eq!((users.status.as_u16(), &users.json()["totalResults"]), (200, &Value::from(30)), "{}", users.text);
+    assert_eq!(
+        (users.status.as_u16(), &users.json()["totalResults"]),
+        (200, &Value::from(30)),
+        "{}",
+        users.text
+    );
     get(&format!("{base_url}/Users"), "another-token-that-is-long").await.scim_error(401, None);
     assert_eq!(simulator.requests(Endpoint::Token), 1);
 }
@@ -764,16 +1005,21 @@ async fn a_flag_wins_over_its_variable_whatever_the_variable_says() {
     ];
     let program = Program::start(&args, &variables);
     assert_eq!(program.base_url().await, "https://flag.example/hr/scim/v2");
-    let address = program.log().iter().find_map(|line| Some(line["address"].as_str()?.to_owned())).unwrap();
+    let address =
+        program.log().iter().find_map(|line| Some(line["address"].as_str()?.to_owned())).unwrap();
     let users = get(&format!("http://{address}/scim/v2/Users"), TOKEN).await.json();
     assert_eq!(users["totalResults"], 5);
     let location = users["Resources"][0]["meta"]["location"].as_str().unwrap();
     assert!(location.starts_with("https://flag.example/hr/scim/v2/Users/"), "{location}");
-    let config = get(&format!("http://{address}/scim/v2/ServiceProviderConfig"), TOKEN).await.json();
+    let config =
+        get(&format!("http://{address}/scim/v2/ServiceProviderConfig"), TOKEN).await.json();
     assert_eq!(config["filter"]["maxResults"], 3000);
     for (filter, said) in [
         ("((((title+pr))))".to_owned(), "filter, character 4: the filter is nested deeper than 3"),
-        (format!("title+eq+%22{}%22", "x".repeat(200)), "the filter has 211 bytes; at most 200 are allowed"),
+        (
+            format!("title+eq+%22{}%22", "x".repeat(200)),
+            "the filter has 211 bytes; at most 200 are allowed",
+        ),
     ] {
         let answer = get(&format!("http://{address}/Users?filter={filter}"), TOKEN).await;
         assert_eq!(answer.scim_error(400, Some("invalidFilter")), said);
@@ -786,7 +1032,8 @@ async fn the_lines_that_the_demo_prints_can_be_copied() {
     let (base_url, token) = (program.printed("base URL:").await, program.printed("token:").await);
     until("the demo has said it all", async || program.out.so_far().contains("Ctrl-C")).await;
     let out = program.out.so_far();
-    let lines: Vec<&str> = out.lines().map(str::trim).filter(|line| line.starts_with("curl ")).collect();
+    let lines: Vec<&str> =
+        out.lines().map(str::trim).filter(|line| line.starts_with("curl ")).collect();
     assert_eq!(lines.len(), 3, "{out}");
     assert!(out.contains("60 persons") && !out.contains('\x1b'), "{out}");
 
@@ -801,11 +1048,15 @@ async fn the_lines_that_the_demo_prints_can_be_copied() {
         assert_eq!(answer.status.as_u16(), 200, "{line}: {}", answer.text);
         let page = answer.json();
         if let Some((here, of)) = expected {
-            let found = (page["Resources"].as_array().unwrap().len(), page["totalResults"].as_u64().unwrap());
+            let found = (
+                page["Resources"].as_array().unwrap().len(),
+                page["totalResults"].as_u64().unwrap(),
+            );
             assert_eq!(found, (here, of), "{line}");
         }
         if has_curl {
-            let copied = Command::new("sh").args(["-c", line]).env("NO_PROXY", "*").output().unwrap();
+            let copied =
+                Command::new("sh").args(["-c", line]).env("NO_PROXY", "*").output().unwrap();
             assert!(copied.status.success(), "{line}: {copied:?}");
             assert_eq!(serde_json::from_slice::<Value>(&copied.stdout).unwrap(), page, "{line}");
         }
@@ -826,20 +1077,26 @@ async fn a_healthcheck_answers_by_its_exit_code() {
         let alive = run(&["healthcheck", "--listen", listen], &[]).await;
         assert_eq!((alive.status.code(), alive.err.as_str()), (Some(0), ""), "{alive:?}");
     }
-    run(&["healthcheck", "--ready", "--listen", address], &[]).await.complains(1, "/health/ready answers 503");
+    run(&["healthcheck", "--ready", "--listen", address], &[])
+        .await
+        .complains(1, "/health/ready answers 503");
 
     // The health check ignores a proxy that is set for other purposes.
     let demo = Program::start(&["demo", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
     let base_url = demo.printed("base URL:").await;
     let address = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2");
     let variables = [("SCIM_LISTEN", address), ("http_proxy", "http://127.0.0.1:9")];
-    until("the demo is ready", async || run(&["healthcheck", "--ready"], &variables).await.status.code() == Some(0))
-        .await;
+    until("the demo is ready", async || {
+        run(&["healthcheck", "--ready"], &variables).await.status.code() == Some(0)
+    })
+    .await;
     assert_eq!(run(&["healthcheck"], &variables).await.status.code(), Some(0));
 
     // Tests never bind such a low port.
     let nobody = "127.0.0.1:1";
-    for args in [&["healthcheck", "--listen", nobody][..], &["healthcheck", "--ready", "--listen", nobody]] {
+    for args in
+        [&["healthcheck", "--listen", nobody][..], &["healthcheck", "--ready", "--listen", nobody]]
+    {
         run(args, &[]).await.complains(1, nobody);
     }
 }
@@ -851,10 +1108,13 @@ async fn a_signal_ends_every_server_with_exit_code_0() {
         let bridge = serve(&simulator);
         let base_url = bridge.base_url().await;
         let kept = http();
-        let users = kept.get(format!("{base_url}/Users")).header("Authorization", format!("Bearer {TOKEN}"));
+        let users = kept
+            .get(format!("{base_url}/Users"))
+            .header("Authorization", format!("Bearer {TOKEN}"));
         assert_eq!(answer(users).await.status.as_u16(), 200);
         let demo = Program::start(&["demo", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
-        let alone = Program::start(&["simulator", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
+        let alone =
+            Program::start(&["simulator", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
         demo.printed("base URL:").await;
         alone.printed("base URL:").await;
         for program in [bridge, demo, alone] {
@@ -878,7 +1138,8 @@ async fn ends_while_a_request_waits(signal: &str) {
     variables.push(("SCIM_REFRESH_WAIT", "10m"));
     let program = Program::start(&["serve"], &variables);
     let base_url = program.base_url().await;
-    let users = http().get(format!("{base_url}/Users")).header("Authorization", format!("Bearer {TOKEN}"));
+    let users =
+        http().get(format!("{base_url}/Users")).header("Authorization", format!("Bearer {TOKEN}"));
     let waiting = tokio::spawn(users.send());
     until("Personio is asked", async || simulator.requests(Endpoint::Persons) > 0).await;
     // The request has arrived by then. Nothing outside the server shows that it waits.
@@ -886,7 +1147,8 @@ async fn ends_while_a_request_waits(signal: &str) {
     assert!(!waiting.is_finished());
 
     program.signal(signal);
-    let ended = tokio::time::timeout(END, program.ended()).await.expect("it ends within ten seconds");
+    let ended =
+        tokio::time::timeout(END, program.ended()).await.expect("it ends within ten seconds");
     assert_eq!(ended.status.code(), Some(0), "{signal}: {ended:?}");
     assert!(!ended.err.contains("panicked"), "{ended:?}");
     // The response must not be a list of users.
@@ -896,8 +1158,17 @@ async fn ends_while_a_request_waits(signal: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_simulator_alone_says_where_it_is_and_answers() {
-    let args =
-        ["simulator", "--listen", "127.0.0.1:0", "--persons", "60", "--client-id", "me", "--client-secret", "mine"];
+    let args = [
+        "simulator",
+        "--listen",
+        "127.0.0.1:0",
+        "--persons",
+        "60",
+        "--client-id",
+        "me",
+        "--client-secret",
+        "mine",
+    ];
     let program = Program::start(&args, &[]);
     let base_url = program.printed("base URL:").await;
     assert_eq!(program.printed("client secret:").await, "mine");
@@ -916,9 +1187,11 @@ async fn the_simulator_alone_says_where_it_is_and_answers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bridge_and_the_simulator_work_as_two_processes() {
-    let simulator = Program::start(&["simulator", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
+    let simulator =
+        Program::start(&["simulator", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
     let upstream = simulator.printed("base URL:").await;
-    let (id, secret) = (simulator.printed("client id:").await, simulator.printed("client secret:").await);
+    let (id, secret) =
+        (simulator.printed("client id:").await, simulator.printed("client secret:").await);
     let variables = [
         ("PERSONIO_CLIENT_ID", id.as_str()),
         ("PERSONIO_CLIENT_SECRET", &secret),
@@ -930,7 +1203,10 @@ async fn the_bridge_and_the_simulator_work_as_two_processes() {
     let bridge = Program::start(&["serve"], &variables);
     let base_url = bridge.base_url().await;
     let page = get(&format!("{base_url}/Users"), TOKEN).await.json();
-    assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&Value::from(60), &Value::from(60)));
+    assert_eq!(
+        (&page["totalResults"], &page["itemsPerPage"]),
+        (&Value::from(60), &Value::from(60))
+    );
     for user in page["Resources"].as_array().unwrap() {
         let location = user["meta"]["location"].as_str().unwrap();
         assert_eq!(&get(location, TOKEN).await.json(), user);
@@ -958,7 +1234,9 @@ async fn a_token_is_read_without_what_is_around_it() {
     let mut utf16 = NamedTempFile::new().unwrap();
     utf16.write_all(b"\xFF\xFEa\0-\0t\0o\0k\0e\0n\0").unwrap();
     let two = file(&format!("{TOKEN}\n{TOKEN}\n"));
-    for (path, part) in [(utf16.path(), "it is UTF-16"), (two.path(), "there is a blank or a line end in it")] {
+    for (path, part) in
+        [(utf16.path(), "it is UTF-16"), (two.path(), "there is a blank or a line end in it")]
+    {
         let mut variables = settings(&upstream);
         variables.retain(|(name, _)| *name != "SCIM_BEARER_TOKEN");
         variables.push(("SCIM_BEARER_TOKEN_FILE", path.to_str().unwrap()));
@@ -981,7 +1259,14 @@ async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
         ("/scim/v2/Users?filter=marker", TOKEN, "/scim/v2/Users", 400, Some("client"), None),
         ("/scim/v2/Users?sortBy=marker", TOKEN, "/scim/v2/Users", 400, Some("client"), None),
         ("/scim/v2/users?filter=marker", TOKEN, "(no route)", 404, Some("client"), None),
-        (&format!("/scim/v2/Users/{id}?attributes=marker"), TOKEN, "/scim/v2/Users/{id}", 200, Some("client"), Some(1)),
+        (
+            &format!("/scim/v2/Users/{id}?attributes=marker"),
+            TOKEN,
+            "/scim/v2/Users/{id}",
+            200,
+            Some("client"),
+            Some(1),
+        ),
         ("/scim/v2/Users/marker", TOKEN, "/scim/v2/Users/{id}", 404, Some("client"), None),
         ("/scim/v2/Users?marker=1", "a-marker-that-is-no-token", "/scim/v2/Users", 401, None, None),
         ("/status?marker=1", TOKEN, "/status", 200, Some("client"), None),
@@ -992,7 +1277,8 @@ async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
         assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text);
         let request_id = answer.header("x-request-id").to_owned();
         assert!(!request_id.is_empty(), "{path}: {answer:?}");
-        let of_request = |line: &Value| line["request_id"] == request_id.as_str() && line["route"].is_string();
+        let of_request =
+            |line: &Value| line["request_id"] == request_id.as_str() && line["route"].is_string();
         until("the request is logged", async || program.log().iter().any(of_request)).await;
         let lines: Vec<Value> = program.log().into_iter().filter(of_request).collect();
         let [line] = lines.as_slice() else { panic!("{path}: {lines:?}") };
@@ -1000,9 +1286,14 @@ async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
         assert_eq!(line["route"], route, "{line}");
         assert_eq!(line["status"], status, "{line}");
         assert_eq!((line["client"].as_str(), line["rows"].as_u64()), (client, rows), "{line}");
-        assert!(line["millis"].is_u64() && line["level"] == "INFO" && line["timestamp"].is_string(), "{line}");
+        assert!(
+            line["millis"].is_u64() && line["level"] == "INFO" && line["timestamp"].is_string(),
+            "{line}"
+        );
         let (scim_type, reason) = match path {
-            "/scim/v2/Users?filter=marker" => (Some("invalidFilter"), Some("the filter is too long, malformed")),
+            "/scim/v2/Users?filter=marker" => {
+                (Some("invalidFilter"), Some("the filter is too long, malformed"))
+            }
             "/scim/v2/Users?sortBy=marker" => (Some("invalidPath"), Some("sortBy does not name")),
             "/scim/v2/users?filter=marker" => (None, Some("no such path; similar to /scim")),
             "/scim/v2/Users/marker" => (None, Some("User not found")),
@@ -1011,7 +1302,10 @@ async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
         };
         assert_eq!(line["scim_type"].as_str(), scim_type, "{line}");
         assert_eq!(line["reason"].is_string(), reason.is_some(), "{line}");
-        assert!(line["reason"].as_str().unwrap_or_default().starts_with(reason.unwrap_or_default()), "{line}");
+        assert!(
+            line["reason"].as_str().unwrap_or_default().starts_with(reason.unwrap_or_default()),
+            "{line}"
+        );
     }
     program.signal("TERM");
     let ended = program.ended().await;
@@ -1037,7 +1331,9 @@ async fn the_log_says_as_much_as_it_is_asked_for() {
     }
 
     // A level set by the option wins over RUST_LOG, and does not make other crates log more.
-    for (args, form) in [(&["serve", "--log-level", "DEBUG"][..], "{"), (&["serve", "--log-format=text"], "20")] {
+    for (args, form) in
+        [(&["serve", "--log-level", "DEBUG"][..], "{"), (&["serve", "--log-format=text"], "20")]
+    {
         let mut variables = settings(&upstream);
         variables.extend([("RUST_LOG", "off"), ("SCIM_LOG_LEVEL", "debug")]);
         let program = Program::start(args, &variables);

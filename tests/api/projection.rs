@@ -65,7 +65,9 @@ fn without(user: &Value, paths: &[&[&str]]) -> Value {
                     remove(value, rest);
                 }
             }
-            (path, Value::Array(elements)) => elements.iter_mut().for_each(|element| remove(element, path)),
+            (path, Value::Array(elements)) => {
+                elements.iter_mut().for_each(|element| remove(element, path))
+            }
             _ => {}
         }
     }
@@ -91,7 +93,10 @@ async fn exactly_the_named_attributes_are_returned() {
         ("urn:ietf:params:scim:schemas:core:2.0:User:userName", &[&["userName"]]),
         ("urn:ietf:params:scim:schemas:core:2.0:User:name.formatted", &[&["name", "formatted"]]),
         ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User", &[&[ENTERPRISE]]),
-        ("URN:ietf:params:scim:schemas:extension:enterprise:2.0:user:DEPARTMENT", &[&[ENTERPRISE, "department"]]),
+        (
+            "URN:ietf:params:scim:schemas:extension:enterprise:2.0:user:DEPARTMENT",
+            &[&[ENTERPRISE, "department"]],
+        ),
         (
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName",
             &[&[ENTERPRISE, "manager", "displayName"]],
@@ -111,7 +116,10 @@ async fn exactly_the_named_attributes_are_returned() {
         let expected: Vec<Value> = users.iter().map(|user| kept(user, paths)).collect();
         assert_eq!(page["Resources"], json!(expected), "{attributes}");
         let query = encoded(&[("attributes", attributes)]);
-        let one = bridge.get(&format!("/Users/{}?{query}", users[7]["id"].as_str().unwrap())).await.json();
+        let one = bridge
+            .get(&format!("/Users/{}?{query}", users[7]["id"].as_str().unwrap()))
+            .await
+            .json();
         assert_eq!(one, expected[7], "{attributes}");
     }
 }
@@ -126,7 +134,10 @@ async fn everything_but_the_excluded_attributes_is_returned() {
         ("emails.primary,emails.TYPE", &[&["emails", "primary"], &["emails", "type"]]),
         ("meta", &[&["meta"]]),
         ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User", &[&[ENTERPRISE]]),
-        ("urn:ietf:params:scim:schemas:extension:personio:2.0:User:hireDate", &[&[EXTENSION, "hireDate"]]),
+        (
+            "urn:ietf:params:scim:schemas:extension:personio:2.0:User:hireDate",
+            &[&[EXTENSION, "hireDate"]],
+        ),
         ("urn:ietf:params:scim:schemas:core:2.0:User", CORE),
         // Attributes that are always returned cannot be excluded. Unknown names are ignored.
         ("id,schemas,shoeSize", &[]),
@@ -143,8 +154,15 @@ async fn everything_but_the_excluded_attributes_is_returned() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_projection_changes_nothing_else() {
     let bridge = Setup::persons(60).start();
-    let plain = bridge.list("/Users", &[("filter", "active eq true"), ("sortBy", "userName"), ("count", "10")]).await;
-    let asked = [("filter", "active eq true"), ("sortBy", "userName"), ("count", "10"), ("attributes", "title")];
+    let plain = bridge
+        .list("/Users", &[("filter", "active eq true"), ("sortBy", "userName"), ("count", "10")])
+        .await;
+    let asked = [
+        ("filter", "active eq true"),
+        ("sortBy", "userName"),
+        ("count", "10"),
+        ("attributes", "title"),
+    ];
     let page = bridge.list("/Users", &asked).await;
     assert_eq!((ids(&page), &page["totalResults"]), (ids(&plain), &plain["totalResults"]));
 
@@ -194,11 +212,17 @@ async fn attributes_that_are_given_several_times_are_all_returned() {
             let query = query.replace("NAME", name).replace("name", &name.to_lowercase());
             assert_eq!(bridge.get(&format!("/Users?{query}")).await.json(), whole, "{query}");
         }
-        let one = bridge.get(&format!("/Users/{}?{name}=userName&{name}=title", ids(&whole)[0])).await.json();
+        let one = bridge
+            .get(&format!("/Users/{}?{name}=userName&{name}=title", ids(&whole)[0]))
+            .await
+            .json();
         assert_eq!(one.get("userName").is_some(), name == "attributes", "{one}");
     }
     for name in ["filter", "count", "startIndex", "sortBy", "sortOrder", "cursor"] {
-        let said = bridge.get(&format!("/Users?{name}=1&{name}=1")).await.scim_error(400, Some("invalidValue"));
+        let said = bridge
+            .get(&format!("/Users?{name}=1&{name}=1"))
+            .await
+            .scim_error(400, Some("invalidValue"));
         assert_eq!(said, format!("the parameter {name} is given more than once"));
     }
     let both = bridge.get("/Users?attributes[]=id&excludedAttributes[]=meta").await;

@@ -10,7 +10,8 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use personio_scim::clock::Clock;
 use personio_scim::directory::{
-    Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, News, Progress, Source, SourceError, Told,
+    Directory, Freshness, Loaded, Login, Malformed, MaxChange, Memory, News, Progress, Source,
+    SourceError, Told,
 };
 use personio_scim::scim::{Group, Locations, Meta, User, Vocabulary};
 use tokio::sync::Notify;
@@ -127,9 +128,18 @@ impl Source for Slow {
 fn start(refresh_every: Option<Duration>) -> (Directory, Arc<Slow>) {
     let clock = TestClock::at("2026-11-23T23:59:59Z");
     let (loads, load, again) = (AtomicUsize::new(0), Notify::new(), Mutex::new(()));
-    let vocabulary = Arc::new(Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap());
+    let vocabulary =
+        Arc::new(Vocabulary::new(&Locations::new("https://scim.example.com"), 1000, &[]).unwrap());
     let (made_again, is_same) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let source = Arc::new(Slow { clock: clock.clone(), vocabulary, loads, load, again, made_again, is_same });
+    let source = Arc::new(Slow {
+        clock: clock.clone(),
+        vocabulary,
+        loads,
+        load,
+        again,
+        made_again,
+        is_same,
+    });
     let freshness = Freshness {
         cache_ttl: Duration::from_secs(3600),
         refresh_wait: Duration::from_secs(60),
@@ -139,8 +149,14 @@ fn start(refresh_every: Option<Duration>) -> (Directory, Arc<Slow>) {
         soon: SHORT,
     };
     let (bound, runtime) = (MaxChange(0.2), tokio::runtime::Handle::current());
-    let directory =
-        Directory::new(Arc::clone(&source) as Arc<dyn Source>, freshness, bound, None, Arc::new(clock), runtime);
+    let directory = Directory::new(
+        Arc::clone(&source) as Arc<dyn Source>,
+        freshness,
+        bound,
+        None,
+        Arc::new(clock),
+        runtime,
+    );
     directory.keep_fresh();
     (directory, source)
 }
@@ -214,8 +230,14 @@ async fn what_a_load_finds_as_it_was_is_served_on_and_is_younger() {
     source.load.notify_one();
     until("it lands", async || directory.counters().loads_succeeded() == 2).await;
     let (after, age) = directory.state().snapshot.unwrap();
-    assert_eq!((age, before.age(source.clock.monotonic())), (Duration::ZERO, Duration::from_millis(500)));
-    assert!(Arc::ptr_eq(before.groups().find("yesterday").unwrap(), after.groups().find("yesterday").unwrap()));
+    assert_eq!(
+        (age, before.age(source.clock.monotonic())),
+        (Duration::ZERO, Duration::from_millis(500))
+    );
+    assert!(Arc::ptr_eq(
+        before.groups().find("yesterday").unwrap(),
+        after.groups().find("yesterday").unwrap()
+    ));
     assert_eq!(source.made_again.load(SeqCst), 0);
 }
 

@@ -38,7 +38,9 @@ fn counts(bridge: &Bridge) -> (usize, usize, usize) {
 
 /// Returns the ids of the persons whose employments were requested.
 fn asked(bridge: &Bridge) -> Vec<String> {
-    let of = |path: &str| path.strip_prefix("/v2/persons/")?.strip_suffix("/employments").map(str::to_owned);
+    let of = |path: &str| {
+        path.strip_prefix("/v2/persons/")?.strip_suffix("/employments").map(str::to_owned)
+    };
     bridge.simulator.log().iter().filter_map(|request| of(&request.path)).collect()
 }
 
@@ -64,7 +66,11 @@ async fn only_those_are_read_again_who_may_have_changed() {
         });
     });
     let hired = "99".to_owned();
-    let newcomer = Person { id: hired.clone(), email: Some("new@example.com".to_owned()), ..Person::default() };
+    let newcomer = Person {
+        id: hired.clone(),
+        email: Some("new@example.com".to_owned()),
+        ..Person::default()
+    };
     bridge.simulator.with_world(|world| world.persons.push(newcomer));
     let users = bridge.reloaded().await;
     let mut expected = [touched.clone(), rehired.clone(), hired];
@@ -80,7 +86,8 @@ async fn only_those_are_read_again_who_may_have_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn employments_are_read_again_within_the_hour_evenly_over_the_refreshes() {
     let (bridge, _) = settled(120).await;
-    let promoted = change(&bridge, 77, |person| person.employments[0].position = Some("Promoted".to_owned()));
+    let promoted =
+        change(&bridge, 77, |person| person.employments[0].position = Some("Promoted".to_owned()));
     let mut last = Value::Null;
     for _ in 0..12 {
         bridge.simulator.reset_counts();
@@ -102,7 +109,12 @@ async fn after_a_long_silence_everybody_is_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_silence_makes_no_load_that_lasts_for_hours() {
-    let setup = Setup { cache_ttl: SHORT, employment_recheck: HOUR, max_concurrency: 2, ..Setup::persons(60) };
+    let setup = Setup {
+        cache_ttl: SHORT,
+        employment_recheck: HOUR,
+        max_concurrency: 2,
+        ..Setup::persons(60)
+    };
     let bridge = setup.start();
     let users = bridge.everybody().await;
     bridge.clock.pass(2 * HOUR);
@@ -111,7 +123,9 @@ async fn a_long_silence_makes_no_load_that_lasts_for_hours() {
         person.employments[0].position = Some("Promoted".to_owned());
     });
     bridge.simulator.reset_counts();
-    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(20))));
+    bridge
+        .simulator
+        .fail(Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(20))));
     let (now, ()) = tokio::join!(bridge.reloaded(), async {
         until("it reads employments", async || counts(&bridge).2 > 10).await;
         bridge.clock.pass(5 * MINUTE + Duration::from_secs(1));
@@ -149,7 +163,10 @@ async fn a_failed_enrichment_keeps_the_last_good_one_and_is_tried_again() {
         bridge.simulator.fail(Fault::on(Endpoint::Employments, action.clone()));
         let now = bridge.reloaded().await;
         let (before, after) = (by_id(&users, &id), by_id(&now, &id));
-        assert_eq!(after["name"]["familyName"], "Changed", "what is known of the person is served: {action:?}");
+        assert_eq!(
+            after["name"]["familyName"], "Changed",
+            "what is known of the person is served: {action:?}"
+        );
         for member in ["title", "active", ENTERPRISE, PERSONIO] {
             assert_eq!(after[member], before[member], "{action:?}");
         }
@@ -180,7 +197,12 @@ async fn a_right_that_is_lost_makes_nobody_bare_and_costs_little() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn employments_are_not_trusted_for_longer_than_anything_else() {
-    let setup = Setup { cache_ttl: SHORT, employment_recheck: HOUR, max_stale: 2 * HOUR, ..Setup::persons(60) };
+    let setup = Setup {
+        cache_ttl: SHORT,
+        employment_recheck: HOUR,
+        max_stale: 2 * HOUR,
+        ..Setup::persons(60)
+    };
     let bridge = setup.start();
     let users = bridge.everybody().await;
     bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Status(403)));
@@ -195,7 +217,11 @@ async fn employments_are_not_trusted_for_longer_than_anything_else() {
         assert_eq!(health["parts"]["personio"]["detail"], "60 users cannot be read in full");
     }
     bridge.clock.pass(HOUR);
-    assert_eq!(bridge.reloaded().await, users, "the load fails, and the last one is still good enough");
+    assert_eq!(
+        bridge.reloaded().await,
+        users,
+        "the load fails, and the last one is still good enough"
+    );
     bridge.failure().await;
     bridge.clock.pass(2 * HOUR + MINUTE);
     bridge.get("/Users").await.scim_error(503, None);
@@ -221,13 +247,19 @@ async fn what_a_failed_load_has_read_is_not_asked_for_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_named_by_a_webhook_is_read_again_and_nobody_else() {
     let token = "a-webhook-token-for-tests";
-    let setup = Setup { employment_recheck: HOUR, webhook_token: Some(token), ..Setup::persons(60) };
+    let setup =
+        Setup { employment_recheck: HOUR, webhook_token: Some(token), ..Setup::persons(60) };
     let bridge = setup.start();
     bridge.ready().await;
-    let id = change(&bridge, 9, |person| person.employments[0].position = Some("Promoted".to_owned()));
+    let id =
+        change(&bridge, 9, |person| person.employments[0].position = Some("Promoted".to_owned()));
     bridge.simulator.reset_counts();
-    let notice = format!(r#"{{"event_name": "employment.updated", "payload": {{"person_id": "{id}"}}}}"#);
-    let request = bridge.http.post(format!("{}/webhooks/personio", bridge.origin)).header("Authorization", token);
+    let notice =
+        format!(r#"{{"event_name": "employment.updated", "payload": {{"person_id": "{id}"}}}}"#);
+    let request = bridge
+        .http
+        .post(format!("{}/webhooks/personio", bridge.origin))
+        .header("Authorization", token);
     // The first load fails. The dirty set must survive it.
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)).times(1));
     assert!(request.body(notice).send().await.unwrap().status().is_success());
@@ -244,7 +276,9 @@ async fn who_is_named_by_a_webhook_is_read_again_and_nobody_else() {
 async fn a_name_in_use_outlives_a_list_that_leaves_it_out() {
     let (bridge, users) = settled(12).await;
     bridge.clock.pass(24 * HOUR);
-    for endpoint in [Endpoint::OrgUnits, Endpoint::LegalEntities, Endpoint::Workplaces, Endpoint::CostCenters] {
+    for endpoint in
+        [Endpoint::OrgUnits, Endpoint::LegalEntities, Endpoint::Workplaces, Endpoint::CostCenters]
+    {
         bridge.simulator.fail(Fault::on(endpoint, Action::EmptyListing));
     }
     assert_eq!(bridge.reloaded().await, users);
@@ -254,11 +288,15 @@ async fn a_name_in_use_outlives_a_list_that_leaves_it_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_in_use_outlives_a_list_that_has_the_id_alone() {
     let (bridge, users) = settled(12).await;
-    let ids = bridge.simulator.with_world(|world| world.workplaces.iter().map(|it| it.id.clone()).collect::<Vec<_>>());
+    let ids = bridge
+        .simulator
+        .with_world(|world| world.workplaces.iter().map(|it| it.id.clone()).collect::<Vec<_>>());
     let data: Vec<Value> = ids.iter().map(|id| json!({"id": id, "name": null})).collect();
     let body = json!({"_data": data, "_meta": {"links": {}}}).to_string();
     bridge.clock.pass(24 * HOUR);
-    bridge.simulator.fail(Fault::on(Endpoint::Workplaces, Action::Body(200, "application/json", body)));
+    bridge
+        .simulator
+        .fail(Fault::on(Endpoint::Workplaces, Action::Body(200, "application/json", body)));
     assert_eq!(bridge.reloaded().await, users);
     assert!(users.iter().any(|user| user[PERSONIO]["office"].is_string()));
     assert_eq!(bridge.simulator.requests(Endpoint::Workplaces), 1, "they were read");
@@ -313,7 +351,9 @@ async fn what_is_older_than_anything_may_be_does_not_wait() {
         }
     });
     bridge.clock.pass(240 * HOUR);
-    bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(20))));
+    bridge
+        .simulator
+        .fail(Fault::on(Endpoint::Employments, Action::Delay(Duration::from_millis(20))));
     let (now, ()) = tokio::join!(bridge.reloaded(), async {
         until("it reads", async || bridge.simulator.requests(Endpoint::Employments) > 70).await;
         bridge.clock.pass(Duration::from_secs(301));
@@ -321,6 +361,7 @@ async fn what_is_older_than_anything_may_be_does_not_wait() {
     let health = bridge.health().await.1;
     bridge.simulator.heal();
     let last = bridge.reloaded().await;
-    let old = now.iter().filter(|user| **user != *by_id(&last, user["id"].as_str().unwrap())).count();
+    let old =
+        now.iter().filter(|user| **user != *by_id(&last, user["id"].as_str().unwrap())).count();
     assert_eq!(old, 0, "of {} have employments ten days old: {health}", users.len());
 }

@@ -36,7 +36,8 @@ async fn reread(program: &Program, part: &str) {
 fn of_requests(program: &Program, field: &str) -> Vec<String> {
     let log = program.log();
     let of = |line: &Value| Some(line[field].as_str()?.to_owned());
-    let mut all: Vec<String> = log.iter().filter(|line| line["status"].is_u64()).filter_map(of).collect();
+    let mut all: Vec<String> =
+        log.iter().filter(|line| line["status"].is_u64()).filter_map(of).collect();
     all.dedup();
     all
 }
@@ -56,7 +57,8 @@ async fn clients_come_and_go_and_a_bad_file_changes_nothing() {
     let simulator = Setup::persons(5).simulator();
     let upstream = simulator.base_url();
     let (config, token) = (file(&client("okta", OKTA)), file(SIMPLE));
-    let (config_path, token_path) = (config.path().to_str().unwrap(), token.path().to_str().unwrap());
+    let (config_path, token_path) =
+        (config.path().to_str().unwrap(), token.path().to_str().unwrap());
     let variables = [
         ("PERSONIO_CLIENT_ID", "demo"),
         ("PERSONIO_CLIENT_SECRET", "demo-secret"),
@@ -105,9 +107,9 @@ async fn clients_come_and_go_and_a_bad_file_changes_nothing() {
     assert_eq!(let_in().await, [false, true, false, true]);
     let errors = program.log_at("ERROR");
     assert_eq!(errors.len(), 5, "one for each: {errors:?}");
-    assert!(
-        errors.iter().all(|line| line["message"].as_str().unwrap().starts_with("the settings stay as they were: "))
-    );
+    assert!(errors.iter().all(|line| {
+        line["message"].as_str().unwrap().starts_with("the settings stay as they were: ")
+    }));
 
     // The request log writes a line shortly after the response.
     let last = ["other".to_owned(), "client".to_owned()];
@@ -115,21 +117,37 @@ async fn clients_come_and_go_and_a_bad_file_changes_nothing() {
     assert_eq!(callers(&program)[..4], ["okta", "client", "okta", "client"]);
     // Tokens in other forms, and of unknown users and issuers.
     let password = STANDARD.encode(format!("somebody-who:{OTHER}"));
-    let payload = URL_SAFE_NO_PAD.encode("{\"iss\": \"somebody\", \"sub\": \"a-subject-of-a-token\"}");
-    let signed = format!("{}.{payload}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode("{\"alg\": \"RS256\"}"));
-    for (header, let_in) in [(format!("Basic {password}"), true), (format!("Bearer {signed}"), false)] {
-        let answer = answer(http().get(format!("{base_url}/Schemas")).header("Authorization", header)).await;
+    let payload =
+        URL_SAFE_NO_PAD.encode("{\"iss\": \"somebody\", \"sub\": \"a-subject-of-a-token\"}");
+    let signed =
+        format!("{}.{payload}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode("{\"alg\": \"RS256\"}"));
+    for (header, let_in) in
+        [(format!("Basic {password}"), true), (format!("Bearer {signed}"), false)]
+    {
+        let answer =
+            answer(http().get(format!("{base_url}/Schemas")).header("Authorization", header)).await;
         assert_eq!(answer.status == 200, let_in, "{answer:?}");
         let id = answer.header("x-request-id");
         let is_its = |line: &Value| line["request_id"] == id && line["status"].is_u64();
         until("its line is there", async || program.log().iter().any(is_its)).await;
     }
-    assert!(refusals(&program).starts_with(&["wrong token".to_owned()]), "{:?}", refusals(&program));
+    assert!(
+        refusals(&program).starts_with(&["wrong token".to_owned()]),
+        "{:?}",
+        refusals(&program)
+    );
     assert_eq!(of_requests(&program, "address"), ["127.0.0.1"], "of those who were not let in");
 
     let log = format!("{:?}", program.log());
-    let tokens = [OKTA, OTHER, SIMPLE, SECOND].into_iter().flat_map(|token| [token.to_owned(), hash(token)]);
-    let others = [password, payload, "a-subject-of".to_owned(), "somebody-who".to_owned(), "c2lnbmF0".to_owned()];
+    let tokens =
+        [OKTA, OTHER, SIMPLE, SECOND].into_iter().flat_map(|token| [token.to_owned(), hash(token)]);
+    let others = [
+        password,
+        payload,
+        "a-subject-of".to_owned(),
+        "somebody-who".to_owned(),
+        "c2lnbmF0".to_owned(),
+    ];
     for secret in tokens.chain(others) {
         assert!(!log.contains(&secret), "{secret}");
     }

@@ -6,7 +6,9 @@ use personio_scim::directory::Kind;
 use personio_scim::mapping::{Custom, Policy};
 use personio_scim::scim::EXTENSION_USER as PERSONIO;
 use personio_scim::scim::{AttributeType, CustomAttribute as Served};
-use personio_scim::simulator::{Action, CustomAttribute, Employment, Endpoint, Fault, Person, World};
+use personio_scim::simulator::{
+    Action, CustomAttribute, Employment, Endpoint, Fault, Person, World,
+};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Bridge, NOW, PAUSE_OVER, Setup, TestClock, ids, loads, until};
@@ -38,7 +40,8 @@ fn serving(id: &str, kind: AttributeType) -> Policy {
 /// no person has, so that the other one gets its index.
 fn renumbered() -> (Policy, Policy) {
     let new = serving("dynamic_1", AttributeType::String);
-    let unused = Served { name: "unused".to_owned(), kind: AttributeType::Boolean, multi_valued: false };
+    let unused =
+        Served { name: "unused".to_owned(), kind: AttributeType::Boolean, multi_valued: false };
     let unused = Custom { id: "dynamic_8".to_owned(), attribute: unused };
     (Policy { custom: [vec![unused], new.custom.clone()].concat(), ..Policy::default() }, new)
 }
@@ -117,7 +120,10 @@ async fn whoever_says_the_same_in_another_vocabulary_is_found_by_it_and_has_not_
     let has_badge = format!("{badge} pr");
     bridge.clock.pass(std::time::Duration::from_secs(60));
     adopt(&bridge, new);
-    until("the mapping applies", async || !bridge.get("/Schemas").await.text.contains("\"unused\"")).await;
+    until("the mapping applies", async || {
+        !bridge.get("/Schemas").await.text.contains("\"unused\"")
+    })
+    .await;
     assert_eq!(bridge.everybody().await, before, "meta included");
     for (filter, expected) in [
         (has_badge.clone(), 30),
@@ -127,9 +133,15 @@ async fn whoever_says_the_same_in_another_vocabulary_is_found_by_it_and_has_not_
         ("emails[type eq \"work\" and value sw \"P7@\"]".to_owned(), 1),
         ("meta.version pr and externalId eq \"7\"".to_owned(), 1),
     ] {
-        assert_eq!(bridge.list("/Users", &[("filter", &filter)]).await["totalResults"], expected, "{filter}");
+        assert_eq!(
+            bridge.list("/Users", &[("filter", &filter)]).await["totalResults"],
+            expected,
+            "{filter}"
+        );
     }
-    let sorted = bridge.list("/Users", &[("sortBy", &badge), ("sortOrder", "descending"), ("count", "2")]).await;
+    let sorted = bridge
+        .list("/Users", &[("sortBy", &badge), ("sortOrder", "descending"), ("count", "2")])
+        .await;
     assert_eq!(ids(&sorted), ["9", "8"]);
     let alone = bridge.get(&format!("/Users/7?attributes={badge}")).await.json();
     assert_eq!(alone[PERSONIO], json!({"badge": "b7"}));
@@ -142,21 +154,31 @@ async fn a_walk_goes_on_in_the_vocabulary_in_which_it_began() {
     let badge = format!("{PERSONIO}:badge");
     let has_badge = format!("{badge} pr");
     let page = async |start: &str| {
-        let parameters = [("filter", &*has_badge), ("sortBy", &*badge), ("count", "10"), ("startIndex", start)];
+        let parameters =
+            [("filter", &*has_badge), ("sortBy", &*badge), ("count", "10"), ("startIndex", start)];
         bridge.list("/Users", &parameters).await
     };
     let first = page("1").await;
-    let alone = bridge.list("/Users", &[("filter", &has_badge), ("count", "10"), ("cursor", "")]).await;
+    let alone =
+        bridge.list("/Users", &[("filter", &has_badge), ("count", "10"), ("cursor", "")]).await;
     bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".to_owned()));
     adopt(&bridge, new);
-    until("the mapping applies", async || !bridge.get("/Schemas").await.text.contains("\"unused\"")).await;
+    until("the mapping applies", async || {
+        !bridge.get("/Schemas").await.text.contains("\"unused\"")
+    })
+    .await;
     let (second, third) = (page("11").await, page("21").await);
     let walked: Vec<&Value> = [&first, &second, &third].into_iter().flat_map(badges).collect();
     assert_eq!(walked.len(), 30);
     assert!(walked.is_sorted_by_key(|badge| badge.as_str()), "{walked:?}");
     let cursor = alone["nextCursor"].as_str().unwrap();
-    let next = [("filter", &*has_badge), ("count", "10"), ("cursor", cursor), ("attributes", &*badge)];
-    assert_eq!(bridge.get(&format!("/Users?{}", crate::harness::encoded(&next))).await.status, 400, "another query");
+    let next =
+        [("filter", &*has_badge), ("count", "10"), ("cursor", cursor), ("attributes", &*badge)];
+    assert_eq!(
+        bridge.get(&format!("/Users?{}", crate::harness::encoded(&next))).await.status,
+        400,
+        "another query"
+    );
     let next = bridge.list("/Users", &next[..3]).await;
     assert_eq!(badges(&next).len(), 10);
 }
@@ -212,7 +234,8 @@ async fn a_new_mapping_may_change_what_it_decides_for_everybody_and_nothing_else
     adopt(&bridge, Policy::default());
     let number = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber";
     until("numbers are ids", async || {
-        bridge.list("/Users", &[("filter", &format!("{number} eq \"7\""))]).await["totalResults"] == 1
+        bridge.list("/Users", &[("filter", &format!("{number} eq \"7\""))]).await["totalResults"]
+            == 1
     })
     .await;
     assert!(bridge.directory().held_back().is_none());
@@ -223,10 +246,16 @@ async fn a_new_mapping_may_change_what_it_decides_for_everybody_and_nothing_else
     adopt(&bridge, Policy { employee_number: Some("dynamic_1".to_owned()), ..Policy::default() });
     until("it is held back", async || bridge.directory().held_back().is_some()).await;
     let held = bridge.directory().held_back().unwrap();
-    assert_eq!((held.losses.number(Kind::Deactivated), held.losses.number(Kind::OtherEmployeeNumber)), (40, 0));
+    assert_eq!(
+        (held.losses.number(Kind::Deactivated), held.losses.number(Kind::OtherEmployeeNumber)),
+        (40, 0)
+    );
     assert_eq!(held.own.number(Kind::OtherEmployeeNumber), 40, "it is shown all the same");
     bridge.approve().await;
-    assert_eq!(bridge.list("/Users", &[("filter", &format!("{number} eq \"b7\""))]).await["totalResults"], 1);
+    assert_eq!(
+        bridge.list("/Users", &[("filter", &format!("{number} eq \"b7\""))]).await["totalResults"],
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,10 +266,18 @@ async fn the_program_takes_a_new_mapping_on_sighup() {
     settings.push(("SCIM_CONFIG", config.path().to_str().unwrap()));
     let program = Program::start(&["serve"], &settings);
     let base_url = program.base_url().await;
-    let groups = async || get(&format!("{base_url}/Groups?count=0"), crate::harness::TOKEN).await.json();
+    let groups =
+        async || get(&format!("{base_url}/Groups?count=0"), crate::harness::TOKEN).await.json();
     until("it serves", async || groups().await["totalResults"] == 0).await;
     std::fs::write(config.path(), "[groups]\nfrom = [\"department\"]\n").unwrap();
     program.signal("HUP");
-    until("there are groups", async || groups().await["totalResults"].as_u64().is_some_and(|total| total > 0)).await;
-    assert!(program.log().iter().any(|line| line["has_new_mapping"] == true), "{:?}", program.log());
+    until("there are groups", async || {
+        groups().await["totalResults"].as_u64().is_some_and(|total| total > 0)
+    })
+    .await;
+    assert!(
+        program.log().iter().any(|line| line["has_new_mapping"] == true),
+        "{:?}",
+        program.log()
+    );
 }

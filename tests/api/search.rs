@@ -28,7 +28,9 @@ fn with_groups(persons: usize) -> Bridge {
 
 /// Sends a body that `json!` cannot create.
 async fn posted(bridge: &Bridge, path: &str, members: &str) -> Answer {
-    let request = bridge.request(Method::POST, path).header("Content-Type", "application/scim+json; charset=utf-8");
+    let request = bridge
+        .request(Method::POST, path)
+        .header("Content-Type", "application/scim+json; charset=utf-8");
     answer(request.body(format!("{{\"schemas\": [\"{SEARCH}\"], {members}}}"))).await
 }
 
@@ -44,10 +46,19 @@ async fn a_search_is_answered_like_the_same_query_in_a_url() {
             &[("sortBy", "userName"), ("sortOrder", "descending")],
             json!({"sortBy": "userName", "sortOrder": "descending"}),
         ),
-        (&[("attributes", "userName,name.familyName")], json!({"attributes": ["userName", "name.familyName"]})),
-        (&[("excludedAttributes", "meta")], json!({"excludedAttributes": ["meta"], "attributes": null})),
+        (
+            &[("attributes", "userName,name.familyName")],
+            json!({"attributes": ["userName", "name.familyName"]}),
+        ),
+        (
+            &[("excludedAttributes", "meta")],
+            json!({"excludedAttributes": ["meta"], "attributes": null}),
+        ),
         (&[("attributes", "userName,emails")], json!({"attributes": "userName,emails"})),
-        (&[("attributes", "userName,emails,title")], json!({"attributes": ["userName, emails", "title"]})),
+        (
+            &[("attributes", "userName,emails,title")],
+            json!({"attributes": ["userName, emails", "title"]}),
+        ),
         (&[("excludedAttributes", "meta,name")], json!({"excludedAttributes": " meta , name"})),
         (&[("count", "0")], json!({"count": 0, "somethingElse": {"a": 1}})),
         (&[("cursor", ""), ("count", "5")], json!({"cursor": "", "count": 5})),
@@ -78,7 +89,11 @@ async fn a_search_is_answered_like_the_same_query_in_a_url() {
             }
             let got = bridge.get(&format!("{path}/?{}", encoded(parameters))).await;
             let posted = bridge.post(&format!("{path}/.search"), &request(members)).await;
-            assert_eq!((got.status, got.json()), (posted.status, posted.json()), "{path} {members}");
+            assert_eq!(
+                (got.status, got.json()),
+                (posted.status, posted.json()),
+                "{path} {members}"
+            );
             assert!(posted.header("content-type").starts_with("application/scim+json"));
         }
     }
@@ -99,7 +114,9 @@ async fn a_body_that_is_no_search_is_refused() {
         ("{\"schemas\": \"x\"}", "invalidSyntax", "the schemas of the body do not name"),
         ("{\"schemas\": 1}", "invalidSyntax", "do not name"),
     ] {
-        let request = bridge.request(Method::POST, "/Users/.search").header("Content-Type", "application/json");
+        let request = bridge
+            .request(Method::POST, "/Users/.search")
+            .header("Content-Type", "application/json");
         let said = answer(request.body(body)).await.scim_error(400, Some(scim_type));
         assert!(said.contains(detail), "{body}: {said}");
     }
@@ -111,11 +128,22 @@ async fn a_body_that_is_no_search_is_refused() {
         (json!({"startIndex": "1.5"}), "invalidValue", "startIndex must be a whole number"),
         (json!({"count": true}), "invalidValue", "count must be a whole number"),
         (json!({"filter": ""}), "invalidFilter", "expected"),
-        (json!({"attributes": {"a": "b"}}), "invalidValue", "attributes must be an array of strings, or one string"),
-        (json!({"excludedAttributes": [1]}), "invalidValue", "excludedAttributes must be an array of strings"),
+        (
+            json!({"attributes": {"a": "b"}}),
+            "invalidValue",
+            "attributes must be an array of strings, or one string",
+        ),
+        (
+            json!({"excludedAttributes": [1]}),
+            "invalidValue",
+            "excludedAttributes must be an array of strings",
+        ),
         (json!({"sortBy": "x"}), "invalidPath", "there is no attribute `x`"),
     ] {
-        let said = bridge.post("/Users/.search", &request(&members)).await.scim_error(400, Some(scim_type));
+        let said = bridge
+            .post("/Users/.search", &request(&members))
+            .await
+            .scim_error(400, Some(scim_type));
         assert!(said.contains(detail), "{members}: {said}");
     }
     for (members, name) in [
@@ -125,13 +153,17 @@ async fn a_body_that_is_no_search_is_refused() {
         (r#""attributes": ["id"], "Attributes": ["id"]"#, "attributes"),
         (r#""cursor": "x", "cursor": "y""#, "cursor"),
     ] {
-        let said = posted(&bridge, "/Users/.search", members).await.scim_error(400, Some("invalidValue"));
+        let said =
+            posted(&bridge, "/Users/.search", members).await.scim_error(400, Some("invalidValue"));
         assert_eq!(said, format!("the parameter {name} is given more than once"), "{members}");
     }
-    let once = posted(&bridge, "/Users/.search", r#""filter": null, "filter": "id pr", "x": 1, "x": 2"#).await;
+    let once =
+        posted(&bridge, "/Users/.search", r#""filter": null, "filter": "id pr", "x": 1, "x": 2"#)
+            .await;
     assert_eq!(once.json()["totalResults"], 3, "{}", once.text);
-    let form =
-        bridge.request(Method::POST, "/Users/.search").header("Content-Type", "application/x-www-form-urlencoded");
+    let form = bridge
+        .request(Method::POST, "/Users/.search")
+        .header("Content-Type", "application/x-www-form-urlencoded");
     let said = answer(form.body("filter=x")).await.scim_error(415, None);
     assert!(said.contains("application/scim+json"), "{said}");
     let large = bridge.request(Method::POST, "/Users/.search").body(" ".repeat(2_000_000));
@@ -141,13 +173,25 @@ async fn a_body_that_is_no_search_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_is_a_post_and_nothing_else() {
     let bridge = Setup::persons(3).start();
-    for path in ["/.search", "/Users/.search", "/Groups/.search", "/scim/v2/Users/.search", "/scim/v2/.search"] {
+    for path in [
+        "/.search",
+        "/Users/.search",
+        "/Groups/.search",
+        "/scim/v2/Users/.search",
+        "/scim/v2/.search",
+    ] {
         for method in [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE] {
             let answer = answer(bridge.request(method.clone(), path)).await;
-            assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "POST"), "{method} {path}");
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("allow")),
+                (405, "POST"),
+                "{method} {path}"
+            );
         }
     }
-    let no_type = bridge.request(Method::POST, "/Users/.search").body(request(&json!({"count": 1})).to_string());
+    let no_type = bridge
+        .request(Method::POST, "/Users/.search")
+        .body(request(&json!({"count": 1})).to_string());
     assert_eq!(answer(no_type).await.json()["itemsPerPage"], 1);
 }
 
@@ -170,7 +214,8 @@ async fn everything_can_be_asked_for_at_once() {
     assert_eq!(ids(&list("userName ne \"x\" and displayName pr").await), both);
     assert_eq!(ids(&list("emails[type eq \"home\"] or userName eq null").await), ids(&groups));
 
-    let sorted = bridge.list("/", &[("sortBy", "displayName"), ("attributes", "displayName")]).await;
+    let sorted =
+        bridge.list("/", &[("sortBy", "displayName"), ("attributes", "displayName")]).await;
     let names: Vec<String> = sorted["Resources"]
         .as_array()
         .unwrap()
@@ -193,32 +238,48 @@ fn key(resource: &Value, path: &[&str]) -> Option<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn users_and_groups_are_sorted_into_one_list_of_which_pages_of_every_size_are_parts() {
     let bridge = with_groups(90);
-    let everything = bridge.list("/", &[("count", "1000")]).await["Resources"].as_array().unwrap().clone();
-    let paths: &[&[&str]] =
-        &[&[], &["displayName"], &["userName"], &["members"], &["meta", "resourceType"], &["meta", "created"]];
+    let everything =
+        bridge.list("/", &[("count", "1000")]).await["Resources"].as_array().unwrap().clone();
+    let paths: &[&[&str]] = &[
+        &[],
+        &["displayName"],
+        &["userName"],
+        &["members"],
+        &["meta", "resourceType"],
+        &["meta", "created"],
+    ];
     for path in paths {
         for order in ["ascending", "descending"] {
             for filter in [None, Some("displayName co \"e\"")] {
                 let by = path.join(".");
-                let mut parameters = vec![("sortBy", by.as_str()), ("sortOrder", order), ("attributes", "id")];
+                let mut parameters =
+                    vec![("sortBy", by.as_str()), ("sortOrder", order), ("attributes", "id")];
                 parameters.extend(filter.map(|filter| ("filter", filter)));
                 let mut expected: Vec<&Value> = everything.iter().collect();
-                expected.retain(|one| filter.is_none() || key(one, &["displayName"]).unwrap().contains('e'));
+                expected.retain(|one| {
+                    filter.is_none() || key(one, &["displayName"]).unwrap().contains('e')
+                });
                 // Sorting is stable: resources with equal keys keep their order.
                 match (path, order) {
                     ([], _) => {}
                     // A group has several members, and each list sorts by the first.
                     (["members"], "ascending") => expected.sort_by_key(|one| first_member(one)),
                     (["members"], _) => expected.sort_by_key(|one| Reverse(first_member(one))),
-                    (path, "ascending") => expected.sort_by_key(|one| (key(one, path).is_none(), key(one, path))),
-                    (path, _) => expected.sort_by_key(|one| Reverse((key(one, path).is_none(), key(one, path)))),
+                    (path, "ascending") => {
+                        expected.sort_by_key(|one| (key(one, path).is_none(), key(one, path)))
+                    }
+                    (path, _) => expected
+                        .sort_by_key(|one| Reverse((key(one, path).is_none(), key(one, path)))),
                 }
-                let expected: Vec<&str> = expected.iter().map(|one| one["id"].as_str().unwrap()).collect();
+                let expected: Vec<&str> =
+                    expected.iter().map(|one| one["id"].as_str().unwrap()).collect();
                 for size in ["1", "7", "50", "1000"] {
                     let mut walked: Vec<String> = Vec::new();
                     while walked.len() < expected.len() {
                         let start = (walked.len() + 1).to_string();
-                        let page = [parameters.as_slice(), &[("count", size), ("startIndex", &start)]].concat();
+                        let page =
+                            [parameters.as_slice(), &[("count", size), ("startIndex", &start)]]
+                                .concat();
                         let page = bridge.list("/", &page).await;
                         assert_eq!(page["totalResults"], expected.len(), "{by} {order}");
                         walked.extend(ids(&page).into_iter().map(str::to_owned));
@@ -252,7 +313,13 @@ async fn what_the_rfc_has_and_this_server_has_not_is_said() {
 async fn a_body_need_not_say_that_it_is_a_search() {
     let bridge = Setup::persons(30).start();
     let expected = bridge.list("/Users", &[("filter", "active eq true"), ("count", "3")]).await;
-    for schemas in [None, Some(json!(null)), Some(json!([])), Some(json!(SEARCH)), Some(json!(["urn:x", SEARCH]))] {
+    for schemas in [
+        None,
+        Some(json!(null)),
+        Some(json!([])),
+        Some(json!(SEARCH)),
+        Some(json!(["urn:x", SEARCH])),
+    ] {
         let mut body = json!({"filter": "active eq true", "count": 3});
         if let Some(schemas) = schemas {
             body["schemas"] = schemas;
@@ -274,8 +341,13 @@ async fn a_test_of_the_connection_at_the_root_reads_a_small_page() {
         assert_eq!(counts, (&json!(total), &json!(size)), "{path}");
         assert_eq!(ids(&page).len() as u64, size, "{path}");
     };
-    for path in ["/", "/scim/v2", "/scim/v2/", "/scim/v2?attributes=id", "/scim/v2?something=else&excludedAttributes=x"]
-    {
+    for path in [
+        "/",
+        "/scim/v2",
+        "/scim/v2/",
+        "/scim/v2?attributes=id",
+        "/scim/v2?something=else&excludedAttributes=x",
+    ] {
         check(path, 10).await;
     }
     // A request with parameters for a list is not a connection test, and gets the whole list.
@@ -286,10 +358,20 @@ async fn a_test_of_the_connection_at_the_root_reads_a_small_page() {
         check(path, total).await;
     }
     // A search is never a connection test.
-    for (body, size) in [(json!({}), total), (json!({"count": 25}), 25), (json!({"filter": "id pr"}), total)] {
-        assert_eq!(bridge.post("/.search", &request(&body)).await.json()["itemsPerPage"], size, "{body}");
+    for (body, size) in
+        [(json!({}), total), (json!({"count": 25}), 25), (json!({"filter": "id pr"}), total)]
+    {
+        assert_eq!(
+            bridge.post("/.search", &request(&body)).await.json()["itemsPerPage"],
+            size,
+            "{body}"
+        );
     }
-    assert_eq!(bridge.get("/Users").await.json()["itemsPerPage"], 60, "no short pages where people are listed");
+    assert_eq!(
+        bridge.get("/Users").await.json()["itemsPerPage"],
+        60,
+        "no short pages where people are listed"
+    );
     let small = Setup { max_results: 5, ..Setup::persons(20) }.start();
     assert_eq!(small.get("/scim/v2").await.json()["itemsPerPage"], 5);
 }

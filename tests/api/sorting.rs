@@ -23,7 +23,8 @@ fn sorted(users: &[Value], path: &[&str], exact: bool, descending: bool) -> Vec<
             if exact { text } else { text.to_lowercase() }
         })
     };
-    let (mut present, mut absent): (Vec<&Value>, Vec<&Value>) = users.iter().partition(|user| key(user).is_some());
+    let (mut present, mut absent): (Vec<&Value>, Vec<&Value>) =
+        users.iter().partition(|user| key(user).is_some());
     // Stable insertion sort, sufficient for a short list.
     for end in 1..present.len() {
         let mut place = end;
@@ -58,13 +59,21 @@ async fn lists_are_sorted_by_any_attribute_in_both_directions() {
         ("meta.created", &["meta", "created"], true),
         ("meta.lastModified", &["meta", "lastModified"], true),
         ("urn:ietf:params:scim:schemas:core:2.0:User:displayName", &["displayName"], false),
-        ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department", &[ENTERPRISE, "department"], false),
+        (
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+            &[ENTERPRISE, "department"],
+            false,
+        ),
         (
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value",
             &[ENTERPRISE, "manager", "value"],
             true,
         ),
-        ("urn:ietf:params:scim:schemas:extension:personio:2.0:User:hireDate", &[EXTENSION, "hireDate"], false),
+        (
+            "urn:ietf:params:scim:schemas:extension:personio:2.0:User:hireDate",
+            &[EXTENSION, "hireDate"],
+            false,
+        ),
     ];
     for (sort_by, path, exact) in rows {
         for (order, descending) in [("ascending", false), ("Descending", true)] {
@@ -89,7 +98,8 @@ async fn sorted_pages_partition_the_list_with_and_without_a_filter() {
                 let mut walked: Vec<String> = Vec::new();
                 while walked.len() < whole.len() {
                     let start = (walked.len() + 1).to_string();
-                    let page = [parameters.as_slice(), &[("count", size), ("startIndex", &start)]].concat();
+                    let page = [parameters.as_slice(), &[("count", size), ("startIndex", &start)]]
+                        .concat();
                     let page = bridge.list("/Users", &page).await;
                     assert_eq!(page["totalResults"], whole.len());
                     walked.extend(ids(&page).into_iter().map(str::to_owned));
@@ -118,16 +128,22 @@ async fn what_cannot_be_sorted_by_is_refused() {
         let said = bridge.get(&format!("/Users?{query}")).await.scim_error(400, Some(scim_type));
         assert!(said.contains(detail), "{query}: {said}");
     }
-    assert_eq!(bridge.get("/Users?sortBy=&sortOrder=").await.json(), bridge.get("/Users").await.json());
+    assert_eq!(
+        bridge.get("/Users?sortBy=&sortOrder=").await.json(),
+        bridge.get("/Users").await.json()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_an_attribute_that_nobody_has_the_list_keeps_its_order() {
     let bridge = Setup::persons(60).start();
     let users = bridge.list("/Users", &[]).await;
-    for sort_by in
-        ["nickName", "addresses.country", "phoneNumbers", "urn:ietf:params:scim:schemas:core:2.0:User:name.middleName"]
-    {
+    for sort_by in [
+        "nickName",
+        "addresses.country",
+        "phoneNumbers",
+        "urn:ietf:params:scim:schemas:core:2.0:User:name.middleName",
+    ] {
         for order in ["ascending", "descending"] {
             let page = bridge.list("/Users", &[("sortBy", sort_by), ("sortOrder", order)]).await;
             assert_eq!(page, users, "{sort_by} {order}");

@@ -109,15 +109,30 @@ async fn a_restart_serves_everybody_at_once_while_personio_does_not_answer() {
     let bridge = restarted_alone(Setup { clock, ..folder.setup(world(60)) }, simulator);
     let start = std::time::Instant::now();
     let (status, health) = bridge.health().await;
-    assert_eq!((status, &health["parts"]["directory"]["ageSeconds"]), (200, &json!(600)), "{health}");
+    assert_eq!(
+        (status, &health["parts"]["directory"]["ageSeconds"]),
+        (200, &json!(600)),
+        "{health}"
+    );
     assert_eq!(health["parts"]["personio"]["status"], "unknown", "no load has ended: {health}");
     assert_eq!(bridge.everybody().await, users);
     assert_eq!(groups(&bridge).await, groups_before);
     for user in users.iter().take(5) {
-        assert_eq!(&bridge.get(&format!("/Users/{}", user["id"].as_str().unwrap())).await.json(), user);
+        assert_eq!(
+            &bridge.get(&format!("/Users/{}", user["id"].as_str().unwrap())).await.json(),
+            user
+        );
     }
-    assert!(start.elapsed() < Duration::from_secs(4), "nobody waits for the refresh: {:?}", start.elapsed());
-    assert_eq!(bridge.simulator.requests(Endpoint::Persons) + bridge.simulator.requests(Endpoint::Employments), 0);
+    assert!(
+        start.elapsed() < Duration::from_secs(4),
+        "nobody waits for the refresh: {:?}",
+        start.elapsed()
+    );
+    assert_eq!(
+        bridge.simulator.requests(Endpoint::Persons)
+            + bridge.simulator.requests(Endpoint::Employments),
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,9 +143,17 @@ async fn what_follows_a_restart_asks_only_for_what_may_have_changed() {
     let bridge = folder.setup(world(120)).start_with(simulator);
     loaded(&bridge, 1).await;
     let asked = |endpoint| bridge.simulator.requests(endpoint);
-    assert_eq!((asked(Endpoint::Persons), asked(Endpoint::Employments), asked(Endpoint::Person)), (3, 0, 0));
-    let names = [Endpoint::LegalEntities, Endpoint::Workplaces, Endpoint::CostCenters, Endpoint::OrgUnits];
-    assert_eq!(names.map(asked), [1, 1, 1, 2], "names are read anew, since some may be others by now");
+    assert_eq!(
+        (asked(Endpoint::Persons), asked(Endpoint::Employments), asked(Endpoint::Person)),
+        (3, 0, 0)
+    );
+    let names =
+        [Endpoint::LegalEntities, Endpoint::Workplaces, Endpoint::CostCenters, Endpoint::OrgUnits];
+    assert_eq!(
+        names.map(asked),
+        [1, 1, 1, 2],
+        "names are read anew, since some may be others by now"
+    );
     assert_eq!(bridge.everybody().await, users);
     written(&bridge, 1).await;
     assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o7777, 0o600);
@@ -158,10 +181,13 @@ async fn meta_moves_exactly_for_what_changed_while_the_server_was_down() {
     let simulator = stopped(bridge);
     change(&simulator, 7);
     simulator.with_world(|world| world.workplaces[0].name = "Atlantis".to_owned());
-    let bridge = Setup { clock: TestClock::at(LATER), ..folder.setup(world(0)) }.start_with(simulator);
+    let bridge =
+        Setup { clock: TestClock::at(LATER), ..folder.setup(world(0)) }.start_with(simulator);
     loaded(&bridge, 1).await;
     let now = Value::from(stamp(bridge.clock.now()));
-    for (before, after) in [(users, bridge.everybody().await), (groups_before, groups(&bridge).await)] {
+    for (before, after) in
+        [(users, bridge.everybody().await), (groups_before, groups(&bridge).await)]
+    {
         assert_eq!(before.len(), after.len());
         let mut touched = 0;
         for after in &after {
@@ -172,7 +198,10 @@ async fn meta_moves_exactly_for_what_changed_while_the_server_was_down() {
             touched += 1;
             assert_ne!(before["meta"]["version"], after["meta"]["version"], "{after}");
             assert_eq!(after["meta"]["lastModified"], now, "{after}");
-            assert_eq!(after["meta"]["created"], before["meta"]["created"], "of a group, the first server saw it");
+            assert_eq!(
+                after["meta"]["created"], before["meta"]["created"],
+                "of a group, the first server saw it"
+            );
         }
         assert!((1..after.len()).contains(&touched), "{touched} of {} have moved", after.len());
     }
@@ -202,7 +231,11 @@ async fn what_is_too_old_or_from_the_future_is_not_served_but_compared_with() {
         let bridge = setup().start_with(simulator);
         loaded(&bridge, 1).await;
         let (status, health) = bridge.health().await;
-        assert_eq!((status, &health["parts"]["directory"]["heldBack"]["disappeared"]), (503, &json!(30)), "{health}");
+        assert_eq!(
+            (status, &health["parts"]["directory"]["heldBack"]["disappeared"]),
+            (503, &json!(30)),
+            "{health}"
+        );
         let detail = bridge.get("/Users").await.scim_error(503, None);
         assert!(detail.contains("held back"), "{now}: {detail}");
         // A restart with a larger threshold accepts the change, independent of the age of the file.
@@ -226,13 +259,17 @@ async fn what_is_too_old_or_from_the_future_is_not_served_but_compared_with() {
 async fn a_change_that_is_held_back_is_not_written() {
     let folder = Folder::new();
     let (bridge, users) = folder.after(60).await;
-    let setup = |max_change| Setup { clock: TestClock::at(LATER), max_change, ..folder.setup(world(60)) };
+    let setup =
+        |max_change| Setup { clock: TestClock::at(LATER), max_change, ..folder.setup(world(60)) };
     let file = fs::read(folder.path()).unwrap();
     let simulator = stopped(bridge);
     simulator.with_world(|world| world.persons.truncate(30));
     let mut bridge = setup(0.2).start_with(simulator);
     for _ in 0..2 {
-        until("the change is held back", async || metric(&bridge, "change_is_held_back").await == 1).await;
+        until("the change is held back", async || {
+            metric(&bridge, "change_is_held_back").await == 1
+        })
+        .await;
         assert_eq!(bridge.everybody().await, users);
         assert_eq!(bridge.health().await.1["parts"]["directory"]["heldBack"]["disappeared"], 30);
         assert_eq!(fs::read(folder.path()).unwrap(), file, "what is not served is not kept");
@@ -262,17 +299,24 @@ async fn restarts_do_not_open_the_window_of_the_guard_and_know_what_was_approved
         ("2026-11-23T14:20:00Z", 63, 80),
     ] {
         simulator.with_world(|world| *world = company_of(left));
-        let setup = Setup { clock: TestClock::at(moment), max_change: 0.2, ..folder.setup(world(0)) };
+        let setup =
+            Setup { clock: TestClock::at(moment), max_change: 0.2, ..folder.setup(world(0)) };
         let bridge = setup.start_with(simulator);
         loaded(&bridge, 1).await;
-        assert_eq!(bridge.everybody().await.len(), served, "{moment}: {:?}", bridge.directory().held_back());
+        assert_eq!(
+            bridge.everybody().await.len(),
+            served,
+            "{moment}: {:?}",
+            bridge.directory().held_back()
+        );
         assert_eq!(bridge.directory().held_back().is_some(), left != served, "{moment}");
         if served == left {
             written(&bridge, 1).await;
         }
         simulator = stopped(bridge);
     }
-    let setup = |moment| Setup { clock: TestClock::at(moment), max_change: 0.2, ..folder.setup(world(0)) };
+    let setup =
+        |moment| Setup { clock: TestClock::at(moment), max_change: 0.2, ..folder.setup(world(0)) };
     let bridge = setup("2026-11-23T14:30:00Z").start_with(simulator);
     until("it is held back", async || bridge.directory().held_back().is_some()).await;
     bridge.approve().await;
@@ -297,18 +341,26 @@ async fn what_the_mapping_does_not_allow_any_more_is_not_recalled() {
     let mut company = world(12);
     company.persons[0].email = None;
     for person in &mut company.persons {
-        person.custom_attributes =
-            ["dynamic_1", "dynamic_2"].map(|id| attribute(id, json!(format!("value of {id}")))).into();
+        person.custom_attributes = ["dynamic_1", "dynamic_2"]
+            .map(|id| attribute(id, json!(format!("value of {id}"))))
+            .into();
     }
     let mapped = |id: &str| Custom {
         id: id.to_owned(),
-        attribute: Served { name: format!("x{id}"), kind: AttributeType::String, multi_valued: false },
+        attribute: Served {
+            name: format!("x{id}"),
+            kind: AttributeType::String,
+            multi_valued: false,
+        },
     };
     let mut setup = folder.setup(company.clone());
     setup.policy.custom = vec![mapped("dynamic_1")];
     let bridge = setup.start();
     let users = bridge.everybody().await;
-    assert_eq!((users.len(), &users[0][EXTENSION]["xdynamic_1"]), (12, &json!("value of dynamic_1")));
+    assert_eq!(
+        (users.len(), &users[0][EXTENSION]["xdynamic_1"]),
+        (12, &json!("value of dynamic_1"))
+    );
     written(&bridge, 1).await;
 
     let mut setup = folder.setup(company.clone());
@@ -326,7 +378,10 @@ async fn what_the_mapping_does_not_allow_any_more_is_not_recalled() {
     let bridge = setup.start_with(simulator);
     loaded(&bridge, 1).await;
     let users = bridge.everybody().await;
-    assert_eq!((users.len(), &users[0][EXTENSION]["xdynamic_2"]), (12, &json!("value of dynamic_2")));
+    assert_eq!(
+        (users.len(), &users[0][EXTENSION]["xdynamic_2"]),
+        (12, &json!("value of dynamic_2"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -340,7 +395,11 @@ async fn readiness_tells_whether_the_state_can_be_kept() {
     bridge.ready().await;
     written(&bridge, 1).await;
     let (_, health) = bridge.health().await;
-    assert_eq!((&health["status"], &health["parts"]["state"]["status"]), (&json!("ok"), &json!("ok")), "{health}");
+    assert_eq!(
+        (&health["status"], &health["parts"]["state"]["status"]),
+        (&json!("ok"), &json!("ok")),
+        "{health}"
+    );
     // The name of the temporary file belongs to a folder, and then to a pipe.
     let new = folder.0.path().join("state.new");
     for program in ["mkdir", "mkfifo"] {
@@ -352,7 +411,11 @@ async fn readiness_tells_whether_the_state_can_be_kept() {
             health["parts"]["state"]["status"] == "degraded"
         })
         .await;
-        assert_eq!((bridge.health().await.0, &health["status"]), (200, &json!("degraded")), "{health}");
+        assert_eq!(
+            (bridge.health().await.0, &health["status"]),
+            (200, &json!("degraded")),
+            "{health}"
+        );
         let detail = health["parts"]["state"]["detail"].as_str().unwrap();
         assert!(detail.contains("cannot be written"), "{program}: {detail}");
         if program == "mkdir" { fs::remove_dir(&new) } else { fs::remove_file(&new) }.unwrap();
@@ -362,7 +425,12 @@ async fn readiness_tells_whether_the_state_can_be_kept() {
 }
 
 fn attribute(id: &str, value: Value) -> CustomAttribute {
-    CustomAttribute { id: id.to_owned(), kind: "STRING".to_owned(), value, ..CustomAttribute::default() }
+    CustomAttribute {
+        id: id.to_owned(),
+        kind: "STRING".to_owned(),
+        value,
+        ..CustomAttribute::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -375,7 +443,11 @@ async fn the_file_holds_nobody_in_clear_and_nothing_forbidden_at_all() {
     setup.policy.custom = ids
         .map(|id| Custom {
             id: id.to_owned(),
-            attribute: Served { name: id.to_owned(), kind: AttributeType::String, multi_valued: true },
+            attribute: Served {
+                name: id.to_owned(),
+                kind: AttributeType::String,
+                multi_valued: true,
+            },
         })
         .into();
     let bridge = setup.start();
@@ -383,9 +455,14 @@ async fn the_file_holds_nobody_in_clear_and_nothing_forbidden_at_all() {
     written(&bridge, 1).await;
     drop(bridge);
     let (sealed, content) = (fs::read(folder.path()).unwrap(), folder.file().read().unwrap());
-    let holds = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    let holds = |bytes: &[u8], text: &str| {
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    };
     for person in company.persons {
-        for text in [person.email, person.first_name, person.last_name, person.preferred_name].into_iter().flatten() {
+        for text in [person.email, person.first_name, person.last_name, person.preferred_name]
+            .into_iter()
+            .flatten()
+        {
             assert!(holds(&content, &text), "{text} is kept");
             assert!(!holds(&sealed, &text), "{text} is kept in clear");
         }
@@ -416,6 +493,7 @@ fn memory(content: &[u8]) -> usize {
     after(after(after(17)))
 }
 
+#[expect(clippy::too_many_lines, reason = "the cases are a table")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
     let folder = Folder::new();
@@ -446,16 +524,34 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
         ("cut", good[..good.len() / 2].to_vec(), key, "demo", "is not as long as"),
         ("cut in the header", good[..10].to_vec(), key, "demo", ""),
         ("empty", Vec::new(), key, "demo", ""),
-        ("foreign", b"# Notes\n\nThis is no state file, but important.\n".to_vec(), key, "demo", ""),
+        (
+            "foreign",
+            b"# Notes\n\nThis is no state file, but important.\n".to_vec(),
+            key,
+            "demo",
+            "",
+        ),
         ("wrongly keyed", good.clone(), other_key, "demo", "key"),
         ("of another credential", good.clone(), key, "other", "credential"),
         ("nothing inside", with(b""), key, "demo", "another version"),
         ("another version inside", with(&other_version), key, "demo", "another version"),
         ("endless stamps", with(&endless), key, "demo", "another version"),
-        ("cut inside", with(&content[..content.len() / 2]), key, "demo", "holds records that cannot be read"),
+        (
+            "cut inside",
+            with(&content[..content.len() / 2]),
+            key,
+            "demo",
+            "holds records that cannot be read",
+        ),
         ("nonsense inside", with(&nonsense), key, "demo", "holds records that cannot be read"),
         ("deep nonsense inside", with(&deep), key, "demo", "holds records that cannot be read"),
-        ("other records inside", with(&other_records), key, "demo", "holds records of version 9 instead of 3"),
+        (
+            "other records inside",
+            with(&other_records),
+            key,
+            "demo",
+            "holds records of version 9 instead of 3",
+        ),
     ];
     let mut other = folder.setup(world(30));
     other.options.client_id = "other".to_owned();
@@ -464,7 +560,8 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
         fs::write(folder.path(), &bytes).unwrap();
         let upstream = if client == "demo" { &simulator } else { &other };
         upstream.heal();
-        upstream.fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_millis(300))).times(1));
+        upstream
+            .fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_millis(300))).times(1));
         let (base_url, path) = (upstream.base_url(), folder.path());
         let mut variables = settings(&base_url);
         variables.extend([
@@ -475,17 +572,34 @@ async fn a_file_that_cannot_be_used_is_reported_and_set_aside_untouched() {
         let program = Program::start(&["serve"], &variables);
         let url = program.base_url().await;
         let log = program.log();
-        let told: Vec<&str> =
-            log.iter().filter_map(|line| line["message"].as_str()).filter(|it| it.contains("set aside")).collect();
+        let told: Vec<&str> = log
+            .iter()
+            .filter_map(|line| line["message"].as_str())
+            .filter(|it| it.contains("set aside"))
+            .collect();
         let [told] = told.as_slice() else { panic!("{what}: {log:?}") };
-        assert!(told.contains(reason) && told.contains(folder.aside().to_str().unwrap()), "{what}: {told}");
+        assert!(
+            told.contains(reason) && told.contains(folder.aside().to_str().unwrap()),
+            "{what}: {told}"
+        );
         assert!(!told.contains("example.com"), "{what}: {told}");
-        assert_eq!(get(&url.replace("/scim/v2", "/health/ready"), "").await.status, 503, "{what}: it starts cold");
-        assert_eq!(get(&format!("{url}/Users"), TOKEN).await.json()["totalResults"], users.len(), "{what}");
+        assert_eq!(
+            get(&url.replace("/scim/v2", "/health/ready"), "").await.status,
+            503,
+            "{what}: it starts cold"
+        );
+        assert_eq!(
+            get(&format!("{url}/Users"), TOKEN).await.json()["totalResults"],
+            users.len(),
+            "{what}"
+        );
         until("a new file is there", async || folder.path().exists()).await;
         assert_eq!(fs::read(folder.aside()).unwrap(), bytes, "{what}: the old one is as it was");
         drop(program);
-        assert!(StateFile::new(folder.path(), &key.to_owned().into(), client).read().is_some(), "{what}");
+        assert!(
+            StateFile::new(folder.path(), &key.to_owned().into(), client).read().is_some(),
+            "{what}"
+        );
         clean(&folder);
     }
 }
@@ -506,7 +620,8 @@ async fn a_state_that_is_thousands_of_years_old_is_only_too_old() {
         let mut content = folder.file().read().unwrap();
         content[1..9].copy_from_slice(&moment.to_be_bytes());
         folder.file().write(content).unwrap();
-        let bridge = Setup { max_change: 0.2, ..folder.setup(world(12)) }.start_with(simulator.clone());
+        let bridge =
+            Setup { max_change: 0.2, ..folder.setup(world(12)) }.start_with(simulator.clone());
         bridge.ready().await;
         assert_eq!(bridge.everybody().await.len(), users.len(), "{moment}");
         written(&bridge, 1).await;
@@ -520,13 +635,20 @@ async fn a_limit_on_the_size_of_files_is_a_failed_write_and_no_end() {
     let simulator = Setup::of(world(60)).simulator();
     let (base_url, path) = (simulator.base_url(), folder.path());
     let mut variables = settings(&base_url);
-    variables.extend([("SCIM_STATE_FILE", path.to_str().unwrap()), ("SCIM_STATE_KEY", KEY), ("SCIM_CACHE_TTL", "1ms")]);
+    variables.extend([
+        ("SCIM_STATE_FILE", path.to_str().unwrap()),
+        ("SCIM_STATE_KEY", KEY),
+        ("SCIM_CACHE_TTL", "1ms"),
+    ]);
     let program = Program::start(&["serve"], &variables);
     let url = program.base_url().await;
     until("the state is written", async || path.exists()).await;
     let before = fs::read(&path).unwrap();
     let pid = program.pid().to_string();
-    let limited = std::process::Command::new("prlimit").args(["--pid", &pid, "--fsize=1000"]).status().unwrap();
+    let limited = std::process::Command::new("prlimit")
+        .args(["--pid", &pid, "--fsize=1000"])
+        .status()
+        .unwrap();
     assert!(limited.success());
     let ready = url.replace("/scim/v2", "/health/ready");
     let mut health = Value::Null;
@@ -604,8 +726,10 @@ async fn what_is_too_old_in_the_file_is_not_served_after_a_load_either() {
     };
     let bridge = start(crate::harness::TestClock::at("2026-11-01T10:00:00Z"), None);
     let before = bridge.everybody().await;
-    until("written", async || bridge.get("/metrics").await.text.contains("writes_total{outcome=\"succeeded\"} 1"))
-        .await;
+    until("written", async || {
+        bridge.get("/metrics").await.text.contains("writes_total{outcome=\"succeeded\"} 1")
+    })
+    .await;
     let simulator = bridge.simulator.clone();
     drop(bridge);
     // Eight persons become inactive. Only their employments show it, not their person records.
@@ -619,12 +743,18 @@ async fn what_is_too_old_in_the_file_is_not_served_after_a_load_either() {
     let bridge = start(crate::harness::TestClock::at("2026-11-23T10:00:00Z"), Some(simulator));
     until("it reads", async || bridge.simulator.requests(Endpoint::Employments) > 10).await;
     bridge.clock.pass(Duration::from_secs(301));
-    until("a load has succeeded", async || bridge.directory().counters().loads_succeeded() == 1).await;
+    until("a load has succeeded", async || bridge.directory().counters().loads_succeeded() == 1)
+        .await;
     let now = bridge.get("/scim/v2/Users").await.json()["Resources"].as_array().unwrap().clone();
     let old = bridge.simulator.with_world(|world| {
         let left = world.persons.iter().rev().take(8).map(|person| person.id.clone());
         left.filter(|id| by_id(&now, id)["active"] == true).count()
     });
     let same = now.iter().filter(|user| before.contains(user)).count();
-    assert_eq!(old, 0, "are active who left 22 days ago ({same} users as then): {}", bridge.health().await.1);
+    assert_eq!(
+        old,
+        0,
+        "are active who left 22 days ago ({same} users as then): {}",
+        bridge.health().await.1
+    );
 }

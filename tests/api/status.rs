@@ -24,7 +24,8 @@ fn texts(page: &str) -> Vec<String> {
 #[track_caller]
 fn number(page: &str, label: &str) -> usize {
     let texts = texts(page);
-    let at = texts.iter().position(|text| text == label).unwrap_or_else(|| panic!("{label}: {texts:?}"));
+    let at =
+        texts.iter().position(|text| text == label).unwrap_or_else(|| panic!("{label}: {texts:?}"));
     texts[at - 1].parse().unwrap()
 }
 
@@ -32,7 +33,8 @@ fn number(page: &str, label: &str) -> usize {
 #[track_caller]
 fn after<const N: usize>(page: &str, label: &str) -> [String; N] {
     let texts = texts(page);
-    let at = texts.iter().position(|text| text == label).unwrap_or_else(|| panic!("{label}: {texts:?}"));
+    let at =
+        texts.iter().position(|text| text == label).unwrap_or_else(|| panic!("{label}: {texts:?}"));
     texts[at + 1..=at + N].to_vec().try_into().unwrap()
 }
 
@@ -53,7 +55,8 @@ const HTML: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=
 async fn the_page_is_for_those_who_have_a_token() {
     let bridge = Setup::persons(3).start();
     bridge.ready().await;
-    let basic = |password: &str| format!("Basic {}", STANDARD.encode(format!("whoever:{password}")));
+    let basic =
+        |password: &str| format!("Basic {}", STANDARD.encode(format!("whoever:{password}")));
     let challenges = |answer: &Answer| {
         let all = answer.headers.get_all("www-authenticate").iter();
         all.map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
@@ -62,12 +65,18 @@ async fn the_page_is_for_those_who_have_a_token() {
     for headers in [vec![], vec![("Authorization", wrong.as_str())]] {
         let refused = answer(with(&bridge, "/status", &headers)).await;
         assert_eq!(refused.status, 401, "{headers:?}");
-        assert!(challenges(&refused).iter().any(|challenge| challenge.starts_with("Basic ")), "{refused:?}");
+        assert!(
+            challenges(&refused).iter().any(|challenge| challenge.starts_with("Basic ")),
+            "{refused:?}"
+        );
         assert!(!refused.text.contains("<html"), "{}", refused.text);
     }
     for authorization in [basic(TOKEN), format!("Bearer {TOKEN}")] {
         let seen = answer(with(&bridge, "/status", &[("Authorization", &authorization)])).await;
-        assert_eq!((seen.status.as_u16(), seen.header("content-type")), (200, "text/html; charset=utf-8"));
+        assert_eq!(
+            (seen.status.as_u16(), seen.header("content-type")),
+            (200, "text/html; charset=utf-8")
+        );
         assert!(seen.text.starts_with("<!DOCTYPE html>"), "{}", seen.text);
     }
     let posted = answer(bridge.request(reqwest::Method::POST, "/status")).await;
@@ -87,21 +96,40 @@ async fn a_browser_without_a_token_gets_a_page() {
     let challenges = |answer: &Answer| answer.headers.get_all("www-authenticate").iter().count();
     for authorization in [None, Some(wrong)] {
         let refused = ask(HTML, authorization).await;
-        assert_eq!((refused.status.as_u16(), refused.header("content-type")), (401, "text/html; charset=utf-8"));
+        assert_eq!(
+            (refused.status.as_u16(), refused.header("content-type")),
+            (401, "text/html; charset=utf-8")
+        );
         assert!(refused.text.starts_with("<!DOCTYPE html>"), "{}", refused.text);
         assert!(texts(&refused.text).contains(&"401 Unauthorized".to_owned()), "{}", refused.text);
         assert!(refused.text.contains("enter the token as the password"), "{}", refused.text);
-        assert_eq!(refused.text.contains("`Bearer` appears twice"), authorization.is_some(), "{}", refused.text);
+        assert_eq!(
+            refused.text.contains("`Bearer` appears twice"),
+            authorization.is_some(),
+            "{}",
+            refused.text
+        );
         // A request with a bearer token gets no Basic challenge, which would confuse a client.
-        assert_eq!(challenges(&refused), if authorization.is_some() { 1 } else { 2 }, "{refused:?}");
+        assert_eq!(
+            challenges(&refused),
+            if authorization.is_some() { 1 } else { 2 },
+            "{refused:?}"
+        );
         assert!(!refused.header("x-request-id").is_empty(), "{refused:?}");
         let policy = refused.header("content-security-policy");
-        assert!(policy.starts_with("default-src 'none'") && refused.header("cache-control") == "no-store");
+        assert!(
+            policy.starts_with("default-src 'none'")
+                && refused.header("cache-control") == "no-store"
+        );
         assert_eq!(refused.header("vary"), "Accept");
     }
     for accept in ["*/*", "application/json", "application/scim+json", ""] {
         let refused = ask(accept, None).await;
-        assert_eq!((refused.status.as_u16(), refused.json()["status"].as_str()), (401, Some("401")), "{accept}");
+        assert_eq!(
+            (refused.status.as_u16(), refused.json()["status"].as_str()),
+            (401, Some("401")),
+            "{accept}"
+        );
     }
     for _ in 0..5 {
         ask(HTML, Some(wrong)).await;
@@ -125,14 +153,17 @@ async fn a_browser_is_sent_to_the_page_and_a_client_is_not() {
         assert_eq!((sent.status.as_u16(), sent.header("location")), (303, "status"), "{accept}");
     }
     let token = format!("Bearer {TOKEN}");
-    for accept in [None, Some("*/*"), Some("application/scim+json"), Some("application/json, text/html")] {
+    for accept in
+        [None, Some("*/*"), Some("application/scim+json"), Some("application/json, text/html")]
+    {
         let mut headers = vec![("Authorization", token.as_str())];
         headers.extend(accept.map(|accept| ("Accept", accept)));
         let list = answer(with(&bridge, "/", &headers)).await;
         assert_eq!(list.status, 200, "{accept:?}: {}", list.text);
         assert_eq!(list.json()["totalResults"], 3, "{accept:?}");
     }
-    let elsewhere = answer(with(&bridge, "/Users", &[("Accept", HTML), ("Authorization", &token)])).await;
+    let elsewhere =
+        answer(with(&bridge, "/Users", &[("Accept", HTML), ("Authorization", &token)])).await;
     assert_eq!(elsewhere.json()["totalResults"], 3, "only the root is for browsers");
 }
 
@@ -163,7 +194,18 @@ async fn the_page_takes_nothing_from_elsewhere() {
     // The page shows the base URL as text and not as a link.
     let html = answer.text.replace(&format!("<code>{}/scim/v2</code>", bridge.origin), "");
     assert!(html.len() < answer.text.len());
-    for never in ["<script", "http:", "https:", "//", "url(", "@import", "style=", " src=", " href=", "javascript:"] {
+    for never in [
+        "<script",
+        "http:",
+        "https:",
+        "//",
+        "url(",
+        "@import",
+        "style=",
+        " src=",
+        " href=",
+        "javascript:",
+    ] {
         assert!(!html.contains(never), "{never}");
     }
 }
@@ -171,7 +213,8 @@ async fn the_page_takes_nothing_from_elsewhere() {
 /// Returns thirty persons, each with one employment, with these statuses.
 fn world(states: &[(&str, usize)]) -> World {
     let mut world = World::generate(30, 1, NOW.parse().unwrap());
-    let employment = world.persons.iter().find_map(|person| person.employments.first()).unwrap().clone();
+    let employment =
+        world.persons.iter().find_map(|person| person.employments.first()).unwrap().clone();
     let states = states.iter().flat_map(|&(state, count)| std::iter::repeat_n(state, count));
     for (person, state) in world.persons.iter_mut().zip(states) {
         let mut employment = employment.clone();
@@ -185,15 +228,26 @@ fn world(states: &[(&str, usize)]) -> World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_numbers_are_those_of_the_company() {
-    let mut world = world(&[("ACTIVE", 12), ("LEAVE", 8), ("ONBOARDING", 5), ("INACTIVE", 3), ("SABBATICAL", 2)]);
+    let mut world = world(&[
+        ("ACTIVE", 12),
+        ("LEAVE", 8),
+        ("ONBOARDING", 5),
+        ("INACTIVE", 3),
+        ("SABBATICAL", 2),
+    ]);
     world.persons[..3].iter_mut().for_each(|person| person.email = None);
     world.persons[20..].iter_mut().for_each(|person| person.employments[0].position = None);
     let bridge = Setup::of(world).start();
     bridge.ready().await;
     let page = page(&bridge).await;
-    for (label, count) in
-        [("users", 30), ("active", 12), ("on leave", 8), ("onboarding", 5), ("inactive", 3), ("other", 2)]
-    {
+    for (label, count) in [
+        ("users", 30),
+        ("active", 12),
+        ("on leave", 8),
+        ("onboarding", 5),
+        ("inactive", 3),
+        ("other", 2),
+    ] {
         assert_eq!(number(&page, label), count, "{label}");
     }
     for (attribute, share, count) in [
@@ -233,15 +287,22 @@ async fn a_server_without_users_and_one_before_the_first_load_have_a_page() {
     assert!(early.contains(r#"<meta http-equiv="refresh" content="5">"#), "{early}");
     assert!(early.contains(r#"<span class="badge warn">loading</span>"#), "{early}");
     assert!(!early.contains(r#"class="bad""#) && !early.contains("down"), "{early}");
-    assert!(early.contains(r#"<span class="warn">loading</span> <span class="soft">for "#), "{early}");
+    assert!(
+        early.contains(r#"<span class="warn">loading</span> <span class="soft">for "#),
+        "{early}"
+    );
     assert!(!empty.contains("http-equiv"), "{empty}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_says_where_the_server_is_and_when_it_loads_next() {
-    for (every, expected) in [(None, "with the first request in 5 min or later"), (Some(600), "in 10 min")] {
+    for (every, expected) in
+        [(None, "with the first request in 5 min or later"), (Some(600), "in 10 min")]
+    {
         let refresh_every = every.map(Duration::from_secs);
-        let bridge = Setup { refresh_every, cache_ttl: Duration::from_secs(300), ..Setup::persons(3) }.start();
+        let bridge =
+            Setup { refresh_every, cache_ttl: Duration::from_secs(300), ..Setup::persons(3) }
+                .start();
         bridge.ready().await;
         let page = page(&bridge).await;
         let base_url = format!("{}/scim/v2", bridge.origin);
@@ -291,10 +352,17 @@ async fn what_loads_and_clients_did_is_told() {
     let texts = texts(&failed);
     let begin = texts.iter().position(|text| text == "Clients").unwrap();
     let client: Vec<&str> = texts[begin + 7..begin + 14].iter().map(String::as_str).collect();
-    assert_eq!((client[0], client[2], client[3]), ("client", "/scim/v2/Users", "200, 5 resources"), "{texts:?}");
+    assert_eq!(
+        (client[0], client[2], client[3]),
+        ("client", "/scim/v2/Users", "200, 5 resources"),
+        "{texts:?}"
+    );
     assert_eq!(client[5..], ["3", "0"], "three were refused and none failed: {texts:?}");
     assert!(texts.iter().any(|text| text == "1 failed"), "{texts:?}");
-    assert!(texts.iter().any(|text| text.contains("500") && text.contains("/v2/persons")), "{texts:?}");
+    assert!(
+        texts.iter().any(|text| text.contains("500") && text.contains("/v2/persons")),
+        "{texts:?}"
+    );
     assert!(failed.contains("<title>degraded · personio-scim</title>"), "{failed}");
     assert!(!texts.iter().any(|text| text == "/status"), "{texts:?}");
 }
@@ -315,7 +383,11 @@ async fn a_change_that_is_held_back_is_told_with_its_numbers() {
     let held = page(&bridge).await;
     assert!(held.contains(headline) && held.contains("from 11 of 30 users"), "{held}");
     assert_eq!((number(&held, "would disappear"), number(&held, "would become inactive")), (2, 9));
-    assert_eq!((number(&held, "users"), number(&held, "active")), (30, 30), "what was served is served on");
+    assert_eq!(
+        (number(&held, "users"), number(&held, "active")),
+        (30, 30),
+        "what was served is served on"
+    );
     let [.., newest] = after::<4>(&held, "outcome");
     assert_eq!(newest, "held back");
 }
@@ -350,23 +422,29 @@ async fn nothing_of_anybody_is_on_the_page() {
         persons
     });
     bridge.get(&format!("/scim/v2/Users/{}", persons[0].id)).await;
-    bridge.get(&format!("/scim/v2/Users/{}", persons[1].email.as_deref().unwrap_or("x@example.com"))).await;
+    bridge
+        .get(&format!("/scim/v2/Users/{}", persons[1].email.as_deref().unwrap_or("x@example.com")))
+        .await;
     bridge.reloaded().await;
     assert!(bridge.directory().held_back().is_some());
-    bridge
-        .simulator
-        .fail(Fault::on(Endpoint::Persons, Action::Body(400, "text/html", "<script>Erika</script>".into())));
+    bridge.simulator.fail(Fault::on(
+        Endpoint::Persons,
+        Action::Body(400, "text/html", "<script>Erika</script>".into()),
+    ));
     bridge.reloaded().await;
     bridge.failure().await;
     let page = page(&bridge).await;
     assert!(!page.contains("<script") && !page.contains("Erika"), "{page}");
     let texts = texts(&page);
-    let words: Vec<&str> = texts.iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric())).collect();
+    let words: Vec<&str> =
+        texts.iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric())).collect();
     let mut looked_for = 0;
     for person in &persons {
-        let names =
-            [&person.first_name, &person.last_name, &person.preferred_name, &person.email].into_iter().flatten();
-        let titles = person.employments.iter().filter_map(|employment| employment.position.as_ref());
+        let names = [&person.first_name, &person.last_name, &person.preferred_name, &person.email]
+            .into_iter()
+            .flatten();
+        let titles =
+            person.employments.iter().filter_map(|employment| employment.position.as_ref());
         for text in names.chain(titles) {
             let is_there = if text.contains(' ') || text.contains('@') {
                 page.contains(text.as_str())
@@ -392,7 +470,10 @@ async fn metrics_can_have_an_address_of_their_own() {
     assert_eq!(at("/health/live").await.json()["status"], "ok");
     for path in ["/Users", "/scim/v2/Users", "/status", "/"] {
         at(path).await.scim_error(404, None);
-        let request = bridge.http.get(format!("{origin}{path}")).header("Authorization", format!("Bearer {TOKEN}"));
+        let request = bridge
+            .http
+            .get(format!("{origin}{path}"))
+            .header("Authorization", format!("Bearer {TOKEN}"));
         answer(request).await.scim_error(404, None);
     }
     bridge.get("/metrics").await.scim_error(404, None);
@@ -401,7 +482,10 @@ async fn metrics_can_have_an_address_of_their_own() {
     assert!(!counted.contains("route=\"/metrics\""), "who measures is not counted: {counted}");
     drop(bridge);
     let http = crate::harness::http();
-    until("both have stopped", async || http.get(format!("{origin}/metrics")).send().await.is_err()).await;
+    until("both have stopped", async || {
+        http.get(format!("{origin}/metrics")).send().await.is_err()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -422,10 +506,12 @@ async fn no_secret_of_a_running_server_is_on_the_page() {
     let program = Program::start(&["serve", "--state-key", key], &variables);
     let url = program.base_url().await.replace("/scim/v2", "/status");
     let page = get(&url, TOKEN).await.text;
-    for secret in ["demo-secret", TOKEN, "a-secret-of-the-webhooks", "a-secret-token-of-okta", key] {
+    for secret in ["demo-secret", TOKEN, "a-secret-of-the-webhooks", "a-secret-token-of-okta", key]
+    {
         assert!(!page.contains(secret), "{secret}: {page}");
     }
-    for setting in ["--personio-client-secret", "--bearer-token", "--webhook-token", "--state-key"] {
+    for setting in ["--personio-client-secret", "--bearer-token", "--webhook-token", "--state-key"]
+    {
         assert_eq!(after(&page, setting), ["(a secret)"], "{setting}");
     }
     assert_eq!(after(&page, "--personio-base-url"), [upstream]);

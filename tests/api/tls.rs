@@ -10,7 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use personio_scim::tls::{Files, Pair};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, Issuer, KeyPair, PKCS_RSA_SHA256, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, Issuer, KeyPair, PKCS_RSA_SHA256,
+    date_time_ymd,
 };
 use reqwest::Version;
 use tempfile::TempDir;
@@ -32,9 +33,12 @@ impl Authority {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             params
         };
-        let root = CertifiedIssuer::self_signed(params("root"), KeyPair::generate().unwrap()).unwrap();
+        let root =
+            CertifiedIssuer::self_signed(params("root"), KeyPair::generate().unwrap()).unwrap();
         let issuer: &Issuer<'_, KeyPair> = &root;
-        let below = CertifiedIssuer::signed_by(params("below"), KeyPair::generate().unwrap(), issuer).unwrap();
+        let below =
+            CertifiedIssuer::signed_by(params("below"), KeyPair::generate().unwrap(), issuer)
+                .unwrap();
         Self { root: root.pem(), below }
     }
 
@@ -55,7 +59,12 @@ impl Authority {
 
 fn trusting(root: &str) -> reqwest::Client {
     let root = reqwest::Certificate::from_pem(root.as_bytes()).unwrap();
-    reqwest::Client::builder().no_proxy().tls_certs_only([root]).timeout(Duration::from_secs(10)).build().unwrap()
+    reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([root])
+        .timeout(Duration::from_secs(10))
+        .build()
+        .unwrap()
 }
 
 /// Folder with a certificate file and a key file.
@@ -67,7 +76,10 @@ struct Folder {
 impl Folder {
     fn with(certificate: &str, key: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let files = Files { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
+        let files = Files {
+            certificate: folder.path().join("tls.crt"),
+            key: folder.path().join("tls.key"),
+        };
         let folder = Self { folder, files };
         folder.write(certificate, key);
         folder
@@ -99,7 +111,8 @@ fn good(authority: &Authority, until: i32) -> Folder {
 
 fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
-    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let lines: Vec<&str> =
+        text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
@@ -129,18 +142,26 @@ async fn a_list_is_read_over_tls_whatever_the_form_of_the_key() {
     let rsa = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
     let sec1 = pem("EC PRIVATE KEY", &unwrapped(elliptic.serialized_der()));
     let pkcs1 = pem("RSA PRIVATE KEY", &unwrapped(rsa.serialized_der()));
-    for (key, text) in
-        [(&elliptic, elliptic.serialize_pem()), (&elliptic, sec1), (&rsa, rsa.serialize_pem()), (&rsa, pkcs1)]
-    {
+    for (key, text) in [
+        (&elliptic, elliptic.serialize_pem()),
+        (&elliptic, sec1),
+        (&rsa, rsa.serialize_pem()),
+        (&rsa, pkcs1),
+    ] {
         let folder = Folder::with(&authority.certify("127.0.0.1", key, 2090), &text);
-        let bridge = Setup { tls: Some(Pair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
+        let bridge =
+            Setup { tls: Some(Pair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
         assert!(bridge.origin.starts_with("https://"));
         let url = format!("{}/scim/v2/Users", bridge.origin);
         let response = authority.client().get(&url).bearer_auth(TOKEN).send().await.unwrap();
         assert_eq!((response.status().as_u16(), response.version()), (200, Version::HTTP_11));
-        let page: serde_json::Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        let page: serde_json::Value =
+            serde_json::from_str(&response.text().await.unwrap()).unwrap();
         assert_eq!(page["totalResults"], 3);
-        assert_eq!(page["Resources"][0]["meta"]["location"].as_str().unwrap().rsplit_once('/').unwrap().0, url);
+        assert_eq!(
+            page["Resources"][0]["meta"]["location"].as_str().unwrap().rsplit_once('/').unwrap().0,
+            url
+        );
         let refused = trusting(&Authority::new().root).get(&url).bearer_auth(TOKEN).send().await;
         assert!(refused.is_err(), "of another authority");
     }
@@ -150,8 +171,10 @@ async fn a_list_is_read_over_tls_whatever_the_form_of_the_key() {
 async fn a_client_without_tls_is_told_so_and_the_server_goes_on() {
     let authority = Authority::new();
     let folder = good(&authority, 2090);
-    let bridge = Setup { tls: Some(Pair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
-    let plain = format!("GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+    let bridge =
+        Setup { tls: Some(Pair::read(&folder.files).unwrap()), ..Setup::persons(3) }.start();
+    let plain =
+        format!("GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
     // TLS 1.1: a client hello (RFC 4346 §7.4.1.2) with two ciphers of its time and without
     // extensions.
     let body = [&[3, 2], [7; 32].as_slice(), &[0, 0, 4, 0, 0x2f, 0, 0x35, 1, 0]].concat();
@@ -171,7 +194,8 @@ async fn a_client_without_tls_is_told_so_and_the_server_goes_on() {
     let (answer, _) = said(plain.as_bytes());
     let answer = String::from_utf8(answer).unwrap();
     assert!(
-        answer.starts_with("HTTP/1.1 400 ") && answer.ends_with("use https:// instead of http:// here."),
+        answer.starts_with("HTTP/1.1 400 ")
+            && answer.ends_with("use https:// instead of http:// here."),
         "{answer}"
     );
     // A fatal alert (RFC 5246 §7.2).
@@ -197,7 +221,10 @@ async fn tls_at_an_address_without_a_certificate_is_closed_and_counted() {
     let _ = stream.read_to_end(&mut answer);
     assert_eq!(answer, b"", "no HTTP is sent to a client that expects TLS");
     let metrics = bridge.get("/metrics").await.text;
-    assert!(metrics.contains("personio_scim_connections_closed_total{reason=\"unexpected TLS\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains("personio_scim_connections_closed_total{reason=\"unexpected TLS\"} 1"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,8 +241,18 @@ async fn a_wrong_pair_is_one_line_and_exit_code_64_and_shows_no_key() {
     let rows = [
         ("", key.as_str(), cert_flag, "tls.crt: holds no certificate"),
         (&key, &key, cert_flag, "tls.crt: holds no certificate"),
-        (&certificate[..certificate.len() / 3], &key, cert_flag, "tls.crt: is cut short or damaged"),
-        (&pem("CERTIFICATE", b"no certificate"), &key, cert_flag, "tls.crt: its first certificate cannot be read"),
+        (
+            &certificate[..certificate.len() / 3],
+            &key,
+            cert_flag,
+            "tls.crt: is cut short or damaged",
+        ),
+        (
+            &pem("CERTIFICATE", b"no certificate"),
+            &key,
+            cert_flag,
+            "tls.crt: its first certificate cannot be read",
+        ),
         (&certificate, "", key_flag, "tls.key: holds no private key"),
         (&certificate, &certificate, key_flag, "tls.key: holds no private key"),
         (&certificate, half, key_flag, "tls.key: is cut short or damaged"),
@@ -225,7 +262,12 @@ async fn a_wrong_pair_is_one_line_and_exit_code_64_and_shows_no_key() {
             key_flag,
             "tls.key: holds a key that cannot be used",
         ),
-        (&certificate, &pem("ENCRYPTED PRIVATE KEY", b"a-secret"), key_flag, "tls.key: holds an encrypted key"),
+        (
+            &certificate,
+            &pem("ENCRYPTED PRIVATE KEY", b"a-secret"),
+            key_flag,
+            "tls.key: holds an encrypted key",
+        ),
         (&certificate, old_encrypted, key_flag, "tls.key: holds an encrypted key"),
         (&certificate, &other, key_flag, "tls.key: does not belong to the certificate in "),
     ];
@@ -244,16 +286,29 @@ async fn a_wrong_pair_is_one_line_and_exit_code_64_and_shows_no_key() {
     };
     for (certificate, key, setting, part) in rows {
         let folder = Folder::with(certificate, key);
-        said(&[("SCIM_TLS_CERT", folder.certificate()), ("SCIM_TLS_KEY", folder.key())], &[setting, part]).await;
+        said(
+            &[("SCIM_TLS_CERT", folder.certificate()), ("SCIM_TLS_KEY", folder.key())],
+            &[setting, part],
+        )
+        .await;
     }
     let folder = Folder::with(&certificate, &key);
     let missing = folder.path("missing");
     let missing = missing.to_str().unwrap();
-    said(&[("SCIM_TLS_CERT", missing), ("SCIM_TLS_KEY", folder.key())], &[cert_flag, "missing: No such file"]).await;
-    said(&[("SCIM_TLS_CERT", folder.certificate()), ("SCIM_TLS_KEY", missing)], &[key_flag, "missing: No such"]).await;
+    said(
+        &[("SCIM_TLS_CERT", missing), ("SCIM_TLS_KEY", folder.key())],
+        &[cert_flag, "missing: No such file"],
+    )
+    .await;
+    said(
+        &[("SCIM_TLS_CERT", folder.certificate()), ("SCIM_TLS_KEY", missing)],
+        &[key_flag, "missing: No such"],
+    )
+    .await;
     let without = format!("{cert_flag} is given without {key_flag}");
     said(&[("SCIM_TLS_CERT", folder.certificate()), ("SCIM_TLS_KEY", "")], &[&without]).await;
-    said(&[("SCIM_TLS_KEY", folder.key())], &[&format!("{key_flag} is given without {cert_flag}")]).await;
+    said(&[("SCIM_TLS_KEY", folder.key())], &[&format!("{key_flag} is given without {cert_flag}")])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -267,7 +322,8 @@ async fn a_renewed_certificate_is_served_to_new_connections_and_running_ones_go_
     let files = Files { certificate: link.join("tls.crt"), key: link.join("tls.key") };
     let bridge = Setup { tls: Some(Pair::read(&files).unwrap()), ..Setup::persons(3) }.start();
     let url = format!("{}/scim/v2/Users", bridge.origin);
-    let asks = async |client: &reqwest::Client| client.get(&url).bearer_auth(TOKEN).send().await.is_ok();
+    let asks =
+        async |client: &reqwest::Client| client.get(&url).bearer_auth(TOKEN).send().await.is_ok();
     let kept = old.client();
     assert_eq!((asks(&kept).await, asks(&new.client()).await), (true, false));
 
@@ -312,16 +368,29 @@ async fn a_hangup_has_the_certificate_read_again_and_a_wrong_one_changes_nothing
         let lines = program.log_at(level);
         lines.iter().filter(|line| line["message"].as_str().unwrap().contains(part)).count()
     };
-    assert_eq!(said("WARN", "tls.crt: the certificate expired at 2020-01-01T00:00:00Z, and clients refuse it"), 1);
+    assert_eq!(
+        said(
+            "WARN",
+            "tls.crt: the certificate expired at 2020-01-01T00:00:00Z, and clients refuse it"
+        ),
+        1
+    );
 
     // SIGHUP arrives long before the next periodic check of the files.
     let renewed = good(&next, 2090);
     let read = |path: &str| fs::read_to_string(path).unwrap();
     folder.write(&read(renewed.certificate()), &read(renewed.key()));
     program.signal("HUP");
-    let asks = async || next.client().get(format!("{base_url}/Users")).bearer_auth(TOKEN).send().await.is_ok();
-    until("the settings are read", async || said("INFO", "the settings were read again") == 1).await;
-    assert_eq!(said("INFO", "a new certificate is served"), 1, "with them, and not at the next look");
+    let asks = async || {
+        next.client().get(format!("{base_url}/Users")).bearer_auth(TOKEN).send().await.is_ok()
+    };
+    until("the settings are read", async || said("INFO", "the settings were read again") == 1)
+        .await;
+    assert_eq!(
+        said("INFO", "a new certificate is served"),
+        1,
+        "with them, and not at the next look"
+    );
     assert!(asks().await);
     fs::write(&folder.files.key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
     program.signal("HUP");
@@ -337,7 +406,10 @@ async fn a_health_check_asks_over_tls_whatever_the_name_in_the_certificate() {
     let upstream = simulator.base_url();
     let key = KeyPair::generate().unwrap();
     // The certificate is for another name and has expired.
-    let folder = Folder::with(&Authority::new().certify("scim.example.com", &key, 2020), &key.serialize_pem());
+    let folder = Folder::with(
+        &Authority::new().certify("scim.example.com", &key, 2020),
+        &key.serialize_pem(),
+    );
     let mut variables = settings(&upstream);
     variables.extend([("SCIM_TLS_CERT", folder.certificate()), ("SCIM_TLS_KEY", folder.key())]);
     let program = Program::start(&["serve"], &variables);
@@ -348,15 +420,21 @@ async fn a_health_check_asks_over_tls_whatever_the_name_in_the_certificate() {
         until("it is well", async || run(args, &[listen, over_tls]).await.status.success()).await;
     }
     let nothing = run(&["approve"], &[listen, over_tls]).await;
-    assert!(nothing.status.success() && nothing.out.starts_with("Nothing is held back"), "{nothing:?}");
+    assert!(
+        nothing.status.success() && nothing.out.starts_with("Nothing is held back"),
+        "{nothing:?}"
+    );
     run(&["healthcheck"], &[listen, ("SCIM_TLS_CERT", "")]).await.complains(1, "http://127.0.0.1:");
     for command in ["healthcheck", "approve"] {
-        run(&[command], &[listen]).await.complains(1, "it speaks TLS; set the certificate of the server here too");
+        run(&[command], &[listen])
+            .await
+            .complains(1, "it speaks TLS; set the certificate of the server here too");
     }
     let simulator = Setup::persons(1).simulator();
     let plain = serve(&simulator);
     let base_url = plain.base_url().await;
-    let listen = ("SCIM_LISTEN", base_url.trim_start_matches("http://").trim_end_matches("/scim/v2"));
+    let listen =
+        ("SCIM_LISTEN", base_url.trim_start_matches("http://").trim_end_matches("/scim/v2"));
     let ended = run(&["healthcheck"], &[listen, over_tls]).await;
     ended.complains(1, "it speaks plain HTTP; remove the certificate here");
     let base_url = program.base_url().await;

@@ -71,8 +71,14 @@ async fn a_wrong_secret_is_named_and_not_tried_again() {
         assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
     }
     let failure = bridge.failure().await;
-    assert!(failure.contains("client id and the client secret") && failure.contains("invalid_client"), "{failure}");
-    assert!(bridge.simulator.requests(Endpoint::Token) <= 2, "once for the persons, once for the names");
+    assert!(
+        failure.contains("client id and the client secret") && failure.contains("invalid_client"),
+        "{failure}"
+    );
+    assert!(
+        bridge.simulator.requests(Endpoint::Token) <= 2,
+        "once for the persons, once for the names"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,7 +90,10 @@ async fn a_token_endpoint_that_fails_is_tried_a_few_times() {
     bridge.get("/Users").await.scim_error(503, None);
     bridge.failure().await;
     let requests = bridge.simulator.requests(Endpoint::Token);
-    assert!((3..=6).contains(&requests), "three attempts for the persons, and for the names: {requests}");
+    assert!(
+        (3..=6).contains(&requests),
+        "three attempts for the persons, and for the names: {requests}"
+    );
     bridge.simulator.heal();
     bridge.clock.pass(PAUSE_OVER);
     assert_eq!(bridge.everybody().await.len(), 3);
@@ -120,7 +129,10 @@ async fn what_is_no_token_fails_the_load_and_is_not_quoted() {
         (Action::TruncatedJson, "cannot be read"),
         (Action::WrongJson, "cannot be read"),
         (Action::Oversized(17 << 20), "cannot be read"),
-        (json(400, r#"{"error": "invalid_client", "error_description": "MARKER"}"#), "invalid_client"),
+        (
+            json(400, r#"{"error": "invalid_client", "error_description": "MARKER"}"#),
+            "invalid_client",
+        ),
         (json(401, r#"{"errors": [{"title": "MARKER"}]}"#), "API credential"),
         (json(400, r#"{"error": {"message": "MARKER"}}"#), "API credential"),
         (json(403, ""), "API credential"),
@@ -134,7 +146,9 @@ async fn what_is_no_token_fails_the_load_and_is_not_quoted() {
         let failure = bridge.failure().await;
         assert!(failure.contains(said) && !failure.contains("MARK"), "{action:?}: {failure}");
         assert!(
-            said == "invalid_client" || said == "API credential" || !failure.contains("client secret"),
+            said == "invalid_client"
+                || said == "API credential"
+                || !failure.contains("client secret"),
             "{failure}"
         );
         bridge.get("/Users").await.scim_error(503, None);
@@ -159,7 +173,10 @@ async fn a_token_is_usable_whatever_is_said_of_its_lifetime() {
         let token = answer(token.body(form)).await.json()["access_token"].clone();
         let mut body = json!({"access_token": token});
         body[member] = value;
-        simulator.fail(Fault::on(Endpoint::Token, Action::Body(200, "application/json", body.to_string())));
+        simulator.fail(Fault::on(
+            Endpoint::Token,
+            Action::Body(200, "application/json", body.to_string()),
+        ));
         let bridge = setup.start_with(simulator);
         let users = bridge.get("/Users").await;
         assert_eq!(users.status, 200, "{body}: {}", bridge.health().await.1);

@@ -9,8 +9,9 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::harness::{Answer, Setup, TOKEN, answer, http, until};
 use crate::process::{Ended, Program, run, settings};
 
-const TRACE: [u8; 16] =
-    [0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36];
+const TRACE: [u8; 16] = [
+    0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36,
+];
 const PARENT: [u8; 8] = [0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7];
 
 fn hex(bytes: &[u8]) -> String {
@@ -29,7 +30,9 @@ async fn asked(collector: &str) -> (Answer, Ended) {
     until("there is data", async || http().get(&ready).send().await.unwrap().status() == 200).await;
     let request = http().get(url).header("Authorization", format!("Bearer {TOKEN}"));
     let request = request.header("traceparent", format!("00-{}-{}-01", hex(&TRACE), hex(&PARENT)));
-    let answer = answer(request.header("tracestate", "marker=marker").header("baggage", "marker=marker")).await;
+    let answer =
+        answer(request.header("tracestate", "marker=marker").header("baggage", "marker=marker"))
+            .await;
     program.signal("TERM");
     (answer, program.ended().await)
 }
@@ -41,13 +44,21 @@ fn has(bytes: &[u8], part: &[u8]) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_a_span_of_the_trace_it_names_and_says_no_more_than_metrics() {
     let collector = MockServer::start().await;
-    let taken = Mock::given(method("POST")).and(path("/v1/traces")).respond_with(ResponseTemplate::new(200));
+    let taken = Mock::given(method("POST"))
+        .and(path("/v1/traces"))
+        .respond_with(ResponseTemplate::new(200));
     taken.mount(&collector).await;
     let (answer, ended) = asked(&collector.uri()).await;
     assert_eq!((answer.status.as_u16(), ended.status.code()), (404, Some(0)), "{ended:?}");
-    let sent: Vec<u8> =
-        collector.received_requests().await.unwrap().into_iter().flat_map(|request| request.body).collect();
-    for part in ["GET /scim/v2/Users/{id}", "http.route", "scim.client", "client", "personio-scim"] {
+    let sent: Vec<u8> = collector
+        .received_requests()
+        .await
+        .unwrap()
+        .into_iter()
+        .flat_map(|request| request.body)
+        .collect();
+    for part in ["GET /scim/v2/Users/{id}", "http.route", "scim.client", "client", "personio-scim"]
+    {
         assert!(has(&sent, part.as_bytes()), "{part}");
     }
     assert!(has(&sent, &TRACE) && has(&sent, &PARENT));
@@ -66,14 +77,20 @@ async fn nobody_notices_a_collector_that_does_not_collect() {
     let silent_url = format!("http://{}", silent.local_addr().unwrap());
     for collector in [broken.uri(), format!("http://{gone}"), silent_url] {
         let (answer, ended) = asked(&collector).await;
-        assert_eq!((answer.status.as_u16(), ended.status.code()), (404, Some(0)), "{collector}: {ended:?}");
+        assert_eq!(
+            (answer.status.as_u16(), ended.status.code()),
+            (404, Some(0)),
+            "{collector}: {ended:?}"
+        );
         assert!(ended.err.contains("traces"), "{collector}: {}", ended.err);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_is_none_is_a_mistake() {
-    for collector in ["collector:4318", "http://collector:4318/v1/traces", "http://me:secret@collector"] {
+    for collector in
+        ["collector:4318", "http://collector:4318/v1/traces", "http://me:secret@collector"]
+    {
         let mut variables = settings("http://127.0.0.1:9");
         variables.push(("SCIM_OTLP_ENDPOINT", collector));
         run(&["serve"], &variables).await.complains(64, "--otlp-endpoint (SCIM_OTLP_ENDPOINT)");

@@ -7,8 +7,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO, USER as CORE};
-use personio_scim::simulator::{Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, Quirks, Termination, World};
+use personio_scim::scim::{
+    ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO, USER as CORE,
+};
+use personio_scim::simulator::{
+    Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, Quirks, Termination, World,
+};
 use serde_json::{Map, Value, json};
 
 use crate::harness::{NOW, NOW_STAMP, SHORT, Setup, by_id, stamp};
@@ -16,13 +20,21 @@ use crate::harness::{NOW, NOW_STAMP, SHORT, Setup, by_id, stamp};
 /// Returns the expected users of a company, in their order and without `meta.version`.
 fn expected(world: &World, base: &str) -> Vec<Value> {
     let mut persons: Vec<&Person> = world.persons.iter().collect();
-    persons.sort_by_key(|person| (person.created_at.unwrap_or(Timestamp::MAX), person.id.parse::<u64>().unwrap()));
+    persons.sort_by_key(|person| {
+        (person.created_at.unwrap_or(Timestamp::MAX), person.id.parse::<u64>().unwrap())
+    });
     let mut cards = HashMap::new();
     for person in &persons {
-        let is_owner = persons.iter().all(|other| !is_same_address(person, other) || claim(other) <= claim(person));
+        let is_owner = persons
+            .iter()
+            .all(|other| !is_same_address(person, other) || claim(other) <= claim(person));
         let email = person.email.clone().filter(|_| is_owner);
         let user_name = email.unwrap_or_else(|| format!("personio-{}", person.id));
-        let shown = person.preferred_name.clone().or_else(|| formatted(person)).unwrap_or_else(|| user_name.clone());
+        let shown = person
+            .preferred_name
+            .clone()
+            .or_else(|| formatted(person))
+            .unwrap_or_else(|| user_name.clone());
         cards.insert(person.id.as_str(), (user_name, shown, person.email.clone()));
     }
     persons.iter().map(|person| row(person, world, &cards, base)).collect()
@@ -41,9 +53,14 @@ fn row(person: &Person, world: &World, cards: &Cards<'_>, base: &str) -> Value {
         Some("EXTERNAL") => Some("Contractor"),
         _ => None,
     };
-    let emails = person.email.as_ref().map(|email| json!([{"value": email, "type": "work", "primary": true}]));
-    let (enterprise, ours) = (enterprise(person, current, world, cards, base), ours(current, world, cards));
-    let urns = [Some(CORE), enterprise.as_ref().map(|_| ENTERPRISE), ours.as_ref().map(|_| PERSONIO)];
+    let emails = person
+        .email
+        .as_ref()
+        .map(|email| json!([{"value": email, "type": "work", "primary": true}]));
+    let (enterprise, ours) =
+        (enterprise(person, current, world, cards, base), ours(current, world, cards));
+    let urns =
+        [Some(CORE), enterprise.as_ref().map(|_| ENTERPRISE), ours.as_ref().map(|_| PERSONIO)];
     let resource = object([
         ("schemas", Some(json!(urns.into_iter().flatten().collect::<Vec<_>>()))),
         ("id", Some(json!(person.id))),
@@ -61,7 +78,10 @@ fn row(person: &Person, world: &World, cards: &Cards<'_>, base: &str) -> Value {
             object([
                 ("resourceType", Some(json!("User"))),
                 ("created", person.created_at.map(|at| json!(stamp(at)))),
-                ("lastModified", person.updated_at.max(current.updated_at).map(|at| json!(stamp(at)))),
+                (
+                    "lastModified",
+                    person.updated_at.max(current.updated_at).map(|at| json!(stamp(at))),
+                ),
                 ("location", Some(json!(format!("{base}/Users/{}", person.id)))),
             ]),
         ),
@@ -96,7 +116,9 @@ fn today() -> Date {
 
 /// Returns the state of a generated person today.
 fn state(person: &Person) -> &str {
-    let Some(employment) = current(person) else { return person.status.as_deref().unwrap_or_default() };
+    let Some(employment) = current(person) else {
+        return person.status.as_deref().unwrap_or_default();
+    };
     if follows(employment, person) {
         return "ACTIVE";
     }
@@ -110,7 +132,9 @@ fn state(person: &Person) -> &str {
 /// Reports whether an employment that Personio reports as ONBOARDING has begun within four days of
 /// the end of another one.
 fn follows(employment: &Employment, person: &Person) -> bool {
-    let Some(start) = employment.employment_start_date.filter(|start| *start <= today()) else { return false };
+    let Some(start) = employment.employment_start_date.filter(|start| *start <= today()) else {
+        return false;
+    };
     let has_ended = |other: &Employment| {
         let end = other.employment_end_date.filter(|_| other.status.as_deref() == Some("INACTIVE"));
         end.is_some_and(|end| (start - end).get_days() <= 4)
@@ -128,9 +152,12 @@ fn was_withdrawn(employment: &Employment) -> bool {
 /// Returns the primary employment of a generated person.
 fn current(person: &Person) -> Option<&Employment> {
     let newest = |status: &str| {
-        let of_status =
-            person.employments.iter().filter(|it| status.is_empty() || it.status.as_deref() == Some(status));
-        of_status.max_by_key(|it| (it.employment_start_date.filter(|start| *start <= today()), &it.id))
+        let of_status = person
+            .employments
+            .iter()
+            .filter(|it| status.is_empty() || it.status.as_deref() == Some(status));
+        of_status
+            .max_by_key(|it| (it.employment_start_date.filter(|start| *start <= today()), &it.id))
     };
     let follows = person.employments.iter().find(|employment| follows(employment, person));
     let begun = ["ACTIVE", "LEAVE", "ONBOARDING"].into_iter().find_map(newest);
@@ -138,8 +165,16 @@ fn current(person: &Person) -> Option<&Employment> {
     follows.or(begun).or_else(over)
 }
 
-fn enterprise(person: &Person, current: &Employment, world: &World, cards: &Cards<'_>, base: &str) -> Option<Value> {
-    let unit = |kind| current.org_units.iter().find(|unit| unit.0 == kind).and_then(|unit| unit_name(world, unit));
+fn enterprise(
+    person: &Person,
+    current: &Employment,
+    world: &World,
+    cards: &Cards<'_>,
+    base: &str,
+) -> Option<Value> {
+    let unit = |kind| {
+        current.org_units.iter().find(|unit| unit.0 == kind).and_then(|unit| unit_name(world, unit))
+    };
     let heaviest = current.cost_centers.iter().max_by(|one, other| one.1.total_cmp(&other.1));
     let manager = current.supervisor.as_deref().and_then(|id| {
         let (_, shown, _) = cards.get(id)?;
@@ -156,7 +191,8 @@ fn enterprise(person: &Person, current: &Employment, world: &World, cards: &Card
 
 fn ours(current: &Employment, world: &World, cards: &Cards<'_>) -> Option<Value> {
     let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
-    let day = |day: Option<jiff::civil::Date>| day.map(|day| json!(day.strftime("%Y-%m-%d").to_string()));
+    let day =
+        |day: Option<jiff::civil::Date>| day.map(|day| json!(day.strftime("%Y-%m-%d").to_string()));
     let end = current.termination.clone().unwrap_or_default();
     let team = current.org_units.iter().find(|unit| unit.0 == OrgUnitKind::Team);
     let mut units: Vec<&(OrgUnitKind, String)> = current.org_units.iter().collect();
@@ -165,8 +201,11 @@ fn ours(current: &Employment, world: &World, cards: &Cards<'_>) -> Option<Value>
         .into_iter()
         .map(|unit| {
             let (kind, id) = unit;
-            let members =
-                [("value", Some(json!(id))), ("display", unit_name(world, unit)), ("type", Some(json!(kind.as_str())))];
+            let members = [
+                ("value", Some(json!(id))),
+                ("display", unit_name(world, unit)),
+                ("type", Some(json!(kind.as_str()))),
+            ];
             object(members).unwrap()
         })
         .collect();
@@ -217,8 +256,12 @@ fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Option<Value> 
 fn version(user: &mut Value) -> String {
     let version = user["meta"].as_object_mut().unwrap().remove("version").unwrap();
     let version = version.as_str().unwrap().to_owned();
-    let inner = version.strip_prefix("W/\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
-    assert!(!inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'), "{version}");
+    let inner =
+        version.strip_prefix("W/\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+    assert!(
+        !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'),
+        "{version}"
+    );
     version
 }
 
@@ -235,7 +278,9 @@ fn nothing_empty(value: &Value, path: &str) {
         }
         Value::Object(members) => {
             assert!(!members.is_empty() || path == "/name", "an empty object at {path}");
-            members.iter().for_each(|(name, value)| nothing_empty(value, &format!("{path}/{name}")));
+            members
+                .iter()
+                .for_each(|(name, value)| nothing_empty(value, &format!("{path}/{name}")));
         }
         Value::Bool(_) | Value::Number(_) => {}
     }
@@ -245,7 +290,9 @@ fn nothing_empty(value: &Value, path: &str) {
 async fn a_full_walk_of_a_thousand_users_equals_the_table() {
     let now = NOW.parse().unwrap();
     let world = World::generate(1000, 1, now).with_changes(1, now);
-    let bridge = Setup { public_url: Some("https://scim.example.com/hr"), ..Setup::of(world.clone()) }.start();
+    let bridge =
+        Setup { public_url: Some("https://scim.example.com/hr"), ..Setup::of(world.clone()) }
+            .start();
     let mut walked = Vec::new();
     for start in (1..=901).step_by(100) {
         let page = bridge.users(&format!("?startIndex={start}&count=100")).await;
@@ -261,8 +308,12 @@ async fn a_full_walk_of_a_thousand_users_equals_the_table() {
     assert_eq!(versions.len(), 1000, "no two users are the same, so no two versions are");
     let expected = expected(&world, "https://scim.example.com/hr/scim/v2");
     let names = expected.iter().map(|user| user["userName"].to_string());
-    assert!(names.filter(|name| name.starts_with("\"personio-")).count() > 6, "some share an address");
-    let changed = world.persons.iter().filter(|person| current(person).is_some_and(|it| follows(it, person)));
+    assert!(
+        names.filter(|name| name.starts_with("\"personio-")).count() > 6,
+        "some share an address"
+    );
+    let changed =
+        world.persons.iter().filter(|person| current(person).is_some_and(|it| follows(it, person)));
     assert!(changed.count() > 3, "some change their employment");
     for (user, expected) in walked.iter().zip(&expected) {
         nothing_empty(user, "");
@@ -328,7 +379,8 @@ fn employment(id: &str, status: Option<&str>, start: Option<&str>) -> Employment
 /// Returns a company of these persons, with one entry of each kind of look-up.
 fn company(persons: Vec<Person>) -> World {
     let named = |id: &str, name: &str| Named { id: id.to_owned(), name: name.to_owned() };
-    let unit = |id: &str, name: &str, kind| OrgUnit { id: id.to_owned(), name: name.to_owned(), kind };
+    let unit =
+        |id: &str, name: &str, kind| OrgUnit { id: id.to_owned(), name: name.to_owned(), kind };
     World {
         persons,
         org_units: vec![
@@ -364,10 +416,12 @@ fn row_of(change: impl FnOnce(&mut Person, &mut Employment), served: &[(&str, Va
         person.employments.push(employment);
     }
     let pointer = |path: &str| {
-        path.replace("enterprise:", &format!("/{ENTERPRISE}/")).replace("personio:", &format!("/{PERSONIO}/"))
+        path.replace("enterprise:", &format!("/{ENTERPRISE}/"))
+            .replace("personio:", &format!("/{PERSONIO}/"))
     };
-    let served =
-        served.iter().map(|(path, value)| (pointer(path), Some(value.clone()).filter(|value| !value.is_null())));
+    let served = served
+        .iter()
+        .map(|(path, value)| (pointer(path), Some(value.clone()).filter(|value| !value.is_null())));
     Row { person, served: served.collect() }
 }
 
@@ -377,7 +431,8 @@ async fn check(rows: Vec<Row>, quirks: Quirks) {
     let number = |(index, row): (usize, &Row)| {
         let mut person = row.person.clone();
         person.id = (index + 1).to_string();
-        person.email = person.email.map(|email| email.replace("ann0@", &format!("ann{}@", index + 1)));
+        person.email =
+            person.email.map(|email| email.replace("ann0@", &format!("ann{}@", index + 1)));
         // An employment belongs to one person, so its id must be unique.
         for employment in person.employments.iter_mut().filter(|employment| employment.id == "e0") {
             employment.id = format!("e{}", index + 1);
@@ -391,7 +446,12 @@ async fn check(rows: Vec<Row>, quirks: Quirks) {
     for (index, row) in rows.iter().enumerate() {
         let user = by_id(&users, &(index + 1).to_string());
         for (pointer, expected) in &row.served {
-            assert_eq!(user.pointer(pointer), expected.as_ref(), "row {}, {pointer}: {user:#}", index + 1);
+            assert_eq!(
+                user.pointer(pointer),
+                expected.as_ref(),
+                "row {}, {pointer}: {user:#}",
+                index + 1
+            );
         }
     }
 }
@@ -402,21 +462,57 @@ type Listed<'l> = (&'l str, Option<&'l str>, Option<&'l str>);
 #[tokio::test(flavor = "multi_thread")]
 async fn the_employment_that_counts_does_not_depend_on_the_order_of_listing() {
     let tables: [(&str, &[Listed<'_>]); 10] = [
-        ("a", &[("a", Some("ACTIVE"), Some("2010-01-01")), ("z", Some("ONBOARDING"), Some("2027-01-01"))]),
-        ("a", &[("a", Some("ACTIVE"), Some("2010-01-01")), ("z", Some("LEAVE"), Some("2024-01-01"))]),
+        (
+            "a",
+            &[
+                ("a", Some("ACTIVE"), Some("2010-01-01")),
+                ("z", Some("ONBOARDING"), Some("2027-01-01")),
+            ],
+        ),
+        (
+            "a",
+            &[("a", Some("ACTIVE"), Some("2010-01-01")), ("z", Some("LEAVE"), Some("2024-01-01"))],
+        ),
         ("a", &[("a", Some("ACTIVE"), None), ("z", Some("LEAVE"), Some("2024-01-01"))]),
-        ("b", &[("z", Some("ACTIVE"), Some("2010-01-01")), ("b", Some("ACTIVE"), Some("2011-01-01"))]),
+        (
+            "b",
+            &[("z", Some("ACTIVE"), Some("2010-01-01")), ("b", Some("ACTIVE"), Some("2011-01-01"))],
+        ),
         ("b", &[("z", Some("ACTIVE"), None), ("b", Some("ACTIVE"), Some("1999-01-01"))]),
-        ("l", &[("l", Some("LEAVE"), Some("2010-01-01")), ("z", Some("INACTIVE"), Some("2024-01-01"))]),
-        ("n", &[("z", Some("INACTIVE"), Some("2010-01-01")), ("n", Some("ONBOARDING"), Some("2027-01-01"))]),
-        ("n", &[("z", None, None), ("n", Some("SABBATICAL"), Some("1990-01-01")), ("y", Some("INACTIVE"), None)]),
-        ("y", &[("y", Some("ACTIVE"), Some("2020-01-01")), ("b", Some("ACTIVE"), Some("2020-01-01"))]),
+        (
+            "l",
+            &[
+                ("l", Some("LEAVE"), Some("2010-01-01")),
+                ("z", Some("INACTIVE"), Some("2024-01-01")),
+            ],
+        ),
+        (
+            "n",
+            &[
+                ("z", Some("INACTIVE"), Some("2010-01-01")),
+                ("n", Some("ONBOARDING"), Some("2027-01-01")),
+            ],
+        ),
+        (
+            "n",
+            &[
+                ("z", None, None),
+                ("n", Some("SABBATICAL"), Some("1990-01-01")),
+                ("y", Some("INACTIVE"), None),
+            ],
+        ),
+        (
+            "y",
+            &[("y", Some("ACTIVE"), Some("2020-01-01")), ("b", Some("ACTIVE"), Some("2020-01-01"))],
+        ),
         ("y", &[("b", None, None), ("y", None, None), ("a", None, None)]),
     ];
     for (oldest_first, turned) in [(false, false), (false, true), (true, false), (true, true)] {
         let rows = tables.iter().map(|(counts, employments)| {
-            let mut employments: Vec<_> =
-                employments.iter().map(|(id, status, start)| employment(id, *status, *start)).collect();
+            let mut employments: Vec<_> = employments
+                .iter()
+                .map(|(id, status, start)| employment(id, *status, *start))
+                .collect();
             if turned {
                 employments.reverse();
             }
@@ -430,16 +526,24 @@ async fn the_employment_that_counts_does_not_depend_on_the_order_of_listing() {
         });
         // Each row gets a company of its own, because an employment belongs to one person.
         for row in rows {
-            check(vec![row], Quirks { employments_oldest_first: oldest_first, ..Quirks::default() }).await;
+            check(
+                vec![row],
+                Quirks { employments_oldest_first: oldest_first, ..Quirks::default() },
+            )
+            .await;
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_and_addresses() {
-    let name = |given: Option<&str>, family: Option<&str>, preferred: Option<&str>, email: Option<&str>| {
+    let name = |given: Option<&str>,
+                family: Option<&str>,
+                preferred: Option<&str>,
+                email: Option<&str>| {
         let own = |text: Option<&str>| text.map(str::to_owned);
-        let (given, family, preferred, email) = (own(given), own(family), own(preferred), own(email));
+        let (given, family, preferred, email) =
+            (own(given), own(family), own(preferred), own(email));
         move |person: &mut Person, _: &mut Employment| {
             (person.first_name, person.last_name) = (given, family);
             (person.preferred_name, person.email) = (preferred, email);
@@ -486,14 +590,25 @@ async fn names_and_addresses() {
                 ("/userName", json!("ŁĘCKI@example.com")),
             ],
         ),
-        row_of(name(None, None, None, Some("łęcki@example.com")), &[("/userName", json!("personio-5"))]),
+        row_of(
+            name(None, None, None, Some("łęcki@example.com")),
+            &[("/userName", json!("personio-5"))],
+        ),
         row_of(
             name(None, None, None, None),
-            &[("/name", json!({})), ("/displayName", json!("personio-6")), ("/userName", json!("personio-6"))],
+            &[
+                ("/name", json!({})),
+                ("/displayName", json!("personio-6")),
+                ("/userName", json!("personio-6")),
+            ],
         ),
         row_of(
             name(Some(" "), Some(""), Some("  "), Some("")),
-            &[("/name", json!({})), ("/displayName", json!("personio-7")), ("/emails", Value::Null)],
+            &[
+                ("/name", json!({})),
+                ("/displayName", json!("personio-7")),
+                ("/emails", Value::Null),
+            ],
         ),
         row_of(
             name(None, None, None, Some("box@example.com")),
@@ -548,7 +663,10 @@ async fn of_several_persons_with_one_address_the_one_who_is_active_has_the_name(
                 [&json!(expected[0]), &json!(expected[1])],
                 "{index}"
             );
-            assert!(first["emails"].is_array() && second["emails"].is_array(), "both keep their address");
+            assert!(
+                first["emails"].is_array() && second["emails"].is_array(),
+                "both keep their address"
+            );
         }
     }
 }
@@ -556,18 +674,19 @@ async fn of_several_persons_with_one_address_the_one_who_is_active_has_the_name(
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_active_and_what_kind_of_user() {
     let rows = || {
-        let status = |person_status: Option<&str>, employment: Option<Option<&str>>, active: bool| {
-            row_of(
-                |person, own| {
-                    person.status = person_status.map(str::to_owned);
-                    match employment {
-                        Some(word) => own.status = word.map(str::to_owned),
-                        None => own.id.clear(),
-                    }
-                },
-                &[("/active", json!(active))],
-            )
-        };
+        let status =
+            |person_status: Option<&str>, employment: Option<Option<&str>>, active: bool| {
+                row_of(
+                    |person, own| {
+                        person.status = person_status.map(str::to_owned);
+                        match employment {
+                            Some(word) => own.status = word.map(str::to_owned),
+                            None => own.id.clear(),
+                        }
+                    },
+                    &[("/active", json!(active))],
+                )
+            };
         let kind = |word: Option<&str>, user_type: Value| {
             row_of(|_, own| own.kind = word.map(str::to_owned), &[("/userType", user_type)])
         };
@@ -603,8 +722,10 @@ async fn a_leaver_stays_listed() {
     let mut leaver = ann("7");
     leaver.status = Some("INACTIVE".to_owned());
     leaver.employments[0].status = Some("INACTIVE".to_owned());
-    leaver.employments[0].termination =
-        Some(Termination { termination_date: Some("1999-12-31".parse().unwrap()), ..Termination::default() });
+    leaver.employments[0].termination = Some(Termination {
+        termination_date: Some("1999-12-31".parse().unwrap()),
+        ..Termination::default()
+    });
     let users = served(Setup::of(company(vec![leaver]))).await;
     assert_eq!((&users[0]["id"], &users[0]["active"]), (&json!("7"), &json!(false)));
     assert_eq!(users[0][PERSONIO]["terminationDate"], "1999-12-31");
@@ -629,7 +750,8 @@ async fn a_manager_is_a_user_who_is_served() {
     own_boss.employments[0].supervisor = Some("6".to_owned());
     let world = company(vec![boss, led_by("2"), lost, led_by_silent, silent, own_boss]);
     for (require_email, users) in [(false, 6), (true, 5)] {
-        let mut setup = Setup { public_url: Some("https://scim.example.com/"), ..Setup::of(world.clone()) };
+        let mut setup =
+            Setup { public_url: Some("https://scim.example.com/"), ..Setup::of(world.clone()) };
         setup.policy.require_email = require_email;
         let served = served(setup).await;
         assert_eq!(served.len(), users);
@@ -712,11 +834,16 @@ async fn units_cost_centres_and_dates() {
             row_of(
                 |_, own| {
                     let day = |text: &str| Some(text.parse().unwrap());
-                    (own.employment_end_date, own.probation_end_date) = (day("2027-12-31"), day("2020-06-30"));
+                    (own.employment_end_date, own.probation_end_date) =
+                        (day("2027-12-31"), day("2020-06-30"));
                     own.contract_end_date = day("2028-02-29");
-                    let (termination_date, last_working_day) = (day("2027-12-30"), day("2027-12-01"));
-                    own.termination =
-                        Some(Termination { termination_date, last_working_day, ..Termination::default() });
+                    let (termination_date, last_working_day) =
+                        (day("2027-12-30"), day("2027-12-01"));
+                    own.termination = Some(Termination {
+                        termination_date,
+                        last_working_day,
+                        ..Termination::default()
+                    });
                 },
                 &[
                     ("personio:hireDate", json!("2020-01-01")),
@@ -777,7 +904,10 @@ async fn an_extension_without_content_is_left_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn equal_content_has_an_equal_version_and_other_content_another() {
     let world = World::generate(60, 3, NOW.parse().unwrap());
-    let fixed = |world: &World| Setup { public_url: Some("https://scim.example.com"), ..Setup::of(world.clone()) };
+    let fixed = |world: &World| Setup {
+        public_url: Some("https://scim.example.com"),
+        ..Setup::of(world.clone())
+    };
     let first = served(fixed(&world)).await;
     assert_eq!(served(fixed(&world)).await, first, "after a restart everything is as it was");
     let mut changed = world.clone();
@@ -800,8 +930,12 @@ async fn last_modified_is_the_newest_of_what_is_told_and_moves_with_every_change
         (dated.updated_at, dated.employments[0].updated_at) = (person, employment);
         dated
     };
-    let mut world =
-        company(vec![dated("1", old, new), dated("2", new, old), dated("3", old, None), dated("4", None, None)]);
+    let mut world = company(vec![
+        dated("1", old, new),
+        dated("2", new, old),
+        dated("3", old, None),
+        dated("4", None, None),
+    ]);
     world.org_units.retain(|unit| unit.kind == OrgUnitKind::Team);
     let bridge = Setup { cache_ttl: SHORT, ..Setup::of(world) }.start();
     let modified = |users: &[Value]| -> Vec<Value> {
@@ -809,9 +943,15 @@ async fn last_modified_is_the_newest_of_what_is_told_and_moves_with_every_change
     };
     let before = bridge.everybody().await;
     let (old, new) = (json!("2021-05-05T05:05:05.000Z"), json!("2022-02-02T02:02:02.250Z"));
-    assert_eq!(modified(&before), [new.clone(), new.clone(), old, json!(NOW_STAMP)], "what nothing is said of is new");
+    assert_eq!(
+        modified(&before),
+        [new.clone(), new.clone(), old, json!(NOW_STAMP)],
+        "what nothing is said of is new"
+    );
     // The title changes, and Personio reports no time of the change.
-    bridge.simulator.with_world(|world| world.persons[2].employments[0].position = Some("Chief".to_owned()));
+    bridge
+        .simulator
+        .with_world(|world| world.persons[2].employments[0].position = Some("Chief".to_owned()));
     let after = bridge.reloaded().await;
     assert_eq!(modified(&after)[..2], modified(&before)[..2]);
     let (was, is) = (by_id(&before, "3"), by_id(&after, "3"));
@@ -822,7 +962,11 @@ async fn last_modified_is_the_newest_of_what_is_told_and_moves_with_every_change
 #[tokio::test(flavor = "multi_thread")]
 async fn moments_have_three_digits_and_are_never_in_the_future() {
     for (created, updated, expected) in [
-        ("2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z", ("2020-01-01T00:00:00.000Z", "2021-01-01T00:00:00.000Z")),
+        (
+            "2020-01-01T00:00:00Z",
+            "2021-01-01T00:00:00Z",
+            ("2020-01-01T00:00:00.000Z", "2021-01-01T00:00:00.000Z"),
+        ),
         ("2020-01-01T00:00:00.5Z", "2021-01-01T01:00:00+01:00", {
             ("2020-01-01T00:00:00.500Z", "2021-01-01T00:00:00.000Z")
         }),
@@ -831,15 +975,27 @@ async fn moments_have_three_digits_and_are_never_in_the_future() {
         }),
         ("2020-01-01T00:00:00Z", "2026-11-23T11:00:00Z", ("2020-01-01T00:00:00.000Z", NOW_STAMP)),
         ("2026-11-23T11:00:00Z", "2026-11-23T11:00:00Z", (NOW_STAMP, NOW_STAMP)),
-        ("2030-01-01T00:00:00Z", "2021-01-01T00:00:00Z", ("2021-01-01T00:00:00.000Z", "2021-01-01T00:00:00.000Z")),
+        (
+            "2030-01-01T00:00:00Z",
+            "2021-01-01T00:00:00Z",
+            ("2021-01-01T00:00:00.000Z", "2021-01-01T00:00:00.000Z"),
+        ),
     ] {
         let mut person = ann("1");
-        (person.created_at, person.updated_at) = (Some(created.parse().unwrap()), Some(updated.parse().unwrap()));
+        (person.created_at, person.updated_at) =
+            (Some(created.parse().unwrap()), Some(updated.parse().unwrap()));
         let bridge = Setup { cache_ttl: SHORT, ..Setup::of(company(vec![person])) }.start();
         let user = bridge.everybody().await.remove(0);
-        let found = (user["meta"]["created"].as_str().unwrap(), user["meta"]["lastModified"].as_str().unwrap());
+        let found = (
+            user["meta"]["created"].as_str().unwrap(),
+            user["meta"]["lastModified"].as_str().unwrap(),
+        );
         assert_eq!(found, expected, "{created} {updated}");
         bridge.clock.pass(std::time::Duration::from_secs(60));
-        assert_eq!(bridge.reloaded().await[0], user, "a load that brings nothing new moves nothing");
+        assert_eq!(
+            bridge.reloaded().await[0],
+            user,
+            "a load that brings nothing new moves nothing"
+        );
     }
 }

@@ -12,7 +12,8 @@ use crate::harness::{Bridge, NOW_STAMP, PAUSE_OVER, SHORT, Setup, by_id};
 
 /// Returns all users of a server whose simulator has these quirks.
 async fn with(persons: usize, quirks: Quirks) -> Vec<Value> {
-    let mut setup = Setup { public_url: Some("https://scim.example.com"), ..Setup::persons(persons) };
+    let mut setup =
+        Setup { public_url: Some("https://scim.example.com"), ..Setup::persons(persons) };
     setup.options.quirks = quirks;
     setup.start().everybody().await
 }
@@ -26,7 +27,10 @@ async fn deviations_of_shape_change_nothing() {
         ("last_working_date", Quirks { last_working_date: true, ..Quirks::default() }),
         ("bare string", Quirks { next_link: NextLink::BareString, ..Quirks::default() }),
         ("relative", Quirks { next_link: NextLink::RelativeHref, ..Quirks::default() }),
-        ("null on the last page", Quirks { next_link: NextLink::NullOnLastPage, ..Quirks::default() }),
+        (
+            "null on the last page",
+            Quirks { next_link: NextLink::NullOnLastPage, ..Quirks::default() },
+        ),
         ("other origin", Quirks { next_link: NextLink::OtherOrigin, ..Quirks::default() }),
         ("wrong path", Quirks { next_link: NextLink::WrongPath, ..Quirks::default() }),
         ("awkward cursors", Quirks { awkward_cursors: true, ..Quirks::default() }),
@@ -71,10 +75,14 @@ async fn the_token_never_follows_a_link_to_another_origin() {
         .await;
     for id in ["1", "2"] {
         let employments = serde_json::json!({"_data": [], "_meta": {"links": {}}});
-        get(&format!("/v2/persons/{id}/employments")).respond_with(respond(employments)).mount(&personio).await;
+        get(&format!("/v2/persons/{id}/employments"))
+            .respond_with(respond(employments))
+            .mount(&personio)
+            .await;
     }
     // A redirect is not followed either.
-    let redirect = ResponseTemplate::new(307).insert_header("location", format!("{}/v2/org-units", evil.uri()));
+    let redirect = ResponseTemplate::new(307)
+        .insert_header("location", format!("{}/v2/org-units", evil.uri()));
     get("/v2/org-units").respond_with(redirect).mount(&personio).await;
 
     let setup = Setup::persons(0);
@@ -97,9 +105,21 @@ async fn a_repeating_cursor_ends_the_load_as_failed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_credential_may_not_read_is_absent() {
-    let hidden =
-        ["email", "preferred_name", "created_at", "updated_at", "status", "position", "termination", "org_units"];
-    let users = with(60, Quirks { hidden_attributes: hidden.map(str::to_owned).to_vec(), ..Quirks::default() }).await;
+    let hidden = [
+        "email",
+        "preferred_name",
+        "created_at",
+        "updated_at",
+        "status",
+        "position",
+        "termination",
+        "org_units",
+    ];
+    let users = with(
+        60,
+        Quirks { hidden_attributes: hidden.map(str::to_owned).to_vec(), ..Quirks::default() },
+    )
+    .await;
     assert_eq!(users.len(), 60);
     for user in &users {
         assert_eq!(user["userName"], format!("personio-{}", user["id"].as_str().unwrap()));
@@ -107,7 +127,10 @@ async fn what_the_credential_may_not_read_is_absent() {
         for member in ["emails", "title"] {
             assert!(user.get(member).is_none(), "{user}");
         }
-        assert!(user["meta"].get("created").is_none() && user["meta"]["lastModified"] == NOW_STAMP, "{user}");
+        assert!(
+            user["meta"].get("created").is_none() && user["meta"]["lastModified"] == NOW_STAMP,
+            "{user}"
+        );
     }
 }
 
@@ -115,8 +138,10 @@ async fn what_the_credential_may_not_read_is_absent() {
 async fn the_last_working_day_is_read_under_both_names() {
     for last_working_date in [false, true] {
         let mut setup = Setup::persons(1);
-        setup.world.persons[0].employments[0].termination =
-            Some(Termination { last_working_day: Some(date(2026, 3, 31)), ..Termination::default() });
+        setup.world.persons[0].employments[0].termination = Some(Termination {
+            last_working_day: Some(date(2026, 3, 31)),
+            ..Termination::default()
+        });
         setup.options.quirks.last_working_date = last_working_date;
         assert_eq!(setup.start().everybody().await[0][PERSONIO]["lastWorkingDay"], "2026-03-31");
     }
@@ -142,7 +167,10 @@ async fn a_401_that_persists_says_what_to_check() {
 #[tokio::test(flavor = "multi_thread")]
 async fn error_bodies_of_every_shape_are_survived() {
     for (status, body) in [
-        (403, r#"{"personio_trace_id":"4bf92f35","timestamp":"x","errors":[{"title":"t","detail":"d","type":"x"}]}"#),
+        (
+            403,
+            r#"{"personio_trace_id":"4bf92f35","timestamp":"x","errors":[{"title":"t","detail":"d","type":"x"}]}"#,
+        ),
         (400, r#"{"errors":[{"field":"limit","errors":[{"reason":"too large"}]}]}"#),
         (400, r#"{"error":{"message":"no"}}"#),
         (412, r#"{"error":"no"}"#),
@@ -153,7 +181,10 @@ async fn error_bodies_of_every_shape_are_survived() {
     ] {
         let setup = Setup::persons(3);
         let simulator = setup.simulator();
-        simulator.fail(Fault::on(Endpoint::Persons, Action::Body(status, "application/json", body.to_owned())));
+        simulator.fail(Fault::on(
+            Endpoint::Persons,
+            Action::Body(status, "application/json", body.to_owned()),
+        ));
         let bridge = setup.start_with(simulator);
         bridge.get("/Users").await.scim_error(503, None);
         let failure = bridge.failure().await;
@@ -177,8 +208,13 @@ async fn one_odd_answer_about_employments_is_not_a_leaver() {
     ] {
         let mut setup = Setup::persons(40);
         setup.cache_ttl = SHORT;
-        let person =
-            setup.world.persons.iter().find(|person| person.status.as_deref() == Some("ACTIVE")).unwrap().clone();
+        let person = setup
+            .world
+            .persons
+            .iter()
+            .find(|person| person.status.as_deref() == Some("ACTIVE"))
+            .unwrap()
+            .clone();
         let bridge = setup.start();
         let before = bridge.everybody().await;
         bridge.simulator.fail(Fault::on(Endpoint::Employments, action.clone()).person(&person.id));
@@ -191,7 +227,8 @@ async fn one_odd_answer_about_employments_is_not_a_leaver() {
 #[tokio::test(flavor = "multi_thread")]
 async fn employments_that_all_seem_to_be_gone_are_kept_also_where_few_are_read_at_a_time() {
     let hour = Duration::from_secs(3600);
-    let setup = Setup { cache_ttl: SHORT, employment_recheck: hour, max_change: 0.2, ..Setup::persons(60) };
+    let setup =
+        Setup { cache_ttl: SHORT, employment_recheck: hour, max_change: 0.2, ..Setup::persons(60) };
     let bridge = setup.start();
     let before = bridge.everybody().await;
     bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::EmptyListing));
@@ -209,7 +246,10 @@ async fn a_changed_employment_is_seen_although_the_person_was_not_touched() {
     bridge.clock.pass(Duration::from_secs(60));
     bridge.simulator.with_world(|world| {
         let person = world.persons.iter_mut().find(|person| person.id == id).unwrap();
-        person.employments.iter_mut().for_each(|employment| employment.position = Some("Captain".to_owned()));
+        person
+            .employments
+            .iter_mut()
+            .for_each(|employment| employment.position = Some("Captain".to_owned()));
     });
     assert_eq!(by_id(&bridge.reloaded().await, id)["title"], "Captain");
 }
@@ -239,7 +279,8 @@ const VISIBLE: &[(&str, &str, &str)] = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn each_attribute_may_be_hidden_alone_and_all_together() {
     let having = |users: &[Value], schema: &str, pointer: &str| {
-        let part = |user: &Value| if schema.is_empty() { user.clone() } else { user[schema].clone() };
+        let part =
+            |user: &Value| if schema.is_empty() { user.clone() } else { user[schema].clone() };
         users.iter().filter(|user| part(user).pointer(pointer).is_some()).count()
     };
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(120) }.start();
@@ -251,7 +292,15 @@ async fn each_attribute_may_be_hidden_alone_and_all_together() {
         assert_eq!((seen.len(), having(&seen, schema, pointer)), (120, 0), "{key}");
         assert_eq!(bridge.health().await.1["status"], "ok", "{key}");
     }
-    let further = ["preferred_name", "updated_at", "employments", "custom_attributes", "_meta", "person", "job"];
+    let further = [
+        "preferred_name",
+        "updated_at",
+        "employments",
+        "custom_attributes",
+        "_meta",
+        "person",
+        "job",
+    ];
     let all = VISIBLE.iter().map(|(key, _, _)| *key).chain(further).map(str::to_owned).collect();
     bridge.simulator.set_quirks(|quirks| quirks.hidden_attributes = all);
     for user in bridge.reloaded().await {
@@ -265,14 +314,22 @@ async fn each_attribute_may_be_hidden_alone_and_all_together() {
 async fn personio(first: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     let answer = |body: Value| ResponseTemplate::new(200).set_body_json(body);
-    let token = answer(json!({"access_token": "papi-1", "token_type": "Bearer", "expires_in": 86400}));
+    let token =
+        answer(json!({"access_token": "papi-1", "token_type": "Bearer", "expires_in": 86400}));
     Mock::given(matchers::path("/v2/auth/token")).respond_with(token).mount(&server).await;
     let persons = || Mock::given(matchers::path("/v2/persons"));
-    persons().and(matchers::query_param_is_missing("cursor")).respond_with(first).mount(&server).await;
+    persons()
+        .and(matchers::query_param_is_missing("cursor"))
+        .respond_with(first)
+        .mount(&server)
+        .await;
     let second = answer(json!({"_data": [{"id": "2"}], "_meta": {"links": {}}}));
     persons().and(matchers::query_param("cursor", "abc")).respond_with(second).mount(&server).await;
     let employments = Mock::given(matchers::path_regex("^/v2/persons/[0-9]+/employments$"));
-    employments.respond_with(answer(json!({"_data": [], "_meta": {"links": {}}}))).mount(&server).await;
+    employments
+        .respond_with(answer(json!({"_data": [], "_meta": {"links": {}}})))
+        .mount(&server)
+        .await;
     server
 }
 
@@ -313,7 +370,8 @@ async fn no_shape_of_link_leads_to_another_origin() {
         }
         assert!(evil.received_requests().await.unwrap().is_empty(), "{link}");
         for request in upstream.received_requests().await.unwrap() {
-            let authorization = request.headers.get("authorization").map(|value| value.to_str().unwrap());
+            let authorization =
+                request.headers.get("authorization").map(|value| value.to_str().unwrap());
             let is_token = request.url.path() == "/v2/auth/token";
             assert_eq!(authorization, (!is_token).then_some("Bearer papi-1"), "{}", request.url);
         }
@@ -324,7 +382,8 @@ async fn no_shape_of_link_leads_to_another_origin() {
 async fn a_redirect_is_not_followed_and_its_host_is_named() {
     let evil = MockServer::start().await;
     let evil_origin = evil.uri();
-    let (elsewhere, nowhere) = (format!("{evil_origin}/MARKER/persons?MARKER=1#MARKER"), "http://[MARKER".to_owned());
+    let (elsewhere, nowhere) =
+        (format!("{evil_origin}/MARKER/persons?MARKER=1#MARKER"), "http://[MARKER".to_owned());
     for path in ["/v2/auth/token", "/v2/persons"] {
         for (status, location, said) in [
             (301, elsewhere.as_str(), evil_origin.as_str()),
@@ -339,7 +398,11 @@ async fn a_redirect_is_not_followed_and_its_host_is_named() {
             (300, "", "redirect (300)"),
         ] {
             let redirect = ResponseTemplate::new(status).insert_header("Location", location);
-            let upstream = if path == "/v2/persons" { personio(redirect).await } else { only_token(redirect).await };
+            let upstream = if path == "/v2/persons" {
+                personio(redirect).await
+            } else {
+                only_token(redirect).await
+            };
             let failure = over(&upstream).failure().await;
             for part in [path, said, &status.to_string(), "PERSONIO_BASE_URL"] {
                 assert!(failure.contains(part), "{part}: {failure}");
@@ -352,12 +415,20 @@ async fn a_redirect_is_not_followed_and_its_host_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_advertised_limit_out_of_any_reason_is_not_used_and_health_says_so() {
-    for (rate, is_used) in
-        [("1e-300", false), ("0", false), ("-3", false), ("1e300", false), ("soon", false), ("30", true)]
-    {
-        let page = ResponseTemplate::new(200).set_body_json(json!({"_data": [{"id": "1"}], "_meta": {"links": {}}}));
+    for (rate, is_used) in [
+        ("1e-300", false),
+        ("0", false),
+        ("-3", false),
+        ("1e300", false),
+        ("soon", false),
+        ("30", true),
+    ] {
+        let page = ResponseTemplate::new(200)
+            .set_body_json(json!({"_data": [{"id": "1"}], "_meta": {"links": {}}}));
         let page = page.insert_header("x-ratelimit-replenish-rate", rate);
-        let page = page.insert_header("x-ratelimit-burst-capacity", "100").insert_header("x-ratelimit-remaining", "0");
+        let page = page
+            .insert_header("x-ratelimit-burst-capacity", "100")
+            .insert_header("x-ratelimit-remaining", "0");
         let upstream = personio(page).await;
         let bridge = over(&upstream);
         assert_eq!(bridge.everybody().await.len(), 1, "{rate}");
@@ -366,7 +437,9 @@ async fn an_advertised_limit_out_of_any_reason_is_not_used_and_health_says_so() 
         let detail = part["detail"].as_str().unwrap();
         assert_eq!((code, part["status"].as_str()), (200, Some("ok")), "{rate}: {health}");
         assert!(detail.starts_with("the last load succeeded"), "{rate}: {detail}");
-        let is_told = detail.ends_with("advertises limits that cannot be right, and they are not used: /v2/persons");
+        let is_told = detail.ends_with(
+            "advertises limits that cannot be right, and they are not used: /v2/persons",
+        );
         assert_eq!(is_told, !is_used, "{rate}: {detail}");
     }
 }
@@ -374,11 +447,15 @@ async fn an_advertised_limit_out_of_any_reason_is_not_used_and_health_says_so() 
 #[tokio::test(flavor = "multi_thread")]
 async fn cursors_that_lead_in_a_circle_end_the_load() {
     for data in [json!([]), json!([{"id": "1"}])] {
-        let links = |cursor| json!({"links": {"next": {"href": format!("/v2/persons?cursor={cursor}")}}});
-        let page = |cursor| ResponseTemplate::new(200).set_body_json(json!({"_data": data, "_meta": links(cursor)}));
+        let links =
+            |cursor| json!({"links": {"next": {"href": format!("/v2/persons?cursor={cursor}")}}});
+        let page = |cursor| {
+            ResponseTemplate::new(200).set_body_json(json!({"_data": data, "_meta": links(cursor)}))
+        };
         let upstream = personio(page("one")).await;
         for (cursor, next) in [("one", "two"), ("two", "three"), ("three", "one")] {
-            let mock = Mock::given(matchers::path("/v2/persons")).and(matchers::query_param("cursor", cursor));
+            let mock = Mock::given(matchers::path("/v2/persons"))
+                .and(matchers::query_param("cursor", cursor));
             mock.respond_with(page(next)).mount(&upstream).await;
         }
         let failure = over(&upstream).failure().await;
@@ -406,13 +483,19 @@ async fn a_cursor_that_begins_to_repeat_changes_nothing_that_is_served() {
 async fn a_limit_that_is_met_is_waited_for_and_costs_nobody_an_employment() {
     let setup = Setup::persons(20);
     let simulator = setup.simulator();
-    simulator.fail(Fault::on(Endpoint::Employments, Action::TooManyRequests { retry_after: None }).times(4));
+    simulator.fail(
+        Fault::on(Endpoint::Employments, Action::TooManyRequests { retry_after: None }).times(4),
+    );
     let bridge = setup.start_with(simulator);
     let users = bridge.everybody().await;
     let employed = |it: &&personio_scim::simulator::Person| !it.employments.is_empty();
-    let employed = bridge.simulator.with_world(|world| world.persons.iter().filter(employed).count());
+    let employed =
+        bridge.simulator.with_world(|world| world.persons.iter().filter(employed).count());
     assert_eq!(users.iter().filter(|user| user[PERSONIO].is_object()).count(), employed);
-    assert_eq!((bridge.simulator.requests(Endpoint::Employments), bridge.simulator.throttled()), (24, 4));
+    assert_eq!(
+        (bridge.simulator.requests(Endpoint::Employments), bridge.simulator.throttled()),
+        (24, 4)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -425,7 +508,11 @@ async fn an_error_body_is_never_quoted() {
             "application/problem+json",
             r#"{"personio_trace_id":"","errors":[{"title":"MARKER","detail":"MARKER"}]}"#,
         ),
-        (422, "application/json", r#"{"errors":[{"field":"MARKER","errors":[{"reason":"MARKER"}]}]}"#),
+        (
+            422,
+            "application/json",
+            r#"{"errors":[{"field":"MARKER","errors":[{"reason":"MARKER"}]}]}"#,
+        ),
         (400, "application/json", r#"{"error":{"message":"MARKER"}}"#),
         (403, "application/json", r#"{"error":"MARKER"}"#),
         (400, "application/json", r#"{"personio_trace_id":"MARKER <b>","errors":null}"#),
@@ -434,7 +521,9 @@ async fn an_error_body_is_never_quoted() {
         (200, "application/json", r#"{"_data":[{"id":{"MARKER":1}}]}"#),
         (200, "application/json", r#"{"_data":"MARKER"}"#),
     ] {
-        bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Body(status, kind, body.to_owned())));
+        bridge
+            .simulator
+            .fail(Fault::on(Endpoint::Persons, Action::Body(status, kind, body.to_owned())));
         assert_eq!(bridge.reloaded().await, users, "{status} {body}");
         let failure = bridge.failure().await;
         let said = if status == 200 { "cannot be read".to_owned() } else { status.to_string() };

@@ -11,8 +11,13 @@ use serde_json::Value;
 
 use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id};
 
-const LOOK_UPS: [Endpoint; 5] =
-    [Endpoint::OrgUnits, Endpoint::OrgUnit, Endpoint::LegalEntities, Endpoint::Workplaces, Endpoint::CostCenters];
+const LOOK_UPS: [Endpoint; 5] = [
+    Endpoint::OrgUnits,
+    Endpoint::OrgUnit,
+    Endpoint::LegalEntities,
+    Endpoint::Workplaces,
+    Endpoint::CostCenters,
+];
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Returns the number of look-up requests so far.
@@ -35,15 +40,26 @@ async fn a_cold_load_asks_once_per_fifty_persons_and_once_per_person() {
         let count = |endpoint| bridge.simulator.requests(endpoint);
         assert_eq!(count(Endpoint::Persons), persons.div_ceil(50), "pages of {persons}");
         assert_eq!(count(Endpoint::Employments), persons);
-        assert_eq!((count(Endpoint::Token), count(Endpoint::Person), count(Endpoint::Unknown)), (1, 0, 0));
         assert_eq!(
-            (count(Endpoint::LegalEntities), count(Endpoint::Workplaces), count(Endpoint::CostCenters)),
+            (count(Endpoint::Token), count(Endpoint::Person), count(Endpoint::Unknown)),
+            (1, 0, 0)
+        );
+        assert_eq!(
+            (
+                count(Endpoint::LegalEntities),
+                count(Endpoint::Workplaces),
+                count(Endpoint::CostCenters)
+            ),
             (1, 1, 1)
         );
         assert_eq!(count(Endpoint::OrgUnits), 2, "departments, teams");
         for request in bridge.simulator.log() {
             let reads = request.endpoint != Endpoint::Token;
-            assert_eq!(reads, request.query.split('&').any(|pair| pair == "limit=50"), "{request:?}");
+            assert_eq!(
+                reads,
+                request.query.split('&').any(|pair| pair == "limit=50"),
+                "{request:?}"
+            );
             assert_eq!(request.app_id.as_deref(), Some("PERSONIO_SCIM"), "{request:?}");
         }
     }
@@ -57,7 +73,10 @@ async fn a_hundred_first_callers_cost_one_token_and_one_load() {
     let answers = join_all((0..100).map(|_| bridge.users("?count=1"))).await;
     assert!(answers.iter().all(|page| page["totalResults"] == 60));
     let count = |endpoint| bridge.simulator.requests(endpoint);
-    assert_eq!((count(Endpoint::Token), count(Endpoint::Persons), count(Endpoint::Employments)), (1, 2, 60));
+    assert_eq!(
+        (count(Endpoint::Token), count(Endpoint::Persons), count(Endpoint::Employments)),
+        (1, 2, 60)
+    );
     let most = bridge.simulator.max_in_flight();
     assert!((2..=24).contains(&most), "{most} requests at once: some, but not all");
 }
@@ -73,12 +92,19 @@ async fn employments_are_read_page_by_page_too() {
         ),
         ..Employment::default()
     };
-    let person = Person { id: "7".to_owned(), employments: (0..60).map(employment).collect(), ..Person::default() };
+    let person = Person {
+        id: "7".to_owned(),
+        employments: (0..60).map(employment).collect(),
+        ..Person::default()
+    };
     let mut setup = Setup::of(World { persons: vec![person], ..World::empty() });
     setup.options.quirks = Quirks { employments_oldest_first: true, ..Quirks::default() };
     let bridge = setup.start();
     let users = bridge.everybody().await;
-    assert_eq!((users[0]["title"].as_str(), users[0]["active"].as_bool()), (Some("Position 59"), Some(true)));
+    assert_eq!(
+        (users[0]["title"].as_str(), users[0]["active"].as_bool()),
+        (Some("Position 59"), Some(true))
+    );
     assert_eq!(bridge.simulator.requests(Endpoint::Employments), 2);
 }
 
@@ -111,11 +137,16 @@ async fn what_may_pass_is_tried_again() {
             let users = bridge.everybody().await;
             assert!(start.elapsed() >= at_least, "{action:?}: {:?}", start.elapsed());
             assert!(
-                users.len() == 3 && users.iter().all(|user| user[PERSONIO]["employmentId"].is_string()),
+                users.len() == 3
+                    && users.iter().all(|user| user[PERSONIO]["employmentId"].is_string()),
                 "{action:?}"
             );
             let usual = if endpoint == Endpoint::Persons { 1 } else { 3 };
-            assert_eq!(bridge.simulator.requests(endpoint), usual + 1, "{action:?} of {endpoint:?}");
+            assert_eq!(
+                bridge.simulator.requests(endpoint),
+                usual + 1,
+                "{action:?} of {endpoint:?}"
+            );
             assert_eq!(bridge.health().await.1["status"], "ok", "{action:?}");
         }
     }
@@ -171,10 +202,16 @@ async fn what_cannot_pass_is_not_tried_again_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_is_missing_ends_the_load_like_the_first() {
     let (bridge, users) = restless(120).await;
-    bridge.simulator.with_world(|world| world.persons.iter_mut().for_each(|person| person.first_name = None));
-    for action in
-        [Action::Status(400), Action::Status(500), Action::TruncatedBody, Action::TruncatedJson, Action::WrongJson]
-    {
+    bridge
+        .simulator
+        .with_world(|world| world.persons.iter_mut().for_each(|person| person.first_name = None));
+    for action in [
+        Action::Status(400),
+        Action::Status(500),
+        Action::TruncatedBody,
+        Action::TruncatedJson,
+        Action::WrongJson,
+    ] {
         bridge.simulator.fail(Fault::on(Endpoint::Persons, action.clone()).skip(2));
         assert_eq!(bridge.reloaded().await, users, "{action:?}");
         bridge.failure().await;
@@ -227,7 +264,10 @@ async fn names_that_are_refused_are_left_out() {
                 assert!(user[PERSONIO][name].is_null(), "{action:?}: {user}");
             }
             for unit in user[PERSONIO]["orgUnits"].as_array().into_iter().flatten() {
-                assert!(unit["value"].is_string() && unit["display"].is_null(), "{action:?}: {unit}");
+                assert!(
+                    unit["value"].is_string() && unit["display"].is_null(),
+                    "{action:?}: {unit}"
+                );
             }
         }
         assert!(users.iter().any(|user| user["title"].is_string() && user[PERSONIO]["employmentId"].is_string()));
@@ -236,7 +276,10 @@ async fn names_that_are_refused_are_left_out() {
         let detail = health["parts"]["personio"]["detail"].as_str().unwrap();
         let lacking = health["parts"]["directory"]["withoutNames"].as_u64().unwrap();
         assert!(lacking >= 10, "{action:?}: {health}");
-        assert!(detail.starts_with(&format!("{lacking} users lack a name")), "{action:?}: {detail}");
+        assert!(
+            detail.starts_with(&format!("{lacking} users lack a name")),
+            "{action:?}: {detail}"
+        );
     }
 }
 
@@ -244,7 +287,9 @@ async fn names_that_are_refused_are_left_out() {
 async fn names_are_kept_for_a_day_and_beyond_it_while_they_cannot_be_read() {
     let (bridge, users) = restless(12).await;
     assert!(users.iter().any(|user| user[ENTERPRISE]["department"].is_string()));
-    bridge.simulator.with_world(|world| world.org_units.iter_mut().for_each(|unit| unit.name = "Renamed".to_owned()));
+    bridge.simulator.with_world(|world| {
+        world.org_units.iter_mut().for_each(|unit| unit.name = "Renamed".to_owned())
+    });
     bridge.simulator.reset_counts();
     bridge.clock.pass(DAY - Duration::from_secs(1));
     assert_eq!(bridge.reloaded().await, users);
@@ -261,8 +306,16 @@ async fn names_are_kept_for_a_day_and_beyond_it_while_they_cannot_be_read() {
 
     bridge.simulator.heal();
     bridge.clock.pass(Duration::from_secs(61));
-    let named = bridge.reloaded().await.into_iter().filter(|user| user[ENTERPRISE]["department"] == "Renamed").count();
-    assert_eq!(named, users.iter().filter(|user| user[ENTERPRISE]["department"].is_string()).count());
+    let named = bridge
+        .reloaded()
+        .await
+        .into_iter()
+        .filter(|user| user[ENTERPRISE]["department"] == "Renamed")
+        .count();
+    assert_eq!(
+        named,
+        users.iter().filter(|user| user[ENTERPRISE]["department"].is_string()).count()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,7 +323,11 @@ async fn an_id_without_a_name_has_the_names_of_its_kind_read_again() {
     let (bridge, users) = restless(12).await;
     let id = users[0]["id"].as_str().unwrap();
     bridge.simulator.with_world(|world| {
-        world.org_units.push(OrgUnit { id: "9999".into(), name: "Skunkworks".into(), kind: OrgUnitKind::Department });
+        world.org_units.push(OrgUnit {
+            id: "9999".into(),
+            name: "Skunkworks".into(),
+            kind: OrgUnitKind::Department,
+        });
         let person = world.persons.iter_mut().find(|person| person.id == id).unwrap();
         person.employments[0].org_units =
             vec![(OrgUnitKind::Department, "9999".to_owned()), (OrgUnitKind::Team, "1".into())];
@@ -278,8 +335,16 @@ async fn an_id_without_a_name_has_the_names_of_its_kind_read_again() {
     bridge.simulator.reset_counts();
     bridge.clock.pass(Duration::from_secs(60));
     assert_eq!(by_id(&bridge.reloaded().await, id)[ENTERPRISE]["department"], "Skunkworks");
-    assert_eq!(bridge.simulator.requests(Endpoint::OrgUnits), 2, "departments and teams, each for a new id");
-    assert_eq!(bridge.simulator.requests(Endpoint::OrgUnit), 2, "the team alone, also with the header for betas");
+    assert_eq!(
+        bridge.simulator.requests(Endpoint::OrgUnits),
+        2,
+        "departments and teams, each for a new id"
+    );
+    assert_eq!(
+        bridge.simulator.requests(Endpoint::OrgUnit),
+        2,
+        "the team alone, also with the header for betas"
+    );
     assert_eq!(look_ups(&bridge.simulator), 4);
     bridge.reloaded().await;
     assert_eq!(look_ups(&bridge.simulator), 4, "the team that has no name is not looked for again");
@@ -339,19 +404,25 @@ async fn units_that_a_list_does_not_name_are_requested_one_by_one_and_once_a_day
     bridge.reloaded().await;
     assert_eq!(requests(&bridge), (2, unlisted.len()), "and not again");
 
-    bridge.simulator.with_world(|world| world.org_units.iter_mut().for_each(|unit| unit.name = "Renamed".to_owned()));
+    bridge.simulator.with_world(|world| {
+        world.org_units.iter_mut().for_each(|unit| unit.name = "Renamed".to_owned())
+    });
     bridge.clock.pass(DAY);
     let users = bridge.reloaded().await;
     assert_eq!(requests(&bridge), (4, 2 * unlisted.len()), "once a day");
     let renamed = users.iter().filter(|user| user[ENTERPRISE]["department"] == "Renamed").count();
     assert!(
         renamed > 0
-            && users.iter().all(|user| user[ENTERPRISE]["department"].as_str().is_none_or(|it| it == "Renamed"))
+            && users.iter().all(|user| user[ENTERPRISE]["department"]
+                .as_str()
+                .is_none_or(|it| it == "Renamed"))
     );
 
     // Known names are kept while they cannot be read.
     bridge.clock.pass(DAY);
-    for action in [Action::Status(500), Action::Status(403), Action::NotFoundResource, Action::NotFoundRoute] {
+    for action in
+        [Action::Status(500), Action::Status(403), Action::NotFoundResource, Action::NotFoundRoute]
+    {
         bridge.simulator.heal();
         bridge.simulator.fail(Fault::on(Endpoint::OrgUnit, action));
         assert_eq!(bridge.reloaded().await, users);
@@ -370,11 +441,19 @@ async fn where_a_list_is_404_the_units_in_use_are_requested_one_by_one() {
         simulator.fail(Fault::on(Endpoint::OrgUnits, action.clone()));
         let bridge = setup.start_with(simulator);
         assert_eq!(bridge.everybody().await, usual, "{action:?}");
-        assert_eq!(requests(&bridge), (4, units), "{action:?}: each list also with the header for betas");
+        assert_eq!(
+            requests(&bridge),
+            (4, units),
+            "{action:?}: each list also with the header for betas"
+        );
         assert_eq!(bridge.health().await.1["status"], "ok", "{action:?}");
         bridge.clock.pass(Duration::from_secs(61));
         assert_eq!(bridge.reloaded().await, usual, "{action:?}");
-        assert_eq!(requests(&bridge), (6, units), "{action:?}: the header is tried once a day, and so are units");
+        assert_eq!(
+            requests(&bridge),
+            (6, units),
+            "{action:?}: the header is tried once a day, and so are units"
+        );
     }
 }
 
@@ -418,7 +497,11 @@ async fn a_first_load_tries_again_to_read_names_and_is_degraded_without_them() {
         let users = bridge.everybody().await;
         assert_eq!(users == usual, is_named, "{failures}");
         let health = bridge.health().await.1;
-        assert_eq!(health["status"], if is_named { "ok" } else { "degraded" }, "{failures}: {health}");
+        assert_eq!(
+            health["status"],
+            if is_named { "ok" } else { "degraded" },
+            "{failures}: {health}"
+        );
         if is_named {
             continue;
         }
@@ -444,19 +527,34 @@ async fn a_first_load_tries_again_to_read_names_and_is_degraded_without_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_many_employments_cannot_be_read_the_first_load_fails() {
-    for (persons, failing, served) in
-        [(1, 1, false), (4, 2, true), (4, 3, false), (10, 10, false), (60, 10, true), (60, 11, false)]
-    {
+    for (persons, failing, served) in [
+        (1, 1, false),
+        (4, 2, true),
+        (4, 3, false),
+        (10, 10, false),
+        (60, 10, true),
+        (60, 11, false),
+    ] {
         let setup = Setup::persons(persons);
         let simulator = setup.simulator();
         for person in setup.world.persons.iter().step_by(persons / failing).take(failing) {
-            simulator.fail(Fault::on(Endpoint::Employments, Action::NotFoundResource).person(&person.id));
+            simulator.fail(
+                Fault::on(Endpoint::Employments, Action::NotFoundResource).person(&person.id),
+            );
         }
         let bridge = setup.start_with(simulator);
         let answer = bridge.get("/Users").await;
-        assert_eq!(answer.status.as_u16(), if served { 200 } else { 503 }, "{failing} of {persons}");
+        assert_eq!(
+            answer.status.as_u16(),
+            if served { 200 } else { 503 },
+            "{failing} of {persons}"
+        );
         if served {
-            assert_eq!(answer.json()["totalResults"], persons - failing, "{failing} of {persons} are left out");
+            assert_eq!(
+                answer.json()["totalResults"],
+                persons - failing,
+                "{failing} of {persons} are left out"
+            );
         }
     }
 }
@@ -493,7 +591,8 @@ async fn many_unreadable_employments_in_a_row_are_an_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_personio_without_a_connection_is_named_with_its_host_and_port_and_with_the_command_that_explains_it() {
+async fn a_personio_without_a_connection_is_named_with_its_host_and_port_and_with_the_command_that_explains_it()
+ {
     let without_tls = Setup::persons(1).simulator();
     let plain = without_tls.base_url().replace("http://", "https://");
     // Tests never bind such a low port.

@@ -25,7 +25,11 @@ async fn loaded(setup: Setup) -> Bridge {
     bridge
 }
 
-fn request(bridge: &Bridge, method: Method, authorization: Option<&str>) -> reqwest::RequestBuilder {
+fn request(
+    bridge: &Bridge,
+    method: Method,
+    authorization: Option<&str>,
+) -> reqwest::RequestBuilder {
     let request = bridge.http.request(method, format!("{}/webhooks/personio", bridge.origin));
     authorization.into_iter().fold(request, |request, value| request.header("Authorization", value))
 }
@@ -56,7 +60,8 @@ async fn without_a_token_there_is_no_such_address() {
     let bridge = loaded(Setup::persons(3)).await;
     let path = "/webhooks/personio";
     for method in [Method::GET, Method::POST, Method::PUT] {
-        let here = answer(bridge.request(method.clone(), path).body(notice("person.updated"))).await;
+        let here =
+            answer(bridge.request(method.clone(), path).body(notice("person.updated"))).await;
         let elsewhere = answer(bridge.request(method.clone(), "/webhooks/nothing")).await;
         here.scim_error(404, None);
         assert_eq!((here.status, here.text), (elsewhere.status, elsewhere.text), "{method}");
@@ -75,9 +80,14 @@ async fn only_the_token_itself_opens_it() {
     wrong.extend([&longer, &upper, &scim, &scim_bearer].map(|text| Some(text.as_str())));
     for authorization in wrong {
         for method in [Method::POST, Method::GET] {
-            let answer = answer(request(&bridge, method, authorization).body(notice("person.updated"))).await;
+            let answer =
+                answer(request(&bridge, method, authorization).body(notice("person.updated")))
+                    .await;
             let detail = answer.scim_error(401, None);
-            assert!(!detail.contains(WEBHOOK_TOKEN) && !answer.header("www-authenticate").is_empty(), "{detail}");
+            assert!(
+                !detail.contains(WEBHOOK_TOKEN) && !answer.header("www-authenticate").is_empty(),
+                "{detail}"
+            );
         }
     }
     costs(&bridge, 0, "strangers were not listened to").await;
@@ -89,7 +99,10 @@ async fn only_the_token_itself_opens_it() {
     }
     // Neither token grants access to the routes of the other.
     let users = bridge.http.get(format!("{}/Users", bridge.origin));
-    assert_eq!(answer(users.header("Authorization", format!("Bearer {WEBHOOK_TOKEN}"))).await.status, 401);
+    assert_eq!(
+        answer(users.header("Authorization", format!("Bearer {WEBHOOK_TOKEN}"))).await.status,
+        401
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +130,9 @@ async fn every_event_is_accepted_and_those_about_people_are_a_reason_to_load() {
         costs(&bridge, reason.into(), event).await;
     }
     // These payloads name no person, so any person may have changed.
-    for payload in [json!(null), json!({}), json!({"id": "x y"}), json!([1]), json!({"person": {"key": 7}})] {
+    for payload in
+        [json!(null), json!({}), json!({"id": "x y"}), json!([1]), json!({"person": {"key": 7}})]
+    {
         bridge.simulator.reset_counts();
         let body = json!({"event_name": "person.updated", "payload": payload}).to_string();
         assert_eq!(send(&bridge, body).await.status, 202, "{payload}");
@@ -128,13 +143,21 @@ async fn every_event_is_accepted_and_those_about_people_are_a_reason_to_load() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_understood_is_refused_and_not_quoted() {
     let bridge = loaded(setup(3)).await;
-    for body in ["", "MARKER", "[]", "{\"event_name\": 7}", "{\"payload\": \"MARKER\"}", "{\"event_name\": \"MARKER\""]
-    {
+    for body in [
+        "",
+        "MARKER",
+        "[]",
+        "{\"event_name\": 7}",
+        "{\"payload\": \"MARKER\"}",
+        "{\"event_name\": \"MARKER\"",
+    ] {
         let detail = send(&bridge, body).await.scim_error(400, None);
         assert!(detail.contains("event_name") && !detail.contains("MARKER"), "{detail}");
     }
     send(&bridge, vec![b' '; 1_100_000]).await.scim_error(413, None);
-    for method in [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
+    for method in
+        [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
+    {
         let answer = answer(request(&bridge, method.clone(), Some(WEBHOOK_TOKEN))).await;
         assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "POST"), "{method}");
         if method != Method::HEAD {

@@ -5,17 +5,21 @@ use serde_json::{Value, json};
 use crate::cli::check::mask;
 use crate::cli::check::mask::Shown;
 use crate::cli::check::word;
-use crate::diagnostics::preflight::{CustomAttribute, Finding, Outcome, Presence, Report, Standing};
+use crate::diagnostics::preflight::{
+    CustomAttribute, Finding, Outcome, Presence, Report, Standing,
+};
 
 /// Returns the report as one JSON document.
 pub(super) fn json(report: &Report, shown: Shown) -> Value {
-    let outcome = report.findings.iter().map(|finding| finding.outcome).max().unwrap_or(Outcome::Fine);
+    let outcome =
+        report.findings.iter().map(|finding| finding.outcome).max().unwrap_or(Outcome::Fine);
     let mut persons = Vec::with_capacity(report.people.len());
     for person in &report.people {
         let mut attributes = Vec::with_capacity(person.len());
         for it in person {
             let value = mask::shown(it, shown);
-            attributes.push(json!({"attribute": it.attribute, "value": value, "source": it.source}));
+            attributes
+                .push(json!({"attribute": it.attribute, "value": value, "source": it.source}));
         }
         persons.push(attributes);
     }

@@ -40,7 +40,9 @@ fn whole(value: &Value) -> String {
 fn masked(text: &str) -> String {
     let length = text.chars().count();
     match text.chars().next() {
-        Some(first) if length >= SHORTEST && first.is_alphanumeric() => format!("{first}…({length})"),
+        Some(first) if length >= SHORTEST && first.is_alphanumeric() => {
+            format!("{first}…({length})")
+        }
         Some(_) | None => format!("…({length})"),
     }
 }
@@ -75,7 +77,8 @@ mod tests {
 
     #[test]
     fn what_is_masked_tells_its_first_letter_and_its_length_at_most() {
-        let explained = |value, nature| Explained { attribute: "a".into(), value, source: None, nature };
+        let explained =
+            |value, nature| Explained { attribute: "a".into(), value, source: None, nature };
         for (value, nature, expected) in [
             (json!("ann@example.com"), Nature::Open, "a…(15)"),
             (json!("Ümit"), Nature::Open, "Ü…(4)"),
@@ -91,6 +94,9 @@ mod tests {
         ] {
             assert_eq!(shown(&explained(value, nature), Shown::Masked), expected);
         }
-        assert_eq!(shown(&explained(json!("\u{1b}[31mred"), Nature::Open), Shown::Whole), "\\u{1b}[31mred");
+        assert_eq!(
+            shown(&explained(json!("\u{1b}[31mred"), Nature::Open), Shown::Whole),
+            "\\u{1b}[31mred"
+        );
     }
 }

@@ -67,7 +67,12 @@ fn print_json(report: &Report, shown: Shown) -> Result<(), Failure> {
 
 /// Returns the report of a check that ended before its first request.
 fn wrong_settings(error: &config::Error) -> Report {
-    let finding = Finding { step: "settings", outcome: Outcome::Wrong, what: error.to_string(), remedy: None };
+    let finding = Finding {
+        step: "settings",
+        outcome: Outcome::Wrong,
+        what: error.to_string(),
+        remedy: None,
+    };
     Report { findings: vec![finding], ..Report::default() }
 }
 
@@ -77,7 +82,8 @@ fn no_clients() -> Finding {
     Finding {
         step: CLIENTS,
         outcome: Outcome::Doubtful,
-        what: "`serve` does not start with these settings: no token is set for SCIM clients".to_owned(),
+        what: "`serve` does not start with these settings: no token is set for SCIM clients"
+            .to_owned(),
         remedy: Some(
             "Make a token with `personio-scim token new`, and set SCIM_BEARER_TOKEN, or \
              SCIM_BEARER_TOKEN_FILE to a file that holds it; or name clients in the configuration \

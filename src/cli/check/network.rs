@@ -68,14 +68,16 @@ fn not_tls(url: &Url) -> Finding {
              secret: write the port at which it speaks TLS in {BASE_URL}."
         )
     };
-    let what = format!("{host} does not speak TLS on port {port}, but the URL begins with https://");
+    let what =
+        format!("{host} does not speak TLS on port {port}, but the URL begins with https://");
     wrong(what, remedy)
 }
 
 /// Returns the finding about a proxy through which no connection to Personio succeeds.
 async fn proxied(url: &Url, proxy: &Proxy) -> Finding {
     let Proxy { variable, host, port } = proxy;
-    let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let address =
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let (personio, _) = host_and_port(url);
     let why = match connect(host, *port).await {
         Way::Connected => format!("it accepts connections, but does not connect to {personio}"),
@@ -134,7 +136,9 @@ fn proxy_hint(is_tls: bool) -> String {
         return String::new();
     }
     match config::http_only_proxy() {
-        Some(variable) => format!(" {variable} is not used for https:// addresses: behind a proxy, set HTTPS_PROXY."),
+        Some(variable) => format!(
+            " {variable} is not used for https:// addresses: behind a proxy, set HTTPS_PROXY."
+        ),
         None => " Behind a proxy, set HTTPS_PROXY.".to_owned(),
     }
 }
@@ -162,5 +166,8 @@ async fn connect(host: &str, port: u16) -> Way {
 /// Returns host and port of a URL. An IPv6 address has no brackets.
 fn host_and_port(url: &Url) -> (&str, u16) {
     let host = url.host_str().unwrap_or_default();
-    (host.trim_start_matches('[').trim_end_matches(']'), url.port_or_known_default().unwrap_or_default())
+    (
+        host.trim_start_matches('[').trim_end_matches(']'),
+        url.port_or_known_default().unwrap_or_default(),
+    )
 }

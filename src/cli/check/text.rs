@@ -9,7 +9,9 @@ use crate::cli::check::mask;
 use crate::cli::check::mask::{Shown, plain};
 use crate::cli::check::{CLIENTS, failed_steps, word};
 use crate::diagnostics::explanation::Explained;
-use crate::diagnostics::preflight::{CustomAttribute, Finding, Outcome, Presence, Report, Standing};
+use crate::diagnostics::preflight::{
+    CustomAttribute, Finding, Outcome, Presence, Report, Standing,
+};
 use crate::scim;
 
 /// Number of columns of the narrowest usual terminal.
@@ -19,7 +21,11 @@ const MAX_CELL: usize = 34;
 
 /// Writes the report. `details` selects the visibility of personal values; without it, the details
 /// are left out.
-pub(super) fn write(report: &Report, details: Option<Shown>, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(
+    report: &Report,
+    details: Option<Shown>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let result = result(&report.findings);
     paragraph(&result, "", out)?;
     writeln!(out)?;
@@ -37,7 +43,8 @@ pub(super) fn write(report: &Report, details: Option<Shown>, out: &mut impl Writ
     };
     writeln!(out)?;
     // After a failed check, the result follows as the last line on standard error.
-    let closing = if failed_steps(&report.findings).is_empty() { format!("{result} {cost}") } else { cost };
+    let closing =
+        if failed_steps(&report.findings).is_empty() { format!("{result} {cost}") } else { cost };
     paragraph(&closing, "", out)?;
     if details.is_none() && !report.presence.is_empty() {
         let hint = "--verbose shows which attributes persons have, all custom attributes, and a \
@@ -65,7 +72,9 @@ fn result(findings: &[Finding]) -> String {
     let mut result = match warnings {
         0 => "Everything that a server reads from Personio is right.".to_owned(),
         1 => "A server can serve what it reads from Personio; there is 1 warning.".to_owned(),
-        warnings => format!("A server can serve what it reads from Personio; there are {warnings} warnings."),
+        warnings => format!(
+            "A server can serve what it reads from Personio; there are {warnings} warnings."
+        ),
     };
     if !has_clients {
         result.push_str(" `serve` does not start yet: SCIM_BEARER_TOKEN is missing.");

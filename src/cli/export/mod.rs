@@ -21,7 +21,8 @@ use crate::config::{ExportArgs, Format, Reading};
 use crate::directory::Progress;
 use crate::scim::filter::Limits;
 use crate::scim::{
-    InvalidQuery, ListQuery, ListResponse, Listed, Paging, Projection, ResourceType, SearchRequest, Selected,
+    InvalidQuery, ListQuery, ListResponse, Listed, Paging, Projection, ResourceType, SearchRequest,
+    Selected,
 };
 
 /// Limits on filters: the largest that a server can be configured with, because an export runs in
@@ -156,7 +157,9 @@ fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
     }
     match tempfile::Builder::new().prefix(".personio-scim-").tempfile_in(folder) {
         Ok(file) => Ok(file),
-        Err(error) => Err(unusable(path, &format!("no file can be written there: {}", error.kind()))),
+        Err(error) => {
+            Err(unusable(path, &format!("no file can be written there: {}", error.kind())))
+        }
     }
 }
 
@@ -167,7 +170,8 @@ fn unusable(path: &Path, reason: &str) -> Failure {
 
 /// Writes the users to the temporary file, and moves it to `path`.
 fn put(file: NamedTempFile, path: &Path, users: &ExportedUsers<'_>) -> Result<(), Failure> {
-    try_put(file, path, users).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+    try_put(file, path, users)
+        .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
 }
 
 fn try_put(file: NamedTempFile, path: &Path, users: &ExportedUsers<'_>) -> io::Result<()> {

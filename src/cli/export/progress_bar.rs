@@ -99,6 +99,9 @@ mod tests {
         progress.complete(60);
         (0..20).for_each(|_| progress.enriched());
         draw(&bar, &progress);
-        assert_eq!((bar.message().as_str(), bar.length(), bar.position()), ("60 persons", Some(60), 20));
+        assert_eq!(
+            (bar.message().as_str(), bar.length(), bar.position()),
+            ("60 persons", Some(60), 20)
+        );
     }
 }

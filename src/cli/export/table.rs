@@ -58,7 +58,8 @@ impl Table {
             json.clear();
             user.write(&mut json);
             let user: Value = serde_json::from_slice(&json)?;
-            rows.write_record(self.0.iter().map(|column| harmless(column.of(&user)))).map_err(cause)?;
+            rows.write_record(self.0.iter().map(|column| harmless(column.of(&user))))
+                .map_err(cause)?;
         }
         rows.flush()
     }

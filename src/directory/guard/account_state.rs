@@ -110,7 +110,12 @@ impl Account<'_> {
     }
 
     /// Adds the kinds of change of the groups.
-    fn add_group_changes(self, later: Account<'_>, renamed_groups: &HashSet<ValueHash>, kinds: &mut Kinds) {
+    fn add_group_changes(
+        self,
+        later: Account<'_>,
+        renamed_groups: &HashSet<ValueHash>,
+        kinds: &mut Kinds,
+    ) {
         for group in self.groups {
             if !later.groups.contains(group) {
                 kinds.add(Kind::FewerGroups);
@@ -157,7 +162,8 @@ impl Users {
             all.ids.push_str(&user.id);
             all.ends.push(all.ids.len());
             all.states.push(AccountState::of(user));
-            let groups: Box<[ValueHash]> = user.groups.iter().map(|group| hash(&group.value)).collect();
+            let groups: Box<[ValueHash]> =
+                user.groups.iter().map(|group| hash(&group.value)).collect();
             // The number of sets is at most the number of users, which is far below 2³².
             let next = u32::try_from(all.group_sets.len()).unwrap_or(u32::MAX);
             let position = *known.entry(groups).or_insert_with_key(|groups| {
@@ -362,11 +368,21 @@ mod tests {
     use crate::scim::{EnterpriseUser, Extension, Locations, Membership, Meta, Name};
 
     fn whole() -> AccountState {
-        AccountState { active: true, has_employment: true, user_name: folded_hash("Ann@x"), values: [1; WATCHED.len()] }
+        AccountState {
+            active: true,
+            has_employment: true,
+            user_name: folded_hash("Ann@x"),
+            values: [1; WATCHED.len()],
+        }
     }
 
     /// Returns the kinds of change of a user, where group 2 gets another name.
-    fn kinds(was: &AccountState, groups: &[ValueHash], now: &AccountState, groups_now: &[ValueHash]) -> Vec<Kind> {
+    fn kinds(
+        was: &AccountState,
+        groups: &[ValueHash],
+        now: &AccountState,
+        groups_now: &[ValueHash],
+    ) -> Vec<Kind> {
         let now = Account { state: now, groups: groups_now };
         Account { state: was, groups }.changes(now, &HashSet::from([2])).iter().collect()
     }
@@ -381,11 +397,17 @@ mod tests {
         };
         let both = &[1, 2][..];
         let lost: Vec<Kind> = WATCHED.iter().map(|watched| watched.lost).collect();
-        let mut all =
-            [&[Kind::Deactivated, Kind::Renamed, Kind::WithoutEmployment, Kind::FewerGroups], &lost[..]].concat();
+        let mut all = [
+            &[Kind::Deactivated, Kind::Renamed, Kind::WithoutEmployment, Kind::FewerGroups],
+            &lost[..],
+        ]
+        .concat();
         all.sort_unstable_by_key(|kind| *kind as usize);
         assert_eq!(kinds(&whole(), both, &bare, &[]), all);
-        assert_eq!(kinds(&bare, &[], &whole(), both), [Kind::Renamed, Kind::Activated, Kind::MoreGroups]);
+        assert_eq!(
+            kinds(&bare, &[], &whole(), both),
+            [Kind::Renamed, Kind::Activated, Kind::MoreGroups]
+        );
         let other_case = AccountState { user_name: folded_hash("ann@X"), ..whole() };
         assert_eq!(kinds(&whole(), both, &other_case, both), [Kind::RenamedGroup]);
         assert_eq!(kinds(&whole(), both, &whole(), &[1]), [Kind::FewerGroups]);
@@ -427,7 +449,8 @@ mod tests {
 
     #[test]
     fn a_user_takes_less_than_100_bytes() {
-        let all: Vec<User> = (0..10_000).map(|id| user(&(1_000_000 + id).to_string(), &["a", "b"])).collect();
+        let all: Vec<User> =
+            (0..10_000).map(|id| user(&(1_000_000 + id).to_string(), &["a", "b"])).collect();
         let Users { ids, ends, states, memberships, group_sets } = Users::of(&all);
         let bytes = ids.capacity()
             + ends.capacity() * size_of::<usize>()
@@ -439,13 +462,24 @@ mod tests {
 
     #[test]
     fn users_are_found_by_their_ids_with_their_groups() {
-        let users = Users::of(&[user("20", &["a", "b"]), user("3", &[]), user("100", &["a", "b"]), user("9", &["b"])]);
+        let users = Users::of(&[
+            user("20", &["a", "b"]),
+            user("3", &[]),
+            user("100", &["a", "b"]),
+            user("9", &["b"]),
+        ]);
         assert_eq!(users.iter().map(|(id, _)| id).collect::<Vec<_>>(), ["100", "20", "3", "9"]);
         assert_eq!(users.group_sets.len(), 3, "the same groups are kept once");
-        for (id, groups) in [("20", &["a", "b"][..]), ("3", &[]), ("100", &["a", "b"]), ("9", &["b"])] {
+        for (id, groups) in
+            [("20", &["a", "b"][..]), ("3", &[]), ("100", &["a", "b"]), ("9", &["b"])]
+        {
             let account = users.find(id).unwrap();
             let hashes: Vec<ValueHash> = groups.iter().map(|group| hash(group)).collect();
-            assert_eq!((account.groups, account.state.user_name), (&hashes[..], folded_hash(id)), "{id}");
+            assert_eq!(
+                (account.groups, account.state.user_name),
+                (&hashes[..], folded_hash(id)),
+                "{id}"
+            );
         }
         for id in ["", "1", "2", "200", "99"] {
             assert!(users.find(id).is_none(), "{id}");

@@ -76,7 +76,12 @@ impl Directory {
     /// Holds a load. The current snapshot stays, for as long as its age allows. The change is
     /// logged as an error if it is the first one, or at least twice as large as the one logged
     /// last.
-    pub(in crate::directory) fn hold_back(&self, loaded: Loaded, started: SignedDuration, verdict: Verdict) {
+    pub(in crate::directory) fn hold_back(
+        &self,
+        loaded: Loaded,
+        started: SignedDuration,
+        verdict: Verdict,
+    ) {
         let earlier = self.0.held.load_full();
         if earlier.is_none() {
             self.0.counters.held_back.fetch_add(1, Relaxed);
@@ -130,7 +135,10 @@ impl Directory {
         let verdict = self.judge(&loaded);
         if verdict.id.to_string() != id {
             let another = verdict.id;
-            tracing::warn!("not approved: the change that is held back is {another} by now: {}", verdict.own);
+            tracing::warn!(
+                "not approved: the change that is held back is {another} by now: {}",
+                verdict.own
+            );
             self.hold_back(loaded, held.started, verdict);
             return Approval::Another(another);
         }

@@ -380,16 +380,24 @@ mod tests {
             (Kind::MoreGroups, 201, 1000, true),
         ] {
             let found = losses(of, count, kind);
-            assert_eq!(MaxChange(0.2).is_exceeded_by(&found), expected, "{kind:?}: {count} of {of}");
+            assert_eq!(
+                MaxChange(0.2).is_exceeded_by(&found),
+                expected,
+                "{kind:?}: {count} of {of}"
+            );
             assert_eq!(found.users, 0, "who gains loses nothing");
         }
     }
 
     #[test]
     fn groups_are_compared_with_the_number_of_groups() {
-        for (gone, renamed, of, expected) in
-            [(11, 0, 40, true), (6, 5, 40, true), (5, 5, 40, false), (8, 0, 8, false), (11, 0, 100, false)]
-        {
+        for (gone, renamed, of, expected) in [
+            (11, 0, 40, true),
+            (6, 5, 40, true),
+            (5, 5, 40, false),
+            (8, 0, 8, false),
+            (11, 0, 100, false),
+        ] {
             let groups = GroupLosses { of, gone, renamed };
             let losses = Losses { of: 1000, before: 1000, groups, ..Losses::default() };
             assert_eq!(MaxChange(0.2).is_exceeded_by(&losses), expected, "{groups:?}");

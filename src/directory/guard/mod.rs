@@ -105,7 +105,13 @@ struct State {
 impl Guard {
     /// Compares a load with the current snapshot. While a load `is_held`, no loss in the window
     /// expires.
-    pub(super) fn judge(&self, bound: MaxChange, loaded: &Loaded, now: Duration, is_held: bool) -> Verdict {
+    pub(super) fn judge(
+        &self,
+        bound: MaxChange,
+        loaded: &Loaded,
+        now: Duration,
+        is_held: bool,
+    ) -> Verdict {
         let accounts = Accounts::of(loaded);
         let state = self.state();
         let change = match &state.served {
@@ -139,7 +145,13 @@ impl Guard {
 
     /// Restores the account states and the window of the state file, which was written `elapsed`
     /// ago. Returns `None` if the window cannot be decoded.
-    pub(super) fn recall(&self, loaded: &Loaded, window: &[u8], now: Duration, elapsed: SignedDuration) -> Option<()> {
+    pub(super) fn recall(
+        &self,
+        loaded: &Loaded,
+        window: &[u8],
+        now: Duration,
+        elapsed: SignedDuration,
+    ) -> Option<()> {
         let window = Window::from_bytes(window, signed(now), elapsed)?;
         *self.state() = State { served: Some(Accounts::of(loaded)), window };
         Some(())

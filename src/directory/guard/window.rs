@@ -134,13 +134,20 @@ impl Window {
     }
 
     /// Encodes the window.
-    pub(super) fn to_bytes(&self, now: SignedDuration) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    pub(super) fn to_bytes(
+        &self,
+        now: SignedDuration,
+    ) -> Result<Vec<u8>, rmp_serde::encode::Error> {
         let steps = self.steps.iter().map(|step| step.written(now)).collect();
         rmp_serde::to_vec(&Written { steps, approved: self.approved.iter().cloned().collect() })
     }
 
     /// Decodes a window that was written `elapsed` before `now`.
-    pub(super) fn from_bytes(bytes: &[u8], now: SignedDuration, elapsed: SignedDuration) -> Option<Self> {
+    pub(super) fn from_bytes(
+        bytes: &[u8],
+        now: SignedDuration,
+        elapsed: SignedDuration,
+    ) -> Option<Self> {
         let Written { steps, approved } = rmp_serde::from_slice(bytes).ok()?;
         // A system clock that was set back does not make a loss younger.
         let elapsed = elapsed.max(SignedDuration::ZERO);
@@ -224,7 +231,8 @@ impl Change {
     /// Returns the groups that count towards the limit. With a new mapping none does, because the
     /// mapping decides on groups.
     fn counted_groups(&self) -> impl Iterator<Item = (&str, GroupChange)> {
-        let counted: &[(Box<str>, GroupChange)] = if self.has_new_mapping { &[] } else { &self.groups };
+        let counted: &[(Box<str>, GroupChange)] =
+            if self.has_new_mapping { &[] } else { &self.groups };
         counted.iter().map(|(id, change)| (&**id, *change))
     }
 

@@ -81,7 +81,10 @@ impl Seal {
 
     /// Encrypts the content in place. Returns the header that goes before it and the tag that goes
     /// after it.
-    pub(in crate::directory) fn close(&self, content: &mut [u8]) -> Result<([u8; HEADER], Tag), Unspecified> {
+    pub(in crate::directory) fn close(
+        &self,
+        content: &mut [u8],
+    ) -> Result<([u8; HEADER], Tag), Unspecified> {
         let mut header = [0; HEADER];
         let (fields, code) = header.split_at_mut(NONCE_END);
         let (beginning, rest) = fields.split_at_mut(OWNER_END);
@@ -99,7 +102,11 @@ impl Seal {
 
     /// Checks whether a file of this length with this header can be opened, as far as that shows
     /// without decryption.
-    pub(in crate::directory) fn check(&self, header: &[u8], file_length: u64) -> Result<(), Unusable> {
+    pub(in crate::directory) fn check(
+        &self,
+        header: &[u8],
+        file_length: u64,
+    ) -> Result<(), Unusable> {
         if !header.iter().zip(MAGIC).all(|(found, expected)| found == expected) {
             return Err(Unusable::Foreign);
         }
@@ -136,14 +143,20 @@ impl Seal {
     }
 
     /// Decrypts in place what follows a header that has been checked.
-    pub(in crate::directory) fn open(&self, header: &[u8], mut sealed: Vec<u8>) -> Result<Vec<u8>, Unusable> {
+    pub(in crate::directory) fn open(
+        &self,
+        header: &[u8],
+        mut sealed: Vec<u8>,
+    ) -> Result<Vec<u8>, Unusable> {
         let length = self.open_in_place(header, &mut sealed).map_err(|_| Unusable::Damaged)?;
         sealed.truncate(length);
         Ok(sealed)
     }
 
     fn open_in_place(&self, header: &[u8], sealed: &mut [u8]) -> Result<usize, Unspecified> {
-        let nonce = Nonce::try_assume_unique_for_key(header.get(LENGTH_END..NONCE_END).unwrap_or_default())?;
+        let nonce = Nonce::try_assume_unique_for_key(
+            header.get(LENGTH_END..NONCE_END).unwrap_or_default(),
+        )?;
         Ok(self.key()?.open_in_place(nonce, Aad::from(header), sealed)?.len())
     }
 
@@ -152,7 +165,9 @@ impl Seal {
         let mut key_id = [0; 32];
         let mut owner = [0; 32];
         self.secret.expand(&[b"key id"], hkdf::HKDF_SHA256)?.fill(&mut key_id)?;
-        self.secret.expand(&[b"owner ", self.owner.as_bytes()], hkdf::HKDF_SHA256)?.fill(&mut owner)?;
+        self.secret
+            .expand(&[b"owner ", self.owner.as_bytes()], hkdf::HKDF_SHA256)?
+            .fill(&mut owner)?;
         let parts = [&MAGIC[..], &VERSION.to_be_bytes(), &key_id[..8], &owner[..16]];
         parts.concat().try_into().map_err(|_| Unspecified)
     }

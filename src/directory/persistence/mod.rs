@@ -45,7 +45,9 @@ impl Keepsake {
         clock: &dyn Clock,
     ) -> Self {
         let published = clock.now();
-        let loaded = published.saturating_sub(snapshot.age(clock.monotonic())).unwrap_or(Timestamp::UNIX_EPOCH);
+        let loaded = published
+            .saturating_sub(snapshot.age(clock.monotonic()))
+            .unwrap_or(Timestamp::UNIX_EPOCH);
         let window = match guard.window_bytes(clock.monotonic()) {
             Ok(window) => window,
             Err(error) => {
@@ -169,13 +171,21 @@ impl Directory {
                     let age = snapshot.age(self.0.clock.monotonic());
                     let users = snapshot.users().all().len();
                     let age = age.as_secs();
-                    tracing::info!(users, age, "the state file holds {users} users, as they were {age} s ago");
+                    tracing::info!(
+                        users,
+                        age,
+                        "the state file holds {users} users, as they were {age} s ago"
+                    );
                     self.0.last_good.store(Some(snapshot));
                 }
                 Err(reason) => state.file.set_aside(&reason.to_string()),
             }
         }
-        self.0.runtime.spawn(write(Arc::downgrade(&self.0), Arc::clone(&state.file), state.next.subscribe()));
+        self.0.runtime.spawn(write(
+            Arc::downgrade(&self.0),
+            Arc::clone(&state.file),
+            state.next.subscribe(),
+        ));
     }
 
     fn recalled(&self, content: &[u8]) -> Result<Arc<Snapshot>, SourceError> {
@@ -207,7 +217,9 @@ impl Directory {
         let keeping = Keeping::clone(&self.0.state.as_ref()?.keeping.load());
         let now = self.0.clock.monotonic();
         Some(match keeping {
-            Keeping::Failed { reason, since } => Keeping::Failed { reason, since: now.saturating_sub(since) },
+            Keeping::Failed { reason, since } => {
+                Keeping::Failed { reason, since: now.saturating_sub(since) }
+            }
             keeping @ (Keeping::Unwritten | Keeping::Written) => keeping,
         })
     }
@@ -239,7 +251,11 @@ impl Inner {
 }
 
 /// Writes the newest state, one write after the other, until the directory is dropped.
-async fn write(directory: Weak<Inner>, file: Arc<StateFile>, mut next: watch::Receiver<Option<Keepsake>>) {
+async fn write(
+    directory: Weak<Inner>,
+    file: Arc<StateFile>,
+    mut next: watch::Receiver<Option<Keepsake>>,
+) {
     let mut has_failed = false;
     while next.changed().await.is_ok() {
         let Some(keepsake) = next.borrow_and_update().clone() else { continue };

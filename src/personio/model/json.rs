@@ -277,7 +277,9 @@ mod tests {
             assert_eq!(decoded, expected, "{broken}");
             assert_eq!(string(broken).unwrap(), expected, "{broken}");
         }
-        for whole in ["{\n\t\"a\": [1, \"\\u00e4\"]\r\n}", "", "\"cut", "\"cut\\", "{\"a\":", "\u{1}"] {
+        for whole in
+            ["{\n\t\"a\": [1, \"\\u00e4\"]\r\n}", "", "\"cut", "\"cut\\", "{\"a\":", "\u{1}"]
+        {
             assert_eq!(repaired(whole), whole);
         }
     }
@@ -295,7 +297,9 @@ mod tests {
 
     #[test]
     fn last_of_several_members_with_the_same_name_counts() {
-        let members = JsonMembers::parse(r#"{"a": 1, "b": {"a": "x"}, "\u0061": [1e400, "\ud83d"]}"#).unwrap();
+        let members =
+            JsonMembers::parse(r#"{"a": 1, "b": {"a": "x"}, "\u0061": [1e400, "\ud83d"]}"#)
+                .unwrap();
         assert_eq!((members.get("a"), members.get("c")), (Some(r#"[1e400, "\ud83d"]"#), None));
         assert!(members.is_repeated("a") && !members.is_repeated("b"));
         let deep = format!("{{\"a\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));

@@ -127,17 +127,26 @@ pub(in crate::personio) struct JsonObject<'a> {
 
 impl<'a> JsonObject<'a> {
     /// Reads an id. It must be intact, since later requests to Personio contain it.
-    pub(in crate::personio) fn id(&self, name: &'static str, reader: &EntryReader<'_>) -> ReadResult<String> {
+    pub(in crate::personio) fn id(
+        &self,
+        name: &'static str,
+        reader: &EntryReader<'_>,
+    ) -> ReadResult<String> {
         match self.text_field(name, reader, text::trimmed) {
             TextField::Intact(id) if is_valid_id(&id) => Ok(id),
-            TextField::Intact(_) | TextField::Absent | TextField::Malformed | TextField::Repaired(_) => {
-                Err(UnreadableAttribute(name))
-            }
+            TextField::Intact(_)
+            | TextField::Absent
+            | TextField::Malformed
+            | TextField::Repaired(_) => Err(UnreadableAttribute(name)),
         }
     }
 
     /// Reads the id of a referenced object. A malformed id is noted and counts as absent.
-    pub(in crate::personio) fn reference(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Option<String> {
+    pub(in crate::personio) fn reference(
+        &self,
+        name: &'static str,
+        reader: &mut EntryReader<'_>,
+    ) -> Option<String> {
         match self.text_field(name, reader, text::trimmed) {
             TextField::Absent => None,
             TextField::Intact(id) if is_valid_id(&id) => Some(id),
@@ -192,20 +201,32 @@ impl<'a> JsonObject<'a> {
     }
 
     /// Reads a name on one line. A malformed name is noted.
-    pub(in crate::personio) fn name(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Option<String> {
+    pub(in crate::personio) fn name(
+        &self,
+        name: &'static str,
+        reader: &mut EntryReader<'_>,
+    ) -> Option<String> {
         let field = self.text_field(name, reader, text::name);
         self.usable_text(name, field, reader)
     }
 
     /// Reads a value of an enumeration, in upper case.
-    pub(in crate::personio) fn word(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Option<String> {
+    pub(in crate::personio) fn word(
+        &self,
+        name: &'static str,
+        reader: &mut EntryReader<'_>,
+    ) -> Option<String> {
         let field = self.text_field(name, reader, text::address);
         let word = self.usable_text(name, field, reader)?;
         Some(word.to_ascii_uppercase())
     }
 
     /// Reads a date, `YYYY-MM-DD`. A time after the date is ignored.
-    pub(in crate::personio) fn date(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Option<Date> {
+    pub(in crate::personio) fn date(
+        &self,
+        name: &'static str,
+        reader: &mut EntryReader<'_>,
+    ) -> Option<Date> {
         let text = self.word(name, reader)?;
         let date = text.get(..10).and_then(|date| date.parse().ok());
         if date.is_none() {
@@ -215,7 +236,11 @@ impl<'a> JsonObject<'a> {
     }
 
     /// Reads a timestamp. Without a time zone it is in UTC.
-    pub(in crate::personio) fn timestamp(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Option<Timestamp> {
+    pub(in crate::personio) fn timestamp(
+        &self,
+        name: &'static str,
+        reader: &mut EntryReader<'_>,
+    ) -> Option<Timestamp> {
         let text = self.word(name, reader)?;
         let timestamp = parse_timestamp(&text);
         if timestamp.is_none() {
@@ -225,7 +250,11 @@ impl<'a> JsonObject<'a> {
     }
 
     /// Reads a number, or a text that contains a number.
-    pub(in crate::personio) fn number(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Option<f64> {
+    pub(in crate::personio) fn number(
+        &self,
+        name: &'static str,
+        reader: &mut EntryReader<'_>,
+    ) -> Option<f64> {
         let text = self.value(name)?;
         let number: Option<f64> = match json::json_type(text) {
             JsonType::Number => text.trim().parse().ok(),
@@ -255,7 +284,11 @@ impl<'a> JsonObject<'a> {
         let text = self.value(name)?;
         let object = match json::json_type(text) {
             JsonType::Object => reader.nested(name, text).ok(),
-            JsonType::Null | JsonType::Bool | JsonType::Number | JsonType::Text | JsonType::List => None,
+            JsonType::Null
+            | JsonType::Bool
+            | JsonType::Number
+            | JsonType::Text
+            | JsonType::List => None,
         };
         if object.is_none() {
             self.note(name, reader);
@@ -264,7 +297,11 @@ impl<'a> JsonObject<'a> {
     }
 
     /// Reads an array. An entry that cannot be read is left out and noted.
-    pub(in crate::personio) fn list<T: FromObject>(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Vec<T> {
+    pub(in crate::personio) fn list<T: FromObject>(
+        &self,
+        name: &'static str,
+        reader: &mut EntryReader<'_>,
+    ) -> Vec<T> {
         let mut list = Vec::new();
         for entry in self.entries(name, reader) {
             match reader.nested(name, entry.get()) {
@@ -276,7 +313,11 @@ impl<'a> JsonObject<'a> {
     }
 
     /// Returns the entries of an array, not decoded.
-    pub(in crate::personio) fn entries(&self, name: &'static str, reader: &mut EntryReader<'_>) -> Vec<&'a RawValue> {
+    pub(in crate::personio) fn entries(
+        &self,
+        name: &'static str,
+        reader: &mut EntryReader<'_>,
+    ) -> Vec<&'a RawValue> {
         let Some(text) = self.value(name) else { return Vec::new() };
         match json::entries(text) {
             Ok(entries) => entries,
@@ -289,7 +330,12 @@ impl<'a> JsonObject<'a> {
 
     /// Reads a value of any type. A value that cannot be decoded becomes null, and `attribute` is
     /// noted.
-    pub(in crate::personio) fn any(&self, name: &'static str, attribute: &str, reader: &mut EntryReader<'_>) -> Value {
+    pub(in crate::personio) fn any(
+        &self,
+        name: &'static str,
+        attribute: &str,
+        reader: &mut EntryReader<'_>,
+    ) -> Value {
         let Some(text) = self.value(name) else { return Value::Null };
         let decoded = if text.len() > reader.max_json_bytes() { None } else { decode(text) };
         let Some(mut value) = decoded else {
@@ -315,7 +361,12 @@ impl<'a> JsonObject<'a> {
     }
 
     /// Returns the text of a field if there is one, and notes the field if it is not intact.
-    fn usable_text(&self, name: &str, field: TextField, reader: &mut EntryReader<'_>) -> Option<String> {
+    fn usable_text(
+        &self,
+        name: &str,
+        field: TextField,
+        reader: &mut EntryReader<'_>,
+    ) -> Option<String> {
         match field {
             TextField::Absent => None,
             TextField::Intact(text) => Some(text),
@@ -331,7 +382,12 @@ impl<'a> JsonObject<'a> {
     }
 
     /// Reads a text, or a number as text, and normalises it.
-    fn text_field(&self, name: &str, reader: &EntryReader<'_>, normalize: fn(&str) -> Cow<'_, str>) -> TextField {
+    fn text_field(
+        &self,
+        name: &str,
+        reader: &EntryReader<'_>,
+        normalize: fn(&str) -> Cow<'_, str>,
+    ) -> TextField {
         let Some(text) = self.value(name) else { return TextField::Absent };
         match json::json_type(text) {
             JsonType::Null => TextField::Absent,
@@ -424,7 +480,11 @@ fn normalize(value: &mut Value, max_text_bytes: usize) -> bool {
 
 /// Returns the name under which a malformed custom attribute is noted.
 pub(in crate::personio) fn custom_attribute_name(id: &str) -> String {
-    if is_fit_for_a_log(id) { format!("custom_attributes.{id}") } else { "custom_attributes".to_owned() }
+    if is_fit_for_a_log(id) {
+        format!("custom_attributes.{id}")
+    } else {
+        "custom_attributes".to_owned()
+    }
 }
 
 /// Reports whether an id or an attribute name from Personio may appear in a log line.

@@ -249,7 +249,10 @@ impl FromObject for Person {
 }
 
 /// Reads the wanted custom attributes. The values of all others are skipped without being decoded.
-fn custom_attributes(person: &JsonObject<'_>, reader: &mut EntryReader<'_>) -> Vec<CustomAttribute> {
+fn custom_attributes(
+    person: &JsonObject<'_>,
+    reader: &mut EntryReader<'_>,
+) -> Vec<CustomAttribute> {
     let mut attributes = Vec::new();
     for entry in person.entries("custom_attributes", reader) {
         // An attribute without an id cannot be wanted.
@@ -386,13 +389,19 @@ fn from_json<'de, D: Deserializer<'de>, T: FromObject>(deserializer: D) -> Resul
     let text = Box::<RawValue>::deserialize(deserializer)?;
     match EntryReader::new(&Limits::default(), None).entry(text.get()) {
         Ok(value) => Ok(value),
-        Err(UnreadableAttribute(attribute)) => Err(de::Error::custom(format!("`{attribute}` cannot be read"))),
+        Err(UnreadableAttribute(attribute)) => {
+            Err(de::Error::custom(format!("`{attribute}` cannot be read")))
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Person {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() { from_json(deserializer) } else { Self::deserialize(deserializer) }
+        if deserializer.is_human_readable() {
+            from_json(deserializer)
+        } else {
+            Self::deserialize(deserializer)
+        }
     }
 }
 
@@ -404,7 +413,11 @@ impl Serialize for Person {
 
 impl<'de> Deserialize<'de> for Employment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() { from_json(deserializer) } else { Self::deserialize(deserializer) }
+        if deserializer.is_human_readable() {
+            from_json(deserializer)
+        } else {
+            Self::deserialize(deserializer)
+        }
     }
 }
 
@@ -432,7 +445,11 @@ mod tests {
             r#"{"id": "7", "email": "  ", "updated_at": "soon", "unheard_of": {"x": [1]}}"#,
         ] {
             let person: Person = serde_json::from_str(json).unwrap();
-            assert_eq!((person.id.as_str(), person.email, person.status), ("7", None, None), "{json}");
+            assert_eq!(
+                (person.id.as_str(), person.email, person.status),
+                ("7", None, None),
+                "{json}"
+            );
         }
         for json in [
             r#"{"email": "a@example.com"}"#,
@@ -471,9 +488,12 @@ mod tests {
 
     #[test]
     fn enumeration_values_are_parsed_in_any_case_and_unknown_ones_are_kept() {
-        for (json, word) in
-            [("active", "ACTIVE"), ("Leave", "LEAVE"), ("UNSPECIFIED", "UNSPECIFIED"), ("parental", "PARENTAL")]
-        {
+        for (json, word) in [
+            ("active", "ACTIVE"),
+            ("Leave", "LEAVE"),
+            ("UNSPECIFIED", "UNSPECIFIED"),
+            ("parental", "PARENTAL"),
+        ] {
             let employment = serde_json::json!({"id": "e", "status": json, "type": "internal"});
             let employment: Employment = serde_json::from_value(employment).unwrap();
             assert_eq!(employment.status.unwrap().word(), word);

@@ -75,7 +75,9 @@ pub(in crate::personio) struct Bucket {
 impl Bucket {
     pub(in crate::personio) fn new(endpoint: Endpoint, now: Instant) -> Self {
         let (limit, max_rate, increase) = match endpoint {
-            Endpoint::Token => (TOKEN_ENDPOINT_LIMIT, TOKEN_ENDPOINT_LIMIT.per_second, RECOVERY_INCREASE),
+            Endpoint::Token => {
+                (TOKEN_ENDPOINT_LIMIT, TOKEN_ENDPOINT_LIMIT.per_second, RECOVERY_INCREASE)
+            }
             Endpoint::Persons
             | Endpoint::Person
             | Endpoint::Employments
@@ -159,7 +161,12 @@ impl Bucket {
     /// Other programs may use the same credential, so the number can be lower than expected. It
     /// does not include requests of this program that Personio has not counted yet: at most all
     /// requests in flight, and all that have completed since this one was sent.
-    pub(in crate::personio) fn adopt_remaining(&mut self, remaining: f64, sent: SentRequest, now: Instant) {
+    pub(in crate::personio) fn adopt_remaining(
+        &mut self,
+        remaining: f64,
+        sent: SentRequest,
+        now: Instant,
+    ) {
         self.refill(now);
         let others_in_flight = f64::from(self.in_flight.saturating_sub(1));
         let completed_since = f64::from(self.completed.wrapping_sub(sent.completed_before));
@@ -177,7 +184,12 @@ impl Bucket {
 
     /// Pauses the endpoint and halves the rate after a 429. Requests that were in flight together
     /// are refused together, and halve the rate once.
-    pub(in crate::personio) fn slow_down(&mut self, sent: SentRequest, pause: Duration, now: Instant) {
+    pub(in crate::personio) fn slow_down(
+        &mut self,
+        sent: SentRequest,
+        pause: Duration,
+        now: Instant,
+    ) {
         self.refill(now);
         self.tokens = self.tokens.min(0.0);
         if self.max_rate.is_infinite() {

@@ -18,7 +18,9 @@ use crate::scim::filter::{Condition, Filter};
 use crate::scim::query::sort;
 use crate::scim::query::sort::{SortKey, SortKeyExtractor};
 use crate::scim::schema::{standard_attributes, suggestion};
-use crate::scim::{AttributeId, InvalidQuery, Paging, Projection, Resource, ResourceType, Resources};
+use crate::scim::{
+    AttributeId, InvalidQuery, Paging, Projection, Resource, ResourceType, Resources,
+};
 use crate::scim::{ScimType, SearchRequest};
 
 /// List query, bound to one or several resource types.

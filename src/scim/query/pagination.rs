@@ -22,7 +22,11 @@ impl Paging {
     ///
     /// # Errors
     /// If either is not a whole number.
-    pub fn parse(start_index: Option<&str>, count: Option<&str>, max_results: usize) -> Result<Self, InvalidQuery> {
+    pub fn parse(
+        start_index: Option<&str>,
+        count: Option<&str>,
+        max_results: usize,
+    ) -> Result<Self, InvalidQuery> {
         let start_index = match start_index {
             Some(text) => parse_number("startIndex", text)?.max(1),
             None => 1,

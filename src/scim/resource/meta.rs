@@ -36,7 +36,11 @@ impl Meta {
 
     /// Returns the metadata of a User that has no version yet.
     #[must_use]
-    pub fn of_user(location: String, created: Option<Timestamp>, last_modified: Option<Timestamp>) -> Self {
+    pub fn of_user(
+        location: String,
+        created: Option<Timestamp>,
+        last_modified: Option<Timestamp>,
+    ) -> Self {
         Self { resource_type: "User", created, last_modified, location, version: String::new() }
     }
 }
@@ -49,7 +53,10 @@ pub fn written_moment(moment: Timestamp) -> String {
     format!("{moment:.3}")
 }
 
-fn serialize_timestamp<S: Serializer>(timestamp: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_timestamp<S: Serializer>(
+    timestamp: &Option<Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match timestamp {
         Some(timestamp) => serializer.serialize_str(&written_moment(*timestamp)),
         None => serializer.serialize_none(),

@@ -62,7 +62,10 @@ impl Resource {
     ///
     /// # Errors
     /// Returns an error if the content cannot be written as JSON, or is not an object.
-    pub fn new(resource_type: &Arc<ResourceType>, content: &impl Serialize) -> Result<Self, Unwritable> {
+    pub fn new(
+        resource_type: &Arc<ResourceType>,
+        content: &impl Serialize,
+    ) -> Result<Self, Unwritable> {
         let EncodedResource { json, nodes, starts } = encode(resource_type, content)?;
         let starts = ValueStarts::new(starts, json.len());
         Ok(Self { shape: resource_type.shapes().intern(resource_type, &nodes), json, starts })
@@ -141,7 +144,10 @@ impl Resource {
     ///
     /// # Errors
     /// Returns an error if an array is on the path, because there may be several values.
-    pub(super) fn single_value_on_path(&self, path: &[AttributeId]) -> Result<Option<Value<'_>>, Several> {
+    pub(super) fn single_value_on_path(
+        &self,
+        path: &[AttributeId],
+    ) -> Result<Option<Value<'_>>, Several> {
         let mut found = None;
         for id in path {
             found = self.single_value(*id);

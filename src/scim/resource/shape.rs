@@ -106,7 +106,11 @@ struct InternedShape {
 
 impl ShapeInterner {
     /// Returns the shape with these nodes, and creates it if no resource uses it.
-    pub(in crate::scim) fn intern(&self, resource_type: &Arc<ResourceType>, nodes: &[Node]) -> Arc<ResourceShape> {
+    pub(in crate::scim) fn intern(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        nodes: &[Node],
+    ) -> Arc<ResourceShape> {
         let hash = hash_nodes(nodes);
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for entry in table.iter_hash(hash) {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Characters that are percent-encoded in a path: all but the unreserved ones (RFC 3986 §2.3).
-const ENCODED_CHARACTERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ENCODED_CHARACTERS: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Addresses of the SCIM endpoints, as clients see them.
 #[derive(Debug, Clone, PartialEq, Eq)]

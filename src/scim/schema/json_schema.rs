@@ -12,7 +12,10 @@ use crate::scim::{AttributeType, BrokenDocument, Returned};
 ///
 /// Only attributes that are always returned are required, because a client may request any subset
 /// of the others.
-pub(in crate::scim) fn for_resource_type(document: &Value, schemas: &[Value]) -> Result<Value, BrokenDocument> {
+pub(in crate::scim) fn for_resource_type(
+    document: &Value,
+    schemas: &[Value],
+) -> Result<Value, BrokenDocument> {
     let definition = TypeDefinition::parse(document, schemas)?;
     let mut schema = object_schema(&definition.core, &definition.extensions);
     schema.insert("title".to_owned(), json!(definition.name));
@@ -20,7 +23,10 @@ pub(in crate::scim) fn for_resource_type(document: &Value, schemas: &[Value]) ->
 }
 
 /// Returns the schema of an object with these attributes and extensions, and no other member.
-fn object_schema(attributes: &[AttributeDefinition], extensions: &[ExtensionDefinition]) -> Map<String, Value> {
+fn object_schema(
+    attributes: &[AttributeDefinition],
+    extensions: &[ExtensionDefinition],
+) -> Map<String, Value> {
     let mut properties = Map::new();
     let mut required: Vec<&str> = Vec::new();
     for attribute in attributes {

@@ -21,7 +21,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::scim::schema::resource_type::SchemaDocument;
-use crate::scim::{AttributeType, BrokenDocument, EXTENSION_USER, Locations, ResourceType, ResourceTypes};
+use crate::scim::{
+    AttributeType, BrokenDocument, EXTENSION_USER, Locations, ResourceType, ResourceTypes,
+};
 
 const EXTENSION_SCHEMA: &str = include_str!("../../../scim-schemas/personio-user.json");
 const SCHEMAS: [&str; 4] = [
@@ -34,7 +36,8 @@ const RESOURCE_TYPES: [&str; 2] = [
     include_str!("../../../scim-schemas/resource-type-user.json"),
     include_str!("../../../scim-schemas/resource-type-group.json"),
 ];
-const SERVICE_PROVIDER_CONFIG: &str = include_str!("../../../scim-schemas/service-provider-config.json");
+const SERVICE_PROVIDER_CONFIG: &str =
+    include_str!("../../../scim-schemas/service-provider-config.json");
 
 /// Attribute that a company added to the Personio extension schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +163,11 @@ impl Discovery {
 }
 
 /// Parses the documents of one endpoint and sets the `meta.location` of each.
-fn parse_documents(texts: &[&str], endpoint: &str, locations: &Locations) -> Result<Vec<Value>, serde_json::Error> {
+fn parse_documents(
+    texts: &[&str],
+    endpoint: &str,
+    locations: &Locations,
+) -> Result<Vec<Value>, serde_json::Error> {
     let mut documents = Vec::with_capacity(texts.len());
     for text in texts {
         let mut document: Map<String, Value> = serde_json::from_str(text)?;
@@ -172,7 +179,10 @@ fn parse_documents(texts: &[&str], endpoint: &str, locations: &Locations) -> Res
     Ok(documents)
 }
 
-fn service_provider_config(max_results: usize, locations: &Locations) -> Result<Value, serde_json::Error> {
+fn service_provider_config(
+    max_results: usize,
+    locations: &Locations,
+) -> Result<Value, serde_json::Error> {
     let mut document: Map<String, Value> = serde_json::from_str(SERVICE_PROVIDER_CONFIG)?;
     let location = locations.document("ServiceProviderConfig");
     set_member(&mut document, &["meta", "location"], location.into());

@@ -1,7 +1,9 @@
 //! Schema registry: the discovery documents, and the resource types compiled from them. The two are
 //! kept together, so that resources are encoded, filtered and described by the same schemas.
 
-use crate::scim::{BrokenDocument, CustomAttribute, Digest, Discovery, Locations, ResourceTypes, digest};
+use crate::scim::{
+    BrokenDocument, CustomAttribute, Digest, Discovery, Locations, ResourceTypes, digest,
+};
 
 /// Discovery documents, and the resource types compiled from them.
 #[derive(Debug)]
@@ -23,7 +25,11 @@ impl Vocabulary {
     ///
     /// # Errors
     /// Returns an error if a document in `scim-schemas/` is invalid, which a test rules out.
-    pub fn new(locations: &Locations, max_results: usize, custom: &[CustomAttribute]) -> Result<Self, BrokenDocument> {
+    pub fn new(
+        locations: &Locations,
+        max_results: usize,
+        custom: &[CustomAttribute],
+    ) -> Result<Self, BrokenDocument> {
         let discovery = Discovery::new(locations, max_results, custom)?;
         let types = discovery.compiled()?;
         let digest = digest([&serde_json::to_vec(&discovery.schemas)?[..]]);

@@ -102,7 +102,10 @@ pub(in crate::scim) struct ExtensionDefinition {
 }
 
 impl TypeDefinition {
-    pub(in crate::scim) fn parse(document: &Value, schemas: &[Value]) -> Result<Self, BrokenDocument> {
+    pub(in crate::scim) fn parse(
+        document: &Value,
+        schemas: &[Value],
+    ) -> Result<Self, BrokenDocument> {
         let document = ResourceTypeDocument::deserialize(document)?;
         let SchemaDocument { attributes: mut core } = serde_json::from_str(COMMON)?;
         core.extend(schema_attributes(&document.schema, schemas)?);
@@ -116,7 +119,10 @@ impl TypeDefinition {
 }
 
 /// Parses the attributes of the schema with this URN.
-fn schema_attributes(urn: &str, schemas: &[Value]) -> Result<Vec<AttributeDefinition>, BrokenDocument> {
+fn schema_attributes(
+    urn: &str,
+    schemas: &[Value],
+) -> Result<Vec<AttributeDefinition>, BrokenDocument> {
     let Some(schema) = schemas.iter().find(|schema| document_id(schema) == Some(urn)) else {
         return Err(BrokenDocument::UnknownSchema(urn.into()));
     };
@@ -291,7 +297,11 @@ impl ResourceType {
     }
 
     /// Returns the attribute called `name` within `holder`. Case is ignored.
-    pub(in crate::scim) fn sub_attribute(&self, holder: AttributeId, name: &str) -> Option<AttributeId> {
+    pub(in crate::scim) fn sub_attribute(
+        &self,
+        holder: AttributeId,
+        name: &str,
+    ) -> Option<AttributeId> {
         let mut candidates = self.get(holder).sub_attributes.iter().copied();
         candidates.find(|&id| self.get(id).name.eq_ignore_ascii_case(name))
     }

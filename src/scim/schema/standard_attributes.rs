@@ -104,7 +104,10 @@ pub(in crate::scim) fn has(resource_type: &ResourceType, path: &str) -> bool {
 
 /// Returns the sub-attributes that the RFC gives the attribute of this path. The path of a
 /// sub-attribute, or of an attribute that is not in the RFC, has none.
-pub(in crate::scim) fn sub_attributes(resource_type: &ResourceType, path: &str) -> Option<&'static [&'static str]> {
+pub(in crate::scim) fn sub_attributes(
+    resource_type: &ResourceType,
+    path: &str,
+) -> Option<&'static [&'static str]> {
     let found = StandardPath::resolve(resource_type, path)?;
     if found.sub_attribute.is_some() {
         return None;
@@ -113,7 +116,11 @@ pub(in crate::scim) fn sub_attributes(resource_type: &ResourceType, path: &str) 
 }
 
 /// Reports whether the RFC gives the attribute `holder` a sub-attribute of this name.
-pub(in crate::scim) fn has_sub_attribute(resource_type: &ResourceType, holder: AttributeId, name: &str) -> bool {
+pub(in crate::scim) fn has_sub_attribute(
+    resource_type: &ResourceType,
+    holder: AttributeId,
+    name: &str,
+) -> bool {
     let names = sub_attributes(resource_type, &resource_type.path(holder));
     names.is_some_and(|names| has_name(names, name))
 }

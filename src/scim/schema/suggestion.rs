@@ -62,7 +62,10 @@ pub(in crate::scim) fn for_attribute(resource_types: &[&ResourceType], written: 
 
 /// Returns the end of an error text that suggests one of these names of sub-attributes, or an empty
 /// text.
-pub(in crate::scim) fn for_sub_attribute<'n>(names: impl Iterator<Item = &'n str>, written: &str) -> String {
+pub(in crate::scim) fn for_sub_attribute<'n>(
+    names: impl Iterator<Item = &'n str>,
+    written: &str,
+) -> String {
     let written = last_name(written).to_ascii_lowercase();
     let mut best = None;
     for name in names {
@@ -140,7 +143,11 @@ enum ComparedNames {
 
 /// Returns the path of the candidate with the fewest misspelled letters, the first one if several
 /// have equally few.
-fn most_similar(candidates: &[SuggestedAttribute], names: &str, compared: ComparedNames) -> Option<String> {
+fn most_similar(
+    candidates: &[SuggestedAttribute],
+    names: &str,
+    compared: ComparedNames,
+) -> Option<String> {
     let mut best = None;
     for candidate in candidates {
         let mut slips = spelling::slips(names, &candidate.names);
@@ -188,7 +195,9 @@ fn last_name(names: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scim::{CustomAttribute, Discovery, ENTERPRISE_USER, EXTENSION_USER, Locations, USER};
+    use crate::scim::{
+        CustomAttribute, Discovery, ENTERPRISE_USER, EXTENSION_USER, Locations, USER,
+    };
 
     fn enterprise(name: &str) -> String {
         format!("{ENTERPRISE_USER}:{name}")

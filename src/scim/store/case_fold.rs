@@ -152,7 +152,8 @@ mod tests {
     #[test]
     fn ignored_case_applies_to_every_script() {
         let latin = [("Müller", "MÜLLER"), ("K", "\u{212a}"), ("Éa", "éA")];
-        for (one, other) in latin.into_iter().chain([("ΟΔΟΣ", "οδος"), ("ЖУК", "жук")]) {
+        for (one, other) in latin.into_iter().chain([("ΟΔΟΣ", "οδος"), ("ЖУК", "жук")])
+        {
             assert_eq!(Case::Ignored.fold(one), Case::Ignored.fold(other));
             assert_ne!(Case::Exact.fold(one), Case::Exact.fold(other));
         }
@@ -166,7 +167,8 @@ mod tests {
         for unchanged in ["ann", "ü", "ﬁ"] {
             assert_eq!(composed(unchanged), unchanged);
         }
-        for (text, expected) in [("u\u{308}", "ü"), ("e\u{323}\u{302}", "ệ"), ("\u{212b}", "Å")] {
+        for (text, expected) in [("u\u{308}", "ü"), ("e\u{323}\u{302}", "ệ"), ("\u{212b}", "Å")]
+        {
             assert_eq!(composed(text), expected);
         }
     }

@@ -142,7 +142,11 @@ impl ColumnSet {
 
 impl Column {
     /// Builds the column of an attribute that is not within a multi-valued one.
-    fn of_resources(resource_type: &ResourceType, id: AttributeId, resources: &[Arc<Resource>]) -> Option<Self> {
+    fn of_resources(
+        resource_type: &ResourceType,
+        id: AttributeId,
+        resources: &[Arc<Resource>],
+    ) -> Option<Self> {
         let path = resource_type.way(id);
         let mut builder = ColumnBuilder::new(Case::of(resource_type.get(id).case_exact));
         for resource in resources {
@@ -258,7 +262,10 @@ impl Column {
 ///
 /// # Errors
 /// Returns an error if an array is on the path, because there may be several values.
-fn value_in_element<'a>(element: Value<'a>, path: &[AttributeId]) -> Result<Option<Value<'a>>, Several> {
+fn value_in_element<'a>(
+    element: Value<'a>,
+    path: &[AttributeId],
+) -> Result<Option<Value<'a>>, Several> {
     let mut value = element;
     for id in path {
         let Some(member) = value.get(*id) else { return Ok(None) };
@@ -273,7 +280,11 @@ fn value_in_element<'a>(element: Value<'a>, path: &[AttributeId]) -> Result<Opti
 impl Elements {
     /// Numbers the elements of an attribute. The result is `None` if the attribute is not
     /// multi-valued, or a resource has something other than a plain list of elements.
-    fn new(resource_type: &ResourceType, id: AttributeId, resources: &[Arc<Resource>]) -> Option<Self> {
+    fn new(
+        resource_type: &ResourceType,
+        id: AttributeId,
+        resources: &[Arc<Resource>],
+    ) -> Option<Self> {
         if !resource_type.get(id).multi_valued {
             return None;
         }

@@ -78,7 +78,12 @@ impl HashIndex {
 
     /// Returns the positions of the resources that have this value, in ascending order. The result
     /// is `None` if more than `max` entries have it.
-    pub(in crate::scim) fn positions(&self, resources: &[Arc<Resource>], value: &str, max: usize) -> Option<Vec<u32>> {
+    pub(in crate::scim) fn positions(
+        &self,
+        resources: &[Arc<Resource>],
+        value: &str,
+        max: usize,
+    ) -> Option<Vec<u32>> {
         let mut positions = Vec::new();
         let mut next_entry = self.first_entry(resources, value);
         while let Some(entry) = next_entry {

@@ -40,7 +40,10 @@ pub(in crate::server) async fn resource_type(
     response::document(&request, &state, document.to_string()).await
 }
 
-pub(in crate::server) async fn schemas(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
+pub(in crate::server) async fn schemas(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Error> {
     let vocabulary = state.directory.vocabulary();
     whole_list(&request, &state, &vocabulary.discovery.schemas).await
 }
@@ -58,7 +61,11 @@ pub(in crate::server) async fn schema(
 
 /// Returns all documents in one list. "filter, sort, pagination … SHALL be ignored", except that a
 /// filter is refused with 403 (RFC 7644 §4).
-async fn whole_list(request: &HttpRequest, state: &State, documents: &[Value]) -> Result<HttpResponse, Error> {
+async fn whole_list(
+    request: &HttpRequest,
+    state: &State,
+    documents: &[Value],
+) -> Result<HttpResponse, Error> {
     request::refuse_filter(request)?;
     let list = ListResponse::new(documents.len(), 1, documents.iter().collect());
     response::document(request, state, list.to_json()).await

@@ -8,7 +8,9 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 use crate::directory;
-use crate::directory::{Counters, Defects, Directory, GroupLosses, HeldBack, Keeping, LastFailure, Login, Snapshot};
+use crate::directory::{
+    Counters, Defects, Directory, GroupLosses, HeldBack, Keeping, LastFailure, Login, Snapshot,
+};
 use crate::server::{State, response};
 
 /// Number of users who may be outdated or unverified while health is `ok`. A few are usual, because
@@ -125,7 +127,9 @@ impl Health {
         if let Some(keeping) = directory.keeping() {
             parts.push(state_file_part(keeping));
         }
-        let is_well = parts.iter().all(|part| matches!(part.status, HealthStatus::Ok | HealthStatus::Unknown));
+        let is_well = parts
+            .iter()
+            .all(|part| matches!(part.status, HealthStatus::Ok | HealthStatus::Unknown));
         let is_first_load = state.loading.is_some() && state.failure.is_none();
         let status = match (state.snapshot, is_well) {
             (None, _) if is_first_load => HealthStatus::Loading,
@@ -153,9 +157,8 @@ fn upstream_part(state: &directory::State, counters: &Counters) -> HealthPart {
         None => None,
     };
     match incomplete {
-        Some(detail) => {
-            HealthPart::new(NAME, HealthStatus::Degraded, detail).since(state.incomplete.unwrap_or_default())
-        }
+        Some(detail) => HealthPart::new(NAME, HealthStatus::Degraded, detail)
+            .since(state.incomplete.unwrap_or_default()),
         None => HealthPart::new(NAME, HealthStatus::Ok, "the last load succeeded"),
     }
 }
@@ -211,7 +214,8 @@ fn directory_part(state: &directory::State, held: Option<HeldBack>) -> HealthPar
         }
         (None, None) => {
             let detail = "there is no snapshot that may be served";
-            HealthPart::new(NAME, HealthStatus::Down, detail).since(state.missing.unwrap_or_default())
+            HealthPart::new(NAME, HealthStatus::Down, detail)
+                .since(state.missing.unwrap_or_default())
         }
     };
     if let Some(held) = held {
@@ -279,8 +283,12 @@ fn add_defects(part: &mut HealthPart, defects: &Defects) {
 fn state_file_part(keeping: Keeping) -> HealthPart {
     const NAME: &str = "state";
     match keeping {
-        Keeping::Unwritten => HealthPart::new(NAME, HealthStatus::Ok, "nothing has needed to be written yet"),
+        Keeping::Unwritten => {
+            HealthPart::new(NAME, HealthStatus::Ok, "nothing has needed to be written yet")
+        }
         Keeping::Written => HealthPart::new(NAME, HealthStatus::Ok, "the last write succeeded"),
-        Keeping::Failed { reason, since } => HealthPart::new(NAME, HealthStatus::Degraded, reason).since(since),
+        Keeping::Failed { reason, since } => {
+            HealthPart::new(NAME, HealthStatus::Degraded, reason).since(since)
+        }
     }
 }

@@ -24,11 +24,17 @@ use crate::server::{Error, State, request, response};
 /// the connection with it, and need not read all users for that.
 const CONNECTION_TEST_PAGE_SIZE: usize = 10;
 
-pub(in crate::server) async fn users(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
+pub(in crate::server) async fn users(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Error> {
     read(&request, &state, ListTarget::Users).await
 }
 
-pub(in crate::server) async fn groups(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Error> {
+pub(in crate::server) async fn groups(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Error> {
     read(&request, &state, ListTarget::Groups).await
 }
 
@@ -61,7 +67,11 @@ pub(in crate::server) async fn search_everything(
 }
 
 /// Handles GET and HEAD, whose response has an entity tag.
-async fn read(request: &HttpRequest, state: &web::Data<State>, target: ListTarget) -> Result<HttpResponse, Error> {
+async fn read(
+    request: &HttpRequest,
+    state: &web::Data<State>,
+    target: ListTarget,
+) -> Result<HttpResponse, Error> {
     let search = request::parameters(request)?;
     let list = ListRequest::new(state, request, target, search)?;
     let ListedPage { key, body, snapshot } = list.page(state, response::coding(request)).await?;
@@ -78,7 +88,11 @@ async fn read(request: &HttpRequest, state: &web::Data<State>, target: ListTarge
 }
 
 /// Handles POST to `.search`.
-async fn search(request: &HttpRequest, state: &web::Data<State>, target: ListTarget) -> Result<HttpResponse, Error> {
+async fn search(
+    request: &HttpRequest,
+    state: &web::Data<State>,
+    target: ListTarget,
+) -> Result<HttpResponse, Error> {
     let search = request::body(request)?;
     let list = ListRequest::new(state, request, target, search)?;
     let ListedPage { body, snapshot, .. } = list.page(state, response::coding(request)).await?;
@@ -120,7 +134,12 @@ struct ListedPage {
 }
 
 impl ListRequest {
-    fn new(state: &State, request: &HttpRequest, target: ListTarget, search: SearchRequest) -> Result<Self, Error> {
+    fn new(
+        state: &State,
+        request: &HttpRequest,
+        target: ListTarget,
+        search: SearchRequest,
+    ) -> Result<Self, Error> {
         let client = authenticate::client(request)?;
         let list_id = search.walk(target.name());
         let (paging, position) = match search.cursor.as_deref() {
@@ -130,7 +149,8 @@ impl ListRequest {
             }
             None => (request::paging(&search, state.max_results)?, PagePosition::Index),
             Some(cursor) => {
-                let (paging, position) = request::cursor_paging(state, &search, cursor, &client, &list_id)?;
+                let (paging, position) =
+                    request::cursor_paging(state, &search, cursor, &client, &list_id)?;
                 (paging, PagePosition::Cursor(position))
             }
         };
@@ -139,7 +159,11 @@ impl ListRequest {
     }
 
     /// Returns the page, from the response cache or by running the query.
-    async fn page(&self, state: &web::Data<State>, coding: ContentCoding) -> Result<ListedPage, Error> {
+    async fn page(
+        &self,
+        state: &web::Data<State>,
+        coding: ContentCoding,
+    ) -> Result<ListedPage, Error> {
         let snapshot = match self.ready_snapshot(state).await? {
             Some(snapshot) => snapshot,
             None => {
@@ -163,7 +187,9 @@ impl ListRequest {
     /// that the current one has to be waited for.
     async fn ready_snapshot(&self, state: &State) -> Result<Option<Arc<Snapshot>>, Error> {
         let retained = match &self.position {
-            PagePosition::Index if self.paging.start_index() > 1 => state.directory.page(&self.paging_session()).await,
+            PagePosition::Index if self.paging.start_index() > 1 => {
+                state.directory.page(&self.paging_session()).await
+            }
             PagePosition::Index | PagePosition::Cursor(CursorPosition::Start) => None,
             PagePosition::Cursor(CursorPosition::After(digest)) => {
                 let Some(snapshot) = state.directory.kept(digest).await else {
@@ -185,7 +211,11 @@ impl ListRequest {
         ListQuery::new(&self.search, &types, state.filter_limits, self.paging)
     }
 
-    fn query_task(&self, state: &web::Data<State>, snapshot: &Arc<Snapshot>) -> Result<QueryTask, InvalidQuery> {
+    fn query_task(
+        &self,
+        state: &web::Data<State>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<QueryTask, InvalidQuery> {
         let query = self.query(state, snapshot.vocabulary())?;
         let cursor_issuer = match self.position {
             PagePosition::Index => None,
@@ -195,7 +225,13 @@ impl ListRequest {
                 list_id: self.list_id.clone(),
             }),
         };
-        Ok(QueryTask { query, target: self.target, snapshot: Arc::clone(snapshot), paging: self.paging, cursor_issuer })
+        Ok(QueryTask {
+            query,
+            target: self.target,
+            snapshot: Arc::clone(snapshot),
+            paging: self.paging,
+            cursor_issuer,
+        })
     }
 
     fn page_key(&self, snapshot: &Snapshot, coding: ContentCoding) -> PageKey {

@@ -72,7 +72,8 @@ fn register_directory(state: &State, registry: &mut Registry) {
     let counters = state.directory.counters();
     let published = counter(counters.published());
     registry.register("snapshots_published", "Snapshots that were published", published);
-    let writes = by_outcome([("succeeded", counters.state_written()), ("failed", counters.state_failed())]);
+    let writes =
+        by_outcome([("succeeded", counters.state_written()), ("failed", counters.state_failed())]);
     registry.register("state_file_writes", "Attempts to write the state file", writes);
     let hits = Family::<[(&str, &str); 2], Counter>::default();
     for (cache, counts) in [("snapshot", counters.snapshot()), ("single", counters.single())] {
@@ -86,7 +87,10 @@ fn register_directory(state: &State, registry: &mut Registry) {
 /// Registers the metrics of loads.
 fn register_loads(state: &State, registry: &mut Registry) {
     let counters = state.directory.counters();
-    let loads = by_outcome([("succeeded", counters.loads_succeeded()), ("failed", counters.loads_failed())]);
+    let loads = by_outcome([
+        ("succeeded", counters.loads_succeeded()),
+        ("failed", counters.loads_failed()),
+    ]);
     registry.register("loads", "Loads of the directory that have ended", loads);
     let load_seconds = counters.load_seconds().clone();
     registry.register("load_seconds", "Duration of loads of the directory", load_seconds);

@@ -70,17 +70,35 @@ impl fmt::Display for AuthorizationMistake {
                 "the Authorization header has no scheme: write `Bearer` and a space before the \
                  token"
             }
-            Self::UnknownScheme => "the scheme of the Authorization header is neither Bearer nor Basic",
-            Self::TokenScheme => "the scheme of the Authorization header is Token: write `Bearer` instead",
-            Self::Colon => "there is a colon or an equals sign after `Bearer`: write a space instead",
-            Self::SchemeTwice => "`Bearer` appears twice: enter the token without it if the client adds it",
+            Self::UnknownScheme => {
+                "the scheme of the Authorization header is neither Bearer nor Basic"
+            }
+            Self::TokenScheme => {
+                "the scheme of the Authorization header is Token: write `Bearer` instead"
+            }
+            Self::Colon => {
+                "there is a colon or an equals sign after `Bearer`: write a space instead"
+            }
+            Self::SchemeTwice => {
+                "`Bearer` appears twice: enter the token without it if the client adds it"
+            }
             Self::Quotes => "the token is in quotes or angle brackets: remove them",
             Self::Placeholder => "the token looks like the name of a variable without its value",
-            Self::Space => "there is a space in the token: these may be two tokens, or one with a line break",
-            Self::OddCharacters => "the token has characters that are not visible ASCII: type or copy it again",
-            Self::NotBase64 => "the text after `Basic` is not Base64 of a user name, a colon and a password",
-            Self::TokenAsUserName => "the password of HTTP Basic is empty: enter the token as the password",
-            Self::BasicPassword => "the password of HTTP Basic must be the token; the user name does not matter",
+            Self::Space => {
+                "there is a space in the token: these may be two tokens, or one with a line break"
+            }
+            Self::OddCharacters => {
+                "the token has characters that are not visible ASCII: type or copy it again"
+            }
+            Self::NotBase64 => {
+                "the text after `Basic` is not Base64 of a user name, a colon and a password"
+            }
+            Self::TokenAsUserName => {
+                "the password of HTTP Basic is empty: enter the token as the password"
+            }
+            Self::BasicPassword => {
+                "the password of HTTP Basic must be the token; the user name does not matter"
+            }
         })
     }
 }
@@ -127,7 +145,9 @@ impl Credentials {
         let has_space = header.contains(&b' ') || header.contains(&b'\t');
         match unwrap(header) {
             (b"", _) => Self::without_token(None),
-            (_, None) if has_space => Self::without_token(Some(AuthorizationMistake::UnknownScheme)),
+            (_, None) if has_space => {
+                Self::without_token(Some(AuthorizationMistake::UnknownScheme))
+            }
             (_, None) => {
                 let mistake = AuthorizationMistake::NoScheme;
                 Self::with_token(AuthScheme::Other, header, Some(mistake))
@@ -138,7 +158,11 @@ impl Credentials {
 
     /// Returns a token as it is written, and the same without quotes and the like. Both are tried,
     /// because a token may itself begin with a quotation mark.
-    fn with_token(scheme: AuthScheme, written: &[u8], mistake: Option<AuthorizationMistake>) -> Self {
+    fn with_token(
+        scheme: AuthScheme,
+        written: &[u8],
+        mistake: Option<AuthorizationMistake>,
+    ) -> Self {
         let (bare, mistake_around) = unwrap(written);
         let mistake = mistake_around.or_else(|| mistake_inside(bare)).or(mistake);
         if bare.is_empty() {
@@ -269,15 +293,26 @@ mod tests {
             ("Basic Og==", OTHER, &[], Some(Mistake::TokenAsUserName)),
             ("Basic bWU=", OTHER, &["me"], Some(Mistake::NotBase64)),
             ("Basic bWU6c2U6Y3JldA", OTHER, &["se:cret"], Some(Mistake::BasicPassword)),
-            ("Basic bWU6c2VjcmV0Cg==", OTHER, &["secret\n", "secret"], Some(Mistake::BasicPassword)),
-            ("Basic bWU6QmVhcmVyIHNlY3JldA==", OTHER, &["Bearer secret", "secret"], Some(Mistake::SchemeTwice)),
+            (
+                "Basic bWU6c2VjcmV0Cg==",
+                OTHER,
+                &["secret\n", "secret"],
+                Some(Mistake::BasicPassword),
+            ),
+            (
+                "Basic bWU6QmVhcmVyIHNlY3JldA==",
+                OTHER,
+                &["Bearer secret", "secret"],
+                Some(Mistake::SchemeTwice),
+            ),
             ("Basic me:secret", OTHER, &[], Some(Mistake::NotBase64)),
             ("Basic", OTHER, &[], Some(Mistake::SchemeAlone)),
             ("", OTHER, &[], None),
             (" \t", OTHER, &[], None),
         ] {
             let found = Credentials::parse(header.as_bytes());
-            let tokens: Vec<Vec<u8>> = tokens.iter().map(|token| token.as_bytes().to_vec()).collect();
+            let tokens: Vec<Vec<u8>> =
+                tokens.iter().map(|token| token.as_bytes().to_vec()).collect();
             assert_eq!(found, Credentials { scheme, tokens, mistake }, "{header:?}");
         }
     }

@@ -26,7 +26,13 @@ impl RequestSpan {
     }
 
     /// Ends the span.
-    pub(in crate::server) fn end(self, method: &str, route: &str, client: Option<&Caller>, status: u16) {
+    pub(in crate::server) fn end(
+        self,
+        method: &str,
+        route: &str,
+        client: Option<&Caller>,
+        status: u16,
+    ) {
         let Self(mut span) = self;
         // A client can send any word as the method.
         let method = match method {

@@ -70,7 +70,11 @@ async fn read_and_call<B: MessageBody + 'static>(
 
 /// Reads a payload to its end, or to `max_length`. The bytes are returned if the body is kept, and
 /// dropped otherwise.
-async fn read_payload(payload: &mut Payload, max_length: usize, is_kept: bool) -> Result<Vec<u8>, Error> {
+async fn read_payload(
+    payload: &mut Payload,
+    max_length: usize,
+    is_kept: bool,
+) -> Result<Vec<u8>, Error> {
     let mut length = 0;
     let mut body = Vec::new();
     while length < max_length

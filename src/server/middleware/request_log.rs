@@ -146,7 +146,14 @@ fn log_failure(request_id: &str, error: &Error) {
     }
 }
 
-fn log_completion(request_id: &str, method: &str, route: &str, status: u16, millis: u64, context: &RequestContext) {
+fn log_completion(
+    request_id: &str,
+    method: &str,
+    route: &str,
+    status: u16,
+    millis: u64,
+    context: &RequestContext,
+) {
     let client = context.client.as_ref().map(Caller::name);
     let mut refused = None;
     let mut address = None;
@@ -158,7 +165,16 @@ fn log_completion(request_id: &str, method: &str, route: &str, status: u16, mill
     let scim_type = context.scim_type.map(ScimType::keyword);
     let reason = context.reason.as_deref();
     if route.starts_with("/health/") || route == "/metrics" {
-        tracing::debug!(request_id, client, rows, method, route, status, millis, "{method} {route} {status}");
+        tracing::debug!(
+            request_id,
+            client,
+            rows,
+            method,
+            route,
+            status,
+            millis,
+            "{method} {route} {status}"
+        );
     } else {
         tracing::info!(
             request_id,

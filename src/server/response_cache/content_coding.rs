@@ -75,7 +75,8 @@ impl ContentCoding {
                     size_hint: body.len(),
                     ..BrotliEncoderParams::default()
                 };
-                let mut encoder = CompressorWriter::with_params(encoded, BROTLI_BUFFER_BYTES, &params);
+                let mut encoder =
+                    CompressorWriter::with_params(encoded, BROTLI_BUFFER_BYTES, &params);
                 encoder.write_all(body)
             }
             Self::Zstd => zstd::stream::copy_encode(body, encoded, ZSTD_LEVEL),
@@ -111,7 +112,9 @@ mod tests {
         let read = match coding {
             ContentCoding::Identity => unreachable!(),
             ContentCoding::Gzip => flate2::read::GzDecoder::new(encoded).read_to_end(&mut body),
-            ContentCoding::Brotli => brotli::Decompressor::new(encoded, BROTLI_BUFFER_BYTES).read_to_end(&mut body),
+            ContentCoding::Brotli => {
+                brotli::Decompressor::new(encoded, BROTLI_BUFFER_BYTES).read_to_end(&mut body)
+            }
             ContentCoding::Zstd => zstd::Decoder::new(encoded).unwrap().read_to_end(&mut body),
         };
         assert_eq!(read.unwrap(), body.len());

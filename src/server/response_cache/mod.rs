@@ -80,7 +80,9 @@ impl Default for ResponseCache {
 fn body_cache(capacity_bytes: u64) -> BodyCache {
     Cache::builder()
         .max_capacity(capacity_bytes)
-        .weigher(|_, body: &EncodedBody| u32::try_from(body.bytes.len() + ENTRY_OVERHEAD_BYTES).unwrap_or(u32::MAX))
+        .weigher(|_, body: &EncodedBody| {
+            u32::try_from(body.bytes.len() + ENTRY_OVERHEAD_BYTES).unwrap_or(u32::MAX)
+        })
         .time_to_idle(MAX_IDLE_TIME)
         .build()
 }
@@ -101,7 +103,8 @@ impl ResponseCache {
         if length > MAX_CACHED_BODY_BYTES {
             return;
         }
-        let bodies = if length <= MAX_SMALL_BODY_BYTES { &self.small_bodies } else { &self.large_bodies };
+        let bodies =
+            if length <= MAX_SMALL_BODY_BYTES { &self.small_bodies } else { &self.large_bodies };
         bodies.insert((*digest, coding), body.clone()).await;
     }
 
@@ -122,15 +125,17 @@ mod tests {
         let cache = ResponseCache::default();
         for (length, count) in [(1000_u64, 30_000_u32), (200_000, 300), (5_000_000, 3)] {
             for number in 0..count {
-                let digest = crate::scim::digest([&number.to_be_bytes()[..], &length.to_be_bytes()]);
+                let digest =
+                    crate::scim::digest([&number.to_be_bytes()[..], &length.to_be_bytes()]);
                 let body = EncodedBody::document(Bytes::from(vec![b' '; length as usize]));
                 cache.insert(&digest, ContentCoding::Identity, &body).await;
             }
         }
         cache.evict_idle().await;
-        for (bodies, capacity) in
-            [(&cache.small_bodies, SMALL_BODIES_CAPACITY_BYTES), (&cache.large_bodies, LARGE_BODIES_CAPACITY_BYTES)]
-        {
+        for (bodies, capacity) in [
+            (&cache.small_bodies, SMALL_BODIES_CAPACITY_BYTES),
+            (&cache.large_bodies, LARGE_BODIES_CAPACITY_BYTES),
+        ] {
             let size = bodies.weighted_size();
             assert!(size > capacity / 2 && size <= capacity, "{size} of {capacity}");
         }

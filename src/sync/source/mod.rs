@@ -17,7 +17,9 @@ use tokio::task::block_in_place;
 
 use crate::clock::Clock;
 use crate::directory;
-use crate::directory::{Defects, Loaded, Malformed, Memory, News, Progress, Skipped, SourceError, Told};
+use crate::directory::{
+    Defects, Loaded, Malformed, Memory, News, Progress, Skipped, SourceError, Told,
+};
 use crate::mapping::context::{Card, Context};
 use crate::mapping::person_header::Head;
 use crate::mapping::primary_employment::DateRules;
@@ -213,7 +215,10 @@ impl Source {
     }
 
     /// Loads the records of all persons. The dirty ids stay in the dirty set if the load fails.
-    async fn everybody(&self, progress: &Progress) -> Result<(Arc<Records>, Arc<Choice>), personio::Error> {
+    async fn everybody(
+        &self,
+        progress: &Progress,
+    ) -> Result<(Arc<Records>, Arc<Choice>), personio::Error> {
         let marked = self.marks.take();
         let before = self.client.traffic().requests();
         let refreshed = self.refreshed(marked.ids(), progress).await;
@@ -256,7 +261,11 @@ impl Source {
         Ok(block_in_place(|| self.translated(records, choice))?)
     }
 
-    async fn news(&self, progress: &Progress, served: Option<Arc<dyn Memory>>) -> Result<News, SourceError> {
+    async fn news(
+        &self,
+        progress: &Progress,
+        served: Option<Arc<dyn Memory>>,
+    ) -> Result<News, SourceError> {
         let (records, choice) = self.everybody(progress).await.map_err(failure)?;
         let remembered = Remembered { records, choice };
         if let Some(served) = served.as_ref().and_then(Remembered::of)
@@ -295,7 +304,8 @@ impl Source {
         let Listing { listed, owners, unreadable, left_out } = listing;
         let (plan, mut gleaned) = {
             let kept = self.kept();
-            let known = Known { people: &kept.records.people, gleaned: &kept.gleaned.people, marked };
+            let known =
+                Known { people: &kept.records.people, gleaned: &kept.gleaned.people, marked };
             let recheck = Recheck { every: self.recency.recheck, now, before: kept.loaded };
             (Plan::new(listed, &known, recheck), kept.gleaned.clone())
         };
@@ -317,10 +327,16 @@ impl Source {
     }
 
     /// Lists all persons. A person that cannot be read keeps the earlier record.
-    async fn listing(&self, choice: &Choice, progress: &Progress) -> Result<Listing, personio::Error> {
+    async fn listing(
+        &self,
+        choice: &Choice,
+        progress: &Progress,
+    ) -> Result<Listing, personio::Error> {
         let mut noted = NotedPersons::new(self.client.limits().record_bytes);
-        let read =
-            self.client.persons(&choice.wanted, |person| noted.note(person), |count| progress.listed(count)).await?;
+        let read = self
+            .client
+            .persons(&choice.wanted, |person| noted.note(person), |count| progress.listed(count))
+            .await?;
         let NotedPersons { owners, mut without_employments, .. } = noted;
         let mut listing = Listing { listed: read.entries, owners, ..Listing::default() };
         for entry in read.unreadable {
@@ -346,7 +362,8 @@ impl Source {
         if listing.listed.is_empty() {
             return Err(personio::Error::Unreadable {
                 endpoint: personio::Endpoint::Persons,
-                reason: "it contains no person; the API credential must be allowed to read persons".to_owned(),
+                reason: "it contains no person; the API credential must be allowed to read persons"
+                    .to_owned(),
             });
         }
         Ok(listing)
@@ -364,7 +381,12 @@ impl Source {
             return;
         }
         let Defects { kept, left_out, values, .. } = defects;
-        tracing::warn!(kept, left_out, values, "some values in Personio's responses cannot be read: {defects}");
+        tracing::warn!(
+            kept,
+            left_out,
+            values,
+            "some values in Personio's responses cannot be read: {defects}"
+        );
     }
 
     /// Maps all records to users.
@@ -378,7 +400,8 @@ impl Source {
             }
         }
         let rules = choice.rules(now);
-        let UserNames { names, shared } = user_name::all(&heads, |head| claim(&records, head.id, rules))?;
+        let UserNames { names, shared } =
+            user_name::all(&heads, |head| claim(&records, head.id, rules))?;
         let skipped = Skipped { without_email: listed.len() - heads.len() };
         report(skipped, shared);
         let cards = cards(&heads, &names);
@@ -406,7 +429,10 @@ impl Source {
             unconfirmed,
             flaw: lacks.flaw(),
             day: validity.range(&choice.policy.time_zone),
-            memory: Some(Arc::new(Remembered { records: Arc::clone(&records), choice: Arc::clone(&choice) })),
+            memory: Some(Arc::new(Remembered {
+                records: Arc::clone(&records),
+                choice: Arc::clone(&choice),
+            })),
         })
     }
 
@@ -437,7 +463,14 @@ impl Source {
         now: Timestamp,
     ) -> Context<'a> {
         let DateRules { policy, today } = choice.rules(now);
-        Context { policy, attributes: &choice.attributes, locations: &self.locations, names, people, today }
+        Context {
+            policy,
+            attributes: &choice.attributes,
+            locations: &self.locations,
+            names,
+            people,
+            today,
+        }
     }
 }
 
@@ -449,7 +482,9 @@ fn in_order(people: &People) -> Result<Vec<(Head<'_>, &Record)>, Fault> {
             listed.push((record.packed.head()?, &**record));
         }
     }
-    listed.sort_by(|(one, _), (other, _)| list_order((one.created_at, one.id), (other.created_at, other.id)));
+    listed.sort_by(|(one, _), (other, _)| {
+        list_order((one.created_at, one.id), (other.created_at, other.id))
+    });
     Ok(listed)
 }
 
@@ -466,7 +501,10 @@ fn cards<'a>(heads: &[Head<'a>], user_names: &[Cow<'a, str>]) -> HashMap<&'a str
 fn report(skipped: Skipped, shared: usize) {
     let Skipped { without_email } = skipped;
     if without_email > 0 {
-        tracing::info!(without_email, "{without_email} persons without an e-mail address are left out, as configured");
+        tracing::info!(
+            without_email,
+            "{without_email} persons without an e-mail address are left out, as configured"
+        );
     }
     if shared > 0 {
         tracing::warn!(
@@ -489,7 +527,10 @@ impl directory::Source for Source {
         Arc::clone(&self.choice.load().vocabulary)
     }
 
-    fn load<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, Result<Loaded, directory::SourceError>> {
+    fn load<'a>(
+        &'a self,
+        progress: &'a Progress,
+    ) -> BoxFuture<'a, Result<Loaded, directory::SourceError>> {
         self.loaded(progress).boxed()
     }
 
@@ -501,7 +542,10 @@ impl directory::Source for Source {
         self.news(progress, served).boxed()
     }
 
-    fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<User>, directory::SourceError>> {
+    fn find<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<User>, directory::SourceError>> {
         async move { self.alone(id).await.map_err(failure) }.boxed()
     }
 

@@ -69,7 +69,10 @@ impl Source {
         let names = self.client.names(named.by_kind()).await;
         for (kind, ids) in named.by_kind() {
             if ids.iter().any(|id| names.get(*kind, id).is_none()) {
-                return Err(unreadable(endpoint(*kind), "a name to which the employment refers is missing"));
+                return Err(unreadable(
+                    endpoint(*kind),
+                    "a name to which the employment refers is missing",
+                ));
             }
         }
         Ok(names)
@@ -80,9 +83,14 @@ impl Source {
         let Some(id) = id else { return Ok(None) };
         let manager = self.client.person(id, &choice.wanted).await?;
         let Some(Read { value: manager, .. }) = manager else { return Ok(None) };
-        let has_name = manager.preferred_name.is_some() || manager.first_name.is_some() || manager.last_name.is_some();
+        let has_name = manager.preferred_name.is_some()
+            || manager.first_name.is_some()
+            || manager.last_name.is_some();
         if manager.email.is_none() || !has_name {
-            return Err(unreadable(Endpoint::Person, "a supervisor has no e-mail address or no name"));
+            return Err(unreadable(
+                Endpoint::Person,
+                "a supervisor has no e-mail address or no name",
+            ));
         }
         Ok(Some(manager))
     }
@@ -90,8 +98,12 @@ impl Source {
 
 /// Returns the e-mail address of a person. Fails if the status or the address is absent, since the
 /// credential may lack the permission to read it.
-fn complete_email<'p>(person: &'p Person, employment: Option<&Employment>) -> Result<&'p str, Error> {
-    let status = employment.and_then(|employment| employment.status.as_ref()).or(person.status.as_ref());
+fn complete_email<'p>(
+    person: &'p Person,
+    employment: Option<&Employment>,
+) -> Result<&'p str, Error> {
+    let status =
+        employment.and_then(|employment| employment.status.as_ref()).or(person.status.as_ref());
     if status.is_none() {
         let reason = "it has no status; the API credential must be allowed to read Status";
         return Err(unreadable(Endpoint::Person, reason));

@@ -66,7 +66,10 @@ impl Published {
         let mut changes = Changes::new();
         for user in affected {
             if !self.unconfirmed.contains(&*user.id) {
-                changes.insert(user.id.to_string(), user.kinds.iter().map(|kind| kind.key().to_owned()).collect());
+                changes.insert(
+                    user.id.to_string(),
+                    user.kinds.iter().map(|kind| kind.key().to_owned()).collect(),
+                );
             }
         }
         changes
@@ -116,9 +119,17 @@ fn changed(was: &Value, now: &Value) -> BTreeSet<String> {
             note(format!("other{end}"), value(now, path).is_some_and(|after| after != before));
         }
     }
-    note("fewerGroups".to_owned(), groups_before.keys().any(|group| !groups_after.contains_key(group)));
-    note("moreGroups".to_owned(), groups_after.keys().any(|group| !groups_before.contains_key(group)));
-    let is_renamed = |(group, name): (&&str, &&Value)| groups_after.get(*group).is_some_and(|after| *after != *name);
+    note(
+        "fewerGroups".to_owned(),
+        groups_before.keys().any(|group| !groups_after.contains_key(group)),
+    );
+    note(
+        "moreGroups".to_owned(),
+        groups_after.keys().any(|group| !groups_before.contains_key(group)),
+    );
+    let is_renamed = |(group, name): (&&str, &&Value)| {
+        groups_after.get(*group).is_some_and(|after| *after != *name)
+    };
     note("renamedGroup".to_owned(), groups_before.iter().any(is_renamed));
     kinds
 }

@@ -25,14 +25,16 @@ struct Values {
 
 impl Values {
     fn add(&mut self, employment: &Employment) {
-        let units = employment.org_units.iter().filter(|(kind, _)| *kind == OrgUnitKind::Department);
+        let units =
+            employment.org_units.iter().filter(|(kind, _)| *kind == OrgUnitKind::Department);
         let departments: Vec<&String> = units.map(|(_, id)| id).collect();
         if departments.is_empty() {
             self.departments.insert(None);
         }
         self.departments.extend(departments.iter().map(|id| Some((*id).clone())));
         self.managers.insert(employment.supervisor.clone());
-        let mut groups: BTreeSet<String> = departments.iter().map(|id| format!("department-{id}")).collect();
+        let mut groups: BTreeSet<String> =
+            departments.iter().map(|id| format!("department-{id}")).collect();
         groups.extend(employment.legal_entity.iter().map(|id| format!("legalEntity-{id}")));
         self.groups.insert(groups);
     }
@@ -65,7 +67,10 @@ impl Truth {
         for user in users {
             let id = user["id"].as_str().unwrap();
             let values = &self.persons[id];
-            if !(self.is_department(values, user) && is_manager(values, user, &served) && are_groups(values, user)) {
+            if !(self.is_department(values, user)
+                && is_manager(values, user, &served)
+                && are_groups(values, user))
+            {
                 wrong.insert(id.to_owned());
             }
         }
@@ -73,8 +78,11 @@ impl Truth {
     }
 
     fn is_department(&self, values: &Values, user: &Value) -> bool {
-        let Some(name) = user[ENTERPRISE]["department"].as_str() else { return values.departments.contains(&None) };
-        let names = values.departments.iter().flatten().filter_map(|id| self.department_names.get(id));
+        let Some(name) = user[ENTERPRISE]["department"].as_str() else {
+            return values.departments.contains(&None);
+        };
+        let names =
+            values.departments.iter().flatten().filter_map(|id| self.department_names.get(id));
         names.flatten().any(|known| known == name)
     }
 }
@@ -83,11 +91,16 @@ impl Truth {
 fn is_manager(values: &Values, user: &Value, served: &BTreeSet<&str>) -> bool {
     match user[ENTERPRISE]["manager"]["value"].as_str() {
         Some(manager) => values.managers.contains(&Some(manager.to_owned())),
-        None => values.managers.iter().any(|manager| manager.as_ref().is_none_or(|id| !served.contains(id.as_str()))),
+        None => values
+            .managers
+            .iter()
+            .any(|manager| manager.as_ref().is_none_or(|id| !served.contains(id.as_str()))),
     }
 }
 
 fn are_groups(values: &Values, user: &Value) -> bool {
     let groups = user["groups"].as_array().into_iter().flatten();
-    values.groups.contains(&groups.map(|group| group["value"].as_str().unwrap().to_owned()).collect())
+    values
+        .groups
+        .contains(&groups.map(|group| group["value"].as_str().unwrap().to_owned()).collect())
 }

@@ -18,7 +18,9 @@ fn announced(schema: &Value, prefix: &str, above: &[&str]) -> Vec<(String, Way)>
     let mut all = Vec::new();
     for attribute in schema["attributes"].as_array().unwrap() {
         let name = attribute["name"].as_str().unwrap();
-        let way = |more: &[&str]| [above, &[name], more].concat().into_iter().map(str::to_owned).collect();
+        let way = |more: &[&str]| {
+            [above, &[name], more].concat().into_iter().map(str::to_owned).collect()
+        };
         all.push((format!("{prefix}{name}"), way(&[])));
         for sub in attribute["subAttributes"].as_array().into_iter().flatten() {
             let sub = sub["name"].as_str().unwrap();
@@ -32,31 +34,48 @@ fn announced(schema: &Value, prefix: &str, above: &[&str]) -> Vec<(String, Way)>
 /// (RFC 7643 §2.5).
 fn values<'v>(value: &'v Value, way: &[String]) -> Vec<&'v Value> {
     match (value, way) {
-        (Value::Array(elements), _) => elements.iter().flat_map(|element| values(element, way)).collect(),
+        (Value::Array(elements), _) => {
+            elements.iter().flat_map(|element| values(element, way)).collect()
+        }
         (Value::Null, []) => Vec::new(),
         (Value::String(text), []) if text.is_empty() => Vec::new(),
-        (Value::Object(members), []) if members.values().all(|member| values(member, &[]).is_empty()) => Vec::new(),
+        (Value::Object(members), [])
+            if members.values().all(|member| values(member, &[]).is_empty()) =>
+        {
+            Vec::new()
+        }
         (_, []) => vec![value],
-        (_, [first, rest @ ..]) => value.get(first).map(|value| values(value, rest)).unwrap_or_default(),
+        (_, [first, rest @ ..]) => {
+            value.get(first).map(|value| values(value, rest)).unwrap_or_default()
+        }
     }
 }
 
 async fn found(bridge: &Bridge, path: &str, filter: &str) -> BTreeSet<String> {
     let page = bridge.list(path, &[("filter", filter), ("count", "1000")]).await;
-    page["Resources"].as_array().unwrap().iter().map(|resource| resource["id"].to_string()).collect()
+    page["Resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|resource| resource["id"].to_string())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_attribute_that_is_announced_can_be_filtered_by() {
     let mut setup = Setup::persons(60);
-    setup.policy.groups = vec![GroupKind::Department, GroupKind::Team, GroupKind::LegalEntity, GroupKind::Office];
+    setup.policy.groups =
+        vec![GroupKind::Department, GroupKind::Team, GroupKind::LegalEntity, GroupKind::Office];
     let bridge = setup.start();
     let common = ["schemas", "id", "externalId", "meta"].map(|name| json!({"name": name}));
     let common = json!({"attributes": common});
-    let meta = ["resourceType", "created", "lastModified", "location", "version"].map(|name| json!({"name": name}));
+    let meta = ["resourceType", "created", "lastModified", "location", "version"]
+        .map(|name| json!({"name": name}));
     let meta = json!({"attributes": meta});
     let mut seen = 0;
-    for (path, core, extensions) in [("/Users", CORE, [ENTERPRISE, OURS].as_slice()), ("/Groups", GROUP, &[])] {
+    for (path, core, extensions) in
+        [("/Users", CORE, [ENTERPRISE, OURS].as_slice()), ("/Groups", GROUP, &[])]
+    {
         let mut all = announced(&common, "", &[]);
         all.extend(announced(&meta, "meta.", &["meta"]));
         let core = bridge.get(&format!("/Schemas/{core}")).await.json();
@@ -75,9 +94,15 @@ async fn every_attribute_that_is_announced_can_be_filtered_by() {
                 .map(|resource| resource["id"].to_string())
                 .collect();
             assert_eq!(found(&bridge, path, &format!("{name} pr")).await, having, "{path} {name}");
-            let first = resources.iter().flat_map(|resource| values(resource, &way)).find(|value| !value.is_object());
+            let first = resources
+                .iter()
+                .flat_map(|resource| values(resource, &way))
+                .find(|value| !value.is_object());
             if let Some(value) = first {
-                assert!(!found(&bridge, path, &format!("{name} eq {value}")).await.is_empty(), "{path} {name} {value}");
+                assert!(
+                    !found(&bridge, path, &format!("{name} eq {value}")).await.is_empty(),
+                    "{path} {name} {value}"
+                );
                 seen += 1;
             }
         }

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use personio_scim::scim::{AttributeType, CustomAttribute, Discovery, Locations, Resource, ResourceType, Resources};
-pub use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as OURS, USER as CORE};
+use personio_scim::scim::{
+    AttributeType, CustomAttribute, Discovery, Locations, Resource, ResourceType, Resources,
+};
+pub use personio_scim::scim::{
+    ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as OURS, USER as CORE,
+};
 use serde_json::{Value, json};
 
 pub fn users() -> [Value; 5] {
@@ -176,11 +180,18 @@ pub fn user_type() -> Arc<ResourceType> {
         ("sizes", AttributeType::Integer, true),
         ("not", AttributeType::String, false),
     ];
-    let custom = custom.map(|(name, kind, multi_valued)| CustomAttribute { name: name.into(), kind, multi_valued });
+    let custom = custom.map(|(name, kind, multi_valued)| CustomAttribute {
+        name: name.into(),
+        kind,
+        multi_valued,
+    });
     let locations = Locations::new("https://scim.example.com/scim/v2");
     Discovery::new(&locations, 1000, &custom).unwrap().compiled().unwrap().user
 }
 
 pub fn resources(kind: &Arc<ResourceType>) -> Resources {
-    Resources::new(kind, users().iter().map(|user| Arc::new(Resource::new(kind, user).unwrap())).collect())
+    Resources::new(
+        kind,
+        users().iter().map(|user| Arc::new(Resource::new(kind, user).unwrap())).collect(),
+    )
 }

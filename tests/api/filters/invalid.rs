@@ -5,10 +5,26 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     // Empty or incomplete filters.
     ("", 1, "expected the name of an attribute, `not` or `(`, found the end"),
     ("   ", 4, "expected the name of an attribute, `not` or `(`, found the end"),
-    ("userName", 9, "expected an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr), found the end"),
-    ("userName ", 10, "expected an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr), found the end"),
-    ("userName eq", 12, "expected a value (text in double quotes, a number, true, false or null), found the end"),
-    ("userName eq ", 13, "expected a value (text in double quotes, a number, true, false or null), found the end"),
+    (
+        "userName",
+        9,
+        "expected an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr), found the end",
+    ),
+    (
+        "userName ",
+        10,
+        "expected an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr), found the end",
+    ),
+    (
+        "userName eq",
+        12,
+        "expected a value (text in double quotes, a number, true, false or null), found the end",
+    ),
+    (
+        "userName eq ",
+        13,
+        "expected a value (text in double quotes, a number, true, false or null), found the end",
+    ),
     ("title pr and", 13, "expected a space and another expression, found the end"),
     ("title pr and ", 14, "expected the name of an attribute, `not` or `(`, found the end"),
     ("title pr or ", 13, "expected the name of an attribute, `not` or `(`, found the end"),
@@ -36,9 +52,21 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     ("userName eq \"bob\" xor title pr", 19, "expected `and`, `or` or the end, found `xor`"),
     ("userName eq \"bob\" && title pr", 19, "expected `and`, `or` or the end, found `&`"),
     ("userName eq \"bob\"; title pr", 18, "expected `and`, `or` or the end, found `;`"),
-    ("title pr and and active eq true", 14, "expected the name of an attribute, `not` or `(`, found `and`"),
-    ("title eq \"x\" and and title pr", 18, "expected the name of an attribute, `not` or `(`, found `and`"),
-    ("title pr or or active eq true", 13, "expected the name of an attribute, `not` or `(`, found `or`"),
+    (
+        "title pr and and active eq true",
+        14,
+        "expected the name of an attribute, `not` or `(`, found `and`",
+    ),
+    (
+        "title eq \"x\" and and title pr",
+        18,
+        "expected the name of an attribute, `not` or `(`, found `and`",
+    ),
+    (
+        "title pr or or active eq true",
+        13,
+        "expected the name of an attribute, `not` or `(`, found `or`",
+    ),
     ("title pr AND OR active eq true", 14, "found `OR`"),
     ("or (title pr)", 1, "expected the name of an attribute, `not` or `(`, found `or`"),
     ("active eq true;", 15, "expected `and`, `or` or the end, found `;`"),
@@ -63,7 +91,11 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     ("userName=\"bob\"", 9, "expected a space, found `=`"),
     ("userName = \"bob\"", 10, "found `=`"),
     // Unknown operators.
-    ("userName equals \"bob\"", 10, "expected an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr), found `equals`"),
+    (
+        "userName equals \"bob\"",
+        10,
+        "expected an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr), found `equals`",
+    ),
     ("userName regex \"b.b\"", 10, "found `regex`"),
     ("userName like \"b%\"", 10, "found `like`"),
     ("userName contains \"b\"", 10, "found `contains`"),
@@ -94,8 +126,16 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     ("title pr '", 10, "found `'`"),
     ("title pr \\", 10, "found `\\`"),
     // Values that are not JSON.
-    ("userName eq bob", 13, "expected a value (text in double quotes, a number, true, false or null), found `bob`"),
-    ("userName eq 'bob'", 13, "expected a value (text in double quotes, a number, true, false or null), found `'`"),
+    (
+        "userName eq bob",
+        13,
+        "expected a value (text in double quotes, a number, true, false or null), found `bob`",
+    ),
+    (
+        "userName eq 'bob'",
+        13,
+        "expected a value (text in double quotes, a number, true, false or null), found `'`",
+    ),
     ("userName eq “bob”", 13, "expected a value"),
     ("userName eq \"bob", 17, "expected `\"` at the end of the value, found the end"),
     ("userName eq \"", 14, "expected `\"` at the end of the value, found the end"),
@@ -132,7 +172,11 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     ("name..familyName eq \"x\"", 1, "there is no attribute"),
     ("name. pr", 1, "there is no attribute `name.`"),
     ("emails[shoeSize eq 1]", 8, "there is no sub-attribute `shoeSize` in emails"),
-    ("emails[emails.type eq \"work\"]", 8, "there is no sub-attribute `emails.type` in emails; did you mean `type`?"),
+    (
+        "emails[emails.type eq \"work\"]",
+        8,
+        "there is no sub-attribute `emails.type` in emails; did you mean `type`?",
+    ),
     ("emails[userName eq \"bob\"]", 8, "there is no sub-attribute `userName` in emails"),
     ("emails[type eq \"work\"].shoeSize pr", 24, "there is no sub-attribute `shoeSize` in emails"),
     // Misspelt names, for which the message suggests the right one.
@@ -166,11 +210,23 @@ pub const INVALID: &[(&str, usize, &str)] = &[
     ("familyName eq \"x\"", 1, "did you mean `name.familyName`?"),
     ("lastModified gt \"2020-01-01\"", 1, "did you mean `meta.lastModified`?"),
     ("usrename eq \"x\"", 1, "did you mean `userName`?"),
-    ("emails[valeu eq \"x\"]", 8, "there is no sub-attribute `valeu` in emails; did you mean `value`?"),
+    (
+        "emails[valeu eq \"x\"]",
+        8,
+        "there is no sub-attribute `valeu` in emails; did you mean `value`?",
+    ),
     // Names below attributes that are not served. They are checked too.
     ("addresses[shoeSize eq \"DE\"]", 11, "there is no sub-attribute `shoeSize` in addresses"),
-    ("addresses[contry eq \"DE\"]", 11, "there is no sub-attribute `contry` in addresses; did you mean `country`?"),
-    ("addresses[type eq \"work\"].shoeSize pr", 27, "there is no sub-attribute `shoeSize` in addresses"),
+    (
+        "addresses[contry eq \"DE\"]",
+        11,
+        "there is no sub-attribute `contry` in addresses; did you mean `country`?",
+    ),
+    (
+        "addresses[type eq \"work\"].shoeSize pr",
+        27,
+        "there is no sub-attribute `shoeSize` in addresses",
+    ),
     ("addresses.shoeSize pr", 1, "there is no attribute `addresses.shoeSize`"),
     ("timezone[value eq \"x\"]", 1, "timezone has no sub-attributes"),
     ("nickName.value eq \"x\"", 1, "there is no attribute `nickName.value`"),

@@ -38,7 +38,8 @@ fn a_filter_finds_whom_the_rfc_says() {
     let mut wrong = Vec::new();
     for (filter, expected) in valid::VALID {
         let filter = complete(filter);
-        let found = query(&kind, &filter).map(|query| found(&query, &users)).map_err(|error| error.detail);
+        let found =
+            query(&kind, &filter).map(|query| found(&query, &users)).map_err(|error| error.detail);
         if found.as_deref() != Ok(*expected) {
             wrong.push(format!("{filter}: expected {expected:?}, found {found:?}"));
         }
@@ -65,13 +66,20 @@ fn a_filter_that_makes_no_sense_is_told_where_and_why() {
             wrong.push(format!("{filter}: expected {place} {part:?}, found {error:?}"));
         }
     }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), invalid::INVALID.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        invalid::INVALID.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
 fn what_is_too_long_or_too_deep_is_not_read() {
     let kind = fixture::user_type();
-    let said = |filter: &str| query(&kind, filter).err().map(|error| error.detail).unwrap_or_default();
+    let said =
+        |filter: &str| query(&kind, filter).err().map(|error| error.detail).unwrap_or_default();
     let nested = |depth: usize| format!("{}title pr{}", "(".repeat(depth), ")".repeat(depth));
     assert_eq!(said(&nested(50)), "");
     assert_eq!(said(&nested(51)), "filter, character 51: the filter is nested deeper than 50");
@@ -79,7 +87,8 @@ fn what_is_too_long_or_too_deep_is_not_read() {
     let negated = |depth: usize| format!("{}title pr{}", "not (".repeat(depth), ")".repeat(depth));
     assert_eq!(said(&negated(50)), "");
     assert!(said(&negated(51)).ends_with("nested deeper than 50"));
-    let in_brackets = |depth: usize| format!("emails[{}type pr{}]", "(".repeat(depth), ")".repeat(depth));
+    let in_brackets =
+        |depth: usize| format!("emails[{}type pr{}]", "(".repeat(depth), ")".repeat(depth));
     assert_eq!(said(&in_brackets(49)), "");
     assert!(said(&in_brackets(50)).ends_with("nested deeper than 50"));
 
@@ -98,16 +107,28 @@ fn an_error_does_not_repeat_all_of_a_long_word() {
     let long = "a".repeat(9000);
     let short = format!("{}…{}", "a".repeat(50), "a".repeat(50));
     for (filter, expected) in [
-        (format!("{long} pr"), format!("filter, character 1: there is no attribute `{short}` in User")),
-        (format!("{long}[value pr]"), format!("filter, character 1: there is no attribute `{short}` in User")),
-        (format!("emails[{long} pr]"), format!("filter, character 8: there is no sub-attribute `{short}` in emails")),
+        (
+            format!("{long} pr"),
+            format!("filter, character 1: there is no attribute `{short}` in User"),
+        ),
+        (
+            format!("{long}[value pr]"),
+            format!("filter, character 1: there is no attribute `{short}` in User"),
+        ),
+        (
+            format!("emails[{long} pr]"),
+            format!("filter, character 8: there is no sub-attribute `{short}` in emails"),
+        ),
         (
             format!("title {long}"),
             format!(
                 "filter, character 7: expected an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr), found `{short}`"
             ),
         ),
-        (format!("active eq {}", "9".repeat(5000)), "filter, character 11: the number is too large".to_owned()),
+        (
+            format!("active eq {}", "9".repeat(5000)),
+            "filter, character 11: the number is too large".to_owned(),
+        ),
     ] {
         assert_eq!(said(&filter), expected);
     }
@@ -118,9 +139,14 @@ fn an_error_does_not_repeat_all_of_a_long_word() {
 /// Returns a resource type with the given attributes, and two resources.
 fn things(label_exact: bool, serial: &str, serials: [Value; 2]) -> (Arc<ResourceType>, Resources) {
     let attribute = |name: &str, kind: &str, exact: bool| json!({"name": name, "type": kind, "multiValued": false, "caseExact": exact, "returned": "default"});
-    let attributes = [attribute("label", "string", label_exact), attribute("serial", serial, false)];
+    let attributes =
+        [attribute("label", "string", label_exact), attribute("serial", serial, false)];
     let document = json!({"name": "Thing", "schema": "urn:example:Thing"});
-    let kind = ResourceType::new(&document, &[json!({"id": "urn:example:Thing", "attributes": attributes})]).unwrap();
+    let kind = ResourceType::new(
+        &document,
+        &[json!({"id": "urn:example:Thing", "attributes": attributes})],
+    )
+    .unwrap();
     let kind = Arc::new(kind);
     let labels = ["Chair", "chair"];
     let thing = |place: usize| json!({"id": place.to_string(), "label": labels[place], "serial": serials[place]});
@@ -132,14 +158,18 @@ fn things(label_exact: bool, serial: &str, serials: [Value; 2]) -> (Arc<Resource
 #[test]
 fn types_and_case_are_those_of_the_schema() {
     let (kind, resources) = things(false, "integer", [json!(9), json!(10)]);
-    let said = |filter: &str| query(&kind, filter).map(|query| found(&query, &resources)).map_err(|error| error.detail);
+    let said = |filter: &str| {
+        query(&kind, filter).map(|query| found(&query, &resources)).map_err(|error| error.detail)
+    };
     assert_eq!(said("label eq \"CHAIR\""), Ok("0 1".to_owned()));
     assert_eq!(said("label co \"C\""), Ok("0 1".to_owned()));
     assert_eq!(said("serial gt 9"), Ok("1".to_owned()));
     assert!(said("serial gt \"9\"").unwrap_err().contains("serial is a whole number"));
 
     let (kind, resources) = things(true, "string", [json!("9"), json!("10")]);
-    let said = |filter: &str| query(&kind, filter).map(|query| found(&query, &resources)).map_err(|error| error.detail);
+    let said = |filter: &str| {
+        query(&kind, filter).map(|query| found(&query, &resources)).map_err(|error| error.detail)
+    };
     assert_eq!(said("label eq \"CHAIR\""), Ok(String::new()));
     assert_eq!(said("label co \"C\""), Ok("0".to_owned()));
     assert_eq!(said("serial lt \"9\""), Ok("1".to_owned()));
@@ -162,7 +192,12 @@ async fn a_filter_comes_through_a_url_in_every_spelling() {
         ("filter=userName+eq+%22nobody%22".to_owned(), vec![]),
     ] {
         let page = bridge.get(&format!("/scim/v2/Users?{query}")).await;
-        assert_eq!((page.status.as_u16(), ids(&page.json())), (200, expected), "{query}: {}", page.text);
+        assert_eq!(
+            (page.status.as_u16(), ids(&page.json())),
+            (200, expected),
+            "{query}: {}",
+            page.text
+        );
     }
     let none = bridge.list("/Users", &[("filter", "userName eq \"nobody\"")]).await;
     assert_eq!((none["totalResults"].as_u64(), none["itemsPerPage"].as_u64()), (Some(0), Some(0)));
@@ -198,6 +233,11 @@ async fn a_plus_in_an_address_is_found_however_the_url_is_encoded() {
     ] {
         let page = bridge.get(&format!("/Users?{query}")).await;
         let expected = if is_found { vec![ann.as_str()] } else { Vec::new() };
-        assert_eq!((page.status.as_u16(), ids(&page.json())), (200, expected), "{query}: {}", page.text);
+        assert_eq!(
+            (page.status.as_u16(), ids(&page.json())),
+            (200, expected),
+            "{query}: {}",
+            page.text
+        );
     }
 }

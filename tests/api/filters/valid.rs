@@ -340,8 +340,14 @@ pub const VALID: &[(&str, &str)] = &[
     ("userName eq \"dan\" or title pr and active eq false", "2 4"),
     ("id eq \"1\" or id eq \"2\" and active eq true", "1"),
     ("id eq \"1\" or id eq \"2\" or id eq \"5\"", "1 2 5"),
-    ("userName eq \"EVE\\\\ops\" or emails[type eq \"work\" and value eq \"anna.meier@example.com\"]", "1 5"),
-    ("(id eq \"5\" or externalId eq \"4\" or userName eq \"eve\\\\ops\") and active eq true", "4 5"),
+    (
+        "userName eq \"EVE\\\\ops\" or emails[type eq \"work\" and value eq \"anna.meier@example.com\"]",
+        "1 5",
+    ),
+    (
+        "(id eq \"5\" or externalId eq \"4\" or userName eq \"eve\\\\ops\") and active eq true",
+        "4 5",
+    ),
     ("id eq \"5\" or title eq \"VP and Chief\"", "3x 5"),
     ("active eq true and title pr and userName co \"ü\"", "3x"),
     ("not (title pr) and active eq true", "4 5"),
@@ -354,11 +360,20 @@ pub const VALID: &[(&str, &str)] = &[
     ("((title pr))", "1 2 3x"),
     ("( title pr )", "1 2 3x"),
     ("(title pr) and (active eq true)", "1 3x"),
-    ("((id eq \"1\" or id eq \"2\") and (active eq true or title co \"%\")) or id eq \"4\"", "1 2 4"),
+    (
+        "((id eq \"1\" or id eq \"2\") and (active eq true or title co \"%\")) or id eq \"4\"",
+        "1 2 4",
+    ),
     ("  title   pr   and   active   eq   true  ", "1 3x"),
     ("title\tpr\nand\tactive eq true", "1 3x"),
-    ("userType eq \"Employee\" and (emails co \"example.com\" or emails.value co \"example.org\")", "1 3x"),
-    ("userType ne \"Employee\" and not (emails co \"example.com\" or emails.value co \"example.org\")", "2 4"),
+    (
+        "userType eq \"Employee\" and (emails co \"example.com\" or emails.value co \"example.org\")",
+        "1 3x",
+    ),
+    (
+        "userType ne \"Employee\" and not (emails co \"example.com\" or emails.value co \"example.org\")",
+        "2 4",
+    ),
     // Value paths: a single element must satisfy all tests.
     ("emails[type eq \"work\"]", "1 3x"),
     ("emails[type eq \"work\" and value co \"@example.com\"]", "1 3x"),
@@ -376,7 +391,10 @@ pub const VALID: &[(&str, &str)] = &[
     ("emails[(type eq \"work\" or type eq \"home\") and primary eq false]", "1"),
     ("emails[type eq \"work\"] and active eq true", "1 3x"),
     ("userType eq \"Employee\" and emails[type eq \"work\" and value co \"@example.com\"]", "1 3x"),
-    ("emails[type eq \"work\" and value co \"@example.com\"] or {O}:orgUnits[type eq \"team\"]", "1 3x"),
+    (
+        "emails[type eq \"work\" and value co \"@example.com\"] or {O}:orgUnits[type eq \"team\"]",
+        "1 3x",
+    ),
     ("EMAILS[TYPE EQ \"WORK\"]", "1 3x"),
     ("emails[ type eq \"work\" ]", "1 3x"),
     ("{O}:orgUnits[type eq \"team\" and display eq \"platform\"]", "1"),

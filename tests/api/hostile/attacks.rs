@@ -33,8 +33,14 @@ pub(crate) struct Attack {
 /// First bytes of a TLS handshake.
 pub(crate) const FIRST_BYTES: &[u8] = b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03";
 
-const QUIET: Attack =
-    Attack { name: "", opening: |_| Vec::new(), more: b"", reads: true, half_closes: false, has_token: false };
+const QUIET: Attack = Attack {
+    name: "",
+    opening: |_| Vec::new(),
+    more: b"",
+    reads: true,
+    half_closes: false,
+    has_token: false,
+};
 
 pub(crate) fn attacks() -> Vec<Attack> {
     vec![
@@ -127,7 +133,8 @@ pub(crate) fn attacks() -> Vec<Attack> {
 }
 
 fn search(headers: &str) -> Vec<u8> {
-    let head = "POST /scim/v2/Users/.search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    let head =
+        "POST /scim/v2/Users/.search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
     format!("{head}Authorization: Bearer {TOKEN}\r\n{headers}\r\n").into_bytes()
 }
 
@@ -136,8 +143,18 @@ pub(crate) fn handshakes() -> Vec<Attack> {
     vec![
         Attack { name: "connections without a handshake", ..QUIET },
         Attack { name: "handshakes that stop", opening: |_| FIRST_BYTES.to_vec(), ..QUIET },
-        Attack { name: "handshakes byte by byte", opening: |_| FIRST_BYTES.to_vec(), more: b"\0", ..QUIET },
-        Attack { name: "HTTP without TLS", opening: |path| get(path, ""), more: b"GET / HTTP/1.1\r\n", ..QUIET },
+        Attack {
+            name: "handshakes byte by byte",
+            opening: |_| FIRST_BYTES.to_vec(),
+            more: b"\0",
+            ..QUIET
+        },
+        Attack {
+            name: "HTTP without TLS",
+            opening: |path| get(path, ""),
+            more: b"GET / HTTP/1.1\r\n",
+            ..QUIET
+        },
     ]
 }
 
@@ -148,7 +165,9 @@ impl Attack {
         let mut streams: Vec<TcpStream> = Vec::new();
         while !ended.load(Relaxed) {
             if streams.len() < ATTACKERS {
-                let Some(mut stream) = connect_from(source(streams.len()), address) else { continue };
+                let Some(mut stream) = connect_from(source(streams.len()), address) else {
+                    continue;
+                };
                 stream.set_nonblocking(true).unwrap();
                 // The server may refuse the connection or read only a part.
                 let _ = stream.write(&(self.opening)(PATHS[streams.len() % PATHS.len()]));
@@ -179,7 +198,8 @@ fn source(number: usize) -> Ipv4Addr {
 }
 
 pub(crate) fn connect_from(source: Ipv4Addr, address: SocketAddr) -> Option<TcpStream> {
-    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    let socket =
+        socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
     bind(&socket, &SocketAddr::from((source, 0))).unwrap();
     // The server may be too busy to accept.
     net::connect(&socket, &address).ok()?;

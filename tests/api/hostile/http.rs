@@ -100,12 +100,18 @@ pub(crate) fn until_closed(stream: &mut TcpStream, timeout: Duration) -> String 
     stream.set_read_timeout(Some(timeout)).unwrap();
     let mut part = [0; 65536];
     loop {
-        assert!(began.elapsed() < timeout, "it is open after {timeout:?}: {}", String::from_utf8_lossy(&read));
+        assert!(
+            began.elapsed() < timeout,
+            "it is open after {timeout:?}: {}",
+            String::from_utf8_lossy(&read)
+        );
         match stream.read(&mut part) {
             Ok(0) => break,
             Ok(count) => read.extend_from_slice(&part[..count]),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
-            Err(error) => panic!("it is open after {timeout:?}: {error}; {}", String::from_utf8_lossy(&read)),
+            Err(error) => {
+                panic!("it is open after {timeout:?}: {error}; {}", String::from_utf8_lossy(&read))
+            }
         }
     }
     String::from_utf8_lossy(&read).into_owned()

@@ -36,19 +36,29 @@ impl Program {
     }
 
     /// Starts the program without reading its log.
-    pub(crate) fn start_unread(args: &[&str], variables: &[(&str, &str)], open_files: usize) -> Self {
+    pub(crate) fn start_unread(
+        args: &[&str],
+        variables: &[(&str, &str)],
+        open_files: usize,
+    ) -> Self {
         let mut command = Command::new("sh");
         let limited = format!("ulimit -n {open_files}; exec \"$0\" \"$@\"");
         let program = std::env::var(PROGRAM_VARIABLE);
         let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_personio-scim").to_owned());
         command.args(["-c", &limited, &program]).args(args);
         command.env_clear().envs(variables.iter().copied());
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         Self { child, log: Arc::default(), reader: None }
     }
 
     pub(crate) fn read_log(&mut self) {
-        let (mut pipe, log) = (BufReader::new(self.child.stderr.take().unwrap()), Arc::clone(&self.log));
+        let (mut pipe, log) =
+            (BufReader::new(self.child.stderr.take().unwrap()), Arc::clone(&self.log));
         self.reader = Some(std::thread::spawn(move || {
             let mut line = String::new();
             while pipe.read_line(&mut line).unwrap() > 0 {
@@ -81,7 +91,9 @@ impl Program {
     pub(crate) fn stop(mut self) -> (ExitStatus, Duration, String) {
         let began = Instant::now();
         Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        let status = wait_for("the program ends", Duration::from_secs(30), || self.child.try_wait().unwrap());
+        let status = wait_for("the program ends", Duration::from_secs(30), || {
+            self.child.try_wait().unwrap()
+        });
         let took = began.elapsed();
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
@@ -108,7 +120,12 @@ pub(crate) struct Figures {
 
 impl std::fmt::Display for Figures {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{:.1} MiB, {} files", self.memory as f64 / 1024.0 / 1024.0, self.open_files)
+        write!(
+            formatter,
+            "{:.1} MiB, {} files",
+            self.memory as f64 / 1024.0 / 1024.0,
+            self.open_files
+        )
     }
 }
 
@@ -127,8 +144,13 @@ impl Certificate {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from(made.cert.der().to_vec())).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        Self { folder, client: Arc::new(builder.with_root_certificates(roots).with_no_client_auth()) }
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        Self {
+            folder,
+            client: Arc::new(builder.with_root_certificates(roots).with_no_client_auth()),
+        }
     }
 
     /// Returns the path of the file of this name.
@@ -139,7 +161,11 @@ impl Certificate {
 
 /// Waits until `value` returns a value.
 #[track_caller]
-pub(crate) fn wait_for<T>(what: &str, timeout: Duration, mut value: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(
+    what: &str,
+    timeout: Duration,
+    mut value: impl FnMut() -> Option<T>,
+) -> T {
     let began = Instant::now();
     loop {
         if let Some(value) = value() {
@@ -166,10 +192,16 @@ impl Server {
     }
 
     /// Starts a server that speaks TLS.
-    pub(crate) fn start_tls(open_files: usize, more: &[(&str, &str)], certificate: &Certificate) -> Self {
+    pub(crate) fn start_tls(
+        open_files: usize,
+        more: &[(&str, &str)],
+        certificate: &Certificate,
+    ) -> Self {
         let (path, key) = (certificate.path("certificate"), certificate.path("key"));
-        let variables = [&[("SCIM_TLS_CERT", path.as_str()), ("SCIM_TLS_KEY", key.as_str())], more].concat();
-        let mut server = Self::start_for(open_files, &variables, Some(Arc::clone(&certificate.client)));
+        let variables =
+            [&[("SCIM_TLS_CERT", path.as_str()), ("SCIM_TLS_KEY", key.as_str())], more].concat();
+        let mut server =
+            Self::start_for(open_files, &variables, Some(Arc::clone(&certificate.client)));
         server.program.read_log();
         server
     }
@@ -181,8 +213,10 @@ impl Server {
 
     fn start_for(open_files: usize, more: &[(&str, &str)], tls: Option<Arc<ClientConfig>>) -> Self {
         let persons = PERSONS.to_string();
-        let args = ["simulator", "--listen", "127.0.0.1:0", "--persons", &persons, "--rate", "100000"];
-        let mut simulator = Program::start(&[&args[..], &["--burst", "100000"]].concat(), &[], 1024);
+        let args =
+            ["simulator", "--listen", "127.0.0.1:0", "--persons", &persons, "--rate", "100000"];
+        let mut simulator =
+            Program::start(&[&args[..], &["--burst", "100000"]].concat(), &[], 1024);
         let mut printed = BufReader::new(simulator.child.stdout.take().unwrap());
         let upstream = line_with(&mut printed, "base URL:");
         let upstream = upstream.split("base URL:").nth(1).unwrap().trim().to_owned();
@@ -206,7 +240,11 @@ impl Server {
             }
         };
         program.child.stderr = Some(log.into_inner());
-        let address = serde_json::from_str::<Value>(&line).unwrap()["address"].as_str().unwrap().parse().unwrap();
+        let address = serde_json::from_str::<Value>(&line).unwrap()["address"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
         let peer = Peer { address, tls };
         let server = Self { program, address, peer, _simulator: simulator };
         let began = Instant::now();
@@ -237,7 +275,10 @@ impl Server {
     /// Returns the value of a metric, requested on an open connection.
     pub(crate) fn metric_over(stream: &mut (impl Read + Write + ?Sized), name: &str) -> f64 {
         let metrics = String::from_utf8(ask(stream, "/metrics").unwrap().body).unwrap();
-        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {metrics}"));
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with(name))
+            .unwrap_or_else(|| panic!("{name}: {metrics}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 }

@@ -62,16 +62,20 @@ impl RightClient {
                     if ended.load(Relaxed) {
                         break;
                     }
-                    let path = format!("/scim/v2/Users?startIndex={}&count=1", number % PERSONS + 1);
+                    let path =
+                        format!("/scim/v2/Users?startIndex={}&count=1", number % PERSONS + 1);
                     let began = Instant::now();
                     let is_kept = number % 2 == 0;
-                    let answer = if is_kept { ask(&mut *kept, &path) } else { ask_anew(&peer, &path) };
+                    let answer =
+                        if is_kept { ask(&mut *kept, &path) } else { ask_anew(&peer, &path) };
                     outcome.times.push(began.elapsed());
                     let may_be_refused = connections == Connections::KeptAndRefused && !is_kept;
                     match answer {
                         Ok(answer) if is_right(&answer) => {}
                         Ok(answer) if may_be_refused && is_refusal(&answer) => outcome.refused += 1,
-                        other => outcome.wrong.push(format!("{number}: {other:?}").replace(TOKEN, "")),
+                        other => {
+                            outcome.wrong.push(format!("{number}: {other:?}").replace(TOKEN, ""))
+                        }
                     }
                     answers.fetch_add(1, Relaxed);
                     std::thread::sleep(Duration::from_millis(5));
@@ -96,10 +100,18 @@ impl RightClient {
         drop(self.ended);
         let Outcome { wrong, refused, mut times } = self.thread.join().unwrap();
         times.sort_unstable();
-        let (p50, p99, slowest) = (times[times.len() / 2], times[times.len() * 99 / 100], times[times.len() - 1]);
-        let told =
-            format!("{} answers ({refused} refused), p50 {p50:.1?}, p99 {p99:.1?}, slowest {slowest:.1?}", times.len());
-        assert!(wrong.is_empty(), "{what}: {told}, {} wrong: {:?}", wrong.len(), &wrong[..wrong.len().min(5)]);
+        let (p50, p99, slowest) =
+            (times[times.len() / 2], times[times.len() * 99 / 100], times[times.len() - 1]);
+        let told = format!(
+            "{} answers ({refused} refused), p50 {p50:.1?}, p99 {p99:.1?}, slowest {slowest:.1?}",
+            times.len()
+        );
+        assert!(
+            wrong.is_empty(),
+            "{what}: {told}, {} wrong: {:?}",
+            wrong.len(),
+            &wrong[..wrong.len().min(5)]
+        );
         if let Ok(longest) = std::env::var(P99_VARIABLE) {
             let longest = Duration::from_millis(longest.parse().unwrap());
             assert!(p99 <= longest, "{what}: {told}; p99 may be {longest:?}");
@@ -117,5 +129,7 @@ fn is_right(answer: &Answer) -> bool {
 
 /// Reports whether a response says that there are too many clients, and when to retry.
 fn is_refusal(answer: &Answer) -> bool {
-    answer.status == 503 && answer.head.contains("retry-after: 10\r\n") && answer.head.contains("connection: close\r\n")
+    answer.status == 503
+        && answer.head.contains("retry-after: 10\r\n")
+        && answer.head.contains("connection: close\r\n")
 }

@@ -116,7 +116,8 @@ impl StateFile {
             let _ = file.set_len(0);
             return Err(self.failed("writing the new file", error));
         }
-        fs::rename(&new, &self.path).map_err(|error| self.failed("putting the new file in its place", error))?;
+        fs::rename(&new, &self.path)
+            .map_err(|error| self.failed("putting the new file in its place", error))?;
         let folder = File::open(parent(&self.path)).and_then(|folder| folder.sync_all());
         folder.map_err(|error| self.failed("making the new file last", error))
     }
@@ -149,10 +150,13 @@ impl StateFile {
     fn content(&self) -> Result<Option<Vec<u8>>, Unusable> {
         let Some((mut file, header)) = self.beginning()? else { return Ok(None) };
         // The buffer gets its full size at once; growing it would copy the content several times.
-        let length = file.metadata().map_err(Unusable::Unreadable)?.len().saturating_sub(HEADER as u64);
+        let length =
+            file.metadata().map_err(Unusable::Unreadable)?.len().saturating_sub(HEADER as u64);
         let mut sealed = Vec::new();
         let room = usize::try_from(length).unwrap_or(usize::MAX);
-        sealed.try_reserve_exact(room).map_err(|_| Unusable::Unreadable(io::ErrorKind::OutOfMemory.into()))?;
+        sealed
+            .try_reserve_exact(room)
+            .map_err(|_| Unusable::Unreadable(io::ErrorKind::OutOfMemory.into()))?;
         // The limit holds even if the file grows in the meantime.
         (&mut file).take(length).read_to_end(&mut sealed).map_err(Unusable::Unreadable)?;
         self.seal.open(&header, sealed).map(Some)
@@ -161,7 +165,8 @@ impl StateFile {
     /// Opens the file, if there is one, and checks its header. Returns the file, positioned after
     /// the header, and the header.
     fn beginning(&self) -> Result<Option<(File, Vec<u8>)>, Unusable> {
-        let mut file = match OpenOptions::new().read(true).custom_flags(harmless()).open(&self.path) {
+        let mut file = match OpenOptions::new().read(true).custom_flags(harmless()).open(&self.path)
+        {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if is_no_file(&error) => return Err(Unusable::NoFile),
@@ -196,15 +201,22 @@ impl StateFile {
         // The file is emptied only after it is locked: until then another server may be writing it.
         options.write(true).create(true).truncate(false).mode(MODE).custom_flags(harmless());
         for _ in 0..TRIES {
-            let file = options.open(new).map_err(|error| self.failed("creating the new file", error))?;
-            if !file.metadata().map_err(|error| self.failed("creating the new file", error))?.is_file() {
+            let file =
+                options.open(new).map_err(|error| self.failed("creating the new file", error))?;
+            if !file
+                .metadata()
+                .map_err(|error| self.failed("creating the new file", error))?
+                .is_file()
+            {
                 let error = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
                 return Err(self.failed("creating the new file", error));
             }
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => break,
-                Err(TryLockError::Error(error)) => return Err(self.failed("locking the new file", error)),
+                Err(TryLockError::Error(error)) => {
+                    return Err(self.failed("locking the new file", error));
+                }
             }
             // Between opening and locking, another server may have renamed the new file. Then it is
             // the state file and must not be emptied.
@@ -264,7 +276,8 @@ fn move_aside(path: &Path) -> io::Result<Option<PathBuf>> {
         let aside = sibling(path, &format!(".set-aside-{number}"));
         // An empty file or folder reserves the name first, and the rename replaces it. Otherwise
         // two servers that look for a free name at the same time could find the same one.
-        let taken = if is_folder { fs::create_dir(&aside) } else { File::create_new(&aside).map(drop) };
+        let taken =
+            if is_folder { fs::create_dir(&aside) } else { File::create_new(&aside).map(drop) };
         match taken {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,

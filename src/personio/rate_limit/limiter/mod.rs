@@ -71,7 +71,10 @@ impl RateLimiter {
     ///
     /// # Errors
     /// If the endpoint is paused for longer than [`MAX_PAUSE_WAIT`].
-    pub(in crate::personio) async fn acquire(&self, endpoint: Endpoint) -> Result<RatePermit<'_>, Error> {
+    pub(in crate::personio) async fn acquire(
+        &self,
+        endpoint: Endpoint,
+    ) -> Result<RatePermit<'_>, Error> {
         let limiter = self.limiter(endpoint);
         let _first = limiter.queue.lock().await;
         loop {
@@ -113,7 +116,8 @@ impl RateLimiter {
 
     fn limiter(&self, endpoint: Endpoint) -> Arc<EndpointLimiter> {
         let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        let limiter = endpoints.entry(endpoint).or_insert_with(|| Arc::new(EndpointLimiter::new(endpoint)));
+        let limiter =
+            endpoints.entry(endpoint).or_insert_with(|| Arc::new(EndpointLimiter::new(endpoint)));
         Arc::clone(limiter)
     }
 }
@@ -138,7 +142,10 @@ impl EndpointLimiter {
         loop {
             let (pause, wait) = self.pause_and_wait();
             if pause > MAX_PAUSE_WAIT {
-                return Err(Error::RateLimited { endpoint: self.endpoint, retry_after: Some(pause) });
+                return Err(Error::RateLimited {
+                    endpoint: self.endpoint,
+                    retry_after: Some(pause),
+                });
             }
             if wait.is_zero() {
                 return Ok(());
@@ -187,7 +194,11 @@ impl RatePermit<'_> {
     }
 
     /// Records a 429, which pauses the endpoint.
-    pub(in crate::personio) fn record_rate_limited(&self, headers: &HeaderMap, retry_after: Option<Duration>) {
+    pub(in crate::personio) fn record_rate_limited(
+        &self,
+        headers: &HeaderMap,
+        retry_after: Option<Duration>,
+    ) {
         let pause = retry_after.unwrap_or(MIN_PAUSE).clamp(MIN_PAUSE, MAX_PAUSE);
         let advertised = self.limiter.plausible_limit(headers);
         let mut bucket = self.limiter.bucket();
@@ -231,8 +242,12 @@ impl AdvertisedRate {
             NumericHeader::Number(_) | NumericHeader::Invalid => return Err(ImplausibleLimit),
         };
         let (per_second, burst) = match (rate, burst) {
-            (NumericHeader::Number(rate), NumericHeader::Number(burst)) => (rate / cost, burst / cost),
-            (NumericHeader::Invalid, _) | (_, NumericHeader::Invalid) => return Err(ImplausibleLimit),
+            (NumericHeader::Number(rate), NumericHeader::Number(burst)) => {
+                (rate / cost, burst / cost)
+            }
+            (NumericHeader::Invalid, _) | (_, NumericHeader::Invalid) => {
+                return Err(ImplausibleLimit);
+            }
             (NumericHeader::Absent, _) | (_, NumericHeader::Absent) => return Ok(None),
         };
         if !PLAUSIBLE_RATES.contains(&per_second) || !PLAUSIBLE_BURSTS.contains(&burst) {

@@ -74,7 +74,8 @@ impl FakeUpstream {
         if !self.advertises {
             return (is_allowed, HeaderMap::new());
         }
-        let [rate, burst] = [self.limit.per_second, self.limit.burst].map(|number| number.to_string());
+        let [rate, burst] =
+            [self.limit.per_second, self.limit.burst].map(|number| number.to_string());
         (is_allowed, headers(&rate, &burst, &tokens.floor().to_string()))
     }
 
@@ -98,7 +99,8 @@ impl FakeUpstream {
     /// Sends `requests` requests, with one in flight for each slot.
     async fn load(&self, limiter: &RateLimiter, requests: usize) -> LoadResult {
         let start = Instant::now();
-        let mut responses = stream::iter(0..requests).map(|_| self.request(limiter)).buffer_unordered(CONCURRENCY);
+        let mut responses =
+            stream::iter(0..requests).map(|_| self.request(limiter)).buffer_unordered(CONCURRENCY);
         let mut refusals = 0;
         while let Some(refused) = responses.next().await {
             refusals += refused;
@@ -115,7 +117,8 @@ async fn advertised_limit_is_used_fully_and_never_exceeded() {
             let upstream = FakeUpstream::advertising(rate, burst, latency);
             let LoadResult { virtual_seconds: seconds, refusals } =
                 upstream.load(&RateLimiter::new(CONCURRENCY), requests).await;
-            let slots_seconds = requests as f64 * upstream.latency.as_secs_f64() / CONCURRENCY as f64;
+            let slots_seconds =
+                requests as f64 * upstream.latency.as_secs_f64() / CONCURRENCY as f64;
             let best = ((requests as f64 - burst) / rate).max(slots_seconds);
             let case = format!("{rate} a second, burst of {burst}, {latency} ms: {seconds} s");
             assert!(seconds <= 1.15 * best, "{case}, at best {best} s");
@@ -290,7 +293,11 @@ async fn implausible_limit_is_not_used_and_is_reported() {
 #[tokio::test(start_paused = true)]
 async fn rate_burst_and_remaining_tokens_are_divided_by_the_cost_of_a_request() {
     let limiter = RateLimiter::new(CONCURRENCY);
-    let mut headers = rate_headers([("replenish-rate", "60"), ("burst-capacity", "200"), ("requested-tokens", "10")]);
+    let mut headers = rate_headers([
+        ("replenish-rate", "60"),
+        ("burst-capacity", "200"),
+        ("requested-tokens", "10"),
+    ]);
     headers.insert("x-ratelimit-remaining", HeaderValue::from_static("199"));
     acquire(&limiter).await.record_success(&headers);
     let limit = RateLimit { per_second: 6.0, burst: 20.0 };
@@ -310,16 +317,24 @@ async fn low_advertised_limit_is_respected() {
     acquire(&limiter).await.record_success(&headers("0.1", "1", "0"));
     assert!((9_000..=11_000).contains(&milliseconds_to_send(&limiter, 1).await));
     acquire(&limiter).await.record_rate_limited(&headers("0.1", "1", "0"), None);
-    assert!((9_000..=12_000).contains(&milliseconds_to_send(&limiter, 1).await), "not faster after a 429");
+    assert!(
+        (9_000..=12_000).contains(&milliseconds_to_send(&limiter, 1).await),
+        "not faster after a 429"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn request_fails_during_a_pause_over_a_minute() {
     for seconds in [61, 86_400, u64::MAX] {
         let limiter = RateLimiter::new(CONCURRENCY);
-        acquire(&limiter).await.record_rate_limited(&HeaderMap::new(), Some(Duration::from_secs(seconds)));
+        acquire(&limiter)
+            .await
+            .record_rate_limited(&HeaderMap::new(), Some(Duration::from_secs(seconds)));
         let result = limiter.acquire(Endpoint::Persons).await;
-        assert!(matches!(result, Err(Error::RateLimited { retry_after: Some(_), .. })), "{result:?}");
+        assert!(
+            matches!(result, Err(Error::RateLimited { retry_after: Some(_), .. })),
+            "{result:?}"
+        );
         sleep(MAX_PAUSE).await;
         assert!(limiter.acquire(Endpoint::Persons).await.is_ok());
     }
@@ -383,7 +398,10 @@ async fn waiting_request_holds_neither_a_slot_nor_a_token() {
         sent
     };
     let (paused, other) = tokio::join!(paused, other);
-    assert!(other < Duration::from_millis(10), "the first holds the slot without a token: {other:?}");
+    assert!(
+        other < Duration::from_millis(10),
+        "the first holds the slot without a token: {other:?}"
+    );
     assert!(paused >= Duration::from_secs(5), "a second request uses the only slot: {paused:?}");
     assert_eq!(milliseconds_to_send(&limiter, 5).await, 0, "the first holds tokens without a slot");
 }

@@ -16,7 +16,8 @@ use actix_web::dev::RequestHead;
 use actix_web::guard::{Guard, GuardContext, fn_guard};
 use actix_web::http::Method;
 use actix_web::http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::{HttpResponse, HttpResponseBuilder, web};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -43,8 +44,12 @@ static STYLE_ONLY_POLICY: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Labels of the employment statuses on the page, with their values in a filter.
-const EMPLOYMENT_STATUSES: [(&str, &str); 4] =
-    [("active", "ACTIVE"), ("on leave", "LEAVE"), ("onboarding", "ONBOARDING"), ("inactive", "INACTIVE")];
+const EMPLOYMENT_STATUSES: [(&str, &str); 4] = [
+    ("active", "ACTIVE"),
+    ("on leave", "LEAVE"),
+    ("onboarding", "ONBOARDING"),
+    ("inactive", "INACTIVE"),
+];
 
 /// Setting in force, as the page shows it. The value of a secret is redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,9 +150,15 @@ impl StatusReport {
         let now = directory.state();
         Self {
             health: Health::of(directory),
-            snapshot: now.snapshot.map(|(snapshot, age)| SnapshotSummary::of(&snapshot, age, state)),
+            snapshot: now
+                .snapshot
+                .map(|(snapshot, age)| SnapshotSummary::of(&snapshot, age, state)),
             held_change: directory.held_back(),
-            loads: LoadReport { past: directory.history(), current: now.loading, next: directory.next_load() },
+            loads: LoadReport {
+                past: directory.history(),
+                current: now.loading,
+                next: directory.next_load(),
+            },
             server: ServerReport { base_url: state.base_url.clone(), uptime: directory.uptime() },
             activity_by_client: state.http_metrics.activity_by_client(),
             settings: state.settings.load_full(),

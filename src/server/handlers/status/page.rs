@@ -6,7 +6,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::directory::{HeldBack, NextLoad, Outcome, PastLoad};
 use crate::server::handlers::health::{Health, HealthStatus};
-use crate::server::handlers::status::{AttributeCoverage, STYLE, ServerReport, Setting, SnapshotSummary, StatusReport};
+use crate::server::handlers::status::{
+    AttributeCoverage, STYLE, ServerReport, Setting, SnapshotSummary, StatusReport,
+};
 use crate::server::http_metrics::ClientActivity;
 
 /// Number of loads in the table. The chart has all loads of the history.

@@ -42,7 +42,9 @@ fn two_servers_that_write_all_the_time_leave_nothing_but_whole_files() {
     let reader = at(&path);
     while !writers.iter().all(thread::JoinHandle::is_finished) {
         let content = reader.read().expect("there is always a whole file");
-        assert!(content.windows(2).all(|pair| pair[0] == pair[1]) && content.len().is_multiple_of(1000));
+        assert!(
+            content.windows(2).all(|pair| pair[0] == pair[1]) && content.len().is_multiple_of(1000)
+        );
     }
     for writer in writers {
         writer.join().unwrap();
@@ -89,7 +91,10 @@ fn however_often_it_is_killed_while_it_writes_the_file_can_be_read() {
         halves += usize::from(path.with_file_name("state.new").exists());
         let (content, lines) = logged(|| at(&path).read());
         let content = content.unwrap_or_else(|| panic!("round {round}: {lines:?}"));
-        assert!(content.len() > 3_000_000 && content.iter().all(|byte| *byte == content[0]), "round {round}");
+        assert!(
+            content.len() > 3_000_000 && content.iter().all(|byte| *byte == content[0]),
+            "round {round}"
+        );
     }
     assert!(halves > 5, "it was killed in the middle only {halves} times");
     at(&path).write(*b"new").unwrap();

@@ -36,7 +36,8 @@ fn aside(path: &Path, number: usize) -> PathBuf {
 
 fn names(folder: &TempDir) -> Vec<String> {
     let entries = fs::read_dir(folder.path()).unwrap();
-    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -123,7 +124,8 @@ fn the_content_is_for_the_server_alone() {
     assert!(!text.contains("somebody") && !text.contains("me\0") && !text.contains(KEY));
     let again = fs::read(&path).unwrap();
     at(&path).write(*b"somebody@example.com").unwrap();
-    let differ = again.iter().zip(fs::read(&path).unwrap()).filter(|(old, new)| **old != *new).count();
+    let differ =
+        again.iter().zip(fs::read(&path).unwrap()).filter(|(old, new)| **old != *new).count();
     assert!(differ > 40, "a nonce was used twice: {differ} bytes differ");
 }
 
@@ -218,7 +220,10 @@ fn what_is_no_file_or_cannot_be_read_is_set_aside() {
     symlink(&path, &path).unwrap();
     let (content, lines) = logged(|| file.read());
     assert_eq!((content, lines.len()), (None, 1));
-    assert!(lines[0].contains("is not a regular file") && lines[0].ends_with("set-aside-2"), "{lines:?}");
+    assert!(
+        lines[0].contains("is not a regular file") && lines[0].ends_with("set-aside-2"),
+        "{lines:?}"
+    );
 
     // Only root can read a file without permissions.
     file.write(*b"content").unwrap();
@@ -226,7 +231,10 @@ fn what_is_no_file_or_cannot_be_read_is_set_aside() {
     if fs::File::open(&path).is_err() {
         let (content, lines) = logged(|| file.read());
         assert_eq!((content, lines.len()), (None, 1));
-        assert!(lines[0].contains("cannot be read (") && lines[0].ends_with("set-aside-3"), "{lines:?}");
+        assert!(
+            lines[0].contains("cannot be read (") && lines[0].ends_with("set-aside-3"),
+            "{lines:?}"
+        );
     }
 }
 
@@ -251,7 +259,11 @@ fn neither_a_link_nor_a_device_nor_a_pipe_is_read() {
         assert!(lines[0].contains("is not a regular file"), "{what}: {lines:?}");
         assert!(lines[0].ends_with(&format!("other.set-aside-{place}")), "{what}: {lines:?}");
     }
-    assert_eq!(at(&real).read().as_deref(), Some(&b"content"[..]), "what a link leads to is left alone");
+    assert_eq!(
+        at(&real).read().as_deref(),
+        Some(&b"content"[..]),
+        "what a link leads to is left alone"
+    );
 }
 
 #[test]
@@ -278,7 +290,10 @@ fn a_pipe_where_the_new_file_is_to_be_is_an_error_and_no_wait() {
     let new = path.with_file_name("state.new");
     pipe_at(&new);
     let without_reader = at(&path).write(*b"new").unwrap_err().to_string();
-    assert!(without_reader.contains("cannot be written: creating the new file"), "{without_reader}");
+    assert!(
+        without_reader.contains("cannot be written: creating the new file"),
+        "{without_reader}"
+    );
     let reader = fs::OpenOptions::new().read(true).write(true).open(&new).unwrap();
     let with_reader = at(&path).write(*b"new").unwrap_err().to_string();
     assert!(with_reader.contains("is not a regular file"), "{with_reader}");
@@ -299,7 +314,8 @@ fn what_is_set_aside_is_never_overwritten() {
     }
     fs::write(&path, "four").unwrap();
     file.set_aside("is too old for me");
-    let kept: Vec<Vec<u8>> = (1..=5).map(|number| fs::read(aside(&path, number)).unwrap()).collect();
+    let kept: Vec<Vec<u8>> =
+        (1..=5).map(|number| fs::read(aside(&path, number)).unwrap()).collect();
     assert_eq!(kept, [&b"one"[..], b"mine", b"two", b"three", b"four"]);
     assert_eq!(names(&folder).len(), 5);
     // No file is left to set aside.
@@ -376,8 +392,10 @@ fn a_file_that_cannot_be_written_is_an_error_that_says_what_and_why() {
     let folder = TempDir::new().unwrap();
     let missing = folder.path().join("missing/state");
     let error = at(&missing).write(*b"secret").unwrap_err().to_string();
-    let expected =
-        format!("the state file {} cannot be written: creating the new file: No such file", missing.display());
+    let expected = format!(
+        "the state file {} cannot be written: creating the new file: No such file",
+        missing.display()
+    );
     assert!(error.starts_with(&expected), "{error}");
 
     // The target of a link in place of the new file is not ours and stays unchanged.
