@@ -229,7 +229,7 @@ fn state(size: usize, uploads: &Runtime) -> State {
     let handle = uploads.handle().clone();
     let source = Arc::new(Made(size, Arc::new(vocabulary())));
     let directory = Directory::new(source, freshness, MaxChange(1.0), None, clock.clone(), handle);
-    let client = Client::simple(Caller::named("client").unwrap(), Token::of(TOKEN.as_bytes()));
+    let client = Client::unrestricted(Caller::parse("client").unwrap(), Token::of(TOKEN.as_bytes()));
     let rules = Rules { clients: vec![client], ..Rules::default() };
     State::new(Parts {
         directory,

@@ -2,9 +2,9 @@
 
 /// Number of letters per permitted mistake. With 3 letters, `personio` would count as a misspelling
 /// of `persons`.
-const LETTERS_PER_SLIP: usize = 4;
+const LETTERS_PER_MISTAKE: usize = 4;
 /// Minimum length of a name that can be misspelled. At this length, one letter may be wrong.
-const MIN_LENGTH: usize = 3;
+const MIN_NAME_LENGTH: usize = 3;
 
 /// Returns the number of mistakes in `written` compared with `name`. A mistake is a wrong, missing
 /// or additional letter, or two swapped neighbours. Returns `None` when there are too many mistakes
@@ -17,7 +17,7 @@ pub fn slips(written: &str, name: &str) -> Option<usize> {
     let written_length = written.chars().count();
     let length = name.chars().count();
     let shortest = written_length.min(length);
-    let most = if shortest < MIN_LENGTH { 0 } else { (shortest / LETTERS_PER_SLIP).max(1) };
+    let most = if shortest < MIN_NAME_LENGTH { 0 } else { (shortest / LETTERS_PER_MISTAKE).max(1) };
     // The length is compared first, because the distance of a long text takes long to compute.
     if written_length.abs_diff(length) > most {
         return None;
@@ -31,7 +31,7 @@ mod tests {
     use super::slips;
 
     #[test]
-    fn one_letter_in_four_may_be_wrong() {
+    fn one_mistake_in_four_letters_is_accepted() {
         for (written, name, expected) in [
             ("users", "users", Some(0)),
             ("user", "users", Some(1)),

@@ -23,7 +23,7 @@ const TABLES: [(&str, &str, &str, usize); 4] = [
 ];
 
 #[test]
-fn every_test_that_a_table_names_is_there() {
+fn every_test_named_by_a_table_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (document, heading, first_row, least) in TABLES {
         let text = fs::read_to_string(root.join(document)).unwrap();
@@ -50,7 +50,7 @@ fn every_test_that_a_table_names_is_there() {
 /// Checks that the tests named by the pages about clients exist. Each test replays a client's
 /// requests.
 #[test]
-fn every_test_that_a_page_about_a_client_names_is_there() {
+fn every_test_named_by_a_client_page_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;
     for page in fs::read_dir(root.join("docs/clients")).unwrap() {
@@ -79,7 +79,7 @@ fn is_there(root: &Path, test: &str) {
 
 /// Checks the stubs in the Dockerfile, because Cargo rejects a manifest whose targets are missing.
 #[test]
-fn the_image_is_built_around_a_crate_that_has_every_target() {
+fn the_dockerfile_has_a_stub_for_every_target() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let [manifest, dockerfile] =
         ["Cargo.toml", "Dockerfile"].map(|file| fs::read_to_string(root.join(file)).unwrap());
@@ -101,7 +101,7 @@ fn the_image_is_built_around_a_crate_that_has_every_target() {
 /// Checks that every setting in `deploy/` and in the Dockerfile is documented. A misspelt setting
 /// would stop the server at its start or have no effect.
 #[test]
-fn every_setting_that_a_deployment_names_is_told() {
+fn every_setting_in_deploy_is_documented() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let told = fs::read_to_string(root.join("docs/settings.md")).unwrap();
     let files = fs::read_dir(root.join("deploy")).unwrap().map(|entry| entry.unwrap().path());
@@ -204,7 +204,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_resolves() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let documents = documents();
     let mut count = 0;
@@ -236,7 +236,7 @@ fn every_link_leads_somewhere() {
 
 /// Checks that every page can be reached from the README.
 #[test]
-fn the_readme_leads_to_every_page() {
+fn every_page_is_reachable_from_the_readme() {
     let documents = documents();
     let readme = &documents[Path::new("README.md")];
     assert!(
@@ -401,11 +401,11 @@ fn is_one(route: &str, path: &str) -> bool {
 
 /// Paths that are not routes: of Personio's API, of a collector, of files, and of proxies, which
 /// add a path prefix.
-const FOREIGN_PATHS: &[&str] =
+const OTHER_PATHS: &[&str] =
     &["/api/v1", "/v1/traces", "/v2", "/var/", "/etc/", "/run/", "/personio", "/64"];
 
 #[test]
-fn every_route_is_told_and_every_route_that_is_told_exists() {
+fn documented_routes_match_the_routes() {
     let routes = routes();
     assert!(routes.len() > 15 && routes.contains("/webhooks/personio"), "{routes:?}");
     let mut told = BTreeSet::new();
@@ -415,7 +415,7 @@ fn every_route_is_told_and_every_route_that_is_told_exists() {
                 code.trim_start_matches("GET ").trim_start_matches("POST ").trim_start_matches('…');
             if !word.starts_with('/')
                 || word.contains(' ')
-                || FOREIGN_PATHS.iter().any(|own| word.starts_with(own))
+                || OTHER_PATHS.iter().any(|own| word.starts_with(own))
             {
                 continue;
             }
@@ -432,7 +432,7 @@ fn every_route_is_told_and_every_route_that_is_told_exists() {
 }
 
 #[test]
-fn every_metric_that_is_named_is_told_with_the_others() {
+fn every_named_metric_is_in_the_metrics_table() {
     let documents = documents();
     let names = |text: &str| -> BTreeSet<String> {
         let words = text.split(|char: char| !char.is_ascii_lowercase() && char != '_');

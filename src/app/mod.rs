@@ -48,7 +48,7 @@ const PAUSE: Duration = Duration::from_secs(15);
 const SOON: Duration = Duration::from_secs(5);
 /// Time between two reads of the certificate files. A renewed certificate is found without a
 /// signal.
-const CERTIFICATE_LOOK: Duration = Duration::from_secs(10);
+const CERTIFICATE_READ_INTERVAL: Duration = Duration::from_secs(10);
 /// Number of connections beyond those of clients: for health checks, metrics collectors and new
 /// clients.
 const RESERVED_CONNECTIONS: usize = 64;
@@ -63,11 +63,11 @@ const OTHER_UPSTREAM_FILES: usize = 16;
 /// Setting of the SCIM address, for error messages.
 const LISTEN: &str = "--listen, SCIM_LISTEN";
 /// Setting of the metrics address, for error messages.
-const METRICS_LISTEN: &str = "--metrics-listen, SCIM_METRICS_LISTEN";
+const METRICS_LISTEN_SETTING: &str = "--metrics-listen, SCIM_METRICS_LISTEN";
 /// Time in seconds for which running requests may continue after the stop signal.
 const GRACE: u64 = 8;
 /// Time in seconds for which running requests for metrics may continue after the stop signal.
-const METRICS_GRACE: u64 = 1;
+const METRICS_SHUTDOWN_TIMEOUT_SECS: u64 = 1;
 
 /// Error that prevents the start of a server or a command.
 #[derive(Debug, thiserror::Error)]
@@ -106,17 +106,17 @@ pub struct Tuning {
     /// Limits on the data that is read from Personio.
     pub limits: Limits,
     /// Cool-down after a failed load.
-    pub pause: Duration,
+    pub cool_down: Duration,
     /// Time between a webhook and the load that it causes.
-    pub soon: Duration,
+    pub refresh_debounce: Duration,
     /// Time between two reads of the certificate files.
-    pub certificate_look: Duration,
+    pub certificate_read_interval: Duration,
 }
 
 impl Tuning {
     /// Returns values for a command that a person waits for: one retry and a short timeout.
     #[must_use]
-    pub fn impatient() -> Self {
+    pub fn interactive() -> Self {
         let retry = Retry { times: 1, ..Retry::default() };
         Self { upstream_timeout: Duration::from_secs(10), retry, ..Self::default() }
     }
@@ -128,9 +128,9 @@ impl Default for Tuning {
             upstream_timeout: UPSTREAM_TIMEOUT,
             retry: Retry::default(),
             limits: Limits::default(),
-            pause: PAUSE,
-            soon: SOON,
-            certificate_look: CERTIFICATE_LOOK,
+            cool_down: PAUSE,
+            refresh_debounce: SOON,
+            certificate_read_interval: CERTIFICATE_READ_INTERVAL,
         }
     }
 }
@@ -139,7 +139,7 @@ impl Default for Tuning {
 pub struct Application {
     server: Server,
     metrics: Option<(Server, SocketAddr)>,
-    live: Live,
+    reload_handle: Live,
     directory: Directory,
     address: SocketAddr,
     base_url: String,
@@ -163,7 +163,7 @@ impl Application {
         let (listener, address) = bind(LISTEN, scim.listen)?;
         let metrics_socket = match scim.metrics_listen {
             None => None,
-            Some(address) => Some(bind(METRICS_LISTEN, address)?),
+            Some(address) => Some(bind(METRICS_LISTEN_SETTING, address)?),
         };
         let base_url = base_url(&public_url(&scim, address));
         // The client secret is the one secret that every server has. It does not change when SCIM
@@ -186,7 +186,7 @@ impl Application {
             access: access.clone(),
             source,
             directory: directory.clone(),
-            locations,
+            urls: locations,
             max_results: scim.max_results,
         };
         let state = web::Data::new(server::State::new(server::Parts {
@@ -206,7 +206,7 @@ impl Application {
             Some(socket) => Some(serve_metrics(socket, &state).map_err(StartError::Server)?),
         };
         let server = serve(listener, state, registry, tls.as_ref(), tuning)?;
-        Ok(Self { server, metrics, live, directory, address, base_url })
+        Ok(Self { server, metrics, reload_handle: live, directory, address, base_url })
     }
 
     /// Returns the address that the server listens on.
@@ -235,8 +235,8 @@ impl Application {
 
     /// Returns the handle that applies new settings to this server.
     #[must_use]
-    pub fn live(&self) -> Live {
-        self.live.clone()
+    pub fn reload_handle(&self) -> Live {
+        self.reload_handle.clone()
     }
 
     /// Serves requests until `stop` completes, then waits for running requests.
@@ -348,8 +348,8 @@ fn freshness(scim: &config::Scim, tuning: Tuning) -> Freshness {
         refresh_wait: scim.refresh_wait,
         refresh_every: scim.refresh_every,
         max_stale: scim.max_stale,
-        pause: tuning.pause,
-        soon: tuning.soon,
+        pause: tuning.cool_down,
+        soon: tuning.refresh_debounce,
     }
 }
 
@@ -474,7 +474,7 @@ fn serve(
     let tls = match tls {
         None => None,
         Some(served) => {
-            served.keep_fresh(tuning.certificate_look);
+            served.keep_fresh(tuning.certificate_read_interval);
             Some(served.server_config()?)
         }
     };
@@ -502,7 +502,7 @@ fn serve_metrics(
         tls: None,
         registry: Registry::new(METRICS_LIMITS, Box::new(|_| false)),
         workers: Some(1),
-        shutdown_timeout: METRICS_GRACE,
+        shutdown_timeout: METRICS_SHUTDOWN_TIMEOUT_SECS,
     };
     let server = connections::start(listening, move || {
         App::new()

@@ -14,7 +14,7 @@ use crate::sync::source::{Recency, Source};
 /// Reader that loads the directory once.
 pub struct Reader {
     source: Source,
-    vocabulary: Arc<Vocabulary>,
+    schema_registry: Arc<Vocabulary>,
     max_change: MaxChange,
     clock: Arc<dyn Clock>,
 }
@@ -60,13 +60,13 @@ impl Reader {
             Arc::clone(&clock),
             recency,
         );
-        Ok(Self { source, vocabulary, max_change: MaxChange(reading.max_change), clock })
+        Ok(Self { source, schema_registry: vocabulary, max_change: MaxChange(reading.max_change), clock })
     }
 
     /// Returns the resource types of what this reader loads.
     #[must_use]
     pub fn types(&self) -> &ResourceTypes {
-        &self.vocabulary.types
+        &self.schema_registry.types
     }
 
     /// Loads all users, as a server that starts now would serve them.

@@ -22,7 +22,7 @@ pub struct Live {
     pub(super) tls: Option<Arc<Served>>,
     pub(super) source: Arc<Source>,
     pub(super) directory: Directory,
-    pub(super) locations: Locations,
+    pub(super) urls: Locations,
     pub(super) max_results: usize,
     pub(super) settings: Arc<ArcSwap<Vec<server::Setting>>>,
 }
@@ -32,13 +32,13 @@ impl Live {
     ///
     /// # Errors
     /// Returns an error when the new settings cannot be applied. The old ones stay in force then.
-    pub fn adopt(&self, config: Config) -> Result<(), StartError> {
+    pub fn apply(&self, config: Config) -> Result<(), StartError> {
         let Config { personio, scim } = config;
         let attributes = scim.policy.served_attributes();
-        let vocabulary = Vocabulary::new(&self.locations, self.max_results, &attributes)?;
+        let vocabulary = Vocabulary::new(&self.urls, self.max_results, &attributes)?;
         let clients = scim.rules.clients.len();
         let issuers = scim.rules.issuers.len();
-        self.access.replace(scim.rules).map_err(StartError::Client)?;
+        self.access.replace_settings(scim.rules).map_err(StartError::Client)?;
         self.settings.store(Arc::new(told(scim.told)));
         if let (Some(served), Some(pair)) = (&self.tls, scim.tls) {
             served.adopt(pair);

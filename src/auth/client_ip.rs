@@ -17,10 +17,10 @@ pub enum NotANetwork {
     #[error(
         "invalid network `{0}`: expected for example 192.0.2.0/24, 2001:db8::/32 or one address"
     )]
-    Nonsense(String),
+    Malformed(String),
     /// Address with bits set beyond its prefix, and the network that contains it.
     #[error("`{0}` is an address within a network; write {1}")]
-    Within(String, IpNet),
+    HostBitsSet(String, IpNet),
 }
 
 /// Length in bits of the prefix of IPv4-mapped IPv6 addresses (`::ffff:0:0/96`).
@@ -44,7 +44,7 @@ impl Networks {
     ///
     /// # Errors
     /// Returns an error when a text is neither, or when an address has bits set beyond its prefix.
-    pub fn named(names: &[String]) -> Result<Self, NotANetwork> {
+    pub fn parse(names: &[String]) -> Result<Self, NotANetwork> {
         let mut networks = Vec::with_capacity(names.len());
         for name in names {
             networks.push(network(name)?);
@@ -54,7 +54,7 @@ impl Networks {
 
     /// Reports whether the address is in one of the networks.
     #[must_use]
-    pub fn contain(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
@@ -63,11 +63,11 @@ impl Networks {
     /// of the trusted proxies. Each proxy appends the address of its own peer to `X-Forwarded-For`,
     /// so the entries are read from the end, for as long as the address that wrote them is a
     /// trusted proxy. Returns `None` when such an entry is not an address.
-    pub(super) fn origin(&self, peer: IpAddr, forwarded: &[&[u8]]) -> Option<IpAddr> {
+    pub(super) fn client_address(&self, peer: IpAddr, forwarded: &[&[u8]]) -> Option<IpAddr> {
         let mut origin = peer.to_canonical();
         for value in forwarded.iter().rev() {
             for entry in value.rsplit(|byte| *byte == b',') {
-                if !self.contain(origin) {
+                if !self.contains(origin) {
                     return Some(origin);
                 }
                 origin = address(std::str::from_utf8(entry).ok()?.trim())?;
@@ -80,14 +80,14 @@ impl Networks {
 fn network(name: &str) -> Result<IpNet, NotANetwork> {
     let name = name.trim();
     let Some(network) = parse_network(name) else {
-        return Err(NotANetwork::Nonsense(name.to_owned()));
+        return Err(NotANetwork::Malformed(name.to_owned()));
     };
     if network.addr() != network.network() {
-        return Err(NotANetwork::Within(name.to_owned(), network.trunc()));
+        return Err(NotANetwork::HostBitsSet(name.to_owned(), network.trunc()));
     }
     match unmapped(network) {
         Some(network) => Ok(network),
-        None => Err(NotANetwork::Nonsense(name.to_owned())),
+        None => Err(NotANetwork::Malformed(name.to_owned())),
     }
 }
 
@@ -132,11 +132,11 @@ mod tests {
 
     fn networks(names: &[&str]) -> Result<Networks, String> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        Networks::named(&names).map_err(|error| error.to_string())
+        Networks::parse(&names).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn a_network_is_written_with_its_prefix_or_is_one_address() {
+    fn networks_parse_with_a_prefix_or_as_a_single_address() {
         for (name, inside, outside) in [
             ("192.0.2.0/24", "192.0.2.255", "192.0.3.0"),
             ("192.0.2.0/24", "::ffff:192.0.2.7", "::192.0.2.7"),
@@ -149,8 +149,8 @@ mod tests {
             ("::/0", "2001:db8::1", "203.0.113.9"),
         ] {
             let networks = networks(&[name]).unwrap();
-            assert!(networks.contain(inside.parse().unwrap()), "{inside} is in {name}");
-            assert!(!networks.contain(outside.parse().unwrap()), "{outside} is not in {name}");
+            assert!(networks.contains(inside.parse().unwrap()), "{inside} is in {name}");
+            assert!(!networks.contains(outside.parse().unwrap()), "{outside} is not in {name}");
         }
         for (name, part) in [
             ("192.0.2.1/24", "write 192.0.2.0/24"),
@@ -163,11 +163,11 @@ mod tests {
         ] {
             assert!(networks(&["::1", name]).unwrap_err().contains(part), "{name}");
         }
-        assert!(!networks(&[]).unwrap().contain("127.0.0.1".parse().unwrap()));
+        assert!(!networks(&[]).unwrap().contains("127.0.0.1".parse().unwrap()));
     }
 
     #[test]
-    fn only_a_trusted_proxy_is_believed_and_only_what_it_wrote_itself() {
+    fn forwarded_addresses_count_only_when_a_trusted_proxy_wrote_them() {
         let proxies = networks(&["10.0.0.0/8", "fd00::/8", "127.0.0.1"]).unwrap();
         let client = Some("203.0.113.9");
         for (peer, forwarded, expected) in [
@@ -203,16 +203,16 @@ mod tests {
             ("10.0.0.1", &["unknown"], None),
         ] {
             let values: Vec<&[u8]> = forwarded.iter().map(|value| value.as_bytes()).collect();
-            let origin = proxies.origin(peer.parse().unwrap(), &values);
+            let origin = proxies.client_address(peer.parse().unwrap(), &values);
             assert_eq!(
                 origin,
                 expected.map(|address| address.parse().unwrap()),
                 "{peer} {forwarded:?}"
             );
         }
-        assert_eq!(proxies.origin("10.0.0.1".parse().unwrap(), &[b"203.0.113.9\xff"]), None);
+        assert_eq!(proxies.client_address("10.0.0.1".parse().unwrap(), &[b"203.0.113.9\xff"]), None);
         assert_eq!(
-            Networks::default().origin("10.0.0.1".parse().unwrap(), &[b"::1"]),
+            Networks::default().client_address("10.0.0.1".parse().unwrap(), &[b"::1"]),
             "10.0.0.1".parse().ok()
         );
     }

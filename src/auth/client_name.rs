@@ -24,7 +24,7 @@ impl Caller {
     ///
     /// # Errors
     /// Returns an error when the name is empty, too long, contains other characters or is `none`.
-    pub fn named(name: &str) -> Result<Self, NotAName> {
+    pub fn parse(name: &str) -> Result<Self, NotAName> {
         // Metrics use `none` as the name for requests without a client.
         let is_none = name.eq_ignore_ascii_case("none");
         let has_valid_length = (1..=LONGEST).contains(&name.len());
@@ -36,7 +36,7 @@ impl Caller {
 
     /// Returns the name.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 

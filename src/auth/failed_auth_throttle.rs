@@ -33,7 +33,7 @@ pub(super) struct Slow(Cache<IpAddr, Wrong>);
 struct Wrong {
     count: u32,
     /// End of the delay, on the monotonic clock.
-    until: Duration,
+    blocked_until: Duration,
 }
 
 impl Slow {
@@ -45,17 +45,17 @@ impl Slow {
 
     /// Records a wrong token. Returns the rest of the delay if the address is still within one;
     /// such a token is not counted.
-    pub(super) async fn wrong(&self, address: IpAddr, now: Duration) -> Option<Duration> {
+    pub(super) async fn record_failure(&self, address: IpAddr, now: Duration) -> Option<Duration> {
         let mut rest = None;
         let noted = self.0.entry(shared(address)).and_compute_with(|earlier| {
             let earlier = earlier.map(|entry| *entry.value()).unwrap_or_default();
-            if now < earlier.until {
-                rest = Some(earlier.until.saturating_sub(now));
+            if now < earlier.blocked_until {
+                rest = Some(earlier.blocked_until.saturating_sub(now));
                 return std::future::ready(Op::Nop);
             }
             let count = earlier.count.saturating_add(1);
             let until = now.saturating_add(pause(count));
-            std::future::ready(Op::Put(Wrong { count, until }))
+            std::future::ready(Op::Put(Wrong { count, blocked_until: until }))
         });
         noted.await;
         rest
@@ -79,36 +79,36 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_few_are_free_and_then_the_pauses_grow_address_by_address() {
+    async fn delays_grow_for_each_address_after_five_wrong_tokens() {
         let slow = Slow::new();
         let (guesser, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let seconds = Duration::from_secs;
         for _ in 0..FREE {
-            assert_eq!(slow.wrong(guesser, seconds(1)).await, None);
+            assert_eq!(slow.record_failure(guesser, seconds(1)).await, None);
         }
         let mut now = seconds(1);
         for length in [1, 2, 4, 8, 16, 32, 60, 60] {
-            assert_eq!(slow.wrong(guesser, now).await, Some(seconds(length)));
+            assert_eq!(slow.record_failure(guesser, now).await, Some(seconds(length)));
             // Wrong tokens during the delay do not extend it.
-            assert_eq!(slow.wrong(guesser, now).await, Some(seconds(length)));
-            assert_eq!(slow.wrong(other, now).await, None, "the other is on its own");
+            assert_eq!(slow.record_failure(guesser, now).await, Some(seconds(length)));
+            assert_eq!(slow.record_failure(other, now).await, None, "the other is on its own");
             now += seconds(length);
-            assert_eq!(slow.wrong(guesser, now).await, None);
+            assert_eq!(slow.record_failure(guesser, now).await, None);
         }
     }
 
     #[tokio::test]
-    async fn however_many_addresses_guess_only_so_many_are_remembered() {
+    async fn number_of_remembered_addresses_is_bounded() {
         let slow = Slow::new();
         for number in 0..100_000_u32 {
-            slow.wrong(std::net::Ipv4Addr::from_bits(number).into(), Duration::from_secs(1)).await;
+            slow.record_failure(std::net::Ipv4Addr::from_bits(number).into(), Duration::from_secs(1)).await;
         }
         slow.0.run_pending_tasks().await;
         assert!((1..=ADDRESSES).contains(&slow.0.entry_count()), "{}", slow.0.entry_count());
     }
 
     #[test]
-    fn a_neighbour_within_the_same_64_bits_is_the_same() {
+    fn ipv6_addresses_with_the_same_64_bit_prefix_share_an_entry() {
         for (one, other, same) in [
             ("2001:db8:0:1::1", "2001:db8:0:1:ffff::", true),
             ("2001:db8:0:1::1", "2001:db8:0:2::1", false),

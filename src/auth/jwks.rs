@@ -59,9 +59,9 @@ pub(super) struct Wanted<'a> {
 /// Cached keys of one issuer.
 pub(super) struct Keys {
     url: Url,
-    way: Way,
+    client: Way,
     clock: Arc<dyn Clock>,
-    read: ArcSwapOption<Read>,
+    cached: ArcSwapOption<Read>,
     /// Lock that is held while the keys are fetched.
     fetches: Mutex<Fetches>,
     /// Number of fetches that have ended.
@@ -85,7 +85,7 @@ struct Fetches {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fetched {
     /// The cache holds the keys that the issuer publishes now.
-    Now,
+    UpToDate,
     /// No fetch was allowed. One is allowed after this time.
     NotBefore(Duration),
     /// The fetch failed. The next one is allowed after this time.
@@ -95,7 +95,7 @@ pub(super) enum Fetched {
 struct Read {
     keys: Vec<Key>,
     /// Time of the fetch, on the monotonic clock.
-    at: Duration,
+    fetched_at: Duration,
 }
 
 struct Key {
@@ -106,7 +106,7 @@ struct Key {
 
 impl Way {
     /// Creates a client for requests to this URL. It does not follow redirects.
-    pub(super) fn to(url: &Url) -> Result<Self, reqwest::Error> {
+    pub(super) fn for_url(url: &Url) -> Result<Self, reqwest::Error> {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("personio-scim/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -146,33 +146,33 @@ impl Keys {
     pub(super) fn new(url: Url, way: Way, clock: Arc<dyn Clock>) -> Self {
         Self {
             url,
-            way,
+            client: way,
             clock,
-            read: ArcSwapOption::empty(),
+            cached: ArcSwapOption::empty(),
             fetches: Mutex::default(),
             fetch_count: AtomicU64::new(0),
         }
     }
 
     /// Returns the keys that a token may have been signed with: at least one.
-    pub(super) async fn find(
+    pub(super) async fn find_keys(
         self: &Arc<Self>,
         wanted: Wanted<'_>,
         access: &Inner,
     ) -> Result<Vec<DecodingKey>, Refusal> {
-        if let Some(known) = self.known(wanted, FRESH) {
+        if let Some(known) = self.cached_keys(wanted, FRESH) {
             return Ok(known);
         }
         let fetched = self.fetch(wanted, access).await;
-        if let Some(known) = self.known(wanted, USABLE) {
+        if let Some(known) = self.cached_keys(wanted, USABLE) {
             return Ok(known);
         }
         match fetched {
-            Fetched::Now => Err(Refusal::Unknown),
+            Fetched::UpToDate => Err(Refusal::Unknown),
             // A client takes a 401 for a lost credential. The server returns it only when it is
             // certain that the key does not exist.
-            Fetched::NotBefore(at) => Err(Refusal::KeyUnread(self.until(at))),
-            Fetched::Failed(at) => Err(Refusal::Uncheckable(self.until(at))),
+            Fetched::NotBefore(at) => Err(Refusal::KeyNotCached(self.time_until(at))),
+            Fetched::Failed(at) => Err(Refusal::IssuerUnavailable(self.time_until(at))),
         }
     }
 
@@ -192,7 +192,7 @@ impl Keys {
     }
 
     /// Returns the time from now to a time on the monotonic clock, at least a second.
-    pub(super) fn until(&self, at: Duration) -> Duration {
+    pub(super) fn time_until(&self, at: Duration) -> Duration {
         at.saturating_sub(self.clock.monotonic()).max(Duration::from_secs(1))
     }
 
@@ -203,13 +203,13 @@ impl Keys {
             return fetches.last;
         }
         let now = self.clock.monotonic();
-        if let Some(refused) = fetches.take_one(id, now) {
+        if let Some(refused) = fetches.begin_fetch(id, now) {
             return refused;
         }
-        match self.way.get(&self.url).await.and_then(|body| keys(&body)) {
+        match self.client.get(&self.url).await.and_then(|body| keys(&body)) {
             Ok(keys) => {
-                self.read.store(Some(Arc::new(Read { keys, at: now })));
-                fetches.last = Fetched::Now;
+                self.cached.store(Some(Arc::new(Read { keys, fetched_at: now })));
+                fetches.last = Fetched::UpToDate;
             }
             Err(reason) => {
                 let host = self.url.host_str().unwrap_or_default();
@@ -224,10 +224,10 @@ impl Keys {
     }
 
     /// Returns the cached keys that match, if there are any and they are not older than `age`.
-    fn known(&self, wanted: Wanted<'_>, age: Duration) -> Option<Vec<DecodingKey>> {
-        let read = self.read.load();
+    fn cached_keys(&self, wanted: Wanted<'_>, age: Duration) -> Option<Vec<DecodingKey>> {
+        let read = self.cached.load();
         let read = read.as_ref()?;
-        if self.clock.monotonic().saturating_sub(read.at) > age {
+        if self.clock.monotonic().saturating_sub(read.fetched_at) > age {
             return None;
         }
         let mut known = Vec::new();
@@ -250,7 +250,7 @@ impl Key {
 impl Default for Fetches {
     fn default() -> Self {
         Self {
-            last: Fetched::Now,
+            last: Fetched::UpToDate,
             allowance: MAX_FETCH_BURST,
             refilled: Duration::ZERO,
             by_id: HashMap::new(),
@@ -260,7 +260,7 @@ impl Default for Fetches {
 
 impl Fetches {
     /// Counts a fetch for a key id. Returns the reason if no fetch is allowed now.
-    fn take_one(&mut self, id: Option<Box<str>>, now: Duration) -> Option<Fetched> {
+    fn begin_fetch(&mut self, id: Option<Box<str>>, now: Duration) -> Option<Fetched> {
         if let Fetched::Failed(again) = self.last
             && now < again
         {
@@ -357,7 +357,7 @@ mod tests {
         let mut now = Duration::from_secs(1000);
         // A thousand a second.
         for number in 0..100_000_u32 {
-            if fetches.take_one(Some(number.to_string().into()), now).is_none() {
+            if fetches.begin_fetch(Some(number.to_string().into()), now).is_none() {
                 count += 1;
             }
             most = most.max(fetches.by_id.len());

@@ -21,7 +21,7 @@ const LEEWAY: f64 = 60.0;
 #[derive(Debug, Clone)]
 pub struct Issuer {
     /// Name for all clients with a token of this issuer. The subject of a token is not read.
-    pub caller: Caller,
+    pub name: Caller,
     /// Required value of `iss`.
     pub issuer: String,
     /// Required value of `aud`.
@@ -56,7 +56,7 @@ impl Algorithm {
     /// All supported algorithms.
     pub const ALL: [Self; 3] = [Self::Rs256, Self::Es256, Self::EdDsa];
 
-    fn signature(self) -> jsonwebtoken::Algorithm {
+    fn to_jsonwebtoken(self) -> jsonwebtoken::Algorithm {
         match self {
             Self::Rs256 => jsonwebtoken::Algorithm::RS256,
             Self::Es256 => jsonwebtoken::Algorithm::ES256,
@@ -84,7 +84,7 @@ impl Claims {
     /// Reports whether one of the claims contains this scope.
     fn have_scope(&self, wanted: &str) -> bool {
         for scopes in [&self.scope, &self.scp, &self.roles].into_iter().flatten() {
-            if scopes.contain(wanted) {
+            if scopes.contains(wanted) {
                 return true;
             }
         }
@@ -101,7 +101,7 @@ enum Scopes {
 }
 
 impl Scopes {
-    fn contain(&self, wanted: &str) -> bool {
+    fn contains(&self, wanted: &str) -> bool {
         match self {
             Self::Text(text) => text.split(' ').any(|scope| scope == wanted),
             Self::List(list) => list.iter().any(|scope| scope == wanted),
@@ -112,11 +112,11 @@ impl Scopes {
 /// Result of the verification of a token with one key.
 enum Signed {
     /// The signature does not match the key.
-    Otherwise,
+    OtherKey,
     /// The signature matches, but the token is malformed or meant for another issuer or audience.
-    Elsewhere,
+    Unacceptable,
     /// The signature, issuer and audience match. These are the claims.
-    Well(Claims),
+    Valid(Claims),
 }
 
 impl Issuer {
@@ -130,7 +130,7 @@ impl Issuer {
 
     /// Verifies the token. `seen` is the number of fetches of the keys before the request. The
     /// reason `Unknown` means that this issuer has not issued the token for this server.
-    pub(super) async fn check(
+    pub(super) async fn verify(
         &self,
         token: &str,
         keys: &Arc<Keys>,
@@ -144,46 +144,46 @@ impl Issuer {
             return Err(Refusal::Unknown);
         }
         let mut algorithms = self.algorithms.iter();
-        let Some(&algorithm) = algorithms.find(|it| it.signature() == header.alg) else {
+        let Some(&algorithm) = algorithms.find(|it| it.to_jsonwebtoken() == header.alg) else {
             return Err(Refusal::Unknown);
         };
         let wanted = Wanted { id: header.kid.as_deref(), algorithm, seen };
-        for key in keys.find(wanted, access).await? {
-            if let Some(verdict) = self.verdict(token, algorithm, &key, access) {
+        for key in keys.find_keys(wanted, access).await? {
+            if let Some(verdict) = self.verify_with_key(token, algorithm, &key, access) {
                 return verdict;
             }
         }
         // The issuer may have replaced the key by another one with the same id or without an id. A
         // wrong signature is certain only after a fetch.
         let fetched = keys.fetch(wanted, access).await;
-        for key in keys.find(wanted, access).await? {
-            if let Some(verdict) = self.verdict(token, algorithm, &key, access) {
+        for key in keys.find_keys(wanted, access).await? {
+            if let Some(verdict) = self.verify_with_key(token, algorithm, &key, access) {
                 return verdict;
             }
         }
         Err(match fetched {
-            Fetched::Now => Refusal::Unknown,
-            Fetched::NotBefore(at) => Refusal::KeyUnread(keys.until(at)),
-            Fetched::Failed(at) => Refusal::Uncheckable(keys.until(at)),
+            Fetched::UpToDate => Refusal::Unknown,
+            Fetched::NotBefore(at) => Refusal::KeyNotCached(keys.time_until(at)),
+            Fetched::Failed(at) => Refusal::IssuerUnavailable(keys.time_until(at)),
         })
     }
 
-    fn verdict(
+    fn verify_with_key(
         &self,
         token: &str,
         algorithm: Algorithm,
         key: &DecodingKey,
         access: &Inner,
     ) -> Option<Result<(), Refusal>> {
-        match self.signed(token, algorithm, key) {
-            Signed::Otherwise => None,
-            Signed::Elsewhere => Some(Err(Refusal::Unknown)),
-            Signed::Well(claims) => Some(self.judge(&claims, access.clock.now())),
+        match self.verify_signature(token, algorithm, key) {
+            Signed::OtherKey => None,
+            Signed::Unacceptable => Some(Err(Refusal::Unknown)),
+            Signed::Valid(claims) => Some(self.check_claims(&claims, access.clock.now())),
         }
     }
 
-    fn signed(&self, token: &str, algorithm: Algorithm, key: &DecodingKey) -> Signed {
-        let mut validation = Validation::new(algorithm.signature());
+    fn verify_signature(&self, token: &str, algorithm: Algorithm, key: &DecodingKey) -> Signed {
+        let mut validation = Validation::new(algorithm.to_jsonwebtoken());
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["iss", "aud", "exp"]);
@@ -191,23 +191,23 @@ impl Issuer {
         // instead.
         validation.validate_exp = false;
         match decode::<Claims>(token, key, &validation) {
-            Ok(token) => Signed::Well(token.claims),
-            Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => Signed::Otherwise,
+            Ok(token) => Signed::Valid(token.claims),
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => Signed::OtherKey,
             Err(error) => {
                 let reason = fault(error.kind());
-                tracing::info!(issuer = %self.caller, "a signed token is not accepted: {reason}");
-                Signed::Elsewhere
+                tracing::info!(issuer = %self.name, "a signed token is not accepted: {reason}");
+                Signed::Unacceptable
             }
         }
     }
 
-    fn judge(&self, claims: &Claims, now: Timestamp) -> Result<(), Refusal> {
+    fn check_claims(&self, claims: &Claims, now: Timestamp) -> Result<(), Refusal> {
         let now = now.as_second() as f64;
         if now >= claims.exp + LEEWAY {
             return Err(Refusal::Expired);
         }
         if claims.nbf.is_some_and(|nbf| now < nbf - LEEWAY) {
-            return Err(Refusal::Early);
+            return Err(Refusal::NotYetValid);
         }
         match &self.scope {
             Some(scope) if !claims.have_scope(scope) => Err(Refusal::Scope),

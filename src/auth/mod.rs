@@ -57,7 +57,7 @@ impl Rules {
 #[derive(Debug, Clone)]
 pub struct Client {
     /// Name in logs and metrics.
-    pub caller: Caller,
+    pub name: Caller,
     /// Hash of the token that the client presents.
     pub token: Token,
     /// Time from which the token is not accepted.
@@ -80,7 +80,7 @@ pub enum Refusal {
     Expired,
     /// The token is not valid yet.
     #[error("the token is not valid yet")]
-    Early,
+    NotYetValid,
     /// The token lacks the required scope.
     #[error("the token does not have the scope that is required here")]
     Scope,
@@ -90,31 +90,31 @@ pub enum Refusal {
     /// The address has presented too many wrong tokens. A wrong token is answered with this variant
     /// for the given time.
     #[error("too many wrong tokens came from this address; ask again later")]
-    Slowed(Duration),
+    Throttled(Duration),
     /// No cached key verifies the token, and the limit on fetches of the issuer's keys is reached.
     /// A request may succeed after the given time.
     #[error("the key of this token is not known yet; ask again later")]
-    KeyUnread(Duration),
+    KeyNotCached(Duration),
     /// The issuer does not answer, so the token cannot be verified. A request may succeed after the
     /// given time.
     #[error("the token cannot be checked now, because its issuer does not answer; ask again later")]
-    Uncheckable(Duration),
+    IssuerUnavailable(Duration),
 }
 
 impl Refusal {
     /// Returns the reason in one to four words, for the request log.
     #[must_use]
-    pub fn in_short(self) -> &'static str {
+    pub fn short_reason(self) -> &'static str {
         match self {
             Self::Missing => "no token",
             Self::Unknown => "wrong token",
             Self::Expired => "expired",
-            Self::Early => "not valid yet",
+            Self::NotYetValid => "not valid yet",
             Self::Scope => "scope",
             Self::Network => "network",
-            Self::Slowed(_) => "slowed",
-            Self::KeyUnread(_) => "unknown key",
-            Self::Uncheckable(_) => "issuer does not answer",
+            Self::Throttled(_) => "slowed",
+            Self::KeyNotCached(_) => "unknown key",
+            Self::IssuerUnavailable(_) => "issuer does not answer",
         }
     }
 }
@@ -123,11 +123,11 @@ impl Refusal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Client that the token belongs to.
-    pub caller: Option<Caller>,
+    pub client: Option<Caller>,
     /// Address of the client, as far as proxies are trusted.
     pub address: Option<IpAddr>,
     /// Reason of the refusal.
-    pub why: Refusal,
+    pub reason: Refusal,
 }
 
 /// Authenticator of clients. Clones share their state.
@@ -136,7 +136,7 @@ pub struct Access(Arc<Inner>);
 
 struct Inner {
     active: ArcSwap<Active>,
-    slow: Slow,
+    throttle: Slow,
     clock: Arc<dyn Clock>,
     /// Runtime on which keys are fetched.
     runtime: Handle,
@@ -144,8 +144,8 @@ struct Inner {
 
 /// Settings in force and the keys of their issuers.
 struct Active {
-    rules: Rules,
-    keys: HashMap<Url, Arc<Keys>>,
+    settings: Rules,
+    jwks_caches: HashMap<Url, Arc<Keys>>,
 }
 
 impl Access {
@@ -162,7 +162,7 @@ impl Access {
         let active = Active::new(rules, &HashMap::new(), &clock)?;
         Ok(Self(Arc::new(Inner {
             active: ArcSwap::from_pointee(active),
-            slow: Slow::new(),
+            throttle: Slow::new(),
             clock,
             runtime,
         })))
@@ -173,8 +173,8 @@ impl Access {
     /// # Errors
     /// Returns an error when no HTTP client can be built for an issuer. The old settings stay in
     /// force then.
-    pub fn replace(&self, rules: Rules) -> Result<(), reqwest::Error> {
-        let active = Active::new(rules, &self.0.active.load().keys, &self.0.clock)?;
+    pub fn replace_settings(&self, rules: Rules) -> Result<(), reqwest::Error> {
+        let active = Active::new(rules, &self.0.active.load().jwks_caches, &self.0.clock)?;
         self.0.active.store(Arc::new(active));
         Ok(())
     }
@@ -182,19 +182,19 @@ impl Access {
     /// Reports whether this is the address of a trusted proxy.
     #[must_use]
     pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
-        self.0.active.load().rules.trusted_proxies.contain(address)
+        self.0.active.load().settings.trusted_proxies.contains(address)
     }
 
     /// Reports whether webhooks are accepted.
     #[must_use]
     pub fn has_webhooks(&self) -> bool {
-        self.0.active.load().rules.webhook_token.is_some()
+        self.0.active.load().settings.webhook_token.is_some()
     }
 
     /// Reports whether this is the token of the webhooks.
     #[must_use]
-    pub fn is_webhook(&self, presented: &[u8]) -> bool {
-        self.0.active.load().rules.webhook_token.as_ref().is_some_and(|token| token.is(presented))
+    pub fn is_webhook_token(&self, presented: &[u8]) -> bool {
+        self.0.active.load().settings.webhook_token.as_ref().is_some_and(|token| token.matches(presented))
     }
 
     /// Returns the client that presents a token, if its request may be answered. `presented` holds
@@ -203,34 +203,34 @@ impl Access {
     ///
     /// # Errors
     /// Returns the reason when the token is missing or not accepted.
-    pub async fn admit(
+    pub async fn authenticate(
         &self,
         presented: &[Vec<u8>],
         peer: Option<IpAddr>,
         forwarded: &[&[u8]],
     ) -> Result<Caller, Refused> {
         let active = self.0.active.load_full();
-        let address = peer.and_then(|peer| active.rules.trusted_proxies.origin(peer, forwarded));
+        let address = peer.and_then(|peer| active.settings.trusted_proxies.client_address(peer, forwarded));
         if presented.is_empty() {
-            return Err(Refused { caller: None, address, why: Refusal::Missing });
+            return Err(Refused { client: None, address, reason: Refusal::Missing });
         }
         // Hashes are compared first, which is fast. Verification of a JWT may take long, and its
         // future is large and therefore boxed.
-        let known = active.known(presented, self.0.clock.as_ref());
+        let known = active.find_client(presented, self.0.clock.as_ref());
         let recognised = match known {
             Some(known) => Some(known),
-            None => Box::pin(active.issued(presented, &self.0)).await,
+            None => Box::pin(active.find_issuer(presented, &self.0)).await,
         };
         let Some(recognised) = recognised else {
             // When the client's address is unknown, the attempt counts against the proxy.
             let why = self.wrong_token(address.or(peer)).await;
-            return Err(Refused { caller: None, address, why });
+            return Err(Refused { client: None, address, reason: why });
         };
         let caller = recognised.caller.clone();
         match recognised.verdict {
             Ok(()) if recognised.is_accepted_from(address) => Ok(caller),
-            Ok(()) => Err(Refused { caller: Some(caller), address, why: Refusal::Network }),
-            Err(why) => Err(Refused { caller: Some(caller), address, why }),
+            Ok(()) => Err(Refused { client: Some(caller), address, reason: Refusal::Network }),
+            Err(why) => Err(Refused { client: Some(caller), address, reason: why }),
         }
     }
 
@@ -238,8 +238,8 @@ impl Access {
     async fn wrong_token(&self, address: Option<IpAddr>) -> Refusal {
         let Some(address) = address else { return Refusal::Unknown };
         let now = self.0.clock.monotonic();
-        match Box::pin(self.0.slow.wrong(address, now)).await {
-            Some(delay) => Refusal::Slowed(delay),
+        match Box::pin(self.0.throttle.record_failure(address, now)).await {
+            Some(delay) => Refusal::Throttled(delay),
             None => Refusal::Unknown,
         }
     }
@@ -259,7 +259,7 @@ impl Recognised<'_> {
     fn is_accepted_from(&self, address: Option<IpAddr>) -> bool {
         match (self.networks, address) {
             (None, _) => true,
-            (Some(networks), Some(address)) => networks.contain(address),
+            (Some(networks), Some(address)) => networks.contains(address),
             (Some(_), None) => false,
         }
     }
@@ -277,34 +277,34 @@ impl Active {
             // that time.
             let of_issuer = match known.get(url) {
                 Some(known) => Arc::clone(known),
-                None => Arc::new(Keys::new(url.clone(), Way::to(url)?, Arc::clone(clock))),
+                None => Arc::new(Keys::new(url.clone(), Way::for_url(url)?, Arc::clone(clock))),
             };
             keys.insert(url.clone(), of_issuer);
         }
         let now = clock.now();
         for client in &rules.clients {
             if client.has_expired(now) {
-                let caller = &client.caller;
+                let caller = &client.name;
                 tracing::warn!(client = %caller, "the token of the client {caller} has expired");
             }
         }
-        Ok(Self { rules, keys })
+        Ok(Self { settings: rules, jwks_caches: keys })
     }
 
     /// Returns the client that one of these tokens belongs to.
-    fn known(&self, presented: &[Vec<u8>], clock: &dyn Clock) -> Option<Recognised<'_>> {
-        let client = presented.iter().find_map(|token| self.client(token))?;
+    fn find_client(&self, presented: &[Vec<u8>], clock: &dyn Clock) -> Option<Recognised<'_>> {
+        let client = presented.iter().find_map(|token| self.client_with_token(token))?;
         let expired = client.has_expired(clock.now());
         let verdict = if expired { Err(Refusal::Expired) } else { Ok(()) };
         let networks = client.networks.as_ref();
-        Some(Recognised { caller: &client.caller, networks, verdict })
+        Some(Recognised { caller: &client.name, networks, verdict })
     }
 
     /// Returns the issuer that has signed one of these tokens.
-    async fn issued(&self, presented: &[Vec<u8>], access: &Inner) -> Option<Recognised<'_>> {
+    async fn find_issuer(&self, presented: &[Vec<u8>], access: &Inner) -> Option<Recognised<'_>> {
         for token in presented {
             let Ok(token) = std::str::from_utf8(token) else { continue };
-            let found = self.issued_token(token, access).await;
+            let found = self.find_issuer_of_token(token, access).await;
             if found.is_some() {
                 return found;
             }
@@ -313,25 +313,25 @@ impl Active {
     }
 
     /// Returns the issuer that has signed this token.
-    async fn issued_token(&self, token: &str, access: &Inner) -> Option<Recognised<'_>> {
+    async fn find_issuer_of_token(&self, token: &str, access: &Inner) -> Option<Recognised<'_>> {
         let mut found = None;
         let mut seen = HashMap::new();
-        for (url, keys) in &self.keys {
+        for (url, keys) in &self.jwks_caches {
             seen.insert(url, keys.fetch_count());
         }
-        for issuer in &self.rules.issuers {
+        for issuer in &self.settings.issuers {
             if !issuer.may_have_issued(token) {
                 continue;
             }
-            let keys = self.keys.get(&issuer.jwks_url)?;
+            let keys = self.jwks_caches.get(&issuer.jwks_url)?;
             let seen = seen.get(&issuer.jwks_url).copied().unwrap_or_default();
-            let verdict = issuer.check(token, keys, seen, access).await;
+            let verdict = issuer.verify(token, keys, seen, access).await;
             // The same issuer may be configured several times, for several audiences.
             if verdict == Err(Refusal::Unknown) {
                 continue;
             }
             let networks = issuer.networks.as_ref();
-            found = Some(Recognised { caller: &issuer.caller, networks, verdict });
+            found = Some(Recognised { caller: &issuer.name, networks, verdict });
             if verdict.is_ok() {
                 break;
             }
@@ -341,10 +341,10 @@ impl Active {
 
     /// Returns the client with this token. The token is compared with that of every client, so that
     /// the response time does not reveal which one it resembles.
-    fn client(&self, presented: &[u8]) -> Option<&Client> {
+    fn client_with_token(&self, presented: &[u8]) -> Option<&Client> {
         let presented = Token::of(presented);
         let mut found = None;
-        for client in &self.rules.clients {
+        for client in &self.settings.clients {
             if client.token == presented {
                 found = Some(client);
             }
@@ -356,8 +356,8 @@ impl Active {
 impl Client {
     /// Creates a client whose token does not expire and is accepted from every address.
     #[must_use]
-    pub fn simple(caller: Caller, token: Token) -> Self {
-        Self { caller, token, expires: None, networks: None }
+    pub fn unrestricted(caller: Caller, token: Token) -> Self {
+        Self { name: caller, token, expires: None, networks: None }
     }
 
     fn has_expired(&self, now: Timestamp) -> bool {

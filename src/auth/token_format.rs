@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_around_a_token_is_removed_layer_by_layer() {
+    fn text_around_a_token_is_removed_layer_by_layer() {
         for (written, bare, wrapping) in [
             ("token", "token", None),
             (" token\r\n", "token", None),

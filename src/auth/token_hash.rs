@@ -36,7 +36,7 @@ impl Token {
 
     /// Reports whether `presented` is this token.
     #[must_use]
-    pub fn is(&self, presented: &[u8]) -> bool {
+    pub fn matches(&self, presented: &[u8]) -> bool {
         *self == Self::of(presented)
     }
 }
@@ -60,14 +60,14 @@ mod tests {
     use super::Token;
 
     #[test]
-    fn a_token_is_known_by_its_hash() {
+    fn hash_matches_only_its_token() {
         // Output of `printf %s 0123456789abcdef | sha256sum`.
         let hash = "9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f";
         let token = Token::from_hash(hash).unwrap();
         assert!(Token::from_hash(&hash.to_uppercase()).unwrap() == token);
-        assert!(token.is(b"0123456789abcdef"));
+        assert!(token.matches(b"0123456789abcdef"));
         for other in ["0123456789abcdeg", "0123456789abcde", "0123456789abcdef0", "", hash] {
-            assert!(!token.is(other.as_bytes()), "{other}");
+            assert!(!token.matches(other.as_bytes()), "{other}");
         }
         for text in [
             "",

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_without_a_process_is_not_acted_upon() {
+    async fn response_without_a_valid_process_id_is_an_error() {
         let all =
             [Value::Null, json!(-1), json!(1_u64 << 32), json!(u64::MAX), json!("1"), json!(1.5)];
         let mut answers: Vec<String> =
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_is_not_there_is_named() {
+    async fn error_names_the_address_of_an_unreachable_server() {
         let failure = pid("http://127.0.0.1:1").await.unwrap_err().to_string();
         assert!(
             failure.starts_with("http://127.0.0.1:1/health/ready does not answer"),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_that_listens_to_no_approval_is_told_so() {
+    async fn error_names_a_process_without_an_approval_socket() {
         let failure = exchange(std::process::id(), &Request::Show).await.unwrap_err().to_string();
         assert!(failure.contains("accepts no approval from this user"), "{failure}");
     }

@@ -170,6 +170,6 @@ async fn keep_rereading(
 }
 
 fn reload(live: &Live, read: &impl Fn() -> Result<Config, config::Error>) -> Result<(), Failure> {
-    live.adopt(read()?)?;
+    live.apply(read()?)?;
     Ok(())
 }

@@ -31,7 +31,7 @@ pub(super) async fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<(), Fa
     if let Some(address) = application.metrics_address() {
         tracing::info!(%address, "metrics are at http://{address}/metrics");
     }
-    let live = application.live();
+    let live = application.reload_handle();
     let ended = async {
         tokio::select! {
             () = stop => {}

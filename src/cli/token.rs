@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hash_is_that_of_the_standard() {
+    fn sha256_matches_the_example_of_fips_180_4() {
         // Example of one block in FIPS 180-4.
         assert_eq!(
             sha256("abc"),

@@ -78,22 +78,22 @@ pub(super) fn rules(
 ) -> Result<Rules, String> {
     let mut names = HashSet::new();
     let trusted_proxies =
-        Networks::named(trusted_proxies).map_err(|error| format!("trusted_proxies: {error}"))?;
+        Networks::parse(trusted_proxies).map_err(|error| format!("trusted_proxies: {error}"))?;
     let mut rules = Rules { trusted_proxies, ..Rules::default() };
     for table in clients {
         let client = client(table)?;
         if let Some(other) = client_with(&rules, &client.token) {
             return Err(format!(
                 "client `{}`: it has the same token as `{}`",
-                client.caller, other.caller
+                client.name, other.name
             ));
         }
-        taken(&mut names, "client", &client.caller)?;
+        taken(&mut names, "client", &client.name)?;
         rules.clients.push(client);
     }
     for table in issuers {
         let issuer = issuer(table)?;
-        taken(&mut names, "issuer", &issuer.caller)?;
+        taken(&mut names, "issuer", &issuer.name)?;
         rules.issuers.push(issuer);
     }
     Ok(rules)
@@ -107,12 +107,12 @@ pub(super) fn with_tokens(
     webhook: Option<&SecretString>,
 ) -> Result<Rules, String> {
     if let Some(bearer) = bearer {
-        let caller = Caller::named(SIMPLE).map_err(|error| error.to_string())?;
+        let caller = Caller::parse(SIMPLE).map_err(|error| error.to_string())?;
         let token = token_of(bearer);
         if let Some(other) = client_with(&rules, &token) {
             return Err(format!(
                 "{BEARER_TOKEN} is the same as the token of the client `{}`",
-                other.caller
+                other.name
             ));
         }
         if has_name(&rules, &caller) {
@@ -120,12 +120,12 @@ pub(super) fn with_tokens(
                 "the name `{SIMPLE}` is that of the client with {BEARER_TOKEN}: choose another one"
             ));
         }
-        rules.clients.push(Client::simple(caller, token));
+        rules.clients.push(Client::unrestricted(caller, token));
     }
     let Some(webhook) = webhook else { return Ok(rules) };
     let webhook = token_of(webhook);
     if let Some(same) = client_with(&rules, &webhook) {
-        return Err(match same.caller.name() {
+        return Err(match same.name.as_str() {
             SIMPLE if bearer.is_some() => format!("{WEBHOOK_TOKEN} is the same as {BEARER_TOKEN}"),
             name => format!("{WEBHOOK_TOKEN} is the same as the token of the client `{name}`"),
         });
@@ -144,8 +144,8 @@ fn client_with<'r>(rules: &'r Rules, token: &Token) -> Option<&'r Client> {
 
 /// Reports whether a client or an issuer has this name.
 fn has_name(rules: &Rules, caller: &Caller) -> bool {
-    rules.clients.iter().any(|client| client.caller == *caller)
-        || rules.issuers.iter().any(|issuer| issuer.caller == *caller)
+    rules.clients.iter().any(|client| client.name == *caller)
+        || rules.issuers.iter().any(|issuer| issuer.name == *caller)
 }
 
 /// Adds a name, unless another client or issuer has it.
@@ -158,7 +158,7 @@ fn taken(names: &mut HashSet<Caller>, kind: &str, caller: &Caller) -> Result<(),
 
 fn client(table: ClientTable) -> Result<Client, String> {
     let ClientTable { name, token, token_sha256, expires, networks } = table;
-    let caller = Caller::named(&name).map_err(|error| format!("client `{name}`: {error}"))?;
+    let caller = Caller::parse(&name).map_err(|error| format!("client `{name}`: {error}"))?;
     let place = format!("client `{caller}`");
     let token = match (token, token_sha256) {
         (Some(token), None) => {
@@ -185,12 +185,12 @@ fn client(table: ClientTable) -> Result<Client, String> {
         None => None,
         Some(expiry) => Some(moment(expiry).map_err(|error| format!("{place}: {error}"))?),
     };
-    Ok(Client { networks: networks_of(&place, networks)?, caller, token, expires })
+    Ok(Client { networks: networks_of(&place, networks)?, name: caller, token, expires })
 }
 
 fn issuer(table: IssuerTable) -> Result<Issuer, String> {
     let IssuerTable { name, issuer, audience, jwks_url, scope, algorithms, networks } = table;
-    let caller = Caller::named(&name).map_err(|error| format!("issuer `{name}`: {error}"))?;
+    let caller = Caller::parse(&name).map_err(|error| format!("issuer `{name}`: {error}"))?;
     let place = format!("issuer `{caller}`");
     let texts =
         [("issuer", Some(&issuer)), ("audience", Some(&audience)), ("scope", scope.as_ref())];
@@ -212,7 +212,7 @@ fn issuer(table: IssuerTable) -> Result<Issuer, String> {
     let jwks_url = parsers::keys_url(&format_args!("{place}: jwks_url"), &jwks_url);
     let jwks_url = jwks_url.map_err(|error| error.0)?;
     let networks = networks_of(&place, networks)?;
-    Ok(Issuer { caller, issuer, audience, jwks_url, scope, algorithms, networks })
+    Ok(Issuer { name: caller, issuer, audience, jwks_url, scope, algorithms, networks })
 }
 
 fn networks_of(place: &str, names: Option<Vec<String>>) -> Result<Option<Networks>, String> {
@@ -223,7 +223,7 @@ fn networks_of(place: &str, names: Option<Vec<String>>) -> Result<Option<Network
              the key"
         ));
     }
-    match Networks::named(&names) {
+    match Networks::parse(&names) {
         Ok(networks) => Ok(Some(networks)),
         Err(error) => Err(format!("{place}: networks: {error}")),
     }
@@ -291,20 +291,20 @@ mod tests {
         .unwrap()
         .rules;
         let [okta, c1] = &rules.clients[..] else { panic!("{rules:?}") };
-        assert_eq!((okta.caller.name(), c1.caller.name()), ("okta", "c1.prod_2-a"));
-        assert!(okta.token.is(b"0123456789abcdef") && c1.token.is(SECRET.as_bytes()));
+        assert_eq!((okta.name.as_str(), c1.name.as_str()), ("okta", "c1.prod_2-a"));
+        assert!(okta.token.matches(b"0123456789abcdef") && c1.token.matches(SECRET.as_bytes()));
         assert_eq!(okta.expires, "2027-12-31T00:00:00Z".parse().ok());
-        assert!(okta.networks.as_ref().unwrap().contain("192.0.2.9".parse().unwrap()));
+        assert!(okta.networks.as_ref().unwrap().contains("192.0.2.9".parse().unwrap()));
         assert!(c1.expires.is_none() && c1.networks.is_none());
         let [issuer] = &rules.issuers[..] else { panic!("{rules:?}") };
-        assert_eq!((issuer.caller.name(), issuer.audience.as_str()), ("entra", "api://scim"));
+        assert_eq!((issuer.name.as_str(), issuer.audience.as_str()), ("entra", "api://scim"));
         assert_eq!(issuer.algorithms, [Algorithm::Rs256, Algorithm::EdDsa]);
-        assert!(rules.trusted_proxies.contain("10.1.2.3".parse().unwrap()));
+        assert!(rules.trusted_proxies.contains("10.1.2.3".parse().unwrap()));
         assert!(!format!("{rules:?}").contains(SECRET));
     }
 
     #[test]
-    fn an_end_is_a_date_or_a_moment_with_or_without_quotes() {
+    fn expires_accepts_a_date_or_a_time_with_or_without_quotes() {
         for (text, expected) in [
             ("2027-12-31", Some("2027-12-31T00:00:00Z")),
             ("\"2027-12-31\"", Some("2027-12-31T00:00:00Z")),
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_named_and_a_token_is_not() {
+    fn errors_name_the_mistake_and_never_the_token() {
         let client = |lines: &str| format!("[[client]]\nname = \"okta\"\n{lines}\n");
         let issuer = |lines: &str| {
             let url = if lines.contains("jwks_url") {
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_tokens_are_the_same() {
+    fn equal_tokens_are_refused() {
         let file = || {
             parse(&format!("[[client]]\nname = \"okta\"\ntoken = \"{SECRET}\"\n")).unwrap().rules
         };

@@ -88,7 +88,7 @@ pub(super) fn of_file(policy: &Policy, rules: &Rules) -> Vec<Told> {
             limits.push(format!("from {networks}"));
         }
         let value = joined(&limits).unwrap_or_else(|| "a token".to_owned());
-        settings.push(of_key(&format!("client {}", client.caller), Some(value)));
+        settings.push(of_key(&format!("client {}", client.name), Some(value)));
     }
     for issuer in &rules.issuers {
         let mut value = format!("{} for {}", issuer.issuer, issuer.audience);
@@ -96,7 +96,7 @@ pub(super) fn of_file(policy: &Policy, rules: &Rules) -> Vec<Told> {
             value += " with ";
             value += scope;
         }
-        settings.push(of_key(&format!("issuer {}", issuer.caller), Some(value)));
+        settings.push(of_key(&format!("issuer {}", issuer.name), Some(value)));
     }
     settings
 }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_never_told() {
+    fn secrets_are_redacted() {
         for (told, least) in [(told::<ServeArgs>("serve"), 4), (told::<DemoArgs>("demo"), 3)] {
             let mut secrets = 0;
             for (flag, value) in told {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_has_chosen_is_told_as_such() {
+    fn defaults_are_not_marked_as_given() {
         let matches = config::Args::command()
             .try_get_matches_from(["personio-scim", "demo", "--config="])
             .unwrap();

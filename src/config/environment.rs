@@ -106,7 +106,7 @@ mod tests {
     use super::unknown;
 
     #[test]
-    fn only_misspelt_variables_of_ours_are_named() {
+    fn only_unknown_variables_with_our_prefixes_are_reported() {
         let names = [
             "SCIM_PORT",
             "SCIM_SERVICE_PORT",

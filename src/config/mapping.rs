@@ -19,7 +19,7 @@ use crate::scim;
 use crate::scim::AttributeType;
 
 /// Keys that belong above all tables. Below a table, TOML reads them as keys of that table.
-const KEYS_ABOVE_TABLES: &[&str] = &[
+const TOP_LEVEL_KEYS: &[&str] = &[
     "active_before_start_days",
     "active_until",
     "time_zone",
@@ -28,7 +28,7 @@ const KEYS_ABOVE_TABLES: &[&str] = &[
     "trusted_proxies",
 ];
 /// Keys that belong to one table only, with the heading of that table.
-const KEYS_OF_TABLES: &[(&str, &str)] = &[
+const TABLE_KEYS: &[(&str, &str)] = &[
     ("require", "[users]"),
     ("from", "[groups]"),
     ("token", "a [[client]]"),
@@ -193,7 +193,7 @@ fn complaint(text: &str, error: &toml::de::Error) -> String {
         let word = what.split('`').nth(1).unwrap_or_default();
         return format!("{place}: {message}{}", suggestion::question(word, &known));
     };
-    if KEYS_ABOVE_TABLES.contains(&key)
+    if TOP_LEVEL_KEYS.contains(&key)
         && let Some(heading) = last_heading(before)
     {
         return format!(
@@ -201,7 +201,7 @@ fn complaint(text: &str, error: &toml::de::Error) -> String {
              of the file"
         );
     }
-    for (own, table) in KEYS_OF_TABLES {
+    for (own, table) in TABLE_KEYS {
         if *own == key && !known.contains(own) {
             return format!("{place}: `{key}` belongs below {table}");
         }
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_in_the_documents_are_right() {
+    fn examples_in_the_documents_are_valid() {
         let pages = [
             include_str!("../../docs/clients-and-tokens.md"),
             include_str!("../../docs/mapping.md"),
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_named() {
+    fn errors_name_the_mistake() {
         let attribute = |line: &str| format!("[[custom_attribute]]\n{line}\n");
         for (text, part) in [
             (

@@ -53,14 +53,14 @@ use crate::tls::Pair;
 const CONCURRENCY: RangeInclusive<usize> = 1..=256;
 /// Shortest interval of background refreshes. Each refresh lists all persons, and Personio limits
 /// the rate of requests.
-const SHORTEST_REFRESH: Duration = Duration::from_secs(10);
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 /// Accepted numbers of open connections.
 const CONNECTIONS: RangeInclusive<usize> = 1..=100_000;
 /// Accepted values for the length of the longest filter, in bytes. A longer filter fits into no
 /// request.
-const FILTER_LENGTHS: RangeInclusive<usize> = 100..=100_000;
+const FILTER_LENGTH_RANGE: RangeInclusive<usize> = 100..=100_000;
 /// Accepted values for the depth of a filter. Each level takes a part of the stack.
-const FILTER_DEPTHS: RangeInclusive<usize> = 1..=250;
+const FILTER_DEPTH_RANGE: RangeInclusive<usize> = 1..=250;
 
 /// Error in the settings: one line that names the setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -340,12 +340,12 @@ fn scim<A: clap::Args>(
             length: parsers::number(
                 parsers::MAX_FILTER_LENGTH,
                 &args.max_filter_length,
-                FILTER_LENGTHS,
+                FILTER_LENGTH_RANGE,
             )?,
             depth: parsers::number(
                 parsers::MAX_FILTER_DEPTH,
                 &args.max_filter_depth,
-                FILTER_DEPTHS,
+                FILTER_DEPTH_RANGE,
             )?,
         },
         max_connections: parsers::number(
@@ -437,7 +437,7 @@ impl Scim {
 
 fn metrics_listen(matches: &ArgMatches) -> Result<Option<SocketAddr>, Error> {
     match parsers::given("metrics_listen", matches) {
-        Some(text) => Ok(Some(parsers::address(parsers::METRICS_LISTEN, text)?)),
+        Some(text) => Ok(Some(parsers::address(parsers::METRICS_LISTEN_SETTING, text)?)),
         None => Ok(None),
     }
 }
@@ -445,8 +445,8 @@ fn metrics_listen(matches: &ArgMatches) -> Result<Option<SocketAddr>, Error> {
 fn refresh_every(matches: &ArgMatches, max_stale: Duration) -> Result<Option<Duration>, Error> {
     let Some(text) = parsers::given("refresh_every", matches) else { return Ok(None) };
     let every = parsers::duration(parsers::REFRESH_EVERY, text)?;
-    if every < SHORTEST_REFRESH {
-        let shortest = SHORTEST_REFRESH.as_secs();
+    if every < MIN_REFRESH_INTERVAL {
+        let shortest = MIN_REFRESH_INTERVAL.as_secs();
         return Err(Error(format!("{} is shorter than {shortest}s", parsers::REFRESH_EVERY)));
     }
     if every >= max_stale {

@@ -57,7 +57,7 @@ settings! {
     CONFIG = "--config", "SCIM_CONFIG";
     STATE_FILE = "--state-file", "SCIM_STATE_FILE";
     STATE_KEY = "--state-key", "SCIM_STATE_KEY";
-    METRICS_LISTEN = "--metrics-listen", "SCIM_METRICS_LISTEN";
+    METRICS_LISTEN_SETTING = "--metrics-listen", "SCIM_METRICS_LISTEN";
     STATUS_PAGE = "--status-page", "SCIM_STATUS_PAGE";
     LOG_LEVEL = "--log-level", "SCIM_LOG_LEVEL";
     LOG_FORMAT = "--log-format", "SCIM_LOG_FORMAT";
@@ -84,12 +84,12 @@ impl fmt::Display for Setting {
 /// Longest accepted duration.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Minimum length of a token. A shorter one can be guessed.
-const SHORTEST_TOKEN: usize = 16;
+const MIN_TOKEN_BYTES: usize = 16;
 /// Byte order mark, which editors on Windows write at the beginning of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Smallest accepted page size limit. Clients that request 200 or 500 users at once take a shorter
 /// page for the last one.
-const SMALLEST_CAP: usize = 1000;
+const MIN_MAX_RESULTS: usize = 1000;
 
 /// Returns the trimmed text of an optional setting, which must not be empty.
 pub(super) fn filled(setting: Setting, text: Option<&str>) -> Result<Option<String>, Error> {
@@ -195,9 +195,9 @@ pub(super) fn token(
             "{setting} has characters that cannot be sent; use letters and digits"
         )));
     }
-    if text.len() < SHORTEST_TOKEN {
+    if text.len() < MIN_TOKEN_BYTES {
         return Err(Error(format!(
-            "{setting} is shorter than {SHORTEST_TOKEN} characters; make one with `openssl \
+            "{setting} is shorter than {MIN_TOKEN_BYTES} characters; make one with `openssl \
              rand -hex 32`"
         )));
     }
@@ -240,9 +240,9 @@ pub(super) fn percent(setting: Setting, text: &str) -> Result<f64, Error> {
 /// Parses the page size limit.
 pub(super) fn max_results(text: &str) -> Result<usize, Error> {
     match text.trim().parse::<usize>() {
-        Ok(number) if number >= SMALLEST_CAP => Ok(number),
+        Ok(number) if number >= MIN_MAX_RESULTS => Ok(number),
         Ok(_) | Err(_) => Err(Error(format!(
-            "{MAX_RESULTS}: invalid number `{text}`: expected at least {SMALLEST_CAP}; with less, \
+            "{MAX_RESULTS}: invalid number `{text}`: expected at least {MIN_MAX_RESULTS}; with less, \
              some clients take a full page for the last one"
         ))),
     }
@@ -421,7 +421,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_plain_and_secrets_travel_encrypted() {
+    fn urls_have_no_extra_parts_and_use_tls() {
         for (text, expected) in [
             ("https://api.personio.de", Ok("https://api.personio.de/")),
             ("https://api.personio.de/", Ok("https://api.personio.de/")),
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_of_time_have_a_unit_and_a_length() {
+    fn durations_need_a_unit_and_are_above_zero() {
         for (text, seconds) in
             [("5m", 300), ("10s", 10), ("24h", 86_400), ("1h30m", 5400), (" 90s ", 90)]
         {
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_can_be_sent_and_not_be_guessed() {
+    fn token_is_sendable_and_long_enough() {
         let check = |text: &str| {
             let token = token(&BEARER_TOKEN, text.to_owned().into());
             token.map(|token| token.expose_secret().to_owned()).map_err(|error| error.0)

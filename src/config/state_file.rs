@@ -13,7 +13,7 @@ use crate::config::parsers::{STATE_FILE, STATE_KEY};
 
 /// Minimum length of the key in characters. The key is not a password: nothing slows down an
 /// attacker who guesses.
-const SHORTEST_KEY: usize = 32;
+const MIN_KEY_CHARACTERS: usize = 32;
 
 /// Checked settings of the state file.
 #[derive(Debug, Clone)]
@@ -44,9 +44,9 @@ pub(super) fn state(matches: &ArgMatches) -> Result<Option<State>, Error> {
 }
 
 fn checked_key(key: SecretString) -> Result<SecretString, Error> {
-    if key.expose_secret().chars().count() < SHORTEST_KEY {
+    if key.expose_secret().chars().count() < MIN_KEY_CHARACTERS {
         return Err(Error(format!(
-            "{STATE_KEY} is shorter than {SHORTEST_KEY} characters; make one with `openssl \
+            "{STATE_KEY} is shorter than {MIN_KEY_CHARACTERS} characters; make one with `openssl \
              rand -hex 32`"
         )));
     }

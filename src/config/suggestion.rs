@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_found_and_a_far_one_is_not() {
+    fn similar_name_is_suggested_and_a_different_one_is_not() {
         let args = Args::command();
         let variables = variables(&args);
         for (word, expected) in [

@@ -19,15 +19,15 @@ use crate::connections::flow::Flow;
 use crate::connections::registry::{Registry, Sending};
 
 /// Number of bytes of a large response that the HTTP library gets at once, since it copies them.
-const PART_BYTES: usize = 32 * 1024;
+const MAX_PART_BYTES: usize = 32 * 1024;
 /// Maximum number of bytes of a small response or of the last part of a large one. A small rest
 /// would cost a system call of its own.
 const MAX_LAST_PART_BYTES: usize = 48 * 1024;
 /// Maximum number of bytes that are read and discarded of a body that the handler did not need.
-const MAX_UNNEEDED_BYTES: usize = 16 * 1024;
+const MAX_DISCARDED_BYTES: usize = 16 * 1024;
 /// Maximum number of attempts to read more of such a body. Bytes that have not arrived by then are
 /// not awaited.
-const UNNEEDED_BODY_READS: usize = 8;
+const MAX_DISCARD_READS: usize = 8;
 
 /// Connection of a request.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub fn accept_token(request: &HttpRequest) -> bool {
     let Some(connection) = request.conn_data::<Connection>() else { return true };
     let has_room = connection.registry.make_known(&connection.flow.slot);
     if !has_room {
-        connection.flow.close_after_answer();
+        connection.flow.close_after_response();
     }
     has_room
 }
@@ -130,7 +130,7 @@ impl Exchange {
         let Self { connection, answering, body } = self;
         let unread = match body {
             Some(mut body) => {
-                let is_complete = body.read_what_is_there().await;
+                let is_complete = body.discard_received().await;
                 if is_complete { None } else { Some(body) }
             }
             None => None,
@@ -166,14 +166,14 @@ impl Exchange {
 impl SharedBody {
     /// Discards the rest of a body that the handler did not need, if it is small and has arrived.
     /// Reports whether the body is complete.
-    async fn read_what_is_there(&mut self) -> bool {
+    async fn discard_received(&mut self) -> bool {
         let (mut reads, mut size) = (0, 0);
         std::future::poll_fn(|context| {
             while !self.0.borrow().is_complete {
                 match Pin::new(&mut *self).poll_next(context) {
                     Poll::Ready(Some(Ok(part))) => size += part.len(),
                     Poll::Ready(_) => {}
-                    Poll::Pending if reads < UNNEEDED_BODY_READS => {
+                    Poll::Pending if reads < MAX_DISCARD_READS => {
                         reads += 1;
                         // The connection is read before the next poll.
                         context.waker().wake_by_ref();
@@ -181,7 +181,7 @@ impl SharedBody {
                     }
                     Poll::Pending => break,
                 }
-                if size > MAX_UNNEEDED_BYTES {
+                if size > MAX_DISCARDED_BYTES {
                     break;
                 }
             }
@@ -208,7 +208,7 @@ impl<B: MessageBody> MessageBody for Sent<B> {
             Content::Whole(bytes) if bytes.len() <= MAX_LAST_PART_BYTES => {
                 Poll::Ready(Some(Ok(std::mem::take(bytes))))
             }
-            Content::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(PART_BYTES)))),
+            Content::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(MAX_PART_BYTES)))),
             Content::Parts(body) => body.as_mut().poll_next(context),
         }
     }

@@ -13,7 +13,7 @@ use crate::connections::registry::{Activity, Slot};
 
 /// Maximum number of bytes of a body of unknown length that are passed on at once. Requests can
 /// follow the body, and the HTTP library queues all that are in these bytes.
-const UNKNOWN_BODY_BURST: usize = 512;
+const MAX_UNKNOWN_BODY_BURST_BYTES: usize = 512;
 /// Maximum number of other bytes that are passed on before other connections are read.
 const BURST: usize = 8 * 1024;
 
@@ -83,7 +83,7 @@ impl Flow {
     }
 
     /// Has the connection closed after the response.
-    pub(super) fn close_after_answer(&self) {
+    pub(super) fn close_after_response(&self) {
         self.is_last_answer.set(true);
     }
 
@@ -107,7 +107,7 @@ impl Flow {
             Phase::Parsing => 0,
             Phase::Answering if !self.wants_body.get() => 0,
             Phase::Answering => match self.body_left.get() {
-                None => UNKNOWN_BODY_BURST,
+                None => MAX_UNKNOWN_BODY_BURST_BYTES,
                 Some(left) => usize::try_from(left).unwrap_or(usize::MAX).min(BURST),
             },
         }
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_ends_with_an_empty_line_however_it_is_cut() {
+    fn head_ends_with_an_empty_line_in_any_split() {
         for (bytes, expected) in [
             ("GET / HTTP/1.1\r\n\r\nnext", Some(18)),
             ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", Some(27)),

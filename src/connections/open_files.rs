@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Number of files that are reserved for everything except clients: the log, listeners, event
 /// queues, the state file.
-const FILES_OF_THE_PROCESS: usize = 64;
+const RESERVED_FILES: usize = 64;
 
 /// Limit on open files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl OpenFiles {
     /// to other servers are open.
     #[must_use]
     pub fn for_connections(self, others: usize) -> usize {
-        self.limit.saturating_sub(FILES_OF_THE_PROCESS.saturating_add(others))
+        self.limit.saturating_sub(RESERVED_FILES.saturating_add(others))
     }
 
     /// Registers the limit and the number of open files in `metrics`.

@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_byte_tells_tls_from_http() {
+    fn first_byte_distinguishes_tls_from_http() {
         for (first, tls, http) in [
             (22, true, false),
             (b'G', false, true),
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_has_the_length_that_it_names() {
+    fn response_has_the_length_in_its_header() {
         let answer = std::str::from_utf8(USE_TLS).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{answer}");

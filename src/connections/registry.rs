@@ -28,7 +28,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// slowest readers are disconnected.
 const MAX_UNSENT_BYTES: usize = 256 * 1024 * 1024;
 /// Divisor of the reserved connections that gives the maximum number of new ones.
-const MAX_NEW_SHARE: usize = 4;
+const NEW_DIVISOR: usize = 4;
 /// Minimum time between two log lines about the same limit.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// Number of leading bits of an IPv6 address that identify one subscriber.
@@ -236,7 +236,7 @@ impl Registry {
             limits,
             is_exempt,
             tables: Mutex::default(),
-            new: Semaphore::new((limits.reserved / MAX_NEW_SHARE).max(1)),
+            new: Semaphore::new((limits.reserved / NEW_DIVISOR).max(1)),
             started: Instant::now(),
             bounds: Default::default(),
         })
@@ -709,7 +709,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_unknown_connection_of_an_address_makes_room() {
+    fn full_address_closes_its_oldest_unknown_connection() {
         let limits = Limits { known: 20, reserved: 2, overflow: 2, unknown_per_address: 4 };
         let registry = Registry::new(limits, Box::new(|_| false));
         let mut all: Vec<_> = (0..5).map(|_| admit(&registry, 1)).collect();
@@ -735,7 +735,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_connection_stays_until_as_many_others_came_whatever_older_ones_do() {
+    fn newer_half_of_connections_is_not_closed() {
         // The addresses have a limit, or are those of a proxy without one.
         for proxied in [false, true] {
             let limits = Limits { known: 1, reserved: 19, overflow: 2, unknown_per_address: 20 };
@@ -757,7 +757,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_whose_request_was_not_looked_for_is_not_closed_for_others() {
+    fn new_connection_is_not_closed_for_others() {
         let limits = Limits { known: 1, reserved: 7, overflow: 2, unknown_per_address: 20 };
         let registry = Registry::new(limits, Box::new(|_| false));
         let health = registry.admit(address(100)).unwrap();
@@ -774,7 +774,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_with_many_connections_makes_room_before_one_with_a_single_one() {
+    fn full_registry_closes_a_connection_of_a_crowded_address() {
         let registry = registry();
         let single = registry.admit(address(1)).unwrap();
         let many: Vec<_> =
@@ -785,7 +785,7 @@ mod tests {
     }
 
     #[test]
-    fn known_connections_are_not_displaced_and_leave_room_for_others() {
+    fn known_connections_stay_and_leave_reserved_room() {
         let registry = registry();
         let known: Vec<_> = (0..4).map(|number| registry.admit(address(number)).unwrap()).collect();
         let are_known: Vec<bool> = known.iter().map(|one| registry.make_known(&one.slot)).collect();
@@ -803,7 +803,7 @@ mod tests {
     }
 
     #[test]
-    fn known_connections_beyond_the_limit_displace_each_other_and_nobody_else() {
+    fn overflow_closes_only_its_own_oldest_connections() {
         let registry = registry();
         let mut known = Vec::new();
         for _ in 0..LIMITS.known {
@@ -830,7 +830,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slowest_reader_is_disconnected_when_too_much_waits() {
+    fn slowest_reader_is_disconnected_beyond_the_unsent_limit() {
         let registry = Registry::new(
             Limits { known: 100, reserved: 2, overflow: 1, unknown_per_address: 100 },
             Box::new(|_| true),
@@ -884,7 +884,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_stands_for_its_subscriber() {
+    fn addresses_of_a_subscriber_count_as_one() {
         for (one, other, is_same) in [
             ("2001:db8:0:1::1", "2001:db8:0:1:ffff::", true),
             ("2001:db8:0:1::1", "2001:db8:0:2::1", false),

@@ -28,7 +28,7 @@ use crate::connections::stream::{GuardedStream, Transport};
 use crate::connections::{HANDSHAKE_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE, LINGER_TIMEOUT};
 
 /// Maximum number of connections that are accepted and neither admitted nor refused yet.
-const ACCEPT_QUEUE: usize = 32;
+const MAX_PENDING_ACCEPTS: usize = 32;
 /// Maximum number of connections that the kernel queues until they are accepted.
 const BACKLOG: i32 = 1024;
 /// Size of the kernel's send buffer of one connection. It counts as memory of a container.
@@ -71,7 +71,7 @@ where
     // Accepted connections inherit the size.
     rustix::net::sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER_BYTES)?;
     let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
-    let per_worker = registry.limits().all().saturating_add(ACCEPT_QUEUE).div_ceil(workers);
+    let per_worker = registry.limits().all().saturating_add(MAX_PENDING_ACCEPTS).div_ceil(workers);
     let acceptor = tls.map(|mut config| {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         TlsAcceptor::from(Arc::new(config))

@@ -11,7 +11,7 @@ use crate::sync::record_codec::Facts;
 
 /// Maximum number of days after the start for which the status ONBOARDING is accepted. A later
 /// ONBOARDING is a contradiction.
-const LATE_DAYS: i64 = 7;
+const MAX_DAYS_ONBOARDING_AFTER_START: i64 = 7;
 
 /// Number of persons with each contradiction.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ impl Contradictions {
         if self.onboarding_long_after_start > 0 {
             let persons = are(self.onboarding_long_after_start);
             what.push(format!(
-                "{persons} still ONBOARDING more than {LATE_DAYS} days after the start date"
+                "{persons} still ONBOARDING more than {MAX_DAYS_ONBOARDING_AFTER_START} days after the start date"
             ));
         }
         if self.active_after_last_working_day > 0 {
@@ -93,7 +93,7 @@ fn is_active_before_start(employment: &Employment, today: Date) -> bool {
 
 fn is_onboarding_long_after_start(employment: &Employment, today: Date) -> bool {
     let Some(start) = employment.employment_start_date else { return false };
-    let is_late = start.saturating_add(LATE_DAYS.days()) < today;
+    let is_late = start.saturating_add(MAX_DAYS_ONBOARDING_AFTER_START.days()) < today;
     employment.status == Some(Status::Onboarding) && is_late
 }
 

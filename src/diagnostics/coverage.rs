@@ -30,7 +30,7 @@ struct OfEmployment {
     has: fn(&Employment) -> bool,
 }
 
-const OF_PERSON: [OfPerson; 5] = [
+const PERSON_ATTRIBUTES: [OfPerson; 5] = [
     OfPerson("Email", |person| person.email.is_some()),
     OfPerson("Status", |person| person.status.is_some()),
     OfPerson("First name", |person| person.first_name.is_some()),
@@ -38,7 +38,7 @@ const OF_PERSON: [OfPerson; 5] = [
     OfPerson("Preferred name", |person| person.preferred_name.is_some()),
 ];
 
-const OF_EMPLOYMENT: [OfEmployment; 14] = [
+const EMPLOYMENT_ATTRIBUTES: [OfEmployment; 14] = [
     usual("Employment status", |it| it.status.is_some()),
     usual("Employment type", |it| it.kind.is_some()),
     usual("Position", |it| title(it).is_some()),
@@ -66,8 +66,8 @@ const fn optional(attribute: &'static str, has: fn(&Employment) -> bool) -> OfEm
 /// Returns the coverage of each attribute. Attributes of employments are counted over the primary
 /// employments of the persons whose employments are known.
 pub(crate) fn presence(people: &[Facts], rules: &DateRules<'_>) -> Vec<Presence> {
-    let mut presence = Vec::with_capacity(OF_PERSON.len() + OF_EMPLOYMENT.len());
-    for OfPerson(attribute, has) in OF_PERSON {
+    let mut presence = Vec::with_capacity(PERSON_ATTRIBUTES.len() + EMPLOYMENT_ATTRIBUTES.len());
+    for OfPerson(attribute, has) in PERSON_ATTRIBUTES {
         presence.push(Presence {
             attribute,
             found: people.iter().filter(|facts| has(&facts.person)).count(),
@@ -77,7 +77,7 @@ pub(crate) fn presence(people: &[Facts], rules: &DateRules<'_>) -> Vec<Presence>
         });
     }
     let employments = primary_employments(people, rules);
-    for OfEmployment { attribute, is_usual, has } in OF_EMPLOYMENT {
+    for OfEmployment { attribute, is_usual, has } in EMPLOYMENT_ATTRIBUTES {
         presence.push(Presence {
             attribute,
             found: employments.iter().filter(|employment| has(employment)).count(),

@@ -114,7 +114,7 @@ pub(crate) fn collect(name: &str, value: &Value, leaves: &mut Vec<(String, Value
             for (member, value) in members {
                 let between = match name {
                     "" => "",
-                    scim::ENTERPRISE_USER | scim::EXTENSION_USER => ":",
+                    scim::ENTERPRISE_USER_SCHEMA | scim::PERSONIO_USER_SCHEMA => ":",
                     _ => ".",
                 };
                 collect(&format!("{name}{between}{member}"), value, leaves);
@@ -196,10 +196,10 @@ fn units(employment: &Employment) -> Vec<Unit<'_>> {
 
 impl Made<'_> {
     fn sources(&self, attribute: &str) -> Vec<Source> {
-        if let Some(name) = without_urn(attribute, scim::ENTERPRISE_USER) {
+        if let Some(name) = without_urn(attribute, scim::ENTERPRISE_USER_SCHEMA) {
             return self.of_enterprise(name);
         }
-        if let Some(name) = without_urn(attribute, scim::EXTENSION_USER) {
+        if let Some(name) = without_urn(attribute, scim::PERSONIO_USER_SCHEMA) {
             return self.of_extension(name);
         }
         match attribute.split_once('.') {
@@ -219,7 +219,7 @@ impl Made<'_> {
             [user_name::fallback(&person.id)],
         );
         match attribute {
-            "schemas" => vec![fixed([scim::USER, scim::ENTERPRISE_USER, scim::EXTENSION_USER])],
+            "schemas" => vec![fixed([scim::USER, scim::ENTERPRISE_USER_SCHEMA, scim::PERSONIO_USER_SCHEMA])],
             "id" | "externalId" => vec![from("person.id", [person.id.clone()])],
             "userName" => vec![email, fallback],
             "name.formatted" => vec![full_name],

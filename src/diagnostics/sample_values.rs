@@ -1,7 +1,7 @@
 //! Finding about values that cannot be read.
 
 use crate::diagnostics::findings::{Finding, Outcome};
-use crate::personio::{OddNames, OddValue, is_fit_for_a_log};
+use crate::personio::{OddNames, OddValue, is_loggable};
 
 /// Maximum number of examples in the finding.
 const MAX_EXAMPLES: usize = 10;
@@ -18,14 +18,14 @@ pub(crate) fn finding(
         examples.push(format!("{attribute} of a person who cannot be read"));
     }
     for OddValue { person, attribute } in odd {
-        let person = if is_fit_for_a_log(person) { person } else { "with an odd id" };
+        let person = if is_loggable(person) { person } else { "with an odd id" };
         examples.push(format!("{attribute} of person {person}"));
     }
     let mut unreadable_names = 0;
     for OddNames { kind, ids, unreadable } in names {
         unreadable_names += unreadable;
         for id in ids {
-            let id = if is_fit_for_a_log(id) { id } else { "with an odd id" };
+            let id = if is_loggable(id) { id } else { "with an odd id" };
             examples.push(format!("name of {kind:?} {id}"));
         }
     }
@@ -56,7 +56,7 @@ mod tests {
     use crate::personio::Kind;
 
     #[test]
-    fn what_cannot_be_read_is_counted_and_named() {
+    fn malformed_values_are_counted_and_located() {
         assert_eq!(finding(&[], &[], &[]), None);
         let odd =
             |person: &str| OddValue { person: person.to_owned(), attribute: "created_at".into() };

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_are_remembered() {
+    fn history_keeps_the_newest_loads() {
         let history = History::default();
         for number in 0..=MOST {
             let (began, took, outcome) = (Timestamp::UNIX_EPOCH, Duration::ZERO, Outcome::HeldBack);

@@ -17,7 +17,7 @@ use crate::directory::{
 
 /// Longest cool-down after a failed load. A load that took long to fail has a cool-down of the same
 /// length, up to this limit.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const MAX_COOL_DOWN: Duration = Duration::from_secs(600);
 
 /// Last load, if it failed. All times are on the monotonic clock.
 #[derive(Debug)]
@@ -161,7 +161,7 @@ impl Directory {
     fn failed(&self, reason: &SourceError, took: Duration) {
         let at = self.0.clock.monotonic();
         // A load that took long to fail is not repeated at once.
-        let pause = took.clamp(self.0.freshness.pause, LONGEST_PAUSE.max(self.0.freshness.pause));
+        let pause = took.clamp(self.0.freshness.pause, MAX_COOL_DOWN.max(self.0.freshness.pause));
         tracing::error!(
             "the load failed, and the next one starts in {} s at the earliest: {reason}",
             pause.as_secs()

@@ -45,7 +45,7 @@ pub use crate::directory::history::{Outcome, PastLoad};
 use crate::directory::loader::{Failure, Flight, Load, Refresh};
 pub use crate::directory::next_load::NextLoad;
 use crate::directory::paging_sessions::Walks;
-pub use crate::directory::paging_sessions::{WALK_PAUSE, Walk};
+pub use crate::directory::paging_sessions::{SESSION_IDLE_TIMEOUT, Walk};
 pub use crate::directory::persistence::Keeping;
 use crate::directory::persistence::state_file::StateFile;
 pub use crate::directory::progress::{Left, Progress};
@@ -59,11 +59,11 @@ use crate::clock::Clock;
 use crate::scim::{Content, Resource, Vocabulary};
 
 /// Maximum number of single users in the cache that is used before the first snapshot.
-const SINGLE_USERS: u64 = 10_000;
+const MAX_CACHED_SINGLE_USERS: u64 = 10_000;
 /// Longest id, in bytes, of a user that is fetched alone.
-const LONGEST_FETCHED_ID: usize = 64;
+const MAX_FETCHED_ID_BYTES: usize = 64;
 /// Maximum number of concurrent single-user fetches. It is small, because the load goes first.
-const SINGLES_AT_ONCE: usize = 4;
+const MAX_CONCURRENT_SINGLE_FETCHES: usize = 4;
 
 /// Handle of the directory. Clones share one state.
 #[derive(Clone)]
@@ -132,7 +132,7 @@ impl Inner {
         self.single.try_get_with_by_ref(&id, self.fetch_single(&id)).await
     }
 
-    /// Fetches one user from the source, as soon as fewer than [`SINGLES_AT_ONCE`] others are being
+    /// Fetches one user from the source, as soon as fewer than [`MAX_CONCURRENT_SINGLE_FETCHES`] others are being
     /// fetched.
     async fn fetch_single(&self, id: &str) -> Result<Option<Arc<Resource>>, SourceError> {
         let Ok(Ok(_permit)) = timeout(self.freshness.refresh_wait, self.singles.acquire()).await
@@ -159,13 +159,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// ids; such users are served from the snapshot only.
 fn can_be_fetched(id: &str) -> bool {
     !id.is_empty()
-        && id.len() <= LONGEST_FETCHED_ID
+        && id.len() <= MAX_FETCHED_ID_BYTES
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// Creates the cache of single users that are fetched while there is no snapshot.
 fn single_users(time_to_live: Duration) -> Cache<String, Option<Arc<Resource>>> {
-    Cache::builder().time_to_live(time_to_live).max_capacity(SINGLE_USERS).build()
+    Cache::builder().time_to_live(time_to_live).max_capacity(MAX_CACHED_SINGLE_USERS).build()
 }
 
 /// Last load, if it failed.
@@ -239,7 +239,7 @@ impl Directory {
             incomplete: Mutex::default(),
             notices: Notices::default(),
             single: single_users(freshness.cache_ttl),
-            singles: Semaphore::new(SINGLES_AT_ONCE),
+            singles: Semaphore::new(MAX_CONCURRENT_SINGLE_FETCHES),
             walks: Walks::new(),
         }))
     }
@@ -454,12 +454,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn however_many_single_users_are_fetched_only_so_many_are_kept() {
+    async fn number_of_cached_single_users_is_bounded() {
         let users = single_users(Duration::from_secs(300));
-        for number in 0..3 * SINGLE_USERS {
+        for number in 0..3 * MAX_CACHED_SINGLE_USERS {
             users.insert(number.to_string(), None).await;
         }
         users.run_pending_tasks().await;
-        assert!((1..=SINGLE_USERS).contains(&users.entry_count()), "{}", users.entry_count());
+        assert!((1..=MAX_CACHED_SINGLE_USERS).contains(&users.entry_count()), "{}", users.entry_count());
     }
 }

@@ -13,7 +13,7 @@ use crate::directory::{Directory, Snapshot};
 use crate::scim::{Digest, digest};
 
 /// Time after the last page until a paging session expires.
-pub const WALK_PAUSE: Duration = Duration::from_secs(300);
+pub const SESSION_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Time after the first page until a paging session expires.
 const WALK: Duration = Duration::from_secs(3600);
 /// Shortest interval at which a session that starts again on the same content is stored again.
@@ -62,7 +62,7 @@ impl Walk {
 
 impl Walks {
     pub(super) fn new() -> Self {
-        Self::remembered(WALK_PAUSE, WALK)
+        Self::remembered(SESSION_IDLE_TIMEOUT, WALK)
     }
 
     /// Creates an empty store whose entries expire after `pause` without use, and `life` after they
@@ -225,15 +225,15 @@ mod tests {
     }
 
     #[test]
-    fn the_times_are_those_that_the_documents_say() {
+    fn timeouts_and_limits_match_the_documents() {
         assert_eq!(
-            (WALK_PAUSE, WALK, KEPT),
+            (SESSION_IDLE_TIMEOUT, WALK, KEPT),
             (Duration::from_secs(5 * 60), Duration::from_secs(60 * 60), 8)
         );
     }
 
     #[tokio::test]
-    async fn a_walk_is_forgotten_after_a_pause_and_at_the_end_of_its_life() {
+    async fn session_expires_when_idle_and_at_the_end_of_its_lifetime() {
         let (pause, life) = (Duration::from_millis(600), Duration::from_millis(1800));
         let (one, walks) = (snapshot("one"), Walks::remembered(pause, life));
         for query in ["idle", "touched"] {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_walk_begins_however_many_others_there_are() {
+    async fn new_session_starts_when_the_cache_is_full() {
         let (walks, one) = (Walks::new(), snapshot("one"));
         for other in 0..2 * WALKS {
             let other = walk(&other.to_string(), 10);
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn so_many_snapshots_are_kept_and_never_one_more() {
+    async fn retained_snapshots_never_exceed_their_maximum() {
         let walks = Walks::new();
         let all: Vec<_> = (0..=KEPT).map(|name| snapshot(&name.to_string())).collect();
         for snapshot in &all {
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_two_beginnings_the_newer_data_counts_and_each_size_is_a_walk() {
+    async fn newer_snapshot_wins_and_each_page_size_is_a_session() {
         let (walks, old, new) = (Walks::new(), snapshot("old"), snapshot("new"));
         let [early, late] = [1, 2].map(Duration::from_secs);
         walks.begin(&walk("a", 10), &new, late, Duration::ZERO).await;

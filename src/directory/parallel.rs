@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_made_once_and_in_order_however_many_there_are() {
+    fn results_are_complete_and_in_order_for_any_number_of_items() {
         for count in [0, 1, MANY, 2 * MANY - 1, 2 * MANY, 5 * MANY + 3] {
             for every_processor in [false, true] {
                 let all: Vec<usize> = (0..count).collect();

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rest_is_judged_by_what_was_done() {
+    fn remaining_time_is_extrapolated_from_the_work_done() {
         let progress = Progress::default();
         progress.listed(50);
         assert_eq!(progress.to_string(), "50 persons listed so far");

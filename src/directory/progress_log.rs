@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::directory::Progress;
 
 /// Interval at which the progress is read.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Shortest time between two lines.
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
 /// Longest time between two lines, even without progress.
@@ -20,7 +20,7 @@ const STEP_PERCENT: usize = 10;
 pub(super) async fn log(progress: Arc<Progress>, clock: Arc<dyn Clock>, started: Duration) {
     let mut log = ProgressLog::default();
     loop {
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         let taken = clock.monotonic().saturating_sub(started);
         if let Some(line) = log.line(&progress, taken) {
             tracing::info!("reading all persons from Personio: {line}");
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_comes_with_each_tenth_but_not_too_often_and_not_too_seldom() {
+    fn line_is_due_after_each_tenth_within_the_intervals() {
         let (progress, mut log) = (Progress::default(), ProgressLog::default());
         let mut check = |persons: usize, done: usize, seconds: u64, expected: Option<&str>| {
             if persons > 0 {

@@ -244,7 +244,7 @@ impl Directory {
                     verdict.losses
                 );
             }
-            self.compare_held_again();
+            self.reassess_held_load();
         }
         // The rollover is tried once for a snapshot, whatever the outcome: the next load includes
         // it. The mark is set last, so that requests wait until then.

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_sees_to_all_notices_until_a_load_has_seen_them() {
+    fn one_task_runs_until_a_load_covers_all_webhooks() {
         let notices = Notices::default();
         assert!(notices.note(), "the first webhook starts the task");
         assert!(!notices.note() && !notices.note(), "the task handles the others as well");

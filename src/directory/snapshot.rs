@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_changed_is_the_same_set() {
+    fn unchanged_resources_share_the_earlier_set() {
         let words = vocabulary();
         let users = || vec![user("10", "a"), user("9", "b"), user("x", "c")];
         let first = made(&words, users(), vec![group("g")], Earlier::Unknown);

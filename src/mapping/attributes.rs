@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn custom_values_are_of_the_announced_type_or_left_out() {
+    fn custom_values_convert_to_the_configured_type_or_are_left_out() {
         use AttributeType::{Boolean, Decimal, Integer, String};
         let value = |kind, multi_valued, value: Value| {
             let attribute = scim::CustomAttribute { name: "x".into(), kind, multi_valued };
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_id_wins_over_the_global_id_of_another_attribute() {
+    fn exact_id_takes_precedence_over_a_global_id() {
         let attribute = |id: &str, global_id: Option<&str>| CustomAttribute {
             id: id.to_owned(),
             global_id: global_id.map(str::to_owned),
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn an_employee_number_is_text_or_a_whole_number() {
+    fn employee_number_comes_from_a_text_or_a_number() {
         let attributes = Attributes::new(&Policy::default());
         for (value, expected) in [
             (json!(" P-7 "), Some("P-7")),

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_several_units_and_cost_centres_always_the_same_one() {
+    fn unit_and_cost_centre_do_not_depend_on_the_listing_order() {
         let employment: Employment = serde_json::from_value(json!({
             "id": "e",
             "org_units": [

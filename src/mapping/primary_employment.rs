@@ -93,7 +93,7 @@ impl<'p> DateRules<'p> {
             Some(own) => {
                 self.standing(own, own.status.as_ref().or(person.status.as_ref()), employments)
             }
-            None => self.standing_without_employment(person.status.as_ref()),
+            None => self.decide_without_employment(person.status.as_ref()),
         };
         Primary { employment, standing }
     }
@@ -151,14 +151,14 @@ impl<'p> DateRules<'p> {
             }
             Some(Status::Active) => Standing::new(State::Active, true, Rule::Status),
             Some(Status::Leave) => Standing::new(State::Leave, true, Rule::Status),
-            Some(Status::Onboarding) => self.standing_before_start(employment, all),
+            Some(Status::Onboarding) => self.decide_before_start(employment, all),
             Some(Status::Inactive | Status::Other(_)) | None => {
                 Standing::new(State::Inactive, false, Rule::Status)
             }
         }
     }
 
-    fn standing_without_employment(&self, status: Option<&Status>) -> Standing {
+    fn decide_without_employment(&self, status: Option<&Status>) -> Standing {
         match status {
             Some(Status::Active) => Standing::new(State::Active, true, Rule::Status),
             Some(Status::Leave) => Standing::new(State::Leave, true, Rule::Status),
@@ -170,7 +170,7 @@ impl<'p> DateRules<'p> {
     }
 
     /// Returns the standing of an employment with the status ONBOARDING.
-    fn standing_before_start(&self, employment: &Employment, all: &[Employment]) -> Standing {
+    fn decide_before_start(&self, employment: &Employment, all: &[Employment]) -> Standing {
         if was_withdrawn(employment) || ends(employment).any(|end| end < self.today) {
             return Standing::new(State::Inactive, false, Rule::Withdrawn);
         }
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_status_counts_and_of_several_the_newest_that_has_begun() {
+    fn primary_employment_has_the_highest_state_and_then_the_latest_start() {
         check(
             &Policy::default(),
             TODAY,
@@ -466,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_employment_is_no_break() {
+    fn change_of_employment_without_a_break_keeps_the_person_active() {
         let next = |start: &str| of("n", "ONBOARDING", start);
         let pair = |end: &str, start: &str| json!([ended("o", "2020-01-01", end), next(start)]);
         check(
@@ -552,7 +552,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_to_begin_soon_is_active_unless_the_hire_was_withdrawn() {
+    fn onboarding_person_is_active_before_the_start_unless_withdrawn() {
         let policy = Policy { active_before_start_days: Some(14), ..Policy::default() };
         let withdrawn = |last: Option<&str>, on: Option<&str>| {
             json!([terminated("ONBOARDING", "2026-12-01", last, on)])
@@ -603,7 +603,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_active_until_the_date_that_the_company_chose() {
+    fn active_until_ends_the_activity_after_the_configured_date() {
         let last_working_day =
             Policy { active_until: Some(ActiveUntil::LastWorkingDay), ..Policy::default() };
         let termination_date =
@@ -704,7 +704,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_of_listing_never_matters(
+        fn primary_employment_does_not_depend_on_the_listing_order(
             policy in policies(),
             (list, shuffled) in careers()
                 .prop_flat_map(|list| (Just(list.clone()), Just(list).prop_shuffle())),
@@ -715,7 +715,7 @@ mod tests {
         }
 
         #[test]
-        fn the_outcome_changes_only_where_the_validity_ends(
+        fn outcome_changes_only_at_the_end_of_the_validity(
             policy in policies(),
             list in careers(),
         ) {

@@ -65,7 +65,7 @@ pub(crate) fn fallback(id: &str) -> String {
 }
 
 /// Reports whether an address begins like a user name that is made of an id.
-pub(crate) fn is_like_fallback(email: &str) -> bool {
+pub(crate) fn has_fallback_prefix(email: &str) -> bool {
     lower(email).starts_with(FALLBACK)
 }
 
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_persons_with_an_address_the_highest_claim_has_it() {
+    fn shared_address_goes_to_the_highest_claim() {
         use State::{Active, Inactive, Leave, Onboarding};
         let address = Some("Ann@example.com");
         let rows = |list: &[(&str, State, Option<&str>)]| -> Vec<Row> {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_differ_in_case_alone_are_one() {
+    fn addresses_are_compared_without_regard_to_case() {
         let rows = [
             "Ann@example.com",
             "ann@EXAMPLE.com",
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_reads_like_a_fallback_is_nobodys() {
+    fn address_equal_to_a_fallback_is_not_assigned() {
         let rows = [
             row("1", None, State::Active, None),
             row("2", Some("Personio-1"), State::Active, None),
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn fallbacks_of_odd_ids_differ_without_regard_to_case() {
+    fn fallbacks_of_unusual_ids_are_unique_without_regard_to_case() {
         for (id, name) in [
             ("1220426", "personio-1220426"),
             ("a-b_c.d", "personio-a-b_c.d"),
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_is_requested_only_of_persons_who_share_an_address() {
+    fn claim_is_computed_only_for_persons_who_share_an_address() {
         let rows: Vec<Row> = (1..=9)
             .map(|id| format!("{id}"))
             .map(|id| {

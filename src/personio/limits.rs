@@ -31,31 +31,31 @@ pub struct ListingLimits {
 
 impl Limits {
     /// Default maximum size of one response. A page of 50 persons has about 200 kB.
-    pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+    pub const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
     /// Default maximum size of one text. Names and titles have less than 200 bytes.
     pub const MAX_TEXT_BYTES: usize = 64 * 1024;
     /// Default maximum size of all records: 2 kB for each of a million persons.
     pub const MAX_RECORD_BYTES: usize = 2 * 1024 * 1024 * 1024;
     /// Default limits of the persons: a million, twice the pages that they fill, 32 kB for each.
-    pub const MAX_PERSONS: ListingLimits =
+    pub const PERSON_LISTING_LIMITS: ListingLimits =
         ListingLimits { entries: 1_000_000, pages: 40_000, bytes: 32 * 1024 * 1_000_000 };
     /// Default limits of the employments of one person. Each rehire adds an employment.
-    pub const MAX_EMPLOYMENTS: ListingLimits =
+    pub const EMPLOYMENT_LISTING_LIMITS: ListingLimits =
         ListingLimits { entries: 1_000, pages: 100, bytes: 16 * 1024 * 1024 };
     /// Default limits of the list of one look-up.
-    pub const MAX_NAMES: ListingLimits =
+    pub const LOOKUP_LISTING_LIMITS: ListingLimits =
         ListingLimits { entries: 10_000, pages: 1_000, bytes: 64 * 1024 * 1024 };
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            answer_bytes: Self::MAX_ANSWER_BYTES,
+            answer_bytes: Self::MAX_RESPONSE_BYTES,
             text_bytes: Self::MAX_TEXT_BYTES,
             record_bytes: Self::MAX_RECORD_BYTES,
-            persons: Self::MAX_PERSONS,
-            employments: Self::MAX_EMPLOYMENTS,
-            names: Self::MAX_NAMES,
+            persons: Self::PERSON_LISTING_LIMITS,
+            employments: Self::EMPLOYMENT_LISTING_LIMITS,
+            names: Self::LOOKUP_LISTING_LIMITS,
         }
     }
 }

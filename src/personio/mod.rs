@@ -32,5 +32,5 @@ pub use crate::personio::limits::{Limits, ListingLimits};
 pub use crate::personio::listing::{CompleteListing, Read, UnreadableEntry};
 pub use crate::personio::lookups::{Kind, LookUp, Names};
 pub use crate::personio::metrics::Traffic;
-pub use crate::personio::model::lenient::is_fit_for_a_log;
+pub use crate::personio::model::lenient::is_loggable;
 pub use crate::personio::token::Login;

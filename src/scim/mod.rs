@@ -44,15 +44,15 @@ pub use crate::scim::store::resource_set::Resources;
 /// URN of the core User schema (RFC 7643 §4.1).
 pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 /// URN of the enterprise extension (RFC 7643 §4.3).
-pub const ENTERPRISE_USER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+pub const ENTERPRISE_USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 /// URN of the Group schema (RFC 7643 §4.2).
 pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 /// URN of the product's own User extension.
-pub const EXTENSION_USER: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
+pub const PERSONIO_USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:extension:personio:2.0:User";
 /// URN of a list response (RFC 7644 §3.4.2).
-pub const LIST_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+pub const LIST_RESPONSE_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 /// URN of a query in a request body (RFC 7644 §3.4.3).
-pub const SEARCH_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+pub const SEARCH_REQUEST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 /// URN of an error body (RFC 7644 §3.12).
 pub const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 /// Media type of every SCIM request and response body (RFC 7644 §8.1).

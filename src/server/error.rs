@@ -103,7 +103,7 @@ pub enum Error {
 /// Returns the reason of a refusal, with the mistake in the header where that may be the cause.
 fn refusal_text(refusal: Refusal, mistake: Option<AuthorizationMistake>) -> String {
     match (refusal, mistake) {
-        (Refusal::Missing | Refusal::Unknown | Refusal::Slowed(_), Some(mistake)) => {
+        (Refusal::Missing | Refusal::Unknown | Refusal::Throttled(_), Some(mistake)) => {
             format!("{refusal} ({mistake})")
         }
         _ => refusal.to_string(),
@@ -211,12 +211,12 @@ impl Error {
 fn refusal_headers(refusal: Refusal, scheme: AuthScheme) -> Vec<(HeaderName, String)> {
     let parameters = match refusal {
         Refusal::Missing => String::new(),
-        Refusal::Unknown | Refusal::Expired | Refusal::Early => {
+        Refusal::Unknown | Refusal::Expired | Refusal::NotYetValid => {
             format!(", error=\"invalid_token\", error_description=\"{refusal}\"")
         }
         Refusal::Scope => return vec![bearer_challenge(", error=\"insufficient_scope\"")],
         Refusal::Network => return Vec::new(),
-        Refusal::Slowed(wait) | Refusal::KeyUnread(wait) | Refusal::Uncheckable(wait) => {
+        Refusal::Throttled(wait) | Refusal::KeyNotCached(wait) | Refusal::IssuerUnavailable(wait) => {
             return vec![retry_after_header(wait)];
         }
     };
@@ -242,12 +242,12 @@ impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Refused { refusal, .. } => match refusal {
-                Refusal::Missing | Refusal::Unknown | Refusal::Expired | Refusal::Early => {
+                Refusal::Missing | Refusal::Unknown | Refusal::Expired | Refusal::NotYetValid => {
                     StatusCode::UNAUTHORIZED
                 }
                 Refusal::Scope | Refusal::Network => StatusCode::FORBIDDEN,
-                Refusal::Slowed(_) => StatusCode::TOO_MANY_REQUESTS,
-                Refusal::KeyUnread(_) | Refusal::Uncheckable(_) => StatusCode::SERVICE_UNAVAILABLE,
+                Refusal::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+                Refusal::KeyNotCached(_) | Refusal::IssuerUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             },
             Self::WebhookRefused => StatusCode::UNAUTHORIZED,
             Self::NoRoute(_) | Self::NoMetricsRoute | Self::ResourceNotFound(_) => {

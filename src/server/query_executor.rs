@@ -156,7 +156,7 @@ impl QueryTask {
             count: u32::try_from(self.paging.count()).ok()?,
         };
         let key = &issuer.state.cursor_key;
-        Some(key.seal(&cursor, issuer.client.name(), &issuer.list_id))
+        Some(key.seal(&cursor, issuer.client.as_str(), &issuer.list_id))
     }
 }
 

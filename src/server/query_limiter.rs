@@ -87,7 +87,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiting_for_a_permit_and_holding_one_end_after_their_timeouts() {
         let limiter = QueryLimiter::new(1);
-        let client = Caller::named("one").unwrap();
+        let client = Caller::parse("one").unwrap();
         let first = limiter.acquire(&client).await.unwrap();
         let start = Instant::now();
         assert!(matches!(limiter.acquire(&client).await, Err(Error::Overloaded)));
@@ -108,7 +108,7 @@ mod tests {
         let mut tasks = Vec::new();
         for number in 0..10 {
             let name = if number == 9 { "other" } else { "busy" };
-            let client = Caller::named(name).unwrap();
+            let client = Caller::parse(name).unwrap();
             let (limiter, finished) = (Arc::clone(&limiter), Arc::clone(&finished));
             tasks.push(tokio::spawn(async move {
                 // The first permit is held until all other tasks are waiting.

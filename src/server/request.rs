@@ -161,7 +161,7 @@ pub(super) fn cursor_paging(
         let page_size = count.unwrap_or(state.max_results);
         return Ok((Paging::after(0, page_size), CursorPosition::Start));
     }
-    let Some(opened) = state.cursor_key.open(cursor, client.name(), list_id) else {
+    let Some(opened) = state.cursor_key.open(cursor, client.as_str(), list_id) else {
         let detail = "the cursor does not belong to this query: repeat all parameters of the \
                       first page; only count may be left out";
         return Err(invalid_cursor_query(ScimType::InvalidCursor, detail).into());

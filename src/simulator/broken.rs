@@ -22,7 +22,7 @@ const FLUSH: Duration = Duration::from_millis(20);
 /// Size in bytes of a chunk of padding.
 const CHUNK: usize = 64 * 1024;
 /// Number of entries on each page of an endless listing.
-const ENDLESS_PAGE: usize = 50;
+const ENDLESS_PAGE_SIZE: usize = 50;
 
 pub(super) fn whole(answer: Answer) -> HttpResponse {
     start(answer.status, answer.content_type).body(answer.body)
@@ -161,9 +161,9 @@ pub(super) fn endless(path: &str, query: &str, base_url: &str) -> HttpResponse {
         Some(number) => number.parse().unwrap_or_default(),
         None => 0,
     };
-    let first = number * ENDLESS_PAGE;
-    let mut data = Vec::with_capacity(ENDLESS_PAGE);
-    for id in first..first + ENDLESS_PAGE {
+    let first = number * ENDLESS_PAGE_SIZE;
+    let mut data = Vec::with_capacity(ENDLESS_PAGE_SIZE);
+    for id in first..first + ENDLESS_PAGE_SIZE {
         data.push(json!({ "id": (1_000_000 + id).to_string() }));
     }
     let next = format!("{base_url}{path}?cursor=endless-{}", number + 1);

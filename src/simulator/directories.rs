@@ -6,10 +6,10 @@ use crate::simulator::listing::{Listing, pairs};
 use crate::simulator::world::{Named, OrgUnitKind};
 
 /// Largest accepted value of `limit` for legal entities, as documented.
-pub(super) const LEGAL_ENTITY_LIMIT: usize = 100;
+pub(super) const MAX_LEGAL_ENTITY_PAGE_SIZE: usize = 100;
 /// Largest accepted value of `limit` for lists without a documented maximum: the smaller of the
 /// known maxima.
-pub(super) const OTHER_LIMIT: usize = 50;
+pub(super) const MAX_LOOKUP_PAGE_SIZE: usize = 50;
 
 /// Returns one page of a look-up list.
 pub(super) fn list(view: &View<'_>, all: &[Named], max_limit: usize) -> Result<Answer, Problem> {
@@ -20,7 +20,7 @@ pub(super) fn list(view: &View<'_>, all: &[Named], max_limit: usize) -> Result<A
 
 /// Returns one page of departments or of teams.
 pub(super) fn org_units(view: &View<'_>) -> Result<Answer, Problem> {
-    let listing = Listing::read(view.path, view.query, &["type"], OTHER_LIMIT)?;
+    let listing = Listing::read(view.path, view.query, &["type"], MAX_LOOKUP_PAGE_SIZE)?;
     let kind = kind(listing.text("type"))?;
     let unlisted = &view.wire.quirks.unlisted_org_units;
     let units = view.world.org_units.iter().enumerate();

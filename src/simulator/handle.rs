@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use tokio::time::{Instant, sleep};
 
 use crate::simulator::answer::{Answer, Problem, Stamp};
-use crate::simulator::directories::{LEGAL_ENTITY_LIMIT, OTHER_LIMIT};
+use crate::simulator::directories::{MAX_LEGAL_ENTITY_PAGE_SIZE, MAX_LOOKUP_PAGE_SIZE};
 use crate::simulator::fault::Action;
 use crate::simulator::index::Index;
 use crate::simulator::listing::empty_page;
@@ -202,11 +202,11 @@ impl Asked<'_> {
             Route::OrgUnits => directories::org_units(&view),
             Route::OrgUnit(id) => directories::org_unit(&view, id),
             Route::LegalEntities => {
-                directories::list(&view, &world.legal_entities, LEGAL_ENTITY_LIMIT)
+                directories::list(&view, &world.legal_entities, MAX_LEGAL_ENTITY_PAGE_SIZE)
             }
-            Route::Workplaces => directories::list(&view, &world.workplaces, OTHER_LIMIT),
-            Route::CostCenters => directories::list(&view, &world.cost_centers, OTHER_LIMIT),
-            Route::Jobs => directories::list(&view, &index.jobs, OTHER_LIMIT),
+            Route::Workplaces => directories::list(&view, &world.workplaces, MAX_LOOKUP_PAGE_SIZE),
+            Route::CostCenters => directories::list(&view, &world.cost_centers, MAX_LOOKUP_PAGE_SIZE),
+            Route::Jobs => directories::list(&view, &index.jobs, MAX_LOOKUP_PAGE_SIZE),
             Route::Token | Route::Unknown => Err(Problem::no_route(view.path)),
         }
     }

@@ -13,7 +13,7 @@ use crate::simulator::answer::{Answer, Problem};
 use crate::simulator::cursor::Cursor;
 use crate::simulator::options::{NextLink, Quirks};
 
-const DEFAULT_LIMIT: usize = 10;
+const DEFAULT_PAGE_SIZE: usize = 10;
 
 /// Request of a listing. Its parameters are those of the query and those in the cursor.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Listing {
         };
         parameters.extend(sent);
         let limit = match parameters.get("limit") {
-            None => DEFAULT_LIMIT,
+            None => DEFAULT_PAGE_SIZE,
             Some(text) => match text.parse::<usize>() {
                 Ok(limit) if (1..=max_limit).contains(&limit) => limit,
                 Ok(_) | Err(_) => {

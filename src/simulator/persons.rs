@@ -6,7 +6,7 @@ use crate::simulator::listing::{Listing, Period};
 use crate::simulator::world::Person;
 
 /// Largest accepted value of `limit`.
-const MAX_LIMIT: usize = 50;
+const MAX_PAGE_SIZE: usize = 50;
 const PERSON_FILTERS: &[&str] = &[
     "id",
     "email",
@@ -25,7 +25,7 @@ const EMPLOYMENT_FILTERS: &[&str] = &["id", "updated_at", "updated_at.gt", "upda
 
 /// Returns one page of persons.
 pub(super) fn list(view: &View<'_>) -> Result<Answer, Problem> {
-    let listing = Listing::read(view.path, view.query, PERSON_FILTERS, MAX_LIMIT)?;
+    let listing = Listing::read(view.path, view.query, PERSON_FILTERS, MAX_PAGE_SIZE)?;
     let filter = Filter::read(&listing)?;
     let Some(ids) = listing.list("id") else {
         return Ok(page(view, &listing, &filter, listing.position..view.index.len()));
@@ -65,7 +65,7 @@ pub(super) fn one(view: &View<'_>, id: &str) -> Result<Answer, Problem> {
 /// Returns one page of a person's employments.
 pub(super) fn employments(view: &View<'_>, id: &str) -> Result<Answer, Problem> {
     let person = view.index.person(view.world, id).ok_or_else(Problem::no_resource)?;
-    let listing = Listing::read(view.path, view.query, EMPLOYMENT_FILTERS, MAX_LIMIT)?;
+    let listing = Listing::read(view.path, view.query, EMPLOYMENT_FILTERS, MAX_PAGE_SIZE)?;
     let (ids, updated) = (listing.list("id"), listing.period("updated_at")?);
     let employments = view.wire.employments_of(person).into_iter().enumerate();
     let entries = employments.filter(|(_, employment)| {

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::simulator::route::Endpoint;
 
 /// Maximum number of requests in the log. Each further request replaces the oldest one.
-const LOG_LENGTH: usize = 10_000;
+const MAX_LOGGED_REQUESTS: usize = 10_000;
 
 /// Request as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Record {
         *self.requests.entry(received.endpoint).or_default() += 1;
         self.in_flight += 1;
         self.max_in_flight = self.max_in_flight.max(self.in_flight);
-        if self.log.len() == LOG_LENGTH {
+        if self.log.len() == MAX_LOGGED_REQUESTS {
             self.log.pop_front();
         }
         self.log.push_back(received);

@@ -69,7 +69,7 @@ mod tests {
     use crate::mapping::Policy;
 
     #[test]
-    fn what_most_lack_is_named() {
+    fn attribute_that_most_persons_lack_is_reported() {
         let facts = |status: Option<&str>, email: Option<&str>, employment: Option<&str>| Facts {
             person: serde_json::from_value(json!({"id": "1", "status": status, "email": email}))
                 .unwrap(),

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_is_noted_once_and_until_they_are_seen() {
+    fn ids_stay_until_a_load_has_read_them() {
         let marks = Marks::default();
         for id in ["7", "8", "7"] {
             marks.note(id.to_owned());
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_noted_than_can_be_kept() {
+    fn full_set_accepts_no_more_ids() {
         let marks = Marks::default();
         for id in 0..=MOST {
             marks.note(id.to_string());

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_employment_belongs_to_one_person() {
+    fn employment_belongs_to_one_person_only() {
         let mut owners = Owners::default();
         owners.list("a", "1");
         owners.list("a", "1");

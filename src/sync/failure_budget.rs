@@ -13,7 +13,7 @@ const FEW: usize = 10;
 const SHARE: usize = 5;
 /// Divisor that gives the number of persons that may be left out of a large company because their
 /// employments are unknown: one in twenty, as in a listing of persons.
-const LEFT_OUT_SHARE: usize = 20;
+const LEFT_OUT_DIVISOR: usize = 20;
 
 /// Counter of consecutive failures. After a long streak, further requests are pointless.
 #[derive(Debug, Default)]
@@ -84,7 +84,7 @@ impl Unreadable {
     pub(crate) fn among(persons: usize) -> Self {
         Self {
             tolerated: FEW.min(persons.div_ceil(2)).max(persons / SHARE),
-            tolerated_left_out: FEW.min(persons / 2).max(persons / LEFT_OUT_SHARE),
+            tolerated_left_out: FEW.min(persons / 2).max(persons / LEFT_OUT_DIVISOR),
             old: 0,
             left_out: 0,
             untrusted_in_a_row: 0,
@@ -175,7 +175,7 @@ mod tests {
     const MISSING: Before = Before { earlier: Earlier::Missing, failed: false };
 
     #[test]
-    fn eleven_in_a_row_without_trusted_employments_are_an_outage() {
+    fn eleven_consecutive_failures_exhaust_the_budget() {
         for before in [OLD, MISSING] {
             let mut unreadable = Unreadable::among(5000);
             for _ in 0..5 {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn some_may_have_old_employments_and_fewer_may_be_left_out() {
+    fn failures_up_to_the_limit_are_tolerated() {
         for (persons, old, left_out) in [
             (1, 1, 0),
             (2, 1, 1),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn many_employments_of_other_persons_are_no_accident() {
+    fn too_many_foreign_employments_exhaust_the_budget() {
         for (persons, tolerated) in [(1, 1), (4, 2), (50, 10)] {
             let mut unreadable = Unreadable::among(persons);
             let error = Error::NotFound { endpoint: Endpoint::Employments };
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_row_is_remembered() {
+    fn success_does_not_reset_a_long_streak() {
         let row = Row::default();
         (0..10).for_each(|_| row.note(false));
         assert!(!row.is_long());

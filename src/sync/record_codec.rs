@@ -97,7 +97,7 @@ pub(crate) struct Packed {
     #[serde(with = "serde_bytes")]
     bytes: Box<[u8]>,
     /// Offset of the employments. If no bytes follow it, the employments are unknown.
-    person: usize,
+    employments_offset: usize,
 }
 
 impl Packed {
@@ -111,7 +111,7 @@ impl Packed {
     }
 
     fn joined(person: &[u8], employments: &[u8]) -> Self {
-        Self { bytes: [person, employments].concat().into(), person: person.len() }
+        Self { bytes: [person, employments].concat().into(), employments_offset: person.len() }
     }
 
     /// Returns a record of `person` with the employments of this record.
@@ -127,7 +127,7 @@ impl Packed {
     /// Returns the bytes of the person and of the employments. Both are empty for an invalid
     /// offset, so that decoding fails.
     fn parts(&self) -> (&[u8], &[u8]) {
-        self.bytes.split_at_checked(self.person).unwrap_or_default()
+        self.bytes.split_at_checked(self.employments_offset).unwrap_or_default()
     }
 
     /// Returns the encoded person. `id` must be the id of this person.
@@ -286,7 +286,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_packed_is_unpacked_as_the_same(person in persons(), employments in employments()) {
+        fn decoding_returns_the_encoded_data(person in persons(), employments in employments()) {
             let listed = Listed::new(person.clone()).unwrap();
             let mut person = person;
             forget_personal(&mut person);
@@ -302,7 +302,7 @@ mod tests {
         }
 
         #[test]
-        fn parts_are_put_together_as_they_are(
+        fn replaced_parts_equal_a_new_encoding(
             one in persons(), other in persons(), known in employments(), read in employments(),
         ) {
             let (one, other) = (Listed::new(one).unwrap(), Listed::new(other).unwrap());
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_personal_is_not_packed() {
+    fn values_of_personal_attributes_are_not_encoded() {
         let person = json!({
             "id": "7", "custom_attributes": [
                 {"id": "dynamic_1", "label": "Gehalt", "value": "MARKER"}, {"id": "dynamic_2", "value": "kept"},

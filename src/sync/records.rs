@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::directory::{Defects, SourceError};
 use crate::mapping::employment::by_number;
 use crate::personio::model::Employment;
-use crate::personio::{Names, OddNames, UnreadableEntry, is_fit_for_a_log};
+use crate::personio::{Names, OddNames, UnreadableEntry, is_loggable};
 use crate::sync::lookup_ids::Named;
 use crate::sync::record_codec::{Facts, Fault, Listed, Packed};
 
@@ -27,20 +27,20 @@ const ROW: usize = 80;
 pub(crate) struct Record {
     pub(crate) id: Box<str>,
     /// Encoded person and employments.
-    pub(crate) packed: Packed,
+    pub(crate) encoded: Packed,
     /// Time at which the employments were read, or of the first attempt if none has succeeded.
-    pub(crate) read: Timestamp,
+    pub(crate) read_at: Timestamp,
     /// True if the last attempt to read the employments failed.
-    pub(crate) failed: bool,
+    pub(crate) read_failed: bool,
     /// Time of the last deletion check since the person was missing from a listing.
-    pub(crate) asked: Option<Timestamp>,
+    pub(crate) deletion_checked_at: Option<Timestamp>,
     /// True if the last listing did not contain the person and the deletion is not confirmed.
-    pub(crate) unconfirmed: bool,
+    pub(crate) is_unverified: bool,
     /// Attribute that made the person unreadable in the last listing. The record has an earlier
     /// state then.
-    pub(crate) unreadable: Option<Box<str>>,
+    pub(crate) unreadable_attribute: Option<Box<str>>,
     /// Attributes whose values could not be read exactly.
-    pub(crate) odd: Odd,
+    pub(crate) malformed: Odd,
 }
 
 /// Names of the attributes of one person whose values could not be read exactly.
@@ -63,58 +63,58 @@ impl Record {
         let odd = Odd { person: person.odd.clone(), employments: Vec::new() };
         Ok(Self {
             id: person.id.clone(),
-            packed,
-            read,
-            failed,
-            asked: None,
-            unconfirmed: false,
-            unreadable: None,
-            odd,
+            encoded: packed,
+            read_at: read,
+            read_failed: failed,
+            deletion_checked_at: None,
+            is_unverified: false,
+            unreadable_attribute: None,
+            malformed: odd,
         })
     }
 
     /// Reports whether both records give the same user and the same defects.
     fn makes_the_same_as(&self, other: &Self) -> bool {
-        self.packed == other.packed
-            && self.failed == other.failed
-            && self.unconfirmed == other.unconfirmed
-            && self.unreadable == other.unreadable
-            && self.odd == other.odd
+        self.encoded == other.encoded
+            && self.read_failed == other.read_failed
+            && self.is_unverified == other.is_unverified
+            && self.unreadable_attribute == other.unreadable_attribute
+            && self.malformed == other.malformed
     }
 
     /// Reports whether any part could not be read, or not exactly.
     fn is_odd(&self) -> bool {
         !self.is_complete()
-            || self.unreadable.is_some()
-            || !self.odd.person.is_empty()
-            || !self.odd.employments.is_empty()
+            || self.unreadable_attribute.is_some()
+            || !self.malformed.person.is_empty()
+            || !self.malformed.employments.is_empty()
     }
 
     /// Reports whether the record can be mapped to a user. Without employments, the active state is
     /// unknown.
     pub(crate) fn is_complete(&self) -> bool {
-        self.packed.knows_employments()
+        self.encoded.knows_employments()
     }
 
     /// Returns the person as last listed.
     pub(crate) fn listed(&self) -> Listed {
-        let mut listed = self.packed.listed(&self.id);
-        listed.odd.clone_from(&self.odd.person);
+        let mut listed = self.encoded.listed(&self.id);
+        listed.odd.clone_from(&self.malformed.person);
         listed
     }
 
     /// Reports whether a part comes from an earlier load because it could not be read again.
     pub(crate) fn is_outdated(&self) -> bool {
-        self.unreadable.is_some() || (self.failed && self.packed.knows_employments())
+        self.unreadable_attribute.is_some() || (self.read_failed && self.encoded.knows_employments())
     }
 
     /// Counts the values that could not be read exactly.
     fn add_values_to(&self, defects: &mut Defects) {
-        for attribute in &self.odd.person {
+        for attribute in &self.malformed.person {
             defects.values += 1;
             defects.add_example(|| format!("{}: {attribute}", person(Some(&self.id))));
         }
-        for attribute in &self.odd.employments {
+        for attribute in &self.malformed.employments {
             defects.values += 1;
             defects.add_example(|| format!("{}: employments.{attribute}", person(Some(&self.id))));
         }
@@ -123,7 +123,7 @@ impl Record {
     /// Checks a decoded record and adds the look-up ids of its employments to `named`. Removes the
     /// values of attributes that are personal by the rules of this version.
     fn checked(self, named: &mut Named) -> Result<Self, Fault> {
-        let Facts { person, employments } = self.packed.facts()?;
+        let Facts { person, employments } = self.encoded.facts()?;
         if *person.id != *self.id {
             return Err(Fault::UNREADABLE);
         }
@@ -131,7 +131,7 @@ impl Record {
         if person.custom_attributes.is_empty() {
             return Ok(self);
         }
-        Ok(Self { packed: self.packed.with_person(&Listed::new(person)?), ..self })
+        Ok(Self { encoded: self.encoded.with_person(&Listed::new(person)?), ..self })
     }
 }
 
@@ -249,7 +249,7 @@ fn person(id: Option<&str>) -> String {
 
 /// Returns `id` if it is safe in a log line, else a placeholder.
 fn shown(id: &str) -> &str {
-    if is_fit_for_a_log(id) { id } else { "with an odd id" }
+    if is_loggable(id) { id } else { "with an odd id" }
 }
 
 /// Encoded form of the records, for writing.
@@ -270,7 +270,7 @@ struct Read {
 
 impl Records {
     /// Reports whether both give the same users and the same defects. Read times are ignored.
-    pub(crate) fn make_the_same_as(&self, other: &Self) -> bool {
+    pub(crate) fn gives_same_users_as(&self, other: &Self) -> bool {
         self.people.len() == other.people.len()
             && self.names == other.names
             && self.left_out == other.left_out
@@ -304,7 +304,7 @@ impl Records {
         // Persons without employments are not served, so that their other defects do not count.
         odd.retain(|record| record.is_complete());
         for record in &odd {
-            if let Some(attribute) = &record.unreadable {
+            if let Some(attribute) = &record.unreadable_attribute {
                 defects.kept += 1;
                 defects.add_example(|| {
                     format!("{}: {attribute}, as before", person(Some(&record.id)))
@@ -340,7 +340,7 @@ impl Records {
     /// Encodes the records and names.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, SourceError> {
         let people: Vec<&Record> = self.people.iter().map(Arc::as_ref).collect();
-        let size = people.iter().map(|record| record.packed.size() + ROW).sum();
+        let size = people.iter().map(|record| record.encoded.size() + ROW).sum();
         let mut bytes = Vec::with_capacity(size);
         let written = Written { version: VERSION, names: &self.names, people };
         match rmp_serde::encode::write(&mut bytes, &written) {
@@ -363,7 +363,7 @@ mod tests {
     use crate::personio::Kind;
 
     #[test]
-    fn records_are_read_back_as_they_were_written() {
+    fn decoding_returns_the_encoded_records() {
         let person = json!({"id": "7", "email": "a@example.com", "employments": [{"id": "e"}]});
         let employments =
             json!([{"id": "e", "status": "active", "employment_start_date": "2020-01-01"}]);
@@ -371,11 +371,11 @@ mod tests {
         let listed = Listed::new(serde_json::from_value(person).unwrap()).unwrap();
         let read = "2026-01-01T00:00:00.5Z".parse().unwrap();
         let record = Record {
-            failed: true,
-            asked: Some("2026-01-02T00:00:00Z".parse().unwrap()),
-            unconfirmed: true,
-            unreadable: Some("email".into()),
-            odd: Odd {
+            read_failed: true,
+            deletion_checked_at: Some("2026-01-02T00:00:00Z".parse().unwrap()),
+            is_unverified: true,
+            unreadable_attribute: Some("email".into()),
+            malformed: Odd {
                 person: vec!["created_at".into()],
                 employments: vec!["position.title".into()],
             },
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_users_are_made_of_the_same_records_only() {
+    fn only_equal_records_give_the_same_users() {
         let listed = |email: &str| {
             Listed::new(serde_json::from_value(json!({"id": "7", "email": email})).unwrap())
         };
@@ -413,10 +413,10 @@ mod tests {
                 .unwrap();
         let employment: Employment = serde_json::from_value(json!({"id": "e"})).unwrap();
         let employed =
-            Record::new(&listed("a@example.com").unwrap(), Some(&[employment]), record.read)
+            Record::new(&listed("a@example.com").unwrap(), Some(&[employment]), record.read_at)
                 .unwrap();
         let renamed =
-            Record::new(&listed("b@example.com").unwrap(), Some(&[]), record.read).unwrap();
+            Record::new(&listed("b@example.com").unwrap(), Some(&[]), record.read_at).unwrap();
         let other = Record { id: "8".into(), ..record.clone() };
         let records = |people: &[&Record], name: &str| {
             let names = [(Kind::Team, "1".to_owned(), name.to_owned())].into_iter().collect();
@@ -430,8 +430,8 @@ mod tests {
         let left_out = LeftOut { persons: vec![left_out], names: Vec::new() };
         let before = records(&[&record], "A");
         let read_later =
-            Record { read: Timestamp::MAX, asked: Some(Timestamp::MAX), ..record.clone() };
-        assert!(records(&[&read_later], "A").make_the_same_as(&before));
+            Record { read_at: Timestamp::MAX, deletion_checked_at: Some(Timestamp::MAX), ..record.clone() };
+        assert!(records(&[&read_later], "A").gives_same_users_as(&before));
         for changed in [
             records(&[&record], "B"),
             records(&[], "A"),
@@ -439,12 +439,12 @@ mod tests {
             records(&[&other], "A"),
             records(&[&employed], "A"),
             records(&[&renamed], "A"),
-            records(&[&Record { failed: true, ..record.clone() }], "A"),
-            records(&[&Record { unconfirmed: true, ..record.clone() }], "A"),
-            records(&[&Record { unreadable: Some("email".into()), ..record.clone() }], "A"),
+            records(&[&Record { read_failed: true, ..record.clone() }], "A"),
+            records(&[&Record { is_unverified: true, ..record.clone() }], "A"),
+            records(&[&Record { unreadable_attribute: Some("email".into()), ..record.clone() }], "A"),
             records(
                 &[&Record {
-                    odd: Odd { person: vec!["email".into()], ..Odd::default() },
+                    malformed: Odd { person: vec!["email".into()], ..Odd::default() },
                     ..record.clone()
                 }],
                 "A",
@@ -452,14 +452,14 @@ mod tests {
             Records { left_out: left_out.clone(), ..records(&[&record], "A") },
         ] {
             assert!(
-                !changed.make_the_same_as(&before) && !before.make_the_same_as(&changed),
+                !changed.gives_same_users_as(&before) && !before.gives_same_users_as(&changed),
                 "{changed:?}"
             );
         }
     }
 
     #[test]
-    fn a_record_that_is_another_persons_is_refused() {
+    fn record_with_the_id_of_another_person_is_rejected() {
         let listed = Listed::new(serde_json::from_value(json!({"id": "7"})).unwrap()).unwrap();
         let record =
             Record { id: "8".into(), ..Record::new(&listed, None, Timestamp::UNIX_EPOCH).unwrap() };
@@ -469,13 +469,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_odd_is_counted_and_named_without_its_value() {
+    fn defects_are_counted_and_shown_without_values() {
         let record = |id: &str, odd: Odd, unreadable: Option<&str>| {
             let listed = Listed::new(
                 serde_json::from_value(json!({"id": id, "email": "a@example.com"})).unwrap(),
             );
             let record = Record::new(&listed.unwrap(), Some(&[]), Timestamp::UNIX_EPOCH).unwrap();
-            Arc::new(Record { odd, unreadable: unreadable.map(Box::from), ..record })
+            Arc::new(Record { malformed: odd, unreadable_attribute: unreadable.map(Box::from), ..record })
         };
         let odd =
             Odd { person: vec!["created_at".into()], employments: vec!["position.title".into()] };
@@ -494,7 +494,7 @@ mod tests {
             );
             let record = Record::new(&listed.unwrap(), None, Timestamp::UNIX_EPOCH).unwrap();
             let odd = Odd { person: vec!["created_at".into()], employments: Vec::new() };
-            Arc::new(Record { odd, ..record })
+            Arc::new(Record { malformed: odd, ..record })
         };
         let people = people.into_iter().chain([incomplete("11")]);
         let records = Records { people: people.collect(), left_out, ..Records::default() };
@@ -514,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_few_examples_are_given() {
+    fn examples_of_defects_are_limited() {
         let odd = |id: usize| UnreadableEntry { id: Some(id.to_string()), attribute: "email" };
         let left_out = LeftOut { persons: (0..1000).map(odd).collect(), names: Vec::new() };
         let defects = Records { left_out, ..Records::default() }.defects();

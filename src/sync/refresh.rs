@@ -148,7 +148,7 @@ impl Refresh<'_> {
         gleaned: &mut Gleaned,
     ) -> Result<Vec<Arc<Record>>, Error> {
         let mut unreadable = Unreadable::among(kept.len() + to_read.len());
-        let mut bytes: usize = kept.iter().map(|record| record.packed.size()).sum();
+        let mut bytes: usize = kept.iter().map(|record| record.encoded.size()).sum();
         let failures = Row::default();
         let recheck_end = self.clock.monotonic() + RECHECKS;
         let answers =
@@ -169,7 +169,7 @@ impl Refresh<'_> {
             };
             let record = self.record(&person, earlier.as_deref(), employments.as_ref())?;
             let record = Arc::new(record);
-            bytes += record.packed.size();
+            bytes += record.encoded.size();
             check_size(bytes, self.client.limits().record_bytes)?;
             if let Some(read) = employments {
                 gleaned.named.add(&read.employments);
@@ -211,21 +211,21 @@ impl Refresh<'_> {
         let Some(record) = earlier else {
             return Before { earlier: Earlier::Missing, failed: false };
         };
-        let validity = if !record.packed.knows_employments() {
+        let validity = if !record.encoded.knows_employments() {
             Earlier::Missing
         } else if self.is_trusted(earlier) {
             Earlier::Trusted
         } else {
             Earlier::Old
         };
-        Before { earlier: validity, failed: record.failed }
+        Before { earlier: validity, failed: record.read_failed }
     }
 
     /// Reports whether the earlier employments are recent enough to be served without a new read.
     fn is_trusted(&self, earlier: Option<&Record>) -> bool {
         let Some(record) = earlier else { return false };
-        let age = self.now.duration_since(record.read).unsigned_abs();
-        record.packed.knows_employments() && age <= self.trusted
+        let age = self.now.duration_since(record.read_at).unsigned_abs();
+        record.encoded.knows_employments() && age <= self.trusted
     }
 
     /// Creates the record of a listed person, with the employments that were read now or else the
@@ -238,12 +238,12 @@ impl Refresh<'_> {
     ) -> Result<Record, Fault> {
         let mut record = Record::new(person, read.map(|read| &*read.employments), self.now)?;
         if let Some(read) = read {
-            record.odd.employments.clone_from(&read.odd);
+            record.malformed.employments.clone_from(&read.odd);
         } else if let Some(earlier) = earlier {
             let odd =
-                Odd { person: record.odd.person, employments: earlier.odd.employments.clone() };
-            let packed = earlier.packed.with_person(person);
-            return Ok(Record { packed, read: earlier.read, odd, ..record });
+                Odd { person: record.malformed.person, employments: earlier.malformed.employments.clone() };
+            let packed = earlier.encoded.with_person(person);
+            return Ok(Record { encoded: packed, read_at: earlier.read_at, malformed: odd, ..record });
         }
         Ok(record)
     }
@@ -264,7 +264,7 @@ impl Confirmed {
             // The check time moves a failed check to the end of the order, so that it does not
             // block the others.
             Some(Err(_)) => {
-                self.leave(Arc::new(Record { asked: Some(now), ..Record::clone(&record) }))
+                self.leave(Arc::new(Record { deletion_checked_at: Some(now), ..Record::clone(&record) }))
             }
             None => self.leave(record),
         }
@@ -273,8 +273,8 @@ impl Confirmed {
 
     /// Keeps a person as unverified.
     fn leave(&mut self, mut record: Arc<Record>) {
-        if !record.unconfirmed {
-            Arc::make_mut(&mut record).unconfirmed = true;
+        if !record.is_unverified {
+            Arc::make_mut(&mut record).is_unverified = true;
         }
         self.unconfirmed.push(record);
     }
@@ -301,18 +301,18 @@ impl Confirmed {
 /// Returns the employments of an earlier record, or none.
 pub(crate) fn known_employments(earlier: Option<&Record>) -> Result<Vec<Employment>, Fault> {
     let Some(record) = earlier else { return Ok(Vec::new()) };
-    Ok(record.packed.employments()?.unwrap_or_default())
+    Ok(record.encoded.employments()?.unwrap_or_default())
 }
 
 /// Reason in the error for employments that belong to another person.
-const ABOUT_ANOTHER: &str = "an employment is another person's";
+const FOREIGN_EMPLOYMENT: &str = "an employment is another person's";
 
 fn unreadable(reason: &str) -> Error {
     Error::Unreadable { endpoint: Endpoint::Employments, reason: reason.to_owned() }
 }
 
-fn is_about_another(error: &Error) -> bool {
-    matches!(error, Error::Unreadable { endpoint: Endpoint::Employments, reason } if reason == ABOUT_ANOTHER)
+fn is_foreign_error(error: &Error) -> bool {
+    matches!(error, Error::Unreadable { endpoint: Endpoint::Employments, reason } if reason == FOREIGN_EMPLOYMENT)
 }
 
 /// Checks employments that were read for a person against the listing and the earlier record.
@@ -335,7 +335,7 @@ fn counted(
 ) -> Result<Option<Employments>, Error> {
     let employments = owned(reading, person, owners);
     if let Err(error) = &employments
-        && is_about_another(error)
+        && is_foreign_error(error)
     {
         unreadable.note_foreign(error)?;
     }
@@ -347,7 +347,7 @@ fn counted(
 fn owned(reading: Reading, person: &str, owners: &mut Owners) -> Result<Employments, Error> {
     for id in &reading.ids {
         if !owners.belongs(id, person) {
-            return Err(unreadable(ABOUT_ANOTHER));
+            return Err(unreadable(FOREIGN_EMPLOYMENT));
         }
     }
     reading.believed
@@ -377,7 +377,7 @@ pub(crate) fn believed(
     known: &[Employment],
 ) -> Result<Employments, Error> {
     if read.has_foreign {
-        return Err(unreadable(ABOUT_ANOTHER));
+        return Err(unreadable(FOREIGN_EMPLOYMENT));
     }
     for employment in &person.employments {
         let Some(id) = &employment.id else { continue };
@@ -404,7 +404,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_employment_goes_only_if_it_is_missing_everywhere() {
+    fn employment_is_removed_only_if_response_and_listing_lack_it() {
         let employments = |ids: &[&str]| -> Vec<Employment> {
             ids.iter().map(|id| serde_json::from_value(json!({"id": id})).unwrap()).collect()
         };
@@ -428,7 +428,7 @@ mod tests {
             let is_empty = read.is_empty() && !person.employments.is_empty();
             assert_eq!(believed(answered(read), &person, &[]).is_ok(), !is_empty);
             let foreign = Employments { has_foreign: true, ..answered(read) };
-            assert!(is_about_another(&believed(foreign, &person, &[]).unwrap_err()));
+            assert!(is_foreign_error(&believed(foreign, &person, &[]).unwrap_err()));
         }
         let person: Person = serde_json::from_value(json!({"id": "7"})).unwrap();
         for (known, undated, is_believed) in

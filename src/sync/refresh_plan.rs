@@ -30,7 +30,7 @@ pub(crate) fn missing(listed: &[Listed], known: &People) -> Vec<Arc<Record>> {
             missing.push(Arc::clone(record));
         }
     }
-    missing.sort_by(|one, other| one.asked.cmp(&other.asked).then_with(|| one.id.cmp(&other.id)));
+    missing.sort_by(|one, other| one.deletion_checked_at.cmp(&other.deletion_checked_at).then_with(|| one.id.cmp(&other.id)));
     missing
 }
 
@@ -83,7 +83,7 @@ impl Sorted {
         let mut sorted = Self::default();
         for person in listed {
             match known.record(&person.id) {
-                Some(record) if record.failed => {
+                Some(record) if record.read_failed => {
                     sorted.failed.push(ToRead::now(person, Some(record)));
                 }
                 Some(record) if known.is_same(&record, &person) => {
@@ -104,8 +104,8 @@ impl Known<'_> {
 
     /// Reports whether nothing indicates that the employments differ from those of the record.
     fn is_same(&self, record: &Record, person: &Listed) -> bool {
-        record.packed.knows_employments()
-            && record.packed.is_of(person)
+        record.encoded.knows_employments()
+            && record.encoded.is_of(person)
             && !self.marked.contains(&*person.id)
     }
 }
@@ -150,8 +150,8 @@ fn split_off_kept(
 /// Compares two records by the order of their rechecks. Read times in the future are wrong and come
 /// first.
 fn by_turn(one: &Record, other: &Record, now: Timestamp) -> Ordering {
-    let is_past = (one.read <= now).cmp(&(other.read <= now));
-    is_past.then(one.read.cmp(&other.read)).then_with(|| one.id.cmp(&other.id))
+    let is_past = (one.read_at <= now).cmp(&(other.read_at <= now));
+    is_past.then(one.read_at.cmp(&other.read_at)).then_with(|| one.id.cmp(&other.id))
 }
 
 impl ToRead {
@@ -163,13 +163,13 @@ impl ToRead {
 /// Returns the record of a person who is listed again. It clears the results of earlier absences
 /// and unreadable listings.
 fn listed_again(mut record: Arc<Record>, person: &Listed) -> Arc<Record> {
-    let has_traces = record.asked.is_some() || record.unconfirmed || record.unreadable.is_some();
-    if has_traces || record.odd.person != person.odd {
+    let has_traces = record.deletion_checked_at.is_some() || record.is_unverified || record.unreadable_attribute.is_some();
+    if has_traces || record.malformed.person != person.odd {
         let record = Arc::make_mut(&mut record);
-        record.asked = None;
-        record.unconfirmed = false;
-        record.unreadable = None;
-        record.odd.person.clone_from(&person.odd);
+        record.deletion_checked_at = None;
+        record.is_unverified = false;
+        record.unreadable_attribute = None;
+        record.malformed.person.clone_from(&person.odd);
     }
     record
 }
@@ -187,7 +187,7 @@ impl Recheck {
     /// Reports whether the last read is too long ago. A read time in the future is wrong, since the
     /// clock has been set back, and counts as overdue.
     fn is_overdue(self, record: &Record) -> bool {
-        self.now < record.read || self.now.duration_since(record.read).unsigned_abs() >= self.every
+        self.now < record.read_at || self.now.duration_since(record.read_at).unsigned_abs() >= self.every
     }
 
     /// Returns the number of persons that a load rechecks, so that each of `people` is rechecked
@@ -249,11 +249,11 @@ mod tests {
     }
 
     #[test]
-    fn only_those_are_read_who_may_have_changed() {
+    fn plan_reads_only_persons_that_may_have_changed() {
         let mut people: Vec<Record> = (1..=8).map(|id| record(person(id), at(0))).collect();
-        people[1].failed = true;
-        people[2] = Record { failed: false, ..Record::new(&person(3), None, at(0)).unwrap() };
-        people[3].read = at(-60);
+        people[1].read_failed = true;
+        people[2] = Record { read_failed: false, ..Record::new(&person(3), None, at(0)).unwrap() };
+        people[3].read_at = at(-60);
         let mut listed: Vec<Listed> = (1..=9).map(person).collect();
         listed[4] = changed(5, json!({"first_name": "New"}));
         listed[5] = changed(6, json!({"employments": []}));
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failed_load_has_read_is_not_read_again() {
+    fn records_of_a_failed_load_are_not_read_again() {
         let gleaned = by_id([record(person(1), at(0))]);
         let (people, marked) = (People::default(), HashSet::new());
         let known = Known { people: &people, gleaned: &gleaned, marked: &marked };
@@ -287,9 +287,9 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_listed_is_missing_longest_unasked_first() {
+    fn missing_persons_are_ordered_by_last_deletion_check() {
         let asked = [(1, None), (2, Some(at(-10))), (3, None), (4, Some(at(-20)))];
-        let people = by_id(asked.map(|(id, asked)| Record { asked, ..record(person(id), at(0)) }));
+        let people = by_id(asked.map(|(id, asked)| Record { deletion_checked_at: asked, ..record(person(id), at(0)) }));
         let missing = missing(&[person(1)], &people);
         assert_eq!(missing.iter().map(|record| &*record.id).collect::<Vec<_>>(), ["3", "4", "2"]);
     }
@@ -297,7 +297,7 @@ mod tests {
     /// Each person is rechecked within an hour. Each load has about the same share for any interval
     /// between loads.
     #[test]
-    fn turns_are_spread_evenly_over_the_loads() {
+    fn rechecks_are_spread_evenly_over_the_loads() {
         for (people, minutes) in [(1000, 5), (1000, 1), (7, 5), (1, 5), (13, 7), (100, 45)] {
             let mut records = by_id((1..=people).map(|id| record(person(id), at(0))));
             let mut read = HashMap::new();
@@ -318,7 +318,7 @@ mod tests {
                     records.insert(Arc::new(record(person, now)));
                 }
                 assert!(
-                    records.iter().all(|record| now.duration_since(record.read).as_secs() <= 3600)
+                    records.iter().all(|record| now.duration_since(record.read_at).as_secs() <= 3600)
                 );
                 before = now;
             }
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_makes_nobody_wait_for_years() {
+    fn read_time_in_the_future_is_overdue() {
         let people =
             by_id([record(person(1), at(60 * 24 * 365)), record(person(2), at(-60 * 24 * 365))]);
         let recheck = Recheck { every: HOUR, now: at(0), before: Some(at(60 * 24 * 365)) };

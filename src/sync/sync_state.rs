@@ -24,7 +24,7 @@ impl Remembered {
 
     /// Reports whether both states give the same users on the same day.
     pub(crate) fn makes_the_same_as(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.choice, &other.choice) && self.records.make_the_same_as(&other.records)
+        Arc::ptr_eq(&self.choice, &other.choice) && self.records.gives_same_users_as(&other.records)
     }
 }
 

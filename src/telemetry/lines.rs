@@ -22,7 +22,7 @@ const BATCH_DELAY: Duration = Duration::from_millis(5);
 /// at once until there is room again.
 const ROOM_TIMEOUT: Duration = Duration::from_millis(50);
 /// Time for which the end of the process waits until pending lines are written.
-const END_TIMEOUT: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Number of lines that were dropped since the process started.
 static DROPPED_LINES: AtomicU64 = AtomicU64::new(0);
@@ -236,7 +236,7 @@ impl Drop for Writer {
         let mut pending = self.0.pending();
         pending.is_over = true;
         self.0.news.notify_one();
-        let _ = self.0.end.wait_timeout_while(pending, END_TIMEOUT, |pending| !pending.has_ended);
+        let _ = self.0.end.wait_timeout_while(pending, SHUTDOWN_TIMEOUT, |pending| !pending.has_ended);
     }
 }
 
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_written_although_no_other_follows() {
+    fn single_line_is_written_without_a_following_one() {
         let slow = Slow::default();
         let (lines, _writer) = start(slow.clone()).unwrap();
         for count in 1..=3 {
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stalls_costs_lines_and_no_time() {
+    fn stalled_reader_drops_lines_without_blocking_callers() {
         let (gate, slow) = (Arc::new((Mutex::new(false), Condvar::new())), Slow::default());
         let (lines, writer) = start(Stalled(Arc::clone(&gate), slow.clone())).unwrap();
         let line = format!("{}\n", "x".repeat(999));
@@ -345,14 +345,14 @@ mod tests {
     }
 
     #[test]
-    fn the_end_does_not_wait_for_a_reader_that_stalls() {
+    fn shutdown_does_not_wait_for_a_stalled_reader() {
         let gate = Arc::new((Mutex::new(false), Condvar::new()));
         let (lines, writer) = start(Stalled(gate, Slow::default())).unwrap();
         lines.put(b"line\n");
         let began = Instant::now();
         drop(writer);
         lines.put(b"the last line\n");
-        assert!(began.elapsed() < 2 * END_TIMEOUT, "{:?}", began.elapsed());
+        assert!(began.elapsed() < 2 * SHUTDOWN_TIMEOUT, "{:?}", began.elapsed());
     }
 
     /// Writer that takes three bytes at a time and returns the given failures.
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_costs_a_line_and_what_must_wait_none() {
+    fn write_error_drops_one_line_and_would_block_drops_none() {
         let (full, later) = (Some(ErrorKind::StorageFull), Some(ErrorKind::WouldBlock));
         for (mut failures, expected) in [
             (vec![], "one\ntwo\nthree\n"),

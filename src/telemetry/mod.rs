@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_that_would_switch_everything_off_is_refused() {
+    fn invalid_levels_in_rust_log_are_refused() {
         for (text, is_right) in [
             ("info", true),
             ("WARN", true),

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_mistake_is_told_once_and_what_is_half_written_not_at_all() {
+    async fn invalid_files_are_reported_once_and_half_written_files_never() {
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber =
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_looks_at_the_files_of_a_server_that_has_ended() {
+    async fn reads_end_when_the_certificate_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = pair();
         let files = write(&folder, &certificate, &key);

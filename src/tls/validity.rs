@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_times_of_a_certificate_are_found() {
+    fn validity_period_is_parsed_and_checked() {
         // Dates from 2050 on are encoded as GeneralizedTime.
         for (years, now, doubt) in [
             ((2020, 2030), "2026-11-23T10:00:00Z", None),
@@ -137,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_there_nothing_breaks(bytes: Vec<u8>, at in 0..200_usize, byte: u8) {
+        fn damaged_certificates_do_not_panic(bytes: Vec<u8>, at in 0..200_usize, byte: u8) {
             let _ = of(&bytes);
             let mut certificate = certificate((2020, 2030));
             certificate[at] = byte;

@@ -27,7 +27,7 @@ fn refuses(ended: &Ended, code: i32, reason: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_nothing_held_back_nothing_happens() {
+async fn approve_without_a_held_change_does_nothing() {
     let simulator = Setup::persons(5).simulator();
     let program = serve(&simulator);
     let base_url = program.base_url().await;
@@ -48,7 +48,7 @@ async fn with_nothing_held_back_nothing_happens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_no_server_is_told_nothing() {
+async fn approve_sends_no_signal_to_a_process_that_is_no_server() {
     // This process has no handler for the approval signal.
     let front = MockServer::start().await;
     let ready = ResponseTemplate::new(200).set_body_json(json!({"pid": std::process::id()}));
@@ -92,7 +92,7 @@ async fn held_id(base_url: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_is_held_back_is_published() {
+async fn approve_publishes_a_held_change() {
     for by_id in [true, false] {
         let simulator = Setup::persons(60).simulator();
         let (program, base_url) = held(&simulator, 20).await;
@@ -118,7 +118,7 @@ async fn a_change_that_is_held_back_is_published() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_terminal_an_id_or_a_yes_nothing_is_published() {
+async fn approve_without_terminal_id_or_yes_publishes_nothing() {
     let simulator = Setup::persons(60).simulator();
     let (_program, base_url) = held(&simulator, 20).await;
     let id = held_id(&base_url).await;
@@ -130,7 +130,7 @@ async fn without_a_terminal_an_id_or_a_yes_nothing_is_published() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_terminal_only_a_yes_publishes_what_is_shown() {
+async fn approve_on_a_terminal_publishes_only_after_yes() {
     let simulator = Setup::persons(60).simulator();
     let (_program, base_url) = held(&simulator, 40).await;
     let listen = base_url.trim_start_matches("http://").trim_end_matches("/scim/v2").to_owned();
@@ -170,7 +170,7 @@ async fn on_a_terminal_only_a_yes_publishes_what_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_has_grown_is_held_back_again() {
+async fn a_grown_change_is_held_again() {
     let simulator = Setup::persons(60).simulator();
     let (program, base_url) = held(&simulator, 20).await;
     let shown = held_id(&base_url).await;
@@ -234,7 +234,7 @@ async fn a_held_change_with_values_gained_since_is_another_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_shown_who_would_change_and_in_what_but_no_value() {
+async fn approve_lists_users_and_attributes_without_values() {
     let simulator = Setup::persons(60).simulator();
     let (_program, base_url) = held(&simulator, 20).await;
     let persons: Vec<Value> = get(&format!("{base_url}/Users"), TOKEN).await.json()["Resources"]
@@ -255,7 +255,7 @@ async fn it_is_shown_who_would_change_and_in_what_but_no_value() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_held_back_is_told_once_and_again_when_it_has_doubled() {
+async fn a_held_change_is_logged_once_and_again_when_it_has_doubled() {
     let simulator = Setup::persons(60).simulator();
     let (program, base_url) = held(&simulator, 45).await;
     let errors = || program.log_at("ERROR").len();
@@ -276,7 +276,7 @@ async fn what_is_held_back_is_told_once_and_again_when_it_has_doubled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_signal_alone_publishes_it_too() {
+async fn the_signal_alone_publishes_the_held_change() {
     let simulator = Setup::persons(60).simulator();
     let (program, base_url) = held(&simulator, 20).await;
     program.signal("USR1");

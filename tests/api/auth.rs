@@ -15,11 +15,11 @@ const OKTA: &str = "a-token-of-okta";
 const OTHER: &str = "a-token-of-another";
 
 fn client(name: &str, token: &str) -> Client {
-    Client::simple(Caller::named(name).unwrap(), Token::of(token.as_bytes()))
+    Client::unrestricted(Caller::parse(name).unwrap(), Token::of(token.as_bytes()))
 }
 
 fn networks(names: &[&str]) -> Networks {
-    Networks::named(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
+    Networks::parse(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
 /// Starts a server with these rules and waits for its data.
@@ -53,7 +53,7 @@ fn challenges(answer: &Answer) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_client_comes_in_by_its_own_token_and_either_scheme() {
+async fn each_client_authenticates_with_its_token_by_bearer_and_basic() {
     let bridge = bridge(clients()).await;
     for (header, expected) in [
         (format!("Bearer {OKTA}"), 200),
@@ -107,7 +107,7 @@ async fn every_client_comes_in_by_its_own_token_and_either_scheme() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_names_the_slip_in_the_form_of_the_token() {
+async fn a_malformed_token_is_refused_with_an_explanation() {
     let bridge = bridge(clients()).await;
     let wrong = "a-token-that-nobody-has";
     let rows = [
@@ -148,7 +148,7 @@ async fn a_refusal_names_the_slip_in_the_form_of_the_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_challenge_says_what_is_missing_and_bearer_comes_first() {
+async fn challenges_describe_the_error_and_list_bearer_first() {
     let bridge = bridge(clients()).await;
     let (plain, basic_challenge) =
         ("Bearer realm=\"scim\"", "Basic realm=\"scim\", charset=\"UTF-8\"");
@@ -169,7 +169,7 @@ async fn a_challenge_says_what_is_missing_and_bearer_comes_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_ends_at_its_moment() {
+async fn a_token_is_refused_from_its_expiry_on() {
     let ends = Client { expires: "2026-11-24T00:00:00Z".parse().ok(), ..client("okta", OKTA) };
     let bridge =
         bridge(Rules { clients: vec![ends, client("other", OTHER)], ..Rules::default() }).await;
@@ -210,7 +210,7 @@ async fn a_token_ends_at_its_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_good_from_its_networks_only() {
+async fn a_token_is_accepted_only_from_its_networks() {
     let near = Client {
         networks: Some(networks(&["203.0.113.0/24", "2001:db8::/32"])),
         ..client("okta", OKTA)
@@ -260,7 +260,7 @@ async fn a_token_is_good_from_its_networks_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_tokens_are_slowed_and_right_ones_are_not() {
+async fn wrong_tokens_are_throttled_and_right_ones_are_not() {
     let trusted_proxies = networks(&["127.0.0.1"]);
     let bridge = bridge(Rules { trusted_proxies, ..clients() }).await;
     let from = async |address: &str, token: &str| {
@@ -302,7 +302,7 @@ async fn wrong_tokens_are_slowed_and_right_ones_are_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_remembered_for_one_client_is_nothing_for_another() {
+async fn paging_sessions_and_cursors_are_separate_for_each_client() {
     let setup = Setup { rules: Some(clients()), cache_ttl: SHORT, ..Setup::persons(30) };
     let bridge = setup.start();
     bridge.ready().await;
@@ -331,7 +331,7 @@ async fn what_is_remembered_for_one_client_is_nothing_for_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_needs_no_token_still_needs_none() {
+async fn health_and_metrics_need_no_token_with_several_clients() {
     let bridge = bridge(rules(Some("a-token-of-webhooks"))).await;
     for path in ["/health/live", "/health/ready", "/metrics"] {
         assert_eq!(
@@ -349,7 +349,7 @@ async fn what_needs_no_token_still_needs_none() {
 
 /// Checks that the response cache returns no cursor of another client.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_client_walks_by_cursors_of_its_own() {
+async fn response_cache_returns_no_cursor_of_another_client() {
     let bridge = bridge(clients()).await;
     let mut walks = [(OKTA, String::new()), (OTHER, String::new())];
     for _ in 0..2 {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use personio_scim::simulator::{Action, Endpoint, Fault};
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, loads, until};
+use crate::harness::{Bridge, AFTER_COOL_DOWN, SHORT, Setup, loads, until};
 
 /// Interval between refreshes in these tests.
 const EVERY: Duration = Duration::from_millis(100);
@@ -17,7 +17,7 @@ fn setup(persons: usize) -> Setup {
         cache_ttl: Duration::from_nanos(1),
         ..Setup::persons(persons)
     };
-    setup.tuning.pause = EVERY;
+    setup.tuning.cool_down = EVERY;
     setup
 }
 
@@ -30,7 +30,7 @@ async fn hang(bridge: &Bridge) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn data_is_refreshed_although_nobody_asks() {
+async fn background_refresh_runs_without_requests() {
     let bridge = setup(30).start();
     bridge.ready().await;
     let (start, before) = (Instant::now(), loads(&bridge));
@@ -53,7 +53,7 @@ async fn loads_that_take_longer_than_the_interval_do_not_overlap() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_waits_while_a_load_in_the_background_hangs() {
+async fn requests_do_not_wait_for_a_hanging_background_load() {
     let bridge = setup(30).start();
     let users = bridge.everybody().await;
     hang(&bridge).await;
@@ -82,7 +82,7 @@ async fn requests_begin_no_load_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn data_that_is_too_old_is_not_served_either() {
+async fn data_too_old_is_not_served_with_background_refresh() {
     let setup = Setup {
         max_stale: Duration::from_secs(3600),
         refresh_wait: Duration::from_millis(100),
@@ -96,7 +96,7 @@ async fn data_that_is_too_old_is_not_served_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_is_followed_by_a_pause_and_then_by_another_try() {
+async fn a_failed_background_load_is_repeated_after_the_cool_down() {
     let bridge = setup(30).start();
     let users = bridge.everybody().await;
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
@@ -109,13 +109,13 @@ async fn a_failure_is_followed_by_a_pause_and_then_by_another_try() {
     }
     assert!(bridge.simulator.log().is_empty(), "an outage is not made worse");
     bridge.simulator.heal();
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     until("it is tried again", async || loads(&bridge) > 0).await;
     until("it is well", async || bridge.health().await.1["status"] == "ok").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_first_load_is_repeated_although_nobody_asks() {
+async fn a_failed_first_load_is_repeated_without_requests() {
     let setup = Setup { refresh_every: Some(Duration::from_secs(3600)), ..setup(30) };
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
@@ -123,7 +123,7 @@ async fn a_failed_first_load_is_repeated_although_nobody_asks() {
     bridge.failure().await;
     bridge.simulator.heal();
     bridge.simulator.reset_counts();
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     until("it is tried again long before the next time", async || {
         bridge.simulator.requests(Endpoint::Employments) == 30
     })
@@ -131,7 +131,7 @@ async fn a_failed_first_load_is_repeated_although_nobody_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_it_nothing_is_asked_upstream_while_nobody_asks_us() {
+async fn without_background_refresh_no_request_causes_no_load() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
     bridge.everybody().await;
     bridge.simulator.reset_counts();
@@ -146,7 +146,7 @@ async fn without_it_nothing_is_asked_upstream_while_nobody_asks_us() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_ends_with_the_server() {
+async fn background_refresh_ends_with_the_server() {
     let bridge = setup(30).start();
     bridge.ready().await;
     let simulator = bridge.simulator.clone();

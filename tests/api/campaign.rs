@@ -24,7 +24,7 @@ use futures_util::future::join_all;
 use personio_scim::clock::{Clock, SystemClock};
 use personio_scim::directory::Approval;
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::EXTENSION_USER as PERSONIO;
+use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
 use personio_scim::simulator::{
     Action, CustomAttribute, Endpoint, Fault, Person, Quirks, Termination, World,
 };
@@ -49,7 +49,7 @@ const PRIVATE: &str = "MARKER-c4a1";
 const HOURS: f64 = 27.182_818;
 const HOUR: Duration = Duration::from_secs(3600);
 /// Duration after which look-ups are read again.
-const NAMES_ARE_OLD: Duration = Duration::from_secs(25 * 3600);
+const LOOKUP_EXPIRY: Duration = Duration::from_secs(25 * 3600);
 /// Number of persons that a flapping upstream reports as inactive at a time.
 const FLAPPING: usize = 15;
 /// Number of recent steps that a failure message lists.
@@ -405,7 +405,7 @@ impl Campaign {
             self.bridge.simulator.fail(Fault::on(OrgUnit, action.clone()));
         }
         self.bridge.simulator.fail(Fault::on(endpoint, action));
-        self.bridge.clock.pass(NAMES_ARE_OLD);
+        self.bridge.clock.pass(LOOKUP_EXPIRY);
     }
 
     /// Makes responses for some or all persons contain the employments of another person.
@@ -674,7 +674,7 @@ impl Campaign {
             .simulator
             .fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_millis(200))));
         let mut setup = setup(self.bridge.clock.clone(), World::empty());
-        setup.tuning.pause = Duration::from_secs(1);
+        setup.tuning.cool_down = Duration::from_secs(1);
         let server = setup.start_with(self.bridge.simulator.clone());
         let mut alone = Vec::new();
         for _ in 0..6 {
@@ -985,7 +985,7 @@ impl Campaign {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_fails_nobody_is_lost_and_in_the_end_everything_is_as_it_should_be() {
+async fn no_failure_loses_users_and_data_recovers_afterwards() {
     let mut campaign = Campaign::start(seed()).await;
     for step in 0..STEPS {
         campaign.step = step;
@@ -1017,7 +1017,7 @@ async fn metric(base_url: &str, name: &str) -> f64 {
 /// Checks a server whose log output is blocked. A log belongs to a process, so this campaign runs
 /// the real program. Its faults fail no load, because a cool-down follows each failed load.
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_lost_while_the_log_is_stalled() {
+async fn no_user_is_lost_while_the_log_is_blocked() {
     let mut random = Random(seed());
     let mut world = World::generate(PERSONS, seed(), NOW.parse().unwrap());
     world.persons.iter_mut().for_each(mark);
@@ -1083,7 +1083,7 @@ async fn nobody_is_lost_while_the_log_is_stalled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn few_who_are_missing_from_a_page_are_kept() {
+async fn few_persons_missing_from_a_page_stay_served() {
     let bridge = Setup { cache_ttl: SHORT, max_change: MAX_CHANGE, ..Setup::persons(102) }.start();
     let before = bridge.everybody().await;
     for (page, entries) in [(1, 45), (2, 0), (2, 1)] {

@@ -55,7 +55,7 @@ fn custom(id: &str, label: &str, kind: &str, value: Value) -> CustomAttribute {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_personio_that_is_right_is_told_to_be_right_with_few_requests_that_only_read() {
+async fn check_of_a_working_personio_succeeds_with_few_reading_requests() {
     let simulator = Setup::persons(300).simulator();
     let short = check(&simulator, &[]).await;
     simulator.reset_counts();
@@ -155,7 +155,7 @@ async fn a_company_larger_than_the_largest_page_is_a_warning_that_costs_no_more_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_promised_where_nothing_would_be_served() {
+async fn check_fails_where_serve_would_serve_nothing() {
     let simulator = Setup::persons(60).simulator();
     simulator.fail(Fault::on(Endpoint::Employments, Action::Status(403)));
     let report = report(&simulator, 1, &[]).await;
@@ -179,7 +179,7 @@ async fn nothing_is_promised_where_nothing_would_be_served() {
 
 #[expect(clippy::too_many_lines, reason = "the cases are a table")]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_is_named_with_what_to_change() {
+async fn each_problem_is_reported_with_its_fix() {
     use Action::{Html, NotFoundRoute, Reset, Status, TooManyRequests, WrongJson};
     const CHANGE: &str =
         "In Personio, under Settings > Integrations > API credentials, allow the credential to";
@@ -335,7 +335,7 @@ async fn what_is_wrong_is_named_with_what_to_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_look_up_that_is_not_enabled_or_has_no_names_is_told_from_a_missing_right() {
+async fn a_disabled_or_empty_lookup_differs_from_a_missing_right() {
     let simulator = Setup::persons(60).simulator();
     for (endpoint, action, step, what, remedy) in [
         (
@@ -371,7 +371,7 @@ async fn a_look_up_that_is_not_enabled_or_has_no_names_is_told_from_a_missing_ri
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_that_can_be_read_one_by_one_are_right_and_those_that_cannot_are_a_warning() {
+async fn lookups_readable_by_id_pass_and_unreadable_ones_warn() {
     let rows = [
         (
             None,
@@ -438,7 +438,7 @@ async fn one_person_who_cannot_be_read_is_a_warning() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn attributes_that_nobody_has_are_named_and_those_that_matter_end_it() {
+async fn unused_attributes_are_named_and_missing_essential_ones_fail() {
     let simulator = Setup::persons(60).simulator();
     let hidden = |attributes: &[&str]| {
         let attributes = attributes.iter().map(|name| (*name).to_owned()).collect();
@@ -474,7 +474,7 @@ async fn attributes_that_nobody_has_are_named_and_those_that_matter_end_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_mapping_file_names_is_looked_for() {
+async fn attributes_of_the_mapping_file_are_checked() {
     let simulator = Setup::persons(30).simulator();
     simulator.with_world(|world| {
         for person in &mut world.persons {
@@ -526,7 +526,7 @@ async fn what_the_mapping_file_names_is_looked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_are_told_or_that_there_are_none() {
+async fn rate_limits_are_reported_or_their_absence() {
     for (options, part) in [
         (
             Options::default(),
@@ -541,7 +541,7 @@ async fn limits_are_told_or_that_there_are_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_setting_that_is_wrong_ends_it_before_anything_is_asked() {
+async fn an_invalid_setting_fails_before_any_request() {
     let simulator = Setup::persons(3).simulator();
     let mapping = file("active_before_start_day = 3\n");
     for (args, part) in [
@@ -645,7 +645,7 @@ async fn a_base_url_with_the_wrong_scheme_is_named_with_the_right_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_without_a_connection_is_named_by_its_variable_and_without_its_password() {
+async fn an_unreachable_proxy_is_reported_by_its_variable_without_password() {
     // Tests never bind such a low port, and the host name does not resolve.
     let upstream = "https://personio.invalid";
     for (variables, part) in [
@@ -676,7 +676,7 @@ async fn a_proxy_without_a_connection_is_named_by_its_variable_and_without_its_p
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_settings_of_a_refused_credential_are_named_as_they_were_given() {
+async fn a_refused_credential_is_reported_with_the_names_of_its_settings() {
     let simulator = Setup::persons(3).simulator();
     let upstream = simulator.base_url();
     let secret = file("wrong-secret");
@@ -709,7 +709,7 @@ async fn the_settings_of_a_refused_credential_are_named_as_they_were_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_setting_is_json_as_well_where_json_is_asked_for() {
+async fn an_invalid_setting_is_reported_as_json_with_the_json_flag() {
     let mut variables = settings("https://api.personio.de").to_vec();
     variables.push(("SCIM_CACHE_TTL", "5"));
     let ended = run(&["check", "--json"], &variables).await;
@@ -750,7 +750,7 @@ fn texts(value: &Value, all: &mut BTreeSet<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_value_is_shown_unasked_and_what_must_not_leave_never() {
+async fn values_are_shown_only_on_request_and_private_ones_never() {
     let simulator = Setup::persons(20).simulator();
     simulator.with_world(|world| {
         for person in &mut world.persons {
@@ -815,7 +815,7 @@ async fn status_and_dates_that_contradict_each_other_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_one_of_a_few_words_not_even_the_first_letter_is_shown() {
+async fn values_from_a_small_set_are_masked_completely() {
     let simulator = Setup::persons(20).simulator();
     let report = report(&simulator, 0, &["--sample", "20"]).await;
     let mut count = 0;
@@ -960,7 +960,7 @@ fn at(said: &Said, employment: Option<&Value>, source: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_attribute_that_is_served_is_explained_by_what_personio_says() {
+async fn every_served_attribute_is_explained_by_personios_values() {
     let simulator = Setup::of(varied()).simulator();
     let mapping = file(MAPPING);
     let config = ["--config", mapping.path().to_str().unwrap()];

@@ -93,7 +93,7 @@ fn upstream(bridge: &Bridge) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn conductorone_synchronises_everybody_one_by_one() {
+async fn conductorone_synchronises_all_users_one_by_one() {
     let bridge = Setup::persons(250).start();
     bridge.ready().await;
     let cost = upstream(&bridge);
@@ -162,7 +162,7 @@ async fn schemas(bridge: &Bridge) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sailpoint_discovers_then_asks_for_what_has_changed() {
+async fn sailpoint_discovers_then_reads_changes() {
     let bridge = Setup::persons(120).start();
     for path in ["/ServiceProviderConfig", "/ResourceTypes/User", "/ResourceTypes/Group"] {
         assert_eq!(asked(&bridge, path, &[]).await.status, 200, "{path}");
@@ -285,7 +285,7 @@ async fn syncope_stops_at_the_first_short_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keycloak_asks_once_for_everybody_and_may_try_to_delete() {
+async fn keycloak_reads_all_users_at_once_and_deletes_are_refused() {
     let bridge = Setup::persons(450).start();
     let headers = [("Accept", "application/scim+json"), ("Content-Type", "application/scim+json")];
     let (total, everybody) = list(&asked(&bridge, "/Users", &headers).await);
@@ -312,7 +312,7 @@ async fn helloid_begins_at_zero() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sap_cloud_identity_reads_everybody_then_what_has_changed() {
+async fn sap_cloud_identity_reads_all_users_then_changes() {
     let bridge = Setup::persons(250).start();
     // SAP Identity Provisioning sends the token as the password of a technical user.
     let get = async |query: String| {
@@ -395,7 +395,7 @@ async fn entra_tests_the_connection_and_matches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_script_searches_without_names_in_the_url() {
+async fn a_script_searches_by_post_without_user_names_in_the_url() {
     let bridge = Setup::persons(60).start();
     let everybody = list(&asked(&bridge, "/Users/", &[]).await).1;
     let name = everybody[5]["name"]["familyName"].as_str().unwrap();

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use personio_scim::scim::SEARCH_REQUEST;
+use personio_scim::scim::SEARCH_REQUEST_SCHEMA;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::json;
@@ -54,7 +54,7 @@ async fn get(bridge: &Bridge, path: &str, accept: &[(&str, &str)]) -> Raw {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_client_gets_the_coding_that_it_likes_best_and_the_same_content() {
+async fn each_client_gets_its_preferred_content_coding_and_the_same_content() {
     let bridge = Setup::persons(60).start();
     let id = bridge.everybody().await[7]["id"].as_str().unwrap().to_owned();
     for path in [
@@ -115,7 +115,7 @@ async fn each_client_gets_the_coding_that_it_likes_best_and_the_same_content() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_known_is_not_sent_in_any_coding() {
+async fn a_matching_entity_tag_returns_304_in_every_coding() {
     let bridge = Setup::persons(20).start();
     let tag = get(&bridge, "/Users", &[]).await.header("etag").to_owned();
     let known = get(&bridge, "/Users", &[("If-None-Match", &tag), ("Accept-Encoding", "br")]).await;
@@ -132,7 +132,7 @@ async fn what_is_known_is_not_sent_in_any_coding() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_is_compressed_and_a_head_has_no_body() {
     let bridge = Setup::persons(20).start();
-    let body = json!({"schemas": [SEARCH_REQUEST]}).to_string();
+    let body = json!({"schemas": [SEARCH_REQUEST_SCHEMA]}).to_string();
     let search = bridge
         .request(Method::POST, "/Users/.search")
         .body(body)
@@ -148,7 +148,7 @@ async fn a_search_is_compressed_and_a_head_has_no_body() {
 
 /// Checks that small bodies and errors have no content coding.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_would_not_become_smaller_is_sent_as_it_is() {
+async fn small_bodies_and_errors_are_not_compressed() {
     let bridge = Setup::persons(3).start();
     for path in ["/Users?count=0", "/Users?filter=nonsense", "/Users/0"] {
         let answer = get(&bridge, path, &[("Accept-Encoding", "gzip, br, zstd")]).await;
@@ -159,7 +159,7 @@ async fn what_would_not_become_smaller_is_sent_as_it_is() {
 
 /// Checks that cached responses belong to the current snapshot, in every content coding.
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_change_nobody_gets_an_answer_of_before() {
+async fn after_a_change_no_cached_response_is_stale() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
     let paths =
         ["/Users", "/Users?filter=displayName+eq+%22New%22", "/Users?sortBy=displayName&count=5"];
@@ -180,7 +180,7 @@ async fn after_a_change_nobody_gets_an_answer_of_before() {
 
 /// Checks that equivalent queries share a cached response and different queries do not.
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_that_are_given_again_are_those_of_the_same_question() {
+async fn cached_responses_are_shared_only_by_equivalent_queries() {
     let bridge = Setup::persons(40).start();
     let same = [
         "/Users?filter=active+eq+true&count=5",

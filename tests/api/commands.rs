@@ -119,7 +119,7 @@ fn how(command: &str) -> Option<&'static How> {
 
 /// Checks that each document with `sh` blocks is listed, so that its commands are tested.
 #[test]
-fn every_document_with_commands_is_known() {
+fn every_document_with_commands_is_listed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     for folder in ["", "docs", "docs/clients"] {

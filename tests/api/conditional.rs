@@ -10,7 +10,7 @@ async fn ask(bridge: &Bridge, path: &str, known: &str) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_is_known_is_not_sent_again() {
+async fn a_user_with_a_matching_entity_tag_returns_304() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(3) }.start();
     let users = bridge.everybody().await;
     let path = format!("/Users/{}", users[1]["id"].as_str().unwrap());
@@ -51,7 +51,7 @@ async fn a_user_who_is_known_is_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_is_sent_again_only_when_something_in_the_directory_has_changed() {
+async fn a_list_returns_304_until_the_directory_changes() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
     let path = "/Users?filter=active+eq+true&count=5";
     let tag = bridge.get(path).await.header("etag").to_owned();
@@ -86,7 +86,7 @@ async fn a_list_is_sent_again_only_when_something_in_the_directory_has_changed()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn groups_and_everything_are_not_sent_again_either() {
+async fn groups_and_root_lists_return_304() {
     let mut setup = Setup::persons(60);
     setup.policy.groups = vec![GroupKind::Department];
     let bridge = setup.start();
@@ -138,7 +138,7 @@ async fn head_has_the_headers_of_get() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_page_that_is_known_begins_a_walk_too() {
+async fn a_first_page_answered_by_304_begins_a_paging_session() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
     let tag = bridge.get("/Users?count=20").await.header("etag").to_owned();
     bridge.simulator.with_world(|world| world.persons[0].preferred_name = Some("New".into()));

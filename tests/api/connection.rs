@@ -142,7 +142,7 @@ async fn a_search_that_offers_an_upgrade_keeps_its_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_breaks_off_is_a_scim_error() {
+async fn an_incomplete_body_is_a_scim_error() {
     let bridge = Setup::persons(3).start();
     bridge.everybody().await;
     for (headers, body, status) in [
@@ -169,7 +169,7 @@ fn turned_away(bridge: &Bridge, bytes: &str) -> (u16, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_is_no_http_or_too_large_a_head_is_turned_away_with_nothing() {
+async fn only_non_http_bytes_and_too_large_heads_get_an_empty_error() {
     let bridge = Setup::persons(3).start();
     bridge.everybody().await;
     let get = |path: &str, headers: &str| {
@@ -203,7 +203,7 @@ async fn only_what_is_no_http_or_too_large_a_head_is_turned_away_with_nothing() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_no_path_is_answered_with_a_scim_error() {
+async fn a_request_target_without_a_path_is_a_scim_error() {
     let bridge = Setup::persons(3).start();
     let mut connection = Connection::to(&bridge);
     connection.ask("OPTIONS *", "Content-Length: 0", "");
@@ -229,7 +229,7 @@ async fn a_body_that_is_too_large_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_refusal_makes_a_clients_connection_unusable() {
+async fn connections_stay_usable_after_refusals() {
     let bridge = Setup::persons(3).start();
     let users = bridge.get("/Users").await.text;
     let mut connection = Connection::to(&bridge);

@@ -43,7 +43,7 @@ fn until_it_writes(folder: &Path) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whoever_is_killed_while_writing_serves_everybody_at_once_when_started_again() {
+async fn a_restart_after_kill_while_writing_serves_all_users() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     let simulator = Setup::persons(PERSONS).simulator();

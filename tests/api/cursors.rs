@@ -1,7 +1,7 @@
 //! Tests of paging by cursors (RFC 9865).
 
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::SEARCH_REQUEST;
+use personio_scim::scim::SEARCH_REQUEST_SCHEMA;
 use serde_json::{Value, json};
 
 use crate::harness::{Bridge, SHORT, Setup, ids};
@@ -25,7 +25,7 @@ fn all(pages: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_walk_by_cursors_sees_everybody_once_in_order() {
+async fn cursor_pages_return_every_user_once_in_order() {
     let mut setup = Setup::persons(60);
     setup.policy.groups = vec![GroupKind::Department, GroupKind::Office];
     let bridge = setup.start();
@@ -67,7 +67,7 @@ async fn a_walk_by_cursors_sees_everybody_once_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_walk_by_cursors_stays_on_its_snapshot() {
+async fn cursor_pages_stay_on_their_snapshot() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
     let users = bridge.everybody().await;
     let first = bridge.list("/Users", &[("cursor", ""), ("count", "20")]).await;
@@ -122,7 +122,7 @@ async fn a_cursor_of_another_query_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_count_of_zero_asks_for_the_total_only() {
+async fn count_zero_returns_only_the_total() {
     let bridge = Setup::persons(60).start();
     for count in ["0", "-1", "-99999999999999999999"] {
         let page = bridge.list("/Users", &[("cursor", ""), ("count", count)]).await;
@@ -136,7 +136,7 @@ async fn a_count_of_zero_asks_for_the_total_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_count_a_page_is_as_large_as_the_largest() {
+async fn without_count_a_page_has_the_maximum_size() {
     let bridge = Setup { max_results: 1000, ..Setup::persons(1100) }.start();
     bridge.ready().await;
     let pages = walk(&bridge, "/Users", &[]).await;
@@ -170,16 +170,16 @@ async fn a_cursor_expires_with_its_snapshot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_walk_by_cursors_may_begin_with_a_search() {
+async fn cursor_paging_can_begin_with_a_search() {
     let bridge = Setup::persons(30).start();
-    let body = json!({"schemas": [SEARCH_REQUEST], "cursor": "", "count": 10});
+    let body = json!({"schemas": [SEARCH_REQUEST_SCHEMA], "cursor": "", "count": 10});
     let posted = bridge.post("/Users/.search", &body).await.json();
     let next = posted["nextCursor"].as_str().unwrap();
     assert_eq!(bridge.list("/Users", &[("cursor", next), ("count", "10")]).await["startIndex"], 11);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_walk_by_cursors_outlives_a_restart_that_loads_the_same() {
+async fn cursors_survive_a_restart_with_unchanged_data() {
     let setup = || Setup {
         cache_ttl: SHORT,
         public_url: Some("https://scim.example.com"),

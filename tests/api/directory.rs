@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, ERROR, EXTENSION_USER as PERSONIO};
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, ERROR, PERSONIO_USER_SCHEMA as PERSONIO};
 use personio_scim::simulator::{Action, Endpoint, Fault, Person, World};
 use reqwest::Method;
 use serde_json::Value;
@@ -13,11 +13,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::{
-    Bridge, NOW, PAUSE_OVER, SHORT, Setup, TOKEN, answer, by_id, loads, stamp, until,
+    Bridge, NOW, AFTER_COOL_DOWN, SHORT, Setup, TOKEN, answer, by_id, loads, stamp, until,
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fresh_data_costs_nothing() {
+async fn fresh_data_causes_no_upstream_request() {
     let bridge = Setup::persons(30).start();
     let users = bridge.everybody().await;
     bridge.simulator.reset_counts();
@@ -31,7 +31,7 @@ async fn fresh_data_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn old_data_is_refreshed_once_for_all_who_ask() {
+async fn concurrent_requests_share_one_refresh_of_old_data() {
     let mut setup = Setup { cache_ttl: Duration::from_millis(300), ..Setup::persons(30) };
     setup.options.latency = Duration::from_millis(10);
     let bridge = setup.start();
@@ -45,7 +45,7 @@ async fn old_data_is_refreshed_once_for_all_who_ask() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_waits_only_so_long_and_then_gets_what_there_is() {
+async fn a_request_waits_at_most_refresh_wait_and_gets_old_data() {
     let bridge =
         Setup { cache_ttl: SHORT, refresh_wait: Duration::from_secs(1), ..Setup::persons(3) }
             .start();
@@ -69,7 +69,7 @@ async fn a_request_waits_only_so_long_and_then_gets_what_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_refresh_keeps_the_old_data_and_is_followed_by_a_pause() {
+async fn a_failed_refresh_keeps_old_data_and_starts_the_cool_down() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(30) }.start();
     let users = bridge.everybody().await;
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(500)));
@@ -84,7 +84,7 @@ async fn a_failed_refresh_keeps_the_old_data_and_is_followed_by_a_pause() {
         );
     }
     assert!(bridge.simulator.log().is_empty(), "an outage is not made worse by those who ask");
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     assert_eq!(bridge.everybody().await, users);
     assert!(loads(&bridge) > 0, "after the pause it is tried again");
 }
@@ -109,12 +109,12 @@ async fn data_that_is_too_old_is_not_served() {
     bridge.get(&format!("/Users/{}", users[0]["id"].as_str().unwrap())).await.scim_error(503, None);
     assert_eq!(bridge.health().await.0, 503);
     bridge.simulator.heal();
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     assert_eq!(bridge.everybody().await.len(), 30);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_is_asked_for_too_early_hears_how_far_the_load_is() {
+async fn a_list_before_the_first_load_reports_its_progress() {
     let setup = Setup { refresh_wait: Duration::from_millis(100), ..Setup::persons(60) };
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Employments, Action::Hang).skip(25));
@@ -130,7 +130,7 @@ async fn a_list_that_is_asked_for_too_early_hears_how_far_the_load_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_first_load_is_not_repeated_for_every_caller() {
+async fn a_failed_first_load_is_not_repeated_for_every_request() {
     let setup = Setup::persons(30);
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
@@ -146,12 +146,12 @@ async fn a_failed_first_load_is_not_repeated_for_every_caller() {
     // Load balancers send only readiness probes to a server that is not ready, so the probe must
     // start the load.
     bridge.simulator.heal();
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     bridge.ready().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_there_is_no_snapshot_one_person_alone_is_fetched() {
+async fn without_a_snapshot_single_users_are_fetched() {
     let setup = never_loading(Setup::persons(60));
     let later = Setup::persons(60).start().everybody().await;
     let simulator = setup.simulator();
@@ -194,7 +194,7 @@ async fn while_there_is_no_snapshot_one_person_alone_is_fetched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_must_be_certain_that_a_person_does_not_exist() {
+async fn a_missing_person_returns_404_only_when_personio_confirms_it() {
     for (action, status) in [
         (Action::NotFoundResource, 404),
         (Action::NotFoundRoute, 503),
@@ -215,7 +215,7 @@ async fn it_must_be_certain_that_a_person_does_not_exist() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_single_users_do_not_crowd_out_the_load() {
+async fn many_single_reads_do_not_starve_the_load() {
     let setup = never_loading(Setup::persons(60));
     let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
     let simulator = setup.simulator();
@@ -233,7 +233,7 @@ async fn many_single_users_do_not_crowd_out_the_load() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_an_id_is_asked_for_nowhere() {
+async fn invalid_ids_cause_no_upstream_request() {
     let setup = Setup { refresh_wait: Duration::from_millis(100), ..Setup::persons(3) };
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
@@ -254,7 +254,7 @@ async fn what_cannot_be_an_id_is_asked_for_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn meta_moves_exactly_when_something_emitted_does() {
+async fn meta_changes_only_with_served_values() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
     let first = bridge.everybody().await;
     bridge.clock.pass(Duration::from_secs(600));
@@ -300,7 +300,7 @@ async fn meta_moves_exactly_when_something_emitted_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_who_is_gone_disappears() {
+async fn only_deleted_persons_disappear() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
     let users = bridge.everybody().await;
     let (gone, left) = (users[7]["id"].as_str().unwrap(), users[8]["id"].as_str().unwrap());
@@ -320,7 +320,7 @@ async fn only_who_is_gone_disappears() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_walk_through_pages_sees_one_snapshot() {
+async fn a_paging_session_reads_one_snapshot() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
     let users = bridge.everybody().await;
     let mut walked =
@@ -365,7 +365,7 @@ async fn total(bridge: &Bridge, first: &str, further: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_walk_is_known_by_its_query_whatever_the_size_of_its_last_page() {
+async fn a_paging_session_is_found_by_query_for_any_page_size() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
     let old = |query: &str| (query.to_owned(), 0);
     let new = |query: &str| (query.to_owned(), 1);
@@ -394,7 +394,7 @@ async fn a_walk_is_known_by_its_query_whatever_the_size_of_its_last_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn walks_side_by_side_keep_their_own_data() {
+async fn concurrent_paging_sessions_keep_their_own_snapshots() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
     let get = async |client: &'static str, query: &str| {
         page_of(&bridge, Method::GET, client, query).await["totalResults"].clone()
@@ -422,7 +422,7 @@ async fn walks_side_by_side_keep_their_own_data() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn groups_are_modified_when_they_are_first_seen() {
+async fn new_groups_are_modified_when_first_seen() {
     let mut setup = Setup::persons(60);
     setup.policy.groups = vec![GroupKind::Department];
     let bridge = setup.start();
@@ -443,7 +443,7 @@ async fn groups_are_modified_when_they_are_first_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_takes_long_is_answered_as_what_does_not() {
+async fn slow_queries_return_the_same_as_fast_ones() {
     let bridge = Setup::persons(1200).start();
     bridge.ready().await;
     let users = bridge.everybody().await;
@@ -506,7 +506,7 @@ fn without_addresses(user: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everybody_alone_is_as_in_the_list_and_costs_a_few_requests_once() {
+async fn single_users_equal_the_list_and_cost_few_requests_once() {
     let users = Setup { public_url: Some("https://scim.example.com"), ..Setup::persons(40) }
         .start()
         .everybody()
@@ -529,7 +529,7 @@ async fn everybody_alone_is_as_in_the_list_and_costs_a_few_requests_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn once_the_snapshot_is_there_single_users_come_from_it() {
+async fn single_users_come_from_the_snapshot_once_it_exists() {
     let setup = Setup::persons(40);
     let path = format!("/Users/{}", setup.world.persons[30].id);
     let simulator = setup.simulator();
@@ -546,7 +546,7 @@ async fn once_the_snapshot_is_there_single_users_come_from_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_failure_about_one_person_is_remembered() {
+async fn failures_of_single_reads_are_not_cached() {
     let bridge = hanging(5).await;
     let path =
         format!("/Users/{}", bridge.simulator.with_world(|world| world.persons[0].id.clone()));
@@ -563,7 +563,7 @@ async fn no_failure_about_one_person_is_remembered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_alone_who_cannot_be_read_whole_is_not_served() {
+async fn an_incomplete_single_user_is_not_served() {
     let [employments, units, persons] =
         [Endpoint::Employments, Endpoint::OrgUnits, Endpoint::Persons];
     for (endpoint, action) in [
@@ -609,7 +609,7 @@ async fn alone_after(change: Alteration) -> (u16, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_alone_is_served_only_as_the_list_would() {
+async fn a_single_user_is_served_only_if_the_list_would_contain_it() {
     let rows: [(&str, Alteration, u16); 7] = [
         ("as it is", |_| {}, 200),
         (
@@ -661,7 +661,7 @@ async fn a_person_alone_is_served_only_as_the_list_would() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_id_a_list_shows_is_read_by_its_location() {
+async fn every_listed_id_is_readable_by_its_location() {
     let mut setup = Setup::persons(8);
     let ids =
         ["a b", "ä-1", "1;2", "1?x=1", "50%", "a/b", "1+1", &"9".repeat(200)].map(str::to_owned);
@@ -679,7 +679,7 @@ async fn whatever_id_a_list_shows_is_read_by_its_location() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_alone_does_not_lose_an_employment_that_was_known() {
+async fn a_single_user_keeps_a_known_employment() {
     let wait = Duration::from_millis(300);
     let bridge = Setup { cache_ttl: SHORT, refresh_wait: wait, ..Setup::persons(12) }.start();
     bridge.ready().await;
@@ -701,7 +701,7 @@ async fn a_person_alone_does_not_lose_an_employment_that_was_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_hears_of_the_listing_too() {
+async fn a_list_before_the_first_load_reports_the_listing_progress() {
     let setup = Setup { refresh_wait: Duration::from_millis(100), ..Setup::persons(120) };
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Hang).skip(2));
@@ -727,7 +727,7 @@ async fn raw(bridge: &Bridge, target: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_no_library_would_send_is_asked_for_nowhere_either() {
+async fn malformed_targets_cause_no_upstream_request() {
     let bridge = hanging(5).await;
     let long = "a".repeat(4000);
     for id in [
@@ -758,7 +758,7 @@ async fn what_no_library_would_send_is_asked_for_nowhere_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_new_takes_the_place_of_the_creation_and_is_modified_now() {
+async fn a_new_user_sorts_by_creation_and_is_modified_now() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
     let users = bridge.everybody().await;
     let created = users[30]["meta"]["created"].as_str().unwrap();
@@ -787,7 +787,7 @@ async fn who_is_new_takes_the_place_of_the_creation_and_is_modified_now() {
 type Change = fn(&mut Person);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn meta_moves_for_each_kind_of_change_of_one_person_and_of_nobody_else() {
+async fn each_kind_of_change_updates_meta_of_that_user_only() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(60) }.start();
     let mut before = bridge.everybody().await;
     let leads = |id: &Value| before.iter().any(|user| user[ENTERPRISE]["manager"]["value"] == *id);

@@ -1,6 +1,6 @@
 //! Tests of the documents that describe the server.
 
-use personio_scim::directory::WALK_PAUSE;
+use personio_scim::directory::SESSION_IDLE_TIMEOUT;
 use personio_scim::simulator::{Action, Fault};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn alone() -> Bridge {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_says_what_it_can_do() {
+async fn service_provider_config_lists_the_capabilities() {
     let config = alone().get("/scim/v2/ServiceProviderConfig").await.json();
     for (block, supported) in [
         ("patch", false),
@@ -58,7 +58,7 @@ async fn the_server_says_what_it_can_do() {
         "defaultPaginationMethod": "index",
         "defaultPageSize": 10_000,
         "maxPageSize": 10_000,
-        "cursorTimeout": WALK_PAUSE.as_secs(),
+        "cursorTimeout": SESSION_IDLE_TIMEOUT.as_secs(),
     });
     assert_eq!(config["pagination"], pagination);
     assert_eq!(
@@ -84,7 +84,7 @@ async fn the_block_pagination_can_be_left_out_and_cursors_go_on_working() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_name_everything_and_each_document_answers_by_its_id() {
+async fn discovery_lists_are_complete_and_readable_by_id() {
     let bridge = alone();
     for (path, ids) in
         [("ResourceTypes", ["User", "Group"].as_slice()), ("Schemas", URNS.as_slice())]
@@ -129,7 +129,7 @@ async fn lists_name_everything_and_each_document_answers_by_its_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_a_user_has_is_described() {
+async fn every_served_attribute_is_in_the_schemas() {
     let bridge = Setup::persons(300).start();
     let schemas = bridge.get("/Schemas").await.json();
     let attributes = |urn: &str| -> Vec<Value> {
@@ -150,7 +150,7 @@ async fn whatever_a_user_has_is_described() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_core_schema_announces_what_is_served_and_no_more() {
+async fn the_core_schema_announces_only_served_attributes() {
     let schema = alone().get(&format!("/Schemas/{}", URNS[0])).await.json();
     let names = |attributes: &Value| -> Vec<String> {
         attributes
@@ -212,7 +212,7 @@ async fn personal_attributes_of_the_core_schema_are_not_announced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn addresses_come_from_the_settings_and_never_from_the_host_header() {
+async fn urls_come_from_the_settings_and_never_from_the_host_header() {
     let bridge = public();
     let request = bridge
         .request(Method::GET, "/Users")

@@ -2,11 +2,11 @@
 //! fail at a limit that the error names, and no user gets the data of another one.
 
 use personio_scim::personio::{Limits, ListingLimits};
-use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
 use personio_scim::simulator::{Action, Endpoint, Fault};
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id};
+use crate::harness::{Bridge, AFTER_COOL_DOWN, SHORT, Setup, by_id};
 
 /// Starts a server with `persons` persons and small limits, whose every list request causes a load,
 /// and returns its users.
@@ -23,7 +23,7 @@ fn listing(entries: usize, pages: usize, bytes: usize) -> ListingLimits {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listing_of_persons_without_end_fails_at_the_limit_that_it_exceeds() {
+async fn an_endless_listing_of_persons_fails_at_the_limit_it_exceeds() {
     let usual = Limits::default();
     for (limits, expected) in [
         (Limits { persons: listing(500, 1000, usize::MAX), ..usual }, "more than 500 entries"),
@@ -41,7 +41,7 @@ async fn a_listing_of_persons_without_end_fails_at_the_limit_that_it_exceeds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn employments_without_end_are_unreadable() {
+async fn endless_employments_are_unreadable() {
     let limits = Limits { employments: listing(120, 1000, usize::MAX), ..Limits::default() };
     let (bridge, users) = restless(12, limits).await;
     let id = users[3]["id"].as_str().unwrap();
@@ -64,7 +64,7 @@ async fn employments_without_end_are_unreadable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_without_end_are_left_out() {
+async fn endless_lookups_are_left_out() {
     let mut setup = Setup::persons(12);
     setup.tuning.limits = Limits { names: listing(200, 1000, usize::MAX), ..Limits::default() };
     let simulator = setup.simulator();
@@ -116,7 +116,7 @@ async fn an_answer_that_is_too_large_fails_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_employment_counts_only_for_the_person_whose_it_is() {
+async fn an_employment_applies_only_to_its_own_person() {
     for names_person in [true, false] {
         let setup = Setup { cache_ttl: SHORT, ..Setup::persons(40) };
         let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
@@ -142,7 +142,7 @@ async fn an_employment_counts_only_for_the_person_whose_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_employment_of_two_persons_is_nobodys_and_without_ids_in_the_list_only_ones() {
+async fn an_employment_of_two_persons_applies_to_neither() {
     for hides_references in [false, true] {
         let mut setup = Setup::persons(40);
         let employments = setup.world.persons[5].employments.clone();
@@ -165,7 +165,7 @@ async fn an_employment_of_two_persons_is_nobodys_and_without_ids_in_the_list_onl
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_employments_of_others_fail_the_load_also_where_all_are_known() {
+async fn many_foreign_employments_fail_the_load_even_if_all_are_known() {
     for names_person in [true, false] {
         let (bridge, users) = restless(40, Limits::default()).await;
         let other = users[0]["id"].as_str().unwrap().to_owned();
@@ -175,7 +175,7 @@ async fn many_employments_of_others_fail_the_load_also_where_all_are_known() {
         let failure = bridge.failure().await;
         assert!(failure.contains("another person's"), "{failure}");
         bridge.simulator.heal();
-        bridge.clock.pass(PAUSE_OVER);
+        bridge.clock.pass(AFTER_COOL_DOWN);
         assert_eq!(bridge.reloaded().await, users);
 
         let setup = Setup::persons(40);

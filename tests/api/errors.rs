@@ -25,7 +25,7 @@ const RESOURCES: [&str; 11] = [
 const OTHERS: [&str; 5] = ["/.search", "/Users/.search", "/Groups/.search", "/Me", "/Bulk"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_token_nothing_is_said() {
+async fn every_route_except_health_requires_the_token() {
     let bridge = Setup::persons(3).start();
     let wrong = [
         None,
@@ -85,7 +85,7 @@ async fn writes_are_refused_wherever_something_exists() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_exist_is_a_scim_error_too() {
+async fn unknown_paths_return_a_scim_error() {
     let bridge = Setup::persons(3).start();
     for path in
         ["/nothing", "/scim/v2/Nothing", "/scim/v1/Users", "/users", "/Users/1/2", "/health"]
@@ -115,7 +115,7 @@ async fn what_does_not_exist_is_a_scim_error_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_carries_an_id_of_its_own() {
+async fn every_response_has_its_own_request_id() {
     let bridge = Setup::persons(3).start();
     let mut ids = std::collections::HashSet::new();
     for path in ["/Users", "/Users/1", "/nothing", "/Schemas", "/health/live", "/Users?count=x"] {

@@ -92,7 +92,7 @@ async fn each_line_is_the_user_that_a_server_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_has_the_columns_that_are_asked_for_and_carries_nothing_out() {
+async fn csv_has_the_requested_columns_and_no_formulas() {
     let simulator = Setup::persons(20).simulator();
     simulator.with_world(|world| {
         world.persons[0].last_name = Some("=HYPERLINK(\"x\")".to_owned());
@@ -134,7 +134,7 @@ async fn a_table_has_the_columns_that_are_asked_for_and_carries_nothing_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_a_query_is_said_before_anything_is_asked() {
+async fn an_invalid_query_fails_before_any_request() {
     let simulator = Setup::persons(3).simulator();
     for (args, part) in [
         (vec!["--filter", "userName eq"], "(invalidFilter)"),
@@ -208,7 +208,7 @@ async fn a_file_appears_when_it_is_complete_and_a_failure_leaves_the_old_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_stops_reading_ends_it_quietly() {
+async fn export_ends_quietly_when_its_output_is_closed() {
     // The output is larger than the buffer of a pipe.
     let simulator = Setup::persons(300).simulator();
     let url = simulator.base_url();

@@ -2,7 +2,7 @@
 
 use personio_scim::simulator::{Person, World};
 
-use crate::harness::{NOW, PAUSE_OVER, Setup};
+use crate::harness::{NOW, AFTER_COOL_DOWN, Setup};
 
 fn without(what: fn(&mut Person), persons: usize) -> World {
     let mut world = World::generate(60, 1, NOW.parse().unwrap());
@@ -20,7 +20,7 @@ fn email(person: &mut Person) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_company_that_mostly_lacks_what_matters_is_not_served_and_the_attribute_is_named() {
+async fn a_first_load_that_mostly_lacks_an_essential_attribute_fails() {
     for (what, attribute) in
         [(status as fn(&mut Person), "attribute Status"), (email, "attribute Email")]
     {
@@ -37,13 +37,13 @@ async fn a_company_that_mostly_lacks_what_matters_is_not_served_and_the_attribut
         let one = bridge.simulator.with_world(|world| world.persons[0].id.clone());
         for _ in 0..3 {
             bridge.get(&format!("/Users/{one}")).await.scim_error(503, None);
-            bridge.clock.pass(PAUSE_OVER);
+            bridge.clock.pass(AFTER_COOL_DOWN);
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_served_where_the_operator_says_that_it_is_so_and_where_fewer_lack_it() {
+async fn a_first_load_succeeds_if_permitted_or_if_fewer_lack_it() {
     for (max_change, persons) in [(1.0, 60), (0.2, 25)] {
         for what in [status as fn(&mut Person), email] {
             let bridge = Setup { max_change, ..Setup::of(without(what, persons)) }.start();
@@ -55,7 +55,7 @@ async fn it_is_served_where_the_operator_says_that_it_is_so_and_where_fewer_lack
 
 /// Checks that a load after the first one is compared with the served data instead.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_credential_that_loses_an_access_right_later_is_held_back() {
+async fn a_credential_losing_a_right_later_causes_a_held_change() {
     let setup = Setup { max_change: 0.2, cache_ttl: crate::harness::SHORT, ..Setup::persons(60) };
     let bridge = setup.start();
     let users = bridge.everybody().await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as EXTENSION, GROUP};
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as EXTENSION, GROUP};
 use personio_scim::simulator::{Endpoint, OrgUnit, OrgUnitKind, World};
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ async fn groups(bridge: &Bridge) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_setting_there_are_none() {
+async fn without_the_setting_there_are_no_groups() {
     let bridge = Setup::persons(30).start();
     let list = bridge.list("/Groups", &[("startIndex", "1"), ("count", "100")]).await;
     assert_eq!(list["totalResults"], 0);
@@ -34,7 +34,7 @@ async fn without_the_setting_there_are_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn members_and_memberships_say_the_same() {
+async fn members_and_memberships_agree() {
     let bridge = with_groups(200, &ALL).start();
     let users = bridge.everybody().await;
     let groups = groups(&bridge).await;
@@ -165,7 +165,7 @@ async fn groups_are_found_by_their_members_names_and_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_changes_exactly_when_something_in_it_does() {
+async fn a_group_version_changes_only_with_its_content() {
     let bridge = with_groups(60, &[GroupKind::Department]).start();
     bridge.everybody().await;
     let before = groups(&bridge).await;
@@ -272,7 +272,7 @@ async fn groups_and_memberships_are_called_what_the_company_calls_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn units_are_in_the_order_of_their_numbers_and_not_of_their_letters() {
+async fn units_sort_numerically() {
     let mut world = World::generate(6, 1, NOW.parse().unwrap());
     let units = ["100", "9", "10"];
     world.org_units = ["9", "10", "100"]
@@ -296,7 +296,7 @@ async fn units_are_in_the_order_of_their_numbers_and_not_of_their_letters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_not_served_is_in_no_group() {
+async fn persons_not_served_are_in_no_group() {
     let mut world = World::generate(4, 1, NOW.parse().unwrap());
     let left_out = world.persons[3].id.clone();
     for (place, person) in world.persons.iter_mut().enumerate() {
@@ -377,7 +377,7 @@ async fn a_group_by_its_id_costs_personio_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn moments_are_told_to_the_millisecond_and_not_too_early() {
+async fn group_timestamps_have_milliseconds_and_are_not_too_early() {
     let mut setup =
         Setup { clock: TestClock::at("2026-11-23T10:00:00.123000001Z"), ..Setup::persons(12) };
     setup.policy.groups = vec![GroupKind::Department];

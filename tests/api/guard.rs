@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
 use personio_scim::simulator::{
     Action, CustomAttribute, Employment, Endpoint, Fault, Named, OrgUnit, OrgUnitKind, Person,
     Quirks, World,
 };
 use serde_json::Value;
 
-use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, loads, metric, stamp};
+use crate::harness::{Bridge, NOW, AFTER_COOL_DOWN, SHORT, Setup, loads, metric, stamp};
 
 /// Starts a server with this company and the default threshold, and waits for its first load.
 async fn guarded_world(world: World) -> (Bridge, Vec<Value>) {
@@ -178,7 +178,7 @@ const HARMS: [(&str, Harm); 24] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_who_become_active_at_once_are_held_back() {
+async fn many_simultaneous_activations_are_held() {
     let mut world = company(60);
     let statuses = |world: &mut World, status: &str, persons: usize| {
         for person in world.persons.iter_mut().take(persons) {
@@ -261,7 +261,7 @@ async fn a_small_company_is_guarded_and_can_grow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn others_in_each_refresh_add_up_also_if_they_are_as_before_again() {
+async fn different_losses_in_each_refresh_add_up_even_if_reverted() {
     let (bridge, users) = guarded(100).await;
     let right = bridge.simulator.with_world(|world| world.persons.clone());
     let mut harmed = HashSet::new();
@@ -287,7 +287,7 @@ async fn others_in_each_refresh_add_up_also_if_they_are_as_before_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_kind_of_mass_change_is_held_back_until_it_is_approved() {
+async fn each_kind_of_mass_change_is_held_until_approved() {
     for (number, harm) in HARMS {
         let (bridge, users) = guarded(60).await;
         harm(&bridge);
@@ -320,7 +320,7 @@ async fn each_kind_of_mass_change_is_held_back_until_it_is_approved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_look_up_that_gives_other_names_to_most_ids_is_held_back() {
+async fn a_lookup_with_other_names_for_most_ids_is_held() {
     let day = Duration::from_secs(25 * 3600);
     let department = ("otherDepartment", "60 would have another department");
     let division = ("otherDivision", "60 would have another division");
@@ -399,7 +399,7 @@ fn company_of_departments() -> World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_groups_that_vanish_or_get_another_name_are_held_back() {
+async fn many_vanished_or_renamed_groups_are_held() {
     // With the legal entity there are 42 groups. A change of 10 groups is within bounds; 11 are
     // more than a fifth. The number of affected users is always within bounds.
     for (gone, renamed, is_held) in
@@ -443,7 +443,7 @@ async fn many_groups_that_vanish_or_get_another_name_are_held_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn addresses_that_go_over_to_others_count_as_other_names() {
+async fn addresses_passed_to_others_count_as_changed_user_names() {
     let (bridge, users) = guarded(60).await;
     // Seven leavers pass their addresses to seven active persons, which changes fourteen user
     // names.
@@ -464,7 +464,7 @@ async fn addresses_that_go_over_to_others_count_as_other_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_within_bounds_is_served() {
+async fn changes_within_bounds_are_served() {
     // 12 is 20 % of 60. 10 of 20 is a larger share, but a small number.
     for (persons, gone, served) in [(60, 12, 48), (60, 13, 60), (20, 10, 10), (20, 11, 20)] {
         let (bridge, _) = guarded(persons).await;
@@ -474,7 +474,7 @@ async fn what_is_within_bounds_is_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_later_load_within_bounds_releases_it() {
+async fn a_later_load_within_bounds_releases_the_hold() {
     let (bridge, users) = guarded(60).await;
     bridge.simulator.set_quirks(|quirks| quirks.hidden_attributes = vec!["email".to_owned()]);
     assert_eq!(bridge.reloaded().await, users);
@@ -499,7 +499,7 @@ fn is_left(bridge: &Bridge, user: &Value) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_cannot_go_a_few_at_a_time_as_they_are_confirmed() {
+async fn gradually_confirmed_deletions_are_held_together() {
     let (bridge, users) = guarded(1000).await;
     // 230 of 1,000 persons are more than a fifth. Each load verifies 200 of them.
     bridge.simulator.with_world(|world| world.persons.truncate(770));
@@ -512,7 +512,7 @@ async fn many_cannot_go_a_few_at_a_time_as_they_are_confirmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_in_small_parts_adds_up() {
+async fn small_losses_add_up() {
     let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
     let setup = Setup {
         cache_ttl: SHORT,
@@ -552,7 +552,7 @@ async fn what_comes_in_small_parts_adds_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_truncated_list_changes_nothing_even_if_nobody_can_be_confirmed() {
+async fn a_truncated_list_changes_nothing_without_deletion_checks() {
     let (bridge, users) = guarded(120).await;
     bridge.simulator.with_world(|world| world.persons.truncate(50));
     bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
@@ -561,7 +561,7 @@ async fn a_truncated_list_changes_nothing_even_if_nobody_can_be_confirmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_held_back_does_not_make_old_data_good_for_ever() {
+async fn held_changes_do_not_extend_the_life_of_old_data() {
     const TTL: Duration = Duration::from_secs(2);
     let hour = Duration::from_secs(3600);
     let bridge =
@@ -590,7 +590,7 @@ async fn what_is_held_back_does_not_make_old_data_good_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_are_not_made_to_wait_and_loads_keep_their_rhythm() {
+async fn a_held_change_delays_neither_requests_nor_loads() {
     let bridge =
         Setup { max_change: 0.2, cache_ttl: Duration::from_secs(2), ..Setup::persons(60) }.start();
     bridge.everybody().await;
@@ -612,11 +612,11 @@ async fn one_person_whose_employments_vanish_loses_the_extension() {
     let user = after.iter().find(|user| user["id"] == id.as_str()).unwrap();
     assert!(user.get(PERSONIO).is_none(), "one person may really have none");
     assert_eq!(after.len(), users.len());
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_not_served_is_no_loss() {
+async fn a_person_never_served_is_no_loss() {
     let mut setup = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::persons(60) };
     setup.policy.require_email = true;
     setup.world.persons.iter_mut().take(15).for_each(|person| person.email = None);
@@ -630,7 +630,7 @@ async fn who_is_not_served_is_no_loss() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_an_approval_nothing_is_amiss() {
+async fn after_an_approval_health_is_ok() {
     let (bridge, _) = guarded(60).await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     bridge.reloaded().await;

@@ -136,9 +136,9 @@ impl Setup {
                 upstream_timeout: Duration::from_secs(5),
                 retry: Retry { times: 2, first_wait: Duration::from_millis(5) },
                 limits: Limits::default(),
-                pause: Duration::from_secs(15),
-                soon: Duration::from_millis(50),
-                certificate_look: Duration::from_millis(50),
+                cool_down: Duration::from_secs(15),
+                refresh_debounce: Duration::from_millis(50),
+                certificate_read_interval: Duration::from_millis(50),
             },
             clock: TestClock::at(NOW),
         }
@@ -203,7 +203,7 @@ impl Setup {
         };
         let application =
             Application::build(config.clone(), Arc::new(self.clock.clone()), self.tuning).unwrap();
-        let (directory, live) = (application.directory(), application.live());
+        let (directory, live) = (application.directory(), application.reload_handle());
         let scheme = if config.scim.tls.is_some() { "https" } else { "http" };
         let origin = format!("{scheme}://{}", application.address());
         let metrics_origin =
@@ -228,9 +228,9 @@ impl Setup {
 
 /// Returns authentication rules with one client, whose token is [`TOKEN`].
 pub fn rules(webhook_token: Option<&str>) -> Rules {
-    let caller = Caller::named("client").unwrap();
+    let caller = Caller::parse("client").unwrap();
     let client =
-        Client { caller, token: Token::of(TOKEN.as_bytes()), expires: None, networks: None };
+        Client { name: caller, token: Token::of(TOKEN.as_bytes()), expires: None, networks: None };
     let webhook_token = webhook_token.map(|token| Token::of(token.as_bytes()));
     Rules { clients: vec![client], webhook_token, ..Rules::default() }
 }
@@ -384,7 +384,7 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 /// Time to live so short that the next list request starts a new load. See [`Bridge::reloaded`].
 pub const SHORT: Duration = Duration::from_millis(20);
 /// Duration longer than the cool-down after a failed load.
-pub const PAUSE_OVER: Duration = Duration::from_secs(16);
+pub const AFTER_COOL_DOWN: Duration = Duration::from_secs(16);
 
 /// Returns the number of requests for pages of persons since the last reset. A load of up to 50
 /// persons makes one.

@@ -3,7 +3,7 @@
 use personio_scim::simulator::{Action, Endpoint, Fault};
 use serde_json::json;
 
-use crate::harness::{PAUSE_OVER, SHORT, Setup, answer, until};
+use crate::harness::{AFTER_COOL_DOWN, SHORT, Setup, answer, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readiness_follows_the_snapshot_and_liveness_does_not() {
@@ -32,7 +32,7 @@ async fn readiness_follows_the_snapshot_and_liveness_does_not() {
     assert_eq!(bridge.get("/health/live").await.status, 200, "a restart would not mend it");
 
     bridge.simulator.heal();
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     bridge.ready().await;
     let (status, body) = bridge.health().await;
     assert_eq!(
@@ -60,7 +60,7 @@ async fn readiness_follows_the_snapshot_and_liveness_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_part_says_since_when_it_is_not_well() {
+async fn each_part_reports_since_when_it_fails() {
     let setup = Setup { cache_ttl: SHORT, ..Setup::persons(30) };
     let simulator = setup.simulator();
     simulator.fail(Fault::on(
@@ -69,7 +69,7 @@ async fn each_part_says_since_when_it_is_not_well() {
     ));
     let bridge = setup.start_with(simulator);
     bridge.failure().await;
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     bridge.health().await;
     let part = async |name: &str| bridge.health().await.1["parts"][name].clone();
     until("the second load has failed, too", async || {
@@ -95,7 +95,7 @@ async fn each_part_says_since_when_it_is_not_well() {
     );
 
     bridge.simulator.heal();
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     bridge.ready().await;
     until("all is well", async || bridge.health().await.1["status"] == "ok").await;
     let (_, health) = bridge.health().await;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 use personio_scim::directory::Kind;
-use personio_scim::scim::EXTENSION_USER as PERSONIO;
+use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
 use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person};
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, TestClock, by_id, first_page, until};
+use crate::harness::{Bridge, AFTER_COOL_DOWN, SHORT, Setup, TestClock, by_id, first_page, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -39,7 +39,7 @@ fn dated(persons: usize, now: &str) -> Setup {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_wrongly_inactive_is_not_deactivated_once_personio_is_right_again() {
+async fn a_wrongly_inactive_user_stays_active_after_personio_recovers() {
     let setup = guarded(60);
     let bridge = setup.start();
     let users = bridge.everybody().await;
@@ -67,7 +67,7 @@ async fn who_was_wrongly_inactive_is_not_deactivated_once_personio_is_right_agai
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_no_last_good_enrichment() {
+async fn held_employments_are_not_reused_as_last_good_ones() {
     let bridge = guarded(60).start();
     let users = bridge.everybody().await;
     let before = bridge.simulator.with_world(|world| {
@@ -90,7 +90,7 @@ async fn it_is_no_last_good_enrichment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_gone_then_is_asked_for_again() {
+async fn persons_gone_in_a_held_load_are_checked_again() {
     let bridge = guarded(60).start();
     let users = bridge.everybody().await;
     let page = first_page(&bridge).await;
@@ -107,7 +107,7 @@ async fn who_was_gone_then_is_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn midnight_does_not_hold_back_what_was_approved() {
+async fn day_rollover_keeps_an_approved_change() {
     let bridge = dated(119, "2026-11-23T22:00:00Z").start();
     bridge.everybody().await;
     bridge.simulator.with_world(|world| world.persons.truncate(50));
@@ -123,7 +123,7 @@ async fn midnight_does_not_hold_back_what_was_approved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_approved_is_not_held_back_again() {
+async fn an_approved_change_is_not_held_again() {
     let bridge = guarded(120).start();
     bridge.everybody().await;
     bridge.simulator.with_world(|world| world.persons.truncate(50));
@@ -135,7 +135,7 @@ async fn what_was_approved_is_not_held_back_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn midnight_approves_nothing() {
+async fn day_rollover_approves_no_held_change() {
     let setup = Setup { max_stale: 100 * HOUR, ..dated(60, "2026-11-23T19:30:00Z") };
     let bridge = setup.start();
     bridge.everybody().await;
@@ -155,7 +155,7 @@ async fn midnight_approves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn losses_add_up_over_two_hours_only() {
+async fn losses_older_than_two_hours_do_not_count() {
     let bridge = Setup { max_stale: 100 * HOUR, ..guarded(60) }.start();
     bridge.everybody().await;
     bridge.simulator.with_world(|world| world.persons.truncate(50));
@@ -167,7 +167,7 @@ async fn losses_add_up_over_two_hours_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_new_meanwhile_is_read_once() {
+async fn new_persons_during_a_hold_are_read_once() {
     let bridge = guarded(60).start();
     let users = bridge.everybody().await;
     bridge.simulator.with_world(|world| {
@@ -199,7 +199,7 @@ fn leave(bridge: &Bridge, to: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn losses_add_up_over_any_two_hours() {
+async fn losses_add_up_in_every_two_hour_window() {
     let bridge = Setup { max_stale: 100 * HOUR, ..guarded(60) }.start();
     bridge.everybody().await;
     bridge.clock.pass(2 * HOUR - Duration::from_secs(60));
@@ -212,7 +212,7 @@ async fn losses_add_up_over_any_two_hours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_released_still_counts() {
+async fn released_losses_still_count() {
     let bridge = Setup { max_stale: 100 * HOUR, ..guarded(60) }.start();
     bridge.everybody().await;
     let gone = bridge.simulator.with_world(|world| world.persons.split_off(40));
@@ -227,7 +227,7 @@ async fn what_was_released_still_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_missing_and_is_there_again_counts_like_everybody() {
+async fn a_returned_person_counts_for_the_guard() {
     let bridge = guarded(120).start();
     bridge.everybody().await;
     let before = bridge.simulator.with_world(|world| world.persons.clone());
@@ -252,7 +252,7 @@ async fn who_was_missing_and_is_there_again_counts_like_everybody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_missing_for_long_and_is_there_again_counts_like_everybody() {
+async fn a_person_returned_after_long_counts_for_the_guard() {
     let bridge = guarded(60).start();
     bridge.everybody().await;
     let before = bridge.simulator.with_world(|world| world.persons.clone());
@@ -278,7 +278,7 @@ async fn who_was_missing_for_long_and_is_there_again_counts_like_everybody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_approved_before_it_was_sure_is_not_held_back_once_it_is() {
+async fn approved_unverified_deletions_are_not_held_once_verified() {
     let bridge = guarded(120).start();
     bridge.everybody().await;
     leave(&bridge, 50);
@@ -310,7 +310,7 @@ async fn approve_in_flight(bridge: &Bridge) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_approved_to_go_does_not_come_back_by_a_load_under_way() {
+async fn a_running_load_does_not_restore_approved_deletions() {
     let bridge = guarded(1000).start();
     bridge.everybody().await;
     let gone: Vec<String> = bridge.simulator.with_world(|world| {
@@ -343,7 +343,7 @@ async fn who_was_approved_to_go_does_not_come_back_by_a_load_under_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_approved_to_be_inactive_is_not_active_again_by_a_load_under_way() {
+async fn a_running_load_does_not_revert_approved_deactivations() {
     let bridge = guarded(60).start();
     bridge.everybody().await;
     bridge.simulator.with_world(|world| {
@@ -372,7 +372,7 @@ async fn who_was_approved_to_be_inactive_is_not_active_again_by_a_load_under_way
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_approved_to_come_is_not_lost_by_a_load_under_way() {
+async fn a_running_load_does_not_lose_approved_new_users() {
     let bridge = guarded(60).start();
     bridge.everybody().await;
     bridge.simulator.with_world(|world| {
@@ -407,7 +407,7 @@ async fn who_was_approved_to_come_is_not_lost_by_a_load_under_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_do_not_go_at_once_for_having_been_missing_little_by_little() {
+async fn gradually_missing_persons_are_held_when_deleted_together() {
     let bridge = Setup { max_stale: 100 * HOUR, ..guarded(120) }.start();
     bridge.everybody().await;
     bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
@@ -424,7 +424,7 @@ async fn many_do_not_go_at_once_for_having_been_missing_little_by_little() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_failed_load_has_read_is_known_while_the_next_is_under_way() {
+async fn results_of_a_failed_load_are_known_during_the_next() {
     let setup =
         Setup { refresh_wait: Duration::from_millis(3000), max_concurrency: 1, ..guarded(40) };
     let simulator = setup.simulator();
@@ -436,7 +436,7 @@ async fn what_a_failed_load_has_read_is_known_while_the_next_is_under_way() {
     };
     let id = bridge.simulator.log().iter().find_map(|request| of(&request.path)).unwrap();
     bridge.simulator.heal();
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     bridge.simulator.fail(Fault::on(Endpoint::Employments, Action::Status(500)).person(&id));
     bridge
         .simulator

@@ -96,7 +96,7 @@ fn survive(server: &Server, attack: &Attack, before: Figures) -> Figures {
 }
 
 #[test]
-fn nothing_that_strangers_do_keeps_right_clients_from_their_answers() {
+fn attacks_do_not_keep_right_clients_from_responses() {
     let server = Server::start(OPEN_FILES, &[("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "64")]);
     let right = RightClient::start(&server.peer, Connections::KeptAndNew);
     right.wait_for_answers(50);
@@ -124,7 +124,7 @@ fn nothing_that_strangers_do_keeps_right_clients_from_their_answers() {
 }
 
 #[test]
-fn nothing_that_strangers_do_before_tls_keeps_right_clients_from_their_answers() {
+fn attacks_before_tls_do_not_keep_right_clients_from_responses() {
     let certificate = Certificate::new();
     let more = [("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "64")];
     let server = Server::start_tls(OPEN_FILES, &more, &certificate);
@@ -142,7 +142,7 @@ fn nothing_that_strangers_do_before_tls_keeps_right_clients_from_their_answers()
 }
 
 #[test]
-fn thousands_of_idle_connections_take_little_and_are_answered_on() {
+fn idle_connections_need_little_memory_and_stay_usable() {
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
     let limit = maximum.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
@@ -182,7 +182,7 @@ fn thousands_of_idle_connections_take_little_and_are_answered_on() {
 }
 
 #[test]
-fn a_body_that_nobody_needs_is_not_waited_for() {
+fn unneeded_bodies_are_not_awaited() {
     let server = Server::start(1024, &[]);
     for (path, status) in
         [("/health/live", 200), ("/scim/v2/Users", 401), ("/nothing", 401), ("/metrics", 200)]
@@ -223,7 +223,7 @@ fn a_body_that_nobody_needs_is_not_waited_for() {
 }
 
 #[test]
-fn each_wait_for_a_peer_has_an_end() {
+fn each_wait_for_a_peer_has_a_timeout() {
     let server = Server::start(1024, &[]);
     let slow_reader = |headers: &str| {
         let mut stream = server.connect();
@@ -285,7 +285,7 @@ fn each_wait_for_a_peer_has_an_end() {
 }
 
 #[test]
-fn strangers_from_one_address_displace_each_other_and_nobody_else() {
+fn unauthenticated_connections_of_one_address_displace_only_each_other() {
     let server = Server::start(1024, &[("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "10")]);
     let mut known = Vec::new();
     for _ in 0..30 {
@@ -326,7 +326,7 @@ fn strangers_from_one_address_displace_each_other_and_nobody_else() {
 }
 
 #[test]
-fn clients_beyond_the_limit_get_503_and_take_no_room_from_health() {
+fn clients_beyond_the_limit_get_503_and_health_still_responds() {
     let server = Server::start(1024, &[("SCIM_MAX_CONNECTIONS", "20")]);
     let mut known: Vec<TcpStream> = (0..20).map(|_| server.connect()).collect();
     for stream in &mut known {
@@ -400,7 +400,7 @@ fn clients_beyond_the_limit_get_503_and_take_no_room_from_health() {
 }
 
 #[test]
-fn the_end_waits_for_no_peer() {
+fn shutdown_waits_for_no_peer() {
     let server = Server::start(1024, &[("SCIM_MAX_CONNECTIONS_PER_ADDRESS", "1000")]);
     let mut streams = Vec::new();
     for attack in attacks() {
@@ -418,7 +418,7 @@ fn the_end_waits_for_no_peer() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_nothing() {
+fn a_blocked_log_does_not_block_requests() {
     let mut server = Server::start_unread(1024, &[("RUST_LOG", "debug")]);
     let mut stream = server.connect();
     // More bytes than a pipe and the queue of pending lines hold.
@@ -461,7 +461,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
 }
 
 #[test]
-fn a_tls_handshake_that_stops_is_ended() {
+fn an_incomplete_tls_handshake_times_out() {
     let certificate = Certificate::new();
     let (path, key) = (certificate.path("certificate"), certificate.path("key"));
     let listen = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -494,7 +494,7 @@ fn a_tls_handshake_that_stops_is_ended() {
 }
 
 #[test]
-fn many_different_queries_cost_no_more_memory_than_a_few() {
+fn many_different_queries_use_bounded_memory() {
     let config = tempfile::NamedTempFile::new().unwrap();
     fs::write(config.path(), "trusted_proxies = [\"127.0.0.1\"]\n").unwrap();
     let server = Server::start(1024, &[("SCIM_CONFIG", config.path().to_str().unwrap())]);
@@ -594,7 +594,7 @@ fn attack_at_random(server: &Server, seed: u64, ended: &AtomicBool) {
 
 /// Checks the throttle with addresses that a trusted proxy reports.
 #[test]
-fn wrong_tokens_from_many_addresses_cost_no_more_memory_than_a_few() {
+fn wrong_tokens_from_many_addresses_use_bounded_memory() {
     // The throttle remembers up to 10,000 addresses. The release binary is fast enough for more
     // requests.
     let (first, all) =
@@ -623,7 +623,7 @@ fn wrong_tokens_from_many_addresses_cost_no_more_memory_than_a_few() {
 /// Checks that many webhooks, for existing and unknown persons, cause one load at a time and need
 /// little memory.
 #[test]
-fn a_flood_of_webhooks_is_a_few_loads_and_little_memory() {
+fn many_webhooks_cause_few_loads_and_use_bounded_memory() {
     let count = if std::env::var(PROGRAM_VARIABLE).is_ok() { 100_000 } else { 10_000 };
     let server =
         Server::start(1024, &[("SCIM_WEBHOOK_TOKEN", WEBHOOK_TOKEN), ("SCIM_REFRESH_EVERY", "1h")]);

@@ -147,7 +147,7 @@ async fn fetches(server: &MockServer) -> usize {
 
 fn rule(server: &MockServer) -> Issuer {
     Issuer {
-        caller: Caller::named("entra").unwrap(),
+        name: Caller::parse("entra").unwrap(),
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
         jwks_url: format!("{}/keys", server.uri()).parse().unwrap(),
@@ -192,7 +192,7 @@ async fn a_token_of_each_algorithm_is_accepted_and_the_keys_are_read_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_token_says_decides() {
+async fn the_claims_decide_whether_a_token_is_accepted() {
     let key = Signer::ed();
     let server = issuer(&[("d", &key)]).await;
     let scoped = Issuer { scope: Some("scim.read".to_owned()), ..rule(&server) };
@@ -255,11 +255,11 @@ fn reset(bridge: &Bridge) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_signature_by_a_known_key_is_one() {
+async fn only_signatures_by_known_keys_are_accepted() {
     let (rsa, ec, ed, stranger) = (Signer::rsa(), Signer::ec(), Signer::ed(), Signer::ed());
     let server = issuer(&[("r", &rsa), ("e", &ec), ("d", &ed)]).await;
     let only_rsa = Issuer {
-        caller: Caller::named("narrow").unwrap(),
+        name: Caller::parse("narrow").unwrap(),
         issuer: "narrow".to_owned(),
         algorithms: vec![Algorithm::Rs256],
         ..rule(&server)
@@ -356,7 +356,7 @@ async fn only_a_signature_by_a_known_key_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_that_are_not_for_this_are_not_used() {
+async fn keys_for_other_purposes_are_not_used() {
     let (key, other) = (Signer::ed(), Signer::rsa());
     for (marks, expected) in [
         (json!({}), 200),
@@ -380,7 +380,7 @@ async fn keys_that_are_not_for_this_are_not_used() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_of_an_issuer_beyond_a_hundred_are_not_kept() {
+async fn at_most_a_hundred_keys_of_an_issuer_are_kept() {
     let (key, server) = (Signer::ed(), MockServer::start().await);
     let mut keys = Vec::new();
     for number in 1..=101 {
@@ -398,7 +398,7 @@ async fn keys_of_an_issuer_beyond_a_hundred_are_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_key_costs_one_question_and_a_storm_of_them_few() {
+async fn an_unknown_key_causes_one_fetch_and_many_cause_few() {
     let (old, new) = (Signer::ec(), Signer::ec());
     let server = issuer(&[("old", &old)]).await;
     let bridge = bridge(vec![rule(&server)]).await;
@@ -451,7 +451,7 @@ async fn an_unknown_key_costs_one_question_and_a_storm_of_them_few() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_key_is_found_although_a_stranger_has_named_keys_that_do_not_exist() {
+async fn a_new_key_is_found_despite_requests_with_unknown_key_ids() {
     let (old, new, newest) = (Signer::ec(), Signer::ec(), Signer::ec());
     let server = issuer(&[("old", &old)]).await;
     let bridge = bridge(vec![rule(&server)]).await;
@@ -498,7 +498,7 @@ async fn a_key_replaced_under_the_same_id_or_without_ids_is_found_or_asked_for_l
         respond(&server, publish_key(&old)).await;
         // The same issuer serves two audiences with the same keys.
         let second = Issuer {
-            caller: Caller::named("second").unwrap(),
+            name: Caller::parse("second").unwrap(),
             audience: "api://second".to_owned(),
             ..rule(&server)
         };
@@ -541,7 +541,7 @@ async fn a_key_replaced_under_the_same_id_or_without_ids_is_found_or_asked_for_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_an_issuer_is_down_known_keys_stay_good_for_a_day_and_others_cannot_be_checked() {
+async fn keys_stay_valid_for_a_day_while_their_issuer_is_down() {
     let (key, other) = (Signer::ed(), Signer::ed());
     let server = issuer(&[("d", &key)]).await;
     let bridge = bridge(vec![rule(&server)]).await;
@@ -587,9 +587,9 @@ async fn an_issuer_may_serve_several_audiences_and_from_some_networks_only() {
     let key = Signer::ed();
     let server = issuer(&[("d", &key)]).await;
     let second = Issuer {
-        caller: Caller::named("second").unwrap(),
+        name: Caller::parse("second").unwrap(),
         audience: "api://second".to_owned(),
-        networks: Some(Networks::named(&["192.0.2.0/24".to_owned()]).unwrap()),
+        networks: Some(Networks::parse(&["192.0.2.0/24".to_owned()]).unwrap()),
         ..rule(&server)
     };
     let bridge = bridge(vec![rule(&server), second]).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use personio_scim::scim::USER;
 use personio_scim::scim::filter::{CompareOp, Filter, Limits, Literal, Path, Test};
 use personio_scim::scim::{
-    AttributeType, CustomAttribute, Discovery, ENTERPRISE_USER, EXTENSION_USER, ListQuery,
+    AttributeType, CustomAttribute, Discovery, ENTERPRISE_USER_SCHEMA, PERSONIO_USER_SCHEMA, ListQuery,
     Locations, Paging, Projection, Resource, ResourceType, Resources, SearchRequest,
 };
 use proptest::prelude::*;
@@ -177,9 +177,9 @@ fn user() -> impl Strategy<Value = Value> {
                 .into_iter()
                 .map(|(value, primary)| json!({"value": value, "primary": primary}));
             user.insert("emails".into(), emails.collect());
-            user.insert(ENTERPRISE_USER.into(), json!({"department": department}));
+            user.insert(ENTERPRISE_USER_SCHEMA.into(), json!({"department": department}));
             user.insert(
-                EXTENSION_USER.into(),
+                PERSONIO_USER_SCHEMA.into(),
                 json!({"orgUnits": [{"value": unit}], "secret": "not announced"}),
             );
             user.insert("meta".into(), json!({"created": moment, "version": "W/\"1\""}));
@@ -222,8 +222,8 @@ fn odd_user() -> impl Strategy<Value = Value> {
         "emails",
         "groups",
         "meta",
-        ENTERPRISE_USER,
-        EXTENSION_USER,
+        ENTERPRISE_USER_SCHEMA,
+        PERSONIO_USER_SCHEMA,
     ];
     prop::collection::vec(odd, names.len()).prop_map(move |values| {
         names.into_iter().map(str::to_owned).zip(values).collect::<Map<_, _>>().into()
@@ -256,13 +256,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn what_is_written_is_read_as_the_same(filter in filter()) {
+    fn displayed_filters_parse_to_the_same_filter(filter in filter()) {
         let text = filter.to_string();
         prop_assert_eq!(Filter::parse(&text, Limits { length: 1_000_000, depth: 50 }), Ok(filter), "{}", text);
     }
 
     #[test]
-    fn no_text_is_too_odd_to_be_refused(text in "[a-z\\[\\]()\"\\\\. :$0-9-]{0,40}|.{0,40}") {
+    fn parsing_any_text_does_not_panic(text in "[a-z\\[\\]()\"\\\\. :$0-9-]{0,40}|.{0,40}") {
         if let Ok(filter) = Filter::parse(&text, Limits::default()) {
             prop_assert_eq!(Filter::parse(&filter.to_string(), Limits::default()), Ok(filter));
         }
@@ -272,7 +272,7 @@ proptest! {
     }
 
     #[test]
-    fn not_divides_and_not_not_changes_nothing(filter in meaningful(), users in prop::collection::vec(user(), 0..12)) {
+    fn not_partitions_users_and_double_negation_is_identity(filter in meaningful(), users in prop::collection::vec(user(), 0..12)) {
         let kind = user_type();
         let users = resources(&kind, &users);
         let matches = |filter: &Filter| asked(&kind, &by_filter(filter), Paging::after(0, EVERYTHING)).map(|query| listed(&query, &users));
@@ -284,7 +284,7 @@ proptest! {
     }
 
     #[test]
-    fn and_is_both_and_or_is_either(one in meaningful(), other in meaningful(), users in prop::collection::vec(user(), 0..12)) {
+    fn and_is_intersection_and_or_is_union(one in meaningful(), other in meaningful(), users in prop::collection::vec(user(), 0..12)) {
         let kind = user_type();
         let users = resources(&kind, &users);
         let total = |filter: &Filter| asked(&kind, &by_filter(filter), Paging::after(0, EVERYTHING)).map(|query| listed(&query, &users).0);
@@ -295,7 +295,7 @@ proptest! {
     }
 
     #[test]
-    fn no_filter_is_too_odd_for_any_resource(
+    fn evaluating_any_filter_on_any_resource_does_not_panic(
         filter in prop_oneof![filter(), meaningful()],
         users in prop::collection::vec(prop_oneof![user(), odd_user()], 0..4),
     ) {
@@ -312,7 +312,7 @@ proptest! {
     }
 
     #[test]
-    fn an_index_finds_what_a_scan_finds(users in prop::collection::vec(user(), 0..30), value in literal()) {
+    fn index_and_scan_return_the_same_users(users in prop::collection::vec(user(), 0..30), value in literal()) {
         let kind = user_type();
         let users = resources(&kind, &users);
         for path in ["id", "userName", "emails.value"] {
@@ -358,7 +358,7 @@ proptest! {
     }
 
     #[test]
-    fn an_order_is_total_and_stable(users in prop::collection::vec(user(), 0..30), sort_by in sortable()) {
+    fn sorting_is_total_and_stable(users in prop::collection::vec(user(), 0..30), sort_by in sortable()) {
         let kind = user_type();
         // A number in each user makes users distinguishable.
         let users: Vec<Value> = users.into_iter().enumerate().map(|(place, mut user)| {
@@ -395,7 +395,7 @@ proptest! {
     }
 
     #[test]
-    fn projecting_twice_is_projecting_once(
+    fn projection_is_idempotent(
         user in user(),
         named in prop::collection::vec(path(), 1..4),
         excluding in any::<bool>(),
@@ -419,7 +419,7 @@ proptest! {
 }
 
 #[test]
-fn what_no_schema_announces_is_not_served() {
+fn only_announced_attributes_are_served() {
     let kind = user_type();
     let user = json!({"id": "1", "birthday": "1990-01-01", "name": {"givenName": "A", "honorificPrefix": "Dr."}, "emails": []});
     let resource = Resource::new(&kind, &user).unwrap();
@@ -429,7 +429,7 @@ fn what_no_schema_announces_is_not_served() {
 }
 
 #[test]
-fn of_several_values_the_primary_one_is_sorted_by_or_else_the_first() {
+fn sorting_uses_the_primary_value_or_else_the_first() {
     let kind = user_type();
     let users = [
         json!({"id": "b", "emails": [{"value": "z"}, {"value": "b", "primary": true}]}),
@@ -460,8 +460,8 @@ fn values_are_sorted_by_their_type() {
     let locations = Locations::new("https://scim.example.com/scim/v2");
     let kind = Discovery::new(&locations, 1000, &custom).unwrap().compiled().unwrap().user;
     for (way, ascending) in [
-        (&[EXTENSION_USER, "level"][..], json!([-3, 2, 9, 10, 100])),
-        (&[EXTENSION_USER, "rate"], json!([-1.5, -1, 0.25, 2, 10, 1e3])),
+        (&[PERSONIO_USER_SCHEMA, "level"][..], json!([-3, 2, 9, 10, 100])),
+        (&[PERSONIO_USER_SCHEMA, "rate"], json!([-1.5, -1, 0.25, 2, 10, 1e3])),
         (&["active"], json!([false, true])),
         (&["externalId"], json!(["A", "B", "a", "b"])),
         (&["title"], json!(["a", "B", "c", "Ü"])),

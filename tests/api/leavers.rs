@@ -6,7 +6,7 @@ use std::time::Duration;
 use personio_scim::simulator::{Action, Endpoint, Fault, Person};
 use serde_json::Value;
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id, first_page, metric};
+use crate::harness::{Bridge, AFTER_COOL_DOWN, SHORT, Setup, by_id, first_page, metric};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -29,7 +29,7 @@ fn remove(bridge: &Bridge, places: std::ops::Range<usize>) -> Vec<Person> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_gone_is_asked_for_once() {
+async fn a_deletion_is_checked_once() {
     let (bridge, users) = settled(60).await;
     let gone = remove(&bridge, 7..9);
     let left = bridge.reloaded().await;
@@ -45,7 +45,7 @@ async fn who_is_gone_is_asked_for_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_but_a_404_of_that_person_means_gone() {
+async fn only_a_404_for_the_person_means_deleted() {
     for action in [
         Action::NotFoundRoute,
         Action::Html(404),
@@ -71,7 +71,7 @@ async fn nothing_but_a_404_of_that_person_means_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_only_missing_from_the_list_stays() {
+async fn a_person_missing_from_the_list_stays() {
     let (bridge, users) = settled(60).await;
     // The listing ends after one page. The other ten persons are missing from it, but exist.
     let page = first_page(&bridge).await;
@@ -87,7 +87,7 @@ async fn who_is_only_missing_from_the_list_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_who_are_missing_are_confirmed_a_part_at_a_time() {
+async fn deletion_checks_of_many_persons_run_in_parts() {
     let (bridge, users) = settled(600).await;
     remove(&bridge, 100..350);
     assert_eq!(bridge.reloaded().await.len(), 400, "200 in one load");
@@ -98,7 +98,7 @@ async fn many_who_are_missing_are_confirmed_a_part_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_of_confirmations_is_not_asked_into() {
+async fn failing_deletion_checks_stop_early() {
     let (bridge, users) = settled(200).await;
     remove(&bridge, 0..150);
     bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(403)));
@@ -106,12 +106,12 @@ async fn an_outage_of_confirmations_is_not_asked_into() {
     let asked = bridge.simulator.requests(Endpoint::Person);
     assert!((11..60).contains(&asked), "{asked} were asked for");
     bridge.simulator.heal();
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     assert_eq!(bridge.reloaded().await.len(), 50);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn those_who_cannot_be_told_do_not_hide_who_is_gone() {
+async fn unverifiable_persons_do_not_hide_a_deletion() {
     let (bridge, users) = settled(120).await;
     let missing = remove(&bridge, 0..40);
     // Only the person with the highest id is really deleted. The deletion checks of the others
@@ -132,7 +132,7 @@ async fn those_who_cannot_be_told_do_not_hide_who_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_about_another_person_tells_nothing() {
+async fn a_response_for_another_person_proves_nothing() {
     let (bridge, users) = settled(60).await;
     remove(&bridge, 7..8);
     let other = users[20]["id"].as_str().unwrap();
@@ -144,7 +144,7 @@ async fn an_answer_about_another_person_tells_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_told_how_many_are_neither_there_nor_gone() {
+async fn health_reports_the_number_of_unverified_persons() {
     let (bridge, users) = settled(60).await;
     remove(&bridge, 0..15);
     bridge.simulator.fail(Fault::on(Endpoint::Person, Action::Status(500)));
@@ -168,7 +168,7 @@ async fn it_is_told_how_many_are_neither_there_nor_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_exists_and_is_not_listed_is_read_like_everybody() {
+async fn an_unlisted_existing_person_is_refreshed_like_others() {
     let bridge = Setup {
         cache_ttl: SHORT,
         employment_recheck: Duration::from_secs(3600),

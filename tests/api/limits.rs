@@ -5,13 +5,13 @@
 use std::time::{Duration, Instant};
 
 use personio_scim::personio::Retry;
-use personio_scim::scim::EXTENSION_USER as PERSONIO;
+use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
 use personio_scim::simulator::{Action, Endpoint, Fault, Rate};
 
 use crate::harness::{Setup, until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cold_load_makes_use_of_the_limit_and_hardly_ever_exceeds_it() {
+async fn a_first_load_uses_the_rate_limit_and_rarely_exceeds_it() {
     let rate = Rate { per_second: 60.0, burst: 100.0 };
     let mut setup = Setup::persons(500);
     setup.options.rate = Some(rate);
@@ -54,7 +54,7 @@ async fn without_a_limit_as_many_requests_are_in_flight_as_configured() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storm_of_429_passes_and_costs_nobody_an_employment() {
+async fn many_429_responses_lose_no_employment() {
     // Without advertised limits the rate stays low for long after many 429 responses, so this row
     // has fewer of them.
     for (rate, persons, refused) in

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use personio_scim::scim::LIST_RESPONSE;
+use personio_scim::scim::LIST_RESPONSE_SCHEMA;
 use reqwest::Method;
 use serde_json::{Value, json};
 use wiremock::matchers::{any, path};
@@ -31,7 +31,7 @@ async fn a_list_has_all_its_members_and_no_others() {
     ] {
         for prefix in ["/scim/v2", ""] {
             let page = bridge.get(&format!("{prefix}/Users{query}")).await.json();
-            assert_eq!(page["schemas"], json!([LIST_RESPONSE]));
+            assert_eq!(page["schemas"], json!([LIST_RESPONSE_SCHEMA]));
             let numbers = (&page["totalResults"], &page["startIndex"], &page["itemsPerPage"]);
             assert_eq!(numbers, (&json!(total), &json!(start), &json!(items)), "{query}");
             assert_eq!(page["Resources"].as_array().unwrap().len(), items);
@@ -41,7 +41,7 @@ async fn a_list_has_all_its_members_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_number_or_is_there_twice_is_refused() {
+async fn non_numeric_and_duplicate_parameters_are_refused() {
     let bridge = Setup::persons(3).start();
     for (query, detail) in [
         ("?startIndex=one", "startIndex must be a whole number"),
@@ -64,7 +64,7 @@ async fn what_is_no_number_or_is_there_twice_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parameters_in_capitals_do_what_they_do_in_small_letters() {
+async fn parameter_names_ignore_case() {
     let bridge = Setup::persons(20).start();
     let plain = bridge.get("/Users?count=5").await.json();
     for query in [
@@ -91,7 +91,7 @@ async fn parameters_in_capitals_do_what_they_do_in_small_letters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_name_is_told_back_cut_in_the_middle() {
+async fn a_long_attribute_name_is_shortened_in_the_error() {
     let bridge = Setup::persons(3).start();
     for (name, told) in [
         (format!("a{}z", "ü".repeat(98)), format!("`a{}z`", "ü".repeat(98))),
@@ -117,7 +117,7 @@ async fn parameters_that_mean_nothing_are_ignored_and_names_have_no_case() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_of_every_size_give_everybody_once_in_one_order() {
+async fn pages_of_every_size_return_every_user_once_in_order() {
     let bridge = Setup::persons(120).start();
     let users = bridge.everybody().await;
     let created: Vec<_> =
@@ -140,7 +140,7 @@ async fn pages_of_every_size_give_everybody_once_in_one_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_order_survives_a_refresh_whatever_the_order_upstream() {
+async fn the_order_does_not_depend_on_the_upstream_order() {
     // Users sort by creation, then by id; numeric ids sort as numbers. Users without a creation
     // date are last.
     let expected = ["40", "9", "10", "100", "7"];
@@ -218,7 +218,7 @@ async fn every_user_has_what_clients_read_without_asking() {
 async fn groups_are_an_empty_list() {
     let bridge = Setup::persons(3).start();
     let empty = json!({
-        "schemas": [LIST_RESPONSE],
+        "schemas": [LIST_RESPONSE_SCHEMA],
         "totalResults": 0, "startIndex": 1, "itemsPerPage": 0, "Resources": [],
     });
     for path in ["/Groups", "/scim/v2/Groups", "/scim/v2/Groups?count=100&startIndex=1"] {
@@ -244,7 +244,7 @@ async fn head_answers_as_get_without_a_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slashes_at_the_end_and_any_accept_are_fine() {
+async fn trailing_slashes_and_any_accept_header_are_accepted() {
     let bridge = Setup::persons(3).start();
     let id = bridge.everybody().await[0]["id"].as_str().unwrap().to_owned();
     for path in [

@@ -45,7 +45,7 @@ async fn the_help_of_every_command_has_an_example() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_command_is_named_where_one_is_missing_and_told() {
+async fn every_command_is_listed_in_usage_and_documents() {
     let complaint = run(&[], &[]).await.err;
     let page =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/commands.md")).unwrap();
@@ -60,7 +60,7 @@ async fn every_command_is_named_where_one_is_missing_and_told() {
 }
 
 #[test]
-fn every_setting_and_every_flag_is_told() {
+fn every_setting_and_flag_is_documented() {
     let page = |page: &str| {
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap()
     };

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use personio_scim::mapping::Custom;
 use personio_scim::scim::{
-    AttributeType, CustomAttribute as Served, ENTERPRISE_USER as ENTERPRISE,
-    EXTENSION_USER as PERSONIO,
+    AttributeType, CustomAttribute as Served, ENTERPRISE_USER_SCHEMA as ENTERPRISE,
+    PERSONIO_USER_SCHEMA as PERSONIO,
 };
 use personio_scim::simulator::{
     CustomAttribute, Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, World,
@@ -52,7 +52,7 @@ fn serve(id: &str, name: &str, kind: AttributeType, multi_valued: bool) -> Custo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_who_starts_soon_is_active_from_midnight_in_the_companys_time_zone() {
+async fn a_future_employee_becomes_active_at_midnight_company_time() {
     let berlin = Some("Europe/Berlin");
     let start = Some("2026-12-10");
     for (zone, days, status, start, now, active) in [
@@ -96,7 +96,7 @@ async fn somebody_who_starts_soon_is_active_from_midnight_in_the_companys_time_z
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_day_comes_while_the_server_runs_and_moves_last_modified() {
+async fn day_rollover_of_a_running_server_updates_last_modified() {
     let clock = TestClock::at("2026-12-06T22:59:30Z");
     let mut setup =
         Setup { clock, cache_ttl: SHORT, ..Setup::of(starting("ONBOARDING", Some("2026-12-10"))) };
@@ -112,7 +112,7 @@ async fn the_day_comes_while_the_server_runs_and_moves_last_modified() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_team_is_the_division_only_if_the_company_says_so() {
+async fn the_team_is_the_division_only_if_configured() {
     let unit = |kind, name: &str| OrgUnit { id: "7".to_owned(), name: name.to_owned(), kind };
     let mut world = starting("ACTIVE", None);
     world.persons[0].employments[0].org_units = vec![(OrgUnitKind::Team, "7".to_owned())];
@@ -164,7 +164,7 @@ async fn the_employee_number_comes_from_the_attribute_that_the_company_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_without_an_address_are_left_out_and_counted_if_the_company_says_so() {
+async fn persons_without_an_address_are_left_out_and_counted_if_configured() {
     let mut world = of((1..=5).map(|id| person(&id.to_string(), Vec::new())).collect());
     (world.persons[1].email, world.persons[3].email) = (None, Some(" ".to_owned()));
     for (require_email, users, left_out) in [(false, 5, 0), (true, 3, 2)] {
@@ -312,7 +312,7 @@ multi_valued = true
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mapping_file_is_obeyed_and_what_turns_out_personal_is_warned_of_once() {
+async fn a_mapping_file_applies_and_personal_attributes_are_warned_about_once() {
     let born = |label: &str| CustomAttribute {
         label: Some(label.to_owned()),
         ..attribute("dynamic_9", json!("1970-01-01"))

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use personio_scim::scim::SEARCH_REQUEST;
+use personio_scim::scim::SEARCH_REQUEST_SCHEMA;
 use personio_scim::simulator::{Action, Fault};
 use reqwest::Method;
 use serde_json::json;
@@ -79,7 +79,7 @@ async fn check(bridge: &Bridge, rows: &[Row]) {
 async fn every_answer_has_the_media_type_that_the_client_prefers() {
     let bridge = Setup::persons(60).start();
     let id = bridge.everybody().await[0]["id"].as_str().unwrap().to_owned();
-    let search = json!({"schemas": [SEARCH_REQUEST]}).to_string().into_bytes();
+    let search = json!({"schemas": [SEARCH_REQUEST_SCHEMA]}).to_string().into_bytes();
     let (get, post) = (Method::GET, Method::POST);
     let wrong = || "Bearer a-wrong-token-of-somebody".to_owned();
     let rows = [
@@ -153,7 +153,7 @@ async fn entity_tags_and_content_codings_are_those_of_both_media_types() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_scim_has_one_media_type() {
+async fn non_scim_responses_have_one_media_type() {
     let bridge = Setup::persons(3).start();
     bridge.ready().await;
     for (path, media_type, vary) in [

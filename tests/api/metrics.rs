@@ -8,7 +8,7 @@ use personio_scim::directory::Outcome;
 use personio_scim::simulator::{Action, Endpoint, Fault};
 use reqwest::Method;
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, answer, until};
+use crate::harness::{Bridge, AFTER_COOL_DOWN, SHORT, Setup, answer, until};
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 
@@ -106,7 +106,7 @@ async fn loads_and_data_are_counted() {
     assert_eq!((now[ALWAYS[2]], now[ALWAYS[3]]), (1.0, 0.0));
 
     bridge.simulator.heal();
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     bridge.ready().await;
     until("the load is counted", async || scrape(&bridge).await[ALWAYS[3]] > 0.0).await;
     let now = scrape(&bridge).await;
@@ -147,7 +147,7 @@ async fn webhooks_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_are_read_and_nothing_else() {
+async fn metrics_accepts_only_get_and_head() {
     let bridge = Setup::persons(3).start();
     let url = format!("{}/metrics", bridge.origin);
     for method in [Method::POST, Method::PUT, Method::DELETE] {
@@ -195,7 +195,7 @@ async fn requests_are_counted_by_route_status_and_client() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_personio_is_asked_is_counted_and_what_a_load_costs() {
+async fn upstream_requests_and_load_costs_are_counted() {
     let setup = Setup { cache_ttl: SHORT, ..Setup::persons(60) };
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Status(503)).times(1));
@@ -232,7 +232,7 @@ async fn what_personio_is_asked_is_counted_and_what_a_load_costs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_there_and_what_had_to_be_fetched_is_counted() {
+async fn cache_hits_and_single_fetches_are_counted() {
     let bridge = Setup::persons(30).start();
     bridge.ready().await;
     let hits = async |cache: &str| {
@@ -270,7 +270,7 @@ async fn what_was_there_and_what_had_to_be_fetched_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_metric_is_told_and_no_other() {
+async fn every_metric_is_documented_and_no_other() {
     let setup = Setup { cache_ttl: SHORT, ..Setup::persons(30) };
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Persons, Action::Status(503)).times(1));

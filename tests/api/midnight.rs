@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use personio_scim::clock::Clock;
 use personio_scim::directory::{Approval, Kind};
 use personio_scim::mapping::ActiveUntil;
-use personio_scim::scim::EXTENSION_USER as PERSONIO;
+use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
 use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person, Termination, World};
 use serde_json::Value;
 
@@ -75,7 +75,7 @@ async fn one(bridge: &Bridge, id: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_midnight_of_the_company_somebody_becomes_active_without_a_request() {
+async fn at_midnight_a_user_becomes_active_without_upstream_request() {
     // 24 November is the fourteenth day before the start.
     for (zone, now) in
         [("Europe/Berlin", "2026-11-23T22:59:58Z"), ("America/New_York", "2026-11-24T04:59:58Z")]
@@ -100,7 +100,7 @@ async fn at_midnight_of_the_company_somebody_becomes_active_without_a_request() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn midnight_makes_data_no_younger() {
+async fn day_rollover_does_not_reset_the_age_of_data() {
     let mut setup = setup("Europe/Berlin", "2026-11-23T22:00:00Z");
     (setup.max_stale, setup.cache_ttl) = (Duration::from_secs(2 * 3600), SHORT);
     let bridge = setup.start();
@@ -118,7 +118,7 @@ async fn midnight_makes_data_no_younger() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_walk_goes_on_in_the_day_in_which_it_began() {
+async fn a_paging_session_stays_on_its_day() {
     let bridge = setup("Europe/Berlin", "2026-11-23T22:59:59Z").start();
     assert_eq!(bridge.users("?startIndex=1&count=1").await["Resources"][0]["active"], false);
     bridge.clock.pass(Duration::from_secs(1));
@@ -127,7 +127,7 @@ async fn a_walk_goes_on_in_the_day_in_which_it_began() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_set_back_and_forth_leaves_dates_of_change_in_order() {
+async fn clock_changes_keep_last_modified_in_order() {
     let bridge =
         Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T23:30:00Z") }.start();
     let first = one(&bridge, "1").await;
@@ -177,7 +177,7 @@ async fn holding_back() -> Bridge {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn midnight_comes_for_what_is_served_while_a_change_is_held_back() {
+async fn day_rollover_applies_to_the_served_data_during_a_hold() {
     let bridge = holding_back().await;
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
     bridge.clock.pass(Duration::from_secs(2 * 3600));
@@ -199,7 +199,7 @@ async fn midnight_comes_for_what_is_served_while_a_change_is_held_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_held_back_over_midnight_is_published_as_of_today() {
+async fn a_change_held_over_midnight_is_published_as_of_today() {
     let bridge = holding_back().await;
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
     let shown = bridge.directory().held_back().unwrap().id;
@@ -218,7 +218,7 @@ async fn what_was_held_back_over_midnight_is_published_as_of_today() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nobody_waits_for_loads_nobody_waits_for_midnight_either() {
+async fn with_background_refresh_requests_do_not_wait_for_day_rollover() {
     let setup = Setup {
         refresh_every: Some(Duration::from_secs(3600)),
         ..setup("Europe/Berlin", "2026-11-23T22:59:59Z")
@@ -233,7 +233,7 @@ async fn where_nobody_waits_for_loads_nobody_waits_for_midnight_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn midnight_comes_although_nobody_asks() {
+async fn day_rollover_runs_without_requests() {
     let bridge = setup("Europe/Berlin", "2026-11-23T22:59:59Z").start();
     let before = one(&bridge, "1").await["meta"]["version"].clone();
     bridge.clock.pass(Duration::from_secs(1));
@@ -246,7 +246,7 @@ async fn midnight_comes_although_nobody_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_who_ask_at_midnight_see_the_same_day_once_one_has_seen_it() {
+async fn concurrent_requests_at_midnight_see_the_same_day() {
     let bridge = setup("Europe/Berlin", "2026-11-23T22:59:59Z").start();
     bridge.ready().await;
     bridge.clock.pass(Duration::from_secs(1));
@@ -255,7 +255,7 @@ async fn all_who_ask_at_midnight_see_the_same_day_once_one_has_seen_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn approvals_loads_and_midnight_at_the_same_time_leave_what_upstream_says() {
+async fn concurrent_approval_load_and_day_rollover_match_upstream() {
     let bridge = holding_back().await;
     let active = async || {
         bridge.users("?filter=active+eq+true&count=0").await["totalResults"].as_u64().unwrap()
@@ -286,7 +286,7 @@ async fn approvals_loads_and_midnight_at_the_same_time_leave_what_upstream_says(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn midnight_comes_again_if_the_clock_was_set_back() {
+async fn day_rollover_repeats_after_the_clock_was_set_back() {
     let bridge =
         Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T22:59:59Z") }.start();
     assert_eq!(by_id(&bridge.everybody().await, "1")["active"], false);
@@ -302,7 +302,7 @@ async fn midnight_comes_again_if_the_clock_was_set_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn midnight_does_not_hide_a_failure() {
+async fn day_rollover_does_not_hide_a_failed_load() {
     let bridge =
         Setup { cache_ttl: SHORT, ..setup("Europe/Berlin", "2026-11-23T22:59:50Z") }.start();
     bridge.everybody().await;
@@ -315,7 +315,7 @@ async fn midnight_does_not_hide_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_employment_that_begins_at_midnight_needs_no_word_of_personio() {
+async fn a_new_employment_applies_at_midnight_without_upstream_request() {
     let changes = person(
         "1",
         "1@example.com",
@@ -338,7 +338,7 @@ async fn a_change_of_employment_that_begins_at_midnight_needs_no_word_of_personi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_midnight_after_the_last_working_day_people_are_inactive_where_the_company_says_so() {
+async fn users_become_inactive_after_the_last_working_day_if_configured() {
     for (until, zone, now, is_active) in [
         (Some(ActiveUntil::LastWorkingDay), "Europe/Berlin", "2026-11-23T22:59:59Z", false),
         (Some(ActiveUntil::LastWorkingDay), "Australia/Sydney", "2026-11-23T12:59:59Z", false),
@@ -358,7 +358,7 @@ async fn at_midnight_after_the_last_working_day_people_are_inactive_where_the_co
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_goes_over_at_midnight_to_the_one_who_takes_it_over() {
+async fn an_address_passes_to_its_new_user_at_midnight() {
     let begins = vec![employment("e900", "ONBOARDING", date(2026, 11, 24), None)];
     let persons = vec![
         leaver("1", "desk@example.com", date(2026, 11, 23)),
@@ -379,7 +379,7 @@ async fn an_address_goes_over_at_midnight_to_the_one_who_takes_it_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn midnight_makes_nothing_again_where_nobody_depends_on_the_date() {
+async fn day_rollover_remaps_nothing_without_date_dependent_users() {
     let works = |id: &str| {
         let next =
             employment(&format!("n{id}"), "INACTIVE", date(2010, 1, 1), Some(date(2012, 1, 1)));

@@ -1,11 +1,11 @@
 //! Tests of values that are valid JSON but unexpected, or almost JSON: each affects at most one
 //! value of one person, or keeps that person unchanged, and health reports it.
 
-use personio_scim::scim::ENTERPRISE_USER as ENTERPRISE;
+use personio_scim::scim::ENTERPRISE_USER_SCHEMA as ENTERPRISE;
 use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, World};
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, NOW, PAUSE_OVER, SHORT, Setup, by_id};
+use crate::harness::{Bridge, NOW, AFTER_COOL_DOWN, SHORT, Setup, by_id};
 
 /// Placeholder in the simulated company for the odd value.
 const PLACEHOLDER: &str = "ODD-VALUE";
@@ -53,7 +53,7 @@ async fn defects(bridge: &Bridge) -> (u64, u64, u64, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_dropped_anyway_cannot_fail() {
+async fn odd_values_of_unused_fields_are_ignored() {
     let (mut world, _) = company();
     world.persons[3].gender = Some(PLACEHOLDER.to_owned());
     world.persons[3].custom_attributes.push(CustomAttribute {
@@ -89,7 +89,7 @@ async fn what_is_dropped_anyway_cannot_fail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_odd_value_costs_one_person_that_value() {
+async fn an_odd_value_is_absent_for_that_person_only() {
     let (mut world, id) = company();
     world.persons[3].preferred_name = Some(PLACEHOLDER.to_owned());
     world.persons[3].employments[0].position = Some(PLACEHOLDER.to_owned());
@@ -191,7 +191,7 @@ async fn a_person_who_cannot_be_read_stays_as_before_and_a_new_one_is_left_out()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whose_id_cannot_be_read_is_asked_for_and_stays() {
+async fn a_person_with_an_unreadable_id_is_checked_and_stays() {
     let (world, _) = company();
     let (bridge, users) = restless(world).await;
     for value in [json!({}), json!("7\u{fffd}"), json!(""), Value::Null] {
@@ -364,7 +364,7 @@ async fn at_the_first_load_a_person_whose_employments_cannot_be_read_is_left_out
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_odd_name_of_a_unit_costs_nobody_else_a_department() {
+async fn an_odd_unit_name_affects_no_other_department() {
     let (mut world, _) = company();
     let unit = world.org_units.iter_mut().find(|unit| unit.kind.as_str() == "department").unwrap();
     unit.name = PLACEHOLDER.to_owned();
@@ -446,7 +446,7 @@ async fn a_time_without_a_zone_is_utc() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_an_envelope_is_told() {
+async fn defects_of_a_response_envelope_are_reported() {
     let (world, _) = company();
     let (bridge, users) = restless(world).await;
     let json = |body: &str| Action::Body(200, "application/json", body.to_owned());
@@ -464,6 +464,6 @@ async fn what_is_wrong_with_an_envelope_is_told() {
         let failure = bridge.failure().await;
         assert!(failure.contains(expected), "{action:?}: {failure}");
         bridge.simulator.heal();
-        bridge.clock.pass(PAUSE_OVER);
+        bridge.clock.pass(AFTER_COOL_DOWN);
     }
 }

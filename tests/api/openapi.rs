@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use personio_scim::mapping::{Custom, GroupKind};
 use personio_scim::scim::{AttributeType, CustomAttribute};
-use personio_scim::scim::{EXTENSION_USER as EXTENSION, SEARCH_REQUEST};
+use personio_scim::scim::{PERSONIO_USER_SCHEMA as EXTENSION, SEARCH_REQUEST_SCHEMA};
 use personio_scim::simulator::{Action, Fault};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ fn request(bridge: &Bridge, method: &Method, address: &str) -> reqwest::RequestB
     let (token, body) = if address.ends_with("/webhooks/personio") {
         (WEBHOOK_TOKEN.to_owned(), json!({"event_name": "person.updated"}))
     } else {
-        let search = SEARCH_REQUEST;
+        let search = SEARCH_REQUEST_SCHEMA;
         (format!("Bearer {TOKEN}"), json!({"schemas": [search]}))
     };
     let request = bridge.http.request(method.clone(), address).header("Authorization", token);
@@ -63,7 +63,7 @@ fn request(bridge: &Bridge, method: &Method, address: &str) -> reqwest::RequestB
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_lists_the_routes_that_there_are_and_no_other_ones() {
+async fn openapi_lists_exactly_the_existing_routes() {
     let sources = [
         include_str!("../../src/server/mod.rs"),
         include_str!("../../src/server/handlers/webhook.rs"),
@@ -82,7 +82,7 @@ async fn it_lists_the_routes_that_there_are_and_no_other_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_path_answers_to_the_methods_it_lists_and_to_no_other_ones() {
+async fn every_path_accepts_exactly_the_listed_methods() {
     let bridge = everything().start();
     bridge.ready().await;
     let document = document(&bridge).await;
@@ -133,7 +133,7 @@ async fn every_path_answers_to_the_methods_it_lists_and_to_no_other_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_data_every_answer_is_described_too() {
+async fn responses_without_data_are_described() {
     let setup = Setup { refresh_wait: Duration::ZERO, ..everything() };
     let simulator = setup.simulator();
     simulator.fail(Fault::everywhere(Action::Hang));
@@ -160,7 +160,7 @@ async fn without_data_every_answer_is_described_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_reference_leads_somewhere_and_nothing_is_described_for_nobody() {
+async fn every_reference_resolves_and_every_component_is_used() {
     fn references<'d>(value: &'d Value, found: &mut BTreeSet<&'d str>) {
         match value {
             Value::Object(members) => {
@@ -232,7 +232,7 @@ fn announced(path: &str, definition: &Value, found: &mut BTreeSet<(String, Strin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn users_and_groups_consist_of_what_the_schemas_announce() {
+async fn user_and_group_schemas_match_the_scim_schemas() {
     let bridge = everything().start();
     let document = document(&bridge).await;
     let common: Value =
@@ -270,7 +270,7 @@ async fn users_and_groups_consist_of_what_the_schemas_announce() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn webhooks_are_described_where_there_are_any() {
+async fn webhooks_are_described_only_if_configured() {
     for webhook_token in [None, Some(WEBHOOK_TOKEN)] {
         let document = document(&Setup { webhook_token, ..Setup::persons(3) }.start()).await;
         assert_eq!(document["paths"]["/webhooks/personio"].is_object(), webhook_token.is_some());
@@ -282,7 +282,7 @@ async fn webhooks_are_described_where_there_are_any() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn addresses_and_limits_are_those_of_the_server() {
+async fn urls_and_limits_match_the_settings() {
     let setup = Setup {
         public_url: Some("https://idp.example.com/hr/"),
         max_results: 1234,
@@ -315,7 +315,7 @@ async fn addresses_and_limits_are_those_of_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_needs_the_token_since_it_names_custom_attributes() {
+async fn openapi_requires_the_token() {
     let bridge = everything().start();
     let refused = answer(bridge.http.get(format!("{}/openapi.json", bridge.origin))).await;
     refused.scim_error(401, None);

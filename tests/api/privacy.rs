@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use personio_scim::scim::SEARCH_REQUEST;
+use personio_scim::scim::SEARCH_REQUEST_SCHEMA;
 use personio_scim::simulator::{
     Action, CustomAttribute, Endpoint, Fault, Options, Person, Rate, Simulator, Termination, World,
 };
@@ -255,7 +255,7 @@ impl Program {
                     .await
                     .unwrap();
             }
-            body["schemas"] = json!([SEARCH_REQUEST]);
+            body["schemas"] = json!([SEARCH_REQUEST_SCHEMA]);
             for body in [body.to_string(), format!("{{\"SENTMARKER\": {body} SENTMARKER")] {
                 let request = http()
                     .post(format!("{}/scim/v2/Users/.search", self.origin))
@@ -343,7 +343,7 @@ impl Program {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_must_not_leave_is_in_no_answer_and_no_log() {
+async fn private_data_is_in_no_response_and_no_log() {
     let setup = setup();
     let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
     let simulator = setup.simulator();
@@ -424,7 +424,7 @@ fn malformed() -> Vec<(u16, &'static str, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_answer_of_personio_is_not_quoted() {
+async fn malformed_personio_responses_are_not_quoted() {
     let setup = setup();
     let ids: Vec<String> = setup.world.persons.iter().map(|person| person.id.clone()).collect();
     let simulator = setup.simulator();
@@ -453,7 +453,7 @@ async fn a_wrong_answer_of_personio_is_not_quoted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_load_tells_what_happened_and_quotes_nothing() {
+async fn a_failed_load_is_reported_without_quoting_the_response() {
     let setup = setup();
     for endpoint in [Endpoint::Token, Endpoint::Persons] {
         for (status, kind, body) in malformed().into_iter().filter(|(status, ..)| *status < 500) {

@@ -285,7 +285,7 @@ pub fn serve(simulator: &Simulator) -> Program {
 
 #[expect(clippy::too_many_lines, reason = "a table has as many lines as rows")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistake_is_one_line_and_exit_code_64_before_a_port_is_bound() {
+async fn an_invalid_setting_is_one_line_and_exit_code_64_before_a_port_is_bound() {
     // Valid settings fail with exit code 1 instead, because this port is taken.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap().to_string();
@@ -1102,7 +1102,7 @@ async fn a_healthcheck_answers_by_its_exit_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_signal_ends_every_server_with_exit_code_0() {
+async fn a_stop_signal_ends_every_server_with_exit_code_0() {
     for signal in ["TERM", "INT"] {
         let simulator = Setup::persons(5).simulator();
         let bridge = serve(&simulator);
@@ -1126,7 +1126,7 @@ async fn a_signal_ends_every_server_with_exit_code_0() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_waits_for_personio_does_not_hold_up_the_end() {
+async fn a_request_waiting_for_personio_does_not_delay_shutdown() {
     tokio::join!(ends_while_a_request_waits("TERM"), ends_while_a_request_waits("INT"));
 }
 
@@ -1157,7 +1157,7 @@ async fn ends_while_a_request_waits(signal: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_simulator_alone_says_where_it_is_and_answers() {
+async fn the_simulator_command_prints_its_url_and_responds() {
     let args = [
         "simulator",
         "--listen",
@@ -1186,7 +1186,7 @@ async fn the_simulator_alone_says_where_it_is_and_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bridge_and_the_simulator_work_as_two_processes() {
+async fn server_and_simulator_work_as_two_processes() {
     let simulator =
         Program::start(&["simulator", "--listen", "127.0.0.1:0", "--persons", "60"], &[]);
     let upstream = simulator.printed("base URL:").await;
@@ -1214,7 +1214,7 @@ async fn the_bridge_and_the_simulator_work_as_two_processes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_read_without_what_is_around_it() {
+async fn a_token_is_read_without_prefix_quotes_and_byte_order_mark() {
     let simulator = Setup::persons(1).simulator();
     let upstream = simulator.base_url();
     let windows = file(&format!("\u{feff}{TOKEN}\r\n"));
@@ -1316,7 +1316,7 @@ async fn a_request_is_one_line_of_json_with_its_id_and_without_its_query() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_says_as_much_as_it_is_asked_for() {
+async fn the_log_level_is_applied() {
     let simulator = Setup::persons(5).simulator();
     let upstream = simulator.base_url();
     for (level, probes) in [(None, false), (Some("debug"), true)] {
@@ -1355,7 +1355,7 @@ async fn the_log_says_as_much_as_it_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_of_everything_is_one_error_and_no_warning_of_names() {
+async fn a_total_outage_is_logged_as_one_error_without_lookup_warnings() {
     for action in [
         Action::Body(400, "application/json", r#"{"error": "invalid_client"}"#.to_owned()),
         Action::Html(403),

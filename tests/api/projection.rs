@@ -1,7 +1,7 @@
 //! Tests of `attributes` and `excludedAttributes` (RFC 7644 §3.4.2.5, §3.9).
 
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as EXTENSION, GROUP};
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as EXTENSION, GROUP};
 use serde_json::{Value, json};
 
 use crate::harness::{Setup, encoded, ids};
@@ -152,7 +152,7 @@ async fn everything_but_the_excluded_attributes_is_returned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_projection_changes_nothing_else() {
+async fn projection_keeps_order_and_total() {
     let bridge = Setup::persons(60).start();
     let plain = bridge
         .list("/Users", &[("filter", "active eq true"), ("sortBy", "userName"), ("count", "10")])

@@ -166,7 +166,7 @@ async fn is_of_today(directory: &Directory) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_that_was_made_before_midnight_lands_after_it_as_of_today() {
+async fn a_load_from_before_midnight_is_published_as_of_today() {
     let (directory, source) = start(None);
     assert!(!is_of_today(&directory).await);
     directory.told(b"").unwrap();
@@ -179,7 +179,7 @@ async fn a_load_that_was_made_before_midnight_lands_after_it_as_of_today() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whoever_asks_while_midnight_comes_waits_for_it() {
+async fn requests_wait_for_a_running_day_rollover() {
     let (directory, source) = start(None);
     assert!(!is_of_today(&directory).await);
     let held = source.again.lock().unwrap();
@@ -198,7 +198,7 @@ async fn whoever_asks_while_midnight_comes_waits_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nobody_waits_for_midnight_where_nobody_waits_for_loads() {
+async fn with_background_refresh_no_request_waits_for_day_rollover() {
     let (directory, source) = start(Some(Duration::from_secs(3600)));
     until("there is something to serve", async || directory.current().await.is_ok()).await;
     let held = tokio::task::spawn_blocking({
@@ -220,7 +220,7 @@ async fn nobody_waits_for_midnight_where_nobody_waits_for_loads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_load_finds_as_it_was_is_served_on_and_is_younger() {
+async fn an_unchanged_load_keeps_the_snapshot_and_renews_its_age() {
     let (directory, source) = start(None);
     let before = directory.current().await.unwrap();
     source.is_same.store(true, SeqCst);
@@ -242,7 +242,7 @@ async fn what_a_load_finds_as_it_was_is_served_on_and_is_younger() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_as_it_was_before_midnight_is_made_anew_after_it() {
+async fn an_unchanged_load_across_midnight_is_remapped() {
     for is_asked in [false, true] {
         let (directory, source) = start(None);
         assert!(!is_of_today(&directory).await);

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
 use personio_scim::simulator::{Action, Employment, Endpoint, Fault, Person};
 use serde_json::{Value, json};
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id, until};
+use crate::harness::{Bridge, AFTER_COOL_DOWN, SHORT, Setup, by_id, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -53,7 +53,7 @@ async fn a_refresh_without_changes_costs_the_pages_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_those_are_read_again_who_may_have_changed() {
+async fn a_refresh_reads_only_persons_that_may_have_changed() {
     let (bridge, _) = settled(120).await;
     let touched = change(&bridge, 3, |person| person.preferred_name = Some("Preferred".to_owned()));
     let rehired = change(&bridge, 4, |person| {
@@ -100,7 +100,7 @@ async fn employments_are_read_again_within_the_hour_evenly_over_the_refreshes() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_long_silence_everybody_is_read() {
+async fn after_a_long_pause_all_employments_are_read() {
     let (bridge, users) = settled(60).await;
     bridge.clock.pass(HOUR);
     assert_eq!(bridge.reloaded().await, users);
@@ -108,7 +108,7 @@ async fn after_a_long_silence_everybody_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_silence_makes_no_load_that_lasts_for_hours() {
+async fn a_long_pause_does_not_cause_a_load_of_hours() {
     let setup = Setup {
         cache_ttl: SHORT,
         employment_recheck: HOUR,
@@ -148,7 +148,7 @@ async fn a_long_silence_makes_no_load_that_lasts_for_hours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_enrichment_keeps_the_last_good_one_and_is_tried_again() {
+async fn failed_employments_keep_the_last_good_ones_and_are_retried() {
     for action in [
         Action::NotFoundResource,
         Action::Status(403),
@@ -178,7 +178,7 @@ async fn a_failed_enrichment_keeps_the_last_good_one_and_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_that_is_lost_makes_nobody_bare_and_costs_little() {
+async fn a_lost_right_removes_no_employments_and_costs_few_requests() {
     let setup = Setup { cache_ttl: SHORT, ..Setup::persons(200) };
     let bridge = setup.start();
     let users = bridge.everybody().await;
@@ -196,7 +196,7 @@ async fn a_right_that_is_lost_makes_nobody_bare_and_costs_little() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn employments_are_not_trusted_for_longer_than_anything_else() {
+async fn employments_expire_with_max_stale() {
     let setup = Setup {
         cache_ttl: SHORT,
         employment_recheck: HOUR,
@@ -228,7 +228,7 @@ async fn employments_are_not_trusted_for_longer_than_anything_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_failed_load_has_read_is_not_asked_for_again() {
+async fn employments_read_by_a_failed_load_are_not_read_again() {
     // One request at a time: with more, the load could end before it has processed a response that
     // has arrived.
     let setup = Setup { employment_recheck: HOUR, max_concurrency: 1, ..Setup::persons(60) };
@@ -239,13 +239,13 @@ async fn what_a_failed_load_has_read_is_not_asked_for_again() {
     bridge.failure().await;
     bridge.simulator.heal();
     bridge.simulator.reset_counts();
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     assert_eq!(bridge.everybody().await.len(), 60);
     assert_eq!(counts(&bridge), (2, 0, 30));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_named_by_a_webhook_is_read_again_and_nobody_else() {
+async fn a_webhook_rereads_only_the_named_person() {
     let token = "a-webhook-token-for-tests";
     let setup =
         Setup { employment_recheck: HOUR, webhook_token: Some(token), ..Setup::persons(60) };
@@ -264,7 +264,7 @@ async fn who_is_named_by_a_webhook_is_read_again_and_nobody_else() {
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)).times(1));
     assert!(request.body(notice).send().await.unwrap().status().is_success());
     bridge.failure().await;
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     crate::harness::until("the promotion is served", async || {
         bridge.get(&format!("/Users/{id}")).await.json()["title"] == "Promoted"
     })
@@ -273,7 +273,7 @@ async fn who_is_named_by_a_webhook_is_read_again_and_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_in_use_outlives_a_list_that_leaves_it_out() {
+async fn a_used_name_survives_a_list_without_it() {
     let (bridge, users) = settled(12).await;
     bridge.clock.pass(24 * HOUR);
     for endpoint in
@@ -286,7 +286,7 @@ async fn a_name_in_use_outlives_a_list_that_leaves_it_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_in_use_outlives_a_list_that_has_the_id_alone() {
+async fn a_used_name_survives_a_list_with_only_its_id() {
     let (bridge, users) = settled(12).await;
     let ids = bridge
         .simulator
@@ -303,7 +303,7 @@ async fn a_name_in_use_outlives_a_list_that_has_the_id_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn some_who_can_never_be_read_keep_nobody_else_from_being_read() {
+async fn unreadable_persons_do_not_block_others() {
     let setup = Setup { cache_ttl: SHORT, employment_recheck: HOUR, ..Setup::persons(300) };
     let simulator = setup.simulator();
     for person in setup.world.persons.iter().step_by(23) {
@@ -324,7 +324,7 @@ async fn some_who_can_never_be_read_keep_nobody_else_from_being_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_employments_are_not_believed_of_people_who_have_some() {
+async fn empty_employments_of_employed_persons_fail_the_load() {
     let setup = Setup::persons(60);
     let simulator = setup.simulator();
     simulator.fail(Fault::on(Endpoint::Employments, Action::EmptyListing));
@@ -335,7 +335,7 @@ async fn no_employments_are_not_believed_of_people_who_have_some() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_older_than_anything_may_be_does_not_wait() {
+async fn expired_employments_are_read_immediately() {
     let setup = Setup {
         cache_ttl: SHORT,
         employment_recheck: HOUR,

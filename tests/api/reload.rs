@@ -53,7 +53,7 @@ fn refusals(program: &Program) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_come_and_go_and_a_bad_file_changes_nothing() {
+async fn reload_changes_clients_and_an_invalid_file_changes_nothing() {
     let simulator = Setup::persons(5).simulator();
     let upstream = simulator.base_url();
     let (config, token) = (file(&client("okta", OKTA)), file(SIMPLE));
@@ -164,17 +164,17 @@ async fn a_new_secret_of_personio_is_used_for_the_next_token() {
 
     let mut config = bridge.config.clone();
     config.personio.client_secret = "the-new-secret".into();
-    bridge.live.adopt(config.clone()).unwrap();
-    bridge.clock.pass(crate::harness::PAUSE_OVER);
+    bridge.live.apply(config.clone()).unwrap();
+    bridge.clock.pass(crate::harness::AFTER_COOL_DOWN);
     bridge.ready().await;
     assert_eq!(bridge.simulator.requests(Endpoint::Token), asked + 1);
     // An unchanged secret causes no new token.
-    bridge.live.adopt(config.clone()).unwrap();
+    bridge.live.apply(config.clone()).unwrap();
     bridge.ready().await;
     assert_eq!(bridge.simulator.requests(Endpoint::Token), asked + 1);
     // A wrong secret is tried soon, although the old token is still valid.
     config.personio.client_secret = "a-wrong-secret".into();
-    bridge.live.adopt(config).unwrap();
+    bridge.live.apply(config).unwrap();
     bridge.failure().await;
     assert!(bridge.simulator.requests(Endpoint::Token) > asked + 1);
     assert_eq!(bridge.health().await.0, 200, "what was read is served on");

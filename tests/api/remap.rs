@@ -4,14 +4,14 @@
 use personio_scim::config::Config;
 use personio_scim::directory::Kind;
 use personio_scim::mapping::{Custom, Policy};
-use personio_scim::scim::EXTENSION_USER as PERSONIO;
+use personio_scim::scim::PERSONIO_USER_SCHEMA as PERSONIO;
 use personio_scim::scim::{AttributeType, CustomAttribute as Served};
 use personio_scim::simulator::{
     Action, CustomAttribute, Employment, Endpoint, Fault, Person, World,
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Bridge, NOW, PAUSE_OVER, Setup, TestClock, ids, loads, until};
+use crate::harness::{Answer, Bridge, NOW, AFTER_COOL_DOWN, Setup, TestClock, ids, loads, until};
 use crate::process::{Program, file, get, settings};
 
 /// Returns persons with a badge, which is text in Personio.
@@ -48,7 +48,7 @@ fn renumbered() -> (Policy, Policy) {
 
 fn adopt(bridge: &Bridge, policy: Policy) {
     let scim = personio_scim::config::Scim { policy, ..bridge.config.scim.clone() };
-    bridge.live.adopt(Config { scim, ..bridge.config.clone() }).unwrap();
+    bridge.live.apply(Config { scim, ..bridge.config.clone() }).unwrap();
 }
 
 /// Reports whether the documents contain the badge attribute.
@@ -67,7 +67,7 @@ fn badges(page: &Value) -> Vec<&Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_mapping_applies_as_a_whole_once_people_have_been_read_for_it() {
+async fn a_new_mapping_applies_as_a_whole_after_its_load() {
     let bridge = Setup::of(people(30)).start();
     let first = bridge.users("?count=10").await;
     let cursor = bridge.users("?count=10&cursor").await["nextCursor"].as_str().unwrap().to_owned();
@@ -80,7 +80,7 @@ async fn a_new_mapping_applies_as_a_whole_once_people_have_been_read_for_it() {
     filtered(&bridge, "\"b7\"").await.scim_error(400, Some("invalidFilter"));
 
     bridge.simulator.heal();
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     until("the mapping applies", async || describes(&bridge).await).await;
     let badge = format!("b{}", ids(&first)[0]);
     assert_eq!(badges(&bridge.users("").await)[0], &json!(badge));
@@ -111,7 +111,7 @@ async fn a_new_mapping_applies_as_a_whole_once_people_have_been_read_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_says_the_same_in_another_vocabulary_is_found_by_it_and_has_not_changed() {
+async fn users_unchanged_by_a_new_mapping_are_found_and_not_modified() {
     let (policy, new) = renumbered();
     let bridge = Setup { policy, ..Setup::of(people(30)) }.start();
     let before = bridge.everybody().await;
@@ -148,7 +148,7 @@ async fn whoever_says_the_same_in_another_vocabulary_is_found_by_it_and_has_not_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_walk_goes_on_in_the_vocabulary_in_which_it_began() {
+async fn a_paging_session_stays_on_its_schema_registry() {
     let (policy, new) = renumbered();
     let bridge = Setup { policy, ..Setup::of(people(30)) }.start();
     let badge = format!("{PERSONIO}:badge");
@@ -184,7 +184,7 @@ async fn a_walk_goes_on_in_the_vocabulary_in_which_it_began() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_midnight_people_are_made_anew_by_the_mapping_that_they_were_read_for() {
+async fn day_rollover_uses_the_mapping_of_the_load() {
     let employment = Employment {
         id: "e".to_owned(),
         status: Some("ONBOARDING".to_owned()),
@@ -209,7 +209,7 @@ async fn at_midnight_people_are_made_anew_by_the_mapping_that_they_were_read_for
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_mapping_that_would_cost_many_is_held_back_with_all_that_belongs_to_it() {
+async fn a_new_mapping_with_many_losses_is_held_as_a_whole() {
     let mut world = people(40);
     world.persons.iter_mut().take(20).for_each(|person| person.email = None);
     let bridge = Setup { max_change: 0.2, clock: TestClock::at(NOW), ..Setup::of(world) }.start();
@@ -227,7 +227,7 @@ async fn a_new_mapping_that_would_cost_many_is_held_back_with_all_that_belongs_t
 /// Checks that the guard accepts changes that the new mapping itself causes, and still holds other
 /// changes of the same load.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_mapping_may_change_what_it_decides_for_everybody_and_nothing_else() {
+async fn the_guard_accepts_only_changes_caused_by_the_new_mapping() {
     let by_badge = Policy { employee_number: Some("dynamic_1".to_owned()), ..Policy::default() };
     let bridge = Setup { max_change: 0.2, policy: by_badge, ..Setup::of(people(40)) }.start();
     bridge.everybody().await;

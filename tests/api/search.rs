@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 
 use personio_scim::mapping::GroupKind;
-use personio_scim::scim::SEARCH_REQUEST as SEARCH;
+use personio_scim::scim::SEARCH_REQUEST_SCHEMA as SEARCH;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -100,7 +100,7 @@ async fn a_search_is_answered_like_the_same_query_in_a_url() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_no_search_is_refused() {
+async fn a_body_that_is_not_a_search_request_is_refused() {
     let bridge = Setup::persons(3).start();
     for (body, scim_type, detail) in [
         ("", "invalidSyntax", "the body is not a SearchRequest in JSON"),
@@ -196,7 +196,7 @@ async fn a_search_is_a_post_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_can_be_asked_for_at_once() {
+async fn the_root_lists_users_and_groups() {
     let bridge = with_groups(30);
     let (users, groups) = (bridge.list("/Users", &[]).await, bridge.list("/Groups", &[]).await);
     let both = [ids(&users), ids(&groups)].concat();
@@ -297,7 +297,7 @@ fn first_member(resource: &Value) -> (bool, Option<&str>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_rfc_has_and_this_server_has_not_is_said() {
+async fn unimplemented_endpoints_return_501() {
     let bridge = Setup::persons(3).start();
     for path in ["/Me", "/Bulk", "/scim/v2/Me", "/scim/v2/Bulk"] {
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
@@ -310,7 +310,7 @@ async fn what_the_rfc_has_and_this_server_has_not_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_need_not_say_that_it_is_a_search() {
+async fn a_search_without_schemas_is_accepted() {
     let bridge = Setup::persons(30).start();
     let expected = bridge.list("/Users", &[("filter", "active eq true"), ("count", "3")]).await;
     for schemas in [

@@ -1,6 +1,6 @@
 //! Tests of `sortBy` and `sortOrder` (RFC 7644 §3.4.2.3).
 
-use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as EXTENSION};
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as EXTENSION};
 use serde_json::Value;
 
 use crate::harness::{Setup, ids};
@@ -111,7 +111,7 @@ async fn sorted_pages_partition_the_list_with_and_without_a_filter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_sorted_by_is_refused() {
+async fn an_unsortable_attribute_is_refused() {
     let bridge = Setup::persons(3).start();
     for (query, scim_type, detail) in [
         ("sortBy=shoeSize", "invalidPath", "sortBy: there is no attribute `shoeSize` in User"),
@@ -135,7 +135,7 @@ async fn what_cannot_be_sorted_by_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_an_attribute_that_nobody_has_the_list_keeps_its_order() {
+async fn sorting_by_an_absent_attribute_keeps_the_order() {
     let bridge = Setup::persons(60).start();
     let users = bridge.list("/Users", &[]).await;
     for sort_by in [

@@ -10,7 +10,7 @@ use personio_scim::clock::Clock;
 use personio_scim::config::State;
 use personio_scim::directory::persistence::state_file::StateFile;
 use personio_scim::mapping::{Custom, GroupKind};
-use personio_scim::scim::{AttributeType, CustomAttribute as Served, EXTENSION_USER as EXTENSION};
+use personio_scim::scim::{AttributeType, CustomAttribute as Served, PERSONIO_USER_SCHEMA as EXTENSION};
 use personio_scim::simulator::{Action, CustomAttribute, Endpoint, Fault, Simulator, World};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -101,7 +101,7 @@ async fn groups(bridge: &Bridge) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_serves_everybody_at_once_while_personio_does_not_answer() {
+async fn a_restart_serves_all_users_from_the_state_file_without_personio() {
     let folder = Folder::new();
     let (bridge, users) = folder.after(60).await;
     let groups_before = groups(&bridge).await;
@@ -136,7 +136,7 @@ async fn a_restart_serves_everybody_at_once_while_personio_does_not_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_follows_a_restart_asks_only_for_what_may_have_changed() {
+async fn the_first_load_after_a_restart_reads_only_possible_changes() {
     let folder = Folder::new();
     let (bridge, users) = folder.after(120).await;
     let simulator = stopped(bridge);
@@ -160,7 +160,7 @@ async fn what_follows_a_restart_asks_only_for_what_may_have_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn meta_moves_exactly_for_what_changed_while_the_server_was_down() {
+async fn after_a_restart_meta_changes_only_for_changed_users() {
     let folder = Folder::new();
     let bridge = Setup { cache_ttl: Duration::from_millis(300), ..folder.setup(world(60)) }.start();
     bridge.ready().await;
@@ -208,7 +208,7 @@ async fn meta_moves_exactly_for_what_changed_while_the_server_was_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_old_or_from_the_future_is_not_served_but_compared_with() {
+async fn a_state_too_old_or_from_the_future_is_only_a_baseline() {
     for now in ["2026-11-24T10:00:01Z", "2026-11-22T10:00:00Z"] {
         let folder = Folder::new();
         let (bridge, users) = folder.after(60).await;
@@ -256,7 +256,7 @@ async fn what_is_too_old_or_from_the_future_is_not_served_but_compared_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_is_held_back_is_not_written() {
+async fn a_held_change_is_not_written_to_the_state_file() {
     let folder = Folder::new();
     let (bridge, users) = folder.after(60).await;
     let setup =
@@ -286,7 +286,7 @@ async fn a_change_that_is_held_back_is_not_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn restarts_do_not_open_the_window_of_the_guard_and_know_what_was_approved() {
+async fn restarts_keep_the_guard_window_and_approvals() {
     let folder = Folder::new();
     let (bridge, _) = folder.after(100).await;
     let mut simulator = stopped(bridge);
@@ -336,7 +336,7 @@ fn company_of(left: usize) -> World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_mapping_does_not_allow_any_more_is_not_recalled() {
+async fn a_restart_drops_attributes_that_the_mapping_no_longer_allows() {
     let folder = Folder::new();
     let mut company = world(12);
     company.persons[0].email = None;
@@ -385,7 +385,7 @@ async fn what_the_mapping_does_not_allow_any_more_is_not_recalled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readiness_tells_whether_the_state_can_be_kept() {
+async fn readiness_reports_whether_the_state_file_is_writable() {
     let bridge = Setup::persons(3).start();
     bridge.ready().await;
     assert!(bridge.health().await.1["parts"].get("state").is_none(), "there is no state file");
@@ -434,7 +434,7 @@ fn attribute(id: &str, value: Value) -> CustomAttribute {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_file_holds_nobody_in_clear_and_nothing_forbidden_at_all() {
+async fn the_state_file_is_encrypted_and_contains_no_private_data() {
     let folder = Folder::new();
     let mut company = world(60);
     company.persons.iter_mut().for_each(mark);
@@ -612,7 +612,7 @@ fn clean(folder: &Folder) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_state_that_is_thousands_of_years_old_is_only_too_old() {
+async fn a_state_thousands_of_years_old_is_treated_as_too_old() {
     let folder = Folder::new();
     let (bridge, users) = folder.after(12).await;
     let simulator = stopped(bridge);
@@ -630,7 +630,7 @@ async fn a_state_that_is_thousands_of_years_old_is_only_too_old() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_on_the_size_of_files_is_a_failed_write_and_no_end() {
+async fn a_file_size_limit_fails_the_write_and_not_the_server() {
     let folder = Folder::new();
     let simulator = Setup::of(world(60)).simulator();
     let (base_url, path) = (simulator.base_url(), folder.path());
@@ -667,7 +667,7 @@ async fn a_limit_on_the_size_of_files_is_a_failed_write_and_no_end() {
 /// Checks with the real program, because it handles signals, that a state too old to be served
 /// still holds a change, and that the change can be approved.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_was_held_back_by_an_old_state_can_be_approved() {
+async fn a_change_held_because_of_an_old_state_can_be_approved() {
     let folder = Folder::new();
     let simulator = Setup::of(world(60)).simulator();
     let (base_url, path) = (simulator.base_url(), folder.path());
@@ -702,7 +702,7 @@ async fn a_change_that_was_held_back_by_an_old_state_can_be_approved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_old_in_the_file_is_not_served_after_a_load_either() {
+async fn expired_employments_of_the_state_file_are_not_served() {
     let folder = tempfile::tempdir().unwrap();
     let start = |clock: crate::harness::TestClock, simulator| {
         let state = personio_scim::config::State {

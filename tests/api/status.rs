@@ -52,7 +52,7 @@ fn with(bridge: &Bridge, path: &str, headers: &[(&str, &str)]) -> reqwest::Reque
 const HTML: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_is_for_those_who_have_a_token() {
+async fn the_status_page_requires_a_token() {
     let bridge = Setup::persons(3).start();
     bridge.ready().await;
     let basic =
@@ -178,7 +178,7 @@ async fn the_page_can_be_switched_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_takes_nothing_from_elsewhere() {
+async fn the_status_page_loads_nothing_from_other_hosts() {
     let bridge = Setup::persons(30).start();
     bridge.everybody().await;
     let answer = bridge.get("/status").await;
@@ -335,7 +335,7 @@ async fn the_page_asks_personio_for_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_loads_and_clients_did_is_told() {
+async fn the_status_page_shows_loads_and_client_requests() {
     let bridge = Setup { cache_ttl: SHORT, ..Setup::persons(5) }.start();
     bridge.reloaded().await;
     bridge.get("/scim/v2/Users?filter=x").await.scim_error(400, Some("invalidFilter"));
@@ -368,7 +368,7 @@ async fn what_loads_and_clients_did_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_is_held_back_is_told_with_its_numbers() {
+async fn the_status_page_shows_a_held_change_with_its_numbers() {
     let setup = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::of(world(&[("ACTIVE", 30)])) };
     let bridge = Setup { refresh_wait: Duration::from_secs(60), ..setup }.start();
     bridge.everybody().await;
@@ -393,7 +393,7 @@ async fn a_change_that_is_held_back_is_told_with_its_numbers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_are_told_and_whatever_they_hold_is_text() {
+async fn settings_are_shown_as_escaped_text() {
     let told = |flag: &str, value: Option<&str>, is_chosen| Told {
         flag: flag.to_owned(),
         value: value.map(str::to_owned),
@@ -412,7 +412,7 @@ async fn settings_are_told_and_whatever_they_hold_is_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_anybody_is_on_the_page() {
+async fn the_status_page_contains_no_personal_data() {
     let setup = Setup { cache_ttl: SHORT, max_change: 0.2, ..Setup::persons(200) };
     let bridge = Setup { refresh_wait: Duration::from_secs(60), ..setup }.start();
     let users = bridge.everybody().await;

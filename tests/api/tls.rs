@@ -168,7 +168,7 @@ async fn a_list_is_read_over_tls_whatever_the_form_of_the_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_without_tls_is_told_so_and_the_server_goes_on() {
+async fn a_client_without_tls_gets_an_error_and_the_server_continues() {
     let authority = Authority::new();
     let folder = good(&authority, 2090);
     let bridge =
@@ -228,7 +228,7 @@ async fn tls_at_an_address_without_a_certificate_is_closed_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_pair_is_one_line_and_exit_code_64_and_shows_no_key() {
+async fn an_invalid_pair_is_one_line_and_exit_code_64_without_the_key() {
     // Valid settings fail with exit code 1 instead, because this port is taken.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap().to_string();
@@ -354,7 +354,7 @@ async fn a_renewed_certificate_is_served_to_new_connections_and_running_ones_go_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hangup_has_the_certificate_read_again_and_a_wrong_one_changes_nothing() {
+async fn sighup_reloads_the_certificate_and_an_invalid_one_changes_nothing() {
     let simulator = Setup::persons(3).simulator();
     let upstream = simulator.base_url();
     let (authority, next) = (Authority::new(), Authority::new());
@@ -401,7 +401,7 @@ async fn a_hangup_has_the_certificate_read_again_and_a_wrong_one_changes_nothing
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_health_check_asks_over_tls_whatever_the_name_in_the_certificate() {
+async fn healthcheck_uses_tls_with_any_name_in_the_certificate() {
     let simulator = Setup::persons(3).simulator();
     let upstream = simulator.base_url();
     let key = KeyPair::generate().unwrap();

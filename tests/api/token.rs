@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use personio_scim::simulator::{Action, Endpoint, Fault};
 use serde_json::json;
 
-use crate::harness::{PAUSE_OVER, SHORT, Setup, answer, http};
+use crate::harness::{AFTER_COOL_DOWN, SHORT, Setup, answer, http};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_is_asked_for_as_a_form_and_kept_over_loads() {
@@ -58,7 +58,7 @@ async fn a_revoked_token_is_renewed_once_for_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_secret_is_named_and_not_tried_again() {
+async fn a_wrong_secret_is_reported_and_not_retried() {
     let setup = Setup::persons(3);
     let simulator = setup.simulator();
     let mut wrong = Setup::persons(0);
@@ -95,12 +95,12 @@ async fn a_token_endpoint_that_fails_is_tried_a_few_times() {
         "three attempts for the persons, and for the names: {requests}"
     );
     bridge.simulator.heal();
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     assert_eq!(bridge.everybody().await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_credential_arrives_whatever_its_characters() {
+async fn credentials_with_any_characters_are_encoded() {
     for secret in ["a+b/c==", "&client_id=x", "50% ünïcode \"quoted\" ", "a:b@c#d?e"] {
         let mut setup = Setup::persons(1);
         setup.options.client_id = "papi-client 1&2".to_owned();
@@ -115,7 +115,7 @@ async fn the_credential_arrives_whatever_its_characters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_token_fails_the_load_and_is_not_quoted() {
+async fn an_invalid_token_response_fails_the_load_without_being_quoted() {
     let json = |status, body: &str| Action::Body(status, "application/json", body.to_owned());
     for (action, said) in [
         (json(200, "{}"), "cannot be read"),
@@ -156,7 +156,7 @@ async fn what_is_no_token_fails_the_load_and_is_not_quoted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_usable_whatever_is_said_of_its_lifetime() {
+async fn a_token_is_usable_with_any_announced_lifetime() {
     for (member, value) in [
         ("expires_in", json!("86400")),
         ("expires_in", json!(0)),

@@ -69,7 +69,7 @@ async fn a_request_is_a_span_of_the_trace_it_names_and_says_no_more_than_metrics
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_notices_a_collector_that_does_not_collect() {
+async fn a_failing_collector_does_not_affect_requests() {
     let broken = MockServer::start().await;
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(500)).mount(&broken).await;
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -87,7 +87,7 @@ async fn nobody_notices_a_collector_that_does_not_collect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_is_none_is_a_mistake() {
+async fn an_invalid_collector_url_is_a_configuration_error() {
     for collector in
         ["collector:4318", "http://collector:4318/v1/traces", "http://me:secret@collector"]
     {

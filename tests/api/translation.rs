@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use personio_scim::scim::{
-    ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO, USER as CORE,
+    ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO, USER as CORE,
 };
 use personio_scim::simulator::{
     Employment, Endpoint, Named, OrgUnit, OrgUnitKind, Person, Quirks, Termination, World,
@@ -320,12 +320,12 @@ async fn a_full_walk_of_a_thousand_users_equals_the_table() {
         assert_eq!(user, expected);
     }
     assert_eq!(walked.len(), expected.len());
-    the_table_is_worth_comparing(&expected);
+    assert_table_covers_attributes(&expected);
 }
 
 /// Asserts that every attribute occurs in the table. Otherwise the comparison would prove nothing
 /// about it.
-fn the_table_is_worth_comparing(table: &[Value]) {
+fn assert_table_covers_attributes(table: &[Value]) {
     let pointers = [
         "/title",
         "/userType",
@@ -460,7 +460,7 @@ async fn check(rows: Vec<Row>, quirks: Quirks) {
 type Listed<'l> = (&'l str, Option<&'l str>, Option<&'l str>);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_employment_that_counts_does_not_depend_on_the_order_of_listing() {
+async fn the_primary_employment_does_not_depend_on_the_listing_order() {
     let tables: [(&str, &[Listed<'_>]); 10] = [
         (
             "a",
@@ -536,7 +536,7 @@ async fn the_employment_that_counts_does_not_depend_on_the_order_of_listing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_and_addresses() {
+async fn names_and_addresses_follow_the_table() {
     let name = |given: Option<&str>,
                 family: Option<&str>,
                 preferred: Option<&str>,
@@ -621,7 +621,7 @@ async fn names_and_addresses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_several_persons_with_one_address_the_one_who_is_active_has_the_name() {
+async fn the_active_person_gets_the_user_name_of_a_shared_address() {
     // The first person was created first, and each address is written in two ways.
     let pairs: [(&str, &str, &str); 7] = [
         ("INACTIVE", "ACTIVE", "second"),
@@ -672,7 +672,7 @@ async fn of_several_persons_with_one_address_the_one_who_is_active_has_the_name(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_active_and_what_kind_of_user() {
+async fn active_and_user_type_follow_the_table() {
     let rows = || {
         let status =
             |person_status: Option<&str>, employment: Option<Option<&str>>, active: bool| {
@@ -769,7 +769,7 @@ async fn a_manager_is_a_user_who_is_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn units_cost_centres_and_dates() {
+async fn units_cost_centres_and_dates_follow_the_table() {
     let units = |list: &[(OrgUnitKind, &str)]| -> Vec<(OrgUnitKind, String)> {
         list.iter().map(|(kind, id)| (*kind, (*id).to_owned())).collect()
     };
@@ -902,7 +902,7 @@ async fn an_extension_without_content_is_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn equal_content_has_an_equal_version_and_other_content_another() {
+async fn versions_are_equal_exactly_for_equal_content() {
     let world = World::generate(60, 3, NOW.parse().unwrap());
     let fixed = |world: &World| Setup {
         public_url: Some("https://scim.example.com"),
@@ -922,7 +922,7 @@ async fn equal_content_has_an_equal_version_and_other_content_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn last_modified_is_the_newest_of_what_is_told_and_moves_with_every_change() {
+async fn last_modified_is_the_newest_upstream_change_and_updates() {
     let at = |text: &str| -> Option<Timestamp> { Some(text.parse().unwrap()) };
     let (old, new) = (at("2021-05-05T05:05:05Z"), at("2022-02-02T02:02:02.25Z"));
     let dated = |id: &str, person: Option<Timestamp>, employment: Option<Timestamp>| {
@@ -960,7 +960,7 @@ async fn last_modified_is_the_newest_of_what_is_told_and_moves_with_every_change
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn moments_have_three_digits_and_are_never_in_the_future() {
+async fn timestamps_have_three_digits_and_are_never_in_the_future() {
     for (created, updated, expected) in [
         (
             "2020-01-01T00:00:00Z",

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use jiff::civil::date;
-use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
 use personio_scim::simulator::{Action, Endpoint, Fault, NextLink, Quirks, Termination};
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
-use crate::harness::{Bridge, NOW_STAMP, PAUSE_OVER, SHORT, Setup, by_id};
+use crate::harness::{Bridge, NOW_STAMP, AFTER_COOL_DOWN, SHORT, Setup, by_id};
 
 /// Returns all users of a server whose simulator has these quirks.
 async fn with(persons: usize, quirks: Quirks) -> Vec<Value> {
@@ -19,7 +19,7 @@ async fn with(persons: usize, quirks: Quirks) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deviations_of_shape_change_nothing() {
+async fn deviating_response_shapes_change_no_user() {
     let usual = with(120, Quirks::default()).await;
     let quirks: [(&str, Quirks); 12] = [
         ("lower case", Quirks { lowercase_enums: true, ..Quirks::default() }),
@@ -104,7 +104,7 @@ async fn a_repeating_cursor_ends_the_load_as_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_credential_may_not_read_is_absent() {
+async fn attributes_without_read_right_are_absent() {
     let hidden = [
         "email",
         "preferred_name",
@@ -165,7 +165,7 @@ async fn a_401_that_persists_says_what_to_check() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn error_bodies_of_every_shape_are_survived() {
+async fn error_bodies_of_every_shape_are_handled() {
     for (status, body) in [
         (
             403,
@@ -197,7 +197,7 @@ async fn error_bodies_of_every_shape_are_survived() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_odd_answer_about_employments_is_not_a_leaver() {
+async fn one_odd_employments_response_deactivates_no_user() {
     for action in [
         Action::NotFoundResource,
         Action::NotFoundRoute,
@@ -414,7 +414,7 @@ async fn a_redirect_is_not_followed_and_its_host_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_advertised_limit_out_of_any_reason_is_not_used_and_health_says_so() {
+async fn an_unreasonable_advertised_limit_is_ignored_and_reported() {
     for (rate, is_used) in [
         ("1e-300", false),
         ("0", false),
@@ -445,7 +445,7 @@ async fn an_advertised_limit_out_of_any_reason_is_not_used_and_health_says_so() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cursors_that_lead_in_a_circle_end_the_load() {
+async fn circular_cursors_fail_the_load() {
     for data in [json!([]), json!([{"id": "1"}])] {
         let links =
             |cursor| json!({"links": {"next": {"href": format!("/v2/persons?cursor={cursor}")}}});
@@ -475,12 +475,12 @@ async fn a_cursor_that_begins_to_repeat_changes_nothing_that_is_served() {
     assert_eq!(bridge.reloaded().await, users);
     assert_eq!(bridge.simulator.requests(Endpoint::Employments), 0);
     bridge.simulator.set_quirks(|quirks| quirks.repeating_cursor = false);
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     assert_eq!(bridge.reloaded().await.len(), 60);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_that_is_met_is_waited_for_and_costs_nobody_an_employment() {
+async fn a_reached_rate_limit_is_awaited_without_losing_employments() {
     let setup = Setup::persons(20);
     let simulator = setup.simulator();
     simulator.fail(
@@ -529,6 +529,6 @@ async fn an_error_body_is_never_quoted() {
         let said = if status == 200 { "cannot be read".to_owned() } else { status.to_string() };
         assert!(failure.contains(&said) && !failure.contains("MARKER"), "{body}: {failure}");
         bridge.simulator.heal();
-        bridge.clock.pass(PAUSE_OVER);
+        bridge.clock.pass(AFTER_COOL_DOWN);
     }
 }

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
 use personio_scim::simulator::{
     Action, Employment, Endpoint, Fault, OrgUnit, OrgUnitKind, Person, Quirks, Simulator, World,
 };
 use serde_json::Value;
 
-use crate::harness::{Bridge, PAUSE_OVER, SHORT, Setup, by_id};
+use crate::harness::{Bridge, AFTER_COOL_DOWN, SHORT, Setup, by_id};
 
 const LOOK_UPS: [Endpoint; 5] = [
     Endpoint::OrgUnits,
@@ -66,7 +66,7 @@ async fn a_cold_load_asks_once_per_fifty_persons_and_once_per_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_first_callers_cost_one_token_and_one_load() {
+async fn a_hundred_first_requests_cause_one_token_and_one_load() {
     let mut setup = Setup::persons(60);
     setup.options.latency = Duration::from_millis(50);
     let bridge = setup.start();
@@ -109,7 +109,7 @@ async fn employments_are_read_page_by_page_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_may_pass_is_tried_again() {
+async fn transient_failures_are_retried() {
     let setup = || {
         let mut setup = Setup::persons(3);
         setup.tuning.upstream_timeout = Duration::from_millis(700);
@@ -153,7 +153,7 @@ async fn what_may_pass_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_keeps_failing_is_given_up_after_all_attempts() {
+async fn persistent_failures_end_after_all_attempts() {
     for action in [Action::Status(503), Action::Reset] {
         let setup = Setup::persons(3);
         let simulator = setup.simulator();
@@ -167,7 +167,7 @@ async fn what_keeps_failing_is_given_up_after_all_attempts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_pass_is_not_tried_again_and_changes_nothing() {
+async fn permanent_failures_are_not_retried_and_change_nothing() {
     let (bridge, users) = restless(60).await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     for (page, action, said) in [
@@ -193,7 +193,7 @@ async fn what_cannot_pass_is_not_tried_again_and_changes_nothing() {
         assert_eq!(bridge.simulator.requests(Endpoint::Persons), page + 1, "{action:?}");
         assert_eq!(bridge.simulator.requests(Endpoint::Employments), 0, "{action:?}");
         bridge.simulator.heal();
-        bridge.clock.pass(PAUSE_OVER);
+        bridge.clock.pass(AFTER_COOL_DOWN);
     }
     assert_eq!(bridge.reloaded().await.len(), 20);
     assert_eq!(bridge.health().await.1["status"], "ok");
@@ -216,7 +216,7 @@ async fn a_page_that_is_missing_ends_the_load_like_the_first() {
         assert_eq!(bridge.reloaded().await, users, "{action:?}");
         bridge.failure().await;
         bridge.simulator.heal();
-        bridge.clock.pass(PAUSE_OVER);
+        bridge.clock.pass(AFTER_COOL_DOWN);
     }
     assert!(bridge.reloaded().await.iter().all(|user| user["name"]["givenName"].is_null()));
 }
@@ -236,7 +236,7 @@ async fn an_unreasonable_retry_after_fails_the_load_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_that_are_refused_are_left_out() {
+async fn refused_lookups_are_left_out() {
     for action in [
         Action::Status(401),
         Action::Status(403),
@@ -366,7 +366,7 @@ async fn names_are_there_in_the_first_load_that_succeeds_after_an_outage() {
         let bridge = setup.start_with(simulator);
         bridge.failure().await;
         bridge.simulator.heal();
-        bridge.clock.pass(PAUSE_OVER);
+        bridge.clock.pass(AFTER_COOL_DOWN);
         let users = bridge.everybody().await;
         for (user, expected) in users.iter().zip(&usual) {
             assert_eq!(user[ENTERPRISE], expected[ENTERPRISE], "{endpoint:?}");
@@ -426,7 +426,7 @@ async fn units_that_a_list_does_not_name_are_requested_one_by_one_and_once_a_day
         bridge.simulator.heal();
         bridge.simulator.fail(Fault::on(Endpoint::OrgUnit, action));
         assert_eq!(bridge.reloaded().await, users);
-        bridge.clock.pass(PAUSE_OVER * 4);
+        bridge.clock.pass(AFTER_COOL_DOWN * 4);
     }
     assert_eq!(bridge.health().await.1["status"], "ok");
 }
@@ -458,7 +458,7 @@ async fn where_a_list_is_404_the_units_in_use_are_requested_one_by_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn endpoints_that_want_the_header_for_betas_get_it() {
+async fn the_beta_header_is_sent_to_endpoints_that_require_it() {
     let usual = small().start().everybody().await;
     for (beta, first, next_day) in [
         (vec![Endpoint::OrgUnits, Endpoint::CostCenters, Endpoint::Workplaces], (4, 0), (6, 0)),
@@ -591,7 +591,7 @@ async fn many_unreadable_employments_in_a_row_are_an_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_personio_without_a_connection_is_named_with_its_host_and_port_and_with_the_command_that_explains_it()
+async fn an_unreachable_personio_is_reported_with_host_port_and_command()
  {
     let without_tls = Setup::persons(1).simulator();
     let plain = without_tls.base_url().replace("http://", "https://");

@@ -7,7 +7,7 @@ use personio_scim::simulator::{Action, Endpoint, Fault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Bridge, PAUSE_OVER, SHORT, Setup, TOKEN, answer, loads, until};
+use crate::harness::{Answer, Bridge, AFTER_COOL_DOWN, SHORT, Setup, TOKEN, answer, loads, until};
 
 const WEBHOOK_TOKEN: &str = "a-webhook-token-for-tests";
 /// Time after which no debounced refresh can still follow.
@@ -56,7 +56,7 @@ async fn costs(bridge: &Bridge, expected: usize, why: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_token_there_is_no_such_address() {
+async fn without_a_webhook_token_the_route_does_not_exist() {
     let bridge = loaded(Setup::persons(3)).await;
     let path = "/webhooks/personio";
     for method in [Method::GET, Method::POST, Method::PUT] {
@@ -71,7 +71,7 @@ async fn without_a_token_there_is_no_such_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_token_itself_opens_it() {
+async fn only_the_webhook_token_is_accepted() {
     let bridge = loaded(setup(3)).await;
     let longer = format!("{WEBHOOK_TOKEN}s");
     let upper = WEBHOOK_TOKEN.to_uppercase();
@@ -141,7 +141,7 @@ async fn every_event_is_accepted_and_those_about_people_are_a_reason_to_load() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_understood_is_refused_and_not_quoted() {
+async fn an_invalid_payload_is_refused_and_not_quoted() {
     let bridge = loaded(setup(3)).await;
     for body in [
         "",
@@ -168,7 +168,7 @@ async fn what_cannot_be_understood_is_refused_and_not_quoted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_is_served_soon_although_the_data_was_fresh() {
+async fn a_webhook_refreshes_fresh_data() {
     let bridge = loaded(setup(30)).await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));
     assert_eq!(bridge.everybody().await.len(), 30, "still fresh");
@@ -178,9 +178,9 @@ async fn a_change_is_served_soon_although_the_data_was_fresh() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_notices_are_one_load() {
+async fn many_webhooks_cause_one_load() {
     let mut setup = setup(3);
-    setup.tuning.soon = Duration::from_millis(300);
+    setup.tuning.refresh_debounce = Duration::from_millis(300);
     let bridge = loaded(setup).await;
     join_all((0..50).map(|_| notify(&bridge))).await;
     costs(&bridge, 1, "all fifty together").await;
@@ -189,7 +189,7 @@ async fn many_notices_are_one_load() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_told_during_a_load_is_loaded_after_it() {
+async fn a_webhook_during_a_load_causes_another_load() {
     let bridge = loaded(setup(3)).await;
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(LONG)).times(1));
     notify(&bridge).await;
@@ -201,9 +201,9 @@ async fn what_is_told_during_a_load_is_loaded_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_that_somebody_else_began_later_will_do() {
+async fn a_load_begun_after_the_webhook_is_sufficient() {
     let mut setup = Setup { cache_ttl: SHORT, ..setup(3) };
-    setup.tuning.soon = Duration::from_millis(400);
+    setup.tuning.refresh_debounce = Duration::from_millis(400);
     let bridge = loaded(setup).await;
     notify(&bridge).await;
     bridge.reloaded().await;
@@ -211,7 +211,7 @@ async fn a_load_that_somebody_else_began_later_will_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_who_tells_waits() {
+async fn webhook_requests_do_not_wait_for_the_load() {
     let setup = setup(3);
     let simulator = setup.simulator();
     simulator.fail(Fault::everywhere(Action::Hang));
@@ -225,7 +225,7 @@ async fn nobody_who_tells_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_notice_outlives_failed_loads_and_makes_no_outage_worse() {
+async fn a_webhook_survives_failed_loads_without_extra_requests() {
     let bridge = loaded(setup(30)).await;
     bridge.simulator.fail(Fault::on(Endpoint::Persons, Action::Status(403)));
     bridge.simulator.with_world(|world| world.persons.truncate(20));
@@ -240,14 +240,14 @@ async fn a_notice_outlives_failed_loads_and_makes_no_outage_worse() {
 
     bridge.simulator.heal();
     bridge.simulator.reset_counts();
-    bridge.clock.pass(PAUSE_OVER);
+    bridge.clock.pass(AFTER_COOL_DOWN);
     until("the change is served", async || bridge.everybody().await.len() == 20).await;
     costs(&bridge, 1, "one load saw them all").await;
     assert_eq!(bridge.health().await.1["parts"]["personio"]["status"], Value::from("ok"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_notice_costs_one_load_also_while_a_change_is_held_back_and_what_was_served_is_too_old() {
+async fn a_webhook_causes_one_load_during_a_hold_with_expired_data() {
     let hour = Duration::from_secs(3600);
     let bridge = loaded(Setup { max_change: 0.2, max_stale: hour, ..setup(60) }).await;
     bridge.simulator.with_world(|world| world.persons.truncate(20));

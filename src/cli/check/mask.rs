@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_masked_tells_its_first_letter_and_its_length_at_most() {
+    fn masked_value_shows_at_most_first_letter_and_length() {
         let explained =
             |value, nature| Explained { attribute: "a".into(), value, source: None, nature };
         for (value, nature, expected) in [

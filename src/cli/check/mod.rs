@@ -21,7 +21,7 @@ use crate::config::{CheckArgs, Reading};
 use crate::diagnostics::preflight::{Finding, Outcome, Report};
 
 /// Default number of persons whose attributes are explained.
-const DEFAULT_SAMPLE: u8 = 3;
+const DEFAULT_SAMPLE_SIZE: u8 = 3;
 
 /// Step of the finding that `serve` does not start. Personio can be read nevertheless.
 const CLIENTS: &str = "clients";
@@ -39,8 +39,8 @@ pub(super) async fn run(args: &CheckArgs, matches: &ArgMatches) -> Result<(), Fa
     };
     let base_url = checking.reading.personio.base_url.clone();
     let has_clients = checking.has_clients;
-    let survey = app::survey(checking, Arc::new(SystemClock::new()), Tuning::impatient())?;
-    let sample = args.sample.unwrap_or(DEFAULT_SAMPLE);
+    let survey = app::survey(checking, Arc::new(SystemClock::new()), Tuning::interactive())?;
+    let sample = args.sample.unwrap_or(DEFAULT_SAMPLE_SIZE);
     let mut report = survey.take(sample.into()).await;
     if let Some(obstacle) = report.unreachable {
         // The diagnosis of the connection is more precise than a finding about the access token.

@@ -17,7 +17,7 @@ use crate::scim;
 /// Number of columns of the narrowest usual terminal.
 const COLUMNS: usize = 80;
 /// Maximum number of columns of a table cell. Longer values are cut.
-const MAX_CELL: usize = 34;
+const MAX_CELL_COLUMNS: usize = 34;
 
 /// Writes the report. `details` selects the visibility of personal values; without it, the details
 /// are left out.
@@ -196,14 +196,14 @@ fn explained(explained: &Explained, shown: Shown) -> Vec<String> {
     vec![
         short_name(&explained.attribute).to_owned(),
         // A value that is not masked is not cut either.
-        if shown == Shown::Whole { value } else { cut(&value, MAX_CELL) },
+        if shown == Shown::Whole { value } else { cut(&value, MAX_CELL_COLUMNS) },
         format!("<- {}", plain(source)),
     ]
 }
 
 /// Returns an attribute name without the URN of its schema. Names are unique without it.
 fn short_name(attribute: &str) -> &str {
-    for urn in [scim::ENTERPRISE_USER, scim::EXTENSION_USER] {
+    for urn in [scim::ENTERPRISE_USER_SCHEMA, scim::PERSONIO_USER_SCHEMA] {
         if let Some(rest) = attribute.strip_prefix(urn)
             && let Some(name) = rest.strip_prefix(':')
         {
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_split_between_words_and_nothing_is_lost() {
+    fn text_is_wrapped_between_words() {
         for (text, expected) in [
             ("", &[""][..]),
             ("one", &["one"]),
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_between_characters() {
+    fn long_text_is_truncated_between_characters() {
         for (text, expected) in [("Größe", "Größe"), ("Größen", "Größ…"), ("", "")] {
             assert_eq!(cut(text, 5), expected);
         }

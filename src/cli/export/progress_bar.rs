@@ -84,14 +84,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_templates_are_some() {
+    fn templates_are_valid() {
         for template in [LISTING, READING] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }
 
     #[test]
-    fn it_tells_persons_then_employments() {
+    fn bar_shows_persons_and_then_employments() {
         let (bar, progress) = (ProgressBar::hidden(), Progress::default());
         progress.listed(50);
         draw(&bar, &progress);

@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_spreadsheet_would_carry_out_gets_an_apostrophe() {
+    fn formulas_are_escaped_with_an_apostrophe() {
         for (text, expected) in [
             ("=1+1", "'=1+1"),
             ("+49", "'+49"),

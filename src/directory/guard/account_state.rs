@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_there_can_be_lost() {
+    fn absent_values_cannot_be_lost() {
         let bare = AccountState {
             active: false,
             has_employment: false,

@@ -107,7 +107,7 @@ impl Directory {
     }
 
     /// Compares the held load with the current snapshot again.
-    pub(in crate::directory) fn compare_held_again(&self) {
+    pub(in crate::directory) fn reassess_held_load(&self) {
         let Some(held) = self.0.held.load_full() else { return };
         let loaded = self.held_today(&held);
         let verdict = self.judge(&loaded);

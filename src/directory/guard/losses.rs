@@ -6,7 +6,7 @@ use std::fmt;
 /// users.
 const MAX_FEW: usize = 10;
 /// Smallest number of users at which a change of more than half of them can be refused.
-const SMALLEST_COMPANY: usize = 3;
+const MIN_USERS_FOR_MAJORITY_RULE: usize = 3;
 /// Largest number of new users that is always accepted, so that a small company can grow.
 const MAX_NEW: usize = 30;
 const KINDS: usize = Kind::ALL.len();
@@ -220,7 +220,7 @@ impl MaxChange {
     /// Reports whether `losses` exceed the limit.
     pub(super) fn is_exceeded_by(self, losses: &Losses) -> bool {
         let Losses { of, users, before, groups, .. } = *losses;
-        let is_most = of >= SMALLEST_COMPANY && users * 2 > of && self.is_share_exceeded(users, of);
+        let is_most = of >= MIN_USERS_FOR_MAJORITY_RULE && users * 2 > of && self.is_share_exceeded(users, of);
         let new = losses.number(Kind::New);
         self.is_bound()
             && (is_most
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_too_large_beyond_the_share_and_beyond_a_few_or_half() {
+    fn losses_exceed_the_limit_beyond_the_share_and_ten_users_or_half() {
         for (count, of, share, expected) in [
             (10, 10, 0.2, true),
             (6, 10, 0.2, true),
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn gains_are_too_large_beyond_the_share_of_those_there_were() {
+    fn gains_exceed_the_limit_beyond_the_share_of_earlier_users() {
         for (kind, count, of, expected) in [
             (Kind::New, 27, 3, false),
             (Kind::New, 30, 3, false),
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_compared_with_the_number_of_groups() {
+    fn group_losses_are_compared_with_the_number_of_groups() {
         for (gone, renamed, of, expected) in [
             (11, 0, 40, true),
             (6, 5, 40, true),
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_told_with_their_kinds_unless_they_are_zero() {
+    fn display_lists_the_kinds_with_a_number_above_zero() {
         let mut found = losses(60, 40, Kind::Disappeared);
         let mut both = of(&[Kind::WithoutDepartment]);
         both.add(Kind::FewerGroups);

@@ -24,12 +24,12 @@ use crate::directory::{Loaded, lock};
 use crate::scim;
 
 /// Number of bytes of a digest that serve as id of a change.
-const ID_LENGTH: usize = 6;
+const CHANGE_ID_BYTES: usize = 6;
 
 /// Id of a change: a digest of the users and groups that differ, the kinds of change, and the new
 /// states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChangeId([u8; ID_LENGTH]);
+pub struct ChangeId([u8; CHANGE_ID_BYTES]);
 
 impl ChangeId {
     fn of(change: &Change, later: &Accounts) -> Self {
@@ -50,7 +50,7 @@ impl ChangeId {
             bytes.extend_from_slice(&later.hash_of(id).to_be_bytes());
         }
         let digest = scim::digest([&bytes]);
-        let mut id = [0; ID_LENGTH];
+        let mut id = [0; CHANGE_ID_BYTES];
         for (byte, found) in id.iter_mut().zip(digest) {
             *byte = found;
         }

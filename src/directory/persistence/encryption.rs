@@ -30,9 +30,9 @@ const OWNER_END: usize = KEY_ID_END + 16;
 const LENGTH_END: usize = OWNER_END + 8;
 const NONCE_END: usize = LENGTH_END + NONCE_LEN;
 /// Length of the header code.
-const CODE_LENGTH: usize = 16;
+const HEADER_CODE_BYTES: usize = 16;
 /// Length of the header.
-pub(in crate::directory) const HEADER: usize = NONCE_END + CODE_LENGTH;
+pub(in crate::directory) const HEADER: usize = NONCE_END + HEADER_CODE_BYTES;
 /// Length of the tag after the ciphertext.
 const TAG: u64 = 16;
 
@@ -95,7 +95,7 @@ impl Seal {
         rand::fill(nonce)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce)?;
         let signed = hmac::sign(&self.header_key()?, fields);
-        code.copy_from_slice(signed.as_ref().get(..CODE_LENGTH).ok_or(Unspecified)?);
+        code.copy_from_slice(signed.as_ref().get(..HEADER_CODE_BYTES).ok_or(Unspecified)?);
         let tag = self.key()?.seal_in_place_separate_tag(nonce, Aad::from(&header), content)?;
         Ok((header, tag))
     }
@@ -133,7 +133,7 @@ impl Seal {
     fn check_length(&self, header: &[u8], file_length: u64) -> Result<(), Unusable> {
         let (fields, code) = header.split_at_checked(NONCE_END).ok_or(Unusable::Damaged)?;
         let signed = hmac::sign(&self.header_key().map_err(|_| Unusable::Damaged)?, fields);
-        if !bool::from(code.ct_eq(signed.as_ref().get(..CODE_LENGTH).unwrap_or_default())) {
+        if !bool::from(code.ct_eq(signed.as_ref().get(..HEADER_CODE_BYTES).unwrap_or_default())) {
             return Err(Unusable::Damaged);
         }
         let length = fields.get(OWNER_END..LENGTH_END).and_then(|bytes| bytes.try_into().ok());

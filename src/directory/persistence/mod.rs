@@ -22,7 +22,7 @@ use crate::scim::Stamps;
 const VERSION: u8 = 3;
 /// Largest difference by which a state file may be newer than the system clock. A file from further
 /// in the future has no known age.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
+const MAX_CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// State to write.
 #[derive(Debug, Clone)]
@@ -198,7 +198,7 @@ impl Directory {
         let guard = &self.0.guard;
         guard.recall(&recalled, window, clock.monotonic(), elapsed).ok_or_else(other_version)?;
         let mut age = clock.now().duration_since(loaded);
-        if age < -CLOCKS_DIFFER {
+        if age < -MAX_CLOCK_DIFFERENCE {
             tracing::warn!(
                 "the state file is dated {} s in the future, so its age is unknown and it is not \
                  served; check the system clock",

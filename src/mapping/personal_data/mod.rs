@@ -11,12 +11,12 @@ mod words;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use crate::mapping::personal_data::words::{HARMLESS_STEMS, HARMLESS_WORDS, LANGUAGES, Language};
+use crate::mapping::personal_data::words::{HARMLESS_STEMS, HARMLESS_EXPRESSIONS, LANGUAGES, Language};
 use crate::personio::model::CustomAttribute;
 
 /// Maximum length in bytes of a stem that must lie within one word. Across words, short stems match
 /// by chance: "wifi band" contains `iban`.
-const MAX_SHORT_STEM: usize = 5;
+const MAX_SHORT_STEM_BYTES: usize = 5;
 
 /// Maximum number of words of a harmless expression.
 const MAX_EXPRESSION_WORDS: usize = 3;
@@ -61,13 +61,13 @@ impl Vocabulary {
     /// Reports whether `words`, in this order, name personal data.
     fn names_personal(&self, words: &[String]) -> bool {
         let words = without_harmless(words);
-        let squeezed = without_harmless_stems(words.concat());
+        let squeezed = strip_harmless_stems(words.concat());
         self.texts.contains(squeezed.as_str())
             || words.iter().any(|word| self.words.contains(word))
-            || self.has_stem(&squeezed, |stem| stem.len() > MAX_SHORT_STEM)
+            || self.has_stem(&squeezed, |stem| stem.len() > MAX_SHORT_STEM_BYTES)
             || words.iter().any(|word| {
-                let word = without_harmless_stems((*word).to_owned());
-                self.has_stem(&word, |stem| stem.len() <= MAX_SHORT_STEM)
+                let word = strip_harmless_stems((*word).to_owned());
+                self.has_stem(&word, |stem| stem.len() <= MAX_SHORT_STEM_BYTES)
             })
     }
 
@@ -86,7 +86,7 @@ impl Vocabulary {
 }
 
 /// Replaces each harmless stem in `text` with a space.
-fn without_harmless_stems(mut text: String) -> String {
+fn strip_harmless_stems(mut text: String) -> String {
     for harmless in HARMLESS_STEMS {
         if text.contains(harmless) {
             text = text.replace(harmless, " ");
@@ -115,7 +115,7 @@ fn without_harmless(words: &[String]) -> Vec<&str> {
 fn harmless_words_at_start(words: &[String]) -> Option<usize> {
     for count in 1..=MAX_EXPRESSION_WORDS {
         let expression = words.get(..count)?.concat();
-        if HARMLESS_WORDS.contains(&expression.as_str()) {
+        if HARMLESS_EXPRESSIONS.contains(&expression.as_str()) {
             return Some(count);
         }
     }
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_identity_systems_need_is_not_refused() {
+    fn harmless_labels_are_accepted() {
         for text in [
             "dynamic_777",
             "personnel_number",
@@ -408,7 +408,7 @@ mod tests {
         Direção comercial; Endereço IP";
 
     #[test]
-    fn personal_data_is_recognised_in_the_languages_of_personio() {
+    fn personal_data_is_recognised_in_all_languages() {
         for language in [SPANISH, FRENCH, ITALIAN, DUTCH, POLISH, PORTUGUESE, GERMAN] {
             for text in language.split("; ") {
                 assert!(is_personal(text), "{text} was not recognised");
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn what_identity_systems_need_is_not_refused_in_the_languages_of_personio() {
+    fn harmless_labels_are_accepted_in_all_languages() {
         let languages = [
             HARMLESS_ENGLISH_AND_GERMAN,
             HARMLESS_SPANISH,
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_is_harmless_only_as_whole_words() {
+    fn harmless_expression_matches_only_whole_words() {
         for text in [
             "Membership address",
             "Address (IP address too)",

@@ -849,7 +849,7 @@ pub(crate) const HARMLESS_STEMS: &[&str] = &[
 /// Expressions of one to three whole words that are harmless, but contain a stem that names
 /// personal data. Only whole words match: "Membership address" ends in `ipaddress` and is an
 /// address.
-pub(crate) const HARMLESS_WORDS: &[&str] = &[
+pub(crate) const HARMLESS_EXPRESSIONS: &[&str] = &[
     "carnetdadresses",
     "carnetadresses",
     "ipaddress",

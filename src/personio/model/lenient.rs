@@ -480,7 +480,7 @@ fn normalize(value: &mut Value, max_text_bytes: usize) -> bool {
 
 /// Returns the name under which a malformed custom attribute is noted.
 pub(in crate::personio) fn custom_attribute_name(id: &str) -> String {
-    if is_fit_for_a_log(id) {
+    if is_loggable(id) {
         format!("custom_attributes.{id}")
     } else {
         "custom_attributes".to_owned()
@@ -488,7 +488,7 @@ pub(in crate::personio) fn custom_attribute_name(id: &str) -> String {
 }
 
 /// Reports whether an id or an attribute name from Personio may appear in a log line.
-pub fn is_fit_for_a_log(text: &str) -> bool {
+pub fn is_loggable(text: &str) -> bool {
     (1..=MAX_LOGGABLE_BYTES).contains(&text.len()) && text.bytes().all(is_loggable_byte)
 }
 

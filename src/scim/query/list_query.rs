@@ -471,7 +471,7 @@ impl<T: Listed> ListResponse<T> {
         let mut json = format!(
             "{{\"schemas\":[\"{}\"],\"totalResults\":{total_results},\
              \"startIndex\":{start_index},\"itemsPerPage\":{},{next_cursor}\"Resources\":[",
-            crate::scim::LIST_RESPONSE,
+            crate::scim::LIST_RESPONSE_SCHEMA,
             resources.len(),
         )
         .into_bytes();

@@ -7,7 +7,7 @@ use std::fmt::{self, Write as _};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Number, Value};
 
-use crate::scim::{InvalidQuery, SEARCH_REQUEST, ScimType};
+use crate::scim::{InvalidQuery, SEARCH_REQUEST_SCHEMA, ScimType};
 
 /// Parameters of a list query.
 ///
@@ -98,7 +98,7 @@ impl SearchRequest {
         };
         for (name, value) in &members {
             if name.eq_ignore_ascii_case("schemas") && !is_search_schema(value) {
-                let detail = format!("the schemas of the body do not name {SEARCH_REQUEST}");
+                let detail = format!("the schemas of the body do not name {SEARCH_REQUEST_SCHEMA}");
                 return Err(invalid_syntax(detail));
             }
         }
@@ -229,10 +229,10 @@ fn without_brackets(name: &str) -> &str {
 fn is_search_schema(schemas: &Value) -> bool {
     match schemas {
         Value::Null => true,
-        Value::String(urn) => urn.eq_ignore_ascii_case(SEARCH_REQUEST),
+        Value::String(urn) => urn.eq_ignore_ascii_case(SEARCH_REQUEST_SCHEMA),
         Value::Array(urns) => {
             let mut texts = urns.iter().filter_map(Value::as_str);
-            urns.is_empty() || texts.any(|urn| urn.eq_ignore_ascii_case(SEARCH_REQUEST))
+            urns.is_empty() || texts.any(|urn| urn.eq_ignore_ascii_case(SEARCH_REQUEST_SCHEMA))
         }
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
     }

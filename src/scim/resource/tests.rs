@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::scim::resource::*;
 use crate::scim::schema::resource_type::RESOURCE;
-use crate::scim::{AttributeType, CustomAttribute, Discovery, EXTENSION_USER, Locations};
+use crate::scim::{AttributeType, CustomAttribute, Discovery, PERSONIO_USER_SCHEMA, Locations};
 
 static USER_TYPE: LazyLock<Arc<ResourceType>> = LazyLock::new(|| {
     let (name, kind) = ("badge".to_owned(), AttributeType::Decimal);
@@ -100,7 +100,7 @@ const MEMBER_NAMES: [&str; 15] = [
     "unknown",
     "un\"known",
     "TITLE",
-    EXTENSION_USER,
+    PERSONIO_USER_SCHEMA,
 ];
 
 fn content() -> impl Strategy<Value = Json> {
@@ -142,7 +142,7 @@ proptest! {
             "name": content,
             "meta": content,
             "emails": content,
-            EXTENSION_USER: content,
+            PERSONIO_USER_SCHEMA: content,
         });
         let resource = Resource::new(&USER_TYPE, &content).unwrap();
         let expected = without_cut_members(&USER_TYPE, RESOURCE, &content);

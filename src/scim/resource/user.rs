@@ -195,10 +195,10 @@ impl Serialize for User {
         let has_extension = !self.extension.attributes.is_empty();
         let mut schemas = vec![crate::scim::USER];
         if has_enterprise {
-            schemas.push(crate::scim::ENTERPRISE_USER);
+            schemas.push(crate::scim::ENTERPRISE_USER_SCHEMA);
         }
         if has_extension {
-            schemas.push(crate::scim::EXTENSION_USER);
+            schemas.push(crate::scim::PERSONIO_USER_SCHEMA);
         }
 
         let mut map = serializer.serialize_map(None)?;
@@ -222,10 +222,10 @@ impl Serialize for User {
             map.serialize_entry("groups", &self.groups)?;
         }
         if has_enterprise {
-            map.serialize_entry(crate::scim::ENTERPRISE_USER, &self.enterprise)?;
+            map.serialize_entry(crate::scim::ENTERPRISE_USER_SCHEMA, &self.enterprise)?;
         }
         if has_extension {
-            map.serialize_entry(crate::scim::EXTENSION_USER, &self.extension)?;
+            map.serialize_entry(crate::scim::PERSONIO_USER_SCHEMA, &self.extension)?;
         }
         map.serialize_entry("meta", &self.meta)?;
         map.end()

@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use crate::scim::schema::resource_type::SchemaDocument;
 use crate::scim::{
-    AttributeType, BrokenDocument, EXTENSION_USER, Locations, ResourceType, ResourceTypes,
+    AttributeType, BrokenDocument, PERSONIO_USER_SCHEMA, Locations, ResourceType, ResourceTypes,
 };
 
 const EXTENSION_SCHEMA: &str = include_str!("../../../scim-schemas/personio-user.json");
@@ -110,7 +110,7 @@ impl Discovery {
     ) -> Result<Self, serde_json::Error> {
         let mut schemas = parse_documents(&SCHEMAS, "Schemas", locations)?;
         for schema in &mut schemas {
-            if document_id(schema) != Some(EXTENSION_USER) {
+            if document_id(schema) != Some(PERSONIO_USER_SCHEMA) {
                 continue;
             }
             if let Some(Value::Array(attributes)) = schema.get_mut("attributes") {
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn schema_urn_matches_in_any_case() {
         let discovery = discovery(&[]);
-        assert!(discovery.schema(&EXTENSION_USER.to_uppercase()).is_some());
+        assert!(discovery.schema(&PERSONIO_USER_SCHEMA.to_uppercase()).is_some());
         assert!(extension_attributes().unwrap().contains(&"hireDate".to_owned()));
     }
 

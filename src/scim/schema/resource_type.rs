@@ -162,7 +162,7 @@ impl ResourceType {
             .attributes
             .iter()
             .all(|attribute| matches!(attribute.returned, Returned::Always | Returned::Default));
-        let manager_email = format!("{}:managerEmail", crate::scim::EXTENSION_USER);
+        let manager_email = format!("{}:managerEmail", crate::scim::PERSONIO_USER_SCHEMA);
         compiled.well_known = WellKnownAttributes {
             id: compiled.attribute("id"),
             version: compiled.attribute("meta.version"),

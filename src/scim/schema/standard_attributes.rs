@@ -2,7 +2,7 @@
 //! have. A client may filter and sort by each of them: an attribute that this server does not have
 //! is "unassigned" (§2.5) in every resource.
 
-use crate::scim::{AttributeId, ENTERPRISE_USER, GROUP, ResourceType, USER};
+use crate::scim::{AttributeId, ENTERPRISE_USER_SCHEMA, GROUP, ResourceType, USER};
 
 /// Schema of the RFC.
 struct StandardSchema {
@@ -72,7 +72,7 @@ const SCHEMAS: [StandardSchema; 3] = [
         ],
     },
     StandardSchema {
-        urn: ENTERPRISE_USER,
+        urn: ENTERPRISE_USER_SCHEMA,
         attributes: &[
             simple("employeeNumber"),
             simple("costCenter"),
@@ -175,7 +175,7 @@ mod tests {
             for id in resource_type.ids().skip(1) {
                 let path = resource_type.path(id);
                 let is_common = COMMON_ATTRIBUTES.iter().any(|name| path.starts_with(name));
-                if is_common || path.contains("personio") || path == ENTERPRISE_USER {
+                if is_common || path.contains("personio") || path == ENTERPRISE_USER_SCHEMA {
                     continue;
                 }
                 assert!(has(resource_type, &path), "{path}");
@@ -194,8 +194,8 @@ mod tests {
             (&format!("{USER}:addresses.country"), true, false),
             ("URN:IETF:params:scim:schemas:core:2.0:user:timezone", true, false),
             ("urn:ietf:params:scim:schemas:core:2.0:Group:timezone", false, false),
-            (&format!("{ENTERPRISE_USER}:nickName"), false, false),
-            (&format!("{ENTERPRISE_USER}:manager.displayName"), true, false),
+            (&format!("{ENTERPRISE_USER_SCHEMA}:nickName"), false, false),
+            (&format!("{ENTERPRISE_USER_SCHEMA}:manager.displayName"), true, false),
             ("department", false, false),
             ("members.display", false, true),
             ("phoneNumbers.value", true, false),

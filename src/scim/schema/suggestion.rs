@@ -196,15 +196,15 @@ fn last_name(names: &str) -> &str {
 mod tests {
     use super::*;
     use crate::scim::{
-        CustomAttribute, Discovery, ENTERPRISE_USER, EXTENSION_USER, Locations, USER,
+        CustomAttribute, Discovery, ENTERPRISE_USER_SCHEMA, PERSONIO_USER_SCHEMA, Locations, USER,
     };
 
     fn enterprise(name: &str) -> String {
-        format!("{ENTERPRISE_USER}:{name}")
+        format!("{ENTERPRISE_USER_SCHEMA}:{name}")
     }
 
     fn personio(name: &str) -> String {
-        format!("{EXTENSION_USER}:{name}")
+        format!("{PERSONIO_USER_SCHEMA}:{name}")
     }
 
     #[test]
@@ -221,11 +221,11 @@ mod tests {
             ("manager.displayName", enterprise("manager.displayName")),
             ("hireDate", personio("hireDate")),
             ("badgeNumber", personio("badgeNumber")),
-            (&format!("{ENTERPRISE_USER}.department"), enterprise("department")),
-            (&format!("{ENTERPRISE_USER}department"), enterprise("department")),
+            (&format!("{ENTERPRISE_USER_SCHEMA}.department"), enterprise("department")),
+            (&format!("{ENTERPRISE_USER_SCHEMA}department"), enterprise("department")),
             (&format!("{USER}.userName"), "userName".to_owned()),
             (&format!("{USER}:department"), enterprise("department")),
-            (&format!("{ENTERPRISE_USER}:hireDate"), personio("hireDate")),
+            (&format!("{ENTERPRISE_USER_SCHEMA}:hireDate"), personio("hireDate")),
             ("urn:scim:schemas:core:1.0:userName", "userName".to_owned()),
             ("enterprise:department", enterprise("department")),
             ("user.department", enterprise("department")),

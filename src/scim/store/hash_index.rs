@@ -275,7 +275,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use crate::scim::filter::{Condition, Filter, Limits, candidates, matches};
-    use crate::scim::{Discovery, ENTERPRISE_USER, Locations, Resource, ResourceType, Resources};
+    use crate::scim::{Discovery, ENTERPRISE_USER_SCHEMA, Locations, Resource, ResourceType, Resources};
 
     use super::*;
 
@@ -322,7 +322,7 @@ mod tests {
                 "externalId": external_id,
                 "active": active,
                 "emails": emails,
-                ENTERPRISE_USER: enterprise,
+                ENTERPRISE_USER_SCHEMA: enterprise,
             })
         })
     }
@@ -364,7 +364,7 @@ mod tests {
             filters.push(format!("{path} eq {literal}"));
         }
         for name in ["employeeNumber", "department", "manager.value"] {
-            filters.push(format!("{ENTERPRISE_USER}:{name} eq {literal}"));
+            filters.push(format!("{ENTERPRISE_USER_SCHEMA}:{name} eq {literal}"));
         }
         filters
     }
@@ -404,16 +404,16 @@ mod tests {
             users.push(json!({
                 "id": number.to_string(),
                 "active": number.is_multiple_of(10),
-                ENTERPRISE_USER: {"department": department},
+                ENTERPRISE_USER_SCHEMA: {"department": department},
             }));
         }
         let resources = resources(&users);
-        let small = format!("{ENTERPRISE_USER}:department eq \"small\"");
+        let small = format!("{ENTERPRISE_USER_SCHEMA}:department eq \"small\"");
         let nested = "active eq true and (active eq false or id eq \"30\") and id eq \"20\"";
         for (text, expected) in [
             (small.clone(), Some(1000)),
-            (format!("{ENTERPRISE_USER}:department eq \"Large\""), None),
-            (format!("{ENTERPRISE_USER}:department eq \"Missing\""), Some(0)),
+            (format!("{ENTERPRISE_USER_SCHEMA}:department eq \"Large\""), None),
+            (format!("{ENTERPRISE_USER_SCHEMA}:department eq \"Missing\""), Some(0)),
             ("active eq true".to_owned(), Some(1000)),
             ("active eq false".to_owned(), None),
             ("active ne true".to_owned(), None),

@@ -251,7 +251,7 @@ impl ListRequest {
     /// programs that share a token mostly differ in that header.
     fn paging_session(&self) -> Walk {
         let user_agent = self.user_agent.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
-        let parts = [self.client.name().as_bytes(), user_agent, self.list_id.as_bytes()];
+        let parts = [self.client.as_str().as_bytes(), user_agent, self.list_id.as_bytes()];
         Walk::new(parts, self.paging.count())
     }
 

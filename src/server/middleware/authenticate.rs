@@ -27,7 +27,7 @@ pub(in crate::server) async fn authenticate(
         forwarded.push(value.as_bytes());
     }
     let peer = request.peer_addr().map(|peer| peer.ip());
-    let admitted = state.access.admit(&tokens, peer, &forwarded).await;
+    let admitted = state.access.authenticate(&tokens, peer, &forwarded).await;
     match admitted {
         Ok(client) => {
             request_log::set_client(request.request(), client);
@@ -38,7 +38,7 @@ pub(in crate::server) async fn authenticate(
         }
         Err(refused) => {
             request_log::set_refusal(request.request(), &refused);
-            let error = Error::Refused { refusal: refused.why, scheme, mistake };
+            let error = Error::Refused { refusal: refused.reason, scheme, mistake };
             Ok(request.error_response(error).map_into_right_body())
         }
     }

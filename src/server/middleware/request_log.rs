@@ -154,7 +154,7 @@ fn log_completion(
     millis: u64,
     context: &RequestContext,
 ) {
-    let client = context.client.as_ref().map(Caller::name);
+    let client = context.client.as_ref().map(Caller::as_str);
     let mut refused = None;
     let mut address = None;
     if let Some(refusal) = &context.refusal {
@@ -220,8 +220,8 @@ pub(in crate::server) fn set_client(request: &HttpRequest, client: Caller) {
 /// Adds a refusal to the context, with the client if its token is known.
 pub(in crate::server) fn set_refusal(request: &HttpRequest, refused: &Refused) {
     update_context(request, |context| {
-        context.client.clone_from(&refused.caller);
-        let reason = refused.why.in_short();
+        context.client.clone_from(&refused.client);
+        let reason = refused.reason.short_reason();
         context.refusal = Some(LoggedRefusal { reason, address: refused.address });
     });
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::simulator::tests::{Endpoint, FORM, GOOD_FORM, Probe, ids};
+use crate::simulator::tests::{Endpoint, FORM, VALID_TOKEN_REQUEST, Probe, ids};
 use crate::simulator::{Action, Fault};
 
 #[tokio::test]
-async fn faults_with_an_answer() {
+async fn fault_returns_its_status_media_type_and_body() {
     let probe = Probe::of(20).await;
     let cases = [
         (Action::Status(503), 503, "application/problem+json", "personio_trace_id"),
@@ -51,14 +51,14 @@ async fn faults_with_an_answer() {
 }
 
 #[tokio::test]
-async fn a_429_may_tell_how_long_to_wait() {
+async fn status_429_with_retry_after_contains_the_header() {
     let probe = Probe::of(1).await;
     probe.simulator.fail(Fault::everywhere(Action::TooManyRequests { retry_after: Some(7) }));
     assert_eq!(probe.send("/v2/jobs").await.unwrap().headers()["retry-after"], "7");
 }
 
 #[tokio::test]
-async fn a_delayed_answer_is_the_normal_one() {
+async fn delay_returns_the_normal_response_later() {
     let probe = Probe::of(1).await;
     probe.simulator.fail(Fault::on(Endpoint::Persons, Action::Delay(Duration::from_millis(150))));
     let start = Instant::now();
@@ -67,7 +67,7 @@ async fn a_delayed_answer_is_the_normal_one() {
 }
 
 #[tokio::test]
-async fn a_request_that_hangs_ends_with_its_client() {
+async fn hanging_request_ends_when_its_client_disconnects() {
     let probe = Probe::of(1).await;
     probe.simulator.fail(Fault::on(Endpoint::Persons, Action::Hang));
     assert!(timeout(Duration::from_millis(200), probe.send("/v2/persons")).await.is_err());
@@ -79,7 +79,7 @@ async fn a_request_that_hangs_ends_with_its_client() {
 }
 
 #[tokio::test]
-async fn a_reset_has_no_answer() {
+async fn reset_closes_the_connection_without_a_response() {
     let probe = Probe::of(1).await;
     probe.simulator.fail(Fault::on(Endpoint::Persons, Action::Reset));
     let error = probe.send("/v2/persons").await.unwrap_err();
@@ -87,7 +87,7 @@ async fn a_reset_has_no_answer() {
 }
 
 #[tokio::test]
-async fn a_truncated_body_breaks_off_after_the_headers() {
+async fn truncated_body_closes_the_connection_after_the_headers() {
     let probe = Probe::of(20).await;
     probe.simulator.fail(Fault::on(Endpoint::Persons, Action::TruncatedBody));
     let response = probe.send("/v2/persons").await.unwrap();
@@ -98,7 +98,7 @@ async fn a_truncated_body_breaks_off_after_the_headers() {
 }
 
 #[tokio::test]
-async fn truncated_json_is_a_whole_answer_that_makes_no_sense() {
+async fn truncated_json_is_a_complete_response_with_half_the_body() {
     let probe = Probe::of(20).await;
     let whole = probe.send("/v2/persons").await.unwrap().text().await.unwrap();
     probe.simulator.fail(Fault::on(Endpoint::Persons, Action::TruncatedJson));
@@ -109,7 +109,7 @@ async fn truncated_json_is_a_whole_answer_that_makes_no_sense() {
 }
 
 #[tokio::test]
-async fn a_short_listing_ends_early_and_says_nothing_of_it() {
+async fn short_listing_ends_early_without_a_next_link() {
     let probe = Probe::of(60).await;
     let whole = probe.all("/v2/persons?limit=50").await;
     probe.simulator.fail(Fault::on(Endpoint::Persons, Action::ShortListing(7)).skip(1));
@@ -123,7 +123,7 @@ async fn a_short_listing_ends_early_and_says_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn an_oversized_answer_has_so_many_bytes() {
+async fn oversized_response_has_the_given_number_of_bytes() {
     let probe = Probe::of(1).await;
     for size in [1_000, 65_536, 3_000_001] {
         probe.simulator.fail(Fault::on(Endpoint::Persons, Action::Oversized(size)).times(1));
@@ -134,7 +134,7 @@ async fn an_oversized_answer_has_so_many_bytes() {
 }
 
 #[tokio::test]
-async fn a_fault_counts_and_chooses() {
+async fn fault_applies_to_one_person_after_skip_for_times() {
     let probe = Probe::of(3).await;
     let people = probe.simulator.with_world(|world| world.persons.clone());
     let path = |person: usize| format!("/v2/persons/{}/employments", people[person].id);
@@ -152,12 +152,12 @@ async fn a_fault_counts_and_chooses() {
 }
 
 #[tokio::test]
-async fn the_first_fault_that_is_due_acts() {
+async fn first_due_fault_acts() {
     let probe = Probe::of(1).await;
     probe.simulator.fail(Fault::on(Endpoint::Token, Action::Status(500)).times(1));
     probe.simulator.fail(Fault::everywhere(Action::Html(503)));
-    assert_eq!(probe.ask_token(FORM, GOOD_FORM).await.0, 500);
-    assert_eq!(probe.ask_token(FORM, GOOD_FORM).await.0, 503);
+    assert_eq!(probe.ask_token(FORM, VALID_TOKEN_REQUEST).await.0, 500);
+    assert_eq!(probe.ask_token(FORM, VALID_TOKEN_REQUEST).await.0, 503);
     assert_eq!(probe.get("/v2/persons").await.0, 503);
 }
 

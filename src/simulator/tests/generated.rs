@@ -9,13 +9,13 @@ use crate::simulator::tests::{now, world};
 use crate::simulator::{Employment, Person, World};
 
 #[test]
-fn the_same_seed_gives_the_same_company() {
+fn equal_seeds_generate_equal_companies() {
     assert_eq!(World::generate(500, 7, now()), World::generate(500, 7, now()));
     assert_ne!(World::generate(500, 7, now()).persons, World::generate(500, 8, now()).persons);
 }
 
 #[test]
-fn every_size_has_its_persons() {
+fn company_has_the_requested_number_of_persons() {
     for size in [0, 1, 2, 9, 10, 11, 40, 1_000] {
         let world = world(size);
         assert_eq!(world.persons.len(), size);
@@ -28,7 +28,7 @@ fn every_size_has_its_persons() {
 }
 
 #[test]
-fn ids_and_addresses_are_unique_and_plain() {
+fn ids_and_addresses_are_unique_and_addresses_are_ascii() {
     let persons = world(20_000).persons;
     let ids: Vec<u64> = persons.iter().map(|person| person.id.parse().unwrap()).collect();
     assert!(ids.is_sorted_by(|a, b| a < b));
@@ -79,7 +79,7 @@ fn is_sparse(person: &Person) -> bool {
 }
 
 #[test]
-fn the_shares_are_believable() {
+fn shares_of_statuses_and_attributes_are_within_their_ranges() {
     let persons = world(20_000).persons;
     assert_share(&persons, "active", 83.0..=87.0, |p| has_status(p, "ACTIVE"));
     assert_share(&persons, "leave", 2.0..=4.0, |p| has_status(p, "LEAVE"));
@@ -101,7 +101,7 @@ fn the_shares_are_believable() {
 }
 
 #[test]
-fn dates_fit_each_other() {
+fn dates_of_persons_and_employments_are_consistent() {
     let today = TimeZone::UTC.to_datetime(now()).date();
     for person in world(5_000).persons {
         assert!(person.created_at <= person.updated_at && person.updated_at < Some(now()));
@@ -129,7 +129,7 @@ fn dates_fit_each_other() {
 }
 
 #[test]
-fn a_few_have_a_rare_story_and_the_others_are_as_they_were() {
+fn rare_changes_affect_the_expected_number_of_persons() {
     let today = TimeZone::UTC.to_datetime(now()).date();
     let (plain, changed) = (world(1_000), world(1_000).with_changes(1, now()));
     let differs =
@@ -165,7 +165,7 @@ fn a_few_have_a_rare_story_and_the_others_are_as_they_were() {
 }
 
 #[test]
-fn everybody_but_the_chief_reports_to_somebody_who_was_there_before() {
+fn supervisors_precede_their_reports_and_only_the_chief_has_none() {
     let persons = world(2_000).persons;
     let mut seen = BTreeSet::new();
     for (index, person) in persons.iter().enumerate() {
@@ -180,7 +180,7 @@ fn everybody_but_the_chief_reports_to_somebody_who_was_there_before() {
 }
 
 #[test]
-fn everybody_has_something_private_and_a_personnel_number() {
+fn every_person_has_a_date_of_birth_and_a_personnel_number() {
     let persons = world(1_000).persons;
     for person in &persons {
         let with_id =

@@ -9,7 +9,7 @@ use crate::simulator::Rate;
 use crate::simulator::tests::{Endpoint, Options, Probe, world};
 
 #[tokio::test]
-async fn every_answer_tells_the_limit() {
+async fn every_response_has_rate_limit_headers() {
     let probe = Probe::start(world(1), Options::default()).await;
     for path in ["/v2/persons", "/v2/persons/77", "/v2/nothing"] {
         let response = probe.send(path).await.unwrap();
@@ -29,7 +29,7 @@ async fn every_answer_tells_the_limit() {
 }
 
 #[tokio::test]
-async fn an_empty_bucket_answers_429_and_fills_again() {
+async fn empty_bucket_returns_429_until_it_refills() {
     let probe = Probe::of(1).await;
     probe.simulator.set_rate(Some(Rate { per_second: 5.0, burst: 2.0 }));
     let mut statuses = Vec::new();
@@ -46,7 +46,7 @@ async fn an_empty_bucket_answers_429_and_fills_again() {
 }
 
 #[tokio::test]
-async fn what_runs_at_once_is_counted() {
+async fn concurrent_requests_are_counted() {
     let probe = Probe::of(1).await;
     probe.simulator.set_latency(Duration::from_millis(200));
     let start = Instant::now();

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::simulator::{Endpoint, Options, Quirks, Simulator, World};
 
 const FORM: &str = "application/x-www-form-urlencoded";
-const GOOD_FORM: &str = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
+const VALID_TOKEN_REQUEST: &str = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret";
 
 /// Running simulator with a client that has a token.
 struct Probe {
@@ -67,7 +67,7 @@ impl Probe {
     }
 
     async fn renew(&mut self) {
-        let (_, body) = self.ask_token(FORM, GOOD_FORM).await;
+        let (_, body) = self.ask_token(FORM, VALID_TOKEN_REQUEST).await;
         self.token = body["access_token"].as_str().unwrap_or_default().to_owned();
     }
 
@@ -128,7 +128,7 @@ fn ids(entries: &[Value]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_answers_with_its_path() {
+async fn unknown_route_returns_404_with_its_path() {
     let probe = Probe::of(1).await;
     for path in [
         "/",
@@ -150,12 +150,12 @@ async fn what_does_not_exist_answers_with_its_path() {
 }
 
 #[tokio::test]
-async fn the_log_keeps_what_was_asked() {
+async fn log_contains_headers_and_token_bodies_until_reset() {
     let probe = Probe::of(1).await;
     let request =
         probe.request(Method::GET, "/v2/persons?limit=5").header("X-Personio-App-ID", "MY_APP");
     request.bearer_auth(&probe.token).send().await.unwrap();
-    probe.ask_token(FORM, GOOD_FORM).await;
+    probe.ask_token(FORM, VALID_TOKEN_REQUEST).await;
     let log = probe.simulator.log();
     assert_eq!(log.len(), 2);
     assert_eq!(
@@ -165,7 +165,7 @@ async fn the_log_keeps_what_was_asked() {
     assert_eq!((log[0].app_id.as_deref(), log[0].body.as_deref()), (Some("MY_APP"), None));
     assert_eq!(
         (log[1].content_type.as_deref(), log[1].body.as_deref()),
-        (Some(FORM), Some(GOOD_FORM))
+        (Some(FORM), Some(VALID_TOKEN_REQUEST))
     );
     probe.simulator.reset_counts();
     assert!(probe.simulator.log().is_empty());
@@ -173,7 +173,7 @@ async fn the_log_keeps_what_was_asked() {
 }
 
 #[tokio::test]
-async fn the_world_can_change_while_running() {
+async fn changed_world_appears_in_later_responses() {
     let probe = Probe::of(3).await;
     let id = probe.first_id();
     probe.simulator.with_world(|world| world.persons[0].first_name = Some("Zoë".to_owned()));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::simulator::tests::{Probe, ids, world};
 
 #[tokio::test]
-async fn pages_of_any_size_give_every_person_once() {
+async fn pages_of_any_size_contain_every_person_once() {
     let probe = Probe::of(137).await;
     let expected: BTreeSet<String> =
         world(137).persons.into_iter().map(|person| person.id).collect();
@@ -20,7 +20,7 @@ async fn pages_of_any_size_give_every_person_once() {
 }
 
 #[tokio::test]
-async fn the_order_is_fixed_and_neither_by_id_nor_by_age() {
+async fn order_is_fixed_and_follows_neither_id_nor_creation_time() {
     let probe = Probe::of(60).await;
     let all = probe.all("/v2/persons").await;
     assert_eq!(all, probe.all("/v2/persons?limit=7").await);
@@ -29,7 +29,7 @@ async fn the_order_is_fixed_and_neither_by_id_nor_by_age() {
 }
 
 #[tokio::test]
-async fn a_cursor_may_come_with_the_limit_and_the_filters() {
+async fn cursor_is_accepted_with_and_without_limit_and_filters() {
     let probe = Probe::of(60).await;
     let (_, first) = probe.get("/v2/persons?limit=20&status=ACTIVE").await;
     let href = first["_meta"]["links"]["next"]["href"].as_str().unwrap();
@@ -47,7 +47,7 @@ async fn a_cursor_may_come_with_the_limit_and_the_filters() {
 }
 
 #[tokio::test]
-async fn bad_parameters_answer_400() {
+async fn invalid_parameters_return_400() {
     let probe = Probe::of(1).await;
     let employments = format!("/v2/persons/{}/employments", probe.first_id());
     for path in [
@@ -73,7 +73,7 @@ async fn bad_parameters_answer_400() {
 }
 
 #[tokio::test]
-async fn filters_of_persons_keep_what_they_say() {
+async fn person_filters_return_the_matching_persons() {
     let probe = Probe::of(200).await;
     let world = world(200);
     let (a, b) = (&world.persons[10], &world.persons[20]);
@@ -116,7 +116,7 @@ async fn filters_of_persons_keep_what_they_say() {
 }
 
 #[tokio::test]
-async fn a_person_has_what_personio_gives() {
+async fn person_has_the_documented_keys() {
     let probe = Probe::of(30).await;
     let person = &world(30).persons[5];
     let (status, body) = probe.get(&format!("/v2/persons/{}", person.id)).await;
@@ -139,7 +139,7 @@ async fn a_person_has_what_personio_gives() {
 }
 
 #[tokio::test]
-async fn employments_come_with_the_newest_first() {
+async fn employments_are_sorted_with_the_newest_first() {
     let probe = Probe::of(400).await;
     let world = world(400);
     let person = world.persons.iter().find(|person| person.employments.len() == 2).unwrap();
@@ -157,7 +157,7 @@ async fn employments_come_with_the_newest_first() {
 }
 
 #[tokio::test]
-async fn every_id_of_an_employment_has_a_name() {
+async fn every_id_of_an_employment_is_in_a_lookup_list() {
     let probe = Probe::of(300).await;
     let mut names = Vec::new();
     for path in [

@@ -18,7 +18,7 @@ async fn person_and_employment(quirks: Quirks, person: &Person) -> (Value, Value
 }
 
 #[tokio::test]
-async fn enums_may_be_in_lower_case() {
+async fn lowercase_enums_writes_enumeration_values_in_lower_case() {
     let leaver = whoever(|person| {
         person.status.as_deref() == Some("INACTIVE") && person.employments.len() == 1
     });
@@ -37,7 +37,7 @@ async fn enums_may_be_in_lower_case() {
 }
 
 #[tokio::test]
-async fn the_last_day_has_two_names() {
+async fn last_working_date_renames_the_key_of_the_last_day() {
     let leaver =
         whoever(|person| person.employments.first().is_some_and(|it| it.termination.is_some()));
     for (last_working_date, there, not) in [
@@ -57,7 +57,7 @@ async fn the_last_day_has_two_names() {
 }
 
 #[tokio::test]
-async fn what_is_unknown_may_be_null() {
+async fn null_instead_of_absent_writes_unknown_values_as_null() {
     let person = whoever(|person| person.preferred_name.is_none() && person.employments.len() == 1);
     let (body, employment) = person_and_employment(Quirks::default(), &person).await;
     assert!(
@@ -85,7 +85,7 @@ async fn hidden_attributes_are_absent() {
 }
 
 #[tokio::test]
-async fn ids_may_be_numbers() {
+async fn numeric_ids_writes_json_numbers() {
     let person =
         whoever(|person| person.employments.first().is_some_and(|it| it.supervisor.is_some()));
     let quirks = Quirks { numeric_ids: true, ..Quirks::default() };
@@ -98,7 +98,7 @@ async fn ids_may_be_numbers() {
 }
 
 #[tokio::test]
-async fn employments_may_come_with_the_oldest_first() {
+async fn employments_oldest_first_reverses_the_order() {
     let rehired = whoever(|person| person.employments.len() == 2);
     let probe = Probe::of(300).await;
     let path = format!("/v2/persons/{}/employments", rehired.id);
@@ -109,7 +109,7 @@ async fn employments_may_come_with_the_oldest_first() {
 }
 
 #[tokio::test]
-async fn the_next_link_has_many_shapes() {
+async fn next_link_has_the_chosen_shape() {
     let probe = Probe::of(15).await;
     let base = probe.simulator.base_url();
     for (shape, starts) in [
@@ -133,7 +133,7 @@ async fn the_next_link_has_many_shapes() {
 }
 
 #[tokio::test]
-async fn awkward_cursors_survive_only_careful_clients() {
+async fn awkward_cursor_without_percent_encoding_returns_400() {
     let probe = Probe::with_quirks(15, Quirks { awkward_cursors: true, ..Quirks::default() }).await;
     assert_eq!(probe.all("/v2/persons").await.len(), 15);
     let (_, first) = probe.get("/v2/persons").await;
@@ -144,7 +144,7 @@ async fn awkward_cursors_survive_only_careful_clients() {
 }
 
 #[tokio::test]
-async fn a_cursor_may_repeat_for_ever() {
+async fn repeating_cursor_links_every_page_to_itself() {
     let probe =
         Probe::with_quirks(15, Quirks { repeating_cursor: true, ..Quirks::default() }).await;
     let mut path = "/v2/persons".to_owned();
@@ -160,7 +160,7 @@ async fn a_cursor_may_repeat_for_ever() {
 }
 
 #[tokio::test]
-async fn pages_may_overlap() {
+async fn overlapping_pages_repeat_the_last_entry() {
     let probe = Probe::with_quirks(25, Quirks { overlap: true, ..Quirks::default() }).await;
     let pages = probe.pages("/v2/persons").await;
     let data = |page: usize| pages[page]["_data"].as_array().unwrap();

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use crate::simulator::tests::{FORM, GOOD_FORM, Options, Probe, read, world};
+use crate::simulator::tests::{FORM, VALID_TOKEN_REQUEST, Options, Probe, read, world};
 
 #[tokio::test]
-async fn a_token_stays_the_same_until_it_is_revoked() {
+async fn token_stays_equal_until_it_is_revoked() {
     let mut probe = Probe::of(1).await;
-    let (status, body) = probe.ask_token(FORM, GOOD_FORM).await;
+    let (status, body) = probe.ask_token(FORM, VALID_TOKEN_REQUEST).await;
     assert_eq!(status, 200);
     assert!(probe.token.starts_with("papi-"));
     assert_eq!(body["access_token"], probe.token);
@@ -32,7 +32,7 @@ async fn a_token_expires() {
     let mut probe = Probe::start(world(1), options).await;
     assert_eq!(probe.get("/v2/persons").await.0, 200);
     tokio::time::sleep(Duration::from_millis(1_000)).await;
-    let (_, body) = probe.ask_token(FORM, GOOD_FORM).await;
+    let (_, body) = probe.ask_token(FORM, VALID_TOKEN_REQUEST).await;
     assert_eq!(body["access_token"], probe.token);
     assert!(body["expires_in"].as_u64().unwrap() <= 1);
     tokio::time::sleep(Duration::from_millis(700)).await;
@@ -42,13 +42,13 @@ async fn a_token_expires() {
 }
 
 #[tokio::test]
-async fn a_bad_request_for_a_token_answers_400() {
+async fn invalid_token_request_returns_400() {
     let probe = Probe::of(1).await;
     let json =
         r#"{"grant_type":"client_credentials","client_id":"demo","client_secret":"demo-secret"}"#;
     for (content_type, body, error) in [
         ("application/json", json, "invalid_request"),
-        ("text/plain", GOOD_FORM, "invalid_request"),
+        ("text/plain", VALID_TOKEN_REQUEST, "invalid_request"),
         (FORM, "", "invalid_request"),
         (FORM, "grant_type=client_credentials", "invalid_request"),
         (
@@ -85,7 +85,7 @@ async fn basic_authentication_is_not_accepted() {
 }
 
 #[tokio::test]
-async fn without_the_token_nothing_can_be_read() {
+async fn requests_without_a_valid_token_return_401() {
     let probe = Probe::of(1).await;
     for path in [
         "/v2/persons",

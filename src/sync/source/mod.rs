@@ -134,7 +134,7 @@ impl Translated {
         self.nameless += usize::from(lacks_name(primary, context.names));
         self.users.push(user::user(&person, user_name, &employments, context));
         self.outdated += usize::from(record.is_outdated());
-        if record.unconfirmed {
+        if record.is_unverified {
             self.unconfirmed.insert(record.id.clone());
         }
     }
@@ -228,7 +228,7 @@ impl Source {
         let (records, choice) = refreshed?;
         let mut unconfirmed = HashSet::new();
         for record in records.people.iter() {
-            if record.unconfirmed {
+            if record.is_unverified {
                 unconfirmed.insert(record.id.clone());
             }
         }
@@ -316,10 +316,10 @@ impl Source {
         for record in &mut people {
             // The next load checks persons without a check time first.
             if ids.contains(&record.id) {
-                Arc::make_mut(record).asked = Some(now);
+                Arc::make_mut(record).deletion_checked_at = Some(now);
             }
             if let Some(attribute) = unreadable.get(&record.id) {
-                Arc::make_mut(record).unreadable = Some((*attribute).into());
+                Arc::make_mut(record).unreadable_attribute = Some((*attribute).into());
             }
         }
         people.extend(unconfirmed);
@@ -409,7 +409,7 @@ impl Source {
         let mut translated = Translated::with_capacity(heads.len());
         let mut user_names = names.into_iter();
         for (head, record) in &listed {
-            let facts = record.packed.facts()?;
+            let facts = record.encoded.facts()?;
             translated.lacks.note(&facts, &rules);
             if !choice.serves(head) {
                 continue;
@@ -439,14 +439,14 @@ impl Source {
     /// Returns the record to continue with when a load is not published: the person as last read,
     /// with the employments that are served.
     fn put_back(&self, served: &Record, now: &Arc<Record>) -> Arc<Record> {
-        if now.packed.has_same_employments(&served.packed) {
+        if now.encoded.has_same_employments(&served.encoded) {
             return Arc::clone(now);
         }
         // Each load lists the person but does not read all employments. The dirty set makes the
         // next load read them.
         self.marks.note(served.id.to_string());
-        let packed = now.packed.with_employments_of(&served.packed);
-        Arc::new(Record { packed, ..served.clone() })
+        let packed = now.encoded.with_employments_of(&served.encoded);
+        Arc::new(Record { encoded: packed, ..served.clone() })
     }
 
     /// Returns the newest record of a person, also from a failed load.
@@ -479,7 +479,7 @@ fn in_order(people: &People) -> Result<Vec<(Head<'_>, &Record)>, Fault> {
     let mut listed = Vec::with_capacity(people.iter().len());
     for record in people.iter() {
         if record.is_complete() {
-            listed.push((record.packed.head()?, &**record));
+            listed.push((record.encoded.head()?, &**record));
         }
     }
     listed.sort_by(|(one, _), (other, _)| {
@@ -518,7 +518,7 @@ fn report(skipped: Skipped, shared: usize) {
 /// Returns the claim of a person to an e-mail address that another person has as well.
 fn claim(records: &Records, id: &str, rules: DateRules<'_>) -> Result<Claim, Fault> {
     let Some(record) = records.people.get(id) else { return Err(Fault::UNREADABLE) };
-    let Facts { person, employments } = record.packed.facts()?;
+    let Facts { person, employments } = record.encoded.facts()?;
     Ok(Claim::of(&rules.primary(&person, &employments.unwrap_or_default())))
 }
 
@@ -567,7 +567,7 @@ impl directory::Source for Source {
         for was in served.people.iter() {
             put_back.push(match kept.records.people.get(&was.id) {
                 Some(now) => self.put_back(was, now),
-                None => Arc::new(Record { asked: kept.loaded, ..Record::clone(was) }),
+                None => Arc::new(Record { deletion_checked_at: kept.loaded, ..Record::clone(was) }),
             });
         }
         let people: People = put_back.into_iter().collect();
@@ -590,7 +590,7 @@ impl directory::Source for Source {
         self.client.recall_names(&records.names);
         let records = Arc::new(records);
         let gleaned = Gleaned { people: People::default(), named };
-        let loaded = records.people.iter().map(|record| record.read).max();
+        let loaded = records.people.iter().map(|record| record.read_at).max();
         *self.kept() = Kept { records: Arc::clone(&records), gleaned, loaded };
         Ok(self.translated(records, self.choice.load_full())?)
     }

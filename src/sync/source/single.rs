@@ -51,7 +51,7 @@ impl Source {
 
     /// Fails unless this person alone has the e-mail address, which becomes the `userName`.
     async fn require_unique(&self, id: &str, email: &str) -> Result<(), Error> {
-        if user_name::is_like_fallback(email) {
+        if user_name::has_fallback_prefix(email) {
             return Err(unreadable(
                 Endpoint::Persons,
                 "an e-mail address has the form of a userName that this program makes of an id",

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use personio_scim::directory::{AffectedUser, Snapshot};
-use personio_scim::scim::{ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as PERSONIO};
+use personio_scim::scim::{ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as PERSONIO};
 use serde_json::Value;
 
 /// Attributes whose loss or change is shown, by the suffix of the change's key.

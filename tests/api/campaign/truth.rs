@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use personio_scim::scim::ENTERPRISE_USER as ENTERPRISE;
+use personio_scim::scim::ENTERPRISE_USER_SCHEMA as ENTERPRISE;
 use personio_scim::simulator::{Employment, OrgUnitKind, World};
 use serde_json::Value;
 

@@ -62,7 +62,7 @@ async fn found(bridge: &Bridge, path: &str, filter: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_attribute_that_is_announced_can_be_filtered_by() {
+async fn every_announced_attribute_can_be_filtered() {
     let mut setup = Setup::persons(60);
     setup.policy.groups =
         vec![GroupKind::Department, GroupKind::Team, GroupKind::LegalEntity, GroupKind::Office];

@@ -6,7 +6,7 @@ use personio_scim::scim::{
     AttributeType, CustomAttribute, Discovery, Locations, Resource, ResourceType, Resources,
 };
 pub use personio_scim::scim::{
-    ENTERPRISE_USER as ENTERPRISE, EXTENSION_USER as OURS, USER as CORE,
+    ENTERPRISE_USER_SCHEMA as ENTERPRISE, PERSONIO_USER_SCHEMA as OURS, USER as CORE,
 };
 use serde_json::{Value, json};
 

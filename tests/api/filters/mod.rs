@@ -32,7 +32,7 @@ fn found(query: &ListQuery, resources: &Resources) -> String {
 }
 
 #[test]
-fn a_filter_finds_whom_the_rfc_says() {
+fn valid_filters_match_the_users_in_the_table() {
     let kind = fixture::user_type();
     let users = fixture::resources(&kind);
     let mut wrong = Vec::new();
@@ -51,7 +51,7 @@ fn a_filter_finds_whom_the_rfc_says() {
 }
 
 #[test]
-fn a_filter_that_makes_no_sense_is_told_where_and_why() {
+fn invalid_filters_report_position_and_reason() {
     let kind = fixture::user_type();
     let mut wrong = Vec::new();
     for (filter, place, part) in invalid::INVALID {
@@ -76,7 +76,7 @@ fn a_filter_that_makes_no_sense_is_told_where_and_why() {
 }
 
 #[test]
-fn what_is_too_long_or_too_deep_is_not_read() {
+fn too_long_or_too_deep_filters_are_refused() {
     let kind = fixture::user_type();
     let said =
         |filter: &str| query(&kind, filter).err().map(|error| error.detail).unwrap_or_default();
@@ -177,7 +177,7 @@ fn types_and_case_are_those_of_the_schema() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_filter_comes_through_a_url_in_every_spelling() {
+async fn filters_work_in_every_url_encoding() {
     let bridge = Setup::persons(60).start();
     let users = bridge.everybody().await;
     let user = users.iter().find(|user| user["userName"].as_str().unwrap().contains('@')).unwrap();
@@ -214,7 +214,7 @@ async fn a_filter_comes_through_a_url_in_every_spelling() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plus_in_an_address_is_found_however_the_url_is_encoded() {
+async fn a_plus_in_an_address_matches_in_every_url_encoding() {
     let mut world = World::generate(3, 1, NOW.parse().unwrap());
     world.persons[1].email = Some("ann+test@example.com".to_owned());
     let ann = world.persons[1].id.clone();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::scim::filter::evaluate::*;
 use crate::scim::filter::{Filter, Limits};
-use crate::scim::{AttributeType, CustomAttribute, Discovery, EXTENSION_USER, Locations};
+use crate::scim::{AttributeType, CustomAttribute, Discovery, PERSONIO_USER_SCHEMA, Locations};
 use crate::scim::{Resource, ResourceType};
 
 const FILTERS: &[&str] = &[
@@ -118,7 +118,7 @@ fn user() -> impl Strategy<Value = Value> {
             "emails": emails,
             "meta": {"created": created},
             "schemas": schemas,
-            EXTENSION_USER: extension,
+            PERSONIO_USER_SCHEMA: extension,
         })
     })
 }

@@ -25,7 +25,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::directory::{HeldBack, Loading, NextLoad, PastLoad, Snapshot};
-use crate::scim::{EXTENSION_USER, ListQuery, Paging, SearchRequest};
+use crate::scim::{PERSONIO_USER_SCHEMA, ListQuery, Paging, SearchRequest};
 use crate::server::handlers::health::Health;
 use crate::server::http_metrics::ClientActivity;
 use crate::server::{Error, State};
@@ -190,7 +190,7 @@ fn count_by_status(snapshot: &Snapshot, state: &State) -> Vec<(&'static str, usi
     let mut counts = Vec::new();
     let mut others = snapshot.users().all().len();
     for (label, status) in EMPLOYMENT_STATUSES {
-        let filter = format!("{EXTENSION_USER}:employmentStatus eq \"{status}\"");
+        let filter = format!("{PERSONIO_USER_SCHEMA}:employmentStatus eq \"{status}\"");
         let count = count_users(snapshot, filter, state);
         counts.push((label, count));
         others = others.saturating_sub(count);

@@ -10,7 +10,7 @@ use crate::directory::persistence::state_file::Error;
 use crate::directory::persistence::state_file::tests::{at, holding, logged, names};
 
 #[test]
-fn while_one_server_writes_another_does_not() {
+fn second_writer_gets_busy_while_the_first_holds_the_lock() {
     let (_folder, path) = holding(b"old");
     let file = at(&path);
     let held = file.locked(&path.with_file_name("state.new")).unwrap();
@@ -23,7 +23,7 @@ fn while_one_server_writes_another_does_not() {
 }
 
 #[test]
-fn two_servers_that_write_all_the_time_leave_nothing_but_whole_files() {
+fn concurrent_writers_leave_complete_files_only() {
     let (folder, path) = holding(&[0; 1000]);
     let write = |byte: u8| {
         let file = at(&path);
@@ -66,7 +66,7 @@ fn writes_until_it_is_killed() {
 }
 
 #[test]
-fn however_often_it_is_killed_while_it_writes_the_file_can_be_read() {
+fn file_stays_readable_when_writers_are_killed() {
     let (folder, path) = holding(b"old");
     fs::write(folder.path().join("to-be-killed"), "").unwrap();
     let mut halves = 0;

@@ -85,7 +85,7 @@ fn is_set_aside(file: &StateFile, path: &Path, why: &str) {
 }
 
 #[test]
-fn what_was_written_last_is_read() {
+fn read_returns_the_last_written_content() {
     let (folder, path) = holding(b"first");
     for content in [&b"second"[..], b"", &[7; 100_000]] {
         at(&path).write(content).unwrap();
@@ -97,7 +97,7 @@ fn what_was_written_last_is_read() {
 }
 
 #[test]
-fn where_there_is_no_file_nobody_is_alarmed() {
+fn missing_file_logs_no_warning() {
     let folder = TempDir::new().unwrap();
     for path in [folder.path().join("state"), folder.path().join("missing/state")] {
         assert_eq!(logged(|| at(&path).read()), (None, vec![]));
@@ -106,7 +106,7 @@ fn where_there_is_no_file_nobody_is_alarmed() {
 }
 
 #[test]
-fn the_content_is_for_the_server_alone() {
+fn content_is_encrypted_and_readable_by_the_server_only() {
     let (_folder, path) = holding(b"somebody@example.com");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(&path), 0o600);
@@ -130,7 +130,7 @@ fn the_content_is_for_the_server_alone() {
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_set_aside_as_it_is() {
+fn unusable_file_is_set_aside_unchanged() {
     let (_folder, good) = holding(b"the content");
     let good = fs::read(good).unwrap();
     let end = good.len();
@@ -189,7 +189,7 @@ fn a_file_that_cannot_be_used_is_set_aside_as_it_is() {
 }
 
 #[test]
-fn a_file_of_another_key_or_another_owner_is_set_aside_and_can_be_put_back() {
+fn file_of_another_key_or_owner_is_set_aside_and_can_be_put_back() {
     let key = |key: &str| key.to_owned().into();
     for (key, owner, why) in [
         (key("another key that is long enough too"), "me", "is encrypted with another key"),
@@ -205,7 +205,7 @@ fn a_file_of_another_key_or_another_owner_is_set_aside_and_can_be_put_back() {
 }
 
 #[test]
-fn what_is_no_file_or_cannot_be_read_is_set_aside() {
+fn unreadable_and_irregular_files_are_set_aside() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("state");
     let file = at(&path);
@@ -244,7 +244,7 @@ fn pipe_at(path: &Path) {
 }
 
 #[test]
-fn neither_a_link_nor_a_device_nor_a_pipe_is_read() {
+fn links_devices_pipes_and_sockets_are_set_aside_unread() {
     let (folder, real) = holding(b"content");
     let path = folder.path().join("other");
     for (what, place) in [("a link", 1), ("a device", 2), ("a pipe", 3), ("a socket", 4)] {
@@ -267,7 +267,7 @@ fn neither_a_link_nor_a_device_nor_a_pipe_is_read() {
 }
 
 #[test]
-fn a_file_of_another_length_is_refused_unread() {
+fn file_with_a_wrong_length_is_refused_without_reading_it() {
     const TERABYTE: u64 = 1 << 40;
     let (_folder, path) = holding(b"content");
     let good = fs::read(&path).unwrap();
@@ -285,7 +285,7 @@ fn a_file_of_another_length_is_refused_unread() {
 }
 
 #[test]
-fn a_pipe_where_the_new_file_is_to_be_is_an_error_and_no_wait() {
+fn pipe_in_place_of_the_new_file_fails_without_blocking() {
     let (folder, path) = holding(b"old");
     let new = path.with_file_name("state.new");
     pipe_at(&new);
@@ -303,7 +303,7 @@ fn a_pipe_where_the_new_file_is_to_be_is_an_error_and_no_wait() {
 }
 
 #[test]
-fn what_is_set_aside_is_never_overwritten() {
+fn files_set_aside_are_never_overwritten() {
     let (folder, path) = holding(b"");
     let file = at(&path);
     // An administrator has created or deleted files in between.
@@ -324,7 +324,7 @@ fn what_is_set_aside_is_never_overwritten() {
 }
 
 #[test]
-fn whoever_cannot_understand_the_content_sets_it_aside() {
+fn caller_can_set_the_file_aside_with_a_reason() {
     let (_folder, path) = holding(b"from the future");
     let file = at(&path);
     let ((), lines) = logged(|| file.set_aside("was written by a newer version"));
@@ -336,7 +336,7 @@ fn whoever_cannot_understand_the_content_sets_it_aside() {
 }
 
 #[test]
-fn what_somebody_else_has_put_there_is_not_overwritten() {
+fn file_of_another_owner_is_set_aside_before_a_write() {
     let (_folder, path) = holding(b"old");
     let file = at(&path);
     assert!(file.read().is_some());
@@ -348,7 +348,7 @@ fn what_somebody_else_has_put_there_is_not_overwritten() {
 }
 
 #[test]
-fn what_cannot_be_set_aside_is_left_as_it_is() {
+fn file_that_cannot_be_set_aside_stays_unchanged() {
     // The name is so long that the new file still fits next to it, but no name to set it aside
     // does.
     let folder = TempDir::new().unwrap();
@@ -378,7 +378,7 @@ fn what_cannot_be_set_aside_is_left_as_it_is() {
 }
 
 #[test]
-fn what_a_crash_has_left_over_is_overwritten() {
+fn new_file_left_by_a_crash_is_overwritten() {
     let (folder, path) = holding(b"old");
     fs::write(path.with_file_name("state.new"), vec![1; 10_000]).unwrap();
     assert_eq!(at(&path).read().as_deref(), Some(&b"old"[..]));
@@ -388,7 +388,7 @@ fn what_a_crash_has_left_over_is_overwritten() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_an_error_that_says_what_and_why() {
+fn failed_write_reports_the_path_and_the_step() {
     let folder = TempDir::new().unwrap();
     let missing = folder.path().join("missing/state");
     let error = at(&missing).write(*b"secret").unwrap_err().to_string();
@@ -409,7 +409,7 @@ fn a_file_that_cannot_be_written_is_an_error_that_says_what_and_why() {
 
 proptest! {
     #[test]
-    fn no_change_goes_unnoticed(
+    fn any_changed_byte_is_detected(
         content in proptest::collection::vec(any::<u8>(), 0..200),
         place in any::<prop::sample::Index>(),
         flip in 1_u8..,
